@@ -1,1 +1,3 @@
-//! Placeholder.
+//! What at least two services need, and no service's nouns.
+
+pub mod propagation;
