@@ -1,3 +1,4 @@
 //! What at least two services need, and no service's nouns.
 
 pub mod propagation;
+pub mod telemetry;
