@@ -1,4 +1,5 @@
 //! What at least two services need, and no service's nouns.
 
+pub mod otlp;
 pub mod propagation;
 pub mod telemetry;

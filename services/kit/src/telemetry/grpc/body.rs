@@ -45,11 +45,12 @@ impl<B: Body + Unpin> Body for MeasuredBody<B> {
         if let Some(call) = &mut this.call {
             match &frame {
                 Some(Ok(frame)) => {
-                    frame.trailers_ref().into_iter().for_each(|trailers| call.end_by(trailers))
+                    if let Some(trailers) = frame.trailers_ref() {
+                        call.end_by(trailers);
+                    }
                 }
-                Some(Err(_)) => call.end(Code::Unknown),
-                // A body without trailers: a proxy or a server that speaks no gRPC.
-                None => call.end(Code::Unknown),
+                // A broken stream, or one without trailers: from a proxy, or from something that is no gRPC.
+                Some(Err(_)) | None => call.end(Code::Unknown),
             }
         }
         Poll::Ready(frame)
