@@ -3,6 +3,7 @@
 //! `group` commits many commands at once; `outbox` carries what was committed to the `bus`, whose consumers hand
 //! it to the next service.
 
+pub mod bus;
 pub mod clock;
 pub mod config;
 pub mod db;
