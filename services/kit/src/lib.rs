@@ -10,3 +10,4 @@ pub mod db;
 pub mod group;
 pub mod propagation;
 pub mod random;
+pub mod watch;
