@@ -8,6 +8,8 @@ pub mod clock;
 pub mod config;
 pub mod db;
 pub mod group;
+pub mod outbox;
 pub mod propagation;
 pub mod random;
+pub mod serve;
 pub mod watch;
