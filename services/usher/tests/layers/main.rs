@@ -70,6 +70,7 @@ fn the_checker_sees_a_broken_rule_in_every_form_of_import() {
             "fn f() { kit::clock::Clock::now(); }",
             "kit::clock::Clock::now",
         ),
+        ("services/accounts/src/domain/plan.rs", "fn f() { Instant::now(); }", "Instant::now"),
         ("services/accounts/src/store.rs", "use crate::{domain::Email, commands};", "crate::commands"),
         (
             "services/accounts/src/store/rows.rs",

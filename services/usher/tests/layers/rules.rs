@@ -33,6 +33,7 @@ const PLACES: [Place; 6] = [
             "subtle",
             "thiserror",
             "time::Duration",
+            "unicode_properties",
             "uuid",
         ]),
         never: &[
@@ -41,7 +42,7 @@ const PLACES: [Place; 6] = [
             "std::io",
             "std::process",
             "std::thread",
-            "std::time::Instant",
+            "Instant::now",
             "std::time::SystemTime",
         ],
         instead: "take the value as an argument: the domain knows no I/O, no async and no clock",
@@ -178,7 +179,7 @@ fn is_crate(path: &str) -> bool {
 /// Whether the path begins with a module that this file declares or has brought in by `use`, which was
 /// judged where it stands.
 fn is_local(path: &str, source: &str, imports: &[imports::Import]) -> bool {
-    let first = path.split("::").next().unwrap_or(path);
+    let first = path.split("::").next().filter(|_| is_crate(path)).unwrap_or_default();
     let brought = |import: &imports::Import| {
         let path = import.path.trim_end_matches("::self");
         path.rsplit_once("::").is_some_and(|(parent, last)| last == first && !parent.is_empty())
