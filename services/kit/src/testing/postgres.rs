@@ -2,6 +2,7 @@
 
 use std::{
     env, fs,
+    io::{self, Write as _},
     net::{Ipv4Addr, TcpListener},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
@@ -48,7 +49,8 @@ impl Postgres {
             Ok(server) => Some(server),
             Err(reason) => {
                 let test = std::thread::current().name().unwrap_or("a test").to_owned();
-                eprintln!("skipped: {test} on PostgreSQL, because {reason}");
+                // Not `eprintln!`: the test harness swallows that of tests that pass.
+                let _ = writeln!(io::stderr(), "skipped: {test} on PostgreSQL, because {reason}");
                 None
             }
         }
@@ -132,7 +134,11 @@ fn programs() -> Option<PathBuf> {
 /// For root: a user who may run PostgreSQL and owns the directory from now on. For everybody else: nobody new.
 fn owner(directory: &Path) -> Result<Option<&'static str>, String> {
     let output = |program: &str, arguments: &[&str]| {
-        Command::new(program).args(arguments).stderr(Stdio::null()).output().map_err(|error| error.to_string())
+        Command::new(program)
+            .args(arguments)
+            .stderr(Stdio::null())
+            .output()
+            .map_err(|error| error.to_string())
     };
     if output("id", &["-u"])?.stdout != b"0\n" {
         return Ok(None);
@@ -156,6 +162,6 @@ fn as_user(user: Option<&str>) -> Command {
 }
 
 /// A port that was free a moment ago; the server binds it at once.
-fn free_port() -> std::io::Result<u16> {
+fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }

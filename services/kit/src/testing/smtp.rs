@@ -4,6 +4,7 @@
 mod script;
 mod session;
 mod tls;
+mod wire;
 
 use std::{
     fmt,
@@ -52,12 +53,19 @@ pub struct Mail {
     pub to: Vec<String>,
     /// Header and body as they came, without the final dot and the stuffed ones.
     pub bytes: Vec<u8>,
+    /// Whether it came over TLS.
+    pub encrypted: bool,
 }
 
 impl fmt::Debug for Mail {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = String::from_utf8_lossy(&self.bytes);
-        formatter.debug_struct("Mail").field("from", &self.from).field("to", &self.to).field("text", &text).finish()
+        formatter
+            .debug_struct("Mail")
+            .field("from", &self.from)
+            .field("to", &self.to)
+            .field("text", &text)
+            .finish()
     }
 }
 
