@@ -1,7 +1,9 @@
 //! kit from outside: each module against the real thing it talks to.
+#![expect(clippy::unwrap_used, reason = "what a test's helper cannot do fails the test")]
 
 mod nats;
 mod postgres;
 mod propagation;
+mod scenarios;
 mod smtp;
 mod telemetry;
