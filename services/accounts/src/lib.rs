@@ -1,1 +1,3 @@
-//! Placeholder.
+//! Accounts: takes a sign-up, stores it with its event, and learns from verification that it is confirmed.
+
+pub mod domain;
