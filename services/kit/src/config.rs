@@ -1,0 +1,112 @@
+//! Configuration: a struct of clap arguments is the one place where a setting's name, default, check and help
+//! stand. Values come from the command line, else the environment, else a TOML file, else the default.
+
+mod reference;
+
+use std::{ffi::OsString, path::Path};
+
+use anyhow::{Context as _, bail};
+use clap::{Args, Command, FromArgMatches, error::ContextKind, error::ContextValue};
+
+pub use humantime::parse_duration as duration;
+pub use reference::reference;
+
+/// Environment variable that names the TOML file.
+pub const FILE_VARIABLE: &str = "USHER_CONFIG";
+
+/// Reads service `name`'s configuration from the environment and, if `USHER_CONFIG` names one, a TOML file. In the
+/// file, a key is the variable's name in lower case without `USHER_`; the table `[name]` wins over the top level.
+///
+/// # Errors
+/// One sentence that names the key, where its value came from and what was expected. Secret values are not shown.
+pub fn from_env<C: Args + FromArgMatches>(name: &'static str) -> anyhow::Result<C> {
+    let file = std::env::var_os(FILE_VARIABLE);
+    let table = file.as_ref().map(|path| read_table(name, Path::new(path))).transpose()?;
+    let command = C::augment_args(Command::new(name).no_binary_name(true));
+    parse(with_file(command, table.as_ref(), name)?, Vec::new())
+}
+
+/// The same from given settings instead of the environment: `("USHER_LISTEN", "127.0.0.1:0")`.
+///
+/// # Errors
+/// As `from_env`.
+pub fn from_pairs<C: Args + FromArgMatches>(pairs: &[(&str, &str)]) -> anyhow::Result<C> {
+    let command = C::augment_args(Command::new("usher").no_binary_name(true));
+    let mut arguments = Vec::new();
+    for (key, value) in pairs {
+        let known = command.get_arguments().find(|arg| arg.get_env().is_some_and(|env| env == *key));
+        let Some(long) = known.and_then(|arg| arg.get_long()) else {
+            bail!("{key} is no setting of this service.");
+        };
+        arguments.push(format!("--{long}={value}").into());
+    }
+    parse(command.mut_args(|arg| arg.env(None::<&str>)), arguments)
+}
+
+fn parse<C: FromArgMatches>(command: Command, arguments: Vec<OsString>) -> anyhow::Result<C> {
+    let known = command.clone();
+    let matches = command.try_get_matches_from(arguments).map_err(|error| explain(&known, &error))?;
+    C::from_arg_matches(&matches).map_err(|error| explain(&known, &error))
+}
+
+/// clap speaks of flags; an operator set a variable or a line in a file.
+fn explain(command: &Command, error: &clap::Error) -> anyhow::Error {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.clone()),
+        Some(ContextValue::Strings(texts)) => Some(texts.join(", ")),
+        _ => None,
+    };
+    let flag = text(ContextKind::InvalidArg).unwrap_or_default();
+    let long = flag.trim_start_matches("--").split([' ', '=']).next().unwrap_or_default();
+    let argument = command.get_arguments().find(|arg| arg.get_long() == Some(long));
+    let variable = argument.and_then(|arg| arg.get_env()).map(|env| env.to_string_lossy().into_owned());
+    let name = variable.clone().unwrap_or(flag);
+    let Some(value) = text(ContextKind::InvalidValue).filter(|value| !value.is_empty()) else {
+        return anyhow::anyhow!(
+            "{name} is missing: set it in the environment or in the file that USHER_CONFIG names."
+        );
+    };
+    let from = match variable.is_some_and(|variable| std::env::var_os(variable).is_some()) {
+        true => "the environment",
+        false => "the configuration file or the command line",
+    };
+    let secret = argument.is_some_and(clap::Arg::is_hide_env_values_set);
+    let shown = if secret { "a value that is not shown here".to_owned() } else { format!("`{value}`") };
+    let expected = std::error::Error::source(error).map(ToString::to_string);
+    let expected =
+        expected.or_else(|| text(ContextKind::ValidValue).map(|all| format!("expected one of {all}")));
+    anyhow::anyhow!("{name} (from {from}) is {shown}: {}", expected.unwrap_or_else(|| "not valid".to_owned()))
+}
+
+fn read_table(name: &str, path: &Path) -> anyhow::Result<toml::Table> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("{FILE_VARIABLE} names {}, which cannot be read.", path.display()))?;
+    let mut file: toml::Table =
+        text.parse().with_context(|| format!("{} is not valid TOML.", path.display()))?;
+    let own = file.remove(name);
+    file.retain(|_, value| !value.is_table()); // the other services' tables
+    match own {
+        Some(toml::Value::Table(own)) => file.extend(own),
+        Some(_) => bail!("{}: `{name}` must be a table, written as [{name}].", path.display()),
+        None => {}
+    }
+    Ok(file)
+}
+
+/// The file's values become defaults: whatever the environment or a flag says wins.
+fn with_file(mut command: Command, table: Option<&toml::Table>, name: &str) -> anyhow::Result<Command> {
+    for (key, value) in table.into_iter().flatten() {
+        let variable = format!("USHER_{}", key.to_uppercase());
+        let argument =
+            command.get_arguments().find(|arg| arg.get_env().is_some_and(|env| env == variable.as_str()));
+        let Some(id) = argument.map(|arg| arg.get_id().clone()) else {
+            bail!("The configuration file sets `{key}`, which is no setting of {name}.");
+        };
+        let text = match value {
+            toml::Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        command = command.mut_arg(id, |arg| arg.default_value(text).required(false));
+    }
+    Ok(command)
+}

@@ -1,0 +1,69 @@
+//! Group commit: commands that arrive while a commit runs are written together by the next one, and each caller
+//! gets its own result. No timer: a lone command commits at once.
+
+use tokio::sync::{mpsc, oneshot};
+
+/// The way into a group. Dropping every clone lets the worker finish what is queued and end.
+#[derive(Debug)]
+pub struct Group<C, R> {
+    queue: mpsc::Sender<(C, oneshot::Sender<R>)>,
+}
+
+impl<C, R> Clone for Group<C, R> {
+    fn clone(&self) -> Self {
+        Self { queue: self.queue.clone() }
+    }
+}
+
+/// Why a command was not taken. It has had no effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// As many commands wait as may: come back later.
+    #[error("too many commands are waiting")]
+    Full,
+    /// The worker has ended, because the service shuts down or the commit function panicked.
+    #[error("the service is shutting down")]
+    Stopped,
+}
+
+impl<C: Send + 'static, R: Send + 'static> Group<C, R> {
+    /// Starts the worker. At most `queue` commands wait, at most `batch` are committed together. `commit` answers
+    /// each command, in their order.
+    pub fn spawn<F>(queue: usize, batch: usize, commit: impl FnMut(Vec<C>) -> F + Send + 'static) -> Self
+    where
+        F: Future<Output = Vec<R>> + Send + 'static,
+    {
+        let (sender, receiver) = mpsc::channel(queue);
+        tokio::spawn(work(receiver, batch, commit));
+        Self { queue: sender }
+    }
+
+    /// Hands a command over and waits for its result. A caller that goes away does not stop its command.
+    ///
+    /// # Errors
+    /// `Full` at once when the queue is full; `Stopped` when there is nobody to answer.
+    pub async fn submit(&self, command: C) -> Result<R, Refused> {
+        let (answer, result) = oneshot::channel();
+        self.queue.try_send((command, answer)).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => Refused::Full,
+            mpsc::error::TrySendError::Closed(_) => Refused::Stopped,
+        })?;
+        result.await.map_err(|_| Refused::Stopped)
+    }
+}
+
+async fn work<C, R, F>(
+    mut queue: mpsc::Receiver<(C, oneshot::Sender<R>)>,
+    batch: usize,
+    mut commit: impl FnMut(Vec<C>) -> F,
+) where
+    F: Future<Output = Vec<R>>,
+{
+    let mut waiting = Vec::with_capacity(batch);
+    while queue.recv_many(&mut waiting, batch).await > 0 {
+        let (commands, answers): (Vec<C>, Vec<_>) = waiting.drain(..).unzip();
+        for (result, answer) in commit(commands).await.into_iter().zip(answers) {
+            let _ = answer.send(result); // the caller may have gone; its command was carried out all the same
+        }
+    }
+}
