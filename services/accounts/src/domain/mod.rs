@@ -3,12 +3,16 @@
 
 mod display_name;
 mod email_address;
+mod fingerprint;
 mod idempotency_key;
 mod locale;
 mod new_account;
+mod page_token;
 
 pub use display_name::{DisplayName, DisplayNameError};
 pub use email_address::{EmailAddress, EmailAddressError};
+pub use fingerprint::{FingerprintKey, FingerprintKeyError, Hash};
 pub use idempotency_key::{IdempotencyKey, IdempotencyKeyError};
 pub use locale::{Locale, LocaleError};
 pub use new_account::{NewAccount, Violation};
+pub use page_token::{PageToken, PageTokenError};

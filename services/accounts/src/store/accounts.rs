@@ -99,6 +99,10 @@ pub async fn by_ids(
     connection: &impl ConnectionTrait,
     ids: impl IntoIterator<Item = Uuid>,
 ) -> Result<Vec<Model>, DbErr> {
+    let ids: Vec<Uuid> = ids.into_iter().collect();
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
     Entity::find().filter(Column::Id.is_in(ids)).all(connection).await
 }
 

@@ -63,6 +63,10 @@ pub async fn by_hashes(
     tx: &impl ConnectionTrait,
     hashes: impl IntoIterator<Item = Vec<u8>>,
 ) -> Result<Vec<Model>, DbErr> {
+    let hashes: Vec<_> = hashes.into_iter().collect();
+    if hashes.is_empty() {
+        return Ok(Vec::new());
+    }
     Entity::find().filter(Column::KeyHash.is_in(hashes)).all(tx).await
 }
 
@@ -72,8 +76,11 @@ pub async fn by_hashes(
 /// When the database does not answer.
 pub async fn give_back(
     tx: &impl ConnectionTrait,
-    hashes: impl IntoIterator<Item = Vec<u8>>,
+    hashes: Vec<Vec<u8>>,
 ) -> Result<(), DbErr> {
+    if hashes.is_empty() {
+        return Ok(());
+    }
     Entity::delete_many().filter(Column::KeyHash.is_in(hashes)).exec(tx).await?;
     Ok(())
 }
