@@ -66,8 +66,7 @@ pub async fn list_accounts(db: &Db, page: ListAccounts) -> Result<Page, ListAcco
     let ListAccounts { size, after } = page;
     let after = after.map(|token| (token.created_at, token.id));
     let limit = u64::from(size) + 1;
-    let mut accounts =
-        accounts::newest_first(db.reader(), after, limit).await.map_err(StoreError::from)?;
+    let mut accounts = accounts::newest_first(db.reader(), after, limit).await.map_err(StoreError::from)?;
     let is_last = accounts.len() <= size as usize;
     accounts.truncate(size as usize);
     let last = accounts.last().filter(|_| !is_last);

@@ -21,7 +21,9 @@ pub async fn verify_accounts(
     let tx = db.begin().await?;
     let changed = accounts::verify(&tx, &confirmed).await?;
     let mut others: HashSet<Uuid> = confirmed.into_iter().map(|(id, _)| id).collect();
-    others.retain(|id| !changed.contains(id));
+    for id in &changed {
+        others.remove(id);
+    }
     for verified_before in accounts::by_ids(&tx, others.iter().copied()).await? {
         others.remove(&verified_before.id);
     }

@@ -59,7 +59,7 @@ impl FingerprintKey {
 
     /// Each part is preceded by its length: no two lists of parts read the same.
     fn hash<const N: usize>(&self, purpose: &str, parts: [&str; N]) -> Hash {
-        let mut mac = Hmac::<Sha256>::new(&self.0.into());
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes keys of any length");
         for part in [purpose].iter().chain(&parts) {
             mac.update(&part.len().to_be_bytes());
             mac.update(part.as_bytes());

@@ -18,7 +18,8 @@ impl IdempotencyKey {
     /// # Errors
     /// If it is too short to be unguessable, too long, or not printable ASCII.
     pub fn parse(input: &[u8]) -> Result<Self, IdempotencyKeyError> {
-        let fits = (16..=128).contains(&input.len()) && input.iter().all(|octet| (b' '..=b'~').contains(octet));
+        let fits =
+            (16..=128).contains(&input.len()) && input.iter().all(|octet| (b' '..=b'~').contains(octet));
         let key = str::from_utf8(input).ok().filter(|_| fits);
         key.map(|key| Self(key.to_owned())).ok_or(IdempotencyKeyError)
     }

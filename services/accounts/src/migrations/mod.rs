@@ -2,6 +2,7 @@
 
 mod m0001_accounts;
 mod m0002_idempotency_keys;
+mod m0003_outbox;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait, async_trait};
 
@@ -12,6 +13,10 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_accounts::Migration), Box::new(m0002_idempotency_keys::Migration)]
+        vec![
+            Box::new(m0001_accounts::Migration),
+            Box::new(m0002_idempotency_keys::Migration),
+            Box::new(m0003_outbox::Migration),
+        ]
     }
 }

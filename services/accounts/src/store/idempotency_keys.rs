@@ -74,10 +74,7 @@ pub async fn by_hashes(
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn give_back(
-    tx: &impl ConnectionTrait,
-    hashes: Vec<Vec<u8>>,
-) -> Result<(), DbErr> {
+pub async fn give_back(tx: &impl ConnectionTrait, hashes: Vec<Vec<u8>>) -> Result<(), DbErr> {
     if hashes.is_empty() {
         return Ok(());
     }

@@ -79,7 +79,8 @@ async fn take_or_read(
     }
     let known = idempotency_keys::by_hashes(tx, known).await?;
     let accounts = accounts::by_ids(tx, known.iter().map(|key| key.account_id)).await?;
-    let accounts: HashMap<Uuid, Account> = accounts.into_iter().map(|account| (account.id, account)).collect();
+    let accounts: HashMap<Uuid, Account> =
+        accounts.into_iter().map(|account| (account.id, account)).collect();
     let uses = known.into_iter().filter_map(|key| {
         let account = accounts.get(&key.account_id)?.clone();
         Some((key.key_hash, Use { fingerprint: key.fingerprint, account }))
