@@ -60,7 +60,8 @@ impl Consumer {
     {
         let durable = self.durable.advisories();
         let notices = Self { measures: Measures::of(&durable), durable, ..self.clone() };
-        let mut bury = |batch: Arc<Vec<Delivery>>| bury(self.bus.clone(), self.clock.clone(), batch);
+        let (bus, clock) = (self.bus.clone(), self.clock.clone());
+        let mut bury = move |batch: Arc<Vec<Delivery>>| bury(bus.clone(), clock.clone(), batch);
         tokio::join!(self.consume(&mut handler, &stop), notices.consume(&mut bury, &stop));
         self.bus.flush().await;
     }
@@ -246,8 +247,10 @@ impl Round<'_> {
             tokio::select! {
                 result = &mut work => return result,
                 _ = ticks.tick() => {
-                    for delivery in held.iter().copied().flatten() {
-                        let _ = delivery.message.ack_with(AckKind::Progress).await; // the next tick tries again
+                    for messages in held {
+                        for delivery in *messages {
+                            let _ = delivery.message.ack_with(AckKind::Progress).await; // the next tick tries again
+                        }
                     }
                 }
             }
