@@ -5,7 +5,10 @@ use proto::accounts::{ListAccountsRequest, ListAccountsResponse, accounts_admin_
 use tonic::{Request, Response, Status};
 
 use super::{encode, status::status};
-use crate::commands::list_accounts::{ListAccounts, list_accounts};
+use crate::{
+    commands::list_accounts::{ListAccounts, list_accounts},
+    domain::PageToken,
+};
 
 /// `usher.accounts.v1.AccountsAdmin`.
 #[derive(Debug)]
@@ -25,7 +28,7 @@ impl AccountsAdmin for Admin {
         let page = list_accounts(&self.db, command).await.map_err(status)?;
         Ok(Response::new(ListAccountsResponse {
             accounts: page.accounts.into_iter().map(encode).collect(),
-            next_page_token: page.next.map(|next| next.to_text()).unwrap_or_default(),
+            next_page_token: page.next.map(PageToken::to_text).unwrap_or_default(),
         }))
     }
 }
