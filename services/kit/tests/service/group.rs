@@ -5,11 +5,11 @@ use std::sync::Arc;
 use kit::group::{Group, Refused};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
+/// Each commit's size, and what lets it go on.
+type Commits = mpsc::UnboundedReceiver<(usize, oneshot::Sender<()>)>;
+
 /// A group whose every commit announces its size and waits until it may go on.
-fn stepwise(
-    queue: usize,
-    batch: usize,
-) -> (Group<u32, u32>, mpsc::UnboundedReceiver<(usize, oneshot::Sender<()>)>) {
+fn stepwise(queue: usize, batch: usize) -> (Group<u32, u32>, Commits) {
     let (begun, commits) = mpsc::unbounded_channel();
     let group = Group::spawn(queue, batch, move |commands: Vec<u32>| {
         let begun = begun.clone();
