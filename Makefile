@@ -27,7 +27,7 @@ lint: ## Check format, scripts, clippy, layers and licences (CI=true: the tree, 
 	@echo "· format" && cargo fmt --all --check
 	@echo "· scripts" && for script in .ci/run deploy/tools/*.sh; do bash -n $$script || exit 1; done
 	@echo "· clippy" && cargo clippy --all-targets --locked -- -D warnings
-	@echo "· layers" && cargo test --locked --test layers -- --quiet
+	@echo "· layers" && RUST_BACKTRACE=0 cargo test --locked --test layers -- --quiet
 ifdef CARGO_DENY
 	@echo "· dependencies" && cargo deny --locked check bans licenses sources
 else
