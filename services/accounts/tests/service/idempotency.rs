@@ -109,7 +109,8 @@ async fn neither_key_nor_request_can_be_read_from_what_is_stored() {
     let service = world.accounts().await;
     service.client().create_under(KEY, sign_up("ada@example.org")).await.unwrap();
     let database = world.database().await;
-    let hashes = "SELECT COUNT(*) FROM idempotency_keys WHERE length(key_hash) = 32 AND length(fingerprint) = 32";
+    let hashes =
+        "SELECT COUNT(*) FROM idempotency_keys WHERE length(key_hash) = 32 AND length(fingerprint) = 32";
     assert_eq!(crate::world::count(&database, hashes).await, 1);
     service.stop().await;
     for file in ["accounts.sqlite", "accounts.sqlite-wal"] {

@@ -37,7 +37,8 @@ async fn every_bad_field_is_refused_by_its_name_and_nothing_is_written() {
     }
     let long = "a".repeat(65);
     for display_name in ["Ada\r\nBcc: eve@example.org", "Ada\n", "www.example.org", "a@b", "<b>", &long] {
-        let request = CreateAccountRequest { display_name: display_name.to_owned(), ..sign_up("ada@example.org") };
+        let request =
+            CreateAccountRequest { display_name: display_name.to_owned(), ..sign_up("ada@example.org") };
         assert_eq!(fields(&client.create(request).await.unwrap_err()), ["display_name"], "{display_name:?}");
     }
     for locale in ["de_DE", "e", "en-", "en; rm"] {
