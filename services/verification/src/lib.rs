@@ -1,1 +1,3 @@
-//! Placeholder.
+//! Verification: turns AccountCreated into a code and its mail, and a confirmed code into AccountVerified.
+
+pub mod domain;
