@@ -25,16 +25,16 @@ impl Person {
     /// # Errors
     /// Names the field that is wrong, never what stands in it.
     pub fn parse(email: &str, display_name: &str, locale: &str) -> Result<Self, InvalidPerson> {
-        let address = AddressKey::parse(email).map_err(|_| InvalidPerson("email"))?;
+        let address = AddressKey::parse(email).map_err(|_| InvalidPerson("invalid_email"))?;
         let email_is_fine = email.len() <= LONGEST && email.bytes().all(|byte| byte.is_ascii_graphic());
         if !email_is_fine {
-            return Err(InvalidPerson("email"));
+            return Err(InvalidPerson("invalid_email"));
         }
         if !is_line(display_name, LONGEST_NAME) {
-            return Err(InvalidPerson("display_name"));
+            return Err(InvalidPerson("invalid_display_name"));
         }
         if !is_line(locale, LONGEST_LOCALE) {
-            return Err(InvalidPerson("locale"));
+            return Err(InvalidPerson("invalid_locale"));
         }
         Ok(Self {
             email: email.to_owned(),
@@ -71,10 +71,10 @@ impl fmt::Debug for Person {
     }
 }
 
-/// A field that no account can have.
+/// A field that no account can have; the reason under which its event becomes a dead letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("invalid_field: {0}")]
-pub struct InvalidPerson(&'static str);
+#[error("{0}")]
+pub struct InvalidPerson(pub &'static str);
 
 fn is_line(text: &str, longest: usize) -> bool {
     text.chars().count() <= longest && !text.chars().any(char::is_control)
@@ -97,11 +97,11 @@ mod tests {
         let refused = |email: &str, name: &str, locale: &str| {
             Person::parse(email, name, locale).unwrap_err().to_string()
         };
-        assert_eq!(refused("ada@example.com\r\nBcc: x@example.com", "", ""), "invalid_field: email");
-        assert_eq!(refused(" ada@example.com", "", ""), "invalid_field: email");
-        assert_eq!(refused("ada@bücher.example", "", ""), "invalid_field: email");
-        assert_eq!(refused("ada@example.com", "Ada\nL", ""), "invalid_field: display_name");
-        assert_eq!(refused("ada@example.com", &"a".repeat(65), ""), "invalid_field: display_name");
-        assert_eq!(refused("ada@example.com", "", &"x".repeat(36)), "invalid_field: locale");
+        assert_eq!(refused("ada@example.com\r\nBcc: x@example.com", "", ""), "invalid_email");
+        assert_eq!(refused(" ada@example.com", "", ""), "invalid_email");
+        assert_eq!(refused("ada@bücher.example", "", ""), "invalid_email");
+        assert_eq!(refused("ada@example.com", "Ada\nL", ""), "invalid_display_name");
+        assert_eq!(refused("ada@example.com", &"a".repeat(65), ""), "invalid_display_name");
+        assert_eq!(refused("ada@example.com", "", &"x".repeat(36)), "invalid_locale");
     }
 }
