@@ -6,54 +6,54 @@ use sea_orm::entity::prelude::*;
 /// One code. Its digits are derived, not stored.
 #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "codes")]
-pub struct Model {
+pub(crate) struct Model {
     /// The key of its mail.
     #[sea_orm(primary_key, auto_increment = false)]
-    pub id: Uuid,
+    pub(crate) id: Uuid,
     /// Whose it is.
-    pub account_id: Uuid,
+    pub(crate) account_id: Uuid,
     /// 1 for an account's first.
-    pub number: i32,
+    pub(crate) number: i32,
     /// Grows with every change that a watcher sees.
-    pub version: i64,
+    pub(crate) version: i64,
     /// The key it is derived from.
-    pub key_id: String,
+    pub(crate) key_id: String,
     /// How many digits it has.
-    pub digits: i32,
+    pub(crate) digits: i32,
     /// Makes equal ids under equal keys differ after a restore.
-    pub salt: Vec<u8>,
+    pub(crate) salt: Vec<u8>,
     /// Whether it still confirms.
-    pub state: CodeState,
+    pub(crate) state: CodeState,
     /// What became of its mail.
-    pub mail_state: MailState,
+    pub(crate) mail_state: MailState,
     /// When it was made.
-    pub created_at: Timestamp,
+    pub(crate) created_at: Timestamp,
     /// When it stops confirming.
-    pub expires_at: Timestamp,
+    pub(crate) expires_at: Timestamp,
     /// Guesses counted against it.
-    pub guesses: i32,
+    pub(crate) guesses: i32,
     /// Times the mailer answered that it had tried.
-    pub mail_attempts: i32,
+    pub(crate) mail_attempts: i32,
     /// Whether an attempt got as far as the mail server.
-    pub mail_reached: bool,
+    pub(crate) mail_reached: bool,
     /// When the mail server took the mail, by the mailer's clock.
-    pub accepted_at: Option<Timestamp>,
+    pub(crate) accepted_at: Option<Timestamp>,
     /// When the mail is due.
-    pub next_attempt_at: Timestamp,
+    pub(crate) next_attempt_at: Timestamp,
     /// Counts the claims; who holds the highest may write failures.
-    pub claim_no: i32,
+    pub(crate) claim_no: i32,
     /// Until when the mail is claimed; 0 when it is not.
-    pub lease_until: Timestamp,
+    pub(crate) lease_until: Timestamp,
     /// Trace context of what caused the code.
-    pub traceparent: String,
+    pub(crate) traceparent: String,
     /// Trace state beside it.
-    pub tracestate: String,
+    pub(crate) tracestate: String,
 }
 
 /// Whether a code still confirms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "Text", rename_all = "snake_case")]
-pub enum CodeState {
+pub(crate) enum CodeState {
     /// Until it expires.
     Live,
     /// It confirmed the account.
@@ -67,7 +67,7 @@ pub enum CodeState {
 /// What became of a code's mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "Text", rename_all = "snake_case")]
-pub enum MailState {
+pub(crate) enum MailState {
     /// To be delivered, or delivered again.
     Pending,
     /// The mail server took it.
@@ -81,6 +81,6 @@ pub enum MailState {
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
+pub(crate) enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}

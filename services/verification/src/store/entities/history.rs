@@ -6,23 +6,23 @@ use sea_orm::entity::prelude::*;
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "history")]
-pub struct Model {
+pub(crate) struct Model {
     /// In the order of writing.
     #[sea_orm(primary_key)]
-    pub id: i64,
+    pub(crate) id: i64,
     /// To whose verification.
-    pub account_id: Uuid,
+    pub(crate) account_id: Uuid,
     /// To which code, if to one.
-    pub code_id: Option<Uuid>,
+    pub(crate) code_id: Option<Uuid>,
     /// When.
-    pub at: Timestamp,
+    pub(crate) at: Timestamp,
     /// What, as a word of `store::history`.
-    pub what: String,
+    pub(crate) what: String,
     /// More, for people; no address, no digits.
-    pub detail: String,
+    pub(crate) detail: String,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
+pub(crate) enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}

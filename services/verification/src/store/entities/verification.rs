@@ -8,24 +8,24 @@ use sea_orm::entity::prelude::*;
 /// One account's verification.
 #[derive(Clone, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "verifications")]
-pub struct Model {
+pub(crate) struct Model {
     /// From AccountCreated: the natural key.
     #[sea_orm(primary_key, auto_increment = false)]
-    pub account_id: Uuid,
+    pub(crate) account_id: Uuid,
     /// Where mails go.
-    pub email: String,
+    pub(crate) email: String,
     /// The address in the form in which a resend looks it up.
-    pub address_key: String,
+    pub(crate) address_key: String,
     /// For the greeting.
-    pub display_name: String,
+    pub(crate) display_name: String,
     /// For the mail's language.
-    pub locale: String,
+    pub(crate) locale: String,
     /// When the account was committed, by accounts' clock.
-    pub account_created_at: Timestamp,
+    pub(crate) account_created_at: Timestamp,
     /// When AccountCreated was taken in.
-    pub created_at: Timestamp,
+    pub(crate) created_at: Timestamp,
     /// When the right code was confirmed.
-    pub verified_at: Option<Timestamp>,
+    pub(crate) verified_at: Option<Timestamp>,
 }
 
 impl fmt::Debug for Model {
@@ -35,6 +35,6 @@ impl fmt::Debug for Model {
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
+pub(crate) enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
