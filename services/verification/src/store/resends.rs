@@ -81,15 +81,11 @@ pub(crate) async fn taken(db: &impl ConnectionTrait, subject: &[u8]) -> Result<V
     Ok(all.into_iter().take_while(|at| at.0 > 0).collect())
 }
 
-/// Up to `most` requests that are still to be served: the asker and the account, if one was found.
-pub(crate) async fn wanted(
-    db: &impl ConnectionTrait,
-    most: u64,
-) -> Result<Vec<(Vec<u8>, Option<Uuid>)>, DbErr> {
+/// Up to `most` askers whose last request is still to be served.
+pub(crate) async fn wanted(db: &impl ConnectionTrait, most: u64) -> Result<Vec<Vec<u8>>, DbErr> {
     Entity::find()
         .select_only()
         .column(Column::Subject)
-        .column(Column::AccountId)
         .filter(Column::WantedAt.is_not_null())
         .order_by_asc(Column::WantedAt)
         .limit(most)
@@ -98,15 +94,16 @@ pub(crate) async fn wanted(
         .await
 }
 
-/// Takes the request off the list, in the transaction that serves it. `false` when somebody else has.
-pub(crate) async fn serve(tx: &DatabaseTransaction, subject: &[u8]) -> Result<bool, DbErr> {
+/// Takes the request off the list, in the transaction that serves it, and returns the account it is for. None when
+/// there is no such account, or somebody else has served it.
+pub(crate) async fn serve(tx: &DatabaseTransaction, subject: &[u8]) -> Result<Option<Uuid>, DbErr> {
     let served = Entity::update_many()
         .col_expr(Column::WantedAt, Expr::val(None::<i64>))
         .filter(Column::Subject.eq(subject.to_vec()))
         .filter(Column::WantedAt.is_not_null())
-        .exec(tx)
+        .exec_with_returning(tx)
         .await?;
-    Ok(served.rows_affected == 1)
+    Ok(served.into_iter().next().and_then(|row| row.account_id))
 }
 
 /// Deletes rows whose last request is before `before`: no limit looks back that far.
