@@ -13,6 +13,7 @@ mod start_verifications;
 use std::{sync::Arc, time::Duration};
 
 use kit::{clock::Clock, db::Db, outbox::Outbox, watch::Watches};
+use sea_orm::DbErr;
 use uuid::Uuid;
 
 pub(crate) use confirm_code::{ConfirmError, Confirmed};
@@ -29,6 +30,23 @@ pub(crate) use crate::{
     queue::{Incoming, Mail, Queue},
     store::{Code, CodeState, MailState, mails::Claim},
 };
+
+/// A failure that is nobody's fault but the database's, or ours.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failed {
+    /// The database could not be used just now; the same call may succeed in a moment.
+    #[error("the database is away: {0}")]
+    Away(#[source] DbErr),
+    /// Anything else.
+    #[error("{0}")]
+    Unexpected(#[source] DbErr),
+}
+
+impl From<DbErr> for Failed {
+    fn from(error: DbErr) -> Self {
+        if kit::db::is_away(&error) { Self::Away(error) } else { Self::Unexpected(error) }
+    }
+}
 
 /// An account, named by itself or by one of its codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +82,7 @@ pub(crate) struct Commands {
 
 impl Commands {
     /// Resolves a target; an account that is named by itself need not exist.
-    async fn account_of(&self, target: Target) -> Result<Option<Uuid>, sea_orm::DbErr> {
+    async fn account_of(&self, target: Target) -> Result<Option<Uuid>, DbErr> {
         match target {
             Target::Account(account_id) => Ok(Some(account_id)),
             Target::Code(code_id) => store::verifications::account_of(self.db.reader(), code_id).await,

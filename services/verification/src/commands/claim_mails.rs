@@ -1,6 +1,8 @@
 //! ClaimMails and its kin: the delivery's hold on due mails. Claimed, renewed while they are under way, let go when
 //! they cannot be sent.
 
+use std::time::Duration;
+
 use kit::clock::Timestamp;
 use sea_orm::{DbBackend, DbErr};
 
@@ -50,6 +52,14 @@ impl Commands {
         let tx = self.db.begin().await?;
         store::mails::set_leases(&tx, Timestamp(0), claims).await?;
         tx.commit().await
+    }
+
+    /// How many mails are due, and how long the one that waits longest has been.
+    pub(crate) async fn count_due(&self) -> Result<(i64, Duration), DbErr> {
+        let reader = self.db.reader();
+        let now = self.db.now(reader).await?;
+        let (number, oldest) = store::mails::due(reader, now).await?;
+        Ok((number, oldest.map(|oldest| now.since(oldest)).unwrap_or_default()))
     }
 
     /// With SQLite this process owns the database alone: claims that it finds are those of one that died.

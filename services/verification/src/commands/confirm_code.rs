@@ -7,7 +7,7 @@ use kit::{clock::Timestamp, db, telemetry::span};
 use opentelemetry::Context;
 use sea_orm::{DatabaseTransaction, DbErr};
 
-use super::{Commands, Target};
+use super::{Commands, Failed, Target};
 use crate::{
     domain::{
         budget,
@@ -51,8 +51,14 @@ pub(crate) enum ConfirmError {
     #[error("the key `{0}` is not in the key ring")]
     KeyMissing(String),
     /// Anything else.
-    #[error("the database failed")]
-    Unexpected(#[from] DbErr),
+    #[error(transparent)]
+    Failed(#[from] Failed),
+}
+
+impl From<DbErr> for ConfirmError {
+    fn from(error: DbErr) -> Self {
+        Self::Failed(error.into())
+    }
 }
 
 /// What a counted guess was.

@@ -5,7 +5,7 @@ use kit::clock::Timestamp;
 use sea_orm::DbErr;
 use uuid::Uuid;
 
-use super::{Code, Commands};
+use super::{Code, Commands, Failed};
 use crate::store::{self, Verification, history::SHOWN};
 
 /// A verification for people. Holds neither an address nor digits.
@@ -31,7 +31,7 @@ pub(crate) struct Happened {
 
 impl Commands {
     /// The account's verification with its version; none when AccountCreated has not arrived.
-    pub(crate) async fn read_verification(&self, account_id: Uuid) -> Result<Option<(i64, Shown)>, DbErr> {
+    pub(crate) async fn read_verification(&self, account_id: Uuid) -> Result<Option<(i64, Shown)>, Failed> {
         let reader = self.db.reader();
         // The version first: what changes while the rest is read is shown now, and once more under its own version.
         let versions = store::codes::versions(reader, vec![account_id]).await?;

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use kit::{clock::Timestamp, db};
 use opentelemetry::Context;
-use sea_orm::DbErr;
+use sea_orm::{DatabaseTransaction, DbErr};
 use uuid::Uuid;
 
-use super::Commands;
+use super::{Commands, Failed, Mail};
 use crate::{
     domain::{address::AddressKey, budget},
     store::{
@@ -36,8 +36,14 @@ pub(crate) enum ResendError {
     #[error("asked too often")]
     Limited(Duration),
     /// Anything else.
-    #[error("the database failed")]
-    Unexpected(#[from] DbErr),
+    #[error(transparent)]
+    Failed(#[from] Failed),
+}
+
+impl From<DbErr> for ResendError {
+    fn from(error: DbErr) -> Self {
+        Self::Failed(error.into())
+    }
 }
 
 impl Commands {
@@ -120,10 +126,10 @@ impl Commands {
 
     async fn serve_account(
         &self,
-        tx: &sea_orm::DatabaseTransaction,
+        tx: &DatabaseTransaction,
         now: Timestamp,
         account_id: Uuid,
-    ) -> Result<Option<super::Mail>, DbErr> {
+    ) -> Result<Option<Mail>, DbErr> {
         let Some(person) = store::verifications::lock(tx, account_id).await? else { return Ok(None) };
         let Some(newest) = store::codes::newest(tx, account_id).await? else { return Ok(None) };
         let requested = Fact::of_code(account_id, newest.id, What::ResendRequested);

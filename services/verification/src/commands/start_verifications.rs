@@ -49,10 +49,10 @@ pub(crate) enum Started {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StartError {
     /// The database does not take one of the rows. One by one shows which.
-    #[error("the database refuses a row")]
+    #[error("the database refuses a row: {0}")]
     Refused(#[source] DbErr),
     /// The database cannot be used now, or not as it is; the same batch is to come again.
-    #[error("the database cannot be used")]
+    #[error("the database cannot be used: {0}")]
     Unavailable(#[source] DbErr),
 }
 
