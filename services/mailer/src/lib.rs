@@ -1,1 +1,4 @@
-//! Placeholder.
+//! Mailer.
+
+pub mod domain;
+pub mod mail;
