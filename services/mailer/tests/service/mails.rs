@@ -43,23 +43,68 @@ fn frame(sender: &str, recipient: &str, name: &str, language: Language) -> Vec<u
 #[test]
 fn the_english_mail_reads_well() {
     let mail = render(Language::English, "Ada", Some("https://usher.example/verify/1"));
-    for (l, n) in [(Language::English, "en"), (Language::French, "fr"), (Language::German, "de")] { let m = render(l, "Ada", Some("https://usher.example/verify/1")); std::fs::write(format!("/tmp/mail-{n}.html"), m.html).unwrap(); println!("{}\n=====", m.text); }
-    insta::assert_snapshot!(mail.subject, @"");
-    insta::assert_snapshot!(mail.text, @"");
+    insta::assert_snapshot!(mail.subject, @"Confirm your email address");
+    insta::assert_snapshot!(mail.text, @r"
+    Hello Ada,
+
+    You signed up at Usher. Enter this code there to confirm that this address is yours:
+
+        1234 5678
+
+    Or confirm it in your browser:
+
+        https://usher.example/verify/1
+
+    The code works for 24 hours, until 26 November 2026, 14:05 UTC.
+
+    You did not sign up? Then somebody typed your address by mistake. Ignore this mail, and nothing will happen.
+
+    -- 
+    Usher
+    This mail was sent automatically. Nobody reads replies to it.
+    ");
 }
 
 #[test]
 fn the_french_mail_reads_well() {
     let mail = render(Language::French, "Zoë", None);
-    insta::assert_snapshot!(mail.subject, @"");
-    insta::assert_snapshot!(mail.text, @"");
+    insta::assert_snapshot!(mail.subject, @"Confirmez votre adresse e-mail");
+    insta::assert_snapshot!(mail.text, @r"
+    Bonjour Zoë,
+
+    Vous vous êtes inscrit(e) sur Usher. Saisissez-y ce code pour confirmer que cette adresse est la vôtre :
+
+        1234 5678
+
+    Le code est valable 24 heures, jusqu’au 26 novembre 2026 à 14:05 UTC.
+
+    Vous ne vous êtes pas inscrit(e) ? Quelqu’un a donc saisi votre adresse par erreur. Ignorez ce message, et il ne se passera rien.
+
+    -- 
+    Usher
+    Ce message a été envoyé automatiquement. Personne ne lit les réponses.
+    ");
 }
 
 #[test]
 fn the_german_mail_reads_well() {
     let mail = render(Language::German, "", None);
-    insta::assert_snapshot!(mail.subject, @"");
-    insta::assert_snapshot!(mail.text, @"");
+    insta::assert_snapshot!(mail.subject, @"Bestätigen Sie Ihre E-Mail-Adresse");
+    insta::assert_snapshot!(mail.text, @r"
+    Guten Tag,
+
+    Sie haben sich bei Usher angemeldet. Geben Sie dort diesen Code ein, um zu bestätigen, dass diese Adresse Ihnen gehört:
+
+        1234 5678
+
+    Der Code gilt 24 Stunden, bis zum 26. November 2026, 14:05 Uhr UTC.
+
+    Sie haben sich nicht angemeldet? Dann hat jemand Ihre Adresse versehentlich eingegeben. Beachten Sie diese Mail nicht weiter, und es geschieht nichts.
+
+    -- 
+    Usher
+    Diese Mail wurde automatisch versandt. Antworten liest niemand.
+    ");
 }
 
 #[test]
