@@ -1,10 +1,17 @@
 //! kit from outside: each module against the real thing it talks to.
 #![expect(clippy::unwrap_used, reason = "what a test's helper cannot do fails the test")]
 
+mod bus;
+mod config;
+mod db;
+mod group;
 mod nats;
 mod otlp;
+mod outbox;
 mod postgres;
 mod propagation;
 mod scenarios;
+mod serve;
 mod smtp;
 mod telemetry;
+mod watch;
