@@ -1,0 +1,89 @@
+//! A service's durable consumer: made by the service itself, and made again when the stream beneath it is another
+//! one than before.
+
+use std::{collections::HashMap, time::Duration};
+
+use anyhow::Context as _;
+use async_nats::jetstream::{
+    consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull},
+    stream,
+};
+use proto::streams::{ADVISORIES, Stream};
+
+use super::{Bus, Settings, dead_letter::MaxDeliveries};
+
+/// A durable pull consumer as it should be.
+#[derive(Debug, Clone)]
+pub struct Durable {
+    /// The stream it reads.
+    pub stream: Stream,
+    /// Its name.
+    pub name: String,
+    /// The subjects it wants.
+    pub filter: String,
+}
+
+/// Where the durable keeps the creation time of the stream that it was made for.
+const STREAM_CREATED: &str = "usher.stream_created";
+
+impl Durable {
+    /// The durable that reads the broker's notices about this one.
+    pub(super) fn advisories(&self) -> Self {
+        Self {
+            stream: ADVISORIES,
+            name: format!("{}-advisories", self.name),
+            filter: MaxDeliveries::subject(self.stream.name, &self.name),
+        }
+    }
+}
+
+/// A durable that is ready to be pulled from.
+pub(super) struct Attached {
+    pub(super) consumer: PullConsumer,
+    /// The stream's creation time: one that was deleted and made again has another one.
+    pub(super) stream_created: String,
+}
+
+/// Finds the durable, or makes it. One that belongs to an earlier stream of the same name, or has seen more than the
+/// stream holds (a restored copy), would never see what comes now: it is deleted and made again, from the start of
+/// the stream. Natural keys make the repetition harmless.
+pub(super) async fn attach(bus: &Bus, durable: &Durable, settings: &Settings) -> anyhow::Result<Attached> {
+    let stream = bus.jetstream().get_stream(durable.stream.name).await;
+    let stream = stream.with_context(|| format!("Stream {} cannot be read.", durable.stream.name))?;
+    let stream_created = created(&stream);
+    if let Ok(found) = stream.consumer_info(&durable.name).await {
+        let same_stream = found.config.metadata.get(STREAM_CREATED) == Some(&stream_created);
+        if !same_stream || found.delivered.stream_sequence > stream.cached_info().state.last_sequence {
+            tracing::warn!(
+                consumer = durable.name,
+                "The stream was replaced or rolled back; reading it from its start."
+            );
+            stream
+                .delete_consumer(&durable.name)
+                .await
+                .context("The outdated consumer cannot be deleted.")?;
+        }
+    }
+    let consumer = stream.create_consumer(config(durable, settings, stream_created.clone())).await;
+    let consumer = consumer.with_context(|| format!("Consumer {} cannot be made.", durable.name))?;
+    Ok(Attached { consumer, stream_created })
+}
+
+fn created(stream: &stream::Stream) -> String {
+    stream.cached_info().created.unix_timestamp_nanos().to_string()
+}
+
+fn config(durable: &Durable, settings: &Settings, stream_created: String) -> pull::Config {
+    pull::Config {
+        durable_name: Some(durable.name.clone()),
+        filter_subject: durable.filter.clone(),
+        deliver_policy: DeliverPolicy::All,
+        ack_policy: AckPolicy::Explicit,
+        ack_wait: settings.ack_wait,
+        max_deliver: settings.max_deliver,
+        max_ack_pending: 1_000,
+        inactive_threshold: Duration::ZERO,
+        metadata: HashMap::from([(STREAM_CREATED.to_owned(), stream_created)]),
+        ..pull::Config::default()
+    }
+}
