@@ -42,7 +42,7 @@ pub(crate) struct Target {
 }
 
 /// The services that commands talk to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Service {
     Accounts,
     Verification,

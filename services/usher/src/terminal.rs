@@ -1,9 +1,13 @@
 //! The terminal: the one place that writes to standard output and standard error. Colours survive only where a
 //! terminal reads them and `NO_COLOR` is not set (`anstream` decides).
 
+mod progress;
+
 use std::io::Write as _;
 
 use anstyle::{AnsiColor, Style};
+
+pub(crate) use progress::Progress;
 
 /// What was asked for.
 pub(crate) const STRONG: Style = Style::new().bold();
