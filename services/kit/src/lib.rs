@@ -1,13 +1,17 @@
 //! What at least two services need, and no service's nouns. In reading order: `config` says how a service is set
 //! up, `telemetry` how it is watched, `serve` how it listens and stops; `clock` and `db` hold time and state,
 //! `group` commits many commands at once; `outbox` carries what was committed to the `bus`, whose consumers hand
-//! it to the next service; `watch` shows a caller each new version of a row.
+//! it to the next service; `propagation` takes the trace along, `watch` shows a caller each new version of a row.
 
 pub mod bus;
 pub mod clock;
 pub mod config;
 pub mod db;
 pub mod group;
+pub mod otlp;
+pub mod outbox;
 pub mod propagation;
 pub mod random;
+pub mod serve;
+pub mod telemetry;
 pub mod watch;

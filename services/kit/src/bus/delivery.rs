@@ -1,6 +1,6 @@
 //! One message as a handler sees it, and what the handler may say of it.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use anyhow::anyhow;
 use async_nats::{HeaderMap, jetstream};
@@ -21,8 +21,8 @@ pub enum Verdict {
     Reject(&'static str),
 }
 
-/// A message under way to a handler.
-#[derive(Debug, Clone)]
+/// A message under way to a handler. Its payload may name a person, so it is never printed.
+#[derive(Clone)]
 pub struct Delivery {
     pub(super) message: jetstream::Message,
     /// The `process` span's context: parent of what the handler does.
@@ -35,6 +35,12 @@ pub struct Delivery {
     pub pending: u64,
     /// When the stream stored it, by the broker's clock.
     pub stored_at: Timestamp,
+}
+
+impl fmt::Debug for Delivery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Delivery({} {}, time {})", self.subject(), self.stream_sequence, self.delivered)
+    }
 }
 
 impl Delivery {

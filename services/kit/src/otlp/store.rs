@@ -1,0 +1,70 @@
+//! What the receiver remembers: a ring of spans, and in recording mode every request besides.
+
+use std::{
+    collections::VecDeque,
+    fmt::{Debug, Write as _},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::sync::watch;
+
+use super::span::Span;
+
+#[derive(Debug)]
+pub(super) struct Store {
+    /// How many spans to keep; `None` keeps everything, requests too.
+    newest: Option<usize>,
+    kept: Mutex<Kept>,
+    arrived: watch::Sender<()>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    spans: VecDeque<Span>,
+    requests: String,
+}
+
+impl Store {
+    pub(super) fn newest(spans: usize) -> Self {
+        Self { newest: Some(spans), kept: Mutex::default(), arrived: watch::Sender::default() }
+    }
+
+    pub(super) fn everything() -> Self {
+        Self { newest: None, kept: Mutex::default(), arrived: watch::Sender::default() }
+    }
+
+    /// Keeps a request's text where everything is recorded.
+    pub(super) fn record(&self, request: &impl Debug) {
+        if self.newest.is_none() {
+            let _ = writeln!(self.kept().requests, "{request:?}");
+            self.arrived.send_replace(());
+        }
+    }
+
+    pub(super) fn add(&self, spans: impl IntoIterator<Item = Span>) {
+        let mut kept = self.kept();
+        kept.spans.extend(spans);
+        let excess = self.newest.map_or(0, |newest| kept.spans.len().saturating_sub(newest));
+        kept.spans.drain(..excess);
+        drop(kept);
+        self.arrived.send_replace(());
+    }
+
+    pub(super) fn spans(&self, wanted: impl Fn(&Span) -> bool) -> Vec<Span> {
+        self.kept().spans.iter().filter(|span| wanted(span)).cloned().collect()
+    }
+
+    pub(super) fn to_text(&self) -> String {
+        self.kept().requests.clone()
+    }
+
+    /// Changes whenever something arrives.
+    pub(super) fn arrivals(&self) -> watch::Receiver<()> {
+        self.arrived.subscribe()
+    }
+
+    /// A reader that panicked left nothing half-done behind.
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

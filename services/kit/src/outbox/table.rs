@@ -1,0 +1,252 @@
+//! The table `outbox` and every statement on it. A claim is a lease: whoever holds it publishes; when it has run
+//! out, anybody may.
+
+use std::{collections::BTreeMap, str::FromStr as _};
+
+use async_nats::{HeaderMap, HeaderName, HeaderValue};
+use sea_orm::{
+    ActiveValue::Set,
+    ConnectionTrait, DatabaseTransaction, DbErr, ExprTrait as _, QuerySelect as _, Statement, Value,
+    entity::prelude::*,
+    sea_query::{LockBehavior, LockType},
+};
+use sea_orm_migration::{
+    SchemaManager,
+    prelude::Table,
+    schema::{big_integer, big_integer_null, blob, integer, text, uuid},
+};
+use uuid::Uuid;
+
+use super::{Outgoing, Record};
+use crate::clock::Timestamp;
+
+#[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "outbox")]
+pub(crate) struct Model {
+    /// The event's id, UUID version 7.
+    #[sea_orm(primary_key, auto_increment = false)]
+    id: Uuid,
+    aggregate_id: Uuid,
+    subject: String,
+    /// A JSON object.
+    headers: String,
+    payload: Vec<u8>,
+    created_at: Timestamp,
+    /// Failed attempts to publish.
+    attempts: i32,
+    /// Not before.
+    next_at: Timestamp,
+    /// Counts the claims: a failure is written only by the newest one.
+    claim_no: i32,
+    /// The claim's end.
+    claimed_until: Timestamp,
+    published_at: Option<Timestamp>,
+    /// Number in the stream, as the broker's acknowledgement said.
+    stream_sequence: Option<i64>,
+}
+
+#[derive(Debug, Clone, Copy, EnumIter, DeriveRelation)]
+pub(crate) enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+/// Creates the table; for the migrations of a service that has one.
+///
+/// # Errors
+/// The database's.
+pub async fn create_table(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    let table = Table::create()
+        .table(Entity)
+        .col(uuid(Column::Id).primary_key())
+        .col(uuid(Column::AggregateId))
+        .col(text(Column::Subject))
+        .col(text(Column::Headers))
+        .col(blob(Column::Payload))
+        .col(big_integer(Column::CreatedAt))
+        .col(integer(Column::Attempts))
+        .col(big_integer(Column::NextAt))
+        .col(integer(Column::ClaimNo))
+        .col(big_integer(Column::ClaimedUntil))
+        .col(big_integer_null(Column::PublishedAt))
+        .col(big_integer_null(Column::StreamSequence))
+        .to_owned();
+    manager.create_table(table).await?;
+    // Only what is still to be published: the history does not slow the relay down.
+    let due = "CREATE INDEX outbox_due ON outbox (next_at) WHERE published_at IS NULL";
+    manager.get_connection().execute_unprepared(due).await?;
+    Ok(())
+}
+
+/// Drops the table.
+///
+/// # Errors
+/// The database's.
+pub async fn drop_table(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    manager.drop_table(Table::drop().table(Entity).to_owned()).await
+}
+
+/// Inserts the rows; the first `claimed` of them are born claimed until `lease`.
+pub(super) async fn insert(
+    tx: &DatabaseTransaction,
+    now: Timestamp,
+    lease: Timestamp,
+    records: &[Record],
+    claimed: usize,
+) -> Result<(), DbErr> {
+    let rows = records.iter().enumerate().map(|(place, record)| ActiveModel {
+        id: Set(record.id),
+        aggregate_id: Set(record.aggregate_id),
+        subject: Set(record.subject.to_owned()),
+        headers: Set(to_json(&record.headers)),
+        payload: Set(record.payload.to_vec()),
+        created_at: Set(now),
+        attempts: Set(0),
+        next_at: Set(now),
+        claim_no: Set(1),
+        claimed_until: Set(if place < claimed { lease } else { now }),
+        published_at: Set(None),
+        stream_sequence: Set(None),
+    });
+    if records.is_empty() {
+        return Ok(());
+    }
+    Entity::insert_many(rows).exec_without_returning(tx).await.map(drop)
+}
+
+/// Claims up to `most` due rows until `lease`, oldest first. Two relays never claim the same row: on Postgres they
+/// skip each other's locked rows, on SQLite the transaction is the only writer.
+pub(super) async fn claim(
+    tx: &DatabaseTransaction,
+    now: Timestamp,
+    lease: Timestamp,
+    most: u64,
+) -> Result<Vec<Outgoing>, DbErr> {
+    let due = Entity::find()
+        .filter(Column::PublishedAt.is_null())
+        .filter(Column::NextAt.lte(now))
+        .filter(Column::ClaimedUntil.lte(now))
+        .order_by_id_asc()
+        .limit(most)
+        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+        .all(tx)
+        .await?;
+    Entity::update_many()
+        .col_expr(Column::ClaimNo, Expr::col(Column::ClaimNo).add(1))
+        .col_expr(Column::ClaimedUntil, Expr::value(lease))
+        .filter(Column::Id.is_in(due.iter().map(|row| row.id)))
+        .exec(tx)
+        .await?;
+    Ok(due.into_iter().map(outgoing).collect())
+}
+
+/// Moves the end of the claims that these rows are still held under: later to renew them, to now to let go.
+pub(super) async fn set_claims(
+    tx: &DatabaseTransaction,
+    until: Timestamp,
+    rows: &[Outgoing],
+) -> Result<(), DbErr> {
+    let sql = "UPDATE outbox SET claimed_until = $1 FROM {rows}
+               WHERE id = given.column1 AND claim_no = given.column2 AND published_at IS NULL";
+    let values = rows.iter().map(|row| [row.id.into(), row.claim_no.into()]);
+    update_each(tx, sql, until, values).await
+}
+
+/// Marks what the broker acknowledged, with its number in the stream. A fact: written whoever holds the claim.
+pub(super) async fn mark_published(
+    tx: &DatabaseTransaction,
+    now: Timestamp,
+    acked: &[(Uuid, i64)],
+) -> Result<(), DbErr> {
+    let sql = "UPDATE outbox SET published_at = $1, stream_sequence = given.column2 FROM {rows}
+               WHERE id = given.column1";
+    update_each(tx, sql, now, acked.iter().map(|(id, sequence)| [(*id).into(), (*sequence).into()])).await
+}
+
+/// Counts a failed attempt and lets go of the rows until their next one; only where the claim is still ours.
+pub(super) async fn mark_failed(
+    tx: &DatabaseTransaction,
+    now: Timestamp,
+    failed: &[(Outgoing, Timestamp)],
+) -> Result<(), DbErr> {
+    let sql =
+        "UPDATE outbox SET claimed_until = $1, attempts = attempts + 1, next_at = given.column3 FROM {rows}
+               WHERE id = given.column1 AND claim_no = given.column2 AND published_at IS NULL";
+    let values = failed.iter().map(|(row, next)| [row.id.into(), row.claim_no.into(), (*next).into()]);
+    update_each(tx, sql, now, values).await
+}
+
+/// Ends every claim. Only for a process that owns the database alone: the claims are those of one that died.
+pub(super) async fn end_all_claims(tx: &DatabaseTransaction, now: Timestamp) -> Result<(), DbErr> {
+    let open =
+        Entity::update_many().filter(Column::PublishedAt.is_null()).filter(Column::ClaimedUntil.gt(now));
+    open.col_expr(Column::ClaimedUntil, Expr::value(now)).exec(tx).await.map(drop)
+}
+
+/// Deletes the history before `before`. Ids grow with time, so the primary key finds it.
+pub(super) async fn purge(tx: &DatabaseTransaction, before: Timestamp) -> Result<(), DbErr> {
+    let seconds = u64::try_from(before.0.div_euclid(1_000_000)).unwrap_or(0);
+    let oldest_kept = Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, 0));
+    let old = Entity::delete_many().filter(Column::Id.lt(oldest_kept)).filter(Column::PublishedAt.lt(before));
+    old.exec(tx).await.map(drop)
+}
+
+/// How many rows wait, and since when the oldest does.
+pub(super) async fn pending(db: &impl ConnectionTrait) -> Result<(i64, Option<Timestamp>), DbErr> {
+    let waiting = Entity::find()
+        .select_only()
+        .column_as(Column::Id.count(), "number")
+        .column_as(Column::CreatedAt.min(), "oldest")
+        .filter(Column::PublishedAt.is_null());
+    Ok(waiting.into_tuple().one(db).await?.unwrap_or_default())
+}
+
+/// Runs one statement for many rows: `{rows}` becomes a list of values named `given.column1`, `given.column2`, …,
+/// as both databases call them; `$1` is `first`.
+async fn update_each<const N: usize>(
+    tx: &DatabaseTransaction,
+    sql: &str,
+    first: Timestamp,
+    rows: impl Iterator<Item = [Value; N]>,
+) -> Result<(), DbErr> {
+    let mut values = vec![first.into()];
+    let mut list = Vec::new();
+    for row in rows {
+        let places: Vec<_> = (1..=N).map(|column| format!("${}", values.len() + column)).collect();
+        list.push(format!("({})", places.join(", ")));
+        values.extend(row);
+    }
+    if list.is_empty() {
+        return Ok(());
+    }
+    let sql = sql.replace("{rows}", &format!("(VALUES {}) AS given", list.join(", ")));
+    tx.execute_raw(Statement::from_sql_and_values(tx.get_database_backend(), sql, values)).await.map(drop)
+}
+
+fn outgoing(row: Model) -> Outgoing {
+    Outgoing {
+        id: row.id,
+        headers: from_json(&row.headers),
+        subject: row.subject,
+        payload: row.payload.into(),
+        created_at: row.created_at,
+        attempts: row.attempts,
+        claim_no: row.claim_no + 1,
+    }
+}
+
+fn to_json(headers: &HeaderMap) -> String {
+    let first_values =
+        headers.iter().filter_map(|(name, values)| Some((name.to_string(), values.first()?.as_str())));
+    serde_json::to_string(&first_values.collect::<BTreeMap<_, _>>()).unwrap_or_default()
+}
+
+fn from_json(json: &str) -> HeaderMap {
+    let stored: BTreeMap<String, String> = serde_json::from_str(json).unwrap_or_default();
+    let mut headers = HeaderMap::new();
+    for (name, value) in stored {
+        if let (Ok(name), Ok(value)) = (HeaderName::from_str(&name), HeaderValue::from_str(&value)) {
+            headers.insert(name, value);
+        }
+    }
+    headers
+}

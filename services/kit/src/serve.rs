@@ -1,0 +1,166 @@
+//! How a service listens and stops: a public gRPC listener, an admin listener for operators and probes, and a
+//! shutdown in two stages that loses nothing.
+
+mod admin;
+mod client;
+mod health;
+mod secrets;
+mod status;
+
+use std::{future::Future, net::SocketAddr, pin::pin, time::Duration};
+
+use anyhow::Context as _;
+use tokio::{net::TcpListener, time::timeout};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tonic::{
+    service::Routes,
+    transport::{Server as Grpc, server::TcpIncoming},
+};
+
+pub use admin::AdminToken;
+pub use client::{Client, client};
+pub use health::Health;
+pub use secrets::read_or_make;
+pub use status::{invalid_argument, refused, retry_after, unavailable};
+
+/// Longest gRPC message that a service reads: the longest valid request is under 2 KiB.
+pub const MESSAGE_LIMIT: usize = 64 * 1024;
+
+/// How long servers may take to answer what they have begun.
+const DRAIN: Duration = Duration::from_secs(5);
+/// How long workers may take for their last pass.
+const FINISH: Duration = Duration::from_secs(3);
+
+/// The two stages of a shutdown, for the workers that take part in it.
+#[derive(Debug, Clone, Default)]
+pub struct Stages {
+    /// Take nothing new: consumers stop pulling, deliveries stop claiming, server streams end.
+    pub stop: CancellationToken,
+    /// The servers have answered; write and publish what is left, and return.
+    pub finish: CancellationToken,
+    /// The workers that a shutdown waits for.
+    pub tasks: TaskTracker,
+}
+
+/// What a service offers.
+pub struct Surface {
+    /// The public gRPC services.
+    pub public: Routes,
+    /// Their full names, for gRPC health.
+    pub names: &'static [&'static str],
+    /// The operators' gRPC services; they need the token.
+    pub admin: Routes,
+    /// Proves that the caller is an operator.
+    pub token: AdminToken,
+    /// Whether the service is ready.
+    pub health: Health,
+}
+
+/// Two bound listeners.
+#[derive(Debug)]
+pub struct Server {
+    public: TcpListener,
+    admin: TcpListener,
+    addr: SocketAddr,
+    admin_addr: SocketAddr,
+}
+
+impl Server {
+    /// Binds both listeners; port 0 takes a free one.
+    ///
+    /// # Errors
+    /// When an address is taken or not this machine's; the message names it.
+    pub async fn bind(listen: SocketAddr, admin_listen: SocketAddr) -> anyhow::Result<Self> {
+        let bind = async |addr: SocketAddr| {
+            TcpListener::bind(addr).await.with_context(|| format!("Nothing can listen on {addr}."))
+        };
+        let (public, admin) = (bind(listen).await?, bind(admin_listen).await?);
+        let (addr, admin_addr) = (public.local_addr()?, admin.local_addr()?);
+        Ok(Self { public, admin, addr, admin_addr })
+    }
+
+    /// Where the public services listen.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Where operators and probes ask.
+    pub fn admin_addr(&self) -> SocketAddr {
+        self.admin_addr
+    }
+
+    /// Serves until `shutdown`, then: not ready, stop taking work, answer what was begun, let the workers finish.
+    /// Returns within 9 s whatever hangs.
+    ///
+    /// # Errors
+    /// When a listener fails.
+    pub async fn run(
+        self,
+        surface: Surface,
+        stages: Stages,
+        shutdown: impl Future<Output = ()>,
+    ) -> anyhow::Result<()> {
+        let Surface { public, names, admin, token, health } = surface;
+        let stopped = stages.stop.clone();
+        let grpc = tokio::spawn(serve_public(self.public, public, names, health.clone(), stopped));
+        let admin =
+            tokio::spawn(admin::serve(self.admin, admin, token, health.clone(), stages.finish.clone()));
+        let (mut grpc, mut admin) = (grpc, admin);
+        let mut shutdown = pin!(shutdown);
+        let failed = tokio::select! {
+            () = &mut shutdown => None,
+            result = &mut grpc => Some(result),
+            result = &mut admin => Some(result),
+        };
+        tracing::info!("Shutting down: taking nothing new, finishing what was begun.");
+        health.drain();
+        stages.stop.cancel();
+        if failed.is_none() && timeout(DRAIN, &mut grpc).await.is_err() {
+            tracing::warn!("Some callers are still connected; their connections are closed.");
+            grpc.abort();
+        }
+        stages.finish.cancel();
+        stages.tasks.close();
+        if timeout(FINISH, stages.tasks.wait()).await.is_err() {
+            tracing::warn!("A worker did not finish in time; the next start goes on where it stopped.");
+        }
+        admin.abort();
+        match failed {
+            Some(result) => result.context("A listener's task died.")?.context("A listener failed."),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Limits for callers that are not trusted: what is not limited here is what an attacker uses.
+async fn serve_public(
+    listener: TcpListener,
+    routes: Routes,
+    names: &'static [&'static str],
+    health: Health,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let (reporter, health_service) = tonic_health::server::health_reporter();
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1()?;
+    let reporting = tokio::spawn(health.report(reporter, names));
+    let served = Grpc::builder()
+        .timeout(Duration::from_secs(10))
+        .concurrency_limit_per_connection(1_024)
+        .max_concurrent_streams(1_024)
+        .http2_keepalive_interval(Some(Duration::from_secs(20)))
+        .http2_keepalive_timeout(Some(Duration::from_secs(10)))
+        .http2_max_header_list_size(16 * 1024)
+        .http2_max_pending_accept_reset_streams(Some(20))
+        .add_routes(routes)
+        .add_service(health_service)
+        .add_service(reflection)
+        .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), async move {
+            stop.cancelled().await;
+        })
+        .await;
+    reporting.abort();
+    Ok(served?)
+}

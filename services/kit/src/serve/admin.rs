@@ -1,0 +1,77 @@
+//! The admin listener: probes and metrics for everybody on the network, gRPC for operators with a token.
+
+use std::path::Path;
+
+use axum::{
+    Json, Router,
+    extract::{Request, State},
+    http::StatusCode,
+    middleware::{Next, from_fn_with_state},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use subtle::ConstantTimeEq as _;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+
+use super::{Health, secrets::read_or_make};
+
+/// The operators' secret; never printed.
+#[derive(Clone)]
+pub struct AdminToken(String);
+
+impl AdminToken {
+    /// Reads the token from its file, which is made with a new token, mode 0600, if it is missing.
+    ///
+    /// # Errors
+    /// When the file cannot be read or made, or others may read it.
+    pub fn read_or_make(path: &Path) -> anyhow::Result<Self> {
+        let make = || hex::encode(crate::random::bytes::<32>());
+        Ok(Self(read_or_make(path, "The admin token", make)?.trim().to_owned()))
+    }
+
+    fn allows(&self, request: &Request) -> bool {
+        let header = request.headers().get("authorization").and_then(|value| value.to_str().ok());
+        let given = header.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
+        !self.0.is_empty() && bool::from(given.as_bytes().ct_eq(self.0.as_bytes()))
+    }
+}
+
+impl std::fmt::Debug for AdminToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("AdminToken(<redacted>)")
+    }
+}
+
+/// Serves until `stop`: longer than the public listener, so that probes see a service drain.
+pub(super) async fn serve(
+    listener: TcpListener,
+    operators: Routes,
+    token: AdminToken,
+    health: Health,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let operators = operators.prepare().into_axum_router().layer(from_fn_with_state(token, check));
+    let app = Router::new()
+        .route("/livez", get(async || "alive\n"))
+        .route("/readyz", get(readyz).with_state(health))
+        .merge(operators);
+    axum::serve(listener, app).with_graceful_shutdown(async move { stop.cancelled().await }).await?;
+    Ok(())
+}
+
+async fn check(State(token): State<AdminToken>, request: Request, next: Next) -> Response {
+    if token.allows(&request) {
+        return next.run(request).await;
+    }
+    let message = "The metadata `authorization: Bearer <admin token>` is missing or wrong.";
+    tonic::Status::unauthenticated(message).into_http::<axum::body::Body>().into_response()
+}
+
+/// 200 when ready and 503 when not; the body says why, and which dependencies are away in either case.
+async fn readyz(State(health): State<Health>) -> Response {
+    let report = health.check().await;
+    let code = if report.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (code, Json(report)).into_response()
+}

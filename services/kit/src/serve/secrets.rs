@@ -1,0 +1,40 @@
+//! Secrets in files: read if they are there, made with mode 0600 if they are not, refused if others may read them.
+
+use std::{
+    fs::{self, OpenOptions},
+    io::{ErrorKind, Write as _},
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
+    path::Path,
+};
+
+use anyhow::{Context as _, bail};
+
+/// The text in `path`. A missing file is made with what `make` returns. `what` starts the sentences that tell of it.
+///
+/// # Errors
+/// When the file cannot be read or made, or when its mode lets others read it.
+pub fn read_or_make(path: &Path, what: &str, make: impl FnOnce() -> String) -> anyhow::Result<String> {
+    let shown = path.display();
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)
+            .with_context(|| format!("{what}: the folder of {shown} cannot be made."))?;
+    }
+    // `create_new`: of two processes that start together one makes the file, and the other reads it.
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(mut file) => {
+            let text = make();
+            file.write_all(text.as_bytes())
+                .and_then(|()| file.sync_all())
+                .with_context(|| format!("{what}: {shown} cannot be written."))?;
+            tracing::info!("{what} was made: {shown}, readable by its owner only.");
+            return Ok(text);
+        }
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(error).with_context(|| format!("{what}: {shown} cannot be made.")),
+    }
+    let mode = fs::metadata(path).with_context(|| format!("{what}: {shown} cannot be read."))?.mode();
+    if mode & 0o077 != 0 {
+        bail!("{what}: others may read {shown} (mode {:04o}). Run: chmod 600 {shown}", mode & 0o7777);
+    }
+    fs::read_to_string(path).with_context(|| format!("{what}: {shown} cannot be read."))
+}

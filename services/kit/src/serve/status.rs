@@ -1,0 +1,37 @@
+//! Refusals that a caller can act on: gRPC statuses with `google.rpc` details.
+
+use std::time::Duration;
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
+
+/// `google.rpc.ErrorInfo.domain` of every reason.
+const DOMAIN: &str = "usher";
+
+/// INVALID_ARGUMENT that names each refused field and says what to change.
+pub fn invalid_argument(violations: &[(&str, String)]) -> Status {
+    let mut details = ErrorDetails::new();
+    for (field, why) in violations {
+        details.add_bad_request_violation(*field, why.clone());
+    }
+    let all: Vec<_> = violations.iter().map(|(field, why)| format!("{field}: {why}")).collect();
+    Status::with_error_details(Code::InvalidArgument, all.join("; "), details)
+}
+
+/// A refusal with a reason that programs can compare, in upper-case words with underscores.
+pub fn refused(code: Code, message: &str, reason: &str) -> Status {
+    let details = ErrorDetails::with_error_info(reason, DOMAIN, []);
+    Status::with_error_details(code, message, details)
+}
+
+/// RESOURCE_EXHAUSTED with the time after which to come back.
+pub fn retry_after(message: &str, wait: Duration) -> Status {
+    let details = ErrorDetails::with_retry_info(Some(wait));
+    Status::with_error_details(Code::ResourceExhausted, message, details)
+}
+
+/// UNAVAILABLE: nothing was written, and the same call may succeed in a moment.
+pub fn unavailable(message: &str) -> Status {
+    let details = ErrorDetails::with_retry_info(Some(Duration::from_secs(1)));
+    Status::with_error_details(Code::Unavailable, message, details)
+}

@@ -1,0 +1,153 @@
+//! Traces, metrics and logs of a process: `main` starts them here, everything else records through `span`,
+//! `grpc` and `meter`, and what is recorded leaves by OTLP, `/metrics` and the log on standard error.
+//!
+//! **Who does what.** Edge spans (server, client, create, publish, process, deliver, SMTP) are made with
+//! [`span`] and [`grpc`], on OpenTelemetry's API and never by `tracing` macros: so a log filter cannot touch a
+//! trace, and with `RUST_LOG=off` it is whole. Log lines are `tracing` events; each carries the trace and span
+//! id of the context it was written under.
+//!
+//! **Metrics.** Whoever can measure a thing owns its instrument: create it once, when the component is built,
+//! from [`meter`], under a name in [`names`], with seconds or `{things}` as the unit, and record into it for
+//! ever. Instruments made before [`init`] record nothing, so `main` starts telemetry first. Values that can
+//! only be asked for (queue lengths, ages) are observable gauges whose callback reads an atomic; it must not
+//! block. Attributes come from small closed sets, never from an id.
+//!
+//! **Nothing here holds** an e-mail address, a code or a secret: not in a name, an attribute, a link or a line.
+//!
+//! A process that never calls [`init`], as tests do, records nothing and still passes trace contexts on.
+
+mod export;
+pub mod grpc;
+mod log;
+pub mod names;
+mod resource;
+mod settings;
+pub mod span;
+
+use std::{sync::OnceLock, thread, time::Duration};
+
+use anyhow::Context as _;
+use opentelemetry::{
+    InstrumentationScope, global,
+    metrics::{Histogram, Meter},
+};
+use opentelemetry_sdk::{logs::SdkLoggerProvider, metrics::SdkMeterProvider, trace::SdkTracerProvider};
+use prometheus::{Registry, TextEncoder};
+use tokio::sync::oneshot;
+
+pub use settings::{LogFormat, Settings};
+
+/// How long [`Telemetry::shutdown`] may take altogether, whatever the collector does.
+const SHUTDOWN: Duration = Duration::from_secs(3);
+
+static REGISTRY: OnceLock<Registry> = OnceLock::new();
+
+/// The running telemetry of this process; hand it to [`Telemetry::shutdown`] when everything else has stopped.
+#[derive(Debug)]
+pub struct Telemetry {
+    traces: Option<SdkTracerProvider>,
+    logs: Option<SdkLoggerProvider>,
+    metrics: Option<SdkMeterProvider>,
+    /// Drives the connection to the collector; must outlive the last flush.
+    exports: Option<export::Runtime>,
+}
+
+/// Starts logs, traces and metrics of the process under the name `service`. Call it once, first thing in
+/// `main`, inside or outside of a runtime.
+///
+/// Traces, metrics and logs leave by OTLP/gRPC when `OTEL_EXPORTER_OTLP_ENDPOINT` (or a signal's own variable)
+/// is set. `OTEL_SDK_DISABLED` and `OTEL_PROPAGATORS` are read here because the SDK does not know them.
+///
+/// # Errors
+/// When the log filter or an `OTEL_*` variable cannot be used, or telemetry runs already.
+pub fn init(service: &'static str, settings: &Settings) -> anyhow::Result<Telemetry> {
+    if !settings::propagates_trace_context() {
+        crate::propagation::disable();
+    }
+    let telemetry = if settings::is_disabled() { Telemetry::none() } else { start(service)? };
+    log::start(service, settings, telemetry.logs.as_ref())?;
+    Ok(telemetry)
+}
+
+/// Makes the instruments of this process; see the module's text for the contract.
+pub fn meter() -> Meter {
+    global::meter_with_scope(scope())
+}
+
+/// A histogram of seconds with the bounds that the conventions advise.
+pub fn durations(name: &'static str, description: &'static str) -> Histogram<f64> {
+    let meter = meter();
+    let histogram = meter.f64_histogram(name).with_unit("s").with_description(description);
+    histogram.with_boundaries(names::DURATION_BOUNDS.to_vec()).build()
+}
+
+/// All metrics of this process in Prometheus' text format; empty before [`init`].
+pub fn metrics_text() -> String {
+    let families = REGISTRY.get().map(Registry::gather).unwrap_or_default();
+    TextEncoder::new().encode_to_string(&families).unwrap_or_default()
+}
+
+impl Telemetry {
+    /// Sends what is left: traces, then logs (they may tell about the traces), metrics last. Returns within
+    /// three seconds even when the collector is away; what could not be sent by then is lost.
+    pub async fn shutdown(self) {
+        let (done, finished) = oneshot::channel();
+        // A thread of its own, not the blocking pool: the SDK's calls block, and a runtime would wait at its
+        // own end for a pool thread that waits for a dead collector.
+        let flushing = thread::Builder::new().name("telemetry-flush".to_owned()).spawn(move || {
+            self.flush();
+            let _ = done.send(());
+        });
+        if flushing.is_ok() {
+            let _ = tokio::time::timeout(SHUTDOWN, finished).await;
+        }
+    }
+
+    fn flush(self) {
+        // Their errors are logged by the SDK; a caller on its way out can do nothing about them.
+        let share = SHUTDOWN / 3;
+        if let Some(traces) = self.traces {
+            let _ = traces.shutdown_with_timeout(share);
+        }
+        if let Some(logs) = self.logs {
+            let _ = logs.shutdown_with_timeout(share);
+        }
+        if let Some(metrics) = self.metrics {
+            let _ = metrics.shutdown_with_timeout(share);
+        }
+        drop(self.exports);
+    }
+
+    const fn none() -> Self {
+        Self { traces: None, logs: None, metrics: None, exports: None }
+    }
+}
+
+fn start(service: &'static str) -> anyhow::Result<Telemetry> {
+    let registry = Registry::new();
+    anyhow::ensure!(REGISTRY.set(registry.clone()).is_ok(), "telemetry runs already in this process");
+    let resource = resource::detect(service);
+    let wanted = settings::exported_signals()?;
+    let exports = wanted.any().then(export::Runtime::start).transpose()?;
+    // Exporters connect in the background, on the runtime that is entered while they are built.
+    let entered = exports.as_ref().map(export::Runtime::enter);
+    let metrics = export::metrics(resource.clone(), registry, wanted.metrics)
+        .context("metrics cannot be exported as OTEL_EXPORTER_OTLP_* say")?;
+    let logs = wanted.logs.then(|| export::logs(resource.clone())).transpose();
+    let logs = logs.context("logs cannot be exported as OTEL_EXPORTER_OTLP_* say")?;
+    let traces = wanted.traces.then(|| export::traces(resource)).transpose();
+    let traces = traces.context("traces cannot be exported as OTEL_EXPORTER_OTLP_* say")?;
+    drop(entered);
+    global::set_meter_provider(metrics.clone());
+    if let Some(traces) = &traces {
+        span::set_tracer(traces);
+    }
+    Ok(Telemetry { traces, logs, metrics: Some(metrics), exports })
+}
+
+fn scope() -> InstrumentationScope {
+    InstrumentationScope::builder("usher")
+        .with_version(env!("CARGO_PKG_VERSION"))
+        .with_schema_url(names::SCHEMA_URL)
+        .build()
+}
