@@ -1,6 +1,6 @@
 //! What every client command needs: where the services are, how to print, and failures that name who failed.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use opentelemetry::trace::TraceContextExt as _;
 use proto::{
@@ -28,8 +28,8 @@ pub(crate) struct Session {
 
 impl Session {
     /// Decides where everything is.
-    pub(crate) fn new(target: Target, data: PathBuf, format: Format) -> Self {
-        Self { places: target.places(&data), format }
+    pub(crate) fn new(target: Target, data: &Path, format: Format) -> Self {
+        Self { places: target.places(data), format }
     }
 
     /// accounts.
@@ -57,6 +57,12 @@ impl Session {
     pub(crate) fn mailer_admin(&self) -> Result<MailerAdminClient<WithToken>, Failure> {
         let (channel, token) = self.places.admin(Service::Mailer)?;
         Ok(MailerAdminClient::with_interceptor(channel, token))
+    }
+
+    /// Where this command's spans go: as the environment says, else where the running `usher up` sends its own.
+    pub(crate) fn otlp_endpoint(&self) -> Option<String> {
+        let named = std::env::var_os("OTEL_EXPORTER_OTLP_ENDPOINT").is_some_and(|url| !url.is_empty());
+        if named { None } else { self.places.run.as_ref().map(|run| run.otlp_endpoint.clone()) }
     }
 
     /// `service`'s refusal in words; for `map_err`.

@@ -16,28 +16,28 @@ use crate::{
 #[command(next_help_heading = "Where the services are (default: the running `usher up` of --data, else this machine)")]
 pub(crate) struct Target {
     /// accounts, gRPC
-    #[arg(long, env = "USHER_ACCOUNTS_URL", value_name = "URL")]
+    #[arg(long, global = true, hide_short_help = true, env = "USHER_ACCOUNTS_URL", value_name = "URL")]
     accounts_url: Option<String>,
     /// verification, gRPC
-    #[arg(long, env = "USHER_VERIFICATION_URL", value_name = "URL")]
+    #[arg(long, global = true, hide_short_help = true, env = "USHER_VERIFICATION_URL", value_name = "URL")]
     verification_url: Option<String>,
     /// mailer, gRPC
-    #[arg(long, env = "USHER_MAILER_URL", value_name = "URL")]
+    #[arg(long, global = true, hide_short_help = true, env = "USHER_MAILER_URL", value_name = "URL")]
     mailer_url: Option<String>,
     /// accounts' admin listener [default: the service's port + 100]
-    #[arg(long, env = "USHER_ACCOUNTS_ADMIN_URL", value_name = "URL")]
+    #[arg(long, global = true, hide_short_help = true, env = "USHER_ACCOUNTS_ADMIN_URL", value_name = "URL")]
     accounts_admin_url: Option<String>,
     /// verification's admin listener [default: the service's port + 100]
-    #[arg(long, env = "USHER_VERIFICATION_ADMIN_URL", value_name = "URL")]
+    #[arg(long, global = true, hide_short_help = true, env = "USHER_VERIFICATION_ADMIN_URL", value_name = "URL")]
     verification_admin_url: Option<String>,
     /// mailer's admin listener [default: the service's port + 100]
-    #[arg(long, env = "USHER_MAILER_ADMIN_URL", value_name = "URL")]
+    #[arg(long, global = true, hide_short_help = true, env = "USHER_MAILER_ADMIN_URL", value_name = "URL")]
     mailer_admin_url: Option<String>,
     /// nats-server
-    #[arg(long, env = "USHER_NATS_URL", value_name = "URL", hide_env_values = true)]
+    #[arg(long, global = true, hide_short_help = true, env = "USHER_NATS_URL", value_name = "URL", hide_env_values = true)]
     nats_url: Option<String>,
     /// File with the token of operators' commands
-    #[arg(long, env = "USHER_ADMIN_TOKEN_FILE", value_name = "FILE")]
+    #[arg(long, global = true, hide_short_help = true, env = "USHER_ADMIN_TOKEN_FILE", value_name = "FILE")]
     admin_token_file: Option<PathBuf>,
 }
 
@@ -170,7 +170,7 @@ impl Interceptor for Token {
 }
 
 fn channel(url: &str) -> Result<Channel, Failure> {
-    kit::serve::grpc_client(url)
+    kit::serve::client(url)
         .map_err(|error| Failure::new(Exit::Usage, format!("{url} cannot be used as a URL: {error:#}")))
 }
 

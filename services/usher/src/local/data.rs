@@ -7,7 +7,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::private;
 use crate::exit::{Exit, Failure};
 
 /// A folder that belongs to this process as long as the value lives.
@@ -72,15 +71,6 @@ impl DataFolder {
     /// A place in it.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.root.join(name)
-    }
-
-    /// The file with operators' token, made on the first start.
-    pub(crate) fn admin_token(&self) -> anyhow::Result<PathBuf> {
-        let path = self.path("admin-token");
-        if !path.exists() {
-            private::write(&path, &hex::encode(kit::random::bytes::<32>()))?;
-        }
-        Ok(path)
     }
 }
 

@@ -164,13 +164,13 @@ impl Running {
         let patience = match ending {
             Ending::ClosedInput => {
                 drop(self.input.take());
-                Duration::from_secs(8)
+                Duration::from_secs(9)
             }
             Ending::Terminated => {
                 let pid = self.child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
                 // An error means that it has ended already.
                 let _ = pid.map(|pid| kill_process(pid, Signal::TERM));
-                Duration::from_millis(1500)
+                Duration::from_millis(800)
             }
         };
         if timeout(patience, self.child.wait()).await.is_err() {

@@ -3,7 +3,7 @@
 
 use std::{
     ffi::OsString,
-    path::Path,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -159,10 +159,17 @@ impl System {
             verification: listening(Service::Verification),
             mailer: listening(Service::Mailer),
             nats_url: format!("nats://127.0.0.1:{}", ports.nats),
-            admin_token_file: self.data.admin_token()?,
+            admin_token_file: self.admin_token()?,
             otlp_endpoint: otlp_endpoint.to_owned(),
             mail: self.mail(),
         })
+    }
+
+    /// The file with operators' token, made on the first start.
+    fn admin_token(&self) -> anyhow::Result<PathBuf> {
+        let path = self.data.path("admin-token");
+        kit::serve::AdminToken::read_or_make(&path)?;
+        Ok(path)
     }
 
     /// Where mails go, for people: a mail server's URL may hold a password.
@@ -213,7 +220,7 @@ impl System {
     }
 
     async fn wait_until_ready(&self, service: Service, run: &RunFile) -> Result<(), Failure> {
-        let channel = kit::serve::grpc_client(&run.service(service).url)?;
+        let channel = kit::serve::client(&run.service(service).url)?;
         let deadline = Instant::now() + READY_WITHIN;
         loop {
             let request = HealthCheckRequest { service: String::new() };

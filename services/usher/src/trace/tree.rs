@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::Span;
+use kit::otlp::Span;
 
 /// One line of the picture.
 #[derive(Debug)]
@@ -17,11 +17,12 @@ pub(crate) struct Line<'a> {
 /// what there is; a repeated id (an exporter's retry) is drawn once.
 pub(crate) fn lines(spans: &[Span]) -> Vec<Line<'_>> {
     let mut ids = HashSet::new();
-    let mut spans: Vec<&Span> = spans.iter().filter(|span| ids.insert(span.id.as_str())).collect();
+    let mut spans: Vec<&Span> = spans.iter().filter(|span| ids.insert(span.span_id.as_str())).collect();
     spans.sort_by_key(|span| (span.start, std::cmp::Reverse(span.end)));
     let mut children: HashMap<Option<&str>, Vec<&Span>> = HashMap::new();
     for span in spans {
-        let parent = span.parent.as_deref().filter(|parent| ids.contains(parent) && *parent != span.id);
+        let parent = span.parent_span_id.as_deref();
+        let parent = parent.filter(|parent| ids.contains(parent) && *parent != span.span_id);
         children.entry(parent).or_default().push(span);
     }
     let mut lines = Vec::new();
@@ -38,7 +39,7 @@ fn descend<'a>(
     children: &HashMap<Option<&str>, Vec<&'a Span>>,
     lines: &mut Vec<Line<'a>>,
 ) {
-    let Some(siblings) = children.get(&Some(parent.id.as_str())) else { return };
+    let Some(siblings) = children.get(&Some(parent.span_id.as_str())) else { return };
     for (place, span) in siblings.iter().enumerate() {
         let last = place + 1 == siblings.len();
         lines.push(Line { span, branches: format!("{indent}{}", if last { "└╴" } else { "├╴" }) });

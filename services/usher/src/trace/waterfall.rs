@@ -4,12 +4,10 @@
 use std::{fmt::Write as _, time::Duration};
 
 use anstyle::{AnsiColor, Style};
+use kit::otlp::{Span, Status};
 use unicode_width::UnicodeWidthStr as _;
 
-use super::{
-    Span,
-    tree::{self, Line},
-};
+use super::tree::{self, Line};
 
 /// Columns of the service's name.
 const SERVICE: usize = 13;
@@ -26,8 +24,8 @@ pub(crate) fn render(spans: &[Span], width: usize) -> String {
         return String::new();
     };
     let columns = Columns::fit(&lines, width.clamp(60, 160));
-    let scale = Scale { start, length: (end - start).max(1), cells: columns.bar };
-    let mut picture = header(spans, &columns, Duration::from_nanos(end - start));
+    let scale = Scale { start, length: (end - start).as_nanos().max(1), cells: columns.bar };
+    let mut picture = header(spans, &columns, end - start);
     for line in &lines {
         draw(line, &columns, &scale, &mut picture);
     }
@@ -50,23 +48,22 @@ impl Columns {
 }
 
 struct Scale {
-    start: u64,
-    length: u64,
+    start: Duration,
+    length: u128,
     cells: usize,
 }
 
 impl Scale {
     /// A bar of half cells, at least one half wide, where the span lies on the trace's time.
     fn bar(&self, span: &Span) -> String {
-        let halves = self.cells as u64 * 2;
-        let place = |time: u64| {
-            // A long trace times the cells would not fit 64 bits.
-            let offset = u128::from(time.saturating_sub(self.start)) * u128::from(halves);
-            (offset / u128::from(self.length)) as u64
+        let halves = self.cells * 2;
+        let place = |time: Duration| {
+            let offset = time.saturating_sub(self.start).as_nanos() * halves as u128 / self.length;
+            usize::try_from(offset).unwrap_or(halves)
         };
         let from = place(span.start).min(halves - 1);
         let to = place(span.end).clamp(from + 1, halves);
-        (0..self.cells as u64)
+        (0..self.cells)
             .map(|cell| match ((from..to).contains(&(cell * 2)), (from..to).contains(&(cell * 2 + 1))) {
                 (true, true) => '━',
                 (true, false) => '╸',
@@ -88,7 +85,7 @@ fn header(spans: &[Span], columns: &Columns, total: Duration) -> String {
     let parts = services.len();
     let spoken = format!(
         "trace {}: {} spans from {parts} process{}",
-        spans[0].trace,
+        spans[0].trace_id,
         spans.len(),
         if parts == 1 { "" } else { "es" }
     );
@@ -102,7 +99,7 @@ fn draw(line: &Line<'_>, columns: &Columns, scale: &Scale, picture: &mut String)
     let branches = &line.branches;
     let name = clip(&name(line), columns.name);
     let text = name.strip_prefix(branches.as_str()).unwrap_or(&name);
-    let mark = if span.failed { Style::new().fg_color(Some(AnsiColor::Red.into())) } else { Style::new() };
+    let mark = if failed(span) { Style::new().fg_color(Some(AnsiColor::Red.into())) } else { Style::new() };
     let fill = " ".repeat(columns.name - name.width());
     let service = pad(&clip(&span.service, SERVICE - 1), SERVICE);
     let bar = scale.bar(span);
@@ -116,8 +113,22 @@ fn draw(line: &Line<'_>, columns: &Columns, scale: &Scale, picture: &mut String)
 }
 
 fn name(line: &Line<'_>) -> String {
-    let mark = if line.span.failed { "✗ " } else { "" };
-    format!("{}{mark}{}", line.branches, line.span.short_name())
+    let mark = if failed(line.span) { "✗ " } else { "" };
+    format!("{}{mark}{}", line.branches, short_name(&line.span.name))
+}
+
+fn failed(span: &Span) -> bool {
+    matches!(span.status, Status::Error(_))
+}
+
+/// The name without what every reader knows: `usher.accounts.v1.AccountsService/CreateAccount` becomes
+/// `CreateAccount`, `publish accounts.v1.account_created` becomes `publish account_created`.
+fn short_name(name: &str) -> String {
+    let short = |word: &str| {
+        let method = word.rsplit_once('/').map_or(word, |(_, method)| method);
+        method.split_once(".v1.").map_or(method, |(_, fact)| fact).to_owned()
+    };
+    name.split_whitespace().map(short).collect::<Vec<_>>().join(" ")
 }
 
 /// A service keeps its colour in every picture.
@@ -170,14 +181,18 @@ mod tests {
 
     fn span(id: &str, parent: Option<&str>, service: &str, name: &str, start: u64, end: u64) -> Span {
         Span {
-            trace: "4bf92f3577b34da6a3ce929d0e0e4736".to_owned(),
-            id: id.to_owned(),
-            parent: parent.map(str::to_owned),
+            trace_id: "4bf92f3577b34da6a3ce929d0e0e4736".to_owned(),
+            span_id: id.to_owned(),
+            parent_span_id: parent.map(str::to_owned),
             service: service.to_owned(),
+            instance: String::new(),
             name: name.to_owned(),
-            start: start * 1_000_000,
-            end: end * 1_000_000,
-            failed: false,
+            kind: opentelemetry::trace::SpanKind::Internal,
+            start: Duration::from_millis(start),
+            end: Duration::from_millis(end),
+            attributes: std::collections::BTreeMap::new(),
+            links: Vec::new(),
+            status: Status::Unset,
         }
     }
 
@@ -221,7 +236,7 @@ mod tests {
     #[test]
     fn a_failed_span_is_marked_and_a_repeated_one_drawn_once() {
         let mut spans = journey();
-        spans[0].failed = true;
+        spans[0].status = Status::Error("UNAVAILABLE".to_owned());
         spans.push(spans[0].clone());
         let picture = plain(&spans, 100);
         assert_eq!(picture.matches("✗ send").count(), 1, "{picture}");
