@@ -5,8 +5,10 @@ mod consumer;
 mod dead_letter;
 mod delivery;
 mod durable;
+mod measures;
 mod pull;
 mod streams;
+mod trace;
 
 use std::{
     sync::{

@@ -95,6 +95,11 @@ impl Db {
         &self.reader
     }
 
+    /// The clock whose offset `now` adds.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
     /// Which kind of database it is.
     pub fn backend(&self) -> DbBackend {
         self.writer.get_database_backend()

@@ -5,6 +5,7 @@
 //! Room in that queue is reserved before the insert, so that a row is born claimed only if it will be handed over.
 //! *Cold path:* a row that is unclaimed, or outlives its claim, is claimed from the table by any relay.
 
+mod backlog;
 mod relay;
 mod table;
 

@@ -17,6 +17,8 @@ use tonic::{
     transport::{Server as Grpc, server::TcpIncoming},
 };
 
+use crate::telemetry::grpc::ServerLayer;
+
 pub use admin::AdminToken;
 pub use client::{Client, client};
 pub use health::Health;
@@ -147,6 +149,7 @@ async fn serve_public(
         .build_v1()?;
     let reporting = tokio::spawn(health.report(reporter, names));
     let served = Grpc::builder()
+        .layer(ServerLayer::default())
         .timeout(Duration::from_secs(10))
         .concurrency_limit_per_connection(1_024)
         .max_concurrent_streams(1_024)

@@ -12,9 +12,11 @@ use super::{
     Bus, Delivery, Durable, Verdict,
     dead_letter::{self, DeadLetter, MaxDeliveries, Source},
     durable::{Attached, attach},
+    measures::Measures,
     pull::pull,
+    trace,
 };
-use crate::{clock::Clock, random};
+use crate::{clock::Clock, random, telemetry::span};
 
 /// A consumer's deadlines and sizes. Configuration, so that tests can shorten them.
 #[derive(Debug, Clone)]
@@ -40,12 +42,14 @@ pub struct Consumer {
     durable: Durable,
     settings: Settings,
     clock: Clock,
+    measures: Measures,
 }
 
 impl Consumer {
     /// A consumer; nothing happens until it runs.
     pub fn new(bus: Bus, durable: Durable, settings: Settings, clock: Clock) -> Self {
-        Self { bus, durable, settings, clock }
+        let measures = Measures::of(&durable);
+        Self { bus, durable, settings, clock, measures }
     }
 
     /// Hands messages to `handler` until `stop`, whatever happens to the broker meanwhile. The handler answers each
@@ -54,7 +58,8 @@ impl Consumer {
     where
         F: Future<Output = Vec<Verdict>>,
     {
-        let notices = Self { durable: self.durable.advisories(), ..self.clone() };
+        let durable = self.durable.advisories();
+        let notices = Self { measures: Measures::of(&durable), durable, ..self.clone() };
         let mut bury = |batch: Arc<Vec<Delivery>>| bury(self.bus.clone(), self.clock.clone(), batch);
         tokio::join!(self.consume(&mut handler, &stop), notices.consume(&mut bury, &stop));
         self.bus.flush().await;
@@ -80,8 +85,15 @@ impl Consumer {
                 pulled = pull(consumer, most) => pulled,
             };
             match pulled {
-                Ok(batch) if batch.is_empty() => attached = None, // an idle moment: is it still the same stream?
-                Ok(batch) => {
+                Ok(batch) if batch.is_empty() => {
+                    self.measures.idle();
+                    attached = None; // nothing to do: a moment to look whether it is still the same stream
+                }
+                Ok(mut batch) => {
+                    self.measures.pulled(&batch);
+                    batch
+                        .iter_mut()
+                        .for_each(|delivery| trace::begin(delivery, &self.durable, self.clock.now()));
                     redelivered = batch.iter().any(|delivery| delivery.delivered > 1);
                     let round = Round { consumer: self, stream_created, stop };
                     round.handle_all(batch, redelivered, handler).await;
@@ -154,6 +166,7 @@ impl Round<'_> {
             let Ok(verdicts) = self.holding(&[&shared, waiting], work).await else {
                 // Neither acked nor held: it comes again, alone, and counts towards `max_deliver`.
                 tracing::error!(consumer = self.consumer.durable.name, "The handler panicked.");
+                shared.iter().for_each(|delivery| span::fail(&delivery.context, "panic"));
                 return;
             };
             let mut pause = Duration::ZERO;
@@ -169,7 +182,8 @@ impl Round<'_> {
             }
             let stopped = self.holding(&[&batch, waiting], timeout(pause, self.stop.cancelled())).await;
             if stopped.is_ok() {
-                return; // let go; the next process gets it after AckWait
+                batch.iter().for_each(|delivery| span::fail(&delivery.context, "let_go"));
+                return; // the next process gets it after AckWait
             }
         }
     }
@@ -178,9 +192,16 @@ impl Round<'_> {
     async fn settle(&self, delivery: &Delivery, verdict: Verdict) -> Option<Duration> {
         let settled = match verdict {
             Verdict::Retry(wait) => return Some(wait),
-            Verdict::Ack => delivery.message.ack().await,
+            Verdict::Ack => {
+                span::end(&delivery.context);
+                delivery.message.ack().await
+            }
             Verdict::Reject(reason) => match self.bury(delivery, reason).await {
-                Ok(()) => delivery.message.ack_with(AckKind::Term).await,
+                Ok(()) => {
+                    self.consumer.measures.buried();
+                    span::fail(&delivery.context, reason);
+                    delivery.message.ack_with(AckKind::Term).await
+                }
                 Err(error) => {
                     tracing::warn!(
                         error = format!("{error:#}"),

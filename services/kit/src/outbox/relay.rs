@@ -6,7 +6,10 @@ use std::time::Duration;
 use anyhow::Context as _;
 use async_nats::jetstream::{context::PublishAckFuture, message::PublishMessage};
 use futures::future::join_all;
-use opentelemetry::Context;
+use opentelemetry::{
+    Context, KeyValue,
+    trace::{SpanKind, TraceContextExt as _},
+};
 use sea_orm::{DbBackend, DbErr};
 use tokio::{
     sync::mpsc,
@@ -15,8 +18,14 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{Outbox, Outgoing, table};
-use crate::{bus::Bus, clock::Timestamp, db::Db, random};
+use super::{Outbox, Outgoing, backlog::Backlog, table};
+use crate::{
+    bus::Bus,
+    clock::Timestamp,
+    db::Db,
+    propagation, random,
+    telemetry::{names, span},
+};
 
 /// The relay's deadlines and sizes. Configuration, so that tests can shorten them.
 #[derive(Debug, Clone)]
@@ -53,13 +62,17 @@ pub struct Relay {
     bus: Bus,
     settings: Settings,
     queue: mpsc::Receiver<Outgoing>,
+    backlog: Backlog,
 }
 
 impl Relay {
     /// A relay, and the outbox that feeds it. Nothing is published until it runs.
     pub fn new(db: Db, bus: Bus, settings: Settings) -> (Outbox, Self) {
         let (sender, queue) = mpsc::channel(settings.queue);
-        (Outbox { queue: sender, lease: settings.lease }, Self { db, bus, settings, queue })
+        (
+            Outbox { queue: sender, lease: settings.lease },
+            Self { db, bus, settings, queue, backlog: Backlog::measured() },
+        )
     }
 
     /// Publishes until `stop`, then once more what is left.
@@ -105,7 +118,11 @@ impl Relay {
     }
 
     /// Claims and publishes what waits in the table, window by window.
-    async fn publish_due(&mut self) {
+    async fn publish_due(&self) {
+        if let Ok((number, oldest)) = table::pending(self.db.reader()).await {
+            let age = oldest.map_or(Duration::ZERO, |oldest| self.db.clock().now().since(oldest));
+            self.backlog.set(number, age);
+        }
         while self.bus.is_connected() {
             match self.claim().await {
                 Ok(rows) if rows.is_empty() => return,
@@ -152,7 +169,7 @@ impl Relay {
     async fn send(&self, rows: &[Outgoing]) -> (Vec<(Uuid, i64)>, Vec<Outgoing>) {
         let mut waiting = Vec::with_capacity(rows.len());
         for row in rows {
-            let context = Context::new();
+            let context = self.publish_span(row);
             let message = PublishMessage::build().headers(row.headers.clone()).payload(row.payload.clone());
             waiting.push((
                 row,
@@ -165,16 +182,40 @@ impl Relay {
             (row, context, stored)
         }));
         let (mut acked, mut failed) = (Vec::with_capacity(rows.len()), Vec::new());
-        for (row, _context, stored) in results.await {
+        for (row, context, stored) in results.await {
             match stored {
-                Ok(sequence) => acked.push((row.id, sequence)),
+                Ok(sequence) => {
+                    span::set(&context, KeyValue::new(names::MESSAGING_NATS_STREAM_SEQUENCE, sequence));
+                    span::end(&context);
+                    acked.push((row.id, sequence));
+                }
                 Err(error) => {
+                    span::fail(&context, "not_stored");
                     tracing::warn!(event.id = %row.id, error = format!("{error:#}"), "An event was not published.");
                     failed.push(row.clone());
                 }
             }
         }
         (acked, failed)
+    }
+
+    /// Child of the span that created the event, which may have been long ago and in another process.
+    fn publish_span(&self, row: &Outgoing) -> Context {
+        let creation = propagation::extract_nats(&row.headers);
+        let lag = self.db.clock().now().since(row.created_at).as_secs_f64();
+        let attributes = [
+            KeyValue::new(names::MESSAGING_SYSTEM, names::NATS),
+            KeyValue::new(names::MESSAGING_OPERATION_NAME, names::PUBLISH),
+            KeyValue::new(names::MESSAGING_OPERATION_TYPE, names::SEND),
+            KeyValue::new(names::MESSAGING_DESTINATION_NAME, row.subject.clone()),
+            KeyValue::new(names::MESSAGING_MESSAGE_ID, row.id.to_string()),
+            KeyValue::new(names::USHER_EVENT_ID, row.id.to_string()),
+            KeyValue::new(names::USHER_ATTEMPT, i64::from(row.attempts) + 1),
+            KeyValue::new(names::USHER_OUTBOX_LAG, lag),
+        ];
+        let link = creation.span().span_context().clone();
+        let name = names::messaging_span(names::PUBLISH, &row.subject);
+        span::linked(SpanKind::Client, name, &creation, attributes, [link])
     }
 
     async fn settle(&self, acked: Vec<(Uuid, i64)>, failed: Vec<Outgoing>) -> Result<(), DbErr> {

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
 use super::{Health, secrets::read_or_make};
+use crate::telemetry;
 
 /// The operators' secret; never printed.
 #[derive(Clone)]
@@ -55,6 +56,7 @@ pub(super) async fn serve(
     let operators = operators.prepare().into_axum_router().layer(from_fn_with_state(token, check));
     let app = Router::new()
         .route("/livez", get(async || "alive\n"))
+        .route("/metrics", get(async || telemetry::metrics_text()))
         .route("/readyz", get(readyz).with_state(health))
         .merge(operators);
     axum::serve(listener, app).with_graceful_shutdown(async move { stop.cancelled().await }).await?;

@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tonic::transport::{Channel, Endpoint};
+use tower::Layer as _;
 
-/// What generated clients are made of.
-pub type Client = Channel;
+use crate::telemetry::grpc::{ClientLayer, MeasuredClient};
+
+/// What generated clients are made of: a channel that is traced and measured.
+pub type Client = MeasuredClient<Channel>;
 
 /// A channel to `url`, `http://HOST:PORT`. Does not connect yet.
 ///
@@ -15,11 +18,13 @@ pub type Client = Channel;
 pub fn client(url: &str) -> anyhow::Result<Client> {
     let endpoint =
         Endpoint::from_shared(url.to_owned()).with_context(|| format!("{url} is no http://HOST:PORT."))?;
-    Ok(endpoint
+    let traced = ClientLayer::new(endpoint.uri());
+    let channel = endpoint
         .connect_timeout(Duration::from_secs(2))
         .http2_keep_alive_interval(Duration::from_secs(10))
         .keep_alive_timeout(Duration::from_secs(10))
         .keep_alive_while_idle(true)
         .tcp_nodelay(true)
-        .connect_lazy())
+        .connect_lazy();
+    Ok(traced.layer(channel))
 }

@@ -11,14 +11,18 @@ use std::{
     time::Duration,
 };
 
+use opentelemetry::KeyValue;
 use sea_orm_migration::MigratorTrait;
 use serde::Serialize;
 use tokio::time::timeout;
 use tonic_health::server::HealthReporter;
 
-use crate::db::Db;
+use crate::{
+    db::Db,
+    telemetry::{self, names},
+};
 
-type Dependency = Box<dyn Fn() -> Option<String> + Send + Sync>;
+type Dependency = Arc<dyn Fn() -> Option<String> + Send + Sync>;
 
 /// A service's health. Clones share it.
 #[derive(Clone)]
@@ -66,8 +70,18 @@ impl Health {
 
     /// Names something that the service can do without for a while. `away` says what is known when it is away.
     pub fn depends_on(&self, name: &'static str, away: impl Fn() -> Option<String> + Send + Sync + 'static) {
+        let away = Arc::new(away);
+        let observed = Arc::clone(&away);
+        let _ = telemetry::meter()
+            .u64_observable_gauge(names::USHER_DEPENDENCY_DEGRADED)
+            .with_description("1 while a dependency is out of reach, else 0.")
+            .with_callback(move |gauge| {
+                let degraded = u64::from(observed().is_some());
+                gauge.observe(degraded, &[KeyValue::new(names::USHER_DEPENDENCY, name)]);
+            })
+            .build();
         let mut dependencies = self.0.dependencies.lock().unwrap_or_else(PoisonError::into_inner);
-        dependencies.insert(name, Box::new(away));
+        dependencies.insert(name, away);
     }
 
     pub(super) fn drain(&self) {

@@ -22,19 +22,17 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct ClientLayer {
     peer: Vec<KeyValue>,
-    skipped: &'static [&'static str],
     duration: Histogram<f64>,
 }
 
 impl ClientLayer {
-    /// `peer` is where the channel goes; `skipped` are methods, as `package.Service/Method`, whose streams stay
-    /// open for long.
-    pub fn new(peer: &Uri, skipped: &'static [&'static str]) -> Self {
+    /// `peer` is where the channel goes.
+    pub fn new(peer: &Uri) -> Self {
         let duration =
             telemetry::durations(names::RPC_CLIENT_CALL_DURATION, "Time from a call to its status.");
         let host = peer.host().map(|host| KeyValue::new(names::SERVER_ADDRESS, host.to_owned()));
         let port = peer.port_u16().map(|port| KeyValue::new(names::SERVER_PORT, i64::from(port)));
-        Self { peer: host.into_iter().chain(port).collect(), skipped, duration }
+        Self { peer: host.into_iter().chain(port).collect(), duration }
     }
 }
 
@@ -68,7 +66,7 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let parent = Context::current();
-        let Some(method) = methods::recorded(request.uri().path(), self.layer.skipped) else {
+        let Some(method) = methods::recorded(request.uri().path()) else {
             propagation::inject_http(&parent, request.headers_mut());
             let answer = self.inner.call(request);
             return async { Ok(answer.await?.map(|body| MeasuredBody::new(body, None))) }.boxed();

@@ -1,31 +1,37 @@
 //! Knows the methods of our contracts, so that a stranger's path never becomes a span's or a metric's name.
 
-use std::{collections::HashSet, sync::LazyLock};
+use std::{collections::HashMap, sync::LazyLock};
 
 use prost::Message as _;
-use prost_types::FileDescriptorSet;
+use prost_types::{FileDescriptorSet, MethodDescriptorProto};
 
 /// Name of a method that is in none of our contracts.
 const OTHER: &str = "_OTHER";
 
-/// `package.Service/Method` of everything in `proto`.
-static METHODS: LazyLock<HashSet<String>> = LazyLock::new(|| {
+/// `package.Service/Method` of everything in `proto`, and whether it is a call that ends with its one answer.
+static METHODS: LazyLock<HashMap<String, bool>> = LazyLock::new(|| {
     let set = FileDescriptorSet::decode(proto::DESCRIPTORS).unwrap_or_default();
     let methods = set.file.iter().flat_map(|file| {
         file.service.iter().flat_map(move |service| {
             let name = move |method: &str| format!("{}.{}/{method}", file.package(), service.name());
-            service.method.iter().map(move |method| name(method.name()))
+            let unary =
+                |method: &MethodDescriptorProto| !method.client_streaming() && !method.server_streaming();
+            service.method.iter().map(move |method| (name(method.name()), unary(method)))
         })
     });
     methods.collect()
 });
 
-/// The name under which a call to `path` is recorded; `None` for calls that are not: probes, reflection and the
-/// long-lived streams in `skipped` (each `package.Service/Method`).
-pub(super) fn recorded(path: &str, skipped: &[&str]) -> Option<&'static str> {
+/// The name under which a call to `path` is recorded; `None` for calls that are not: probes, reflection, and streams,
+/// which stay open for hours.
+pub(super) fn recorded(path: &str) -> Option<&'static str> {
     let method = path.strip_prefix('/').unwrap_or(path);
-    if method.starts_with("grpc.") || skipped.contains(&method) {
+    if method.starts_with("grpc.") {
         return None;
     }
-    Some(METHODS.get(method).map_or(OTHER, String::as_str))
+    match METHODS.get_key_value(method) {
+        Some((name, true)) => Some(name),
+        Some((_, false)) => None,
+        None => Some(OTHER),
+    }
 }

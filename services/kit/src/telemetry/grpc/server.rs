@@ -21,16 +21,13 @@ use crate::{
 /// Puts [`MeasuredServer`] around a service.
 #[derive(Debug, Clone)]
 pub struct ServerLayer {
-    skipped: &'static [&'static str],
     duration: Histogram<f64>,
 }
 
-impl ServerLayer {
-    /// `skipped` are methods, as `package.Service/Method`, whose streams stay open for long.
-    pub fn new(skipped: &'static [&'static str]) -> Self {
-        let duration =
-            telemetry::durations(names::RPC_SERVER_CALL_DURATION, "Time from a request to its status.");
-        Self { skipped, duration }
+impl Default for ServerLayer {
+    fn default() -> Self {
+        let what = "Time from a request to its status.";
+        Self { duration: telemetry::durations(names::RPC_SERVER_CALL_DURATION, what) }
     }
 }
 
@@ -63,7 +60,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let Some(method) = methods::recorded(request.uri().path(), self.layer.skipped) else {
+        let Some(method) = methods::recorded(request.uri().path()) else {
             let answer = self.inner.call(request);
             return async { Ok(answer.await?.map(|body| MeasuredBody::new(body, None))) }.boxed();
         };

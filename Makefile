@@ -1,0 +1,58 @@
+# The only entry point: people and .ci/run call these targets. `make` alone prints them.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo build test lint fmt tree tools nats-server
+MAKEFLAGS += --no-print-directory
+
+# What `make tools` installs is found by everything started from here.
+export PATH := $(CURDIR)/.tools/bin:$(PATH)
+
+CARGO_DENY := $(shell command -v cargo-deny 2>/dev/null)
+
+##@ See it
+
+demo: nats-server ## One sign-up from request to verified account, on this machine (KEEP=1 leaves it running, MAILBOX=dir keeps the mails)
+	@cargo run --locked -p usher -- demo $(if $(KEEP),--keep) $(if $(MAILBOX),--mailbox "$(MAILBOX)")
+
+##@ Work on it
+
+build: ## Build the command `usher` (target/debug/usher)
+	@cargo build --locked -p usher
+
+test: nats-server ## Run every test (ARGS='-p kit' or ARGS='i05_' to choose)
+	@deploy/tools/postgres.sh || true
+	@cargo test --workspace --locked --no-fail-fast $(ARGS) -- --quiet
+
+lint: ## Check format, clippy, layers, licences and scripts; with CI=true also the tree
+	@echo "· format" && cargo fmt --all --check
+	@echo "· scripts" && for script in .ci/run deploy/tools/*.sh; do bash -n $$script || exit 1; done
+	@echo "· clippy" && cargo clippy --workspace --all-targets --locked -- -D warnings
+	@echo "· layers" && cargo test --workspace --locked --test layers -- --quiet
+ifdef CARGO_DENY
+	@echo "· dependencies" && cargo deny --locked check bans licenses sources
+else
+	@echo "· dependencies NOT CHECKED: cargo-deny is not installed (cargo install --locked cargo-deny)"
+endif
+ifdef CI
+	@$(MAKE) tree
+endif
+
+fmt: ## Format the code
+	@cargo fmt --all
+
+tree: ## Fail when the work tree differs from the commit: something generated is stale or not ignored
+	@echo "· tree" && changed=$$(git status --porcelain) && if [ -n "$$changed" ]; then \
+	    echo "$$changed"; git --no-pager diff --stat; \
+	    echo "make tree: these files differ from the commit. Commit what is meant, ignore what is made by a build."; exit 1; fi
+
+##@ Set it up
+
+tools: nats-server ## Install what demo and tests need beside Rust: nats-server into .tools/, PostgreSQL (tests only)
+	@deploy/tools/postgres.sh
+
+nats-server:
+	@deploy/tools/nats-server.sh
+
+help: ## Print this
+	@echo "Usage: make TARGET [NAME=value ...]"
+	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
