@@ -52,17 +52,17 @@ pub(crate) enum Command {
     ///
     /// Settings come from flags, else the environment, else the TOML file that USHER_CONFIG names, else defaults.
     /// SIGTERM lets it finish what it has begun, within ten seconds.
-    Accounts(service::Arguments<accounts::Config>),
+    Accounts(service::Arguments<accounts::config::Config>),
     /// Run the service verification alone: makes codes, confirms them
     ///
     /// Settings come from flags, else the environment, else the TOML file that USHER_CONFIG names, else defaults.
     /// SIGTERM lets it finish what it has begun, within ten seconds.
-    Verification(service::Arguments<verification::Config>),
+    Verification(service::Arguments<verification::config::Config>),
     /// Run the service mailer alone: sends the mails
     ///
     /// Settings come from flags, else the environment, else the TOML file that USHER_CONFIG names, else defaults.
     /// SIGTERM lets it finish what it has begun, within ten seconds.
-    Mailer(service::Arguments<mailer::Config>),
+    Mailer(service::Arguments<mailer::config::Config>),
 }
 
 /// Commands that talk to services, and where those are.

@@ -2,50 +2,45 @@
 //! until a signal comes or, for a child of `usher up`, standard input closes.
 
 use clap::Args;
-use kit::{
-    clock::Clock,
-    telemetry::{self, Settings},
-};
+use kit::{clock::Clock, telemetry};
 
 use crate::{
     exit::Failure,
     signals::{STOP_WITH_STDIN, Signals, stdin_closed},
 };
 
-/// A service's settings and those of every service.
+/// A service's settings, and how it stops.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments<C: Args> {
     #[command(flatten)]
     config: C,
-    #[command(flatten)]
-    telemetry: Settings,
     /// Stop when standard input closes, besides SIGTERM and Ctrl-C: so that a child ends with its parent
     #[arg(long, env = STOP_WITH_STDIN, value_parser = clap::builder::FalseyValueParser::new())]
     stop_with_stdin: bool,
 }
 
 /// Runs accounts.
-pub(crate) async fn accounts(arguments: Arguments<accounts::Config>) -> Result<(), Failure> {
-    let telemetry = telemetry::init("accounts", &arguments.telemetry)?;
-    let app = accounts::App::build(arguments.config, Clock::default()).await?;
+pub(crate) async fn accounts(arguments: Arguments<accounts::config::Config>) -> Result<(), Failure> {
+    let telemetry = telemetry::init("accounts", &arguments.config.telemetry)?;
+    let app = accounts::app::App::build(arguments.config, Clock::default()).await?;
     let ended = app.run_until(asked_to_stop(arguments.stop_with_stdin)?).await;
     telemetry.shutdown().await;
     Ok(ended?)
 }
 
 /// Runs verification.
-pub(crate) async fn verification(arguments: Arguments<verification::Config>) -> Result<(), Failure> {
-    let telemetry = telemetry::init("verification", &arguments.telemetry)?;
-    let app = verification::App::build(arguments.config, Clock::default()).await?;
+pub(crate) async fn verification(arguments: Arguments<verification::config::Config>) -> Result<(), Failure> {
+    let telemetry = telemetry::init("verification", &arguments.config.telemetry)?;
+    let app = verification::app::App::build(arguments.config, Clock::default()).await?;
     let ended = app.run_until(asked_to_stop(arguments.stop_with_stdin)?).await;
     telemetry.shutdown().await;
     Ok(ended?)
 }
 
 /// Runs mailer.
-pub(crate) async fn mailer(arguments: Arguments<mailer::Config>) -> Result<(), Failure> {
-    let telemetry = telemetry::init("mailer", &arguments.telemetry)?;
-    let app = mailer::App::build(arguments.config, Clock::default()).await?;
+pub(crate) async fn mailer(arguments: Arguments<mailer::config::Config>) -> Result<(), Failure> {
+    let telemetry = telemetry::init("mailer", &arguments.config.telemetry)?;
+    let app = mailer::app::App::build(arguments.config, Clock::default()).await?;
     let ended = app.run_until(asked_to_stop(arguments.stop_with_stdin)?).await;
     telemetry.shutdown().await;
     Ok(ended?)

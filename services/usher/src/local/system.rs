@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use anyhow::Context as _;
 use tokio::{
     sync::mpsc,
     time::{Instant, sleep},
@@ -58,6 +59,15 @@ impl System {
     /// The data folder.
     pub(crate) fn data(&self) -> &DataFolder {
         &self.data
+    }
+
+    /// Empties the folder: what an earlier run left in it is of no use.
+    ///
+    /// # Errors
+    /// When a broker that it left running cannot be ended, or a file cannot be removed.
+    pub(crate) async fn begin_anew(&self) -> anyhow::Result<()> {
+        Nats::end_orphan(&self.data).await?;
+        self.data.empty().context("The folder of the last run cannot be emptied.")
     }
 
     /// Runs another program beside the services, under `name`.
@@ -200,6 +210,10 @@ impl System {
             set("USHER_NATS_URL", run.nats_url.clone()),
             set("OTEL_EXPORTER_OTLP_ENDPOINT", run.otlp_endpoint.clone()),
         ];
+        if std::env::var_os("OTEL_BSP_SCHEDULE_DELAY").is_none() {
+            // Milliseconds: a person who looks at a journey waits for the slowest process's spans.
+            environment.push(set("OTEL_BSP_SCHEDULE_DELAY", "250".to_owned()));
+        }
         match service {
             Service::Accounts => {}
             Service::Verification => {
