@@ -4,7 +4,7 @@ mod confirm;
 mod create;
 mod list;
 mod resend;
-mod show;
+pub(crate) mod show;
 pub(crate) mod timeline;
 pub(crate) mod view;
 mod watch;

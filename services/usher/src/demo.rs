@@ -46,7 +46,9 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: Arguments, data: &Path, format: Format) -> Result<(), Failure> {
     let mut signals = Signals::listen().map_err(anyhow::Error::from)?;
     let folder = data.join("demo");
-    if fs::read_dir(&folder).is_ok_and(|mut entries| entries.next().is_some()) && !DataFolder::is_ours(&folder) {
+    if fs::read_dir(&folder).is_ok_and(|mut entries| entries.next().is_some())
+        && !DataFolder::is_ours(&folder)
+    {
         let message = format!("{} holds files that are not Usher's.", folder.display());
         return Err(Failure::new(Exit::Refused, message).hint("Choose another folder with --data."));
     }

@@ -67,7 +67,14 @@ pub(crate) struct Field {
 impl Failure {
     /// A failure with a message and nothing more.
     pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into(), fields: Vec::new(), reason: None, retry_after_seconds: None, hint: None }
+        Self {
+            exit,
+            message: message.into(),
+            fields: Vec::new(),
+            reason: None,
+            retry_after_seconds: None,
+            hint: None,
+        }
     }
 
     /// The same with what to do about it.

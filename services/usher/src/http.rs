@@ -35,7 +35,8 @@ pub(crate) async fn get(base: &str, path: &str) -> anyhow::Result<Reply> {
     });
     let reply = asked.await.context("no answer within three seconds")??;
     let (head, body) = reply.split_once("\r\n\r\n").context("the answer is no HTTP")?;
-    let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).context("the answer is no HTTP")?;
+    let status =
+        head.split(' ').nth(1).and_then(|code| code.parse().ok()).context("the answer is no HTTP")?;
     let date = head.lines().find_map(|line| {
         let (name, value) = line.split_once(": ")?;
         name.eq_ignore_ascii_case("date").then(|| value.to_owned())

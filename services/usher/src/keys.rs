@@ -59,7 +59,8 @@ pub(crate) fn run(command: Command, data: &Path, format: Format) -> Result<(), F
     }
     private::write(&file, with_newest(&text, &key).trim_end()).map_err(|error| failed(error.to_string()))?;
     format.print(&Generated { key_id: key.id().to_owned(), file: file.clone() }, |generated| {
-        let place = facts(&[("key", generated.key_id.clone()), ("file", generated.file.display().to_string())]);
+        let place =
+            facts(&[("key", generated.key_id.clone()), ("file", generated.file.display().to_string())]);
         format!("{GOOD}A new key was made.{GOOD:#} Restart verification so that it reads the file.\n{place}")
     });
     Ok(())

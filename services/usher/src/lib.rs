@@ -65,16 +65,12 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Migrate(arguments) => migrate::run(arguments, &data, format).await,
         Command::Keys(command) => keys::run(command, &data, format),
         Command::Doctor(arguments) => doctor::run(&Session::new(arguments.target, &data, format)).await,
-        Command::Nats(client) => {
-            nats::run(client.command, &Session::new(client.target, &data, format)).await
-        }
+        Command::Nats(client) => nats::run(client.command, &Session::new(client.target, &data, format)).await,
         Command::Account(client) => {
             let session = Session::new(client.target, &data, format);
             traced("usher account", &session, account::run(client.command, &session)).await
         }
-        Command::Mail(client) => {
-            mail::run(client.command, &Session::new(client.target, &data, format)).await
-        }
+        Command::Mail(client) => mail::run(client.command, &Session::new(client.target, &data, format)).await,
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use clap::{Args, Subcommand};
 use kit::{
     clock::Clock,
-    db::{Db, DatabaseUrl},
+    db::{DatabaseUrl, Db},
 };
 use serde::Serialize;
 
@@ -70,7 +70,9 @@ pub(crate) async fn run(arguments: Arguments, data: &Path, format: Format) -> Re
     });
     match states.iter().all(|state| state.pending.is_empty()) {
         true => Ok(()),
-        false => Err(Failure::new(Exit::Failed, "Migrations are missing.").hint("`usher migrate` applies them.")),
+        false => {
+            Err(Failure::new(Exit::Failed, "Migrations are missing.").hint("`usher migrate` applies them."))
+        }
     }
 }
 
@@ -87,7 +89,7 @@ pub(crate) async fn apply(service: Service, url: &str) -> Result<(), Failure> {
         Service::Verification => db.migrate::<verification::migrations::Migrator>().await,
         Service::Mailer => db.migrate::<mailer::migrations::Migrator>().await,
     };
-    applied.map_err(|error| failed(service, &error))
+    applied.map_err(|error| failed(service, exit_of(kit::db::is_away(&error)), &error))
 }
 
 async fn pending(service: Service, url: &str) -> Result<Vec<String>, Failure> {
@@ -97,15 +99,21 @@ async fn pending(service: Service, url: &str) -> Result<Vec<String>, Failure> {
         Service::Verification => db.pending_migrations::<verification::migrations::Migrator>().await,
         Service::Mailer => db.pending_migrations::<mailer::migrations::Migrator>().await,
     };
-    pending.map_err(|error| failed(service, &error))
+    pending.map_err(|error| failed(service, exit_of(kit::db::is_away(&error)), &error))
 }
 
 async fn connect(url: &str) -> Result<Db, Failure> {
     let url: DatabaseUrl = url.parse().map_err(|problem: String| Failure::new(Exit::Usage, problem))?;
-    Db::connect(&url, Clock::default()).await.map_err(|error| Failure::new(Exit::Unavailable, format!("{error:#}")))
+    Db::connect(&url, Clock::default())
+        .await
+        .map_err(|error| Failure::new(Exit::Unavailable, format!("{error:#}")))
 }
 
-fn failed(service: Service, error: &sea_orm_migration::sea_orm::DbErr) -> Failure {
-    let exit = if kit::db::is_away(error) { Exit::Unavailable } else { Exit::Failed };
+/// A database that is away may be back later.
+const fn exit_of(is_away: bool) -> Exit {
+    if is_away { Exit::Unavailable } else { Exit::Failed }
+}
+
+fn failed(service: Service, exit: Exit, error: &impl std::fmt::Display) -> Failure {
     Failure::new(exit, format!("The database of {} cannot be migrated: {error}.", service.name()))
 }

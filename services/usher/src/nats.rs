@@ -82,12 +82,14 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failu
 
 /// Connects, and says so if nobody answers.
 pub(crate) async fn connect(url: &str) -> Result<Bus, Failure> {
-    let bus = Bus::connect(url, "usher").await.map_err(|error| Failure::new(Exit::Usage, format!("{error:#}")))?;
+    let bus =
+        Bus::connect(url, "usher").await.map_err(|error| Failure::new(Exit::Usage, format!("{error:#}")))?;
     let deadline = Instant::now() + Duration::from_secs(3);
     while !bus.is_connected() {
         if Instant::now() > deadline {
-            return Err(Failure::new(Exit::Unavailable, "nats-server does not answer.")
-                .hint("`usher up` starts one on this machine; elsewhere name it with --nats-url or USHER_NATS_URL."));
+            return Err(Failure::new(Exit::Unavailable, "nats-server does not answer.").hint(
+                "`usher up` starts one on this machine; elsewhere name it with --nats-url or USHER_NATS_URL.",
+            ));
         }
         sleep(Duration::from_millis(10)).await;
     }
@@ -123,7 +125,12 @@ fn spoken(status: &Status) -> String {
     let rows = status.streams.iter().flat_map(|stream| {
         let head = [stream.name.clone(), stream.messages.to_string(), size(stream.bytes)];
         let durable = |durable: &DurableStatus| {
-            [durable.name.clone(), durable.pending.to_string(), durable.unacknowledged.to_string(), durable.redelivered.to_string()]
+            [
+                durable.name.clone(),
+                durable.pending.to_string(),
+                durable.unacknowledged.to_string(),
+                durable.redelivered.to_string(),
+            ]
         };
         let mut durables: Vec<[String; 4]> = stream.durables.iter().map(durable).collect();
         if durables.is_empty() {

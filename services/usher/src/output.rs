@@ -2,10 +2,10 @@
 //! a value; nothing else decides between the two.
 
 use clap::ValueEnum;
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{Attribute, Cell, ContentArrangement, Table, TableStyle};
 use serde::Serialize;
 
-use crate::terminal::{self, DIM, STRONG};
+use crate::terminal::{self, DIM};
 
 /// `--output`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -40,13 +40,17 @@ pub(crate) fn json(value: &impl Serialize) -> String {
 }
 
 /// A table under a heading, without lines, as wide as the terminal.
-pub(crate) fn table<const N: usize>(heading: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
+pub(crate) fn table<const N: usize>(
+    heading: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+) -> String {
     let mut table = Table::new();
-    table
-        .load_preset(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(u16::try_from(terminal::width()).unwrap_or(u16::MAX));
-    table.set_header(heading.map(|title| format!("{STRONG}{title}{STRONG:#}")));
+    table.load_style(TableStyle::new()).enforce_styling();
+    if let Some(width) = terminal::columns() {
+        // Where a program reads, a cell stays on its line.
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+    }
+    table.set_header(heading.map(|title| Cell::new(title).add_attribute(Attribute::Bold)));
     for row in rows {
         table.add_row(row);
     }

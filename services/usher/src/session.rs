@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
+use kit::serve::Client;
 use opentelemetry::trace::TraceContextExt as _;
 use proto::{
     accounts::{accounts_admin_client::AccountsAdminClient, accounts_service_client::AccountsServiceClient},
     mailer::{mailer_admin_client::MailerAdminClient, mailer_service_client::MailerServiceClient},
     verification::verification_service_client::VerificationServiceClient,
 };
-use tonic::{Status, service::interceptor::InterceptedService, transport::Channel};
+use tonic::{Status, service::interceptor::InterceptedService};
 
 use crate::{
     exit::Failure,
@@ -17,7 +18,7 @@ use crate::{
 };
 
 /// A gRPC client that carries the admin token.
-pub(crate) type WithToken = InterceptedService<Channel, Token>;
+pub(crate) type WithToken = InterceptedService<Client, Token>;
 
 /// One run of a client command.
 #[derive(Debug, Clone)]
@@ -33,7 +34,7 @@ impl Session {
     }
 
     /// accounts.
-    pub(crate) fn accounts(&self) -> Result<AccountsServiceClient<Channel>, Failure> {
+    pub(crate) fn accounts(&self) -> Result<AccountsServiceClient<Client>, Failure> {
         Ok(AccountsServiceClient::new(self.places.channel(Service::Accounts)?))
     }
 
@@ -44,12 +45,12 @@ impl Session {
     }
 
     /// verification.
-    pub(crate) fn verification(&self) -> Result<VerificationServiceClient<Channel>, Failure> {
+    pub(crate) fn verification(&self) -> Result<VerificationServiceClient<Client>, Failure> {
         Ok(VerificationServiceClient::new(self.places.channel(Service::Verification)?))
     }
 
     /// mailer.
-    pub(crate) fn mailer(&self) -> Result<MailerServiceClient<Channel>, Failure> {
+    pub(crate) fn mailer(&self) -> Result<MailerServiceClient<Client>, Failure> {
         Ok(MailerServiceClient::new(self.places.channel(Service::Mailer)?))
     }
 

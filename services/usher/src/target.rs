@@ -4,7 +4,8 @@
 use std::{fs, path::PathBuf};
 
 use clap::Args;
-use tonic::{Request, metadata::AsciiMetadataValue, service::Interceptor, transport::Channel};
+use kit::serve::Client;
+use tonic::{Request, metadata::AsciiMetadataValue, service::Interceptor};
 
 use crate::{
     exit::{Exit, Failure},
@@ -13,7 +14,9 @@ use crate::{
 
 /// Flags of every command that talks to services.
 #[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Where the services are (default: the running `usher up` of --data, else this machine)")]
+#[command(
+    next_help_heading = "Where the services are (default: the running `usher up` of --data, else this machine)"
+)]
 pub(crate) struct Target {
     /// accounts, gRPC
     #[arg(long, global = true, hide_short_help = true, env = "USHER_ACCOUNTS_URL", value_name = "URL")]
@@ -28,13 +31,26 @@ pub(crate) struct Target {
     #[arg(long, global = true, hide_short_help = true, env = "USHER_ACCOUNTS_ADMIN_URL", value_name = "URL")]
     accounts_admin_url: Option<String>,
     /// verification's admin listener [default: the service's port + 100]
-    #[arg(long, global = true, hide_short_help = true, env = "USHER_VERIFICATION_ADMIN_URL", value_name = "URL")]
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        env = "USHER_VERIFICATION_ADMIN_URL",
+        value_name = "URL"
+    )]
     verification_admin_url: Option<String>,
     /// mailer's admin listener [default: the service's port + 100]
     #[arg(long, global = true, hide_short_help = true, env = "USHER_MAILER_ADMIN_URL", value_name = "URL")]
     mailer_admin_url: Option<String>,
     /// nats-server
-    #[arg(long, global = true, hide_short_help = true, env = "USHER_NATS_URL", value_name = "URL", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        env = "USHER_NATS_URL",
+        value_name = "URL",
+        hide_env_values = true
+    )]
     nats_url: Option<String>,
     /// File with the token of operators' commands
     #[arg(long, global = true, hide_short_help = true, env = "USHER_ADMIN_TOKEN_FILE", value_name = "FILE")]
@@ -134,20 +150,25 @@ impl Places {
     }
 
     /// A channel to the service; connects when it is first used.
-    pub(crate) fn channel(&self, service: Service) -> Result<Channel, Failure> {
+    pub(crate) fn channel(&self, service: Service) -> Result<Client, Failure> {
         channel(self.url(service))
     }
 
     /// A channel to its admin listener, and the token for it.
-    pub(crate) fn admin(&self, service: Service) -> Result<(Channel, Token), Failure> {
+    pub(crate) fn admin(&self, service: Service) -> Result<(Client, Token), Failure> {
         Ok((channel(self.admin_url(service))?, self.token()?))
     }
 
     fn token(&self) -> Result<Token, Failure> {
         let file = &self.token_file;
         let text = fs::read_to_string(file).map_err(|error| {
-            Failure::new(Exit::Refused, format!("The admin token in {} cannot be read: {error}.", file.display()))
-                .hint("`usher up` makes one; elsewhere name it with --admin-token-file or USHER_ADMIN_TOKEN_FILE.")
+            Failure::new(
+                Exit::Refused,
+                format!("The admin token in {} cannot be read: {error}.", file.display()),
+            )
+            .hint(
+                "`usher up` makes one; elsewhere name it with --admin-token-file or USHER_ADMIN_TOKEN_FILE.",
+            )
         })?;
         let value = AsciiMetadataValue::try_from(format!("Bearer {}", text.trim()));
         let mut value = value.map_err(|_| {
@@ -169,7 +190,7 @@ impl Interceptor for Token {
     }
 }
 
-fn channel(url: &str) -> Result<Channel, Failure> {
+fn channel(url: &str) -> Result<Client, Failure> {
     kit::serve::client(url)
         .map_err(|error| Failure::new(Exit::Usage, format!("{url} cannot be used as a URL: {error:#}")))
 }

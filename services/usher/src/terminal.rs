@@ -34,7 +34,12 @@ pub(crate) fn tell(text: impl AsRef<str>) {
     let _ = writeln!(anstream::stderr().lock(), "{}", text.as_ref());
 }
 
-/// Columns of the terminal; 80 where there is none, never less than 80 so that pictures keep their shape.
+/// Columns of the terminal that standard output is; `None` where it is none.
+pub(crate) fn columns() -> Option<u16> {
+    terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| width.0)
+}
+
+/// Columns for pictures: the terminal's, but 80 at least so that they keep their shape.
 pub(crate) fn width() -> usize {
-    terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0)).max(80)
+    columns().map_or(80, usize::from).max(80)
 }

@@ -71,7 +71,10 @@ pub(super) async fn run(arguments: Arguments, session: &Session) -> Result<(), F
         }
         ConfirmOutcome::Burnt => return Err(refused("Too many wrong guesses.", another)),
         ConfirmOutcome::Unspecified => {
-            return Err(Failure::new(Exit::Failed, "Verification gave an answer that this version does not know."));
+            return Err(Failure::new(
+                Exit::Failed,
+                "Verification gave an answer that this version does not know.",
+            ));
         }
     };
     let answer = Answer { outcome: word(outcome.as_str_name(), "CONFIRM_OUTCOME_"), trace_id: trace_id() };

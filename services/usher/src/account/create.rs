@@ -51,8 +51,9 @@ pub(super) async fn run(arguments: Arguments, session: &Session) -> Result<(), F
         locale: arguments.locale,
     });
     if let Some(key) = arguments.idempotency_key {
-        let key = AsciiMetadataValue::try_from(key)
-            .map_err(|_| Failure::new(Exit::Usage, "An idempotency key is 16 to 128 printable ASCII characters."))?;
+        let key = AsciiMetadataValue::try_from(key).map_err(|_| {
+            Failure::new(Exit::Usage, "An idempotency key is 16 to 128 printable ASCII characters.")
+        })?;
         request.metadata_mut().insert("idempotency-key", key);
     }
     let reply = session.accounts()?.create_account(request).await;

@@ -4,7 +4,7 @@
 use kit::clock::Timestamp;
 use proto::{
     accounts::{self as accounts_proto, AccountStatus},
-    verification::{self as verification_proto, CodeState, MailState},
+    verification as verification_proto,
 };
 use serde::Serialize;
 
@@ -99,18 +99,6 @@ impl From<verification_proto::Code> for Code {
             guesses: code.guesses,
             mail_attempts: code.mail_attempts,
         }
-    }
-}
-
-impl Code {
-    /// Whether it confirms.
-    pub(crate) fn is_live(&self) -> bool {
-        self.state == word(CodeState::Live.as_str_name(), "CODE_STATE_")
-    }
-
-    /// Whether a mail server took its mail.
-    pub(crate) fn is_mailed(&self) -> bool {
-        self.mail_state == word(MailState::Accepted.as_str_name(), "MAIL_STATE_")
     }
 }
 

@@ -29,10 +29,13 @@ pub(super) fn render(letter: &Letter) -> String {
 }
 
 fn row(text: &str, style: Style) -> String {
-    let text: String = text.chars().scan(0, |columns, c| {
-        *columns += c.to_string().width();
-        (*columns <= INNER).then_some(c)
-    }).collect();
+    let text: String = text
+        .chars()
+        .scan(0, |columns, c| {
+            *columns += c.to_string().width();
+            (*columns <= INNER).then_some(c)
+        })
+        .collect();
     let fill = " ".repeat(INNER.saturating_sub(text.width()));
     format!("  {DIM}│{DIM:#} {style}{text}{style:#}{fill} {DIM}│{DIM:#}\n")
 }

@@ -42,7 +42,8 @@ impl Mailbox {
             (None, Some(folder), _) => vec![folder],
             (None, None, None) => vec![data.join("mails")],
             (None, None, Some(_)) => {
-                let message = "USHER_MAIL_URL names a mail server; the demo cannot see where its mails arrive.";
+                let message =
+                    "USHER_MAIL_URL names a mail server; the demo cannot see where its mails arrive.";
                 return Err(Failure::new(Exit::Usage, message).hint("Name their Maildir with --mailbox."));
             }
         };
@@ -63,7 +64,9 @@ impl Mailbox {
         let entries = self.folders.iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten();
         let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
         // A name that begins with a dot is a file being written.
-        paths.filter(|path| path.file_name().is_some_and(|name| !name.to_string_lossy().starts_with('.'))).collect()
+        paths
+            .filter(|path| path.file_name().is_some_and(|name| !name.to_string_lossy().starts_with('.')))
+            .collect()
     }
 }
 

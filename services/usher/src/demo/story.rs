@@ -100,7 +100,10 @@ impl<'a> Story<'a> {
         self.confirm(id, &code).await?;
         scene.fact(&format!("ConfirmCode({CODE}{code}{CODE:#}) answered OK in {}", short(typed.elapsed())));
         self.wait_until_verified(id).await?;
-        scene.fact(&format!("the account is {STRONG}VERIFIED{STRONG:#} {} after the code", short(typed.elapsed())));
+        scene.fact(&format!(
+            "the account is {STRONG}VERIFIED{STRONG:#} {} after the code",
+            short(typed.elapsed())
+        ));
         scene.say("");
         let shown = show::read(id, &self.session).await?;
         scene.say(timeline::render(&shown.account, shown.verification.as_ref()).trim_end());
@@ -145,7 +148,8 @@ impl<'a> Story<'a> {
         self.wait_until_verified(&account.account_id).await?;
         scene.fact("its code confirms the account");
         let mails = self.settled_mails(&account.account_id).await?;
-        let times = if mails == 1 { "once".to_owned() } else { format!("{mails} times, with one Message-ID") };
+        let times =
+            if mails == 1 { "once".to_owned() } else { format!("{mails} times, with one Message-ID") };
         scene.fact(&format!("mails for Grace: {STRONG}{mails}{STRONG:#}. The mail arrived {times}"));
         let shown = show::read(&account.account_id, &self.session).await?;
         Ok((shown.account, mails))
@@ -165,7 +169,11 @@ impl<'a> Story<'a> {
             sleep(Duration::from_millis(50)).await;
         }
         drop(step);
-        Ok(self.mailbox.letters_to("grace@example.com").len())
+        let letters = self.mailbox.letters_to("grace@example.com");
+        match letters.iter().all(|letter| letter.message_id == letters[0].message_id) {
+            true => Ok(letters.len()),
+            false => Err(Failure::new(Exit::Failed, "Two different mails arrived for one sign-up.")),
+        }
     }
 
     async fn sign_up(&self, email: &str, name: &str) -> Result<Account, Failure> {
@@ -198,7 +206,10 @@ impl<'a> Story<'a> {
         let reply = self.session.verification()?.confirm_code(request).await;
         match reply.map_err(self.session.refused(Service::Verification))?.into_inner().outcome() {
             ConfirmOutcome::Ok => Ok(()),
-            other => Err(Failure::new(Exit::Failed, format!("The code was answered with {}.", other.as_str_name()))),
+            other => Err(Failure::new(
+                Exit::Failed,
+                format!("The code was answered with {}.", other.as_str_name()),
+            )),
         }
     }
 

@@ -4,14 +4,12 @@ use std::time::Duration;
 
 use kit::clock::{Clock, Timestamp};
 use time::{OffsetDateTime, format_description::well_known::Rfc2822};
-use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
 
 use super::Finding;
-use crate::{
-    http, mail, nats,
-    session::Session,
-    target::Service,
-};
+use crate::{http, mail, nats, session::Session, target::Service};
 
 /// Beyond this, times in answers and logs of two machines cannot be compared. HTTP's clock has whole seconds.
 const SKEW: Duration = Duration::from_secs(3);
@@ -21,7 +19,9 @@ pub(super) async fn all(session: &Session) -> Vec<Finding> {
     let mut findings = Vec::new();
     match &session.places.run {
         Some(run) => findings.push(Finding::ok("usher up", format!("runs as process {}", run.pid))),
-        None => findings.push(Finding::ok("usher up", "does not run on this folder; asking the usual places")),
+        None => {
+            findings.push(Finding::ok("usher up", "does not run on this folder; asking the usual places"))
+        }
     }
     for service in Service::ALL {
         findings.extend(of_service(session, service).await);
@@ -46,9 +46,14 @@ async fn of_service(session: &Session, service: Service) -> Vec<Finding> {
             let version = version(admin).await.map_or_else(String::new, |version| format!("{version} "));
             findings.push(Finding::ok(name, format!("{version}serves on {url}")));
         }
-        Ok(_) => findings.push(Finding::problem(name, "answers, but is not ready", "Its readiness, below, says why.")),
+        Ok(_) => findings.push(Finding::problem(
+            name,
+            "answers, but is not ready",
+            "Its readiness, below, says why.",
+        )),
         Err(status) => {
-            let start = format!("Start it (`usher up`, or `usher {name}`), or name its place with --{name}-url.");
+            let start =
+                format!("Start it (`usher up`, or `usher {name}`), or name its place with --{name}-url.");
             let what = format!("does not answer on {url} ({:?})", status.code());
             findings.push(Finding::problem(name, what, start));
             return findings;
@@ -89,7 +94,11 @@ fn skew(name: &'static str, date: &str) -> Option<Finding> {
     let apart = ours.since(theirs).max(theirs.since(ours));
     (apart > SKEW).then(|| {
         let what = format!("its machine's clock is {} s away from this one's", apart.as_secs());
-        Finding::warning(name, what, "Synchronise both (NTP): times of different machines cannot be compared.")
+        Finding::warning(
+            name,
+            what,
+            "Synchronise both (NTP): times of different machines cannot be compared.",
+        )
     })
 }
 
@@ -113,7 +122,10 @@ async fn operators(session: &Session) -> Vec<Finding> {
     let mut findings = vec![Finding::ok("admin token", "is accepted")];
     let failed = attempts.iter().filter(|attempt| attempt.outcome != "ACCEPTED").count();
     findings.push(match failed {
-        0 => Finding::ok("mails", format!("{} of the newest {} attempts accepted", attempts.len(), attempts.len())),
+        0 => Finding::ok(
+            "mails",
+            format!("{} of the newest {} attempts accepted", attempts.len(), attempts.len()),
+        ),
         failed => Finding::warning(
             "mails",
             format!("{failed} of the newest {} attempts were not accepted", attempts.len()),
@@ -127,7 +139,9 @@ async fn broker(session: &Session) -> Vec<Finding> {
     const PART: &str = "nats-server";
     let status = match nats::connect(&session.places.nats_url).await {
         Ok(bus) => nats::status(&bus).await,
-        Err(failure) => return vec![Finding::problem(PART, failure.message, failure.hint.unwrap_or_default())],
+        Err(failure) => {
+            return vec![Finding::problem(PART, failure.message, failure.hint.unwrap_or_default())];
+        }
     };
     let status = match status {
         Ok(status) => status,
@@ -140,15 +154,25 @@ async fn broker(session: &Session) -> Vec<Finding> {
     let differ = |what: &String| Finding::problem(PART, what.clone(), "`usher nats provision` corrects it.");
     findings.extend(status.drift.iter().map(differ));
     for stream in &status.streams {
-        let durables = stream.durables.iter().filter(|durable| durable.pending > 1_000 || durable.redelivered > 0);
+        let durables =
+            stream.durables.iter().filter(|durable| durable.pending > 1_000 || durable.redelivered > 0);
         findings.extend(durables.map(|durable| {
             let (waiting, again) = (durable.pending, durable.redelivered);
-            let what = format!("{} reads {} with {waiting} unread, {again} redelivered", durable.name, stream.name);
-            Finding::warning(PART, what, format!("Look into the log of {}; more replicas read faster.", durable.name))
+            let what =
+                format!("{} reads {} with {waiting} unread, {again} redelivered", durable.name, stream.name);
+            Finding::warning(
+                PART,
+                what,
+                format!("Look into the log of {}; more replicas read faster.", durable.name),
+            )
         }));
         if stream.name == proto::streams::DEAD_LETTERS.name && stream.messages > 0 {
             let what = format!("{} dead letters: messages that nobody could handle", stream.messages);
-            findings.push(Finding::warning(PART, what, "The reason is in each one's headers: `nats stream view DEAD_LETTERS`."));
+            findings.push(Finding::warning(
+                PART,
+                what,
+                "The reason is in each one's headers: `nats stream view DEAD_LETTERS`.",
+            ));
         }
     }
     findings

@@ -79,5 +79,7 @@ fn taken(root: &Path, lock: &mut File) -> Failure {
     let _ = lock.read_to_string(&mut pid);
     let pid = pid.trim();
     Failure::new(Exit::Refused, format!("Usher is already running on {} (process {pid}).", root.display()))
-        .hint(format!("Stop it with Ctrl-C where it runs, or `kill {pid}`; or choose another folder with --data."))
+        .hint(format!(
+            "Stop it with Ctrl-C where it runs, or `kill {pid}`; or choose another folder with --data."
+        ))
 }

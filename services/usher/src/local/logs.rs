@@ -29,7 +29,6 @@ pub(crate) struct Notice {
 /// How much a notice matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Level {
-    Info,
     Warn,
     Error,
 }
@@ -98,9 +97,7 @@ impl Appender {
 /// The level of a line that matters at the terminal, in either log format; a panic's first line counts.
 fn level(line: &str) -> Option<Level> {
     let head = line.get(..line.len().min(120)).unwrap_or(line);
-    let says = |word: &str| {
-        head.split(|c: char| !c.is_ascii_alphabetic()).any(|part| part == word)
-    };
+    let says = |word: &str| head.split(|c: char| !c.is_ascii_alphabetic()).any(|part| part == word);
     match () {
         () if says("ERROR") || head.contains("panicked at") => Some(Level::Error),
         () if says("WARN") => Some(Level::Warn),

@@ -102,7 +102,8 @@ fn candidates() -> Vec<PathBuf> {
     let here = std::env::current_dir().unwrap_or_default();
     let beside = std::env::current_exe().unwrap_or_default();
     // `.tools` lies in the workspace: above the current folder, or above target/debug/usher.
-    let tools = here.ancestors().chain(beside.ancestors()).map(|folder| folder.join(".tools/bin/nats-server"));
+    let tools =
+        here.ancestors().chain(beside.ancestors()).map(|folder| folder.join(".tools/bin/nats-server"));
     named.into_iter().chain(on_path).chain(tools.collect::<Vec<_>>()).filter(|path| path.is_file()).collect()
 }
 

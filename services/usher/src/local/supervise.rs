@@ -2,7 +2,8 @@
 //! them in order. `system` says which.
 
 use std::{
-    collections::HashMap, ffi::OsString, io, path::PathBuf, process::ExitStatus, process::Stdio, time::Duration,
+    collections::HashMap, ffi::OsString, io, path::PathBuf, process::ExitStatus, process::Stdio,
+    time::Duration,
 };
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -95,7 +96,8 @@ impl Supervisor {
     /// ten seconds at most; whoever is not done by then is killed.
     pub(crate) async fn stop(&mut self) {
         for ending in [Ending::ClosedInput, Ending::Terminated] {
-            let (now, later) = std::mem::take(&mut self.children).into_iter().partition(|(_, child)| child.ending == ending);
+            let (now, later) =
+                std::mem::take(&mut self.children).into_iter().partition(|(_, child)| child.ending == ending);
             self.children = later;
             let now: HashMap<_, Kept> = now;
             now.values().for_each(|child| child.stop.cancel());
@@ -112,7 +114,9 @@ async fn run(program: Program, log: Log, state: watch::Sender<State>, stop: Canc
         let started = Instant::now();
         let ended = match Running::spawn(&program, &log) {
             Ok(mut running) => {
-                state.send_modify(|state| *state = State { pid: running.child.id(), starts: state.starts + 1 });
+                state.send_modify(|state| {
+                    *state = State { pid: running.child.id(), starts: state.starts + 1 }
+                });
                 tokio::select! {
                     ended = running.child.wait() => describe(ended),
                     () = stop.cancelled() => return running.end(program.ending, &log).await,
@@ -178,7 +182,9 @@ impl Running {
             let _ = self.child.kill().await;
         }
         // Its last lines; a grandchild may keep the pipe open, hence the limit.
-        let _ = timeout(Duration::from_millis(300), async { while self.copies.join_next().await.is_some() {} }).await;
+        let _ =
+            timeout(Duration::from_millis(300), async { while self.copies.join_next().await.is_some() {} })
+                .await;
     }
 }
 

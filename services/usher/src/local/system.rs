@@ -12,7 +12,9 @@ use tokio::{
     sync::mpsc,
     time::{Instant, sleep},
 };
-use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
 
 use super::{
     data::DataFolder,
@@ -91,7 +93,12 @@ impl System {
     ///
     /// # Errors
     /// The first part that does not come up, with what to do. `stop` is still needed.
-    pub(crate) async fn start(&mut self, ports: Choice, otlp_endpoint: &str, progress: Progress) -> Result<RunFile, Failure> {
+    pub(crate) async fn start(
+        &mut self,
+        ports: Choice,
+        otlp_endpoint: &str,
+        progress: Progress,
+    ) -> Result<RunFile, Failure> {
         let step = progress.step("databases");
         let orphan = Nats::end_orphan(&self.data).await?;
         self.migrate().await?;
@@ -107,7 +114,8 @@ impl System {
             self.wait_until_ready(service, &run).await?;
             step.done(&format!("{:<12}", service.name()), &format!("gRPC on {}", ports.grpc(service)));
         }
-        run.write(self.data.root()).map_err(|error| anyhow::anyhow!("run.json cannot be written: {error}"))?;
+        run.write(self.data.root())
+            .map_err(|error| anyhow::anyhow!("run.json cannot be written: {error}"))?;
         Ok(run)
     }
 
@@ -152,7 +160,8 @@ impl System {
             ending: Ending::Terminated,
         });
         self.provisioner = Some(Provisioner::start(&run.nats_url).await?);
-        let ended = orphan.map_or_else(String::new, |pid| format!("; ended process {pid}, left by an earlier run"));
+        let ended =
+            orphan.map_or_else(String::new, |pid| format!("; ended process {pid}, left by an earlier run"));
         step.done("nats-server ", &format!("{} on 127.0.0.1:{}{ended}", nats.version, ports.nats));
         Ok(())
     }
@@ -218,10 +227,12 @@ impl System {
             Service::Accounts => {}
             Service::Verification => {
                 environment.push(set("USHER_MAILER_URL", run.mailer.url.clone()));
-                environment.push(set("USHER_CODE_KEYS_FILE", self.data.path("code-keys").display().to_string()));
+                environment
+                    .push(set("USHER_CODE_KEYS_FILE", self.data.path("code-keys").display().to_string()));
             }
             Service::Mailer => {
-                environment.push(set("USHER_ADDRESS_KEY_FILE", self.data.path("address-key").display().to_string()));
+                environment
+                    .push(set("USHER_ADDRESS_KEY_FILE", self.data.path("address-key").display().to_string()));
                 if std::env::var_os("USHER_MAIL_URL").is_none() {
                     environment.push(set("USHER_MAIL_URL", run.mail.clone()));
                 }
@@ -245,7 +256,9 @@ impl System {
             if Instant::now() > deadline || self.state(service.name()).starts > 3 {
                 let log = self.data.path(&format!("logs/{}.log", service.name()));
                 let message = format!("{} does not come up.{}", service.name(), last_words(&log));
-                return Err(Failure::new(Exit::Failed, message).hint(format!("All it said is in {}.", log.display())));
+                return Err(
+                    Failure::new(Exit::Failed, message).hint(format!("All it said is in {}.", log.display()))
+                );
             }
             sleep(Duration::from_millis(20)).await;
         }

@@ -1,7 +1,10 @@
 //! `usher up`: starts the system, shows where everything is, then what goes wrong and every finished journey, until
 //! it is asked to stop.
 
-use std::{path::Path, time::{Duration, Instant}};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use clap::Args;
 use tokio::{
@@ -115,7 +118,13 @@ fn overview(system: &System, run: &RunFile, traces: &Traces) -> String {
         ("traces", traces.described()),
         ("logs", root.join("logs").display().to_string()),
         ("token", run.admin_token_file.display().to_string()),
-        ("keys", format!("{} {DIM}(made on the first start; keep them secret){DIM:#}", root.join("code-keys").display())),
+        (
+            "keys",
+            format!(
+                "{} {DIM}(made on the first start; keep them secret){DIM:#}",
+                root.join("code-keys").display()
+            ),
+        ),
     ]);
     let version = &run.version;
     format!(
@@ -128,7 +137,6 @@ fn overview(system: &System, run: &RunFile, traces: &Traces) -> String {
 
 fn show(notice: &Notice, format: Format) {
     let style = match notice.level {
-        Level::Info => DIM,
         Level::Warn => WARN,
         Level::Error => BAD,
     };

@@ -28,7 +28,13 @@ fn spoken(attempts: &[Attempt]) -> String {
     }
     let rows = attempts.iter().map(|attempt| {
         let at = attempt.at.clone().unwrap_or_default();
-        [attempt.code_id.clone(), attempt.attempt.to_string(), attempt.outcome.clone(), at, attempt.reply.clone()]
+        [
+            attempt.code_id.clone(),
+            attempt.attempt.to_string(),
+            attempt.outcome.clone(),
+            at,
+            attempt.reply.clone(),
+        ]
     });
     table(["MAIL", "ATTEMPT", "OUTCOME", "AT", "REPLY"], rows)
 }

@@ -15,7 +15,7 @@ const SERVICE: usize = 13;
 const DURATION: usize = 8;
 
 /// The picture, with colours (`anstream` drops them where they do not belong), `width` columns wide at most,
-/// 60 at least. Spans of one trace are expected; without any the picture is empty.
+/// 72 at least. Spans of one trace are expected; without any the picture is empty.
 pub(crate) fn render(spans: &[Span], width: usize) -> String {
     let lines = tree::lines(spans);
     let (Some(start), Some(end)) =
@@ -23,7 +23,7 @@ pub(crate) fn render(spans: &[Span], width: usize) -> String {
     else {
         return String::new();
     };
-    let columns = Columns::fit(&lines, width.clamp(60, 160));
+    let columns = Columns::fit(&lines, width.clamp(72, 160));
     let scale = Scale { start, length: (end - start).as_nanos().max(1), cells: columns.bar };
     let mut picture = header(spans, &columns, end - start);
     for line in &lines {
@@ -202,7 +202,14 @@ mod tests {
             span("a", None, "usher", "sign up", 0, 100),
             span("b", Some("a"), "accounts", "usher.accounts.v1.AccountsService/CreateAccount", 2, 12),
             span("c", Some("b"), "verification", "process accounts.v1.account_created", 20, 30),
-            span("e", Some("a"), "verification", "usher.verification.v1.VerificationService/ConfirmCode", 60, 75),
+            span(
+                "e",
+                Some("a"),
+                "verification",
+                "usher.verification.v1.VerificationService/ConfirmCode",
+                60,
+                75,
+            ),
         ]
     }
 
@@ -212,12 +219,20 @@ mod tests {
 
     #[test]
     fn spans_stand_under_their_cause_in_the_order_of_time() {
-        insta::assert_snapshot!(plain(&journey(), 80));
+        insta::assert_snapshot!(plain(&journey(), 80), @r"
+        trace 4bf92f3577b34da6a3ce929d0e0e4736: 5 spans from 4 processes
+                                                  0                      100 ms
+        usher        sign up                      ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━   100 ms
+        accounts     ├╴CreateAccount              ╺━━                              10 ms
+        verification │ └╴process account_created       ╺━━╸                        10 ms
+        mailer       │   └╴send Mail                         ╺━╸                  8.0 ms
+        verification └╴ConfirmCode                                 ━━━━╸           15 ms
+        ");
     }
 
     #[test]
     fn no_line_is_wider_than_the_terminal() {
-        for width in [60, 80, 100, 160] {
+        for width in [72, 80, 100, 160] {
             let mut spans = journey();
             spans[0].name = "deliver ".repeat(30);
             spans[0].service = "a-service-with-a-long-name".to_owned();
@@ -249,8 +264,9 @@ mod tests {
 
     #[test]
     fn durations_have_three_digits_at_most() {
-        let spoken: Vec<String> =
-            [0, 999, 1_000, 9_949, 131_700, 2_449_000, 180_000_000].map(|micros| short(Duration::from_micros(micros))).to_vec();
+        let spoken: Vec<String> = [0, 999, 1_000, 9_949, 131_700, 2_449_000, 180_000_000]
+            .map(|micros| short(Duration::from_micros(micros)))
+            .to_vec();
         assert_eq!(spoken, ["0 µs", "999 µs", "1.0 ms", "9.9 ms", "132 ms", "2.4 s", "3.0 min"]);
     }
 }
