@@ -113,6 +113,7 @@ Environment:
   OTEL_EXPORTER_OTLP_ENDPOINT    where traces go
   RUST_LOG                       what is logged; never affects traces
   NO_COLOR                       no colours (there are none anyway where no terminal reads)
+
 `usher SERVICE --help` lists the settings of accounts, verification and mailer."
     ))
 }

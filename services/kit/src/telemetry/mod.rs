@@ -64,7 +64,11 @@ pub fn init(service: &'static str, settings: &Settings) -> anyhow::Result<Teleme
     if !settings::propagates_trace_context() {
         crate::propagation::disable();
     }
-    let telemetry = if settings::is_disabled() { Telemetry::none() } else { start(service, settings.endpoint.as_deref())? };
+    let telemetry = if settings::is_disabled() {
+        Telemetry::none()
+    } else {
+        start(service, settings.endpoint.as_deref())?
+    };
     log::start(service, settings, telemetry.logs.as_ref())?;
     Ok(telemetry)
 }

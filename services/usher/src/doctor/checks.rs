@@ -20,7 +20,7 @@ pub(super) async fn all(session: &Session) -> Vec<Finding> {
     match &session.places.run {
         Some(run) => findings.push(Finding::ok("usher up", format!("runs as process {}", run.pid))),
         None => {
-            findings.push(Finding::ok("usher up", "does not run on this folder; asking the usual places"))
+            findings.push(Finding::ok("usher up", "does not run on this folder; asking the usual places"));
         }
     }
     for service in Service::ALL {

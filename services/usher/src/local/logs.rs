@@ -4,7 +4,7 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use tokio::{
@@ -46,7 +46,7 @@ pub(crate) struct Log {
 
 impl Log {
     /// The log of `part` in `folder`.
-    pub(crate) fn new(part: &'static str, folder: PathBuf, notices: Notices) -> Self {
+    pub(crate) fn new(part: &'static str, folder: &Path, notices: Notices) -> Self {
         Self { part, path: folder.join(format!("{part}.log")), notices }
     }
 

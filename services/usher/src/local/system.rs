@@ -74,7 +74,7 @@ impl System {
 
     /// Runs another program beside the services, under `name`.
     pub(crate) fn keep(&mut self, program: Program) {
-        let log = Log::new(program.name, self.data.path("logs"), self.notices.clone());
+        let log = Log::new(program.name, &self.data.path("logs"), self.notices.clone());
         self.supervisor.keep(program, log);
     }
 

@@ -95,7 +95,7 @@ async fn attend(
             Some(notice) = notices.recv() => show(&notice, format),
             _ = looks.tick() => {
                 if let (Traces::Drawn(receiver), Format::Table) = (&traces, format) {
-                    draw(journeys.finished(receiver, Instant::now()));
+                    draw(&journeys.finished(receiver, Instant::now()));
                 }
             }
         }
@@ -151,7 +151,7 @@ fn aside(format: Format, text: &str) {
     }
 }
 
-fn draw(finished: Vec<Vec<kit::otlp::Span>>) {
+fn draw(finished: &[Vec<kit::otlp::Span>]) {
     let more = finished.len().saturating_sub(PICTURES);
     for spans in finished.iter().take(PICTURES) {
         say(render(spans, width()));
