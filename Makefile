@@ -11,23 +11,23 @@ CARGO_DENY := $(shell command -v cargo-deny 2>/dev/null)
 
 ##@ See it
 
-demo: nats-server ## One sign-up from request to verified account, on this machine (KEEP=1 leaves it running, MAILBOX=dir keeps the mails)
+demo: nats-server ## Sign a person up and follow the mail (KEEP=1 leaves it running, MAILBOX=dir keeps the mails)
 	@cargo run --locked -p usher -- demo $(if $(KEEP),--keep) $(if $(MAILBOX),--mailbox "$(MAILBOX)")
 
 ##@ Work on it
 
-build: ## Build the command `usher` (target/debug/usher)
+build: ## Build the command usher, as target/debug/usher
 	@cargo build --locked -p usher
 
-test: nats-server ## Run every test (ARGS='-p kit' or ARGS='i05_' to choose)
+test: nats-server ## Run every test (ARGS='-p kit' or ARGS=i05_ runs some)
 	@deploy/tools/postgres.sh || true
-	@cargo test --workspace --locked --no-fail-fast $(ARGS) -- --quiet
+	@cargo test --locked --no-fail-fast $(ARGS) -- --quiet
 
-lint: ## Check format, clippy, layers, licences and scripts; with CI=true also the tree
+lint: ## Check format, scripts, clippy, layers and licences (CI=true: the tree, too)
 	@echo "· format" && cargo fmt --all --check
 	@echo "· scripts" && for script in .ci/run deploy/tools/*.sh; do bash -n $$script || exit 1; done
-	@echo "· clippy" && cargo clippy --workspace --all-targets --locked -- -D warnings
-	@echo "· layers" && cargo test --workspace --locked --test layers -- --quiet
+	@echo "· clippy" && cargo clippy --all-targets --locked -- -D warnings
+	@echo "· layers" && RUST_BACKTRACE=0 cargo test --locked --test layers -- --quiet
 ifdef CARGO_DENY
 	@echo "· dependencies" && cargo deny --locked check bans licenses sources
 else
@@ -40,14 +40,14 @@ endif
 fmt: ## Format the code
 	@cargo fmt --all
 
-tree: ## Fail when the work tree differs from the commit: something generated is stale or not ignored
+tree: ## Fail when the work tree differs from the commit
 	@echo "· tree" && changed=$$(git status --porcelain) && if [ -n "$$changed" ]; then \
 	    echo "$$changed"; git --no-pager diff --stat; \
 	    echo "make tree: these files differ from the commit. Commit what is meant, ignore what is made by a build."; exit 1; fi
 
 ##@ Set it up
 
-tools: nats-server ## Install what demo and tests need beside Rust: nats-server into .tools/, PostgreSQL (tests only)
+tools: nats-server ## Install what is missing: nats-server into .tools/, PostgreSQL for the tests
 	@deploy/tools/postgres.sh
 
 nats-server:

@@ -5,8 +5,10 @@ mod consumer;
 mod dead_letter;
 mod delivery;
 mod durable;
+mod janitor;
 mod measures;
 mod pull;
+mod round;
 mod streams;
 mod trace;
 

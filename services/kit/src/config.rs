@@ -3,12 +3,11 @@
 
 mod reference;
 
-use std::{ffi::OsString, path::Path};
+use std::{ffi::OsString, path::Path, time::Duration};
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Command, FromArgMatches, error::ContextKind, error::ContextValue};
 
-pub use humantime::parse_duration as duration;
 pub use reference::reference;
 
 /// Environment variable that names the TOML file.
@@ -21,7 +20,8 @@ pub const FILE_VARIABLE: &str = "USHER_CONFIG";
 /// One sentence that names the key, where its value came from and what was expected. Secret values are not shown.
 pub fn from_env<C: Args + FromArgMatches>(name: &'static str) -> anyhow::Result<C> {
     let command = C::augment_args(Command::new(name).no_binary_name(true));
-    parse(with_file_defaults(command, name)?, Vec::new())
+    let command = with_file_defaults(command, name)?;
+    parse(&command.clone(), command, Vec::new())
 }
 
 /// The arguments of `command`, with what the file that `USHER_CONFIG` names says of service `name` as defaults: for
@@ -49,13 +49,26 @@ pub fn from_pairs<C: Args + FromArgMatches>(pairs: &[(&str, &str)]) -> anyhow::R
         };
         arguments.push(format!("--{long}={value}").into());
     }
-    parse(command.mut_args(|arg| arg.env(None::<&str>)), arguments)
+    let deaf = command.clone().mut_args(|arg| arg.env(None::<&str>)); // the caller's settings and nobody else's
+    parse(&command, deaf, arguments)
 }
 
-fn parse<C: FromArgMatches>(command: Command, arguments: Vec<OsString>) -> anyhow::Result<C> {
-    let known = command.clone();
-    let matches = command.try_get_matches_from(arguments).map_err(|error| explain(&known, &error))?;
-    C::from_arg_matches(&matches).map_err(|error| explain(&known, &error))
+/// Reads a setting that is a time: `500ms`, `10s`, `24h`.
+///
+/// # Errors
+/// What a time looks like.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|_| "expected a time such as 500ms, 10s or 24h".to_owned())
+}
+
+/// Parses with `command`; refusals speak of the settings as `known` names them.
+fn parse<C: FromArgMatches>(
+    known: &Command,
+    command: Command,
+    arguments: Vec<OsString>,
+) -> anyhow::Result<C> {
+    let matches = command.try_get_matches_from(arguments).map_err(|error| explain(known, &error))?;
+    C::from_arg_matches(&matches).map_err(|error| explain(known, &error))
 }
 
 /// clap speaks of flags; an operator set a variable or a line in a file.

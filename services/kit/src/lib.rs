@@ -14,4 +14,6 @@ pub mod propagation;
 pub mod random;
 pub mod serve;
 pub mod telemetry;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod watch;

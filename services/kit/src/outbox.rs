@@ -6,6 +6,8 @@
 //! *Cold path:* a row that is unclaimed, or outlives its claim, is claimed from the table by any relay.
 
 mod backlog;
+mod headers;
+mod publish;
 mod relay;
 mod table;
 
@@ -14,7 +16,7 @@ use std::{fmt, time::Duration};
 use async_nats::HeaderMap;
 use bytes::Bytes;
 use opentelemetry::Context;
-use proto::events::{Event, headers};
+use proto::events::{Event, headers as names};
 use sea_orm::{DatabaseTransaction, DbErr};
 use tokio::sync::mpsc;
 use uuid::Uuid;
@@ -41,13 +43,13 @@ impl Record {
     /// is its creation span's; it travels in the row, so that whoever publishes continues the right trace.
     pub fn new<E: Event>(id: Uuid, aggregate_id: Uuid, event: &E, at: Timestamp, context: &Context) -> Self {
         let mut all = HeaderMap::new();
-        all.insert(headers::MESSAGE_ID, id.to_string());
-        all.insert(headers::ID, id.to_string());
-        all.insert(headers::TYPE, E::TYPE);
-        all.insert(headers::SOURCE, E::SOURCE);
-        all.insert(headers::SUBJECT, aggregate_id.to_string());
-        all.insert(headers::TIME, at.to_string());
-        all.insert(headers::SPEC_VERSION, headers::SPEC_VERSION_1_0);
+        all.insert(names::MESSAGE_ID, id.to_string());
+        all.insert(names::ID, id.to_string());
+        all.insert(names::TYPE, E::TYPE);
+        all.insert(names::SOURCE, E::SOURCE);
+        all.insert(names::SUBJECT, aggregate_id.to_string());
+        all.insert(names::TIME, at.to_string());
+        all.insert(names::SPEC_VERSION, names::SPEC_VERSION_1_0);
         propagation::inject_nats(context, &mut all);
         Self { id, aggregate_id, subject: E::SUBJECT, headers: all, payload: event.encode_to_vec().into() }
     }

@@ -3,13 +3,6 @@
 
 use std::time::Duration;
 
-use anyhow::Context as _;
-use async_nats::jetstream::{context::PublishAckFuture, message::PublishMessage};
-use futures::future::join_all;
-use opentelemetry::{
-    Context, KeyValue,
-    trace::{SpanKind, TraceContextExt as _},
-};
 use sea_orm::{DbBackend, DbErr};
 use tokio::{
     sync::mpsc,
@@ -18,14 +11,8 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{Outbox, Outgoing, backlog::Backlog, table};
-use crate::{
-    bus::Bus,
-    clock::Timestamp,
-    db::Db,
-    propagation, random,
-    telemetry::{names, span},
-};
+use super::{Outbox, Outgoing, backlog::Backlog, publish::publish, table};
+use crate::{bus::Bus, clock::Timestamp, db::Db, random};
 
 /// The relay's deadlines and sizes. Configuration, so that tests can shorten them.
 #[derive(Debug, Clone)]
@@ -155,7 +142,8 @@ impl Relay {
             return;
         }
         let settled = if self.bus.is_connected() {
-            let (acked, failed) = self.renewing(&rows, self.send(&rows)).await;
+            let (acked, failed) =
+                self.renewing(&rows, publish(&self.bus, self.db.clock().now(), &rows)).await;
             self.settle(acked, failed).await
         } else {
             self.let_go(&rows).await // no attempt was made and none is counted
@@ -165,65 +153,12 @@ impl Relay {
         }
     }
 
-    /// Sends all rows, then awaits all acknowledgements: one round trip for the window.
-    async fn send(&self, rows: &[Outgoing]) -> (Vec<(Uuid, i64)>, Vec<Outgoing>) {
-        let mut waiting = Vec::with_capacity(rows.len());
-        for row in rows {
-            let context = self.publish_span(row);
-            let message = PublishMessage::build().headers(row.headers.clone()).payload(row.payload.clone());
-            waiting.push((
-                row,
-                context,
-                self.bus.jetstream().send_publish(row.subject.clone(), message).await,
-            ));
-        }
-        let results = join_all(waiting.into_iter().map(async |(row, context, sent)| {
-            let stored = acknowledged(sent).await;
-            (row, context, stored)
-        }));
-        let (mut acked, mut failed) = (Vec::with_capacity(rows.len()), Vec::new());
-        for (row, context, stored) in results.await {
-            match stored {
-                Ok(sequence) => {
-                    span::set(&context, KeyValue::new(names::MESSAGING_NATS_STREAM_SEQUENCE, sequence));
-                    span::end(&context);
-                    acked.push((row.id, sequence));
-                }
-                Err(error) => {
-                    span::fail(&context, "not_stored");
-                    tracing::warn!(event.id = %row.id, error = format!("{error:#}"), "An event was not published.");
-                    failed.push(row.clone());
-                }
-            }
-        }
-        (acked, failed)
-    }
-
-    /// Child of the span that created the event, which may have been long ago and in another process.
-    fn publish_span(&self, row: &Outgoing) -> Context {
-        let creation = propagation::extract_nats(&row.headers);
-        let lag = self.db.clock().now().since(row.created_at).as_secs_f64();
-        let attributes = [
-            KeyValue::new(names::MESSAGING_SYSTEM, names::NATS),
-            KeyValue::new(names::MESSAGING_OPERATION_NAME, names::PUBLISH),
-            KeyValue::new(names::MESSAGING_OPERATION_TYPE, names::SEND),
-            KeyValue::new(names::MESSAGING_DESTINATION_NAME, row.subject.clone()),
-            KeyValue::new(names::MESSAGING_MESSAGE_ID, row.id.to_string()),
-            KeyValue::new(names::USHER_EVENT_ID, row.id.to_string()),
-            KeyValue::new(names::USHER_ATTEMPT, i64::from(row.attempts) + 1),
-            KeyValue::new(names::USHER_OUTBOX_LAG, lag),
-        ];
-        let link = creation.span().span_context().clone();
-        let name = names::messaging_span(names::PUBLISH, &row.subject);
-        span::linked(SpanKind::Client, name, &creation, attributes, [link])
-    }
-
     async fn settle(&self, acked: Vec<(Uuid, i64)>, failed: Vec<Outgoing>) -> Result<(), DbErr> {
         let tx = self.db.begin().await?;
         let now = self.db.now(&tx).await?;
         table::mark_published(&tx, now, &acked).await?;
-        let failed: Vec<_> = failed.into_iter().map(|row| (next_attempt(now, row.attempts), row)).collect();
-        let failed: Vec<_> = failed.into_iter().map(|(next, row)| (row, next)).collect();
+        let later = |row: Outgoing| (next_attempt(now, row.attempts), row);
+        let failed: Vec<_> = failed.into_iter().map(later).collect();
         table::mark_failed(&tx, now, &failed).await?;
         tx.commit().await
     }
@@ -268,14 +203,6 @@ impl Relay {
             tracing::debug!(error = %error, "The outbox's history was not purged; the next round tries again.");
         }
     }
-}
-
-/// Publishing has two awaits: that the message was sent, and that it was stored.
-async fn acknowledged(
-    sent: Result<PublishAckFuture, async_nats::jetstream::context::PublishError>,
-) -> anyhow::Result<i64> {
-    let stored = sent.context("not sent")?.await.context("not acknowledged")?;
-    Ok(i64::try_from(stored.sequence).unwrap_or(i64::MAX))
 }
 
 /// Doubles from one second, half of it at random, so that rows that failed together do not come back together.

@@ -1,9 +1,6 @@
 //! The table `outbox` and every statement on it. A claim is a lease: whoever holds it publishes; when it has run
 //! out, anybody may.
 
-use std::{collections::BTreeMap, str::FromStr as _};
-
-use async_nats::{HeaderMap, HeaderName, HeaderValue};
 use sea_orm::{
     ActiveValue::Set,
     ConnectionTrait, DatabaseTransaction, DbErr, ExprTrait as _, QuerySelect as _, Statement, Value,
@@ -17,7 +14,10 @@ use sea_orm_migration::{
 };
 use uuid::Uuid;
 
-use super::{Outgoing, Record};
+use super::{
+    Outgoing, Record,
+    headers::{from_json, to_json},
+};
 use crate::clock::Timestamp;
 
 #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
@@ -166,12 +166,12 @@ pub(super) async fn mark_published(
 pub(super) async fn mark_failed(
     tx: &DatabaseTransaction,
     now: Timestamp,
-    failed: &[(Outgoing, Timestamp)],
+    failed: &[(Timestamp, Outgoing)],
 ) -> Result<(), DbErr> {
     let sql =
         "UPDATE outbox SET claimed_until = $1, attempts = attempts + 1, next_at = given.column3 FROM {rows}
                WHERE id = given.column1 AND claim_no = given.column2 AND published_at IS NULL";
-    let values = failed.iter().map(|(row, next)| [row.id.into(), row.claim_no.into(), (*next).into()]);
+    let values = failed.iter().map(|(next, row)| [row.id.into(), row.claim_no.into(), (*next).into()]);
     update_each(tx, sql, now, values).await
 }
 
@@ -232,21 +232,4 @@ fn outgoing(row: Model) -> Outgoing {
         attempts: row.attempts,
         claim_no: row.claim_no + 1,
     }
-}
-
-fn to_json(headers: &HeaderMap) -> String {
-    let first_values =
-        headers.iter().filter_map(|(name, values)| Some((name.to_string(), values.first()?.as_str())));
-    serde_json::to_string(&first_values.collect::<BTreeMap<_, _>>()).unwrap_or_default()
-}
-
-fn from_json(json: &str) -> HeaderMap {
-    let stored: BTreeMap<String, String> = serde_json::from_str(json).unwrap_or_default();
-    let mut headers = HeaderMap::new();
-    for (name, value) in stored {
-        if let (Ok(name), Ok(value)) = (HeaderName::from_str(&name), HeaderValue::from_str(&value)) {
-            headers.insert(name, value);
-        }
-    }
-    headers
 }

@@ -5,6 +5,7 @@ use std::env;
 
 /// Settings of the log; everything about traces and metrics stands in OpenTelemetry's own `OTEL_*` variables.
 #[derive(clap::Args, Debug, Clone)]
+#[group(skip)] // else clap takes it and any other flattened `Settings` for the same group
 pub struct Settings {
     /// Log lines for people (text) or for machines (json), on standard error
     #[arg(long, env = "USHER_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]

@@ -1,3 +1,15 @@
 //! kit from outside: each module against the real thing it talks to.
+#![expect(clippy::unwrap_used, reason = "what a test's helper cannot do fails the test")]
 
+mod bus;
+mod config;
+mod db;
+mod group;
+mod nats;
+mod outbox;
+mod postgres;
 mod propagation;
+mod scenarios;
+mod smtp;
+mod telemetry;
+mod watch;

@@ -1,0 +1,81 @@
+//! One window on its way to the broker, a span for each event.
+
+use anyhow::Context as _;
+use async_nats::jetstream::{
+    context::{PublishAckFuture, PublishError},
+    message::PublishMessage,
+};
+use futures::future::join_all;
+use opentelemetry::{
+    Context, KeyValue,
+    trace::{SpanKind, TraceContextExt as _},
+};
+use uuid::Uuid;
+
+use super::Outgoing;
+use crate::{
+    bus::Bus,
+    clock::Timestamp,
+    propagation,
+    telemetry::{names, span},
+};
+
+/// Publishes all rows, then awaits all acknowledgements: one round trip for the window. Returns what is stored, with its
+/// number in the stream, and what is not.
+pub(super) async fn publish(
+    bus: &Bus,
+    now: Timestamp,
+    rows: &[Outgoing],
+) -> (Vec<(Uuid, i64)>, Vec<Outgoing>) {
+    let mut waiting = Vec::with_capacity(rows.len());
+    for row in rows {
+        let context = begin(row, now);
+        let message = PublishMessage::build().headers(row.headers.clone()).payload(row.payload.clone());
+        waiting.push((row, context, bus.jetstream().send_publish(row.subject.clone(), message).await));
+    }
+    let results = join_all(waiting.into_iter().map(async |(row, context, sent)| {
+        let stored = acknowledged(sent).await;
+        (row, context, stored)
+    }));
+    let (mut acked, mut failed) = (Vec::with_capacity(rows.len()), Vec::new());
+    for (row, context, stored) in results.await {
+        match stored {
+            Ok(sequence) => {
+                span::set(&context, KeyValue::new(names::MESSAGING_NATS_STREAM_SEQUENCE, sequence));
+                span::end(&context);
+                acked.push((row.id, sequence));
+            }
+            Err(error) => {
+                span::fail(&context, "not_stored");
+                tracing::warn!(event.id = %row.id, error = format!("{error:#}"), "An event was not published.");
+                failed.push(row.clone());
+            }
+        }
+    }
+    (acked, failed)
+}
+
+/// Child of the span that created the event, which may have been long ago and in another process.
+fn begin(row: &Outgoing, now: Timestamp) -> Context {
+    let creation = propagation::extract_nats(&row.headers);
+    let lag = now.since(row.created_at).as_secs_f64();
+    let attributes = [
+        KeyValue::new(names::MESSAGING_SYSTEM, names::NATS),
+        KeyValue::new(names::MESSAGING_OPERATION_NAME, names::PUBLISH),
+        KeyValue::new(names::MESSAGING_OPERATION_TYPE, names::SEND),
+        KeyValue::new(names::MESSAGING_DESTINATION_NAME, row.subject.clone()),
+        KeyValue::new(names::MESSAGING_MESSAGE_ID, row.id.to_string()),
+        KeyValue::new(names::USHER_EVENT_ID, row.id.to_string()),
+        KeyValue::new(names::USHER_ATTEMPT, i64::from(row.attempts) + 1),
+        KeyValue::new(names::USHER_OUTBOX_LAG, lag),
+    ];
+    let link = creation.span().span_context().clone();
+    let name = names::messaging_span(names::PUBLISH, &row.subject);
+    span::linked(SpanKind::Client, name, &creation, attributes, [link])
+}
+
+/// Publishing has two awaits: that the message was sent, and that it was stored.
+async fn acknowledged(sent: Result<PublishAckFuture, PublishError>) -> anyhow::Result<i64> {
+    let stored = sent.context("not sent")?.await.context("not acknowledged")?;
+    Ok(i64::try_from(stored.sequence).unwrap_or(i64::MAX))
+}

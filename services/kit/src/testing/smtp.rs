@@ -1,0 +1,228 @@
+//! A mail server in the process that does what a test tells it: refuse, stall, hang up or talk nonsense at any
+//! step. It plays the outside world; what it accepted is kept for the test to look at.
+
+mod script;
+mod session;
+mod tls;
+mod wire;
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    task::{AbortHandle, JoinSet},
+};
+
+use script::Script;
+pub use script::{On, Phase};
+use session::Session;
+use tls::Identity;
+
+/// How the server speaks TLS.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Tls {
+    /// Not at all.
+    #[default]
+    Off,
+    /// After STARTTLS, which it offers and does not demand.
+    StartTls,
+    /// From the first byte.
+    Implicit,
+}
+
+/// What kind of mail server to start.
+#[derive(Debug, Clone, Default)]
+pub struct Setup {
+    /// How it speaks TLS, for `localhost` and 127.0.0.1.
+    pub tls: Tls,
+    /// User and password without which it takes no mail.
+    pub login: Option<(String, String)>,
+}
+
+/// A mail that the server accepted.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Mail {
+    /// The envelope's sender.
+    pub from: String,
+    /// The envelope's recipients.
+    pub to: Vec<String>,
+    /// Header and body as they came, without the final dot and the stuffed ones.
+    pub bytes: Vec<u8>,
+    /// Whether it came over TLS.
+    pub encrypted: bool,
+}
+
+impl fmt::Debug for Mail {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = String::from_utf8_lossy(&self.bytes);
+        formatter
+            .debug_struct("Mail")
+            .field("from", &self.from)
+            .field("to", &self.to)
+            .field("text", &text)
+            .finish()
+    }
+}
+
+/// A running mail server; gone on drop, with all its connections.
+#[derive(Debug)]
+pub struct SmtpServer {
+    port: u16,
+    setup: Setup,
+    identity: Identity,
+    shared: Arc<Shared>,
+    task: AbortHandle,
+}
+
+/// What sessions and the test share.
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: watch::Sender<()>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    script: Script,
+    mails: Vec<Mail>,
+    opened: usize,
+    open: usize,
+    peak: usize,
+}
+
+impl SmtpServer {
+    /// Starts a server without TLS and login that accepts everything.
+    pub async fn start() -> Self {
+        Self::with(Setup::default()).await
+    }
+
+    /// Starts a server as `setup` says, on a free port.
+    ///
+    /// # Panics
+    /// When no port can be had.
+    pub async fn with(setup: Setup) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port can be had");
+        let port = listener.local_addr().expect("a listener has an address").port();
+        let (identity, shared) = (Identity::new(), Arc::new(Shared::default()));
+        let task = tokio::spawn(accept(listener, setup.clone(), identity.clone(), shared.clone()));
+        Self { port, setup, identity, shared, task: task.abort_handle() }
+    }
+
+    /// What goes into `USHER_MAIL_URL`, without a login.
+    pub fn url(&self) -> String {
+        let scheme = if self.setup.tls == Tls::Implicit { "smtps" } else { "smtp" };
+        format!("{scheme}://127.0.0.1:{}", self.port)
+    }
+
+    /// The port it listens on.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The authority that signed its certificate, as PEM.
+    pub fn ca_pem(&self) -> &str {
+        self.identity.ca_pem()
+    }
+
+    /// Begins a rule for one step of the conversation: `server.on(Phase::Rcpt).to("a@b").times(2).answer(…)`. Of
+    /// several that fit, the oldest acts until it is used up.
+    pub fn on(&self, phase: Phase) -> On<'_> {
+        On::new(&self.shared, phase)
+    }
+
+    /// Forgets all rules: the server behaves again. Conversations that hang keep hanging.
+    pub fn behave(&self) {
+        self.shared.state().script = Script::default();
+    }
+
+    /// All mails accepted so far, in that order.
+    pub fn mails(&self) -> Vec<Mail> {
+        self.shared.state().mails.clone()
+    }
+
+    /// Waits until at least `count` mails were accepted, and returns all of them.
+    ///
+    /// # Panics
+    /// When the deadline passes before.
+    pub async fn wait_for(&self, count: usize, deadline: Duration) -> Vec<Mail> {
+        let mut changes = self.shared.changed.subscribe();
+        let enough = async {
+            while self.shared.state().mails.len() < count {
+                changes.changed().await.expect("the server keeps the sender");
+            }
+        };
+        let waited = tokio::time::timeout(deadline, enough).await;
+        let mails = self.mails();
+        assert!(waited.is_ok(), "waited {deadline:?} for {count} mails, {} came", mails.len());
+        mails
+    }
+
+    /// Connections ever opened.
+    pub fn connections(&self) -> usize {
+        self.shared.state().opened
+    }
+
+    /// Most connections that were open at once.
+    pub fn peak_connections(&self) -> usize {
+        self.shared.state().peak
+    }
+}
+
+impl Drop for SmtpServer {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Takes connections until aborted; the sessions, in the set, are aborted with it.
+async fn accept(listener: TcpListener, setup: Setup, identity: Identity, shared: Arc<Shared>) {
+    let mut sessions = JoinSet::new();
+    while let Ok((stream, _)) = listener.accept().await {
+        let (setup, identity, shared) = (setup.clone(), identity.clone(), shared.clone());
+        sessions.spawn(serve(stream, setup, identity, shared));
+    }
+}
+
+async fn serve(stream: TcpStream, setup: Setup, identity: Identity, shared: Arc<Shared>) {
+    let _open = Open::count(shared.clone());
+    // Without it each reply would wait for the peer's delayed acknowledgement.
+    if stream.set_nodelay(true).is_ok() {
+        Session::new(stream, setup, identity, shared).run().await;
+    }
+}
+
+/// Counts a connection for as long as it lives.
+struct Open(Arc<Shared>);
+
+impl Open {
+    fn count(shared: Arc<Shared>) -> Self {
+        let mut state = shared.state();
+        state.opened += 1;
+        state.open += 1;
+        state.peak = state.peak.max(state.open);
+        drop(state);
+        Self(shared)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.state().open -= 1;
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn accept(&self, mail: Mail) {
+        self.state().mails.push(mail);
+        self.changed.send_replace(());
+    }
+}

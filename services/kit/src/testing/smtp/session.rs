@@ -1,0 +1,247 @@
+//! One conversation of the mail server with a client: as much of RFC 5321, 2920, 3207 and 4954 as a client can
+//! tell apart, and the script's mischief in between.
+
+use std::{io, sync::Arc, time::Duration};
+
+use tokio::{net::TcpStream, time::sleep};
+
+use super::{
+    Mail, Setup, Shared, Tls,
+    script::{Action, Phase},
+    tls::Identity,
+    wire::Wire,
+};
+
+pub(super) struct Session {
+    wire: Wire,
+    setup: Setup,
+    identity: Identity,
+    shared: Arc<Shared>,
+    encrypted: bool,
+    logged_in: bool,
+    from: Option<String>,
+    to: Vec<String>,
+}
+
+/// Why a conversation ends before QUIT.
+enum End {
+    Closed,
+    Hang,
+}
+
+impl From<io::Error> for End {
+    fn from(_: io::Error) -> Self {
+        Self::Closed
+    }
+}
+
+type Step = Result<(), End>;
+
+impl Session {
+    pub(super) fn new(stream: TcpStream, setup: Setup, identity: Identity, shared: Arc<Shared>) -> Self {
+        let logged_in = setup.login.is_none();
+        let (wire, from, to) = (Wire::new(stream), None, Vec::new());
+        Self { wire, setup, identity, shared, encrypted: false, logged_in, from, to }
+    }
+
+    pub(super) async fn run(mut self) {
+        if let Err(End::Hang) = self.converse().await {
+            self.wire.swallow().await;
+        }
+    }
+
+    async fn converse(&mut self) -> Step {
+        self.perform(Phase::Connect, None).await?;
+        if self.setup.tls == Tls::Implicit {
+            self.encrypt().await?;
+        }
+        self.perform(Phase::Greeting, Some("220 localhost ESMTP")).await?;
+        loop {
+            let line = self.wire.line().await?;
+            let verb = line.split([' ', ':']).next().unwrap_or_default().to_ascii_uppercase();
+            match verb.as_str() {
+                "EHLO" | "HELO" => self.hello().await?,
+                "STARTTLS" => self.start_tls().await?,
+                "AUTH" => self.log_in(&line).await?,
+                "MAIL" => self.sender(&line).await?,
+                "RCPT" => self.recipient(&line).await?,
+                "DATA" => self.data().await?,
+                "RSET" => {
+                    self.reset();
+                    self.reply("250 2.0.0 forgotten").await?;
+                }
+                "NOOP" => self.reply("250 2.0.0 still here").await?,
+                "QUIT" => return self.reply("221 2.0.0 bye").await,
+                _ => self.reply("500 5.5.2 what?").await?,
+            }
+        }
+    }
+
+    async fn hello(&mut self) -> Step {
+        self.reset();
+        let mut lines = vec!["250-localhost", "250-PIPELINING", "250-8BITMIME", "250-SMTPUTF8"];
+        if self.setup.tls == Tls::StartTls && !self.encrypted {
+            lines.push("250-STARTTLS");
+        }
+        if self.setup.login.is_some() {
+            lines.push("250-AUTH PLAIN LOGIN");
+        }
+        lines.push("250 ENHANCEDSTATUSCODES");
+        self.perform(Phase::Ehlo, Some(&lines.join("\r\n"))).await.map(drop)
+    }
+
+    async fn start_tls(&mut self) -> Step {
+        if self.setup.tls != Tls::StartTls || self.encrypted {
+            return self.reply("503 5.5.1 no TLS here").await;
+        }
+        if self.perform(Phase::StartTls, Some("220 2.0.0 go ahead")).await? {
+            self.encrypt().await?;
+            self.reset();
+        }
+        Ok(())
+    }
+
+    async fn log_in(&mut self, line: &str) -> Step {
+        let Some((user, password)) = self.setup.login.clone() else {
+            return self.reply("503 5.5.1 no login here").await;
+        };
+        let mut words = line.split(' ').skip(1).map(str::to_owned);
+        let mechanism = words.next().unwrap_or_default().to_ascii_uppercase();
+        let first = words.next();
+        let right = match mechanism.as_str() {
+            "PLAIN" => {
+                let given = self.first_or_ask(first, "334 ").await?;
+                given == base64(format!("\0{user}\0{password}").as_bytes())
+            }
+            "LOGIN" => {
+                let name = self.first_or_ask(first, "334 VXNlcm5hbWU6").await?;
+                let secret = self.first_or_ask(None, "334 UGFzc3dvcmQ6").await?;
+                name == base64(user.as_bytes()) && secret == base64(password.as_bytes())
+            }
+            _ => return self.reply("504 5.5.4 unknown mechanism").await,
+        };
+        let answer = if right { "235 2.7.0 welcome" } else { "535 5.7.8 wrong user or password" };
+        self.logged_in = self.perform(Phase::Auth, Some(answer)).await? && right;
+        Ok(())
+    }
+
+    async fn sender(&mut self, line: &str) -> Step {
+        if !self.logged_in {
+            return self.reply("530 5.7.0 log in first").await;
+        }
+        self.reset();
+        if self.perform(Phase::Mail, Some("250 2.1.0 ok")).await? {
+            self.from = Some(address(line));
+        }
+        Ok(())
+    }
+
+    async fn recipient(&mut self, line: &str) -> Step {
+        if self.from.is_none() {
+            return self.reply("503 5.5.1 who sends it?").await;
+        }
+        // Rules for one recipient see the newest only, lest a second one inherit the first one's fate.
+        let before = std::mem::replace(&mut self.to, vec![address(line)]);
+        let accepted = self.perform(Phase::Rcpt, Some("250 2.1.5 ok")).await?;
+        let newest = std::mem::replace(&mut self.to, before);
+        if accepted {
+            self.to.extend(newest);
+        }
+        Ok(())
+    }
+
+    async fn data(&mut self) -> Step {
+        if self.to.is_empty() {
+            return self.reply("503 5.5.1 to whom?").await;
+        }
+        if !self.perform(Phase::Data, Some("354 go ahead")).await? {
+            return Ok(());
+        }
+        let bytes = self.wire.mail().await?;
+        let (delay, action) = self.next(Phase::FinalDot);
+        let mail = Mail {
+            from: self.from.take().unwrap_or_default(),
+            to: std::mem::take(&mut self.to),
+            bytes,
+            encrypted: self.encrypted,
+        };
+        sleep(delay).await;
+        if matches!(action, Action::Proceed | Action::AcceptAndHang | Action::AcceptAndDrop) {
+            self.shared.accept(mail);
+        }
+        match action {
+            Action::Proceed => self.reply("250 2.0.0 accepted").await,
+            action => self.misbehave(action).await,
+        }
+    }
+
+    /// Does what the script wants at this step, or says `right`; true if that was said.
+    async fn perform(&mut self, phase: Phase, right: Option<&str>) -> Result<bool, End> {
+        let (delay, action) = self.next(phase);
+        sleep(delay).await;
+        if !matches!(action, Action::Proceed) {
+            return self.misbehave(action).await.map(|()| false);
+        }
+        if let Some(right) = right {
+            self.reply(right).await?;
+        }
+        Ok(!right.is_some_and(|right| right.starts_with('5')))
+    }
+
+    async fn misbehave(&mut self, action: Action) -> Step {
+        match action {
+            Action::Answer(reply) => self.reply(&reply).await,
+            Action::Garbage => self.reply("\u{1}HTTP/1.1 what is this?").await,
+            Action::Hang | Action::AcceptAndHang => Err(End::Hang),
+            Action::Drop | Action::AcceptAndDrop => Err(End::Closed),
+            Action::Proceed => Ok(()),
+        }
+    }
+
+    fn next(&self, phase: Phase) -> (Duration, Action) {
+        self.shared.state().script.next(phase, &self.to)
+    }
+
+    async fn encrypt(&mut self) -> Step {
+        self.encrypted = true;
+        Ok(self.wire.encrypt(self.identity.acceptor()).await?)
+    }
+
+    async fn first_or_ask(&mut self, first: Option<String>, question: &str) -> Result<String, End> {
+        if let Some(first) = first {
+            return Ok(first);
+        }
+        self.reply(question).await?;
+        Ok(self.wire.line().await?)
+    }
+
+    async fn reply(&mut self, text: &str) -> Step {
+        Ok(self.wire.write(text).await?)
+    }
+
+    fn reset(&mut self) {
+        self.from = None;
+        self.to.clear();
+    }
+}
+
+/// What stands between the angle brackets of `MAIL FROM:<…>` or `RCPT TO:<…>`.
+fn address(line: &str) -> String {
+    let inside = line.split_once('<').and_then(|(_, rest)| rest.split_once('>'));
+    inside.map_or("", |(address, _)| address).to_owned()
+}
+
+/// RFC 4648 §4.
+fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for chunk in bytes.chunks(3) {
+        let group = chunk.iter().fold(0_u32, |group, &byte| (group << 8) | u32::from(byte));
+        let group = group << (8 * (3 - chunk.len()));
+        for at in 0..4 {
+            let sextet = (group >> (18 - 6 * at)) & 63;
+            text.push(if at <= chunk.len() { char::from(ALPHABET[sextet as usize]) } else { '=' });
+        }
+    }
+    text
+}

@@ -1,0 +1,240 @@
+//! The outbox on a real broker: rows that commit are published, whatever dies in between.
+
+use std::{sync::Arc, time::Duration};
+
+use kit::{
+    bus::{self, Bus},
+    clock::{Clock, Timestamp},
+    db::{DatabaseUrl, Db},
+    outbox::{self, Outbox, Record, Relay, Settings},
+    testing::{NatsServer, Postgres, eventually},
+};
+use opentelemetry::Context;
+use proto::{accounts::AccountCreated, streams::ACCOUNTS};
+use sea_orm::{ConnectionTrait as _, DbErr, Statement};
+use sea_orm_migration::{MigrationName, MigrationTrait, MigratorTrait, SchemaManager, async_trait};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+struct Migrator;
+
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(CreateOutbox)]
+    }
+}
+
+struct CreateOutbox;
+
+impl MigrationName for CreateOutbox {
+    fn name(&self) -> &'static str {
+        "m0001_outbox"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for CreateOutbox {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        outbox::create_table(manager).await
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        outbox::drop_table(manager).await
+    }
+}
+
+/// A writer with its relay. The relay runs in a task, as in a service.
+struct Writer {
+    db: Db,
+    outbox: Outbox,
+    stop: CancellationToken,
+    relay: JoinHandle<()>,
+}
+
+impl Writer {
+    async fn start(db: &Db, bus: &Bus, settings: Settings) -> Self {
+        let (outbox, relay) = Relay::new(db.clone(), bus.clone(), settings);
+        let stop = CancellationToken::new();
+        Self { db: db.clone(), outbox, relay: tokio::spawn(relay.run(stop.clone())), stop }
+    }
+
+    /// Writes events in one transaction; hands them over or, as if the process died after the commit, does not.
+    async fn write(&self, ids: &[Uuid], handed_over: bool) {
+        let permits = self.outbox.reserve(ids.len());
+        let tx = self.db.begin().await.unwrap();
+        let now = self.db.now(&tx).await.unwrap();
+        let records = ids.iter().map(|id| record(*id, now)).collect();
+        let handovers = self.outbox.insert(&tx, now, records, permits).await.unwrap();
+        tx.commit().await.unwrap();
+        if handed_over {
+            handovers.into_iter().for_each(outbox::Handover::deliver);
+        }
+    }
+
+    async fn stop(self) {
+        self.stop.cancel();
+        self.relay.await.unwrap();
+    }
+}
+
+fn record(id: Uuid, at: Timestamp) -> Record {
+    let event = AccountCreated { account_id: id.to_string(), ..AccountCreated::default() };
+    Record::new(id, id, &event, at, &Context::new())
+}
+
+fn ids(number: usize) -> Vec<Uuid> {
+    let clock = Clock::default();
+    std::iter::repeat_with(|| clock.uuid_v7()).take(number).collect()
+}
+
+async fn sqlite(folder: &tempfile::TempDir, clock: Clock) -> Db {
+    let url: DatabaseUrl = format!("sqlite:{}", folder.path().join("test.db").display()).parse().unwrap();
+    let db = Db::connect(&url, clock).await.unwrap();
+    db.migrate::<Migrator>().await.unwrap();
+    db
+}
+
+async fn bus(nats: &NatsServer) -> Bus {
+    let bus = Bus::connect(&nats.url(), "test").await.unwrap();
+    eventually("streams are made", Duration::from_secs(10), async || bus::provision(&bus, 1).await.ok())
+        .await;
+    bus
+}
+
+async fn stored(bus: &Bus) -> u64 {
+    bus.jetstream().get_stream(ACCOUNTS.name).await.unwrap().cached_info().state.messages
+}
+
+async fn unpublished(db: &Db) -> i64 {
+    let sql = "SELECT count(*) FROM outbox WHERE published_at IS NULL OR stream_sequence IS NULL";
+    let row = db.reader().query_one_raw(Statement::from_string(db.backend(), sql)).await.unwrap().unwrap();
+    row.try_get_by_index(0).unwrap()
+}
+
+async fn all_published(db: &Db) {
+    eventually("every row is published", Duration::from_secs(20), async || {
+        (unpublished(db).await == 0).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_handed_over_is_published_without_a_look_at_the_table() {
+    let (nats, folder) = (NatsServer::start().await, tempfile::tempdir().unwrap());
+    let (db, bus) = (sqlite(&folder, Clock::default()).await, bus(&nats).await);
+    // A tick that never comes: what arrives came by the hot path.
+    let writer =
+        Writer::start(&db, &bus, Settings { tick: Duration::from_secs(3_600), ..Settings::default() }).await;
+    writer.write(&ids(100), true).await;
+    all_published(&db).await;
+    assert_eq!(stored(&bus).await, 100);
+    writer.stop().await;
+}
+
+#[tokio::test]
+async fn i03_a_row_whose_writer_died_after_the_commit_is_published_by_another_relay() {
+    let (nats, folder) = (NatsServer::start().await, tempfile::tempdir().unwrap());
+    let clock = Clock::default();
+    let (db, bus) = (sqlite(&folder, clock.clone()).await, bus(&nats).await);
+    let settings = Settings { tick: Duration::from_millis(20), ..Settings::default() };
+    let writer = Writer::start(&db, &bus, settings.clone()).await;
+    writer.write(&ids(3), false).await;
+    assert_eq!(
+        stored(&bus).await,
+        0,
+        "the rows are claimed: nobody else takes them before the lease is over"
+    );
+    clock.advance(settings.lease);
+    all_published(&db).await;
+    assert_eq!(stored(&bus).await, 3);
+    writer.stop().await;
+}
+
+#[tokio::test]
+async fn i03_events_wait_in_the_table_while_the_broker_is_away() {
+    let (mut nats, folder) = (NatsServer::start().await, tempfile::tempdir().unwrap());
+    let (db, bus) = (sqlite(&folder, Clock::default()).await, bus(&nats).await);
+    let settings = Settings { tick: Duration::from_millis(20), queue: 10, ..Settings::default() };
+    let writer = Writer::start(&db, &bus, settings).await;
+    nats.stop();
+    eventually("the broker is seen to be away", Duration::from_secs(10), async || {
+        (!bus.is_connected()).then_some(())
+    })
+    .await;
+    writer.write(&ids(50), true).await;
+    assert_eq!(unpublished(&db).await, 50);
+    nats.restart().await;
+    all_published(&db).await;
+    assert_eq!(stored(&bus).await, 50);
+    writer.stop().await;
+}
+
+#[tokio::test]
+async fn i18_a_stop_publishes_what_was_handed_over() {
+    let (nats, folder) = (NatsServer::start().await, tempfile::tempdir().unwrap());
+    let (db, bus) = (sqlite(&folder, Clock::default()).await, bus(&nats).await);
+    let writer = Writer::start(&db, &bus, Settings::default()).await;
+    writer.write(&ids(500), true).await;
+    writer.stop().await;
+    assert_eq!(unpublished(&db).await, 0);
+    assert_eq!(stored(&bus).await, 500);
+}
+
+#[tokio::test]
+async fn i14_a_row_that_is_published_twice_is_stored_once() {
+    let (nats, folder) = (NatsServer::start().await, tempfile::tempdir().unwrap());
+    let (db, bus) = (sqlite(&folder, Clock::default()).await, bus(&nats).await);
+    let writer =
+        Writer::start(&db, &bus, Settings { tick: Duration::from_millis(20), ..Settings::default() }).await;
+    writer.write(&ids(10), true).await;
+    all_published(&db).await;
+    // As if the process had died between the acknowledgement and the mark.
+    let tx = db.begin().await.unwrap();
+    tx.execute_unprepared("UPDATE outbox SET published_at = NULL, claimed_until = 0").await.unwrap();
+    tx.commit().await.unwrap();
+    all_published(&db).await;
+    assert_eq!(stored(&bus).await, 10);
+    writer.stop().await;
+}
+
+#[tokio::test]
+async fn two_relays_on_postgres_share_the_rows_and_publish_each_once() {
+    let Some(postgres) = Postgres::shared().await else { return };
+    let nats = NatsServer::start().await;
+    let bus = bus(&nats).await;
+    let url: DatabaseUrl = postgres.database("outbox").await.parse().unwrap();
+    let db = Db::connect(&url, Clock::default()).await.unwrap();
+    db.migrate::<Migrator>().await.unwrap();
+    let settings = Settings { tick: Duration::from_millis(20), window: 16, queue: 1, ..Settings::default() };
+    let writers =
+        [Writer::start(&db, &bus, settings.clone()).await, Writer::start(&db, &bus, settings).await];
+    let all = Arc::new(ids(400));
+    for part in all.chunks(50) {
+        writers[0].write(part, true).await; // room for one in the queue: the others are for whoever claims them
+    }
+    all_published(&db).await;
+    assert_eq!(stored(&bus).await, 400);
+    for writer in writers {
+        writer.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn five_migrators_at_once_apply_each_step_once() {
+    let Some(postgres) = Postgres::shared().await else { return };
+    let url: DatabaseUrl = postgres.database("migrations").await.parse().unwrap();
+    let migrators: Vec<_> = (0..5)
+        .map(|_| {
+            let url = url.clone();
+            tokio::spawn(async move {
+                let db = Db::connect(&url, Clock::default()).await.unwrap();
+                db.migrate::<Migrator>().await.unwrap();
+                db.pending_migrations::<Migrator>().await.unwrap()
+            })
+        })
+        .collect();
+    for migrator in migrators {
+        assert_eq!(migrator.await.unwrap(), Vec::<String>::new());
+    }
+}
