@@ -1,1 +1,23 @@
-//! Placeholder.
+//! Accounts: takes a sign-up, stores it with its event, and learns from verification that it is confirmed.
+//!
+//! The path of a sign-up, in reading order: `grpc` decodes the request, `domain` parses it, `commands` commits it
+//! in a group through `store` and `dispatch`, whose relay publishes the event. Later `consumer` hears that the code
+//! was confirmed. `migrations` makes the tables, `config` and `app` put it all together.
+
+pub mod grpc;
+
+pub mod domain;
+
+pub mod commands;
+
+pub mod store;
+
+pub mod dispatch;
+
+pub mod consumer;
+
+pub mod migrations;
+
+pub mod config;
+
+pub mod app;

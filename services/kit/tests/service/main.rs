@@ -10,6 +10,7 @@ mod outbox;
 mod postgres;
 mod propagation;
 mod scenarios;
+mod serve;
 mod smtp;
 mod telemetry;
 mod watch;

@@ -149,7 +149,21 @@ async fn every_line_of_a_call_carries_its_trace_in_text_and_in_json_and_in_what_
         }
         let exported = receiver.to_text();
         assert!(exported.contains("Account looked up."), "the line was exported too");
-        assert!(!exported.contains("ExportLogs"), "exporting is not exported");
+        std::fs::write("/tmp/exported.txt", &exported).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn exporting_logs_makes_no_logs_to_export_at_any_level() {
+    let receiver = OtlpReceiver::record().await.unwrap();
+    run("call", &[("OTEL_EXPORTER_OTLP_ENDPOINT", &receiver.endpoint()), ("RUST_LOG", "trace")]).await;
+    let exported = receiver.to_text();
+    assert!(exported.contains("Account looked up."));
+    for library in ["h2", "hyper", "tonic", "tower", "opentelemetry"] {
+        assert!(
+            !exported.contains(&format!("scope: Some(InstrumentationScope {{ name: \"{library}")),
+            "{library}"
+        );
     }
 }
 

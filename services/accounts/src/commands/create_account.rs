@@ -1,0 +1,143 @@
+//! Signs a person up. Sign-ups that arrive while a commit runs wait here and are committed together by
+//! `group`; each caller then delivers its own account's event.
+
+mod group;
+
+use std::sync::Arc;
+
+use kit::{
+    clock::Clock,
+    db::Db,
+    group::{Group, Refused},
+};
+use opentelemetry::Context;
+
+use self::group::{Outcome, RequestId, SignUp, Writer};
+use super::{Account, StoreError, Violation};
+use crate::{
+    dispatch::{EventDispatcher, Undelivered},
+    domain::{FingerprintKey, IdempotencyKey, NewAccount},
+};
+
+/// A sign-up whose every part is well-formed.
+#[derive(Debug, Clone)]
+pub struct CreateAccount {
+    new: NewAccount,
+    key: Option<IdempotencyKey>,
+}
+
+/// Why no account was made, and nothing written.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum CreateAccountError {
+    /// Parts of the request are not well-formed.
+    #[error("the request has invalid fields")]
+    Invalid(Vec<Violation>),
+    /// Another account has this address.
+    #[error("the address is taken")]
+    AddressTaken,
+    /// The idempotency key made another account, or tries to just now.
+    #[error("the idempotency key was used for another request")]
+    KeyReused,
+    /// As many sign-ups wait as may.
+    #[error("too many sign-ups are waiting")]
+    Busy,
+    /// The service is about to end.
+    #[error("the service is shutting down")]
+    Stopping,
+    /// The exception: here the account is stored.
+    #[error(transparent)]
+    Undelivered(#[from] Undelivered),
+    /// The store's part was not done.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl CreateAccount {
+    /// Parses a request and the idempotency key that came with it.
+    ///
+    /// # Errors
+    /// `Invalid`, with all that is wrong.
+    pub fn parse(
+        email: &str,
+        display_name: &str,
+        locale: &str,
+        key: Option<&[u8]>,
+    ) -> Result<Self, CreateAccountError> {
+        let new = NewAccount::parse(email, display_name, locale);
+        let key = key.map(IdempotencyKey::parse).transpose();
+        match (new, key) {
+            (Ok(new), Ok(key)) => Ok(Self { new, key }),
+            (new, key) => {
+                let key = key.err().map(|why| ("idempotency-key", why.to_string()));
+                let violations = new.err().unwrap_or_default().into_iter().chain(key).collect();
+                Err(CreateAccountError::Invalid(violations))
+            }
+        }
+    }
+}
+
+/// How many sign-ups may wait, and how many share a transaction.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Sign-ups that wait; the next one is turned away.
+    pub queue: usize,
+    /// Sign-ups of one transaction.
+    pub batch: usize,
+}
+
+/// The way to sign people up. Clones share the queue; when all are gone, what is queued is finished.
+#[derive(Debug, Clone)]
+pub struct SignUps {
+    group: Group<SignUp, Outcome>,
+    clock: Clock,
+    fingerprints: FingerprintKey,
+}
+
+impl SignUps {
+    /// Starts the worker that commits.
+    #[must_use]
+    pub fn start(
+        db: Db,
+        events: Arc<dyn EventDispatcher>,
+        clock: Clock,
+        fingerprints: FingerprintKey,
+        limits: Limits,
+    ) -> Self {
+        let writer = Arc::new(Writer::new(db, events));
+        let commit = move |sign_ups| Arc::clone(&writer).commit(sign_ups);
+        Self { group: Group::spawn(limits.queue, limits.batch, commit), clock, fingerprints }
+    }
+
+    /// Stores the account, its event and its idempotency key in one transaction, and hands the event on. `caller`
+    /// is the trace that the event belongs to.
+    ///
+    /// The id is made before the group: a row that is met with one's own id is one's own success.
+    ///
+    /// # Errors
+    /// Each case of `CreateAccountError` but `Invalid`.
+    pub async fn create(
+        &self,
+        command: CreateAccount,
+        caller: Context,
+    ) -> Result<Account, CreateAccountError> {
+        let CreateAccount { new, key } = command;
+        let request = key.map(|key| RequestId {
+            key: self.fingerprints.of_key(&key),
+            fingerprint: self.fingerprints.of_request(&new),
+        });
+        let sign_up = SignUp { id: self.clock.uuid_v7(), new, request, caller };
+        let group = self.group.clone();
+        // In a task of its own: a caller that hangs up after the commit must not keep the event from its way.
+        kit::db::detached(async move {
+            let committed = group.submit(sign_up).await.map_err(|refused| match refused {
+                Refused::Full => CreateAccountError::Busy,
+                Refused::Stopped => CreateAccountError::Stopping,
+            })??;
+            if let Some(pending) = committed.pending {
+                pending.deliver().await?;
+            }
+            Ok(committed.account)
+        })
+        .await
+    }
+}

@@ -1,0 +1,74 @@
+//! What can be set about accounts: by environment, file or flag. `app` builds the service from it.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use kit::{config::duration, db::DatabaseUrl, telemetry};
+
+/// The settings of accounts. Doc comments are the help and the reference in README.
+#[derive(clap::Args, Debug, Clone)]
+pub struct Config {
+    /// Address of the gRPC listener
+    #[arg(long, env = "USHER_LISTEN", default_value = "127.0.0.1:50051")]
+    pub listen: SocketAddr,
+
+    /// Address of the operators' listener: gRPC admin with a token, probes, metrics
+    #[arg(long, env = "USHER_ADMIN_LISTEN", default_value = "127.0.0.1:50151")]
+    pub admin_listen: SocketAddr,
+
+    /// File with the operators' token; made on first start if missing
+    #[arg(long, env = "USHER_ADMIN_TOKEN_FILE", default_value = "data/admin-token")]
+    pub admin_token_file: PathBuf,
+
+    /// Own database: sqlite:PATH or postgres://USER@HOST/DATABASE
+    #[arg(
+        long,
+        env = "USHER_DATABASE_URL",
+        hide_env_values = true,
+        default_value = "sqlite:data/accounts.sqlite"
+    )]
+    pub database_url: DatabaseUrl,
+
+    /// NATS servers, separated by commas
+    #[arg(long, env = "USHER_NATS_URL", hide_env_values = true, default_value = "nats://127.0.0.1:4222")]
+    pub nats_url: String,
+
+    /// How events leave the service
+    #[arg(long, env = "USHER_DISPATCHER", value_enum, default_value = "jetstream")]
+    pub dispatcher: Dispatcher,
+
+    /// File with the key under which idempotency keys and requests are hashed, the same for all replicas; made on
+    /// first start if missing. Unset with SQLite: `fingerprint-key` beside the database
+    #[arg(long, env = "USHER_FINGERPRINT_KEY_FILE")]
+    pub fingerprint_key_file: Option<PathBuf>,
+
+    /// Sign-ups that may wait for their commit; further ones are refused with RESOURCE_EXHAUSTED
+    #[arg(long, env = "USHER_SIGN_UP_QUEUE", default_value_t = 4096, value_parser = at_least_one)]
+    pub sign_up_queue: usize,
+
+    /// Most sign-ups of one transaction
+    #[arg(long, env = "USHER_SIGN_UP_BATCH", default_value_t = 256, value_parser = at_least_one)]
+    pub sign_up_batch: usize,
+
+    /// How long the relay's claim on an event holds before another relay may publish it
+    #[arg(long, env = "USHER_OUTBOX_LEASE", default_value = "10s", value_parser = duration)]
+    pub outbox_lease: Duration,
+
+    /// How long the broker waits for an ack before it hands an event out again
+    #[arg(long, env = "USHER_ACK_WAIT", default_value = "3s", value_parser = duration)]
+    pub ack_wait: Duration,
+
+    /// What is logged, and how
+    #[command(flatten)]
+    pub telemetry: telemetry::Settings,
+}
+
+/// The kinds of `dispatch::EventDispatcher`.
+#[derive(clap::ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dispatcher {
+    /// By outbox and JetStream: survives any crash
+    Jetstream,
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|number| *number > 0).ok_or_else(|| "expected a whole number from 1".to_owned())
+}

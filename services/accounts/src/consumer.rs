@@ -1,0 +1,64 @@
+//! The durable `accounts` on stream VERIFICATION: hears that codes were confirmed and turns their accounts verified,
+//! a batch a transaction. A message is acked once that is committed.
+
+use std::{sync::Arc, time::Duration};
+
+use kit::{
+    bus::{Delivery, Durable, Verdict},
+    clock::Timestamp,
+    db::Db,
+    watch::Watches,
+};
+use proto::{events::Event as _, streams, verification::AccountVerified};
+use uuid::Uuid;
+
+use crate::commands::{StoreError, verify_accounts::verify_accounts};
+
+/// How long a batch is held before it is tried again while the database is away.
+const PAUSE: Duration = Duration::from_secs(1);
+/// The same after an error that will hardly go away by itself.
+const LONG_PAUSE: Duration = Duration::from_secs(10);
+
+/// The durable, as it should be.
+#[must_use]
+pub fn durable() -> Durable {
+    Durable {
+        stream: streams::VERIFICATION,
+        name: "accounts".to_owned(),
+        filter: AccountVerified::SUBJECT.to_owned(),
+    }
+}
+
+/// Handles a batch and says what becomes of each message, in their order.
+///
+/// An event of an account that does not exist is rejected: it can be repaired from its dead letter once the account
+/// is back from a backup, and nothing could be done with it here.
+pub async fn handle(db: Db, watches: Watches<Uuid>, batch: Arc<Vec<Delivery>>) -> Vec<Verdict> {
+    let events: Vec<_> = batch.iter().map(decode).collect();
+    let confirmed = events.iter().filter_map(|event| event.as_ref().ok().copied()).collect();
+    match kit::db::detached(async move { verify_accounts(&db, &watches, confirmed).await }).await {
+        Ok(unknown) => events
+            .into_iter()
+            .map(|event| match event {
+                Ok((account_id, _)) if unknown.contains(&account_id) => Verdict::Reject("unknown_account"),
+                Ok(_) => Verdict::Ack,
+                Err(rejected) => rejected,
+            })
+            .collect(),
+        Err(error) => {
+            let pause = match &error {
+                StoreError::Unavailable(_) => PAUSE,
+                StoreError::Unexpected(_) => LONG_PAUSE,
+            };
+            tracing::warn!(messages = batch.len(), %error, "Accounts could not be verified; the messages are held.");
+            batch.iter().map(|_| Verdict::Retry(pause)).collect()
+        }
+    }
+}
+
+fn decode(delivery: &Delivery) -> Result<(Uuid, Timestamp), Verdict> {
+    let event: AccountVerified = delivery.decode()?;
+    let account_id = Uuid::try_parse(&event.account_id).ok();
+    let verified_at = event.verified_at.as_ref().and_then(Timestamp::from_proto);
+    account_id.zip(verified_at).ok_or(Verdict::Reject("invalid_fields"))
+}

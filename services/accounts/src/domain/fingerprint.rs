@@ -1,0 +1,102 @@
+//! What is kept of an idempotency key and of the request made under it: keyed hashes, from which nobody who
+//! reads the database learns either. `store::idempotency_keys` keeps them.
+
+use std::fmt;
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+
+use super::{IdempotencyKey, NewAccount};
+
+/// A keyed hash.
+pub type Hash = [u8; 32];
+
+/// The secret under which keys and requests are hashed. All replicas of a database need the same one; with
+/// another one, keys of the last 24 hours are not recognised.
+#[derive(Clone)]
+pub struct FingerprintKey([u8; 32]);
+
+/// Why a text holds no fingerprint key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a fingerprint key is written as 64 hexadecimal digits")]
+pub struct FingerprintKeyError;
+
+impl FingerprintKey {
+    /// A key of 32 random octets.
+    #[must_use]
+    pub fn new(octets: [u8; 32]) -> Self {
+        Self(octets)
+    }
+
+    /// Reads what `to_text` wrote.
+    ///
+    /// # Errors
+    /// If it is something else.
+    pub fn parse(text: &str) -> Result<Self, FingerprintKeyError> {
+        let mut octets = [0; 32];
+        hex::decode_to_slice(text.trim(), &mut octets).map_err(|_| FingerprintKeyError)?;
+        Ok(Self(octets))
+    }
+
+    /// The key as its file holds it.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        hex::encode(self.0) + "\n"
+    }
+
+    /// What is stored instead of an idempotency key.
+    #[must_use]
+    pub fn of_key(&self, key: &IdempotencyKey) -> Hash {
+        self.hash("idempotency key", [key.as_str()])
+    }
+
+    /// What tells one request from another. It is taken of the parsed request, so that the same account in
+    /// another spelling of its domain is the same request.
+    #[must_use]
+    pub fn of_request(&self, new: &NewAccount) -> Hash {
+        self.hash("request", [new.email.as_str(), new.display_name.as_str(), new.locale.as_str()])
+    }
+
+    /// Each part is preceded by its length: no two lists of parts read the same.
+    fn hash<const N: usize>(&self, purpose: &str, parts: [&str; N]) -> Hash {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes keys of any length");
+        for part in [purpose].iter().chain(&parts) {
+            mac.update(&part.len().to_be_bytes());
+            mac.update(part.as_bytes());
+        }
+        mac.finalize().into_bytes().into()
+    }
+}
+
+impl fmt::Debug for FingerprintKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FingerprintKey(<redacted>)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FingerprintKey, NewAccount};
+
+    #[test]
+    fn requests_differ_by_what_they_say_and_by_the_key() {
+        let (one, other) = (FingerprintKey::new([1; 32]), FingerprintKey::new([2; 32]));
+        let request = |email, name, locale| NewAccount::parse(email, name, locale).unwrap();
+        let ada = request("ada@example.org", "Ada", "en");
+        let same = request("ada@EXAMPLE.org", " Ada", "en");
+        let shifted = request("ada@example.org", "Adaen", "");
+        assert_eq!(one.of_request(&ada), one.of_request(&same));
+        assert_ne!(one.of_request(&ada), one.of_request(&shifted));
+        assert_ne!(one.of_request(&ada), other.of_request(&ada));
+    }
+
+    #[test]
+    fn a_key_reads_back_from_its_file() {
+        let key = FingerprintKey::new([7; 32]);
+        let again = FingerprintKey::parse(&key.to_text()).unwrap();
+        let ada = NewAccount::parse("ada@example.org", "", "").unwrap();
+        assert_eq!(key.of_request(&ada), again.of_request(&ada));
+        assert!(FingerprintKey::parse("07").is_err());
+        assert_eq!(format!("{key:?}"), "FingerprintKey(<redacted>)");
+    }
+}

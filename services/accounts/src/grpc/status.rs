@@ -1,0 +1,65 @@
+//! What a caller is told when a command fails: a code for programs, a sentence for people, details for both. What
+//! is nobody's business but ours is logged here, once, and told as a fixed text.
+
+use std::time::Duration;
+
+use kit::serve;
+use tonic::{Code, Status};
+
+use crate::commands::{
+    CommandError, StoreError, create_account::CreateAccountError, get_account::GetAccountError,
+    list_accounts::ListAccountsError,
+};
+
+/// The one map from errors to statuses.
+pub(super) fn status(error: impl Into<CommandError>) -> Status {
+    use CreateAccountError as Create;
+    use GetAccountError as Get;
+    use ListAccountsError as List;
+
+    match error.into() {
+        CommandError::CreateAccount(Create::Invalid(violations))
+        | CommandError::GetAccount(Get::Invalid(violations))
+        | CommandError::ListAccounts(List::Invalid(violations)) => serve::invalid_argument(&violations),
+        CommandError::CreateAccount(Create::AddressTaken) => serve::refused(
+            Code::AlreadyExists,
+            "An account with this email address exists already.",
+            "ADDRESS_TAKEN",
+        ),
+        CommandError::CreateAccount(Create::KeyReused) => serve::refused(
+            Code::InvalidArgument,
+            "This idempotency-key was used for another request. Use a new key for each new request.",
+            "IDEMPOTENCY_KEY_REUSED",
+        ),
+        CommandError::CreateAccount(Create::Busy) => serve::retry_after(
+            "Too many sign-ups are waiting. Nothing was stored; try again in a second.",
+            Duration::from_secs(1),
+        ),
+        CommandError::CreateAccount(Create::Stopping) => {
+            serve::unavailable("The service is shutting down. Nothing was stored; try again in a moment.")
+        }
+        CommandError::CreateAccount(Create::Undelivered(why)) => {
+            tracing::warn!(error = %why, "An account is stored, but its event was not delivered.");
+            serve::unavailable("The account is stored, but its mail could not be sent on.")
+        }
+        CommandError::GetAccount(Get::NotFound) => {
+            serve::refused(Code::NotFound, "There is no account with this account_id.", "ACCOUNT_NOT_FOUND")
+        }
+        CommandError::CreateAccount(Create::Store(error))
+        | CommandError::GetAccount(Get::Store(error))
+        | CommandError::ListAccounts(List::Store(error)) => store(&error),
+    }
+}
+
+/// What became of a commit whose answer was lost nobody knows: hence the advice.
+fn store(error: &StoreError) -> Status {
+    match error {
+        StoreError::Unavailable(_) => serve::unavailable(
+            "The database does not answer. Try again in a moment; an idempotency-key makes that safe.",
+        ),
+        StoreError::Unexpected(cause) => {
+            tracing::error!(error = %cause, "The database refused a command.");
+            Status::internal("Something went wrong on our side. It has been logged.")
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Many callers at once.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use insta::assert_snapshot;
+use kit::testing::eventually;
+use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
+use tonic::Code;
+
+use crate::world::{SOON, World, count, reason, shown, sign_up};
+
+#[tokio::test]
+async fn two_hundred_concurrent_creates_of_one_address_make_one_account() {
+    let world = World::new().await;
+    let service = world.accounts().await;
+    let client = service.client();
+    let spellings = ["ada@example.org", "Ada@example.org", "ADA@EXAMPLE.ORG"];
+    let all = (0..200).map(|n| client.create(sign_up(spellings[n % 3])));
+    let (made, refused): (Vec<_>, Vec<_>) = join_all(all).await.into_iter().partition(Result::is_ok);
+    assert_eq!(made.len(), 1);
+    for refused in refused {
+        assert_eq!(reason(&refused.unwrap_err()), "ADDRESS_TAKEN");
+    }
+    assert_eq!(world.rows().await, [1, 1, 0]);
+}
+
+#[tokio::test]
+async fn two_thousand_concurrent_creates_share_few_transactions_and_all_are_published() {
+    let world = World::new().await;
+    let service = world.accounts().await;
+    let client = service.client();
+    let all = (0..2_000).map(|n| {
+        let client = client.clone();
+        tokio::spawn(async move { client.create(sign_up(&format!("ada{n}@example.org"))).await })
+    });
+    for reply in join_all(all).await {
+        reply.unwrap().unwrap();
+    }
+    assert_eq!(world.rows().await, [2_000, 2_000, 0]);
+    let database = world.database().await;
+    let transactions = count(&database, "SELECT COUNT(DISTINCT created_at) FROM outbox").await;
+    assert!(transactions < 500, "2,000 accounts took {transactions} transactions");
+    let published = "SELECT COUNT(*) FROM outbox WHERE published_at IS NOT NULL";
+    let all = async || (count(&database, published).await == 2_000).then_some(());
+    eventually("all events to be published", SOON, all).await;
+}
+
+#[tokio::test]
+async fn a_caller_too_many_is_told_when_to_come_back() {
+    let world = World::new().await;
+    let service = world.accounts_with(&[("USHER_SIGN_UP_QUEUE", "1"), ("USHER_SIGN_UP_BATCH", "1")]).await;
+    let client = service.client();
+    client.create(sign_up("first@example.org")).await.unwrap();
+
+    // While another program writes, one sign-up is being committed, one waits, and the rest is too much.
+    let database = world.database().await;
+    let writing = database.begin().await.unwrap();
+    writing.execute_unprepared("UPDATE accounts SET locale = locale").await.unwrap();
+    let mut waiting = Vec::new();
+    let refused = eventually("a full queue", SOON, async || {
+        let client = client.clone();
+        let email = format!("ada{}@example.org", waiting.len());
+        let mut one = tokio::spawn(async move { client.create(sign_up(&email)).await });
+        match tokio::time::timeout(Duration::from_millis(50), &mut one).await {
+            Ok(answered) => Some(answered.unwrap().unwrap_err()),
+            Err(_) => {
+                waiting.push(one);
+                None
+            }
+        }
+    })
+    .await;
+    assert_eq!(refused.code(), Code::ResourceExhausted);
+    assert_snapshot!(shown(&refused), @"");
+    writing.rollback().await.unwrap();
+    let waiting = join_all(waiting).await;
+    assert!(!waiting.is_empty());
+    for stored in &waiting {
+        stored.as_ref().unwrap().as_ref().unwrap();
+    }
+    assert_eq!(world.count("accounts").await, 1 + waiting.len() as i64);
+}

@@ -1,0 +1,101 @@
+//! A database that is locked, or refuses a part of what is to commit together.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use insta::assert_snapshot;
+use proto::accounts::Account;
+use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
+use tonic::{Code, Status};
+
+use crate::world::{Client, World, count, shown, sign_up};
+
+/// The n-th sign-up, under its key.
+async fn numbered(client: &Client, n: usize) -> Result<Account, Status> {
+    client.create_under(&format!("key-of-sign-up-{n:04}"), sign_up(&format!("ada{n}@example.org"))).await
+}
+
+#[tokio::test]
+async fn a_locked_database_is_unavailable_and_leaves_nothing_half_written() {
+    let world = World::new().await;
+    let service = world.accounts().await;
+    let client = service.client();
+    client.create(sign_up("first@example.org")).await.unwrap();
+
+    let database = world.database().await;
+    let writing = database.begin().await.unwrap();
+    writing.execute_unprepared("UPDATE accounts SET locale = locale").await.unwrap();
+    for refused in join_all((0..10).map(|n| numbered(&client, n))).await {
+        let refused = refused.unwrap_err();
+        assert_eq!(refused.code(), Code::Unavailable);
+        assert_snapshot!(shown(&refused), @"");
+    }
+    let found = client.get("018f5c1e-7b9a-7cc0-8f0e-3c2a9d6b4e11").await.unwrap_err();
+    assert_eq!(found.code(), Code::NotFound, "reading goes on while somebody else writes");
+    writing.rollback().await.unwrap();
+
+    assert_eq!(world.rows().await, [1, 1, 0]);
+    numbered(&client, 0).await.unwrap();
+    assert_eq!(world.rows().await, [2, 2, 1]);
+}
+
+#[tokio::test]
+async fn i02_without_its_outbox_row_no_account_commits() {
+    let world = World::new().await;
+    let service = world.accounts().await;
+    let client = service.client();
+    let database = world.database().await;
+    database.execute_unprepared("ALTER TABLE outbox RENAME TO elsewhere").await.unwrap();
+    for refused in join_all((0..10).map(|n| numbered(&client, n))).await {
+        assert_snapshot!(shown(&refused.unwrap_err()), @"");
+    }
+    assert_eq!(world.count("accounts").await, 0);
+    assert_eq!(world.count("idempotency_keys").await, 0);
+
+    database.execute_unprepared("ALTER TABLE elsewhere RENAME TO outbox").await.unwrap();
+    numbered(&client, 0).await.unwrap();
+    assert_eq!(world.rows().await, [1, 1, 1]);
+}
+
+#[tokio::test]
+async fn i02_without_its_account_no_event_commits_and_the_neighbours_in_the_group_do() {
+    let world = World::new().await;
+    let service = world.accounts().await;
+    let client = service.client();
+    let database = world.database().await;
+    let refuse = "CREATE TRIGGER refuse BEFORE INSERT ON accounts WHEN NEW.locale = 'xx' \
+                  BEGIN SELECT RAISE(ABORT, 'refused by the test'); END";
+    database.execute_unprepared(refuse).await.unwrap();
+    let all = (0..100).map(|n| {
+        let mut request = sign_up(&format!("ada{n}@example.org"));
+        if n % 20 == 7 {
+            request.locale = "xx".to_owned();
+        }
+        client.create(request)
+    });
+    for (n, reply) in join_all(all).await.into_iter().enumerate() {
+        match reply {
+            Ok(_) => assert_ne!(n % 20, 7),
+            Err(refused) => assert_eq!((refused.code(), n % 20), (Code::Internal, 7)),
+        }
+    }
+    assert_eq!(world.rows().await, [95, 95, 0]);
+    let matched = "SELECT COUNT(*) FROM accounts JOIN outbox ON outbox.aggregate_id = accounts.id";
+    assert_eq!(count(&database, matched).await, 95);
+}
+
+#[tokio::test]
+async fn i19_a_caller_that_hangs_up_leaves_no_transaction_open() {
+    let world = World::new().await;
+    let service = world.accounts().await;
+    let client = service.client();
+    for n in 0..50 {
+        let client = client.clone();
+        let hasty = async move { client.create(sign_up(&format!("ada{n}@example.org"))).await };
+        let _ = tokio::time::timeout(Duration::from_millis(n % 5), hasty).await;
+    }
+    client.create(sign_up("patient@example.org")).await.unwrap();
+    let database = world.database().await;
+    let alone = "SELECT COUNT(*) FROM accounts WHERE id NOT IN (SELECT aggregate_id FROM outbox)";
+    assert_eq!(count(&database, alone).await, 0);
+}

@@ -1,0 +1,122 @@
+//! Repeating a request under its idempotency key.
+
+use std::{collections::HashSet, os::unix::fs::PermissionsExt as _, time::Duration};
+
+use futures::future::join_all;
+use insta::assert_snapshot;
+use kit::testing::eventually;
+use tonic::Code;
+
+use crate::world::{SOON, World, reason, shown, sign_up};
+
+const KEY: &str = "3f0c6a52-7d0e-4f57-9a39-1d2b8b0a7c11";
+
+#[tokio::test]
+async fn the_same_key_and_request_give_the_same_account_and_reply() {
+    let world = World::new().await;
+    let service = world.accounts().await;
+    let client = service.client();
+    let first = client.create_under(KEY, sign_up("ada@example.org")).await.unwrap();
+    let again = client.create_under(KEY, sign_up("ada@example.org")).await.unwrap();
+    let same_address = client.create_under(KEY, sign_up("ada@EXAMPLE.org")).await.unwrap();
+    assert_eq!((&again, &same_address), (&first, &first));
+    assert_eq!(world.rows().await, [1, 1, 1]);
+}
+
+#[tokio::test]
+async fn a_repetition_is_recognised_after_a_restart() {
+    let world = World::new().await;
+    let service = world.accounts().await;
+    let first = service.client().create_under(KEY, sign_up("ada@example.org")).await.unwrap();
+    service.stop().await;
+    let service = world.accounts().await;
+    assert_eq!(service.client().create_under(KEY, sign_up("ada@example.org")).await.unwrap(), first);
+}
+
+#[tokio::test]
+async fn the_same_key_with_another_request_is_refused() {
+    let world = World::new().await;
+    let service = world.accounts().await;
+    let client = service.client();
+    client.create_under(KEY, sign_up("ada@example.org")).await.unwrap();
+    let refused = client.create_under(KEY, sign_up("bob@example.org")).await.unwrap_err();
+    assert_snapshot!(shown(&refused), @"");
+    assert_eq!(world.rows().await, [1, 1, 1]);
+}
+
+#[tokio::test]
+async fn concurrent_repetitions_make_one_account() {
+    let world = World::new().await;
+    let service = world.accounts().await;
+    let client = service.client();
+    let all = (0..100).map(|_| client.create_under(KEY, sign_up("ada@example.org")));
+    let ids: HashSet<_> = join_all(all).await.into_iter().map(|reply| reply.unwrap().account_id).collect();
+    assert_eq!(ids.len(), 1);
+    assert_eq!(world.rows().await, [1, 1, 1]);
+}
+
+#[tokio::test]
+async fn of_concurrent_requests_under_one_key_one_wins_and_the_others_learn_why() {
+    let world = World::new().await;
+    let service = world.accounts().await;
+    let client = service.client();
+    let all = (0..100).map(|n| client.create_under(KEY, sign_up(&format!("ada{n}@example.org"))));
+    let (made, refused): (Vec<_>, Vec<_>) = join_all(all).await.into_iter().partition(Result::is_ok);
+    assert_eq!(made.len(), 1);
+    for refused in refused {
+        assert_eq!(reason(&refused.unwrap_err()), "IDEMPOTENCY_KEY_REUSED");
+    }
+    assert_eq!(world.rows().await, [1, 1, 1]);
+}
+
+#[tokio::test]
+async fn the_key_of_a_refused_request_is_free_again() {
+    let world = World::new().await;
+    let service = world.accounts().await;
+    let client = service.client();
+    client.create(sign_up("ada@example.org")).await.unwrap();
+    let refused = client.create_under(KEY, sign_up("ada@example.org")).await.unwrap_err();
+    assert_eq!(refused.code(), Code::AlreadyExists);
+    assert_eq!(world.rows().await, [1, 1, 0]);
+    client.create_under(KEY, sign_up("bob@example.org")).await.unwrap();
+    assert_eq!(world.rows().await, [2, 2, 1]);
+}
+
+#[tokio::test]
+async fn a_key_counts_for_a_day_and_is_then_forgotten() {
+    let world = World::new().await;
+    let service = world.accounts().await;
+    let client = service.client();
+    client.create_under(KEY, sign_up("ada@example.org")).await.unwrap();
+    world.clock.advance(Duration::from_secs(24 * 60 * 60 - 60));
+    let refused = client.create_under(KEY, sign_up("bob@example.org")).await.unwrap_err();
+    assert_eq!(reason(&refused), "IDEMPOTENCY_KEY_REUSED");
+    world.clock.advance(Duration::from_secs(60));
+    let bob = client.create_under(KEY, sign_up("bob@example.org")).await.unwrap();
+    assert_eq!(client.create_under(KEY, sign_up("bob@example.org")).await.unwrap(), bob);
+    assert_eq!(world.rows().await, [2, 2, 1]);
+
+    world.clock.advance(Duration::from_secs(24 * 60 * 60));
+    service.stop().await;
+    let _restarted = world.accounts().await;
+    let none = async || (world.count("idempotency_keys").await == 0).then_some(());
+    eventually("old keys to be deleted", SOON, none).await;
+}
+
+#[tokio::test]
+async fn neither_key_nor_request_can_be_read_from_what_is_stored() {
+    let world = World::new().await;
+    let service = world.accounts().await;
+    service.client().create_under(KEY, sign_up("ada@example.org")).await.unwrap();
+    let database = world.database().await;
+    let hashes =
+        "SELECT COUNT(*) FROM idempotency_keys WHERE length(key_hash) = 32 AND length(fingerprint) = 32";
+    assert_eq!(crate::world::count(&database, hashes).await, 1);
+    service.stop().await;
+    for file in ["accounts.sqlite", "accounts.sqlite-wal"] {
+        let octets = std::fs::read(world.file(file)).unwrap_or_default();
+        assert!(!octets.windows(KEY.len()).any(|window| window == KEY.as_bytes()), "{file} holds the key");
+    }
+    let mode = std::fs::metadata(world.file("fingerprint-key")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}

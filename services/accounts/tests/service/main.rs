@@ -1,0 +1,13 @@
+//! Accounts from outside: a real nats-server, a real database, gRPC. `world` starts the parts, the other modules
+//! hold the tests.
+
+mod broker;
+mod concurrency;
+mod database;
+mod idempotency;
+mod listing;
+mod postgres;
+mod process;
+mod refusals;
+mod verified;
+mod world;

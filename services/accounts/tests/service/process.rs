@@ -1,0 +1,225 @@
+//! The real process: killed, stopped, refused, traced.
+
+use std::{
+    collections::HashSet,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use kit::testing::{OtlpReceiver, eventually};
+use opentelemetry::trace::SpanKind;
+use proto::{events::headers, streams::ACCOUNTS};
+use tokio::{
+    io::AsyncReadExt as _,
+    process::{Child, Command},
+    task::JoinSet,
+};
+use tonic::Request;
+
+use crate::world::{Client, SOON, World, count, sign_up};
+
+/// Accounts as a process of its own; killed on drop.
+struct Process {
+    child: Child,
+    addr: SocketAddr,
+}
+
+impl Process {
+    /// Starts it and waits until it answers.
+    async fn start(world: &World, more: &[(&str, &str)]) -> Self {
+        let addr = free();
+        let mut command = command(world);
+        command.env("USHER_LISTEN", addr.to_string()).envs(more.iter().copied());
+        let process = Self { child: command.spawn().unwrap(), addr };
+        let client = process.client();
+        let answers = async || {
+            let nobody = client.get("018f5c1e-7b9a-7cc0-8f0e-3c2a9d6b4e11").await.unwrap_err();
+            (nobody.code() == tonic::Code::NotFound).then_some(())
+        };
+        eventually("accounts to answer", SOON, answers).await;
+        process
+    }
+
+    fn client(&self) -> Client {
+        Client::of(self.addr)
+    }
+}
+
+fn command(world: &World) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_accounts"));
+    command.env_clear().envs(world.settings()).stdin(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+    command
+}
+
+fn free() -> SocketAddr {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
+}
+
+/// Signs people up without a pause, 50 at a time, until the service does not answer any more. Returns the ids of the
+/// acknowledged accounts.
+async fn sign_up_until_the_end(client: Client, round: usize) -> HashSet<String> {
+    let mut callers = JoinSet::new();
+    for caller in 0..50 {
+        let client = client.clone();
+        callers.spawn(async move {
+            let mut acknowledged = Vec::new();
+            for n in 0.. {
+                match client.create(sign_up(&format!("ada{round}.{caller}.{n}@example.org"))).await {
+                    Ok(account) => acknowledged.push(account.account_id),
+                    Err(_) => break,
+                }
+            }
+            acknowledged
+        });
+    }
+    callers.join_all().await.into_iter().flatten().collect()
+}
+
+/// The accounts in the database, as text, once both tables have been compared.
+async fn accounts_with_their_events(world: &World) -> HashSet<String> {
+    let database = world.database().await;
+    let without_event = "SELECT COUNT(*) FROM accounts WHERE id NOT IN (SELECT aggregate_id FROM outbox)";
+    let without_account = "SELECT COUNT(*) FROM outbox WHERE aggregate_id NOT IN (SELECT id FROM accounts)";
+    assert_eq!(count(&database, without_event).await, 0, "accounts without an event");
+    assert_eq!(count(&database, without_account).await, 0, "events without an account");
+    world.texts("SELECT lower(hex(id)) FROM accounts").await.into_iter().collect()
+}
+
+fn without_hyphens(ids: &HashSet<String>) -> HashSet<String> {
+    ids.iter().map(|id| id.replace('-', "")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i01_i02_after_kill_nine_every_acknowledged_account_is_there_with_its_event_and_gets_published() {
+    let world = World::new().await;
+    let mut acknowledged = HashSet::new();
+    for round in 0..3 {
+        let mut process = Process::start(&world, &[]).await;
+        let load = tokio::spawn(sign_up_until_the_end(process.client(), round));
+        let enough = 200 * (i64::try_from(round).unwrap() + 1);
+        let some = async || (world.count("accounts").await > enough).then_some(());
+        eventually("some accounts", SOON, some).await;
+        process.child.kill().await.unwrap();
+        acknowledged.extend(load.await.unwrap());
+        let stored = accounts_with_their_events(&world).await;
+        assert!(without_hyphens(&acknowledged).is_subset(&stored), "an acknowledged account is missing");
+    }
+    let _last = Process::start(&world, &[]).await;
+    let all = async || (world.count("outbox WHERE published_at IS NULL").await == 0).then_some(());
+    eventually("all events to be published", SOON, all).await;
+    let published = published_accounts(&world).await;
+    assert!(without_hyphens(&published).is_superset(&without_hyphens(&acknowledged)));
+}
+
+/// The accounts that the stream tells of.
+async fn published_accounts(world: &World) -> HashSet<String> {
+    let bus = world.provision().await;
+    let stream = bus.jetstream().get_stream(ACCOUNTS.name).await.unwrap();
+    let mut accounts = HashSet::new();
+    for sequence in 1..=stream.cached_info().state.last_sequence {
+        let event = stream.get_raw_message(sequence).await.unwrap();
+        accounts.insert(event.headers.get(headers::SUBJECT).unwrap().as_str().to_owned());
+    }
+    accounts
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i18_sigterm_under_load_loses_nothing_and_takes_less_than_ten_seconds() {
+    let world = World::new().await;
+    let mut process = Process::start(&world, &[]).await;
+    let load = tokio::spawn(sign_up_until_the_end(process.client(), 0));
+    eventually("some accounts", SOON, async || (world.count("accounts").await > 200).then_some(())).await;
+    let asked = Instant::now();
+    let pid = process.child.id().unwrap().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().await.unwrap().success());
+    let status = process.child.wait().await.unwrap();
+    assert!(
+        status.success() && asked.elapsed() < Duration::from_secs(10),
+        "{status} after {:?}",
+        asked.elapsed()
+    );
+    let acknowledged = load.await.unwrap();
+    let stored = accounts_with_their_events(&world).await;
+    assert!(without_hyphens(&acknowledged).is_subset(&stored));
+    assert_eq!(
+        world.count("outbox WHERE published_at IS NULL").await,
+        0,
+        "the last pass publishes what is left"
+    );
+}
+
+#[tokio::test]
+async fn a_second_process_on_the_same_database_is_told_who_has_it() {
+    let world = World::new().await;
+    let first = Process::start(&world, &[]).await;
+    let second = command(&world).output().await.unwrap();
+    assert!(!second.status.success());
+    let said = String::from_utf8(second.stderr).unwrap();
+    let pid = first.child.id().unwrap();
+    assert!(said.contains(&format!("in use by process {pid}")), "{said}");
+}
+
+#[tokio::test]
+async fn a_dispatcher_that_does_not_exist_is_refused_by_its_name() {
+    let world = World::new().await;
+    let refused = command(&world).env("USHER_DISPATCHER", "carrier-pigeon").output().await.unwrap();
+    assert!(!refused.status.success());
+    let said = String::from_utf8(refused.stderr).unwrap();
+    for part in ["USHER_DISPATCHER", "the environment", "carrier-pigeon", "jetstream"] {
+        assert!(said.contains(part), "{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_trace_goes_from_the_caller_through_the_event_with_the_log_off_and_holds_no_address() {
+    let world = World::new().await;
+    let receiver = OtlpReceiver::record().await.unwrap();
+    let endpoint = receiver.endpoint();
+    let telemetry = [("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()), ("RUST_LOG", "off")];
+    let mut process = Process::start(&world, &telemetry).await;
+    let trace = "0af7651916cd43dd8448eb211c80319c";
+    let mut request = Request::new(sign_up("canary.address@example.org"));
+    let caller = "b7ad6b7169203331";
+    request.metadata_mut().insert("traceparent", format!("00-{trace}-{caller}-01").parse().unwrap());
+    let mut client = process.client().0;
+    client.create_account(request).await.unwrap();
+
+    let named = |name: &'static str| move |span: &&kit::otlp::Span| span.name == name;
+    let create = "create accounts.v1.account_created";
+    let complete = |spans: &[kit::otlp::Span]| {
+        spans.iter().any(|span| span.name.starts_with("publish"))
+            && spans.iter().any(|span| span.name == create)
+    };
+    let spans = receiver.wait_for_trace(trace, complete, SOON).await.unwrap();
+    let server = spans.iter().find(|span| span.kind == SpanKind::Server).unwrap();
+    let create = spans.iter().find(named(create)).unwrap();
+    let publish = spans.iter().find(|span| span.name.starts_with("publish")).unwrap();
+    assert_eq!(server.parent_span_id.as_deref(), Some(caller));
+    assert_eq!(
+        (create.kind.clone(), create.parent_span_id.as_deref()),
+        (SpanKind::Producer, Some(&*server.span_id))
+    );
+    assert_eq!(publish.parent_span_id.as_deref(), Some(&*create.span_id));
+
+    let bus = world.provision().await;
+    let stream = bus.jetstream().get_stream(ACCOUNTS.name).await.unwrap();
+    let event = stream.get_raw_message(1).await.unwrap();
+    let carried = event.headers.get(headers::TRACEPARENT).unwrap().as_str();
+    assert_eq!(carried, format!("00-{trace}-{}-01", create.span_id));
+    let group = receiver.spans();
+    let group =
+        group.iter().find(named("commit sign-ups")).expect("the group's transaction has its own span");
+    assert!(group.links.iter().any(|link| link.span_id == server.span_id), "{group:?}");
+
+    let pid = process.child.id().unwrap().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().await.unwrap().success());
+    process.child.wait().await.unwrap();
+    let mut said = String::new();
+    process.child.stderr.take().unwrap().read_to_string(&mut said).await.unwrap();
+    let exported = receiver.to_text();
+    assert!(exported.contains("commit sign-ups"));
+    for (what, text) in [("the export", &exported), ("the log", &said)] {
+        assert!(!text.contains("canary"), "i16: {what} holds an address");
+    }
+}

@@ -1,0 +1,81 @@
+//! What can be set about verification: by environment, file or flag. `app` builds the service from it.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use kit::{config::duration, db::DatabaseUrl, telemetry};
+
+use crate::domain::digits::Length;
+
+/// The settings of verification. Doc comments are the help and the reference in README.
+#[derive(clap::Args, Debug, Clone)]
+pub struct Config {
+    /// Address of the gRPC listener
+    #[arg(long, env = "USHER_LISTEN", default_value = "127.0.0.1:50052")]
+    pub listen: SocketAddr,
+
+    /// Address of the operators' listener: gRPC admin with a token, probes, metrics
+    #[arg(long, env = "USHER_ADMIN_LISTEN", default_value = "127.0.0.1:50152")]
+    pub admin_listen: SocketAddr,
+
+    /// File with the operators' token; made on first start if missing
+    #[arg(long, env = "USHER_ADMIN_TOKEN_FILE", default_value = "data/admin-token")]
+    pub admin_token_file: PathBuf,
+
+    /// Own database: sqlite:PATH or postgres://USER@HOST/DATABASE
+    #[arg(
+        long,
+        env = "USHER_DATABASE_URL",
+        hide_env_values = true,
+        default_value = "sqlite:data/verification.sqlite"
+    )]
+    pub database_url: DatabaseUrl,
+
+    /// NATS servers, separated by commas
+    #[arg(long, env = "USHER_NATS_URL", hide_env_values = true, default_value = "nats://127.0.0.1:4222")]
+    pub nats_url: String,
+
+    /// Mailers, http://HOST:PORT, separated by commas; one delivery stream is kept to each
+    #[arg(long, env = "USHER_MAILER_URL", value_delimiter = ',', default_value = "http://127.0.0.1:50053")]
+    pub mailer_url: Vec<String>,
+
+    /// File with the keys that codes are derived from, `id:hex` a line, newest first, the same for all replicas; made
+    /// on first start if missing
+    #[arg(long, env = "USHER_CODE_KEYS_FILE", default_value = "data/code-keys")]
+    pub code_keys_file: PathBuf,
+
+    /// Digits of a code, 6 to 10; guesses are limited to 25 a day, which 8 digits make 2.5e-7
+    #[arg(long, env = "USHER_CODE_DIGITS", default_value = "8")]
+    pub code_digits: Length,
+
+    /// How long a code confirms
+    #[arg(long, env = "USHER_CODE_LIFETIME", default_value = "24h", value_parser = duration)]
+    pub code_lifetime: Duration,
+
+    /// How long a claim on a mail holds before another replica may send it; renewed three times in that time
+    #[arg(long, env = "USHER_MAIL_LEASE", default_value = "10s", value_parser = duration)]
+    pub mail_lease: Duration,
+
+    /// How often the database is looked at for mails that nobody handed over
+    #[arg(long, env = "USHER_MAIL_TICK", default_value = "1s", value_parser = duration)]
+    pub mail_tick: Duration,
+
+    /// Most mails in memory; further ones wait in the database
+    #[arg(long, env = "USHER_MAIL_QUEUE", default_value_t = 2048, value_parser = at_least_one)]
+    pub mail_queue: usize,
+
+    /// How long the relay's claim on an event holds before another relay may publish it
+    #[arg(long, env = "USHER_OUTBOX_LEASE", default_value = "10s", value_parser = duration)]
+    pub outbox_lease: Duration,
+
+    /// How long the broker waits for an ack before it hands an event out again
+    #[arg(long, env = "USHER_ACK_WAIT", default_value = "3s", value_parser = duration)]
+    pub ack_wait: Duration,
+
+    /// What is logged, and how
+    #[command(flatten)]
+    pub telemetry: telemetry::Settings,
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|number| *number > 0).ok_or_else(|| "expected a whole number from 1".to_owned())
+}

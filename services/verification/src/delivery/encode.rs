@@ -1,0 +1,110 @@
+//! A mail as the mailer's message, under its `deliver` span; the mailer's result as what the commands settle.
+
+use std::time::Duration;
+
+use kit::{
+    clock::Timestamp,
+    propagation,
+    telemetry::{names, span},
+};
+use opentelemetry::{Context, KeyValue};
+use proto::mailer::{self, DeliverRequest};
+
+use crate::{
+    commands::{Mail, Settlement},
+    domain::mail::Outcome,
+};
+
+/// Longest reason that is kept.
+const LONGEST_REASON: usize = 300;
+
+/// Begins the attempt's span and encodes the mail under it.
+pub(super) fn request(mail: &Mail) -> (DeliverRequest, Context) {
+    let attempt = mail.attempts + 1;
+    let attributes = [
+        KeyValue::new(names::RPC_SYSTEM_NAME, names::GRPC),
+        KeyValue::new(names::USHER_ACCOUNT_ID, mail.account_id.to_string()),
+        KeyValue::new(names::USHER_CODE_ID, mail.claim.code_id.to_string()),
+        KeyValue::new(names::USHER_ATTEMPT, i64::from(attempt)),
+    ];
+    let context = span::client(names::DELIVER, &mail.context, attributes);
+    let (traceparent, tracestate) = propagation::to_traceparent(&context);
+    let message = mailer::Mail {
+        code_id: mail.claim.code_id.to_string(),
+        account_id: mail.account_id.to_string(),
+        email: mail.email.clone(),
+        display_name: mail.display_name.clone(),
+        locale: mail.locale.clone(),
+        digits: mail.digits.expose().to_owned(),
+        expires_at: Some(mail.expires_at.into()),
+        attempt,
+        traceparent,
+        tracestate,
+    };
+    (DeliverRequest { mail: Some(message) }, context)
+}
+
+/// Ends the attempt's span and reads the result. An outcome that this version does not know counts as a failed
+/// attempt: the mail is tried again.
+pub(super) fn settlement(mail: &Mail, result: &mailer::Result, context: &Context) -> Settlement {
+    let outcome = match result.outcome() {
+        mailer::Outcome::Accepted => Outcome::Accepted,
+        mailer::Outcome::Rejected => Outcome::Rejected,
+        mailer::Outcome::Invalid => Outcome::Invalid,
+        mailer::Outcome::Unknown => Outcome::Unknown,
+        mailer::Outcome::InFlight => Outcome::InFlight(wait(result.retry_after.as_ref())),
+        mailer::Outcome::Unavailable | mailer::Outcome::Unspecified => Outcome::Unavailable,
+    };
+    span::set(context, KeyValue::new(names::USHER_MAIL_OUTCOME, word(outcome)));
+    match outcome {
+        Outcome::Accepted => span::end(context),
+        other => span::fail(context, word(other)),
+    }
+    Settlement {
+        claim: mail.claim,
+        account_id: mail.account_id,
+        attempts: mail.attempts,
+        outcome,
+        unknown_attempts: result.unknown_attempts,
+        reached: result.reached || result.unknown_attempts > 0 || outcome == Outcome::Unknown,
+        accepted_at: result.accepted_at.as_ref().and_then(Timestamp::from_proto),
+        reason: redacted(&result.reason, mail),
+    }
+}
+
+/// What is settled of a mail whose stream broke again and again before an answer.
+pub(super) fn unanswered(mail: &Mail) -> Settlement {
+    Settlement {
+        claim: mail.claim,
+        account_id: mail.account_id,
+        attempts: mail.attempts,
+        outcome: Outcome::Unavailable,
+        unknown_attempts: 0,
+        reached: false,
+        accepted_at: None,
+        reason: "the mailer's stream broke each time".to_owned(),
+    }
+}
+
+/// An outcome's word in spans and metrics.
+pub(super) fn word(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Accepted => "accepted",
+        Outcome::Rejected => "rejected",
+        Outcome::Invalid => "invalid",
+        Outcome::Unavailable => "unavailable",
+        Outcome::Unknown => "unknown",
+        Outcome::InFlight(_) => "in_flight",
+    }
+}
+
+/// A duration that a message says; a nonsensical one is none.
+pub(super) fn wait(duration: Option<&prost_types::Duration>) -> Duration {
+    duration.and_then(|wait| Duration::try_from(*wait).ok()).unwrap_or_default()
+}
+
+/// The mailer has taken out whatever is secret; should it ever not, it still does not reach the history.
+fn redacted(reason: &str, mail: &Mail) -> String {
+    let reason = reason.replace(&mail.email, "<redacted>").replace(mail.digits.expose(), "<redacted>");
+    reason.chars().filter(|char| !char.is_control()).take(LONGEST_REASON).collect()
+}

@@ -1,0 +1,138 @@
+//! The delivery's errands to the database, each a command in a task of its own, so that the loop goes on meanwhile
+//! and a shutdown cuts none of them. What fails here is done again by the next tick.
+
+use std::{collections::HashSet, future::Future, sync::Arc, time::Duration};
+
+use futures::{FutureExt as _, future::BoxFuture};
+use kit::db;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use crate::commands::{Claim, Commands, Mail, Settlement};
+
+/// An errand under way.
+pub(super) type Work = BoxFuture<'static, Done>;
+
+/// What came of it.
+#[derive(Debug)]
+pub(super) enum Done {
+    /// A batch, and the mails whose acceptance was news; none when it could not be settled.
+    Settled(Vec<Settlement>, Option<HashSet<Uuid>>),
+    /// Claimed mails, and whether there may be more.
+    Looked(Vec<Mail>, bool),
+    /// How many mails are due, and how long the oldest has been.
+    Counted(i64, Duration),
+    /// Claims renewed at this moment.
+    Renewed(Instant, Vec<Claim>),
+    /// Nothing to tell.
+    Nothing,
+}
+
+/// Which part of a look is wanted.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Look {
+    /// The tick's whole round, expired codes and unserved resends too, or only due mails.
+    pub(super) whole: bool,
+    /// Most mails.
+    pub(super) most: usize,
+    /// Of these, most that were tried before.
+    pub(super) most_again: usize,
+}
+
+/// Settles a batch. While the database is away it is tried again and again: the mailer remembers its answers too,
+/// but they need not be asked for once more.
+pub(super) fn settle(commands: &Commands, batch: Vec<Settlement>, pause: Duration) -> Work {
+    let commands = commands.clone();
+    errand(async move {
+        match commands.settle_mails(&batch).await {
+            Ok(accepted) => Done::Settled(batch, Some(accepted)),
+            Err(error) => {
+                tracing::warn!(%error, mails = batch.len(), "The mailer's answers could not be stored yet.");
+                tokio::time::sleep(pause).await;
+                Done::Settled(batch, None)
+            }
+        }
+    })
+}
+
+/// Looks for what is due.
+pub(super) fn look(commands: &Commands, look: Look) -> Work {
+    let commands = commands.clone();
+    errand(async move {
+        match look_at(&commands, look).await {
+            Ok(mails) => {
+                let more = look.most > 0 && mails.len() >= look.most;
+                Done::Looked(mails, more)
+            }
+            Err(error) => {
+                tracing::warn!(%error, "Due mails could not be read; the next look is in a moment.");
+                Done::Looked(Vec::new(), false)
+            }
+        }
+    })
+}
+
+/// Counts what is due, and forgets old askers: the rare part of the housekeeping.
+pub(super) fn count(commands: &Commands) -> Work {
+    let commands = commands.clone();
+    errand(async move {
+        let _ = commands.purge_resends().await; // the next round does it
+        match commands.count_due().await {
+            Ok((number, age)) => Done::Counted(number, age),
+            Err(_) => Done::Nothing,
+        }
+    })
+}
+
+/// Renews claims.
+pub(super) fn renew(commands: &Commands, claims: Vec<Claim>) -> Work {
+    let commands = commands.clone();
+    errand(async move {
+        let at = Instant::now(); // before the statement: the lease is at least that long
+        match commands.renew_claims(&claims).await {
+            Ok(()) => Done::Renewed(at, claims),
+            Err(error) => {
+                tracing::warn!(%error, "Claims on mails were not renewed; the next round tries again.");
+                Done::Nothing
+            }
+        }
+    })
+}
+
+/// Lets claims go.
+pub(super) fn release(commands: &Commands, claims: Vec<Claim>) -> Work {
+    let commands = commands.clone();
+    errand(async move {
+        if let Err(error) = commands.release_claims(&claims).await {
+            tracing::debug!(%error, "Claims on mails run out by themselves.");
+        }
+        Done::Nothing
+    })
+}
+
+/// Ends what a dead process left claimed.
+pub(super) fn begin(commands: &Commands) -> Work {
+    let commands = commands.clone();
+    errand(async move {
+        if let Err(error) = commands.end_stale_claims().await {
+            tracing::debug!(%error, "Claims of an earlier process run out by themselves.");
+        }
+        Done::Nothing
+    })
+}
+
+async fn look_at(
+    commands: &Commands,
+    look: Look,
+) -> Result<Vec<Mail>, Arc<dyn std::error::Error + Send + Sync>> {
+    let wrap = |error| Arc::new(error) as Arc<dyn std::error::Error + Send + Sync>;
+    if look.whole {
+        while commands.replace_expired().await.map_err(wrap)? {}
+        while commands.serve_resends().await.map_err(wrap)? {}
+    }
+    commands.claim_mails(look.most, look.most_again).await.map_err(wrap)
+}
+
+fn errand(work: impl Future<Output = Done> + Send + 'static) -> Work {
+    db::detached(work).boxed()
+}

@@ -1,0 +1,80 @@
+//! Answers of commands as messages.
+
+use std::time::Duration;
+
+use proto::verification::{
+    self as messages, CodeState as CodeStateMessage, ConfirmCodeResponse, ConfirmOutcome, HistoryEntry,
+    MailState as MailStateMessage, Verification,
+};
+
+use crate::commands::{Code, CodeState, Confirmed, Happened, MailState, Shown};
+
+pub(super) fn confirmed(confirmed: Confirmed) -> ConfirmCodeResponse {
+    let (outcome, attempts_left, retry_after) = match confirmed {
+        Confirmed::Ok => (ConfirmOutcome::Ok, 0, None),
+        Confirmed::Wrong(left) => (ConfirmOutcome::Wrong, left, None),
+        Confirmed::Expired => (ConfirmOutcome::Expired, 0, None),
+        Confirmed::Superseded(left) => (ConfirmOutcome::Superseded, left, None),
+        Confirmed::Burnt(wait) => (ConfirmOutcome::Burnt, 0, Some(duration(wait))),
+        Confirmed::AlreadyVerified => (ConfirmOutcome::AlreadyVerified, 0, None),
+    };
+    ConfirmCodeResponse { outcome: outcome.into(), attempts_left, retry_after }
+}
+
+pub(super) fn verification(shown: Shown) -> Verification {
+    Verification {
+        account_id: shown.account_id.to_string(),
+        created_at: Some(shown.created_at.into()),
+        verified_at: shown.verified_at.map(Into::into),
+        codes: shown.codes.into_iter().map(code).collect(),
+        history: shown.history.into_iter().map(happened).collect(),
+    }
+}
+
+pub(super) fn duration(duration: Duration) -> prost_types::Duration {
+    duration.try_into().unwrap_or_default() // out of range only beyond 10,000 years
+}
+
+fn code(code: Code) -> messages::Code {
+    let is_pending = code.mail_state == MailState::Pending;
+    let count = |number: i32| u32::try_from(number).unwrap_or(0);
+    messages::Code {
+        code_id: code.id.to_string(),
+        number: count(code.number),
+        state: code_state(code.state).into(),
+        mail_state: mail_state(code.mail_state).into(),
+        created_at: Some(code.created_at.into()),
+        expires_at: Some(code.expires_at.into()),
+        guesses: count(code.guesses),
+        mail_attempts: count(code.mail_attempts),
+        next_attempt_at: is_pending.then(|| code.next_attempt_at.into()),
+    }
+}
+
+fn code_state(state: CodeState) -> CodeStateMessage {
+    match state {
+        CodeState::Live => CodeStateMessage::Live,
+        CodeState::Used => CodeStateMessage::Used,
+        CodeState::Superseded => CodeStateMessage::Superseded,
+        CodeState::Burnt => CodeStateMessage::Burnt,
+    }
+}
+
+fn mail_state(state: MailState) -> MailStateMessage {
+    match state {
+        MailState::Pending => MailStateMessage::Pending,
+        MailState::Accepted => MailStateMessage::Accepted,
+        MailState::Rejected => MailStateMessage::Rejected,
+        MailState::Undelivered => MailStateMessage::Undelivered,
+        MailState::Obsolete => MailStateMessage::Obsolete,
+    }
+}
+
+fn happened(happened: Happened) -> HistoryEntry {
+    HistoryEntry {
+        at: Some(happened.at.into()),
+        code_id: happened.code_id.map(|id| id.to_string()).unwrap_or_default(),
+        what: happened.what,
+        detail: happened.detail,
+    }
+}

@@ -1,0 +1,35 @@
+//! Every statement on verification's tables. What joins a transaction takes it first; `now` is the transaction's one
+//! reading of the database's clock. Commands call these, and commit.
+
+mod bulk;
+pub(crate) mod codes;
+pub(crate) mod entities;
+pub(crate) mod history;
+pub(crate) mod mails;
+pub(crate) mod resends;
+pub(crate) mod verifications;
+
+use sea_orm::{
+    DbErr, RuntimeErr,
+    sqlx::{self, error::ErrorKind},
+};
+
+pub(crate) use entities::{
+    code::{CodeState, MailState, Model as Code},
+    history::Model as HistoryEntry,
+    verification::Model as Verification,
+};
+
+/// Whether the database refused what a row says, so that the same row would be refused again.
+pub(crate) fn refuses_data(error: &DbErr) -> bool {
+    let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) = error
+    else {
+        return false;
+    };
+    let sqlx::Error::Database(error) = &**error else { return false };
+    // Postgres' class 22, data exceptions; SQLite's TOOBIG and MISMATCH.
+    let code = error.code().unwrap_or_default();
+    !matches!(error.kind(), ErrorKind::Other)
+        || (code.len() == 5 && code.starts_with("22"))
+        || ["18", "20"].contains(&&*code)
+}

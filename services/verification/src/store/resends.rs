@@ -1,0 +1,118 @@
+//! How often another code was asked for. One row an asker holds the times of the last ten requests, so that every
+//! limit is exact over a rolling window and one guarded statement both checks and takes.
+
+use kit::clock::Timestamp;
+use sea_orm::{
+    DatabaseTransaction, DbErr, ExprTrait as _, QueryOrder as _, QuerySelect as _,
+    entity::prelude::*,
+    sea_query::{OnConflict, SimpleExpr},
+};
+
+use super::entities::resend::{ActiveModel, Column, Entity, Model};
+use crate::domain::budget::{LIMITS, REMEMBERED};
+
+/// The times of the last requests, newest first.
+const TAKEN: [Column; REMEMBERED] = [
+    Column::Taken1At,
+    Column::Taken2At,
+    Column::Taken3At,
+    Column::Taken4At,
+    Column::Taken5At,
+    Column::Taken6At,
+    Column::Taken7At,
+    Column::Taken8At,
+    Column::Taken9At,
+    Column::Taken10At,
+];
+
+/// Takes one request from the budget and writes down that it is to be served. Nothing is written, and the answer is
+/// `false`, when a limit forbids it.
+pub(crate) async fn take(
+    tx: &DatabaseTransaction,
+    now: Timestamp,
+    subject: &[u8],
+    account_id: Option<Uuid>,
+) -> Result<bool, DbErr> {
+    let none = Timestamp(0);
+    let first = Model {
+        subject: subject.to_vec(),
+        account_id,
+        wanted_at: Some(now),
+        taken_1_at: now,
+        taken_2_at: none,
+        taken_3_at: none,
+        taken_4_at: none,
+        taken_5_at: none,
+        taken_6_at: none,
+        taken_7_at: none,
+        taken_8_at: none,
+        taken_9_at: none,
+        taken_10_at: none,
+    };
+    let mut again = OnConflict::column(Column::Subject);
+    again.value(Column::AccountId, Expr::val(account_id)).value(Column::WantedAt, Expr::val(now));
+    again.value(TAKEN[0], Expr::val(now));
+    for pair in TAKEN.windows(2) {
+        again.value(pair[1], Expr::col((Entity, pair[0])));
+    }
+    for limit in LIMITS {
+        again.action_and_where(old(TAKEN[limit.nth - 1]).lte(now - limit.age));
+    }
+    let row = ActiveModel::from(first).reset_all();
+    let written = Entity::insert(row).on_conflict(again.to_owned()).exec_without_returning(tx).await?;
+    Ok(written == 1)
+}
+
+/// When the asker's last requests were, newest first.
+pub(crate) async fn taken(db: &impl ConnectionTrait, subject: &[u8]) -> Result<Vec<Timestamp>, DbErr> {
+    let Some(row) = Entity::find_by_id(subject.to_vec()).one(db).await? else { return Ok(Vec::new()) };
+    let all = [
+        row.taken_1_at,
+        row.taken_2_at,
+        row.taken_3_at,
+        row.taken_4_at,
+        row.taken_5_at,
+        row.taken_6_at,
+        row.taken_7_at,
+        row.taken_8_at,
+        row.taken_9_at,
+        row.taken_10_at,
+    ];
+    Ok(all.into_iter().take_while(|at| at.0 > 0).collect())
+}
+
+/// Up to `most` askers whose last request is still to be served.
+pub(crate) async fn wanted(db: &impl ConnectionTrait, most: u64) -> Result<Vec<Vec<u8>>, DbErr> {
+    Entity::find()
+        .select_only()
+        .column(Column::Subject)
+        .filter(Column::WantedAt.is_not_null())
+        .order_by_asc(Column::WantedAt)
+        .limit(most)
+        .into_tuple()
+        .all(db)
+        .await
+}
+
+/// Takes the request off the list, in the transaction that serves it, and returns the account it is for. None when
+/// there is no such account, or somebody else has served it.
+pub(crate) async fn serve(tx: &DatabaseTransaction, subject: &[u8]) -> Result<Option<Uuid>, DbErr> {
+    let served = Entity::update_many()
+        .col_expr(Column::WantedAt, Expr::val(None::<i64>))
+        .filter(Column::Subject.eq(subject.to_vec()))
+        .filter(Column::WantedAt.is_not_null())
+        .exec_with_returning(tx)
+        .await?;
+    Ok(served.into_iter().next().and_then(|row| row.account_id))
+}
+
+/// Deletes rows whose last request is before `before`: no limit looks back that far.
+pub(crate) async fn purge(tx: &DatabaseTransaction, before: Timestamp) -> Result<(), DbErr> {
+    let old = Entity::delete_many().filter(Column::Taken1At.lte(before)).filter(Column::WantedAt.is_null());
+    old.exec(tx).await.map(drop)
+}
+
+/// The row's own value, not the one that the insert brought.
+fn old(column: Column) -> SimpleExpr {
+    Expr::col((Entity, column))
+}
