@@ -16,7 +16,7 @@ use kit::{otlp::OtlpReceiver, telemetry};
 
 use crate::{
     exit::{Exit, Failure},
-    local::{data::DataFolder, ports::Choice, system::System},
+    local::{data::DataFolder, ports::Choice, system::System, traces::Exports},
     output::{Format, json},
     signals::Signals,
     terminal::say,
@@ -88,7 +88,7 @@ async fn story(system: &mut System, mailbox: Mailbox, format: Format) -> Result<
     system.begin_anew().await?;
     let receiver = OtlpReceiver::bind(([127, 0, 0, 1], 0).into()).await?;
     let telemetry = telemetry::init("usher", &crate::client_telemetry(Some(receiver.endpoint())))?;
-    let run = system.start(Choice::Auto, &receiver.endpoint(), scene.progress()).await?;
+    let run = system.start(Choice::Auto, Exports::traces_to(&receiver), scene.progress()).await?;
     let told = story::Story::new(system, &run, mailbox, &receiver, &scene).tell().await;
     telemetry.shutdown().await;
     told

@@ -10,5 +10,5 @@ mod provisioner;
 pub(crate) mod run_file;
 pub(crate) mod supervise;
 pub(crate) mod system;
-mod traces;
+pub(crate) mod traces;
 pub(crate) mod up;

@@ -45,7 +45,7 @@ pub(crate) fn table<const N: usize>(
     rows: impl IntoIterator<Item = [String; N]>,
 ) -> String {
     let mut table = Table::new();
-    table.load_style(TableStyle::new()).enforce_styling();
+    table.load_style(TableStyle::new()).enforce_styling().style_text_only();
     if let Some(width) = terminal::columns() {
         // Where a program reads, a cell stays on its line.
         table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);

@@ -24,6 +24,7 @@ use super::{
     provisioner::Provisioner,
     run_file::{Listening, RunFile},
     supervise::{Ending, Program, State, Supervisor},
+    traces::{Exports, Signals},
 };
 use crate::{
     exit::{Exit, Failure},
@@ -89,25 +90,25 @@ impl System {
     }
 
     /// Starts the broker, brings the databases up to date, starts the services and waits until they answer.
-    /// Spans go to `otlp_endpoint`.
+    /// What they export goes where `exports` says.
     ///
     /// # Errors
     /// The first part that does not come up, with what to do. `stop` is still needed.
     pub(crate) async fn start(
         &mut self,
         ports: Choice,
-        otlp_endpoint: &str,
+        exports: Exports,
         progress: Progress,
     ) -> Result<RunFile, Failure> {
         let step = progress.step("databases");
         let orphan = Nats::end_orphan(&self.data).await?;
         self.migrate().await?;
-        step.done("databases", "SQLite, one file a service");
+        step.done("databases   ", "SQLite, one file a service");
         let ports = Ports::choose(ports)?;
-        let run = self.run_file(&ports, otlp_endpoint)?;
+        let run = self.run_file(&ports, &exports)?;
         self.start_nats(&ports, &run, orphan, progress).await?;
         for service in Service::ALL {
-            self.keep(self.program(service, &ports, &run)?);
+            self.keep(self.program(service, &ports, &run, exports.signals)?);
         }
         for service in Service::ALL {
             let step = progress.step(service.name());
@@ -166,7 +167,7 @@ impl System {
         Ok(())
     }
 
-    fn run_file(&self, ports: &Ports, otlp_endpoint: &str) -> anyhow::Result<RunFile> {
+    fn run_file(&self, ports: &Ports, exports: &Exports) -> anyhow::Result<RunFile> {
         let listening = |service| Listening {
             url: format!("http://{}", ports.grpc(service)),
             admin_url: format!("http://{}", ports.admin(service)),
@@ -179,7 +180,7 @@ impl System {
             mailer: listening(Service::Mailer),
             nats_url: format!("nats://127.0.0.1:{}", ports.nats),
             admin_token_file: self.admin_token()?,
-            otlp_endpoint: otlp_endpoint.to_owned(),
+            otlp_endpoint: exports.endpoint.clone(),
             mail: self.mail(),
         })
     }
@@ -208,7 +209,13 @@ impl System {
 
     /// A service as a child: the same binary, told everything by its environment. What the user has set beside
     /// that (`USHER_MAIL_URL`, `USHER_PUBLIC_URL`, …) holds.
-    fn program(&self, service: Service, ports: &Ports, run: &RunFile) -> Result<Program, Failure> {
+    fn program(
+        &self,
+        service: Service,
+        ports: &Ports,
+        run: &RunFile,
+        signals: Signals,
+    ) -> Result<Program, Failure> {
         let set = |key, value: String| (key, OsString::from(value));
         let mut environment = vec![
             set(STOP_WITH_STDIN, "1".to_owned()),
@@ -222,6 +229,10 @@ impl System {
         if std::env::var_os("OTEL_BSP_SCHEDULE_DELAY").is_none() {
             // Milliseconds: a person who looks at a journey waits for the slowest process's spans.
             environment.push(set("OTEL_BSP_SCHEDULE_DELAY", "250".to_owned()));
+        }
+        if signals == Signals::Traces {
+            environment.push(set("OTEL_METRICS_EXPORTER", "none".to_owned()));
+            environment.push(set("OTEL_LOGS_EXPORTER", "none".to_owned()));
         }
         match service {
             Service::Accounts => {}

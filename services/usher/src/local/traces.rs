@@ -30,6 +30,31 @@ pub(crate) enum Traces {
     Drawn(OtlpReceiver),
 }
 
+/// What the services export.
+#[derive(Debug, Clone)]
+pub(crate) struct Exports {
+    /// OTLP/gRPC.
+    pub(crate) endpoint: String,
+    /// Whether metrics and logs go there too.
+    pub(crate) signals: Signals,
+}
+
+/// The signals that an endpoint takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Signals {
+    /// Traces, metrics and logs.
+    All,
+    /// Traces alone.
+    Traces,
+}
+
+impl Exports {
+    /// Spans to a receiver in this process.
+    pub(crate) fn traces_to(receiver: &OtlpReceiver) -> Self {
+        Self { endpoint: receiver.endpoint(), signals: Signals::Traces }
+    }
+}
+
 impl Traces {
     /// Decides; starts a Jaeger if that is the decision. With free ports nothing outside is looked for: several
     /// such systems may run beside each other.
@@ -57,12 +82,12 @@ impl Traces {
         Ok(Self::Drawn(OtlpReceiver::bind((Ipv4Addr::LOCALHOST, 0).into()).await?))
     }
 
-    /// What the services send their spans to.
-    pub(crate) fn endpoint(&self) -> String {
+    /// What the services send to whom.
+    pub(crate) fn spans_to(&self) -> Exports {
         match self {
-            Self::Collector(url) => url.clone(),
-            Self::Jaeger => format!("http://{COLLECTOR}"),
-            Self::Drawn(receiver) => receiver.endpoint(),
+            Self::Collector(url) => Exports { endpoint: url.clone(), signals: Signals::All },
+            Self::Jaeger => Exports { endpoint: format!("http://{COLLECTOR}"), signals: Signals::Traces },
+            Self::Drawn(receiver) => Exports::traces_to(receiver),
         }
     }
 

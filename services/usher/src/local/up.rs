@@ -57,8 +57,10 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: Arguments, data: &Path, format: Format) -> Result<(), Failure> {
     let mut signals = Signals::listen().map_err(anyhow::Error::from)?;
     let (mut system, mut notices) = System::open(data)?;
+    // Lives until the services have handed over their last spans.
+    let traces = Traces::choose(&mut system, arguments.ports).await?;
     let outcome = tokio::select! {
-        outcome = attend(&mut system, &mut notices, arguments.ports, format) => outcome,
+        outcome = attend(&mut system, &mut notices, &traces, arguments.ports, format) => outcome,
         () = signals.next() => Ok(()),
     };
     if outcome.is_ok() {
@@ -77,15 +79,15 @@ pub(crate) async fn run(arguments: Arguments, data: &Path, format: Format) -> Re
 async fn attend(
     system: &mut System,
     notices: &mut Receiver<Notice>,
+    traces: &Traces,
     ports: Choice,
     format: Format,
 ) -> Result<(), Failure> {
     let progress = if format == Format::Json { Progress::Aside } else { Progress::Spoken };
-    let traces = Traces::choose(system, ports).await?;
-    let run = system.start(ports, &traces.endpoint(), progress).await?;
+    let run = system.start(ports, traces.spans_to(), progress).await?;
     match format {
         Format::Json => say(json(&run)),
-        Format::Table => say(overview(system, &run, &traces)),
+        Format::Table => say(overview(system, &run, traces)),
     }
     let mut journeys = Journeys::default();
     let mut looks = interval(Duration::from_secs(1));
@@ -94,7 +96,7 @@ async fn attend(
         tokio::select! {
             Some(notice) = notices.recv() => show(&notice, format),
             _ = looks.tick() => {
-                if let (Traces::Drawn(receiver), Format::Table) = (&traces, format) {
+                if let (Traces::Drawn(receiver), Format::Table) = (traces, format) {
                     draw(&journeys.finished(receiver, Instant::now()));
                 }
             }
