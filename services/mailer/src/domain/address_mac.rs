@@ -92,7 +92,8 @@ mod tests {
 
     #[test]
     fn recognises_an_address_under_an_older_key_and_says_when_the_key_is_gone() {
-        let (ada, eve) = (Recipient::parse("ada@example.com").unwrap(), Recipient::parse("eve@example.com").unwrap());
+        let (ada, eve) =
+            (Recipient::parse("ada@example.com").unwrap(), Recipient::parse("eve@example.com").unwrap());
         let stored = ring(&[("k1", 1)]).mac(&ada);
         let rotated = ring(&[("k1", 1), ("k2", 2)]);
         assert_eq!(rotated.matches(&stored, &ada), Some(true));

@@ -32,7 +32,14 @@ pub struct Circuit {
 impl Circuit {
     /// A closed circuit, whose pauses double from the first to the longest one.
     pub fn new(first_pause: Duration, longest_pause: Duration) -> Self {
-        Self { first_pause, longest_pause, pause: first_pause, open_until: None, hung_at: None, accepted_at: None }
+        Self {
+            first_pause,
+            longest_pause,
+            pause: first_pause,
+            open_until: None,
+            hung_at: None,
+            accepted_at: None,
+        }
     }
 
     /// What it says now.
@@ -42,6 +49,11 @@ impl Circuit {
             Some(until) if now < until => Gate::Open(until),
             Some(_) => Gate::Probing,
         }
+    }
+
+    /// Until when nobody may go; it stays set, in the past, until a mail is answered. `None` while closed.
+    pub fn open_until(&self) -> Option<Instant> {
+        self.open_until
     }
 
     /// The mail server could not be reached, greeted, trusted or logged in to.

@@ -11,10 +11,14 @@ impl LocaleTag {
     /// Reads any text; it cannot fail, because an unknown locale only means another language.
     pub fn parse(text: &str) -> Self {
         let text = text.trim().replace('_', "-").to_ascii_lowercase();
-        let subtag = |part: &str| (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric());
+        let subtag =
+            |part: &str| (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric());
         let valid = text.len() <= MAX_OCTETS
             && text.split('-').all(subtag)
-            && text.split('-').next().is_some_and(|language| language.bytes().all(|b| b.is_ascii_alphabetic()));
+            && text
+                .split('-')
+                .next()
+                .is_some_and(|language| language.bytes().all(|b| b.is_ascii_alphabetic()));
         Self(if valid { text } else { "und".to_owned() })
     }
 

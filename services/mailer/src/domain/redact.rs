@@ -143,7 +143,9 @@ mod tests {
 
     #[test]
     fn takes_out_the_code_in_every_grouping_and_other_addresses() {
-        for reply in ["554 spam: 13572468", "554 spam: 1357 2468", "554 spam: 13-57-24-68", "554 1.3.5.7.2.4.6.8"] {
+        for reply in
+            ["554 spam: 13572468", "554 spam: 1357 2468", "554 spam: 13-57-24-68", "554 1.3.5.7.2.4.6.8"]
+        {
             assert_eq!(redacted(reply).matches("<redacted>").count(), 1, "{reply}");
         }
         assert_eq!(redacted("550 ask \"the boss\"@help.example now"), "550 ask <redacted> now");

@@ -55,7 +55,12 @@ mod tests {
         for (text, name, domain, title) in [
             ("usher@example.com", "", "example.com", "example.com"),
             ("Usher <usher@example.com>", "Usher", "example.com", "Usher"),
-            ("\"Bücher & Größe\" <hallo@bücher.example>", "Bücher & Größe", "xn--bcher-kva.example", "Bücher & Größe"),
+            (
+                "\"Bücher & Größe\" <hallo@bücher.example>",
+                "Bücher & Größe",
+                "xn--bcher-kva.example",
+                "Bücher & Größe",
+            ),
         ] {
             let sender: Sender = text.parse().unwrap();
             assert_eq!((sender.name(), sender.address().domain(), sender.title()), (name, domain, title));

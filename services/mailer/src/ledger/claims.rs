@@ -71,7 +71,8 @@ async fn claim(book: &Arc<Book>, requests: &[Request]) -> Result<Vec<Claimed>, D
     let keys: BTreeSet<Uuid> = requests.iter().map(|request| request.code_id).collect();
     let rows = mails::lock(&tx, &Vec::from_iter(keys)).await?;
     let rows: HashMap<_, _> = rows.into_iter().map(|row| (row.code_id, row)).collect();
-    let mut plan = Plan { token: book.clock.uuid_v7(), now, lease_until_at: now + book.lease, ..Plan::default() };
+    let mut plan =
+        Plan { token: book.clock.uuid_v7(), now, lease_until_at: now + book.lease, ..Plan::default() };
     let mut fates: Vec<Fate> =
         requests.iter().map(|request| plan.decide(book, request, rows.get(&request.code_id))).collect();
     let inserted: HashSet<Uuid> = mails::insert(&tx, plan.insert).await?.into_iter().collect();

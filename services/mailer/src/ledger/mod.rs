@@ -16,13 +16,13 @@ use kit::{
 use sea_orm::{DbErr, prelude::Uuid};
 use tokio_util::sync::CancellationToken;
 
+use self::leases::Leases;
 pub use self::{
     claims::{Claimed, Ours},
     leases::Held,
     settles::{Refusal, Settlement},
     standing::{Standing, State},
 };
-use self::leases::Leases;
 use crate::{
     domain::{address_mac::AddressKeys, locale::LocaleTag, recipient::Recipient},
     store::mails,
@@ -126,7 +126,9 @@ impl Ledger {
     /// When the database is away.
     pub async fn refuse(&self, refusal: Refusal) -> Result<(), Away> {
         let book = self.book.clone();
-        kit::db::detached(async move { settles::refuse(&book, refusal).await }).await.map_err(|error| away(&error))
+        kit::db::detached(async move { settles::refuse(&book, refusal).await })
+            .await
+            .map_err(|error| away(&error))
     }
 }
 

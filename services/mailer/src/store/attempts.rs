@@ -71,7 +71,8 @@ pub async fn page(
         page = page.filter(Column::CodeId.eq(code_id));
     }
     if let Some(after) = after {
-        let same_moment = Condition::all().add(Column::EndedAt.eq(after.ended_at)).add(Column::Id.lt(after.id));
+        let same_moment =
+            Condition::all().add(Column::EndedAt.eq(after.ended_at)).add(Column::Id.lt(after.id));
         page = page.filter(Condition::any().add(Column::EndedAt.lt(after.ended_at)).add(same_moment));
     }
     page.all(db).await

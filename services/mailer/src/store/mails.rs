@@ -125,7 +125,11 @@ pub async fn begin_sending(
 ///
 /// # Errors
 /// The database's.
-pub async fn renew(tx: &DatabaseTransaction, held: &[(Uuid, Uuid)], lease: Timestamp) -> Result<Vec<Uuid>, DbErr> {
+pub async fn renew(
+    tx: &DatabaseTransaction,
+    held: &[(Uuid, Uuid)],
+    lease: Timestamp,
+) -> Result<Vec<Uuid>, DbErr> {
     let renewed = Entity::update_many()
         .col_expr(Column::LeaseUntilAt, Expr::value(lease))
         .filter(Column::CodeId.is_in(held.iter().map(|(key, _)| *key)))

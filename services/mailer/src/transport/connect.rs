@@ -81,7 +81,9 @@ pub(super) async fn connect(
     let pipelining = offer.message().any(|line| line.trim().eq_ignore_ascii_case("PIPELINING"));
     if let Some(credentials) = &server.credentials {
         if server.tls == Tls::Opportunistic && !start_tls {
-            return Err(NotConnected("AUTH: the mail server offers no TLS to protect the password".to_owned()));
+            return Err(NotConnected(
+                "AUTH: the mail server offers no TLS to protect the password".to_owned(),
+            ));
         }
         let mechanisms = [Mechanism::Plain, Mechanism::Login];
         within("AUTH", deadlines.greeting, smtp.auth(&mechanisms, credentials)).await?;

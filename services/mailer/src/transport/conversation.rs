@@ -10,12 +10,7 @@ use lettre::transport::smtp::{
 };
 use tokio::time::timeout;
 
-use super::{
-    Outgoing,
-    connect::Connection,
-    smtp::Deadlines,
-    watch::Watch,
-};
+use super::{Outgoing, connect::Connection, smtp::Deadlines, watch::Watch};
 
 /// A phase of SMTP, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +83,8 @@ async fn envelope(
     let sender = ask.command(format!("{sender}{recipient}{Data}"), &[250]).await;
     let recipient = after(&sender, ask.answer(&[250, 251, 252])).await;
     let data = after(&recipient, ask.answer(&[354])).await;
-    let refused = matches!(sender, Err(Trouble::Refused(..))) || matches!(recipient, Err(Trouble::Refused(..)));
+    let refused =
+        matches!(sender, Err(Trouble::Refused(..))) || matches!(recipient, Err(Trouble::Refused(..)));
     if refused && data.is_ok() {
         // Invited without a recipient: whatever were sent now would be read as a message.
         connection.fuse.blow();
@@ -108,7 +104,11 @@ async fn after(earlier: &Reply, next: impl Future<Output = Reply>) -> Reply {
 }
 
 /// Clears the transaction that a refusal left half open.
-pub(super) async fn reset(connection: &mut Connection, watch: &Watch, deadlines: &Deadlines) -> Result<(), ()> {
+pub(super) async fn reset(
+    connection: &mut Connection,
+    watch: &Watch,
+    deadlines: &Deadlines,
+) -> Result<(), ()> {
     let mut ask = Asking { smtp: &mut connection.smtp, watch, deadline: deadlines.command };
     ask.command(Rset, &[250]).await.map(drop).map_err(drop)
 }
@@ -130,7 +130,11 @@ impl Asking<'_> {
         self.judge(answer, wanted)
     }
 
-    fn judge<E>(&self, answer: Result<Result<Response, lettre::transport::smtp::Error>, E>, wanted: &[u16]) -> Reply {
+    fn judge<E>(
+        &self,
+        answer: Result<Result<Response, lettre::transport::smtp::Error>, E>,
+        wanted: &[u16],
+    ) -> Reply {
         self.watch.answered();
         answer.map_or(Err(Trouble::Hang(self.deadline)), |answer| reply(answer, wanted))
     }

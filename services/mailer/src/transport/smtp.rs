@@ -5,7 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use lettre::transport::smtp::{client::TlsParameters, commands::Quit, extension::ClientId, response::Response};
+use lettre::transport::smtp::{
+    client::TlsParameters, commands::Quit, extension::ClientId, response::Response,
+};
 use tokio::time::timeout;
 
 use super::{
@@ -81,15 +83,26 @@ impl Smtp {
         }
     }
 
+    /// Host and port, for spans.
+    pub fn server(&self) -> (&str, u16) {
+        (&self.server.host, self.server.port)
+    }
+
     /// Says QUIT on every kept connection and waits a moment for the answers.
     pub async fn close(&self) {
         let idle = std::mem::take(&mut *self.idle.lock().unwrap_or_else(PoisonError::into_inner));
-        let goodbyes = idle.into_iter().map(|mut idle| async move { idle.connection.smtp.command(Quit).await });
+        let goodbyes =
+            idle.into_iter().map(|mut idle| async move { idle.connection.smtp.command(Quit).await });
         let _ = timeout(Duration::from_millis(500), futures::future::join_all(goodbyes)).await;
     }
 
     /// Keeps the connection if it is still in step, and reads the result.
-    fn finish(&self, connection: Connection, result: Result<Response, (Phase, Trouble)>, watch: &Watch) -> Sent {
+    fn finish(
+        &self,
+        connection: Connection,
+        result: Result<Response, (Phase, Trouble)>,
+        watch: &Watch,
+    ) -> Sent {
         let since = Instant::now();
         match result {
             Ok(response) => {
@@ -139,13 +152,14 @@ fn ending(phase: Phase, trouble: Trouble, watch: &Watch) -> Sent {
     match trouble {
         Trouble::Refused(code, text) => {
             let final_refusal = phase == Phase::Rcpt && refusal_at_rcpt(code, &text) == Refusal::Recipient;
-            let ending =
-                if final_refusal { Ending::RecipientRefused } else { Ending::NotNow(Cause::Answer) };
+            let ending = if final_refusal { Ending::RecipientRefused } else { Ending::NotNow(Cause::Answer) };
             Sent { ending, code: Some(code), reply: format!("{code} {text}") }
         }
-        Trouble::Hang(deadline) => {
-            Sent { ending: lost(Cause::Hang), code: None, reply: format!("{words}: no answer within {deadline:?}") }
-        }
+        Trouble::Hang(deadline) => Sent {
+            ending: lost(Cause::Hang),
+            code: None,
+            reply: format!("{words}: no answer within {deadline:?}"),
+        },
         Trouble::Broken(text) => {
             Sent { ending: lost(Cause::Broken), code: None, reply: format!("{words}: {text}") }
         }

@@ -75,7 +75,10 @@ impl AsyncRead for Socket {
 impl AsyncWrite for Socket {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         if self.fuse.is_blown() {
-            return Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the attempt was stopped")));
+            return Poll::Ready(Err(io::Error::new(
+                io::ErrorKind::ConnectionAborted,
+                "the attempt was stopped",
+            )));
         }
         self.read = 0;
         Pin::new(&mut self.tcp).poll_write(cx, bytes)

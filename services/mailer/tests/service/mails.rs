@@ -5,7 +5,9 @@ use std::time::{Duration, SystemTime};
 
 use mail_parser::{MessageParser, MimeHeaders as _};
 use mailer::{
-    domain::{digits::Digits, display_name::DisplayName, locale::Language, recipient::Recipient, sender::Sender},
+    domain::{
+        digits::Digits, display_name::DisplayName, locale::Language, recipient::Recipient, sender::Sender,
+    },
     mail::{
         message::{self, Frame},
         template::{Content, Rendered, Templates},
@@ -131,7 +133,8 @@ fn without_a_public_url_there_is_no_button() {
 
 #[test]
 fn headers_say_what_a_mail_program_needs() {
-    let bytes = frame("Büro Usher <hallo@bücher.example>", "zoe@bücher.example", "Zoë Żółć", Language::French);
+    let bytes =
+        frame("Büro Usher <hallo@bücher.example>", "zoe@bücher.example", "Zoë Żółć", Language::French);
     let mail = MessageParser::default().parse(&bytes).unwrap();
     assert_eq!(mail.from().unwrap().first().unwrap().name(), Some("Büro Usher"));
     assert_eq!(mail.from().unwrap().first().unwrap().address(), Some("hallo@xn--bcher-kva.example"));
