@@ -64,7 +64,11 @@ pub fn init(service: &'static str, settings: &Settings) -> anyhow::Result<Teleme
     if !settings::propagates_trace_context() {
         crate::propagation::disable();
     }
-    let telemetry = if settings::is_disabled() { Telemetry::none() } else { start(service)? };
+    let telemetry = if settings::is_disabled() {
+        Telemetry::none()
+    } else {
+        start(service, settings.endpoint.as_deref())?
+    };
     log::start(service, settings, telemetry.logs.as_ref())?;
     Ok(telemetry)
 }
@@ -123,11 +127,12 @@ impl Telemetry {
     }
 }
 
-fn start(service: &'static str) -> anyhow::Result<Telemetry> {
+fn start(service: &'static str, endpoint: Option<&str>) -> anyhow::Result<Telemetry> {
     let registry = Registry::new();
     anyhow::ensure!(REGISTRY.set(registry.clone()).is_ok(), "telemetry runs already in this process");
     let resource = resource::detect(service);
-    let wanted = settings::exported_signals()?;
+    let mut wanted = settings::exported_signals()?;
+    wanted.traces |= endpoint.is_some();
     let exports = wanted.any().then(export::Runtime::start).transpose()?;
     // Exporters connect in the background, on the runtime that is entered while they are built.
     let entered = exports.as_ref().map(export::Runtime::enter);
@@ -135,7 +140,8 @@ fn start(service: &'static str) -> anyhow::Result<Telemetry> {
         .context("metrics cannot be exported as OTEL_EXPORTER_OTLP_* say")?;
     let logs = wanted.logs.then(|| export::logs(resource.clone())).transpose();
     let logs = logs.context("logs cannot be exported as OTEL_EXPORTER_OTLP_* say")?;
-    let traces = if wanted.traces { export::traces(resource) } else { Ok(export::untraced(resource)) };
+    let traces =
+        if wanted.traces { export::traces(resource, endpoint) } else { Ok(export::untraced(resource)) };
     let traces = traces.context("traces cannot be exported as OTEL_EXPORTER_OTLP_* say")?;
     drop(entered);
     global::set_meter_provider(metrics.clone());

@@ -3,7 +3,7 @@
 use std::{env, fmt, thread, time::Duration};
 
 use anyhow::Context as _;
-use opentelemetry_otlp::{LogExporter, MetricExporter, SpanExporter};
+use opentelemetry_otlp::{LogExporter, MetricExporter, SpanExporter, WithExportConfig as _};
 use opentelemetry_sdk::{
     Resource,
     logs::{BatchConfigBuilder as LogBatch, BatchLogProcessor, SdkLoggerProvider},
@@ -56,8 +56,12 @@ impl fmt::Debug for Runtime {
 }
 
 /// Spans are sampled as `OTEL_TRACES_SAMPLER` says: all of them by default, and always as the parent was.
-pub(super) fn traces(resource: Resource) -> anyhow::Result<SdkTracerProvider> {
-    let exporter = SpanExporter::builder().with_tonic().build()?;
+pub(super) fn traces(resource: Resource, endpoint: Option<&str>) -> anyhow::Result<SdkTracerProvider> {
+    let exporter = SpanExporter::builder().with_tonic();
+    let exporter = match endpoint {
+        Some(endpoint) => exporter.with_endpoint(endpoint).build()?,
+        None => exporter.build()?,
+    };
     // Setters win over the environment, so they are only used where it is silent.
     let mut batch = SpanBatch::default();
     if unset("OTEL_BSP_MAX_QUEUE_SIZE") {
