@@ -78,7 +78,10 @@ async fn i11_twenty_five_guesses_a_day_are_an_accounts_limit_whatever_codes_it_g
     let answer = client.confirm(&account_id, &digits).await;
     assert_eq!(answer.outcome(), ConfirmOutcome::Burnt, "the 26th guess is not even compared");
     let wait = Duration::try_from(answer.retry_after.unwrap()).unwrap();
-    assert!(wait > HOUR * 18 && wait <= HOUR * 19, "until the first guess is a day old, five hours have passed: {wait:?}");
+    assert!(
+        wait > HOUR * 18 && wait <= HOUR * 19,
+        "until the first guess is a day old, five hours have passed: {wait:?}"
+    );
     let unharmed = client.get(&account_id).await.unwrap();
     assert_eq!((unharmed.codes[0].state(), unharmed.codes[0].guesses), (CodeState::Live, 0));
 
@@ -114,7 +117,9 @@ async fn i06_older_codes_never_confirm_and_the_three_newest_of_them_are_told_apa
         all.push(another(&world, &client, &account_id, number).await);
     }
     // Codes 2, 3 and 4 are the three newest superseded ones; code 1 is only wrong.
-    for (digits, expected) in [(0, ConfirmOutcome::Wrong), (1, ConfirmOutcome::Superseded), (3, ConfirmOutcome::Superseded)] {
+    for (digits, expected) in
+        [(0, ConfirmOutcome::Wrong), (1, ConfirmOutcome::Superseded), (3, ConfirmOutcome::Superseded)]
+    {
         assert_eq!(client.outcome(&account_id, &all[digits]).await, expected, "code {}", digits + 1);
     }
     let counted = client.confirm(&account_id, &all[2]).await;

@@ -10,5 +10,4 @@ mod outage;
 mod postgres;
 mod process;
 mod resend;
-mod secrets;
 mod world;

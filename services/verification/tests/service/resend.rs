@@ -25,7 +25,8 @@ async fn another_code_supersedes_the_last_one_and_is_mailed() {
     let world = World::new().await;
     let service = world.verification().await;
     let client = service.client();
-    let (account_id, first) = world.sign_up_and_read(&client, "Ada@Bücher.example".replace('ü', "u").as_str()).await;
+    let (account_id, first) =
+        world.sign_up_and_read(&client, "Ada@Bücher.example".replace('ü', "u").as_str()).await;
     assert_eq!(client.resend_by_email(" ada@BUCHER.example").await.unwrap(), MINUTE);
     let second = world.mailer.mail(&account_id, 2).await;
     assert_ne!((second.digits, second.attempt), (first, 2), "another code's first mail");
@@ -33,8 +34,14 @@ async fn another_code_supersedes_the_last_one_and_is_mailed() {
     let now = client.get(&account_id).await.unwrap();
     let states: Vec<_> = now.codes.iter().map(|code| (code.number, code.state())).collect();
     assert_eq!(states, [(2, CodeState::Live), (1, CodeState::Superseded)]);
-    let expected =
-        ["code_issued", "mail_accepted", "resend_requested", "code_superseded", "code_issued", "mail_accepted"];
+    let expected = [
+        "code_issued",
+        "mail_accepted",
+        "resend_requested",
+        "code_superseded",
+        "code_issued",
+        "mail_accepted",
+    ];
     assert_eq!(facts(&now), expected);
 }
 
@@ -144,7 +151,11 @@ async fn what_is_no_address_is_refused_by_name() {
     let service = world.verification().await;
     let client = service.client();
     for email in ["", "ada", "@example.org", "a b@example.org", "ada@exa mple.org"] {
-        assert_eq!(client.resend_by_email(email).await.unwrap_err().code(), Code::InvalidArgument, "{email:?}");
+        assert_eq!(
+            client.resend_by_email(email).await.unwrap_err().code(),
+            Code::InvalidArgument,
+            "{email:?}"
+        );
     }
     assert_eq!(client.resend("1").await.unwrap_err().code(), Code::InvalidArgument);
     assert_eq!(world.count("resends").await, 0, "nothing is written");

@@ -194,7 +194,11 @@ impl Client {
         Self(VerificationServiceClient::new(channel))
     }
 
-    pub(crate) async fn try_confirm(&self, account_id: &str, code: &str) -> Result<ConfirmCodeResponse, Status> {
+    pub(crate) async fn try_confirm(
+        &self,
+        account_id: &str,
+        code: &str,
+    ) -> Result<ConfirmCodeResponse, Status> {
         let target = Some(confirm_code_request::Target::AccountId(account_id.to_owned()));
         let request = ConfirmCodeRequest { target, code: code.to_owned() };
         Ok(self.0.clone().confirm_code(request).await?.into_inner())
