@@ -12,7 +12,10 @@ use std::{
 };
 
 use clap::Args;
-use kit::{otlp::OtlpReceiver, telemetry};
+use kit::{
+    otlp::OtlpReceiver,
+    telemetry::{self, Settings},
+};
 
 use crate::{
     exit::{Exit, Failure},
@@ -87,9 +90,15 @@ async fn story(system: &mut System, mailbox: Mailbox, format: Format) -> Result<
     scene.chapter("Everything starts: a broker, three services, each with a database of its own");
     system.begin_anew().await?;
     let receiver = OtlpReceiver::bind(([127, 0, 0, 1], 0).into()).await?;
-    let telemetry = telemetry::init("usher", &crate::client_telemetry(Some(receiver.endpoint())))?;
+    let telemetry = telemetry::init("usher", &quiet(receiver.endpoint()))?;
     let run = system.start(Choice::Auto, Exports::traces_to(&receiver), scene.progress()).await?;
     let told = story::Story::new(system, &run, mailbox, &receiver, &scene).tell().await;
     telemetry.shutdown().await;
     told
+}
+
+/// Spans only: the crash that the story is about would fill the screen with warnings.
+fn quiet(endpoint: String) -> Settings {
+    let log_filter = std::env::var("RUST_LOG").unwrap_or_else(|_| "off".to_owned());
+    Settings { log_filter, ..crate::client_telemetry(Some(endpoint)) }
 }

@@ -19,6 +19,15 @@ pub(crate) struct Arguments<C: Args> {
     stop_with_stdin: bool,
 }
 
+/// What the mailer's own binary is told.
+#[derive(Debug, Args)]
+pub(crate) struct MailerSettings {
+    #[command(flatten)]
+    mailer: mailer::config::Config,
+    #[command(flatten)]
+    telemetry: telemetry::Settings,
+}
+
 /// Runs accounts.
 pub(crate) async fn accounts(arguments: Arguments<accounts::config::Config>) -> Result<(), Failure> {
     let telemetry = telemetry::init("accounts", &arguments.config.telemetry)?;
@@ -38,9 +47,9 @@ pub(crate) async fn verification(arguments: Arguments<verification::config::Conf
 }
 
 /// Runs mailer.
-pub(crate) async fn mailer(arguments: Arguments<mailer::config::Config>) -> Result<(), Failure> {
+pub(crate) async fn mailer(arguments: Arguments<MailerSettings>) -> Result<(), Failure> {
     let telemetry = telemetry::init("mailer", &arguments.config.telemetry)?;
-    let app = mailer::app::App::build(arguments.config, Clock::default()).await?;
+    let app = mailer::app::App::build(arguments.config.mailer, Clock::default()).await?;
     let ended = app.run_until(asked_to_stop(arguments.stop_with_stdin)?).await;
     telemetry.shutdown().await;
     Ok(ended?)

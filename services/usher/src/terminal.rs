@@ -34,6 +34,14 @@ pub(crate) fn tell(text: impl AsRef<str>) {
     let _ = writeln!(anstream::stderr().lock(), "{}", text.as_ref());
 }
 
+/// How this program was called, for commands that are shown to be typed: `usher`, or `target/debug/usher`.
+pub(crate) fn program() -> String {
+    let called = std::env::args_os().next().map(std::path::PathBuf::from).unwrap_or_default();
+    let here = std::env::current_dir().unwrap_or_default();
+    let shown = called.strip_prefix(here).unwrap_or(&called).display().to_string();
+    if shown.is_empty() || shown.len() > 24 { "usher".to_owned() } else { shown }
+}
+
 /// Columns of the terminal that standard output is; `None` where it is none.
 pub(crate) fn columns() -> Option<u16> {
     terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| width.0)

@@ -35,7 +35,11 @@ pub(crate) fn line(entry: &HistoryEntry, start: Option<OffsetDateTime>) -> Strin
     };
     let clock = entry.at.as_deref().and_then(|at| at.get(11..19)).unwrap_or("").to_owned();
     let what = entry.what.replace('_', " ");
-    format!("  {DIM}{clock} {since:>9}{DIM:#}  {what:<20} {DIM}{}{DIM:#}", entry.detail)
+    let detail = match entry.detail.as_str() {
+        "" => String::new(),
+        detail => format!("{:fill$}{DIM}{detail}{DIM:#}", "", fill = 18_usize.saturating_sub(what.len()) + 2),
+    };
+    format!("  {DIM}{clock} {since:>9}{DIM:#}  {what}{detail}")
 }
 
 /// A moment out of RFC 3339.

@@ -5,7 +5,7 @@ use std::{cell::Cell, path::Path};
 
 use crate::{
     output::Format,
-    terminal::{CODE, DIM, GOOD, Progress, STRONG, WARN, say, tell},
+    terminal::{CODE, DIM, GOOD, Progress, STRONG, WARN, program, say, tell},
 };
 
 /// The stage.
@@ -59,25 +59,30 @@ impl Scene {
 
     /// What to do after the demo.
     pub(super) fn try_next(&self) {
-        let line = |command: &str, what: &str| format!("  {CODE}{command:<42}{CODE:#} {DIM}{what}{DIM:#}\n");
+        let usher = program();
+        let wide = usher.len() + 32;
+        let line = |command: &str, what: &str| {
+            format!("  {CODE}{:<wide$}{CODE:#} {DIM}{what}{DIM:#}\n", format!("{usher} {command}"))
+        };
         let lines = [
-            line("usher demo --keep", "the same, left running to look around"),
-            line("usher up", "run it on this machine"),
-            line("usher account create you@example.com", "in another terminal: sign yourself up"),
-            line("usher doctor", "what every part says of itself"),
-            line("usher --help", "everything else"),
+            line("demo --keep", "this, left running"),
+            line("up", "run it on this machine"),
+            line("account create you@example.com", "… and sign yourself up"),
+            line("doctor", "how every part is"),
+            line("--help", "everything else"),
         ];
         self.say(format!("\n{STRONG}Try next{STRONG:#}\n{}", lines.concat().trim_end()));
     }
 
     /// Says that it is still running, and where.
     pub(super) fn kept(&self, data: &Path) {
-        let data = data.display();
+        let here = std::env::current_dir().unwrap_or_default();
+        let (usher, data) = (program(), data.strip_prefix(here).unwrap_or(data).display());
         self.say(format!(
             "\n{STRONG}Still running{STRONG:#} until Ctrl-C. In another terminal:\n  \
-             {CODE}usher --data {data} account list{CODE:#}\n  \
-             {CODE}usher --data {data} mail list{CODE:#}\n  \
-             {CODE}usher --data {data} doctor{CODE:#}"
+             {CODE}{usher} --data {data} account list{CODE:#}\n  \
+             {CODE}{usher} --data {data} mail list{CODE:#}\n  \
+             {CODE}{usher} --data {data} doctor{CODE:#}"
         ));
     }
 }

@@ -9,6 +9,7 @@ use tokio::{
     time::{Instant, interval, sleep},
 };
 
+use super::logs::{Level, Log};
 use crate::exit::{Exit, Failure};
 
 const EVERY: Duration = Duration::from_secs(10);
@@ -24,7 +25,7 @@ impl Provisioner {
     ///
     /// # Errors
     /// When the broker does not take them in time.
-    pub(crate) async fn start(url: &str) -> Result<Self, Failure> {
+    pub(crate) async fn start(url: &str, log: Log) -> Result<Self, Failure> {
         let bus = Bus::connect(url, "usher").await?;
         let deadline = Instant::now() + FIRST_WITHIN;
         while !bus.is_connected() && Instant::now() < deadline {
@@ -40,7 +41,7 @@ impl Provisioner {
             loop {
                 ticks.tick().await;
                 if let Err(error) = bus::provision(&bus, 1).await {
-                    tracing::warn!("Streams could not be checked: {error:#}");
+                    log.notice(Level::Warn, format!("the streams could not be checked: {error:#}"));
                 }
             }
         });

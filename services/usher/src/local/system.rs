@@ -12,9 +12,6 @@ use tokio::{
     sync::mpsc,
     time::{Instant, sleep},
 };
-use tonic_health::pb::{
-    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
-};
 
 use super::{
     data::DataFolder,
@@ -28,7 +25,7 @@ use super::{
 };
 use crate::{
     exit::{Exit, Failure},
-    migrate,
+    http, migrate,
     signals::STOP_WITH_STDIN,
     target::Service,
     terminal::Progress,
@@ -151,6 +148,7 @@ impl System {
         progress: Progress,
     ) -> Result<(), Failure> {
         let step = progress.step("nats-server");
+        let log = Log::new("nats-server", &self.data.path("logs"), self.notices.clone());
         let nats = Nats::find()?;
         let configuration = Nats::configure(&self.data, ports.nats)?;
         self.keep(Program {
@@ -160,7 +158,7 @@ impl System {
             environment: Vec::new(),
             ending: Ending::Terminated,
         });
-        self.provisioner = Some(Provisioner::start(&run.nats_url).await?);
+        self.provisioner = Some(Provisioner::start(&run.nats_url, log).await?);
         let ended =
             orphan.map_or_else(String::new, |pid| format!("; ended process {pid}, left by an earlier run"));
         step.done("nats-server ", &format!("{} on 127.0.0.1:{}{ended}", nats.version, ports.nats));
@@ -242,8 +240,10 @@ impl System {
                     .push(set("USHER_CODE_KEYS_FILE", self.data.path("code-keys").display().to_string()));
             }
             Service::Mailer => {
-                environment
-                    .push(set("USHER_ADDRESS_KEY_FILE", self.data.path("address-key").display().to_string()));
+                environment.push(set(
+                    "USHER_ADDRESS_KEY_FILE",
+                    self.data.path("address-keys").display().to_string(),
+                ));
                 if std::env::var_os("USHER_MAIL_URL").is_none() {
                     environment.push(set("USHER_MAIL_URL", run.mail.clone()));
                 }
@@ -256,12 +256,9 @@ impl System {
     }
 
     async fn wait_until_ready(&self, service: Service, run: &RunFile) -> Result<(), Failure> {
-        let channel = kit::serve::client(&run.service(service).url)?;
         let deadline = Instant::now() + READY_WITHIN;
         loop {
-            let request = HealthCheckRequest { service: String::new() };
-            let reply = HealthClient::new(channel.clone()).check(request).await;
-            if reply.is_ok_and(|reply| reply.get_ref().status() == ServingStatus::Serving) {
+            if is_ready(&run.service(service).admin_url).await {
                 return Ok(());
             }
             if Instant::now() > deadline || self.state(service.name()).starts > 3 {
@@ -274,6 +271,13 @@ impl System {
             sleep(Duration::from_millis(20)).await;
         }
     }
+}
+
+/// Ready, and nothing that it needs is away: the first sign-up then meets a system that is warm.
+async fn is_ready(admin_url: &str) -> bool {
+    let Ok(reply) = http::get(admin_url, "/readyz").await else { return false };
+    let report: serde_json::Value = serde_json::from_str(&reply.body).unwrap_or_default();
+    reply.status == 200 && report["degraded"].as_object().is_none_or(serde_json::Map::is_empty)
 }
 
 /// The end of a log, indented, for an error message.

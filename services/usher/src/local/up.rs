@@ -24,7 +24,7 @@ use crate::{
     output::{Format, facts, json, table},
     signals::Signals,
     target::Service,
-    terminal::{BAD, CODE, DIM, GOOD, Progress, STRONG, WARN, say, tell, width},
+    terminal::{BAD, CODE, DIM, GOOD, Progress, STRONG, WARN, program, say, tell, width},
     trace::{Journeys, render},
 };
 
@@ -128,11 +128,11 @@ fn overview(system: &System, run: &RunFile, traces: &Traces) -> String {
             ),
         ),
     ]);
-    let version = &run.version;
+    let (version, usher) = (&run.version, program());
     format!(
         "\n{STRONG}Usher {version} is up.{STRONG:#}\n\n{parts}\n\n{places}\n\
-         Try  {CODE}usher account create ada@example.com --name Ada{CODE:#}\n     \
-         {CODE}usher mail list{CODE:#}\n     {CODE}usher doctor{CODE:#}\n\n\
+         Try  {CODE}{usher} account create ada@example.com --name Ada{CODE:#}\n     \
+         {CODE}{usher} mail list{CODE:#}\n     {CODE}{usher} doctor{CODE:#}\n\n\
          {DIM}Warnings of all parts follow here. Ctrl-C stops everything.{DIM:#}\n"
     )
 }

@@ -77,7 +77,7 @@ async fn a_dead_broker_is_started_again_with_its_streams() {
 #[tokio::test]
 async fn secrets_are_made_on_the_first_start_for_their_owner_only() {
     let system = System::start(&[]).await;
-    for name in ["admin-token", "run.json", "code-keys", "address-key"] {
+    for name in ["admin-token", "run.json", "code-keys", "address-keys"] {
         let metadata =
             fs::metadata(system.data().join(name)).unwrap_or_else(|_| panic!("{name} was not made"));
         assert_eq!(metadata.permissions().mode() & 0o777, 0o600, "{name}");
