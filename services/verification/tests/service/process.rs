@@ -18,6 +18,7 @@ use proto::verification::{ConfirmCodeRequest, ConfirmOutcome, MailState, confirm
 use tokio::{
     io::AsyncReadExt as _,
     process::{Child, Command},
+    task::JoinHandle,
 };
 use tonic::{Code, Request};
 
@@ -26,6 +27,8 @@ use crate::world::{Client, SOON, World, nobody, wrong};
 /// Verification as a process of its own; killed on drop.
 struct Process {
     child: Child,
+    /// What it logs, read all the time: a full pipe would stop it.
+    said: JoinHandle<String>,
     addr: SocketAddr,
 }
 
@@ -35,7 +38,14 @@ impl Process {
         let addr = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
         let mut command = command(world);
         command.env("USHER_LISTEN", addr.to_string()).envs(more.iter().copied());
-        let process = Self { child: command.spawn().unwrap(), addr };
+        let mut child = command.spawn().unwrap();
+        let mut stderr = child.stderr.take().unwrap();
+        let said = tokio::spawn(async move {
+            let mut said = String::new();
+            stderr.read_to_string(&mut said).await.unwrap();
+            said
+        });
+        let process = Self { child, said, addr };
         let client = process.client();
         let answers =
             async || (client.get(&nobody()).await.unwrap_err().code() == Code::NotFound).then_some(());
@@ -58,9 +68,7 @@ impl Process {
             "{status} after {:?}",
             asked.elapsed()
         );
-        let mut said = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut said).await.unwrap();
-        said
+        self.said.await.unwrap()
     }
 }
 
@@ -176,6 +184,7 @@ async fn i16_neither_log_nor_database_holds_digits_and_no_log_line_an_address_or
     assert_eq!(client.outcome(&account_id, &second).await, ConfirmOutcome::Ok);
     let said = process.terminate().await;
     assert!(said.contains(&account_id), "the log was captured");
+    std::fs::write("/tmp/vlog", &said).unwrap();
 
     let ring = std::fs::read_to_string(world.file("code-keys")).unwrap();
     let secret = ring.trim().split_once(':').unwrap().1.to_owned();
