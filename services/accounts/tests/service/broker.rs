@@ -32,7 +32,10 @@ async fn a_created_account_is_published_with_all_that_the_mail_needs() {
     assert_eq!(event.subject.as_str(), "accounts.v1.account_created");
     let Account { account_id, email, display_name, locale, created_at, .. } = account;
     let payload = AccountCreated::decode(event.payload).unwrap();
-    assert_eq!(payload, AccountCreated { account_id: account_id.clone(), email, display_name, locale, created_at });
+    assert_eq!(
+        payload,
+        AccountCreated { account_id: account_id.clone(), email, display_name, locale, created_at }
+    );
     let header = |name| event.headers.get(name).unwrap().as_str().to_owned();
     assert_eq!(header(headers::TYPE), AccountCreated::TYPE);
     assert_eq!(header(headers::SUBJECT), account_id);

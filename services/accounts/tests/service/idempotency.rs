@@ -40,7 +40,10 @@ async fn the_same_key_with_another_request_is_refused() {
     let client = service.client();
     client.create_under(KEY, sign_up("ada@example.org")).await.unwrap();
     let refused = client.create_under(KEY, sign_up("bob@example.org")).await.unwrap_err();
-    assert_snapshot!(shown(&refused), @"");
+    assert_snapshot!(shown(&refused), @r"
+    InvalidArgument: This idempotency-key was used for another request. Use a new key for each new request.
+      reason IDEMPOTENCY_KEY_REUSED of usher
+    ");
     assert_eq!(world.rows().await, [1, 1, 1]);
 }
 
@@ -109,7 +112,8 @@ async fn neither_key_nor_request_can_be_read_from_what_is_stored() {
     let service = world.accounts().await;
     service.client().create_under(KEY, sign_up("ada@example.org")).await.unwrap();
     let database = world.database().await;
-    let hashes = "SELECT COUNT(*) FROM idempotency_keys WHERE length(key_hash) = 32 AND length(fingerprint) = 32";
+    let hashes =
+        "SELECT COUNT(*) FROM idempotency_keys WHERE length(key_hash) = 32 AND length(fingerprint) = 32";
     assert_eq!(crate::world::count(&database, hashes).await, 1);
     service.stop().await;
     for file in ["accounts.sqlite", "accounts.sqlite-wal"] {

@@ -4,7 +4,11 @@ use std::collections::HashSet;
 
 use accounts::migrations::Migrator;
 use futures::future::join_all;
-use kit::{clock::Clock, db::Db, testing::{Postgres, eventually}};
+use kit::{
+    clock::Clock,
+    db::Db,
+    testing::{Postgres, eventually},
+};
 use proto::accounts::{AccountStatus, ListAccountsRequest};
 use sea_orm::{ConnectionTrait as _, Database, DatabaseConnection, TransactionTrait as _};
 use tonic::Code;
@@ -25,7 +29,12 @@ impl Pair {
     async fn start(name: &str) -> Option<Self> {
         let url = Postgres::shared().await?.database(name).await;
         let world = World::new().await;
-        Db::connect(&url.parse().unwrap(), Clock::default()).await.unwrap().migrate::<Migrator>().await.unwrap();
+        Db::connect(&url.parse().unwrap(), Clock::default())
+            .await
+            .unwrap()
+            .migrate::<Migrator>()
+            .await
+            .unwrap();
         let key = world.file("fingerprint-key").display().to_string();
         let settings = [("USHER_DATABASE_URL", url.as_str()), ("USHER_FINGERPRINT_KEY_FILE", &key)];
         let replicas = [world.accounts_with(&settings).await, world.accounts_with(&settings).await];
@@ -91,7 +100,8 @@ async fn on_postgres_accounts_are_verified_watched_and_listed_at_any_replica() {
     let bus = pair.world.provision().await;
     let (here, there) = (pair.replicas[0].client(), pair.replicas[1].client());
     let account = here.create(sign_up("ada@example.org")).await.unwrap();
-    let mut watches = [here.watch(&account.account_id).await.unwrap(), there.watch(&account.account_id).await.unwrap()];
+    let mut watches =
+        [here.watch(&account.account_id).await.unwrap(), there.watch(&account.account_id).await.unwrap()];
     publish(&bus, &verified(&account.account_id, CONFIRMED)).await;
     let account = wait_for_verified(&there, &account.account_id).await;
     for watch in &mut watches {
@@ -135,7 +145,8 @@ async fn on_postgres_a_broken_connection_is_unavailable_and_the_next_one_serves(
             Err(refused) => assert_eq!(refused.code(), Code::Unavailable),
         }
     }
-    eventually("a sign-up to succeed", SOON, async || client.create(sign_up("last@example.org")).await.ok()).await;
+    eventually("a sign-up to succeed", SOON, async || client.create(sign_up("last@example.org")).await.ok())
+        .await;
     let alone = "accounts WHERE id NOT IN (SELECT aggregate_id FROM outbox)";
     assert_eq!(pair.count(alone).await, 0);
 }

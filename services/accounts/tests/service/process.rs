@@ -134,11 +134,19 @@ async fn i18_sigterm_under_load_loses_nothing_and_takes_less_than_ten_seconds() 
     let pid = process.child.id().unwrap().to_string();
     assert!(Command::new("kill").args(["-TERM", &pid]).status().await.unwrap().success());
     let status = process.child.wait().await.unwrap();
-    assert!(status.success() && asked.elapsed() < Duration::from_secs(10), "{status} after {:?}", asked.elapsed());
+    assert!(
+        status.success() && asked.elapsed() < Duration::from_secs(10),
+        "{status} after {:?}",
+        asked.elapsed()
+    );
     let acknowledged = load.await.unwrap();
     let stored = accounts_with_their_events(&world).await;
     assert!(without_hyphens(&acknowledged).is_subset(&stored));
-    assert_eq!(world.count("outbox WHERE published_at IS NULL").await, 0, "the last pass publishes what is left");
+    assert_eq!(
+        world.count("outbox WHERE published_at IS NULL").await,
+        0,
+        "the last pass publishes what is left"
+    );
 }
 
 #[tokio::test]
@@ -179,14 +187,19 @@ async fn the_trace_goes_from_the_caller_through_the_event_with_the_log_off_and_h
 
     let named = |name: &'static str| move |span: &&kit::otlp::Span| span.name == name;
     let create = "create accounts.v1.account_created";
-    let complete = |spans: &[kit::otlp::Span]| spans.iter().any(|span| span.name.starts_with("publish"))
-        && spans.iter().any(|span| span.name == create);
+    let complete = |spans: &[kit::otlp::Span]| {
+        spans.iter().any(|span| span.name.starts_with("publish"))
+            && spans.iter().any(|span| span.name == create)
+    };
     let spans = receiver.wait_for_trace(trace, complete, SOON).await.unwrap();
     let server = spans.iter().find(|span| span.kind == SpanKind::Server).unwrap();
     let create = spans.iter().find(named(create)).unwrap();
     let publish = spans.iter().find(|span| span.name.starts_with("publish")).unwrap();
     assert_eq!(server.parent_span_id.as_deref(), Some(caller));
-    assert_eq!((create.kind.clone(), create.parent_span_id.as_deref()), (SpanKind::Producer, Some(&*server.span_id)));
+    assert_eq!(
+        (create.kind.clone(), create.parent_span_id.as_deref()),
+        (SpanKind::Producer, Some(&*server.span_id))
+    );
     assert_eq!(publish.parent_span_id.as_deref(), Some(&*create.span_id));
 
     let bus = world.provision().await;
@@ -195,7 +208,8 @@ async fn the_trace_goes_from_the_caller_through_the_event_with_the_log_off_and_h
     let carried = event.headers.get(headers::TRACEPARENT).unwrap().as_str();
     assert_eq!(carried, format!("00-{trace}-{}-01", create.span_id));
     let group = receiver.spans();
-    let group = group.iter().find(named("commit sign-ups")).expect("the group's transaction has its own span");
+    let group =
+        group.iter().find(named("commit sign-ups")).expect("the group's transaction has its own span");
     assert!(group.links.iter().any(|link| link.span_id == server.span_id), "{group:?}");
 
     let pid = process.child.id().unwrap().to_string();

@@ -4,11 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{StreamExt as _, future::try_join_all};
-use kit::{
-    bus::Bus,
-    clock::Timestamp,
-    testing::eventually,
-};
+use kit::{bus::Bus, clock::Timestamp, testing::eventually};
 use prost::Message as _;
 use proto::{
     accounts::{Account, AccountStatus},
@@ -122,7 +118,10 @@ async fn i13_what_cannot_be_handled_becomes_a_dead_letter_and_holds_nobody_up() 
     wait_for_verified(&client, &ada.account_id).await;
     let mut reasons = dead_letters(&bus, 5).await;
     reasons.sort();
-    assert_eq!(reasons, ["broken_payload", "invalid_fields", "invalid_fields", "unknown_account", "unknown_type"]);
+    assert_eq!(
+        reasons,
+        ["broken_payload", "invalid_fields", "invalid_fields", "unknown_account", "unknown_type"]
+    );
 }
 
 #[tokio::test]
@@ -152,7 +151,8 @@ async fn while_the_database_is_locked_events_are_held_and_then_applied() {
     writing.execute_unprepared("UPDATE accounts SET locale = locale").await.unwrap();
     publish(&bus, &verified(&ada.account_id, CONFIRMED)).await;
     // Longer than AckWait and than the service waits for a lock.
-    let held = tokio::time::timeout(Duration::from_secs(6), wait_for_verified(&client, &ada.account_id)).await;
+    let held =
+        tokio::time::timeout(Duration::from_secs(6), wait_for_verified(&client, &ada.account_id)).await;
     assert!(held.is_err(), "nobody can write just now");
     writing.rollback().await.unwrap();
     wait_for_verified(&client, &ada.account_id).await;

@@ -1,0 +1,204 @@
+//! Listening and stopping: probes, the operators' token, health, reflection, and a shutdown that nothing holds up.
+
+use std::{net::SocketAddr, time::Duration};
+
+use kit::{
+    clock::Clock,
+    db::{DatabaseUrl, Db},
+    serve::{AdminToken, Health, Server, Stages, Surface, client},
+    testing::eventually,
+};
+use proto::accounts::{
+    ListAccountsRequest, ListAccountsResponse,
+    accounts_admin_client::AccountsAdminClient,
+    accounts_admin_server::{AccountsAdmin, AccountsAdminServer, SERVICE_NAME},
+};
+use sea_orm_migration::{MigrationTrait, MigratorTrait};
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    sync::oneshot,
+    task::JoinHandle,
+    time::Instant,
+};
+use tonic::{Code, Request, Response, Status, service::Routes};
+use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+
+use crate::outbox::Migrator;
+
+struct NoMigrations;
+
+impl MigratorTrait for NoMigrations {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        Vec::new()
+    }
+}
+
+struct Nobody;
+
+#[tonic::async_trait]
+impl AccountsAdmin for Nobody {
+    async fn list_accounts(
+        &self,
+        _request: Request<ListAccountsRequest>,
+    ) -> Result<Response<ListAccountsResponse>, Status> {
+        Ok(Response::new(ListAccountsResponse::default()))
+    }
+}
+
+struct Running {
+    folder: TempDir,
+    addr: SocketAddr,
+    admin_addr: SocketAddr,
+    stages: Stages,
+    shutdown: oneshot::Sender<()>,
+    task: JoinHandle<anyhow::Result<()>>,
+}
+
+async fn start() -> Running {
+    start_on::<NoMigrations>().await
+}
+
+/// A service whose tables are to be `M`'s; none of its migrations is applied.
+async fn start_on<M: MigratorTrait + 'static>() -> Running {
+    let folder = tempfile::tempdir().unwrap();
+    let url: DatabaseUrl = format!("sqlite:{}", folder.path().join("test.db").display()).parse().unwrap();
+    let db = Db::connect(&url, Clock::default()).await.unwrap();
+    db.migrate::<NoMigrations>().await.unwrap();
+    let any = "127.0.0.1:0".parse().unwrap();
+    let server = Server::bind(any, any).await.unwrap();
+    let health = Health::new::<M>(db);
+    health.depends_on("broker", || Some("not connected".to_owned()));
+    health.depends_on("mailer", || None);
+    let surface = Surface {
+        public: Routes::new(AccountsAdminServer::new(Nobody)),
+        names: &[SERVICE_NAME],
+        admin: Routes::new(AccountsAdminServer::new(Nobody)),
+        token: AdminToken::read_or_make(&folder.path().join("admin-token")).unwrap(),
+        health,
+    };
+    let (addr, admin_addr, stages) = (server.addr(), server.admin_addr(), Stages::default());
+    let (shutdown, asked) = oneshot::channel();
+    let task = tokio::spawn(server.run(surface, stages.clone(), async {
+        let _ = asked.await;
+    }));
+    Running { folder, addr, admin_addr, stages, shutdown, task }
+}
+
+impl Running {
+    async fn stop(self) -> Duration {
+        let begun = Instant::now();
+        self.shutdown.send(()).unwrap();
+        self.task.await.unwrap().unwrap();
+        begun.elapsed()
+    }
+
+    async fn get(&self, path: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(self.admin_addr).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        let code = answer.split(' ').nth(1).unwrap().parse().unwrap();
+        (code, answer.split_once("\r\n\r\n").unwrap().1.to_owned())
+    }
+
+    async fn list(&self, token: &str) -> Result<Response<ListAccountsResponse>, Status> {
+        let mut admin = AccountsAdminClient::new(client(&format!("http://{}", self.admin_addr)).unwrap());
+        let mut request = Request::new(ListAccountsRequest::default());
+        request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+        admin.list_accounts(request).await
+    }
+}
+
+#[tokio::test]
+async fn i20_readiness_tells_what_is_away_and_stays_ready() {
+    let running = start().await;
+    assert_eq!(running.get("/livez").await.0, 200);
+    let (code, body) = running.get("/readyz").await;
+    assert_eq!((code, body.as_str()), (200, r#"{"ready":true,"degraded":{"broker":"not connected"}}"#));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn operators_need_the_token_and_probes_do_not() {
+    let running = start().await;
+    assert_eq!(running.list("guessed").await.unwrap_err().code(), Code::Unauthenticated);
+    assert_eq!(running.list("").await.unwrap_err().code(), Code::Unauthenticated);
+    let token = std::fs::read_to_string(running.folder.path().join("admin-token")).unwrap();
+    running.list(&token).await.unwrap();
+    assert_eq!(running.get("/metrics").await.0, 200);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_token_that_others_may_read_is_refused() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("admin-token");
+    AdminToken::read_or_make(&path).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let refused = AdminToken::read_or_make(&path).unwrap_err().to_string();
+    assert!(refused.contains("Run: chmod 600"), "{refused}");
+}
+
+#[tokio::test]
+async fn i20_grpc_health_names_each_service_and_reflection_answers() {
+    use tonic_reflection::pb::v1::{
+        ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
+        server_reflection_request::MessageRequest,
+    };
+    let running = start().await;
+    let channel = client(&format!("http://{}", running.addr)).unwrap();
+    for service in ["", SERVICE_NAME] {
+        let request = HealthCheckRequest { service: service.to_owned() };
+        eventually("health to be reported", Duration::from_secs(5), async || {
+            let answer = HealthClient::new(channel.clone()).check(request.clone()).await.ok()?;
+            (answer.into_inner().status == 1).then_some(()) // SERVING
+        })
+        .await;
+    }
+    let all = ServerReflectionRequest {
+        message_request: Some(MessageRequest::ListServices(String::new())),
+        ..ServerReflectionRequest::default()
+    };
+    let mut reflection = ServerReflectionClient::new(channel);
+    let mut answers =
+        reflection.server_reflection_info(tokio_stream::iter([all])).await.unwrap().into_inner();
+    let answer = format!("{:?}", answers.message().await.unwrap());
+    assert!(answer.contains("usher.accounts.v1.AccountsService"), "{answer}");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn i18_a_silent_connection_and_a_hanging_worker_do_not_hold_up_a_shutdown() {
+    let running = start().await;
+    let _silent = TcpStream::connect(running.addr).await.unwrap();
+    running.stages.tasks.spawn(std::future::pending::<()>());
+    assert!(running.stop().await < Duration::from_secs(10));
+}
+
+#[tokio::test]
+async fn i18_a_shutdown_stops_work_first_and_finishes_it_after_the_servers() {
+    let running = start().await;
+    let (stop, finish) = (running.stages.stop.clone(), running.stages.finish.clone());
+    let order = running.stages.tasks.spawn(async move {
+        stop.cancelled().await;
+        let finish_came_with_it = finish.is_cancelled();
+        finish.cancelled().await;
+        finish_came_with_it
+    });
+    assert!(running.stop().await < Duration::from_secs(2), "nothing hangs, so nothing is waited for");
+    assert!(!order.await.unwrap());
+}
+
+#[tokio::test]
+async fn i20_a_database_whose_tables_are_not_current_is_not_ready() {
+    let running = start_on::<Migrator>().await;
+    let (code, body) = running.get("/readyz").await;
+    assert_eq!(code, 503);
+    assert!(body.contains("the database's tables are not current"), "{body}");
+    assert_eq!(running.get("/livez").await.0, 200, "a restart would not help");
+    running.stop().await;
+}

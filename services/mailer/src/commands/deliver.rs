@@ -1,0 +1,322 @@
+//! Delivers one mail: ask the ledger, wait for a connection, claim, send, settle, answer. Whatever dies in between,
+//! the ledger knows enough to neither lose the mail nor send it blindly again.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use kit::{
+    clock::Timestamp,
+    telemetry::{names, span},
+};
+use opentelemetry::{Context, KeyValue, trace::FutureExt as _, trace::TraceContextExt as _};
+use time::OffsetDateTime;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::{
+    domain::{
+        digits::Digits, display_name::DisplayName, locale::LocaleTag, outcome::Outcome, recipient::Recipient,
+        redact::redact, sender::Sender,
+    },
+    door::{Closed, Door, Pass, Turn},
+    ledger::{Away, Claimed, Ledger, Ours, Refusal, Request, Settlement, Standing, State},
+    mail::{
+        message::{self, Frame},
+        template::{Content, Templates},
+    },
+    metrics::Metrics,
+    transport::{Ending, Outgoing, Sent, Transport, Watch},
+};
+
+/// The template's name in the ledger.
+const TEMPLATE: &str = "verification";
+
+/// A verification mail to deliver, checked.
+#[derive(Debug, Clone)]
+pub struct Deliver {
+    /// The mail's key.
+    pub code_id: Uuid,
+    /// The account.
+    pub account_id: Uuid,
+    /// To whom.
+    pub recipient: Recipient,
+    /// Whom to greet.
+    pub name: DisplayName,
+    /// Language that was asked for.
+    pub locale: LocaleTag,
+    /// The code.
+    pub digits: Digits,
+    /// When it stops working.
+    pub expires_at: Timestamp,
+    /// First offer of this mail, or a later one.
+    pub turn: Turn,
+}
+
+/// A mail that cannot be made, with as much of it as can be kept.
+#[derive(Debug)]
+pub struct Unusable {
+    /// The mail's key; without one there is nothing to remember it by.
+    pub code_id: Option<Uuid>,
+    /// The account.
+    pub account_id: Uuid,
+    /// Language that was asked for.
+    pub locale: LocaleTag,
+    /// When its code stops working.
+    pub expires_at: Option<Timestamp>,
+    /// Which field is wrong, and how; no value is in it.
+    pub reason: &'static str,
+}
+
+/// What becomes of an offered mail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// How it stands.
+    pub fate: Fate,
+    /// All attempts so far whose outcome could not be learnt.
+    pub unknown_attempts: u32,
+    /// Why, redacted.
+    pub reason: String,
+}
+
+/// How an offered mail stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// Accepted, now or before.
+    Accepted(Option<Timestamp>),
+    /// An attempt ended, or the mail cannot be made.
+    Ended(Outcome),
+    /// Not tried: to be offered again after that time.
+    Later(Duration),
+}
+
+/// The command, with all that it needs.
+#[derive(Debug)]
+pub struct Mailer {
+    /// Who may send what.
+    pub ledger: Ledger,
+    /// How many may send at once.
+    pub door: Door,
+    /// How it is sent.
+    pub transport: Transport,
+    /// What it says.
+    pub templates: Templates,
+    /// From whom.
+    pub sender: Sender,
+    /// Where the link in the mail leads; no link without it.
+    pub public_url: Option<String>,
+    /// What is measured.
+    pub metrics: Metrics,
+    /// Ends what has not ended by itself when the service stops.
+    pub cut: CancellationToken,
+}
+
+impl Mailer {
+    /// Delivers a mail. Until it is claimed it can be given up without a trace, when `caller_gone` completes; after
+    /// that it runs to its end.
+    pub async fn deliver(&self, mail: &Deliver, caller_gone: impl Future<Output = ()>) -> Option<Answer> {
+        let admitted = tokio::select! {
+            admitted = self.admit(mail) => admitted,
+            () = self.cut.cancelled() => Err(later(Duration::ZERO, 0, "the mailer shuts down")),
+            () = caller_gone => return None,
+        };
+        let pass = match admitted {
+            Ok(pass) => pass,
+            Err(answer) => return Some(answer),
+        };
+        match self.ledger.claim(mail.request()).await {
+            Ok(Claimed::Ours(ours)) => Some(self.send(mail, pass, ours).await),
+            Ok(Claimed::No(standing)) => Some(answer_of(standing).unwrap_or_else(busy)),
+            Ok(Claimed::Expired) => Some(unavailable("the code has expired")),
+            Err(away) => Some(away.into()),
+        }
+    }
+
+    /// Remembers that a mail cannot be made.
+    pub async fn refuse(&self, mail: Unusable) -> Answer {
+        let answer = Answer {
+            fate: Fate::Ended(Outcome::Invalid),
+            unknown_attempts: 0,
+            reason: mail.reason.to_owned(),
+        };
+        let Some(code_id) = mail.code_id else { return answer };
+        let refusal = Refusal {
+            code_id,
+            account_id: mail.account_id,
+            template: TEMPLATE,
+            locale: mail.locale.as_str().to_owned(),
+            reason: mail.reason,
+            expires_at: mail.expires_at,
+            trace_id: trace_id(&Context::current()),
+        };
+        self.ledger.refuse(refusal).await.map_or_else(Answer::from, |()| answer)
+    }
+
+    /// What the ledger can answer needs no connection; everything else waits for one.
+    async fn admit(&self, mail: &Deliver) -> Result<Pass, Answer> {
+        let standing = self.ledger.look_up(&mail.request()).await?;
+        let unknown_attempts = standing.unknown_attempts;
+        // A lapsed attempt is counted by the claim, which alone may write.
+        if standing.state != State::Lapsed
+            && let Some(answer) = answer_of(standing)
+        {
+            return Err(answer);
+        }
+        let closed = |Closed(pause)| later(pause, unknown_attempts, "the mail server cannot be used for now");
+        self.door.enter(mail.turn).await.map_err(closed)
+    }
+
+    async fn send(&self, mail: &Deliver, mut pass: Pass, ours: Ours) -> Answer {
+        let started = Instant::now();
+        let outgoing = match self.make(mail, &ours) {
+            Ok(outgoing) => outgoing,
+            Err(error) => {
+                drop(pass);
+                tracing::error!(%error, code.id = %mail.code_id, "A mail cannot be made.");
+                return self.settle(mail, ours, Outcome::Invalid, "the mail cannot be made".to_owned()).await;
+            }
+        };
+        let watch = Watch::start(ours.held.lease());
+        let cx = self.sending_span(&ours);
+        let sending = self.transport.send(&outgoing, &watch).with_context(cx.clone());
+        let sent = self.door.attend(&mut pass, &watch, sending, &self.cut).await;
+        self.door.leave(pass, sent.ending);
+        end_span(&cx, &sent);
+        let outcome = outcome(sent.ending);
+        self.metrics.attempt(outcome, started.elapsed());
+        self.settle(mail, ours, outcome, redact(&sent.reply, &mail.recipient, &mail.digits)).await
+    }
+
+    fn make(&self, mail: &Deliver, ours: &Ours) -> anyhow::Result<Outgoing> {
+        let language = mail.locale.language();
+        let link = self.public_url.as_ref().map(|url| format!("{url}/verify/{}", mail.code_id));
+        let rendered = self.templates.render(&Content {
+            language,
+            sender: self.sender.title(),
+            name: &mail.name,
+            digits: &mail.digits,
+            link: link.as_deref(),
+            left: mail.expires_at.since(ours.now),
+            expires_at: utc(mail.expires_at)?,
+        })?;
+        let date = SystemTime::UNIX_EPOCH + ours.now.since(Timestamp(0));
+        let (sender, recipient, name) = (&self.sender, &mail.recipient, &mail.name);
+        let frame = Frame { code_id: mail.code_id, sender, recipient, name, language, date };
+        Ok(Outgoing {
+            code_id: mail.code_id,
+            attempt: ours.attempt,
+            from: message::address(self.sender.address())?,
+            to: message::address(&mail.recipient)?,
+            bytes: message::build(&frame, rendered)?,
+        })
+    }
+
+    async fn settle(&self, mail: &Deliver, ours: Ours, outcome: Outcome, reply: String) -> Answer {
+        let unknown_attempts = ours.unknown_attempts + u32::from(outcome == Outcome::Unknown);
+        let ended = Settlement {
+            code_id: mail.code_id,
+            account_id: mail.account_id,
+            token: ours.held.token(),
+            attempt: ours.attempt,
+            outcome,
+            reply: reply.clone(),
+            trace_id: trace_id(&Context::current()),
+        };
+        let at = self.ledger.settle(ours, ended, &self.cut).await;
+        let fate = match outcome {
+            Outcome::Accepted => Fate::Accepted(Some(at)),
+            other => Fate::Ended(other),
+        };
+        Answer { fate, unknown_attempts, reason: reply }
+    }
+
+    fn sending_span(&self, ours: &Ours) -> Context {
+        let attempt = KeyValue::new(names::USHER_ATTEMPT, i64::from(ours.attempt));
+        let template = KeyValue::new(names::USHER_MAIL_TEMPLATE, TEMPLATE);
+        let parent = Context::current();
+        match &self.transport {
+            Transport::Smtp(smtp) => {
+                let (host, port) = smtp.server();
+                let address = KeyValue::new(names::SERVER_ADDRESS, host.to_owned());
+                let port = KeyValue::new(names::SERVER_PORT, i64::from(port));
+                span::client(names::SMTP_SEND, &parent, [attempt, template, address, port])
+            }
+            Transport::Folder(_) => span::internal(names::FILE_WRITE, &parent, [attempt, template]),
+        }
+    }
+}
+
+impl Deliver {
+    fn request(&self) -> Request {
+        Request {
+            code_id: self.code_id,
+            account_id: self.account_id,
+            template: TEMPLATE,
+            locale: self.locale.clone(),
+            recipient: self.recipient.clone(),
+            expires_at: self.expires_at,
+        }
+    }
+}
+
+impl From<Away> for Answer {
+    fn from(_: Away) -> Self {
+        unavailable("the mailer's database does not answer")
+    }
+}
+
+/// What the ledger says without an attempt; `None` if the mail may be sent.
+fn answer_of(standing: Standing) -> Option<Answer> {
+    let (fate, reason) = match standing.state {
+        State::Open => return None,
+        State::InFlight(left) => (Fate::Later(left), "another attempt is under way".to_owned()),
+        State::Lapsed => (Fate::Ended(Outcome::Unknown), "the sender was lost during an attempt".to_owned()),
+        State::Final { outcome: Outcome::Accepted, at, .. } => (Fate::Accepted(at), String::new()),
+        State::Final { outcome, reason, .. } => (Fate::Ended(outcome), reason),
+        State::OtherRequest => {
+            (Fate::Ended(Outcome::Invalid), "code_id: the key was used for another mail".to_owned())
+        }
+    };
+    Some(Answer { fate, unknown_attempts: standing.unknown_attempts, reason })
+}
+
+fn later(after: Duration, unknown_attempts: u32, reason: &str) -> Answer {
+    Answer { fate: Fate::Later(after), unknown_attempts, reason: reason.to_owned() }
+}
+
+/// A claim that was refused on an open mail: somebody settled it in between.
+fn busy() -> Answer {
+    later(Duration::from_secs(1), 0, "another attempt has just ended")
+}
+
+fn unavailable(reason: &str) -> Answer {
+    Answer { fate: Fate::Ended(Outcome::Unavailable), unknown_attempts: 0, reason: reason.to_owned() }
+}
+
+fn outcome(ending: Ending) -> Outcome {
+    match ending {
+        Ending::Accepted => Outcome::Accepted,
+        Ending::RecipientRefused => Outcome::Rejected,
+        Ending::NotNow(_) => Outcome::Unavailable,
+        Ending::Unknown(_) => Outcome::Unknown,
+    }
+}
+
+fn end_span(cx: &Context, sent: &Sent) {
+    span::set(cx, KeyValue::new(names::USHER_MAIL_OUTCOME, outcome(sent.ending).as_str()));
+    if let Some(code) = sent.code {
+        span::set(cx, KeyValue::new(names::USHER_SMTP_REPLY_CODE, i64::from(code)));
+    }
+    match sent.ending {
+        Ending::Accepted => span::end(cx),
+        Ending::RecipientRefused => span::fail(cx, "rejected"),
+        Ending::NotNow(cause) | Ending::Unknown(cause) => span::fail(cx, cause.as_str()),
+    }
+}
+
+fn trace_id(cx: &Context) -> String {
+    let span = cx.span().span_context().clone();
+    if span.is_valid() { span.trace_id().to_string() } else { String::new() }
+}
+
+fn utc(at: Timestamp) -> Result<OffsetDateTime, time::error::ComponentRange> {
+    OffsetDateTime::from_unix_timestamp(at.0.div_euclid(1_000_000))
+}

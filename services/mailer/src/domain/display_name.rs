@@ -1,0 +1,54 @@
+//! The name in the greeting and in the To header.
+
+use std::fmt;
+
+/// At most 64 characters of one line; may be empty. Never shown by `Debug`.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct DisplayName(String);
+
+impl DisplayName {
+    /// Takes one line. Control characters would break headers, and direction marks would let a name rearrange the
+    /// sentence around it. What else a name may hold is the business of accounts.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let valid = text.chars().count() <= 64 && !text.chars().any(|c| c.is_control() || rearranges(c));
+        valid.then(|| Self(text.to_owned()))
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for DisplayName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DisplayName(<redacted>)")
+    }
+}
+
+/// Line and paragraph separators and Unicode's explicit direction marks (UAX #9 §2).
+fn rearranges(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_names_of_many_scripts() {
+        for name in ["", "Ada", "Zoë O'Brien-Müller", "李小龍", "عائشة", "<script>{{ 7 * 7 }}"] {
+            assert_eq!(DisplayName::parse(name).unwrap().as_str(), name);
+        }
+    }
+
+    #[test]
+    fn refuses_line_breaks_direction_marks_and_long_names() {
+        for name in ["Ada\r\nBcc: eve@example.com", "Ada\u{202e}adA", "a\u{2028}b", "\u{7f}x", "\u{85}x"] {
+            let name = format!("x{name}x");
+            assert_eq!(DisplayName::parse(&name), None, "{name:?}");
+        }
+        assert_eq!(DisplayName::parse(&"ä".repeat(65)), None);
+    }
+}

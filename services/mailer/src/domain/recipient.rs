@@ -1,0 +1,102 @@
+//! The address a mail goes to, checked again where it is used; the message and the SMTP envelope take it from here.
+
+use std::fmt;
+
+/// An address in ASCII form: dot-atom local part, domain of A-labels. Never shown by `Debug`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Recipient {
+    local: String,
+    domain: String,
+}
+
+/// Longest address that fits a RCPT command's path (RFC 5321 §4.5.3.1.3: 256 octets with the brackets).
+const MAX_OCTETS: usize = 254;
+
+impl Recipient {
+    /// Takes `text` apart. Quoted local parts, IP literals and control characters are refused: nothing that passes
+    /// can end an SMTP command early.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (local, domain) = text.rsplit_once('@')?;
+        let domain = idna::domain_to_ascii_strict(domain).ok()?;
+        let dot_atom = local.split('.').all(|atom| !atom.is_empty() && atom.bytes().all(is_atom_byte));
+        let fits = local.len() <= 64 && local.len() + 1 + domain.len() <= MAX_OCTETS;
+        let is_name = domain.contains('.') || domain == "localhost";
+        let is_number =
+            domain.rsplit('.').next().is_some_and(|label| label.bytes().all(|b| b.is_ascii_digit()));
+        (dot_atom && fits && is_name && !is_number).then(|| Self { local: local.to_owned(), domain })
+    }
+
+    /// Local part, in the case it came in.
+    pub fn local(&self) -> &str {
+        &self.local
+    }
+
+    /// Domain, A-labels.
+    pub fn domain(&self) -> &str {
+        &self.domain
+    }
+
+    /// What two spellings of one address have in common, for `address_mac`.
+    pub fn canonical(&self) -> String {
+        format!("{}@{}", self.local.to_ascii_lowercase(), self.domain)
+    }
+}
+
+impl fmt::Debug for Recipient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Recipient(<redacted>)")
+    }
+}
+
+/// RFC 5322 §3.2.3 `atext`.
+fn is_atom_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&byte)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_ordinary_addresses_and_turns_idn_domains_into_a_labels() {
+        for (text, local, domain) in [
+            ("ada@example.com", "ada", "example.com"),
+            ("Ada.Lovelace+1@Example.COM", "Ada.Lovelace+1", "example.com"),
+            ("zoe@bücher.example", "zoe", "xn--bcher-kva.example"),
+        ] {
+            let recipient = Recipient::parse(text).unwrap();
+            assert_eq!((recipient.local(), recipient.domain()), (local, domain));
+        }
+    }
+
+    #[test]
+    fn refuses_what_could_leave_the_smtp_command() {
+        for text in [
+            "",
+            "ada",
+            "@example.com",
+            "ada@",
+            "a b@example.com",
+            "\"a b\"@example.com",
+            "a..b@example.com",
+            "ada@[127.0.0.1]",
+            "ada@127.0.0.1",
+            "ada@exam\r\nple.com",
+            "ada\r\nRCPT TO:<eve@example.com>@example.com",
+            "ada\0@example.com",
+            "ada>@example.com",
+            "zoë@example.com",
+            "ada@-.example",
+            "ada@nodot",
+        ] {
+            assert_eq!(Recipient::parse(text), None, "{text:?}");
+        }
+        assert_eq!(Recipient::parse(&format!("{}@example.com", "a".repeat(65))), None);
+    }
+
+    #[test]
+    fn spellings_of_one_address_are_canonically_equal() {
+        let (one, other) = (Recipient::parse("Ada@EXAMPLE.com"), Recipient::parse("ada@example.com"));
+        assert_eq!(one.unwrap().canonical(), other.unwrap().canonical());
+    }
+}

@@ -1,0 +1,173 @@
+//! Makes a mail server's answer fit to be kept: what it repeats of the recipient, the code or any other address is
+//! taken out before the text reaches a table, a log or a client.
+
+use super::{digits::Digits, recipient::Recipient};
+
+const REDACTED: &str = "<redacted>";
+
+/// Most bytes that are kept.
+const MAX_BYTES: usize = 300;
+
+/// The reply as one line of at most 300 printable ASCII bytes. The recipient as a whole, its local part and its
+/// domain, the code in any grouping, and everything with an `@` become `<redacted>`.
+pub fn redact(reply: &str, recipient: &Recipient, digits: &Digits) -> String {
+    let line = printable(reply);
+    let mut hidden = vec![false; line.len()];
+    hide_addresses(&line, &mut hidden);
+    for word in [recipient.local(), recipient.domain()] {
+        hide_words(&line, word, &mut hidden);
+    }
+    hide_digits(&line, digits.plain(), &mut hidden);
+    rewrite(&line, &hidden)
+}
+
+/// Printable ASCII; anything else is a space. Full-width forms are read as their ASCII counterparts first, so that
+/// they cannot carry an address past the rules below, and `%40` and `=40` as the `@` that they stand for.
+fn printable(text: &str) -> String {
+    let ascii = |c: char| match c {
+        '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xfee0).unwrap_or(' '),
+        ' '..='~' => c,
+        _ => ' ',
+    };
+    let line: String = text.chars().map(ascii).collect();
+    line.replace("%40", "@").replace("=40", "@").trim().to_owned()
+}
+
+/// Hides every word with an `@` in it, with the quoted local part before it if there is one.
+fn hide_addresses(line: &str, hidden: &mut [bool]) {
+    let bytes = line.as_bytes();
+    for (at, _) in line.match_indices('@') {
+        let mut start = at;
+        while start > 0 && bytes[start - 1] == b' ' {
+            start -= 1; // `user @ host` is an address, too
+        }
+        if start > 0 && bytes[start - 1] == b'"' {
+            start = line[..start - 1].rfind('"').unwrap_or(0);
+        }
+        while start > 0 && !ends_address(bytes[start - 1]) {
+            start -= 1;
+        }
+        let mut end = at + 1;
+        while end < bytes.len() && bytes[end] == b' ' {
+            end += 1;
+        }
+        while end < bytes.len() && !ends_address(bytes[end]) {
+            end += 1;
+        }
+        hidden[start..end].fill(true);
+    }
+}
+
+fn ends_address(byte: u8) -> bool {
+    b" <>()[],;:\"".contains(&byte)
+}
+
+/// Hides `word` wherever it stands alone, in any case. Letters and digits beside it make it another word.
+fn hide_words(line: &str, word: &str, hidden: &mut [bool]) {
+    let (line, word) = (line.to_ascii_lowercase(), word.to_ascii_lowercase());
+    let is_part = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+    for start in 0..line.len() {
+        let end = start + word.len();
+        let alone = start.checked_sub(1).is_none_or(|before| !is_part(line.as_bytes().get(before)));
+        if line[start..].starts_with(&word) && alone && !is_part(line.as_bytes().get(end)) {
+            hidden[start..end].fill(true);
+        }
+    }
+}
+
+/// Hides `code` however its digits are separated, as long as no letter stands between them.
+fn hide_digits(line: &str, code: &str, hidden: &mut [bool]) {
+    let meaningful: Vec<(usize, u8)> =
+        line.bytes().enumerate().filter(|(_, byte)| byte.is_ascii_alphanumeric()).collect();
+    for window in meaningful.windows(code.len()) {
+        if window.iter().map(|(_, byte)| *byte).eq(code.bytes()) {
+            hidden[window[0].0..=window[code.len() - 1].0].fill(true);
+        }
+    }
+}
+
+/// Replaces each hidden stretch and cuts the result, never inside a marker.
+fn rewrite(line: &str, hidden: &[bool]) -> String {
+    let mut out = String::new();
+    for index in 0..line.len() {
+        let piece = match hidden[index] {
+            true if index > 0 && hidden[index - 1] => continue,
+            true => REDACTED,
+            false => &line[index..=index],
+        };
+        if out.len() + piece.len() > MAX_BYTES {
+            break;
+        }
+        out.push_str(piece);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn ada() -> (Recipient, Digits) {
+        (Recipient::parse("ada.canary@mail.example").unwrap(), Digits::parse("13572468").unwrap())
+    }
+
+    fn redacted(reply: &str) -> String {
+        let (recipient, digits) = ada();
+        redact(reply, &recipient, &digits)
+    }
+
+    #[test]
+    fn keeps_what_operators_need() {
+        assert_eq!(redacted("550 5.1.1 Mailbox unknown"), "550 5.1.1 Mailbox unknown");
+        assert_eq!(redacted("250 2.0.0 Ok: queued as 4F3B21A0\r\n"), "250 2.0.0 Ok: queued as 4F3B21A0");
+    }
+
+    #[test]
+    fn takes_out_the_recipient_in_every_spelling() {
+        for reply in [
+            "550 <ada.canary@mail.example>: unknown",
+            "550 ADA.Canary@MAIL.example unknown",
+            "550 ada.canary at mail.example unknown",
+            "550 user ada.canary unknown in local table",
+            "550 ada.canary%40mail.example",
+            "550 ada.canary=mail.example@forwarder.example",
+            "550 ada.canary＠mail.example",
+            "550 ada.canary @ mail.example",
+        ] {
+            let out = redacted(reply).to_lowercase();
+            assert!(out.contains("<redacted>"), "{out}");
+            assert!(!out.contains("ada.canary") && !out.contains("mail.example"), "{out}");
+        }
+    }
+
+    #[test]
+    fn takes_out_the_code_in_every_grouping_and_other_addresses() {
+        for reply in
+            ["554 spam: 13572468", "554 spam: 1357 2468", "554 spam: 13-57-24-68", "554 1.3.5.7.2.4.6.8"]
+        {
+            assert_eq!(redacted(reply).matches("<redacted>").count(), 1, "{reply}");
+        }
+        assert_eq!(redacted("550 ask \"the boss\"@help.example now"), "550 ask <redacted> now");
+    }
+
+    proptest! {
+        #[test]
+        fn is_short_printable_and_free_of_secrets(
+            before in "\\PC{0,60}", between in "\\PC{0,250}", after in ".{0,200}", separator in "[ -.]",
+        ) {
+            let (recipient, digits) = ada();
+            let code = digits.plain();
+            let reply = format!(
+                "{before} <ada.canary@mail.example> {between} {}{separator}{} {after}", &code[..4], &code[4..],
+            );
+            let out = redact(&reply, &recipient, &digits);
+            prop_assert!(out.len() <= MAX_BYTES);
+            prop_assert!(out.bytes().all(|byte| (b' '..=b'~').contains(&byte)));
+            prop_assert!(!out.contains('@'));
+            prop_assert!(!out.to_lowercase().contains("ada.canary"));
+            let characters: String = out.chars().filter(char::is_ascii_alphanumeric).collect();
+            prop_assert!(!characters.contains(code));
+        }
+    }
+}

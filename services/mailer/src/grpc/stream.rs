@@ -1,0 +1,137 @@
+//! One client's delivery stream: Hello, a Result for each mail, Pause when the circuit opens, Draining at the end.
+
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
+
+use futures::FutureExt as _;
+use kit::{
+    propagation::from_traceparent,
+    telemetry::{names, span},
+};
+use opentelemetry::{Context, KeyValue, trace::FutureExt as _};
+use proto::mailer::{
+    DeliverRequest, DeliverResponse, Draining, Hello, Mail, Pause, deliver_response::Message,
+};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Status, Streaming};
+
+use super::{Public, decode};
+use crate::{
+    commands::deliver::{Answer, Fate, Mailer},
+    domain::outcome::Outcome,
+};
+
+type Responses = mpsc::Sender<Result<DeliverResponse, Status>>;
+
+/// Messages that are no results: Hello, Draining, and a Pause or two.
+const BESIDES_RESULTS: usize = 8;
+
+/// Starts to talk to a client.
+pub(super) fn open(
+    public: &Public,
+    requests: Streaming<DeliverRequest>,
+) -> ReceiverStream<Result<DeliverResponse, Status>> {
+    // As wide as the window, so that an answer never waits for a slow reader with a connection in its hands.
+    let (responses, receiver) = mpsc::channel(public.rules.window as usize + BESIDES_RESULTS);
+    public.stages.tasks.spawn(talk(public.clone(), requests, responses));
+    ReceiverStream::new(receiver)
+}
+
+async fn talk(public: Public, mut requests: Streaming<DeliverRequest>, responses: Responses) {
+    let Public { mailer, stages, rules, .. } = public;
+    let window = Arc::new(Semaphore::new(rules.window as usize));
+    let mut openings = mailer.door.openings();
+    say(&responses, Message::Hello(Hello { window: rules.window })).await;
+    say_pause(&responses, &mut openings).await;
+    let mut age = std::pin::pin!(tokio::time::sleep(rules.age));
+    loop {
+        tokio::select! {
+            next = next(&mut requests, &window) => match next {
+                Some((mail, permit)) => {
+                    let offered = deliver(mailer.clone(), mail, responses.clone(), permit);
+                    stages.tasks.spawn(offered);
+                }
+                None => break, // the client has said all it has to say, or is gone
+            },
+            Ok(()) = openings.changed() => say_pause(&responses, &mut openings).await,
+            () = stages.stop.cancelled() => break say(&responses, Message::Draining(Draining {})).await,
+            () = &mut age => break say(&responses, Message::Draining(Draining {})).await,
+            () = responses.closed() => break,
+        }
+    }
+    // The requests are kept, unread, until everything is answered: dropping them could reset the stream.
+    let _answered = window.acquire_many(rules.window).await;
+}
+
+/// The next mail, when the window has room for it: a client that sends more than it may is not read.
+async fn next(
+    requests: &mut Streaming<DeliverRequest>,
+    window: &Arc<Semaphore>,
+) -> Option<(Mail, OwnedSemaphorePermit)> {
+    let permit = window.clone().acquire_owned().await.ok()?;
+    let request = requests.message().await.ok()??;
+    Some((request.mail.unwrap_or_default(), permit))
+}
+
+/// One mail, in a task of its own: stream or no stream, what has entered the ledger runs to its end.
+async fn deliver(mailer: Arc<Mailer>, mail: Mail, responses: Responses, window: OwnedSemaphorePermit) {
+    let cx = span::server(
+        names::DELIVER,
+        &from_traceparent(&mail.traceparent, &mail.tracestate),
+        attributes(&mail),
+    );
+    let answering = answer(&mailer, &mail, &responses).with_context(cx.clone());
+    let answer = AssertUnwindSafe(answering).catch_unwind().await.unwrap_or_else(|_| {
+        tracing::error!("The delivery of a mail panicked; its lease will pass and count as unknown.");
+        let reason = "the mailer failed; its log says why".to_owned();
+        Some(Answer { fate: Fate::Ended(Outcome::Unavailable), unknown_attempts: 0, reason })
+    });
+    end_span(&cx, answer.as_ref());
+    if let Some(answer) = answer {
+        say(&responses, Message::Result(decode::result(mail.code_id, answer))).await;
+    }
+    drop(window);
+}
+
+async fn answer(mailer: &Mailer, mail: &Mail, responses: &Responses) -> Option<Answer> {
+    match decode::mail(mail) {
+        Ok(command) => mailer.deliver(&command, responses.closed()).await,
+        Err(unusable) => Some(mailer.refuse(unusable).await),
+    }
+}
+
+/// Says how long the circuit stays open, if it is.
+async fn say_pause(responses: &Responses, openings: &mut watch::Receiver<Option<Instant>>) {
+    let open_until = *openings.borrow_and_update();
+    let left = open_until.and_then(|until| until.checked_duration_since(Instant::now()));
+    if let Some(retry_after) = left.and_then(|left| left.try_into().ok()) {
+        say(responses, Message::Pause(Pause { retry_after: Some(retry_after) })).await;
+    }
+}
+
+/// A client that is gone hears nothing more; that is no error.
+async fn say(responses: &Responses, message: Message) {
+    let _ = responses.send(Ok(DeliverResponse { message: Some(message) })).await;
+}
+
+/// Only ids that are ids: the client's text is not to be trusted with a span.
+fn attributes(mail: &Mail) -> Vec<KeyValue> {
+    let ids = [(names::USHER_CODE_ID, &mail.code_id), (names::USHER_ACCOUNT_ID, &mail.account_id)];
+    let ids = ids.into_iter().filter_map(|(name, id)| Some((name, uuid::Uuid::try_parse(id).ok()?)));
+    let attempt = KeyValue::new(names::USHER_ATTEMPT, i64::from(mail.attempt));
+    ids.map(|(name, id)| KeyValue::new(name, id.to_string())).chain([attempt]).collect()
+}
+
+fn end_span(cx: &Context, answer: Option<&Answer>) {
+    let outcome = match answer.map(|answer| answer.fate) {
+        Some(Fate::Accepted(_)) => Outcome::Accepted.as_str(),
+        Some(Fate::Ended(outcome)) => outcome.as_str(),
+        Some(Fate::Later(_)) => "in_flight",
+        None => "abandoned",
+    };
+    span::set(cx, KeyValue::new(names::USHER_MAIL_OUTCOME, outcome));
+    match answer.map(|answer| answer.fate) {
+        Some(Fate::Ended(_)) => span::fail(cx, outcome),
+        _ => span::end(cx),
+    }
+}

@@ -1,0 +1,70 @@
+//! Reads a ledger row for a request: may it be sent, is it, was it, or is the key another mail's?
+
+use std::time::Duration;
+
+use kit::clock::Timestamp;
+
+use super::Request;
+use crate::{
+    domain::{address_mac::AddressKeys, outcome::Outcome},
+    store::mails::{self, SENDING},
+};
+
+/// How a mail stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// Its state.
+    pub state: State,
+    /// Attempts so far whose outcome could not be learnt.
+    pub unknown_attempts: u32,
+}
+
+/// States of a mail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// May be sent.
+    Open,
+    /// Is being sent; the lease ends in that time at the latest.
+    InFlight(Duration),
+    /// Was being sent by somebody whose lease has passed.
+    Lapsed,
+    /// Ended for good.
+    Final {
+        /// How.
+        outcome: Outcome,
+        /// Why, redacted.
+        reason: String,
+        /// When.
+        at: Option<Timestamp>,
+    },
+    /// The key belongs to another request.
+    OtherRequest,
+}
+
+impl Standing {
+    /// Never heard of.
+    pub(super) const OPEN: Self = Self { state: State::Open, unknown_attempts: 0 };
+}
+
+/// Reads the row.
+pub(super) fn of(row: &mails::Model, request: &Request, keys: &AddressKeys, now: Timestamp) -> Standing {
+    let state = if !is_same(row, request, keys) {
+        State::OtherRequest
+    } else if row.state == SENDING && row.lease_until_at > now {
+        State::InFlight(row.lease_until_at.since(now))
+    } else if row.state == SENDING {
+        State::Lapsed
+    } else if let Some(outcome) = Outcome::parse(&row.state) {
+        State::Final { outcome, reason: row.reason.clone(), at: row.settled_at }
+    } else {
+        State::Open
+    };
+    Standing { state, unknown_attempts: u32::try_from(row.unknown_attempts).unwrap_or(0) }
+}
+
+/// Template, locale and recipient; without the row's address key, the first two alone.
+fn is_same(row: &mails::Model, request: &Request, keys: &AddressKeys) -> bool {
+    row.template == request.template
+        && row.locale == request.locale.as_str()
+        && keys.matches(&row.address(), &request.recipient).unwrap_or(true)
+}

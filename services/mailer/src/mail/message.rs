@@ -1,0 +1,120 @@
+//! Frames a rendered mail as MIME, by lettre's builder only: it encodes every header and leaves no bare CR or LF
+//! that could end the mail early. `transport` sends the bytes.
+
+use std::time::SystemTime;
+
+use lettre::{
+    Address, Message,
+    message::{
+        Mailbox, MultiPart, SinglePart,
+        header::{ContentTransferEncoding, ContentType, Header, HeaderName, HeaderValue},
+    },
+};
+use uuid::Uuid;
+
+use super::template::Rendered;
+use crate::domain::{display_name::DisplayName, locale::Language, recipient::Recipient, sender::Sender};
+
+/// Around the rendered parts.
+#[derive(Debug)]
+pub struct Frame<'a> {
+    /// The mail's key. Repeating a mail repeats its Message-ID, so that a mail program can drop the second one.
+    pub code_id: Uuid,
+    /// From.
+    pub sender: &'a Sender,
+    /// To.
+    pub recipient: &'a Recipient,
+    /// Name in To.
+    pub name: &'a DisplayName,
+    /// Content-Language.
+    pub language: Language,
+    /// Date.
+    pub date: SystemTime,
+}
+
+/// Why a mail cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum Unmailable {
+    /// lettre does not take an address that `Recipient` took.
+    #[error("the address cannot be written into a header")]
+    Address(#[from] lettre::address::AddressError),
+    /// lettre does not build the message.
+    #[error("the message cannot be built")]
+    Message(#[from] lettre::error::Error),
+}
+
+/// The whole mail, ready for DATA but for dot-stuffing.
+///
+/// # Errors
+/// When lettre refuses a part of it.
+pub fn build(frame: &Frame<'_>, rendered: Rendered) -> Result<Vec<u8>, Unmailable> {
+    let sender = frame.sender.address();
+    let message = Message::builder()
+        .from(mailbox(frame.sender.name(), sender)?)
+        .to(mailbox(frame.name.as_str(), frame.recipient)?)
+        .subject(rendered.subject)
+        .date(frame.date)
+        .message_id(Some(format!("<{}@{}>", frame.code_id, sender.domain())))
+        .header(AutoSubmitted)
+        .header(ContentLanguage(frame.language))
+        .multipart(
+            MultiPart::alternative()
+                .singlepart(part(ContentType::TEXT_PLAIN, rendered.text))
+                .singlepart(part(ContentType::TEXT_HTML, rendered.html)),
+        )?;
+    Ok(message.formatted())
+}
+
+/// An address as lettre's transports take it.
+///
+/// # Errors
+/// When lettre's rules are stricter than ours.
+pub fn address(recipient: &Recipient) -> Result<Address, lettre::address::AddressError> {
+    Address::new(recipient.local(), recipient.domain())
+}
+
+fn mailbox(name: &str, recipient: &Recipient) -> Result<Mailbox, lettre::address::AddressError> {
+    let name = (!name.is_empty()).then(|| name.to_owned());
+    Ok(Mailbox::new(name, address(recipient)?))
+}
+
+/// Quoted-printable always: seven bits and short lines pass every server, and no server needs to recode them.
+fn part(kind: ContentType, body: String) -> SinglePart {
+    SinglePart::builder().header(kind).header(ContentTransferEncoding::QuotedPrintable).body(body)
+}
+
+/// RFC 3834 §5: tells vacation responders and list software that no person wrote this.
+#[derive(Debug, Clone)]
+struct AutoSubmitted;
+
+impl Header for AutoSubmitted {
+    fn name() -> HeaderName {
+        HeaderName::new_from_ascii_str("Auto-Submitted")
+    }
+
+    fn parse(_: &str) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(Self)
+    }
+
+    fn display(&self) -> HeaderValue {
+        HeaderValue::new(Self::name(), "auto-generated".to_owned())
+    }
+}
+
+/// RFC 3282.
+#[derive(Debug, Clone)]
+struct ContentLanguage(Language);
+
+impl Header for ContentLanguage {
+    fn name() -> HeaderName {
+        HeaderName::new_from_ascii_str("Content-Language")
+    }
+
+    fn parse(tag: &str) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(Self(crate::domain::locale::LocaleTag::parse(tag).language()))
+    }
+
+    fn display(&self) -> HeaderValue {
+        HeaderValue::new(Self::name(), self.0.tag().to_owned())
+    }
+}

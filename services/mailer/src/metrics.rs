@@ -1,0 +1,56 @@
+//! The mailer's instruments: made once at start, recorded into by `commands::deliver` and `door`.
+
+use std::time::Duration;
+
+use kit::telemetry::{self, names};
+use opentelemetry::{
+    KeyValue,
+    metrics::{Counter, Gauge, Histogram},
+};
+
+use crate::domain::outcome::Outcome;
+
+/// The instruments. Clones share them.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    attempts: Counter<u64>,
+    sending: Histogram<f64>,
+    circuit: Gauge<u64>,
+}
+
+impl Metrics {
+    /// Makes them; `telemetry::init` must have run for them to record anything.
+    pub fn new() -> Self {
+        let meter = telemetry::meter();
+        let attempts = meter.u64_counter(names::USHER_MAIL_ATTEMPTS).with_unit("{attempt}");
+        let circuit = meter.u64_gauge(names::USHER_CIRCUIT_OPEN);
+        let metrics = Self {
+            attempts: attempts.with_description("Attempts to send a mail, by outcome.").build(),
+            sending: telemetry::durations(
+                names::USHER_SMTP_DURATION,
+                "One mail's conversation with the mail server.",
+            ),
+            circuit: circuit.with_description("1 while the mail server cannot be used.").build(),
+        };
+        metrics.circuit_open(false);
+        metrics
+    }
+
+    /// Counts an attempt that has ended.
+    pub fn attempt(&self, outcome: Outcome, took: Duration) {
+        let outcome = [KeyValue::new(names::USHER_MAIL_OUTCOME, outcome.as_str())];
+        self.attempts.add(1, &outcome);
+        self.sending.record(took.as_secs_f64(), &outcome);
+    }
+
+    /// Shows the circuit.
+    pub fn circuit_open(&self, open: bool) {
+        self.circuit.record(u64::from(open), &[]);
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}

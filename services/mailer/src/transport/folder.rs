@@ -1,0 +1,57 @@
+//! Mails as `.eml` files in a folder, named by key and attempt, so that a doubled mail shows. A file appears whole or
+//! not at all.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
+
+use super::{Cause, Ending, Outgoing, Sent, watch::Watch};
+
+/// The folder.
+#[derive(Debug)]
+pub struct Folder(PathBuf);
+
+impl Folder {
+    /// A folder, made with the first mail if it is missing.
+    pub fn new(path: PathBuf) -> Self {
+        Self(path)
+    }
+
+    /// Writes one mail.
+    pub async fn write(&self, mail: &Outgoing, watch: &Watch) -> Sent {
+        let name = format!("{}.{}.eml", mail.code_id, mail.attempt);
+        let (folder, bytes, watch) = (self.0.clone(), mail.bytes.clone(), watch.clone());
+        let target = name.clone();
+        let written = tokio::task::spawn_blocking(move || write(&folder, &target, &bytes, &watch)).await;
+        match written.unwrap_or_else(|panic| Err(io::Error::other(panic))) {
+            Ok(true) => Sent { ending: Ending::Accepted, code: None, reply: format!("written as {name}") },
+            Ok(false) => {
+                let reply = "not written: the lease had passed".to_owned();
+                Sent { ending: Ending::NotNow(Cause::Stopped), code: None, reply }
+            }
+            Err(error) => {
+                let reply = format!("not written: {}", error.kind());
+                Sent { ending: Ending::NotNow(Cause::Connection), code: None, reply }
+            }
+        }
+    }
+}
+
+/// Temporary name, sync, rename, sync of the folder: what a crash leaves is the whole file or a `.tmp` that nobody
+/// reads. `false` if the lease had passed.
+fn write(folder: &Path, name: &str, bytes: &[u8], watch: &Watch) -> io::Result<bool> {
+    fs::create_dir_all(folder)?;
+    let temporary = folder.join(format!(".{name}.tmp"));
+    let mut file = File::create(&temporary)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    if !watch.may_dot() {
+        fs::remove_file(&temporary)?;
+        return Ok(false);
+    }
+    fs::rename(&temporary, folder.join(name))?;
+    File::open(folder)?.sync_all()?;
+    Ok(true)
+}

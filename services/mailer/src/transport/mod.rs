@@ -1,0 +1,113 @@
+//! How a mail leaves: by SMTP (`smtp`) or into a folder (`folder`), as `USHER_MAIL_URL` says. `commands::deliver`
+//! hands a mail over and gets back how it ended; what that means for the ledger is decided there.
+
+mod connect;
+mod conversation;
+mod folder;
+mod smtp;
+mod socket;
+mod url;
+mod watch;
+
+use lettre::Address;
+use uuid::Uuid;
+
+pub use self::{
+    folder::Folder,
+    smtp::{Deadlines, Smtp},
+    url::{MailUrl, SmtpServer, Tls},
+    watch::{Lease, Watch},
+};
+
+/// A finished mail with its envelope.
+#[derive(Debug)]
+pub struct Outgoing {
+    /// The mail's key.
+    pub code_id: Uuid,
+    /// Which attempt this is, by the ledger.
+    pub attempt: u32,
+    /// Envelope sender.
+    pub from: Address,
+    /// Envelope recipient.
+    pub to: Address,
+    /// Headers and body, CRLF line ends, not dot-stuffed.
+    pub bytes: Vec<u8>,
+}
+
+/// How an attempt ended.
+#[derive(Debug)]
+pub struct Sent {
+    /// The class.
+    pub ending: Ending,
+    /// The mail server's three-digit code, if it said one.
+    pub code: Option<u16>,
+    /// What it said, or what happened instead. Not redacted: neither for tables nor for logs.
+    pub reply: String,
+}
+
+/// Classes of endings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// The mail server took responsibility.
+    Accepted,
+    /// It refused this recipient for good.
+    RecipientRefused,
+    /// Not this time.
+    NotNow(Cause),
+    /// The final dot was sent and its answer was lost.
+    Unknown(Cause),
+}
+
+/// What kept a mail from being answered as it should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// No connection that could be used: refused, no TLS, wrong certificate, wrong password, bad greeting.
+    Connection,
+    /// The mail server answered the mail, with a refusal.
+    Answer,
+    /// A phase passed its deadline, or the connection was given up for its silence.
+    Hang,
+    /// The connection broke, or the answer was no SMTP.
+    Broken,
+    /// We stopped it: the lease had passed, or the service shuts down.
+    Stopped,
+}
+
+impl Cause {
+    /// One word for spans.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Connection => "connection",
+            Self::Answer => "refused",
+            Self::Hang => "timeout",
+            Self::Broken => "broken",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+/// The closed set of transports.
+#[derive(Debug)]
+pub enum Transport {
+    /// A mail server.
+    Smtp(Smtp),
+    /// A folder of `.eml` files.
+    Folder(Folder),
+}
+
+impl Transport {
+    /// Sends one mail. The caller may drop the future to give the connection up; `watch` knows how far it came.
+    pub async fn send(&self, mail: &Outgoing, watch: &Watch) -> Sent {
+        match self {
+            Self::Smtp(smtp) => smtp.send(mail, watch).await,
+            Self::Folder(folder) => folder.write(mail, watch).await,
+        }
+    }
+
+    /// Says goodbye on the connections that are kept.
+    pub async fn close(&self) {
+        if let Self::Smtp(smtp) = self {
+            smtp.close().await;
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! The mail server: connections that are kept between mails, and what an answer of each phase means for the mail.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use lettre::transport::smtp::{
+    client::TlsParameters, commands::Quit, extension::ClientId, response::Response,
+};
+use tokio::time::timeout;
+
+use super::{
+    Cause, Ending, Outgoing, Sent,
+    connect::{self, Connection, NotConnected},
+    conversation::{self, Phase, Trouble},
+    url::SmtpServer,
+    watch::Watch,
+};
+use crate::domain::reply::{Refusal, refusal_at_rcpt};
+
+/// How long each phase may take (RFC 5321 §4.5.3.2 for the last three). They run on the real clock.
+#[derive(Debug, Clone)]
+pub struct Deadlines {
+    /// TCP.
+    pub connect: Duration,
+    /// TLS handshake, with STARTTLS before it.
+    pub tls: Duration,
+    /// Greeting, EHLO and AUTH, each.
+    pub greeting: Duration,
+    /// MAIL, RCPT, DATA and RSET, each.
+    pub command: Duration,
+    /// Transfer of the message.
+    pub data: Duration,
+    /// The answer to the final dot.
+    pub reply: Duration,
+}
+
+/// Servers close connections that idle for minutes; one that is about to be closed is not worth a try.
+const LONGEST_IDLE: Duration = Duration::from_secs(60);
+
+/// A mail server with its kept connections. How many there are at most is `lanes`' business.
+pub struct Smtp {
+    server: SmtpServer,
+    trust: TlsParameters,
+    hello: ClientId,
+    deadlines: Deadlines,
+    idle: Mutex<Vec<Idle>>,
+}
+
+struct Idle {
+    connection: Connection,
+    since: Instant,
+    half_open_transaction: bool,
+}
+
+impl Smtp {
+    /// Prepares; connects when there is a mail.
+    ///
+    /// # Errors
+    /// When the certificates that the URL names cannot be used.
+    pub fn new(server: SmtpServer, deadlines: Deadlines) -> anyhow::Result<Self> {
+        let trust = connect::trust(&server)?;
+        Ok(Self { server, trust, hello: ClientId::default(), deadlines, idle: Mutex::default() })
+    }
+
+    /// Sends one mail, over a kept connection if there is one.
+    pub async fn send(&self, mail: &Outgoing, watch: &Watch) -> Sent {
+        if let Some(mut connection) = self.kept(watch).await {
+            let result = conversation::send(&mut connection, mail, watch, &self.deadlines).await;
+            // Closed by the server meanwhile: the mail has not begun, and a new connection tells more.
+            if !matches!(result, Err((Phase::Mail, Trouble::Broken(_) | Trouble::Refused(421, _)))) {
+                return self.finish(connection, result, watch);
+            }
+        }
+        match connect::connect(&self.server, &self.trust, &self.hello, &self.deadlines).await {
+            Ok(mut connection) => {
+                watch.answered();
+                let result = conversation::send(&mut connection, mail, watch, &self.deadlines).await;
+                self.finish(connection, result, watch)
+            }
+            Err(NotConnected(reply)) => Sent { ending: Ending::NotNow(Cause::Connection), code: None, reply },
+        }
+    }
+
+    /// Host and port, for spans.
+    pub fn server(&self) -> (&str, u16) {
+        (&self.server.host, self.server.port)
+    }
+
+    /// Says QUIT on every kept connection and waits a moment for the answers.
+    pub async fn close(&self) {
+        let idle = std::mem::take(&mut *self.idle.lock().unwrap_or_else(PoisonError::into_inner));
+        let goodbyes =
+            idle.into_iter().map(|mut idle| async move { idle.connection.smtp.command(Quit).await });
+        let _ = timeout(Duration::from_millis(500), futures::future::join_all(goodbyes)).await;
+    }
+
+    /// Keeps the connection if it is still in step, and reads the result.
+    fn finish(
+        &self,
+        connection: Connection,
+        result: Result<Response, (Phase, Trouble)>,
+        watch: &Watch,
+    ) -> Sent {
+        let since = Instant::now();
+        match result {
+            Ok(response) => {
+                self.keep(Idle { connection, since, half_open_transaction: false });
+                let (code, reply) = (Some(u16::from(response.code())), conversation::text(&response));
+                Sent { ending: Ending::Accepted, code, reply }
+            }
+            Err((phase, trouble)) => {
+                if matches!(trouble, Trouble::Refused(code, _) if code != 421) {
+                    self.keep(Idle { connection, since, half_open_transaction: phase != Phase::Message });
+                }
+                ending(phase, trouble, watch)
+            }
+        }
+    }
+
+    fn keep(&self, idle: Idle) {
+        if !idle.connection.fuse.is_blown() {
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(idle);
+        }
+    }
+
+    async fn kept(&self, watch: &Watch) -> Option<Connection> {
+        let idle = {
+            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+            idle.retain(|idle| idle.since.elapsed() < LONGEST_IDLE);
+            idle.pop()?
+        };
+        let mut connection = idle.connection;
+        if idle.half_open_transaction {
+            conversation::reset(&mut connection, watch, &self.deadlines).await.ok()?;
+        }
+        Some(connection)
+    }
+}
+
+/// What trouble in a phase means. After the final dot only a plain answer is one; everything else is unknowable.
+fn ending(phase: Phase, trouble: Trouble, watch: &Watch) -> Sent {
+    let lost = |cause| if watch.dotted() { Ending::Unknown(cause) } else { Ending::NotNow(cause) };
+    let words = match phase {
+        Phase::Mail => "MAIL",
+        Phase::Rcpt => "RCPT",
+        Phase::Data => "DATA",
+        Phase::Message if watch.dotted() => "final dot",
+        Phase::Message => "message",
+    };
+    match trouble {
+        Trouble::Refused(code, text) => {
+            let final_refusal = phase == Phase::Rcpt && refusal_at_rcpt(code, &text) == Refusal::Recipient;
+            let ending = if final_refusal { Ending::RecipientRefused } else { Ending::NotNow(Cause::Answer) };
+            Sent { ending, code: Some(code), reply: format!("{code} {text}") }
+        }
+        Trouble::Hang(deadline) => Sent {
+            ending: lost(Cause::Hang),
+            code: None,
+            reply: format!("{words}: no answer within {deadline:?}"),
+        },
+        Trouble::Broken(text) => {
+            Sent { ending: lost(Cause::Broken), code: None, reply: format!("{words}: {text}") }
+        }
+    }
+}
+
+impl std::fmt::Debug for Smtp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Smtp").field("server", &self.server).finish_non_exhaustive()
+    }
+}

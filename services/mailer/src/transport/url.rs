@@ -1,0 +1,97 @@
+//! `USHER_MAIL_URL`, taken apart once at start; `smtp` and `folder` are made from it.
+
+use std::{fmt, path::PathBuf, str::FromStr};
+
+use lettre::transport::smtp::authentication::Credentials;
+use percent_encoding::percent_decode_str;
+use url::Url;
+
+/// Where mails go. The password is never shown.
+#[derive(Debug, Clone)]
+pub enum MailUrl {
+    /// `smtp://` and `smtps://`
+    Smtp(SmtpServer),
+    /// `file:`
+    Folder(PathBuf),
+}
+
+/// A mail server and how to speak to it.
+#[derive(Clone)]
+pub struct SmtpServer {
+    /// Host name, which its certificate must bear, or address.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// Encryption.
+    pub tls: Tls,
+    /// User and password.
+    pub credentials: Option<Credentials>,
+    /// PEM file of a certificate authority to trust besides the public ones.
+    pub authority: Option<PathBuf>,
+}
+
+/// Encryption of an SMTP connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tls {
+    /// From the first byte on: `smtps://`.
+    Implicit,
+    /// STARTTLS, or no mail.
+    Required,
+    /// STARTTLS where it is offered. A certificate that does not fit still means no mail.
+    Opportunistic,
+    /// Never.
+    Off,
+}
+
+const EXPECTED: &str = "expected smtp://[USER:PASSWORD@]HOST[:PORT][?tls=required|opportunistic|off][&ca=FILE.pem], \
+                        smtps://[USER:PASSWORD@]HOST[:PORT][?ca=FILE.pem] or file:FOLDER";
+
+impl FromStr for MailUrl {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Some(folder) = text.strip_prefix("file:") {
+            let folder = folder.strip_prefix("//").unwrap_or(folder);
+            return if folder.is_empty() { Err(EXPECTED) } else { Ok(Self::Folder(folder.into())) };
+        }
+        let url = Url::parse(text).map_err(|_| EXPECTED)?;
+        let credentials = credentials(&url).ok_or(EXPECTED)?;
+        let (mut tls, port) = match (url.scheme(), &credentials) {
+            ("smtps", _) => (Tls::Implicit, 465),
+            // A password without encryption is only sent where the URL says so.
+            ("smtp", Some(_)) => (Tls::Required, 587),
+            ("smtp", None) => (Tls::Opportunistic, 25),
+            _ => return Err(EXPECTED),
+        };
+        let mut authority = None;
+        for (key, value) in url.query_pairs() {
+            match (key.as_ref(), value.as_ref()) {
+                ("ca", file) => authority = Some(file.into()),
+                ("tls", "required") if tls != Tls::Implicit => tls = Tls::Required,
+                ("tls", "opportunistic") if tls != Tls::Implicit => tls = Tls::Opportunistic,
+                ("tls", "off") if tls != Tls::Implicit => tls = Tls::Off,
+                _ => return Err(EXPECTED),
+            }
+        }
+        let host = url.host_str().filter(|host| !host.is_empty()).ok_or(EXPECTED)?;
+        let host = host.trim_matches(['[', ']']).to_owned();
+        Ok(Self::Smtp(SmtpServer { host, port: url.port().unwrap_or(port), tls, credentials, authority }))
+    }
+}
+
+/// `Some(None)` without a user; `None` if what there is cannot be decoded.
+fn credentials(url: &Url) -> Option<Option<Credentials>> {
+    if url.username().is_empty() {
+        return Some(None);
+    }
+    let decode = |text| percent_decode_str(text).decode_utf8().ok().map(String::from);
+    let (user, password) = (decode(url.username())?, decode(url.password().unwrap_or_default())?);
+    Some(Some(Credentials::new(user, password)))
+}
+
+impl fmt::Debug for SmtpServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let user = if self.credentials.is_some() { "<redacted>@" } else { "" };
+        write!(f, "smtp://{user}{}:{} {:?}", self.host, self.port, self.tls)
+    }
+}

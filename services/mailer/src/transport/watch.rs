@@ -1,0 +1,72 @@
+//! One attempt as others see it while it runs: since when the mail server has been silent, whether the final dot is
+//! out, and whether it may still be sent. `lanes` drops the silent ones by it.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+/// Until when the ledger lets this attempt send, by the monotonic clock; `ledger` moves it on with every renewal.
+#[derive(Debug, Clone)]
+pub struct Lease(Arc<Mutex<Instant>>);
+
+impl Lease {
+    /// A lease until then.
+    pub fn until(end: Instant) -> Self {
+        Self(Arc::new(Mutex::new(end)))
+    }
+
+    /// Moves its end.
+    pub fn renew(&self, end: Instant) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = end;
+    }
+
+    /// Whether it has not passed.
+    pub fn holds(&self) -> bool {
+        Instant::now() < *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An attempt's state. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Watch(Arc<State>);
+
+#[derive(Debug)]
+struct State {
+    lease: Lease,
+    answered_at: Mutex<Instant>,
+    dotted: AtomicBool,
+}
+
+impl Watch {
+    /// An attempt that starts now.
+    pub fn start(lease: Lease) -> Self {
+        let answered_at = Mutex::new(Instant::now());
+        Self(Arc::new(State { lease, answered_at, dotted: AtomicBool::new(false) }))
+    }
+
+    /// The mail server finished an answer. A byte now and then is none: a tarpit stays silent.
+    pub(super) fn answered(&self) {
+        *self.0.answered_at.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// How long it has been silent.
+    pub fn silent_for(&self) -> Duration {
+        self.0.answered_at.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+    }
+
+    /// Asks to send the final dot, just before it is sent. After a yes the outcome is the mail server's to tell.
+    pub(super) fn may_dot(&self) -> bool {
+        let may = self.0.lease.holds();
+        self.0.dotted.store(may, Ordering::SeqCst);
+        may
+    }
+
+    /// Whether the final dot is out.
+    pub fn dotted(&self) -> bool {
+        self.0.dotted.load(Ordering::SeqCst)
+    }
+}

@@ -1,0 +1,3 @@
+//! The mailer from outside.
+
+mod mails;
