@@ -15,7 +15,8 @@ use crate::system::System;
 
 const ADDRESS: &str = "Canary.Zq7xw@example.com";
 
-#[tokio::test]
+// Two threads: the receiver answers while a command is waited for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn i16_no_address_and_no_code_in_logs_spans_metrics_headers_or_the_mailers_database() {
     let receiver = OtlpReceiver::record().await.expect("a receiver can listen");
     let endpoint = receiver.endpoint();

@@ -8,7 +8,8 @@ use opentelemetry::trace::SpanKind;
 
 use crate::system::{SOON, System};
 
-#[tokio::test]
+// Two threads: the receiver answers while a command is waited for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_trace_of_a_sign_up_is_whole_even_when_nothing_is_logged() {
     let receiver = OtlpReceiver::record().await.expect("a receiver can listen");
     let endpoint = receiver.endpoint();
