@@ -56,7 +56,7 @@ pub struct Telemetry {
 /// `main`, inside or outside of a runtime.
 ///
 /// Traces, metrics and logs leave by OTLP/gRPC when `OTEL_EXPORTER_OTLP_ENDPOINT` (or a signal's own variable)
-/// is set. `OTEL_SDK_DISABLED` and `OTEL_PROPAGATORS` are read here because the SDK does not know them.
+/// is set; without one, log lines still tell by their trace ids what belongs together. `OTEL_SDK_DISABLED` and `OTEL_PROPAGATORS` are read here because the SDK does not know them.
 ///
 /// # Errors
 /// When the log filter or an `OTEL_*` variable cannot be used, or telemetry runs already.
@@ -140,14 +140,13 @@ fn start(service: &'static str, endpoint: Option<&str>) -> anyhow::Result<Teleme
         .context("metrics cannot be exported as OTEL_EXPORTER_OTLP_* say")?;
     let logs = wanted.logs.then(|| export::logs(resource.clone())).transpose();
     let logs = logs.context("logs cannot be exported as OTEL_EXPORTER_OTLP_* say")?;
-    let traces = wanted.traces.then(|| export::traces(resource, endpoint)).transpose();
+    let traces =
+        if wanted.traces { export::traces(resource, endpoint) } else { Ok(export::untraced(resource)) };
     let traces = traces.context("traces cannot be exported as OTEL_EXPORTER_OTLP_* say")?;
     drop(entered);
     global::set_meter_provider(metrics.clone());
-    if let Some(traces) = &traces {
-        span::set_tracer(traces);
-    }
-    Ok(Telemetry { traces, logs, metrics: Some(metrics), exports })
+    span::set_tracer(&traces);
+    Ok(Telemetry { traces: Some(traces), logs, metrics: Some(metrics), exports })
 }
 
 fn scope() -> InstrumentationScope {

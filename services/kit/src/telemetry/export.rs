@@ -8,7 +8,7 @@ use opentelemetry_sdk::{
     Resource,
     logs::{BatchConfigBuilder as LogBatch, BatchLogProcessor, SdkLoggerProvider},
     metrics::{PeriodicReader, SdkMeterProvider},
-    trace::{BatchConfigBuilder as SpanBatch, BatchSpanProcessor, SdkTracerProvider},
+    trace::{BatchConfigBuilder as SpanBatch, BatchSpanProcessor, Sampler, SdkTracerProvider},
 };
 use prometheus::Registry;
 use tokio::{
@@ -75,6 +75,13 @@ pub(super) fn traces(resource: Resource, endpoint: Option<&str>) -> anyhow::Resu
     }
     let processor = BatchSpanProcessor::builder(exporter).with_batch_config(batch.build()).build();
     Ok(SdkTracerProvider::builder().with_span_processor(processor).with_resource(resource).build())
+}
+
+/// Without a collector, traces have ids and nothing else: enough to find all log lines of a journey. A caller
+/// whose trace is sampled stays so, for whoever comes after us.
+pub(super) fn untraced(resource: Resource) -> SdkTracerProvider {
+    let sampler = Sampler::ParentBased(Box::new(Sampler::AlwaysOff));
+    SdkTracerProvider::builder().with_sampler(sampler).with_resource(resource).build()
 }
 
 /// Log records that the bridge in `super::log` takes from `tracing`.
