@@ -89,7 +89,7 @@ impl<'a> Story<'a> {
         let started = Instant::now();
         let account = self.sign_up("ada@example.com", "Ada Lovelace").await?;
         let (id, answered) = (&account.account_id, short(started.elapsed()));
-        scene.fact(&format!("CreateAccount answered in {answered}: {} {DIM}{id}{DIM:#}", account.status));
+        scene.fact(&format!("CreateAccount: {} after {answered}  {DIM}{id}{DIM:#}", account.status));
         let letter = self.letter("ada@example.com").await?;
         scene.fact(&format!("the mail arrived {} after the sign-up began\n", short(started.elapsed())));
         scene.say(letter::render(&letter));
@@ -135,7 +135,7 @@ impl<'a> Story<'a> {
         let killed = self.system.kill(NAME).unwrap_or_default();
         let after = short(started.elapsed());
         let arrived = self.mailbox.letters_to("grace@example.com").len();
-        scene.fact(&format!("CreateAccount answered: {} {DIM}{}{DIM:#}", account.status, account.account_id));
+        scene.fact(&format!("CreateAccount: {}  {DIM}{}{DIM:#}", account.status, account.account_id));
         let mails = if arrived == 0 { "no mail yet" } else { "the mail was already out" };
         scene.blow(&format!("kill -9 {killed} (verification), {after} after the sign-up began; {mails}"));
         let step = scene.progress().step("verification is started again");

@@ -1,13 +1,10 @@
 //! `usher demo`, the first thing anyone sees: its story, told by its output, and what it leaves behind.
 
-use std::{process::Stdio, time::Duration};
+use std::process::Stdio;
 
 use rustix::process::Signal;
 
 use crate::system::{STOP, ends_within, processes, signal, usher};
-
-/// The demo takes some seconds; a busy machine gets more.
-const WHOLE: Duration = Duration::from_secs(120);
 
 #[test]
 fn the_demo_tells_the_whole_story_and_leaves_nothing_running() {
