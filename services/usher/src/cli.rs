@@ -52,17 +52,17 @@ pub(crate) enum Command {
     ///
     /// Settings come from flags, else the environment, else the TOML file that USHER_CONFIG names, else defaults.
     /// SIGTERM lets it finish what it has begun, within ten seconds.
-    Accounts(service::Arguments<accounts::config::Config>),
+    Accounts(Box<service::Arguments<accounts::config::Config>>),
     /// Run the service verification alone: makes codes, confirms them
     ///
     /// Settings come from flags, else the environment, else the TOML file that USHER_CONFIG names, else defaults.
     /// SIGTERM lets it finish what it has begun, within ten seconds.
-    Verification(service::Arguments<verification::config::Config>),
+    Verification(Box<service::Arguments<verification::config::Config>>),
     /// Run the service mailer alone: sends the mails
     ///
     /// Settings come from flags, else the environment, else the TOML file that USHER_CONFIG names, else defaults.
     /// SIGTERM lets it finish what it has begun, within ten seconds.
-    Mailer(service::Arguments<service::MailerSettings>),
+    Mailer(Box<service::Arguments<service::MailerSettings>>),
 }
 
 /// Commands that talk to services, and where those are.

@@ -3,6 +3,7 @@
 
 mod letter;
 mod mailbox;
+mod person;
 mod scene;
 mod story;
 

@@ -57,9 +57,9 @@ fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failu
 async fn dispatch(cli: Cli) -> Result<(), Failure> {
     let Cli { data, output: format, command } = cli;
     match command {
-        Command::Accounts(arguments) => service::accounts(arguments).await,
-        Command::Verification(arguments) => service::verification(arguments).await,
-        Command::Mailer(arguments) => service::mailer(arguments).await,
+        Command::Accounts(arguments) => service::accounts(*arguments).await,
+        Command::Verification(arguments) => service::verification(*arguments).await,
+        Command::Mailer(arguments) => service::mailer(*arguments).await,
         Command::Up(arguments) => local::up::run(arguments, &data, format).await,
         Command::Demo(arguments) => demo::run(arguments, &data, format).await,
         Command::Migrate(arguments) => migrate::run(arguments, &data, format).await,

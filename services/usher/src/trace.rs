@@ -4,6 +4,8 @@
 mod journeys;
 mod tree;
 mod waterfall;
+mod words;
 
 pub(crate) use journeys::Journeys;
-pub(crate) use waterfall::{render, short};
+pub(crate) use waterfall::render;
+pub(crate) use words::short;

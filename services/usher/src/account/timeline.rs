@@ -14,7 +14,7 @@ pub(crate) fn render(account: &Account, verification: Option<&Verification>) -> 
         at: account.created_at.clone(),
         code_id: String::new(),
         what: "account_created".to_owned(),
-        detail: "accounts committed it together with its event".to_owned(),
+        detail: "in one commit with its event".to_owned(),
     }];
     entries.extend(verification.into_iter().flat_map(|known| known.history.iter().cloned()));
     // Stable: facts of one moment keep the order in which they were written.

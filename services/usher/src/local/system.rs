@@ -2,7 +2,6 @@
 //! it listens, and ends it. `up` and `demo` are its two users.
 
 use std::{
-    ffi::OsString,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -14,25 +13,28 @@ use tokio::{
 };
 
 use super::{
+    child,
     data::DataFolder,
     logs::{Log, Notice, Notices},
     nats::Nats,
     ports::{Choice, Ports},
     provisioner::Provisioner,
+    readiness::{self, Readiness},
     run_file::{Listening, RunFile},
     supervise::{Ending, Program, State, Supervisor},
-    traces::{Exports, Signals},
+    traces::Exports,
 };
 use crate::{
     exit::{Exit, Failure},
-    http, migrate,
-    signals::STOP_WITH_STDIN,
+    migrate,
     target::Service,
     terminal::Progress,
 };
 
 /// A service answers within this time or the start has failed.
 const READY_WITHIN: Duration = Duration::from_secs(30);
+/// What a service needs besides its database connects within this time, or is away for longer.
+const WARM_WITHIN: Duration = Duration::from_secs(3);
 /// Services that an earlier `up` left behind drain for ten seconds at most.
 const DRAINED_WITHIN: Duration = Duration::from_secs(12);
 
@@ -105,7 +107,7 @@ impl System {
         let run = self.run_file(&ports, &exports)?;
         self.start_nats(&ports, &run, orphan, progress).await?;
         for service in Service::ALL {
-            self.keep(self.program(service, &ports, &run, exports.signals)?);
+            self.keep(child::program(service, &self.data, &ports, &run, exports.signals)?);
         }
         for service in Service::ALL {
             let step = progress.step(service.name());
@@ -129,7 +131,7 @@ impl System {
         let left_behind = RunFile::read(self.data.root()).is_some();
         let deadline = Instant::now() + if left_behind { DRAINED_WITHIN } else { Duration::ZERO };
         for service in Service::ALL {
-            let url = self.database_url(service);
+            let url = migrate::local_url(self.data.root(), service);
             while let Err(error) = migrate::apply(service, &url).await {
                 if Instant::now() > deadline {
                     return Err(error);
@@ -201,83 +203,26 @@ impl System {
         }
     }
 
-    fn database_url(&self, service: Service) -> String {
-        migrate::local_url(self.data.root(), service)
-    }
-
-    /// A service as a child: the same binary, told everything by its environment. What the user has set beside
-    /// that (`USHER_MAIL_URL`, `USHER_PUBLIC_URL`, …) holds.
-    fn program(
-        &self,
-        service: Service,
-        ports: &Ports,
-        run: &RunFile,
-        signals: Signals,
-    ) -> Result<Program, Failure> {
-        let set = |key, value: String| (key, OsString::from(value));
-        let mut environment = vec![
-            set(STOP_WITH_STDIN, "1".to_owned()),
-            set("USHER_LISTEN", ports.grpc(service).to_string()),
-            set("USHER_ADMIN_LISTEN", ports.admin(service).to_string()),
-            set("USHER_ADMIN_TOKEN_FILE", run.admin_token_file.display().to_string()),
-            set("USHER_DATABASE_URL", self.database_url(service)),
-            set("USHER_NATS_URL", run.nats_url.clone()),
-            set("OTEL_EXPORTER_OTLP_ENDPOINT", run.otlp_endpoint.clone()),
-        ];
-        if std::env::var_os("OTEL_BSP_SCHEDULE_DELAY").is_none() {
-            // Milliseconds: a person who looks at a journey waits for the slowest process's spans.
-            environment.push(set("OTEL_BSP_SCHEDULE_DELAY", "250".to_owned()));
-        }
-        if signals == Signals::Traces {
-            environment.push(set("OTEL_METRICS_EXPORTER", "none".to_owned()));
-            environment.push(set("OTEL_LOGS_EXPORTER", "none".to_owned()));
-        }
-        match service {
-            Service::Accounts => {}
-            Service::Verification => {
-                environment.push(set("USHER_MAILER_URL", run.mailer.url.clone()));
-                environment
-                    .push(set("USHER_CODE_KEYS_FILE", self.data.path("code-keys").display().to_string()));
-            }
-            Service::Mailer => {
-                environment.push(set(
-                    "USHER_ADDRESS_KEY_FILE",
-                    self.data.path("address-keys").display().to_string(),
-                ));
-                if std::env::var_os("USHER_MAIL_URL").is_none() {
-                    environment.push(set("USHER_MAIL_URL", run.mail.clone()));
-                }
-            }
-        }
-        let binary = std::env::current_exe()
-            .map_err(|error| anyhow::anyhow!("The executable of this process cannot be found: {error}"))?;
-        let arguments = vec![service.name().into()];
-        Ok(Program { name: service.name(), binary, arguments, environment, ending: Ending::ClosedInput })
-    }
-
+    /// Waits until a service is ready, and for a moment until it is warm.
     async fn wait_until_ready(&self, service: Service, run: &RunFile) -> Result<(), Failure> {
         let deadline = Instant::now() + READY_WITHIN;
+        let warm_until = Instant::now() + WARM_WITHIN;
         loop {
-            if is_ready(&run.service(service).admin_url).await {
-                return Ok(());
+            match readiness::ask(&run.service(service).admin_url).await {
+                Readiness::Warm => return Ok(()),
+                // A mail server that is away must not keep the system from starting.
+                Readiness::Degraded if Instant::now() > warm_until => return Ok(()),
+                Readiness::Degraded | Readiness::Not => {}
             }
             if Instant::now() > deadline || self.state(service.name()).starts > 3 {
                 let log = self.data.path(&format!("logs/{}.log", service.name()));
                 let message = format!("{} does not come up.{}", service.name(), last_words(&log));
-                return Err(
-                    Failure::new(Exit::Failed, message).hint(format!("All it said is in {}.", log.display()))
-                );
+                let hint = format!("All it said is in {}.", log.display());
+                return Err(Failure::new(Exit::Failed, message).hint(hint));
             }
             sleep(Duration::from_millis(20)).await;
         }
     }
-}
-
-/// Ready, and nothing that it needs is away: the first sign-up then meets a system that is warm.
-async fn is_ready(admin_url: &str) -> bool {
-    let Ok(reply) = http::get(admin_url, "/readyz").await else { return false };
-    let report: serde_json::Value = serde_json::from_str(&reply.body).unwrap_or_default();
-    reply.status == 200 && report["degraded"].as_object().is_none_or(serde_json::Map::is_empty)
 }
 
 /// The end of a log, indented, for an error message.

@@ -7,7 +7,10 @@ use anstyle::{AnsiColor, Style};
 use kit::otlp::{Span, Status};
 use unicode_width::UnicodeWidthStr as _;
 
-use super::tree::{self, Line};
+use super::{
+    tree::{self, Line},
+    words::{clip, pad, short, short_name},
+};
 
 /// Columns of the service's name.
 const SERVICE: usize = 13;
@@ -121,16 +124,6 @@ fn failed(span: &Span) -> bool {
     matches!(span.status, Status::Error(_))
 }
 
-/// The name without what every reader knows: `usher.accounts.v1.AccountsService/CreateAccount` becomes
-/// `CreateAccount`, `publish accounts.v1.account_created` becomes `publish account_created`.
-fn short_name(name: &str) -> String {
-    let short = |word: &str| {
-        let method = word.rsplit_once('/').map_or(word, |(_, method)| method);
-        method.split_once(".v1.").map_or(method, |(_, fact)| fact).to_owned()
-    };
-    name.split_whitespace().map(short).collect::<Vec<_>>().join(" ")
-}
-
 /// A service keeps its colour in every picture.
 fn colour(service: &str) -> Style {
     let colour = match service {
@@ -141,38 +134,6 @@ fn colour(service: &str) -> Style {
         _ => AnsiColor::Yellow,
     };
     Style::new().fg_color(Some(colour.into()))
-}
-
-/// Cut to `width` columns, with an ellipsis where something is missing.
-fn clip(text: &str, width: usize) -> String {
-    if text.width() <= width {
-        return text.to_owned();
-    }
-    let mut clipped = String::new();
-    for character in text.chars() {
-        if clipped.width() + character.to_string().width() >= width {
-            break;
-        }
-        clipped.push(character);
-    }
-    clipped.push('…');
-    clipped
-}
-
-fn pad(text: &str, width: usize) -> String {
-    format!("{text}{}", " ".repeat(width.saturating_sub(text.width())))
-}
-
-/// Three digits at most and a unit: `870 µs`, `4.1 ms`, `132 ms`, `2.4 s`, `3.0 min`.
-pub(crate) fn short(duration: Duration) -> String {
-    let micros = duration.as_secs_f64() * 1e6;
-    match micros {
-        m if m < 999.5 => format!("{m:.0} µs"),
-        m if m < 9_950.0 => format!("{:.1} ms", m / 1e3),
-        m if m < 999_500.0 => format!("{:.0} ms", m / 1e3),
-        m if m < 99_950_000.0 => format!("{:.1} s", m / 1e6),
-        m => format!("{:.1} min", m / 6e7),
-    }
 }
 
 #[cfg(test)]
@@ -260,13 +221,5 @@ mod tests {
     #[test]
     fn nothing_makes_an_empty_picture() {
         assert_eq!(render(&[], 80), "");
-    }
-
-    #[test]
-    fn durations_have_three_digits_at_most() {
-        let spoken: Vec<String> = [0, 999, 1_000, 9_949, 131_700, 2_449_000, 180_000_000]
-            .map(|micros| short(Duration::from_micros(micros)))
-            .to_vec();
-        assert_eq!(spoken, ["0 µs", "999 µs", "1.0 ms", "9.9 ms", "132 ms", "2.4 s", "3.0 min"]);
     }
 }

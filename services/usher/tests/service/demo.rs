@@ -1,17 +1,16 @@
 //! `usher demo`, the first thing anyone sees: its story, told by its output, and what it leaves behind.
 
-use std::{process::Stdio, time::Duration};
+use std::process::Stdio;
 
 use rustix::process::Signal;
 
+use crate::recorded::normalised;
 use crate::system::{STOP, ends_within, processes, signal, usher};
-
-/// The demo takes some seconds; a busy machine gets more.
-const WHOLE: Duration = Duration::from_secs(120);
 
 #[test]
 fn the_demo_tells_the_whole_story_and_leaves_nothing_running() {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let mut runs = Vec::new();
     for _twice in 0..2 {
         let mut demo = usher();
         demo.arg("demo").env("USHER_DATA", folder.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -25,7 +24,9 @@ fn the_demo_tells_the_whole_story_and_leaves_nothing_running() {
         }
         assert!(said.lines().all(|line| line.chars().count() <= 80), "wider than 80 columns:\n{said}");
         nothing_runs(folder.path());
+        runs.push(normalised(&said));
     }
+    assert_eq!(runs[0], runs[1], "the story differs from run to run");
 }
 
 #[test]

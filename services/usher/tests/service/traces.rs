@@ -8,7 +8,8 @@ use opentelemetry::trace::SpanKind;
 
 use crate::system::{SOON, System};
 
-#[tokio::test]
+// Two threads: the receiver answers while a command is waited for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_trace_of_a_sign_up_is_whole_even_when_nothing_is_logged() {
     let receiver = OtlpReceiver::record().await.expect("a receiver can listen");
     let endpoint = receiver.endpoint();
@@ -16,15 +17,15 @@ async fn the_trace_of_a_sign_up_is_whole_even_when_nothing_is_logged() {
     let created = system.json(&["account", "create", "ada@example.com"]);
     let spans = trace(&receiver, &created, "file write").await;
 
-    let root = one(&spans, "usher", SpanKind::Internal, "usher account");
-    let call = child(&spans, root, "usher", SpanKind::Client, "CreateAccount");
-    let answer = child(&spans, call, "accounts", SpanKind::Server, "CreateAccount");
+    let root = one(&spans, "usher", &SpanKind::Internal, "usher account");
+    let call = child(&spans, root, "usher", &SpanKind::Client, "CreateAccount");
+    let answer = child(&spans, call, "accounts", &SpanKind::Server, "CreateAccount");
     let creation =
-        child(&spans, answer, "accounts", SpanKind::Producer, "create accounts.v1.account_created");
+        child(&spans, answer, "accounts", &SpanKind::Producer, "create accounts.v1.account_created");
     let publish =
-        child(&spans, creation, "accounts", SpanKind::Client, "publish accounts.v1.account_created");
+        child(&spans, creation, "accounts", &SpanKind::Client, "publish accounts.v1.account_created");
     let process =
-        child(&spans, creation, "verification", SpanKind::Consumer, "process accounts.v1.account_created");
+        child(&spans, creation, "verification", &SpanKind::Consumer, "process accounts.v1.account_created");
     for linked in [publish, process] {
         let link = linked.links.iter().find(|link| link.span_id == creation.span_id);
         assert!(
@@ -33,9 +34,9 @@ async fn the_trace_of_a_sign_up_is_whole_even_when_nothing_is_logged() {
             linked.name
         );
     }
-    let deliver = child(&spans, process, "verification", SpanKind::Client, "deliver");
-    let delivered = child(&spans, deliver, "mailer", SpanKind::Server, "deliver");
-    let mail = child(&spans, delivered, "mailer", SpanKind::Internal, "file write");
+    let deliver = child(&spans, process, "verification", &SpanKind::Client, "deliver");
+    let delivered = child(&spans, deliver, "mailer", &SpanKind::Server, "deliver");
+    let mail = child(&spans, delivered, "mailer", &SpanKind::Internal, "file write");
     assert_eq!(delivered.attribute(names::USHER_CODE_ID), deliver.attribute(names::USHER_CODE_ID));
     assert!(mail.end >= creation.start);
 
@@ -43,14 +44,14 @@ async fn the_trace_of_a_sign_up_is_whole_even_when_nothing_is_logged() {
     let code = system.code_for("ada@example.com").await;
     let confirmed = system.json(&["account", "confirm", &account, &code]);
     let spans = trace(&receiver, &confirmed, "process verification.v1.account_verified").await;
-    let root = one(&spans, "usher", SpanKind::Internal, "usher account");
-    let call = child(&spans, root, "usher", SpanKind::Client, "ConfirmCode");
-    let answer = child(&spans, call, "verification", SpanKind::Server, "ConfirmCode");
+    let root = one(&spans, "usher", &SpanKind::Internal, "usher account");
+    let call = child(&spans, root, "usher", &SpanKind::Client, "ConfirmCode");
+    let answer = child(&spans, call, "verification", &SpanKind::Server, "ConfirmCode");
     let creation =
-        child(&spans, answer, "verification", SpanKind::Producer, "create verification.v1.account_verified");
-    child(&spans, creation, "verification", SpanKind::Client, "publish verification.v1.account_verified");
+        child(&spans, answer, "verification", &SpanKind::Producer, "create verification.v1.account_verified");
+    child(&spans, creation, "verification", &SpanKind::Client, "publish verification.v1.account_verified");
     let process =
-        child(&spans, creation, "accounts", SpanKind::Consumer, "process verification.v1.account_verified");
+        child(&spans, creation, "accounts", &SpanKind::Consumer, "process verification.v1.account_verified");
     assert!(process.links.iter().any(|link| link.span_id == creation.span_id));
 
     let logs = std::fs::read_dir(system.data().join("logs")).expect("there is a folder of logs");
@@ -74,8 +75,8 @@ async fn trace(receiver: &OtlpReceiver, answer: &serde_json::Value, last: &str) 
     spans.unwrap_or_else(|spans| panic!("the trace is not whole:\n{}", listed(&spans)))
 }
 
-fn one<'a>(spans: &'a [Span], service: &str, kind: SpanKind, name: &str) -> &'a Span {
-    let fits = |span: &&Span| span.service == service && span.kind == kind && span.name.ends_with(name);
+fn one<'a>(spans: &'a [Span], service: &str, kind: &SpanKind, name: &str) -> &'a Span {
+    let fits = |span: &&Span| span.service == service && span.kind == *kind && span.name.ends_with(name);
     let mut found = spans.iter().filter(fits);
     let first =
         found.next().unwrap_or_else(|| panic!("no {kind:?} span {name} of {service}:\n{}", listed(spans)));
@@ -83,7 +84,7 @@ fn one<'a>(spans: &'a [Span], service: &str, kind: SpanKind, name: &str) -> &'a 
     first
 }
 
-fn child<'a>(spans: &'a [Span], parent: &Span, service: &str, kind: SpanKind, name: &str) -> &'a Span {
+fn child<'a>(spans: &'a [Span], parent: &Span, service: &str, kind: &SpanKind, name: &str) -> &'a Span {
     let span = one(spans, service, kind, name);
     assert_eq!(
         span.parent_span_id.as_ref(),

@@ -1,0 +1,132 @@
+//! What a person does in the demo: signs up, reads the mail, types the code; and what they would notice.
+
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use proto::{
+    accounts::{CreateAccountRequest, WatchAccountRequest},
+    verification::{ConfirmCodeRequest, ConfirmOutcome, confirm_code_request::Target},
+};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::mailbox::{Letter, Mailbox};
+use crate::{
+    account::{
+        show::{self, Shown},
+        view::Account,
+    },
+    exit::{Exit, Failure},
+    session::Session,
+    target::Service,
+    terminal::Progress,
+};
+
+/// What nobody should have to wait for.
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Somebody with a terminal and a mailbox.
+#[derive(Debug)]
+pub(super) struct Person {
+    pub(super) session: Session,
+    pub(super) mailbox: Mailbox,
+    pub(super) progress: Progress,
+}
+
+impl Person {
+    /// Signs up.
+    pub(super) async fn sign_up(&self, email: &str, name: &str) -> Result<Account, Failure> {
+        let request = CreateAccountRequest {
+            email: email.to_owned(),
+            display_name: name.to_owned(),
+            locale: "en".to_owned(),
+        };
+        let reply = self.session.accounts()?.create_account(request).await;
+        let reply = reply.map_err(self.session.refused(Service::Accounts))?.into_inner();
+        Ok(reply.account.unwrap_or_default().into())
+    }
+
+    /// Waits for the first mail.
+    pub(super) async fn letter(&self, address: &str) -> Result<Letter, Failure> {
+        let step = self.progress.step("the mail is on its way");
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(letter) = self.mailbox.letters_to(address).into_iter().next() {
+                drop(step);
+                return Ok(letter);
+            }
+            in_time(deadline, "The mail did not arrive.")?;
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Types the code.
+    pub(super) async fn confirm(&self, account_id: &str, code: &str) -> Result<(), Failure> {
+        let target = Some(Target::AccountId(account_id.to_owned()));
+        let request = ConfirmCodeRequest { target, code: code.to_owned() };
+        let reply = self.session.verification()?.confirm_code(request).await;
+        match reply.map_err(self.session.refused(Service::Verification))?.into_inner().outcome() {
+            ConfirmOutcome::Ok => Ok(()),
+            other => Err(Failure::new(
+                Exit::Failed,
+                format!("The code was answered with {}.", other.as_str_name()),
+            )),
+        }
+    }
+
+    /// Waits until accounts has heard that the code was right.
+    pub(super) async fn wait_until_verified(&self, account_id: &str) -> Result<(), Failure> {
+        let request = WatchAccountRequest { account_id: account_id.to_owned() };
+        let versions = self.session.accounts()?.watch_account(request).await;
+        let mut versions = versions.map_err(self.session.refused(Service::Accounts))?.into_inner();
+        let verified = timeout(PATIENCE, async {
+            while let Some(version) = versions.next().await {
+                let version = version.map_err(self.session.refused(Service::Accounts))?;
+                if Account::from(version.account.unwrap_or_default()).is_verified() {
+                    return Ok(());
+                }
+            }
+            Err(Failure::new(Exit::Failed, "accounts ended the watch before the account was verified."))
+        });
+        verified.await.map_err(|_| Failure::new(Exit::Failed, "The account was not verified in time."))?
+    }
+
+    /// Reads the account once verification knows what became of its mail: then no other one follows.
+    pub(super) async fn settled(&self, account_id: &str) -> Result<Shown, Failure> {
+        let _step = self.progress.step("waiting for the last facts");
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let shown = show::read(account_id, &self.session).await?;
+            let codes = shown.verification.iter().flat_map(|verification| &verification.codes);
+            if codes.into_iter().any(|code| code.mail_state != "PENDING") {
+                return Ok(shown);
+            }
+            in_time(deadline, "Verification never heard that the mail was accepted.")?;
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// The mails to an address so far.
+    ///
+    /// # Errors
+    /// When they are not one mail, repeated.
+    pub(super) fn count_mails(&self, address: &str) -> Result<usize, Failure> {
+        let letters = self.mailbox.letters_to(address);
+        match letters.iter().all(|letter| letter.message_id == letters[0].message_id) {
+            true => Ok(letters.len()),
+            false => Err(Failure::new(Exit::Failed, "Two different mails arrived for one sign-up.")),
+        }
+    }
+}
+
+/// The code in a mail.
+pub(super) fn code(letter: &Letter) -> Result<String, Failure> {
+    letter.code().ok_or_else(|| Failure::new(Exit::Failed, "There is no code in the mail."))
+}
+
+/// Fails once the deadline has passed.
+pub(super) fn in_time(deadline: Instant, otherwise: &str) -> Result<(), Failure> {
+    match Instant::now() > deadline {
+        true => Err(Failure::new(Exit::Failed, otherwise)),
+        false => Ok(()),
+    }
+}
