@@ -19,11 +19,20 @@ pub const FILE_VARIABLE: &str = "USHER_CONFIG";
 /// # Errors
 /// One sentence that names the key, where its value came from and what was expected. Secret values are not shown.
 pub fn from_env<C: Args + FromArgMatches>(name: &'static str) -> anyhow::Result<C> {
+    let command = C::augment_args(Command::new(name).no_binary_name(true));
+    let command = with_file_defaults(command, name)?;
+    parse(&command.clone(), command, Vec::new())
+}
+
+/// The arguments of `command`, with what the file that `USHER_CONFIG` names says of service `name` as defaults: for
+/// a command that has a service's settings as flags. Flags and environment win over the file.
+///
+/// # Errors
+/// When the file cannot be read, or sets what is no setting of the service.
+pub fn with_file_defaults(command: Command, name: &str) -> anyhow::Result<Command> {
     let file = std::env::var_os(FILE_VARIABLE);
     let table = file.as_ref().map(|path| read_table(name, Path::new(path))).transpose()?;
-    let command = C::augment_args(Command::new(name).no_binary_name(true));
-    let command = with_file(command, table.as_ref(), name)?;
-    parse(&command.clone(), command, Vec::new())
+    with_file(command, table.as_ref(), name)
 }
 
 /// The same from given settings instead of the environment: `("USHER_LISTEN", "127.0.0.1:0")`.

@@ -171,10 +171,15 @@ fn is_away_code(code: &str) -> bool {
     }
 }
 
+/// How long a transaction waits for a connection, and then for a lock. A caller may wait behind another group that
+/// waits as long; all of it has to be over well before the caller's deadline of 10 s, so that the answer is
+/// UNAVAILABLE and no riddle.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// WAL with FULL: a commit is on disk before it is acknowledged. `secure_delete`: what is erased is gone.
 fn sqlite(path: &str, connections: u32) -> ConnectOptions {
     let mut options = ConnectOptions::new(format!("sqlite:{path}"));
-    options.max_connections(connections).acquire_timeout(Duration::from_secs(5)).sqlx_logging(false);
+    options.max_connections(connections).acquire_timeout(PATIENCE).sqlx_logging(false);
     options.test_before_acquire(false);
     options.map_sqlx_sqlite_opts(|options| {
         options
@@ -182,7 +187,7 @@ fn sqlite(path: &str, connections: u32) -> ConnectOptions {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
-            .busy_timeout(Duration::from_secs(5))
+            .busy_timeout(PATIENCE)
             .pragma("secure_delete", "on")
     });
     options
@@ -191,10 +196,10 @@ fn sqlite(path: &str, connections: u32) -> ConnectOptions {
 /// A transaction that its client forgot is ended by the server: with a lost task, nobody else would.
 fn postgres(url: &DatabaseUrl) -> ConnectOptions {
     let mut options = ConnectOptions::new(url.0.clone());
-    options.max_connections(8).acquire_timeout(Duration::from_secs(5)).sqlx_logging(false);
+    options.max_connections(8).acquire_timeout(PATIENCE).sqlx_logging(false);
     options.connect_lazy(true).test_before_acquire_if_idle_for(Duration::from_secs(30));
     options.map_sqlx_postgres_opts(|options| {
-        options.options([("idle_in_transaction_session_timeout", "10s"), ("lock_timeout", "5s")])
+        options.options([("idle_in_transaction_session_timeout", "10s"), ("lock_timeout", "2s")])
     });
     options
 }

@@ -56,7 +56,7 @@ pub struct Telemetry {
 /// `main`, inside or outside of a runtime.
 ///
 /// Traces, metrics and logs leave by OTLP/gRPC when `OTEL_EXPORTER_OTLP_ENDPOINT` (or a signal's own variable)
-/// is set. `OTEL_SDK_DISABLED` and `OTEL_PROPAGATORS` are read here because the SDK does not know them.
+/// is set; without one, log lines still tell by their trace ids what belongs together. `OTEL_SDK_DISABLED` and `OTEL_PROPAGATORS` are read here because the SDK does not know them.
 ///
 /// # Errors
 /// When the log filter or an `OTEL_*` variable cannot be used, or telemetry runs already.
@@ -64,7 +64,11 @@ pub fn init(service: &'static str, settings: &Settings) -> anyhow::Result<Teleme
     if !settings::propagates_trace_context() {
         crate::propagation::disable();
     }
-    let telemetry = if settings::is_disabled() { Telemetry::none() } else { start(service)? };
+    let telemetry = if settings::is_disabled() {
+        Telemetry::none()
+    } else {
+        start(service, settings.endpoint.as_deref())?
+    };
     log::start(service, settings, telemetry.logs.as_ref())?;
     Ok(telemetry)
 }
@@ -123,11 +127,12 @@ impl Telemetry {
     }
 }
 
-fn start(service: &'static str) -> anyhow::Result<Telemetry> {
+fn start(service: &'static str, endpoint: Option<&str>) -> anyhow::Result<Telemetry> {
     let registry = Registry::new();
     anyhow::ensure!(REGISTRY.set(registry.clone()).is_ok(), "telemetry runs already in this process");
     let resource = resource::detect(service);
-    let wanted = settings::exported_signals()?;
+    let mut wanted = settings::exported_signals()?;
+    wanted.traces |= endpoint.is_some();
     let exports = wanted.any().then(export::Runtime::start).transpose()?;
     // Exporters connect in the background, on the runtime that is entered while they are built.
     let entered = exports.as_ref().map(export::Runtime::enter);
@@ -135,14 +140,13 @@ fn start(service: &'static str) -> anyhow::Result<Telemetry> {
         .context("metrics cannot be exported as OTEL_EXPORTER_OTLP_* say")?;
     let logs = wanted.logs.then(|| export::logs(resource.clone())).transpose();
     let logs = logs.context("logs cannot be exported as OTEL_EXPORTER_OTLP_* say")?;
-    let traces = wanted.traces.then(|| export::traces(resource)).transpose();
+    let traces =
+        if wanted.traces { export::traces(resource, endpoint) } else { Ok(export::untraced(resource)) };
     let traces = traces.context("traces cannot be exported as OTEL_EXPORTER_OTLP_* say")?;
     drop(entered);
     global::set_meter_provider(metrics.clone());
-    if let Some(traces) = &traces {
-        span::set_tracer(traces);
-    }
-    Ok(Telemetry { traces, logs, metrics: Some(metrics), exports })
+    span::set_tracer(&traces);
+    Ok(Telemetry { traces: Some(traces), logs, metrics: Some(metrics), exports })
 }
 
 fn scope() -> InstrumentationScope {

@@ -72,7 +72,10 @@ async fn a_caller_too_many_is_told_when_to_come_back() {
     })
     .await;
     assert_eq!(refused.code(), Code::ResourceExhausted);
-    assert_snapshot!(shown(&refused), @"");
+    assert_snapshot!(shown(&refused), @r"
+    ResourceExhausted: Too many sign-ups are waiting. Nothing was stored; try again in a second.
+      retry after 1s
+    ");
     writing.rollback().await.unwrap();
     let waiting = join_all(waiting).await;
     assert!(!waiting.is_empty());

@@ -40,7 +40,10 @@ async fn the_same_key_with_another_request_is_refused() {
     let client = service.client();
     client.create_under(KEY, sign_up("ada@example.org")).await.unwrap();
     let refused = client.create_under(KEY, sign_up("bob@example.org")).await.unwrap_err();
-    assert_snapshot!(shown(&refused), @"");
+    assert_snapshot!(shown(&refused), @r"
+    InvalidArgument: This idempotency-key was used for another request. Use a new key for each new request.
+      reason IDEMPOTENCY_KEY_REUSED of usher
+    ");
     assert_eq!(world.rows().await, [1, 1, 1]);
 }
 

@@ -67,5 +67,9 @@ async fn a_page_that_cannot_be_is_refused() {
     for token in ["next", "00", "zz"] {
         assert_eq!(fields(&list(&service, 0, token).await.unwrap_err()), ["page_token"]);
     }
-    assert_snapshot!(shown(&list(&service, 501, "next").await.unwrap_err()), @"");
+    assert_snapshot!(shown(&list(&service, 501, "next").await.unwrap_err()), @r"
+    InvalidArgument: page_size: must be at most 500; page_token: must be the next_page_token of the page before, or empty for the first page
+      page_size: must be at most 500
+      page_token: must be the next_page_token of the page before, or empty for the first page
+    ");
 }

@@ -1,6 +1,8 @@
 //! Accounts from outside: a real nats-server, a real database, gRPC. `world` starts the parts, the other modules
 //! hold the tests.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod broker;
 mod concurrency;
 mod database;

@@ -62,7 +62,13 @@ async fn all_bad_fields_are_named_at_once() {
         locale: "de_DE".to_owned(),
     };
     let refused = service.client().create_under("short", request).await.unwrap_err();
-    assert_snapshot!(shown(&refused), @"");
+    assert_snapshot!(shown(&refused), @r"
+    InvalidArgument: email: must not have a quoted part before the @; display_name: must not look like a web or mail address: write a space after a full stop; locale: must be a BCP 47 language tag of at most 35 characters, such as de or fr-CA; leave it empty for en; idempotency-key: must have 16 to 128 printable ASCII characters, such as a random UUID
+      email: must not have a quoted part before the @
+      display_name: must not look like a web or mail address: write a space after a full stop
+      locale: must be a BCP 47 language tag of at most 35 characters, such as de or fr-CA; leave it empty for en
+      idempotency-key: must have 16 to 128 printable ASCII characters, such as a random UUID
+    ");
 }
 
 #[tokio::test]
@@ -77,7 +83,10 @@ async fn an_address_is_taken_in_any_case_and_any_spelling_of_its_domain() {
         assert_eq!((refused.code(), reason(&refused).as_str()), (Code::AlreadyExists, "ADDRESS_TAKEN"));
     }
     let refused = client.create(sign_up("ada@bücher.example")).await.unwrap_err();
-    assert_snapshot!(shown(&refused), @"");
+    assert_snapshot!(shown(&refused), @r"
+    AlreadyExists: An account with this email address exists already.
+      reason ADDRESS_TAKEN of usher
+    ");
     assert_eq!(world.rows().await, [1, 1, 0]);
 }
 
@@ -107,10 +116,16 @@ async fn ids_that_are_none_and_ids_of_nobody_are_told_apart() {
     let client = service.client();
     let nobody = "018f5c1e-7b9a-7cc0-8f0e-3c2a9d6b4e11";
     let unknown = client.get(nobody).await.unwrap_err();
-    assert_snapshot!(shown(&unknown), @"");
+    assert_snapshot!(shown(&unknown), @r"
+    NotFound: There is no account with this account_id.
+      reason ACCOUNT_NOT_FOUND of usher
+    ");
     assert_eq!(shown(&client.watch(nobody).await.unwrap_err()), shown(&unknown));
     let malformed = client.get("4711").await.unwrap_err();
-    assert_snapshot!(shown(&malformed), @"");
+    assert_snapshot!(shown(&malformed), @r"
+    InvalidArgument: account_id: must be a UUID such as 018f5c1e-7b9a-7cc0-8f0e-3c2a9d6b4e11
+      account_id: must be a UUID such as 018f5c1e-7b9a-7cc0-8f0e-3c2a9d6b4e11
+    ");
     assert_eq!(shown(&client.watch("4711").await.unwrap_err()), shown(&malformed));
     for other_form in ["018f5c1e7b9a7cc08f0e3c2a9d6b4e11", "{018f5c1e-7b9a-7cc0-8f0e-3c2a9d6b4e11}", ""] {
         assert_eq!(fields(&client.get(other_form).await.unwrap_err()), ["account_id"]);

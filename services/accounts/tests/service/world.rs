@@ -64,7 +64,9 @@ impl World {
         let pairs: Vec<_> = settings.iter().map(|(key, value)| (*key, value.as_str())).collect();
         let config: Config = kit::config::from_pairs(&pairs).unwrap();
         let token = config.admin_token_file.clone();
-        Service::start(App::build(config, self.clock.clone()).await.unwrap(), token)
+        // A service that was stopped a moment ago lets go of its database once its last task has ended.
+        let build = async || App::build(config.clone(), self.clock.clone()).await.ok();
+        Service::start(eventually("accounts to start", SOON, build).await, token)
     }
 
     pub(crate) fn settings(&self) -> Vec<(&'static str, String)> {

@@ -3,12 +3,12 @@
 use std::{env, fmt, thread, time::Duration};
 
 use anyhow::Context as _;
-use opentelemetry_otlp::{LogExporter, MetricExporter, SpanExporter};
+use opentelemetry_otlp::{LogExporter, MetricExporter, SpanExporter, WithExportConfig as _};
 use opentelemetry_sdk::{
     Resource,
     logs::{BatchConfigBuilder as LogBatch, BatchLogProcessor, SdkLoggerProvider},
     metrics::{PeriodicReader, SdkMeterProvider},
-    trace::{BatchConfigBuilder as SpanBatch, BatchSpanProcessor, SdkTracerProvider},
+    trace::{BatchConfigBuilder as SpanBatch, BatchSpanProcessor, Sampler, SdkTracerProvider},
 };
 use prometheus::Registry;
 use tokio::{
@@ -56,8 +56,12 @@ impl fmt::Debug for Runtime {
 }
 
 /// Spans are sampled as `OTEL_TRACES_SAMPLER` says: all of them by default, and always as the parent was.
-pub(super) fn traces(resource: Resource) -> anyhow::Result<SdkTracerProvider> {
-    let exporter = SpanExporter::builder().with_tonic().build()?;
+pub(super) fn traces(resource: Resource, endpoint: Option<&str>) -> anyhow::Result<SdkTracerProvider> {
+    let exporter = SpanExporter::builder().with_tonic();
+    let exporter = match endpoint {
+        Some(endpoint) => exporter.with_endpoint(endpoint).build()?,
+        None => exporter.build()?,
+    };
     // Setters win over the environment, so they are only used where it is silent.
     let mut batch = SpanBatch::default();
     if unset("OTEL_BSP_MAX_QUEUE_SIZE") {
@@ -71,6 +75,13 @@ pub(super) fn traces(resource: Resource) -> anyhow::Result<SdkTracerProvider> {
     }
     let processor = BatchSpanProcessor::builder(exporter).with_batch_config(batch.build()).build();
     Ok(SdkTracerProvider::builder().with_span_processor(processor).with_resource(resource).build())
+}
+
+/// Without a collector, traces have ids and nothing else: enough to find all log lines of a journey. A caller
+/// whose trace is sampled stays so, for whoever comes after us.
+pub(super) fn untraced(resource: Resource) -> SdkTracerProvider {
+    let sampler = Sampler::ParentBased(Box::new(Sampler::AlwaysOff));
+    SdkTracerProvider::builder().with_sampler(sampler).with_resource(resource).build()
 }
 
 /// Log records that the bridge in `super::log` takes from `tracing`.

@@ -14,11 +14,15 @@ pub struct Settings {
     /// What is logged: a level, or `target=level` pairs; never affects traces
     #[arg(long, env = "RUST_LOG", value_name = "FILTER", default_value = "info")]
     pub log_filter: String,
+
+    /// Where spans go instead of where the environment says: for a command that found, or runs, a receiver.
+    #[arg(skip)]
+    pub endpoint: Option<String>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { log_format: LogFormat::Text, log_filter: "info".to_owned() }
+        Self { log_format: LogFormat::Text, log_filter: "info".to_owned(), endpoint: None }
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A started span lives in the returned [`Context`]. Run work under it with
 //! `opentelemetry::trace::FutureExt::with_context`, so that log lines carry its ids, and end it with [`end`] or
-//! [`fail`]. Where no traces are exported nothing is made: the parent's context itself comes back.
+//! [`fail`]. In a process without telemetry nothing is made: the parent's context itself comes back.
 
 use std::{borrow::Cow, sync::OnceLock, time::Duration};
 
@@ -102,7 +102,7 @@ pub fn linked(
     links: impl IntoIterator<Item = SpanContext>,
 ) -> Context {
     let Some(tracer) = TRACER.get() else { return parent.clone() };
-    let links = links.into_iter().filter(SpanContext::is_valid).map(Link::with_context).collect();
+    let links = links.into_iter().map(Link::with_context).collect();
     let builder = SpanBuilder::from_name(name).with_kind(kind).with_attributes(attributes).with_links(links);
     parent.with_span(tracer.build_with_context(builder, parent))
 }

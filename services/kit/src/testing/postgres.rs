@@ -28,9 +28,10 @@ const SETTINGS: [&str; 6] = [
     "max_connections=200",
 ];
 
-/// Ends the server when standard input closes: also when the test process is killed, or holds the server in a
-/// static, which is never dropped.
-const GUARD: &str = r#""$@" & server=$!; read -r _; kill -QUIT $server; wait $server"#;
+/// Ends the server and deletes its files when standard input closes: also when the test process is killed, or holds
+/// the server in a static, which is never dropped.
+const GUARD: &str =
+    r#"files=$1; shift; "$@" & server=$!; read -r _; kill -QUIT $server; wait $server; rm -rf "$files""#;
 
 /// A running PostgreSQL; stopped on drop, its files deleted.
 #[derive(Debug)]
@@ -95,7 +96,8 @@ impl Postgres {
         let port = free_port().map_err(|error| error.to_string())?;
         let log = directory.path().join("log");
         let mut server = as_user(user);
-        server.args(["sh", "-c", GUARD, "guard"]).arg(programs.join("postgres")).arg("-D").arg(&data);
+        server.args(["sh", "-c", GUARD, "guard"]).arg(directory.path());
+        server.arg(programs.join("postgres")).arg("-D").arg(&data);
         server.args(["-p", &port.to_string()]).args(SETTINGS.iter().flat_map(|setting| ["-c", setting]));
         let output = fs::File::create(&log).map_err(|error| error.to_string())?;
         server.current_dir("/").stdin(Stdio::piped()).stdout(Stdio::null()).stderr(output);

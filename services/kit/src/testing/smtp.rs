@@ -1,6 +1,7 @@
 //! A mail server in the process that does what a test tells it: refuse, stall, hang up or talk nonsense at any
 //! step. It plays the outside world; what it accepted is kept for the test to look at.
 
+mod login;
 mod script;
 mod session;
 mod tls;

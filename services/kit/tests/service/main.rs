@@ -6,6 +6,7 @@ mod config;
 mod db;
 mod group;
 mod nats;
+mod otlp;
 mod outbox;
 mod postgres;
 mod propagation;

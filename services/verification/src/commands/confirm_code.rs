@@ -137,8 +137,7 @@ impl Commands {
         let account_id = code.account_id;
         store::codes::end(&tx, code.id, CodeState::Used).await?;
         store::verifications::mark_verified(&tx, now, account_id).await?;
-        let creation = span::producer("create account_verified", context, []);
-        let event = events::account_verified(self.clock.uuid_v7(), account_id, now, &creation);
+        let (event, creation) = events::account_verified(self.clock.uuid_v7(), account_id, now, context);
         let room = self.outbox.reserve(1);
         let handovers = self.outbox.insert(&tx, now, vec![event], room).await?;
         tx.commit().await?;

@@ -42,7 +42,11 @@ pub(super) enum Event {
     Unreachable,
 }
 
-type Opened = (usize, Result<(mpsc::UnboundedSender<DeliverRequest>, Streaming<DeliverResponse>), Status>);
+/// Both directions of a new stream.
+type Both = (mpsc::UnboundedSender<DeliverRequest>, Streaming<DeliverResponse>);
+
+/// What a stream says; nothing when it is over.
+type Said = Option<Result<DeliverResponse, Status>>;
 
 struct Open {
     mailer: usize,
@@ -63,8 +67,8 @@ pub(super) struct Streams {
     /// Failures in a row, by mailer.
     failures: Vec<u32>,
     open: HashMap<StreamId, Open>,
-    opening: FuturesUnordered<BoxFuture<'static, Opened>>,
-    said: SelectAll<BoxStream<'static, (StreamId, Option<Result<DeliverResponse, Status>>)>>,
+    opening: FuturesUnordered<BoxFuture<'static, (usize, Result<Both, Status>)>>,
+    said: SelectAll<BoxStream<'static, (StreamId, Said)>>,
     next_id: StreamId,
 }
 
@@ -160,11 +164,7 @@ impl Streams {
         self.mailers.clear();
     }
 
-    fn opened(
-        &mut self,
-        mailer: usize,
-        opened: Result<(mpsc::UnboundedSender<DeliverRequest>, Streaming<DeliverResponse>), Status>,
-    ) -> Option<Event> {
+    fn opened(&mut self, mailer: usize, opened: Result<Both, Status>) -> Option<Event> {
         let (requests, responses) = match opened {
             Ok(opened) => opened,
             Err(status) => {
@@ -191,7 +191,7 @@ impl Streams {
         None
     }
 
-    fn hear(&mut self, id: StreamId, said: Option<Result<DeliverResponse, Status>>) -> Option<Event> {
+    fn hear(&mut self, id: StreamId, said: Said) -> Option<Event> {
         let stream = self.open.get_mut(&id)?;
         let mailer = stream.mailer;
         match said {

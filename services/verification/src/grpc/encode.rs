@@ -26,7 +26,7 @@ pub(super) fn verification(shown: Shown) -> Verification {
         account_id: shown.account_id.to_string(),
         created_at: Some(shown.created_at.into()),
         verified_at: shown.verified_at.map(Into::into),
-        codes: shown.codes.into_iter().map(code).collect(),
+        codes: shown.codes.iter().map(code).collect(),
         history: shown.history.into_iter().map(happened).collect(),
     }
 }
@@ -35,7 +35,7 @@ pub(super) fn duration(duration: Duration) -> prost_types::Duration {
     duration.try_into().unwrap_or_default() // out of range only beyond 10,000 years
 }
 
-fn code(code: Code) -> messages::Code {
+fn code(code: &Code) -> messages::Code {
     let is_pending = code.mail_state == MailState::Pending;
     let count = |number: i32| u32::try_from(number).unwrap_or(0);
     messages::Code {

@@ -59,7 +59,7 @@ pub(crate) async fn take(
         again.action_and_where(old(TAKEN[limit.nth - 1]).lte(now - limit.age));
     }
     let row = ActiveModel::from(first).reset_all();
-    let written = Entity::insert(row).on_conflict(again.to_owned()).exec_without_returning(tx).await?;
+    let written = Entity::insert(row).on_conflict(again).exec_without_returning(tx).await?;
     Ok(written == 1)
 }
 

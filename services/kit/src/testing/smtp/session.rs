@@ -13,18 +13,18 @@ use super::{
 };
 
 pub(super) struct Session {
-    wire: Wire,
-    setup: Setup,
+    pub(super) wire: Wire,
+    pub(super) setup: Setup,
     identity: Identity,
     shared: Arc<Shared>,
     encrypted: bool,
-    logged_in: bool,
+    pub(super) logged_in: bool,
     from: Option<String>,
     to: Vec<String>,
 }
 
 /// Why a conversation ends before QUIT.
-enum End {
+pub(super) enum End {
     Closed,
     Hang,
 }
@@ -35,7 +35,7 @@ impl From<io::Error> for End {
     }
 }
 
-type Step = Result<(), End>;
+pub(super) type Step = Result<(), End>;
 
 impl Session {
     pub(super) fn new(stream: TcpStream, setup: Setup, identity: Identity, shared: Arc<Shared>) -> Self {
@@ -101,30 +101,6 @@ impl Session {
         Ok(())
     }
 
-    async fn log_in(&mut self, line: &str) -> Step {
-        let Some((user, password)) = self.setup.login.clone() else {
-            return self.reply("503 5.5.1 no login here").await;
-        };
-        let mut words = line.split(' ').skip(1).map(str::to_owned);
-        let mechanism = words.next().unwrap_or_default().to_ascii_uppercase();
-        let first = words.next();
-        let right = match mechanism.as_str() {
-            "PLAIN" => {
-                let given = self.first_or_ask(first, "334 ").await?;
-                given == base64(format!("\0{user}\0{password}").as_bytes())
-            }
-            "LOGIN" => {
-                let name = self.first_or_ask(first, "334 VXNlcm5hbWU6").await?;
-                let secret = self.first_or_ask(None, "334 UGFzc3dvcmQ6").await?;
-                name == base64(user.as_bytes()) && secret == base64(password.as_bytes())
-            }
-            _ => return self.reply("504 5.5.4 unknown mechanism").await,
-        };
-        let answer = if right { "235 2.7.0 welcome" } else { "535 5.7.8 wrong user or password" };
-        self.logged_in = self.perform(Phase::Auth, Some(answer)).await? && right;
-        Ok(())
-    }
-
     async fn sender(&mut self, line: &str) -> Step {
         if !self.logged_in {
             return self.reply("530 5.7.0 log in first").await;
@@ -176,7 +152,7 @@ impl Session {
     }
 
     /// Does what the script wants at this step, or says `right`; true if that was said.
-    async fn perform(&mut self, phase: Phase, right: Option<&str>) -> Result<bool, End> {
+    pub(super) async fn perform(&mut self, phase: Phase, right: Option<&str>) -> Result<bool, End> {
         let (delay, action) = self.next(phase);
         sleep(delay).await;
         if !matches!(action, Action::Proceed) {
@@ -207,15 +183,7 @@ impl Session {
         Ok(self.wire.encrypt(self.identity.acceptor()).await?)
     }
 
-    async fn first_or_ask(&mut self, first: Option<String>, question: &str) -> Result<String, End> {
-        if let Some(first) = first {
-            return Ok(first);
-        }
-        self.reply(question).await?;
-        Ok(self.wire.line().await?)
-    }
-
-    async fn reply(&mut self, text: &str) -> Step {
+    pub(super) async fn reply(&mut self, text: &str) -> Step {
         Ok(self.wire.write(text).await?)
     }
 
@@ -229,19 +197,4 @@ impl Session {
 fn address(line: &str) -> String {
     let inside = line.split_once('<').and_then(|(_, rest)| rest.split_once('>'));
     inside.map_or("", |(address, _)| address).to_owned()
-}
-
-/// RFC 4648 §4.
-fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::new();
-    for chunk in bytes.chunks(3) {
-        let group = chunk.iter().fold(0_u32, |group, &byte| (group << 8) | u32::from(byte));
-        let group = group << (8 * (3 - chunk.len()));
-        for at in 0..4 {
-            let sextet = (group >> (18 - 6 * at)) & 63;
-            text.push(if at <= chunk.len() { char::from(ALPHABET[sextet as usize]) } else { '=' });
-        }
-    }
-    text
 }

@@ -1,0 +1,78 @@
+//! `usher account create`: signs a person up.
+
+use clap::Args;
+use proto::accounts::CreateAccountRequest;
+use serde::Serialize;
+use tonic::{Request, metadata::AsciiMetadataValue};
+
+use super::view::Account;
+use crate::{
+    exit::{Exit, Failure},
+    output::facts,
+    session::{Session, trace_id},
+    target::Service,
+    terminal::{CODE, GOOD},
+};
+
+/// Sign a person up: the account is stored and its verification mail follows
+///
+/// The answer comes once the account and its event are committed. From then on the mail is owed: it is sent even
+/// if every process is killed the moment after.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  usher account create ada@example.com --name Ada --locale de
+  usher account create ada@example.com --idempotency-key \"$(uuidgen)\"   # safe to repeat for 24 hours
+  usher account create ada@example.com --output json | jq -r .account.account_id")]
+pub(crate) struct Arguments {
+    /// Address to be verified
+    email: String,
+    /// Name for the greeting
+    #[arg(long, default_value = "", hide_default_value = true)]
+    name: String,
+    /// Language of the mail, such as en, fr or de-AT
+    #[arg(long, default_value = "", hide_default_value = true)]
+    locale: String,
+    /// 16 to 128 characters; repeating the command with the same one gives the same account
+    #[arg(long, value_name = "KEY")]
+    idempotency_key: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Created {
+    account: Account,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace_id: Option<String>,
+}
+
+pub(super) async fn run(arguments: Arguments, session: &Session) -> Result<(), Failure> {
+    let mut request = Request::new(CreateAccountRequest {
+        email: arguments.email,
+        display_name: arguments.name,
+        locale: arguments.locale,
+    });
+    if let Some(key) = arguments.idempotency_key {
+        let key = AsciiMetadataValue::try_from(key).map_err(|_| {
+            Failure::new(Exit::Usage, "An idempotency key is 16 to 128 printable ASCII characters.")
+        })?;
+        request.metadata_mut().insert("idempotency-key", key);
+    }
+    let reply = session.accounts()?.create_account(request).await;
+    let reply = reply.map_err(session.refused(Service::Accounts))?.into_inner();
+    let account = Account::from(reply.account.unwrap_or_default());
+    session.format.print(&Created { account, trace_id: trace_id() }, spoken);
+    Ok(())
+}
+
+fn spoken(created: &Created) -> String {
+    let id = &created.account.account_id;
+    let account = facts(&[
+        ("account", id.clone()),
+        ("address", created.account.email.clone()),
+        ("status", created.account.status.clone()),
+        ("trace", created.trace_id.clone().unwrap_or_default()),
+    ]);
+    format!(
+        "{GOOD}Signed up.{GOOD:#} The mail with the code is on its way.\n{account}\n\
+         Next: {CODE}usher account watch {id}{CODE:#}\n      {CODE}usher account confirm {id} CODE{CODE:#}"
+    )
+}

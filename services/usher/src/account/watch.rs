@@ -1,0 +1,87 @@
+//! `usher account watch`: shows what happens to an account as it happens, until it is verified.
+
+use clap::Args;
+use futures::{StreamExt as _, stream};
+use proto::{accounts::WatchAccountRequest, verification::WatchVerificationRequest};
+use serde::Serialize;
+
+use super::{
+    timeline,
+    view::{Account, HistoryEntry, Verification},
+};
+use crate::{exit::Failure, session::Session, target::Service, terminal::GOOD};
+
+/// Watch an account until it is verified
+///
+/// With --output json each line is one version: {"account": …} or {"verification": …}.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  usher account watch 0193b5f2-8c1e-7d3a-9f04-2a6b1c7d8e9f
+  usher account watch 0193b5f2-8c1e-7d3a-9f04-2a6b1c7d8e9f --output json")]
+pub(crate) struct Arguments {
+    /// The account's id
+    #[arg(value_name = "ACCOUNT")]
+    account_id: String,
+}
+
+/// One side's new version.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Version {
+    Account(Account),
+    Verification(Verification),
+}
+
+pub(super) async fn run(arguments: Arguments, session: &Session) -> Result<(), Failure> {
+    let account_id = arguments.account_id;
+    let request = WatchAccountRequest { account_id: account_id.clone() };
+    let accounts = session.accounts()?.watch_account(request).await;
+    let accounts = accounts.map_err(session.refused(Service::Accounts))?.into_inner();
+    let request = WatchVerificationRequest { account_id };
+    let verification = session.verification()?.watch_verification(request).await;
+    let verification = verification.map_err(session.refused(Service::Verification))?.into_inner();
+    let accounts = accounts.map(|version| match version {
+        Ok(version) => Ok(Version::Account(version.account.unwrap_or_default().into())),
+        Err(status) => Err(session.refused(Service::Accounts)(status)),
+    });
+    let verification = verification.map(|version| match version {
+        Ok(version) => Ok(Version::Verification(version.verification.unwrap_or_default().into())),
+        Err(status) => Err(session.refused(Service::Verification)(status)),
+    });
+    let mut versions = stream::select(accounts, verification);
+    let mut seen = Vec::new();
+    let mut is_verified = false;
+    while let Some(version) = versions.next().await {
+        let version = version?;
+        is_verified |= matches!(&version, Version::Account(account) if account.is_verified());
+        show(&version, &mut seen, session);
+    }
+    if !is_verified && session.format == crate::output::Format::Table {
+        crate::terminal::tell("The services ended the watch: they are shutting down.");
+    }
+    Ok(())
+}
+
+/// For people, only what is new since the last version.
+fn show(version: &Version, seen: &mut Vec<HistoryEntry>, session: &Session) {
+    if session.format == crate::output::Format::Json {
+        return session.format.print_version(version, |_| String::new());
+    }
+    match version {
+        Version::Account(account) if account.is_verified() => {
+            crate::terminal::say(format!("  {GOOD}The account is VERIFIED.{GOOD:#}"));
+        }
+        Version::Account(account) => {
+            crate::terminal::say(format!("  The account of {} is {}.", account.email, account.status));
+        }
+        Version::Verification(verification) => {
+            let start = timeline::parsed(verification.created_at.as_deref());
+            for entry in &verification.history {
+                if !seen.contains(entry) {
+                    crate::terminal::say(timeline::line(entry, start));
+                    seen.push(entry.clone());
+                }
+            }
+        }
+    }
+}

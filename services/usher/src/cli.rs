@@ -1,0 +1,119 @@
+//! The command line: every command, what `--help` teaches, and where each command goes.
+
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+
+use crate::{
+    account, demo, doctor, exit, keys, local, mail, migrate, nats,
+    output::Format,
+    service,
+    target::{Service, Target},
+};
+
+/// Signs people up and makes sure that their verification mail arrives
+#[derive(Debug, Parser)]
+#[command(
+    name = "usher",
+    version,
+    arg_required_else_help = true,
+    disable_help_subcommand = true,
+    max_term_width = 110,
+    after_help = "`usher COMMAND --help` shows examples; `usher --help` also exit codes and the environment."
+)]
+pub(crate) struct Cli {
+    /// Folder of the local system: databases, broker, mails, keys, logs
+    #[arg(long, global = true, env = "USHER_DATA", default_value = "data", value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// What answers look like
+    #[arg(long, global = true, value_enum, default_value_t = Format::Table)]
+    pub(crate) output: Format,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Demo(demo::Arguments),
+    Up(local::up::Arguments),
+    /// Sign people up, confirm them, watch them
+    Account(Client<account::Command>),
+    /// What became of mails, and how they look
+    Mail(Client<mail::Command>),
+    Doctor(doctor::Arguments),
+    /// The broker's streams
+    Nats(Client<nats::Command>),
+    Migrate(migrate::Arguments),
+    /// Secret keys from which codes are derived
+    #[command(subcommand)]
+    Keys(keys::Command),
+    /// Run the service accounts alone: takes sign-ups
+    ///
+    /// Settings come from flags, else the environment, else the TOML file that USHER_CONFIG names, else defaults.
+    /// SIGTERM lets it finish what it has begun, within ten seconds.
+    Accounts(service::Arguments<accounts::config::Config>),
+    /// Run the service verification alone: makes codes, confirms them
+    ///
+    /// Settings come from flags, else the environment, else the TOML file that USHER_CONFIG names, else defaults.
+    /// SIGTERM lets it finish what it has begun, within ten seconds.
+    Verification(service::Arguments<verification::config::Config>),
+    /// Run the service mailer alone: sends the mails
+    ///
+    /// Settings come from flags, else the environment, else the TOML file that USHER_CONFIG names, else defaults.
+    /// SIGTERM lets it finish what it has begun, within ten seconds.
+    Mailer(service::Arguments<service::MailerSettings>),
+}
+
+/// Commands that talk to services, and where those are.
+#[derive(Debug, Args)]
+pub(crate) struct Client<C: Subcommand> {
+    #[command(subcommand)]
+    pub(crate) command: C,
+    #[command(flatten)]
+    pub(crate) target: Target,
+}
+
+/// Reads the command line; prints help, or what was not understood, and exits if that is what there is to do.
+///
+/// # Errors
+/// When the file that USHER_CONFIG names cannot be used.
+pub(crate) fn parse() -> anyhow::Result<Cli> {
+    let mut command = command();
+    for service in Service::ALL {
+        // A service's file settings become the defaults of its flags; other commands do not read the file.
+        if std::env::args_os().nth(1).is_some_and(|first| first == service.name()) {
+            let plain = command.find_subcommand(service.name()).cloned().unwrap_or_default();
+            let with_file = kit::config::with_file_defaults(plain, service.name())?;
+            command = command.mut_subcommand(service.name(), |_| with_file);
+        }
+    }
+    Ok(Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit()))
+}
+
+/// The whole command tree with its help.
+pub(crate) fn command() -> clap::Command {
+    let codes = exit::help();
+    Cli::command().after_long_help(format!(
+        "Start here:
+  usher demo                                  see everything work, in half a minute
+  usher up                                    run everything on this machine
+  usher account create ada@example.com        sign somebody up
+  usher doctor                                find out what is wrong
+
+Exit codes:
+{codes}
+Environment:
+  USHER_DATA                     the folder of --data
+  USHER_ACCOUNTS_URL, USHER_VERIFICATION_URL, USHER_MAILER_URL, USHER_NATS_URL
+                                 where the parts are, instead of the running `usher up`
+  USHER_ADMIN_TOKEN_FILE         the token for operators' commands
+  USHER_MAIL_URL                 smtp://…, smtps://… or file:…, for `usher up` and `usher demo`
+  USHER_NATS_SERVER              the nats-server executable, instead of the one on PATH
+  OTEL_EXPORTER_OTLP_ENDPOINT    where traces go
+  RUST_LOG                       what is logged; never affects traces
+  NO_COLOR                       no colours (there are none anyway where no terminal reads)
+
+`usher SERVICE --help` lists the settings of accounts, verification and mailer."
+    ))
+}

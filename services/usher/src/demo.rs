@@ -1,0 +1,104 @@
+//! `usher demo`: somebody's first five minutes. Starts a system of its own, tells a sign-up's story on it, kills a
+//! service in the middle of a second one, and leaves nothing running.
+
+mod letter;
+mod mailbox;
+mod scene;
+mod story;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+use kit::{
+    otlp::OtlpReceiver,
+    telemetry::{self, Settings},
+};
+
+use crate::{
+    exit::{Exit, Failure},
+    local::{data::DataFolder, ports::Choice, system::System, traces::Exports},
+    output::{Format, json},
+    signals::Signals,
+    terminal::say,
+};
+use mailbox::Mailbox;
+use scene::Scene;
+
+/// See everything work, in half a minute
+///
+/// Starts nats-server and the three services on free ports in DATA/demo, signs a person up, shows the mail, confirms
+/// its code, draws the whole journey, then kills verification with −9 in the middle of a second sign-up: the mail
+/// still arrives, once. Everything is stopped at the end.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  usher demo
+  usher demo --keep                          # leaves it running until Ctrl-C, to look around
+  USHER_MAIL_URL=smtp://127.0.0.1:2525 usher demo --mailbox /tmp/maildir    # over a real mail server")]
+pub(crate) struct Arguments {
+    /// Leave everything running until Ctrl-C
+    #[arg(long)]
+    keep: bool,
+    /// Maildir in which mails arrive when USHER_MAIL_URL names a mail server
+    #[arg(long, value_name = "DIR")]
+    mailbox: Option<PathBuf>,
+}
+
+pub(crate) async fn run(arguments: Arguments, data: &Path, format: Format) -> Result<(), Failure> {
+    let mut signals = Signals::listen().map_err(anyhow::Error::from)?;
+    let folder = data.join("demo");
+    if fs::read_dir(&folder).is_ok_and(|mut entries| entries.next().is_some())
+        && !DataFolder::is_ours(&folder)
+    {
+        let message = format!("{} holds files that are not Usher's.", folder.display());
+        return Err(Failure::new(Exit::Refused, message).hint("Choose another folder with --data."));
+    }
+    let mailbox = Mailbox::choose(arguments.mailbox, &folder)?;
+    // Notices stay unread: a crash is part of the story, and a failure quotes the log.
+    let (mut system, _notices) = System::open(&folder)?;
+    let outcome = tell(&mut system, mailbox, arguments.keep, format, &mut signals).await;
+    system.stop().await;
+    outcome
+}
+
+async fn tell(
+    system: &mut System,
+    mailbox: Mailbox,
+    keep: bool,
+    format: Format,
+    signals: &mut Signals,
+) -> Result<(), Failure> {
+    let told = tokio::select! {
+        told = story(system, mailbox, format) => told?,
+        () = signals.next() => return Err(Failure::new(Exit::Interrupted, "Interrupted; everything was stopped.")),
+    };
+    if format == Format::Json {
+        say(json(&told));
+    }
+    if keep {
+        Scene::new(format).kept(system.data().root());
+        signals.next().await;
+    }
+    Ok(())
+}
+
+async fn story(system: &mut System, mailbox: Mailbox, format: Format) -> Result<story::Told, Failure> {
+    let scene = Scene::new(format);
+    scene.opening();
+    scene.chapter("Everything starts: a broker, three services, each with a database of its own");
+    system.begin_anew().await?;
+    let receiver = OtlpReceiver::bind(([127, 0, 0, 1], 0).into()).await?;
+    let telemetry = telemetry::init("usher", &quiet(receiver.endpoint()))?;
+    let run = system.start(Choice::Auto, Exports::traces_to(&receiver), scene.progress()).await?;
+    let told = story::Story::new(system, &run, mailbox, &receiver, &scene).tell().await;
+    telemetry.shutdown().await;
+    told
+}
+
+/// Spans only: the crash that the story is about would fill the screen with warnings.
+fn quiet(endpoint: String) -> Settings {
+    let log_filter = std::env::var("RUST_LOG").unwrap_or_else(|_| "off".to_owned());
+    Settings { log_filter, ..crate::client_telemetry(Some(endpoint)) }
+}

@@ -1,0 +1,172 @@
+//! How a command ends: the exit codes, stated once, and the failure that carries one from any command to
+//! `lib::run`, which prints it.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use tonic::Code;
+use tonic_types::StatusExt as _;
+
+/// Exit codes. `--help` and the documentation print [`help`], so that there is one list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Exit {
+    Failed = 1,
+    Usage = 2,
+    NotFound = 3,
+    Refused = 4,
+    Unavailable = 5,
+    Interrupted = 130,
+}
+
+impl Exit {
+    const ALL: [(u8, &str); 7] = [
+        (0, "done"),
+        (Exit::Failed as u8, "failed for a reason of its own, or `doctor` found something to be done"),
+        (Exit::Usage as u8, "the command line was not understood"),
+        (Exit::NotFound as u8, "there is nothing with this id"),
+        (Exit::Refused as u8, "refused: invalid input, a wrong code, an address taken, too soon, no token"),
+        (Exit::Unavailable as u8, "a service, the broker or the database does not answer"),
+        (Exit::Interrupted as u8, "interrupted by Ctrl-C before it was done"),
+    ];
+}
+
+/// The list of exit codes as `--help` shows it.
+pub(crate) fn help() -> String {
+    Exit::ALL.iter().map(|(code, meaning)| format!("  {code:>3}  {meaning}\n")).collect()
+}
+
+/// Why a command did not do what it was asked.
+#[derive(Debug, Serialize)]
+pub(crate) struct Failure {
+    /// What the process exits with.
+    pub(crate) exit: Exit,
+    /// One sentence.
+    pub(crate) message: String,
+    /// Each refused field with its reason.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) fields: Vec<Field>,
+    /// The machine-readable reason, such as `ADDRESS_TAKEN`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<String>,
+    /// When it may work.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) retry_after_seconds: Option<u64>,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) hint: Option<String>,
+}
+
+/// One refused field.
+#[derive(Debug, Serialize)]
+pub(crate) struct Field {
+    field: String,
+    problem: String,
+}
+
+impl Failure {
+    /// A failure with a message and nothing more.
+    pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self {
+            exit,
+            message: message.into(),
+            fields: Vec::new(),
+            reason: None,
+            retry_after_seconds: None,
+            hint: None,
+        }
+    }
+
+    /// The same with what to do about it.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// What `service` at `url` answered, in words a person can act on.
+    pub(crate) fn from_status(service: &str, url: &str, status: &tonic::Status) -> Self {
+        let exit = match status.code() {
+            Code::NotFound => Exit::NotFound,
+            Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled => Exit::Unavailable,
+            Code::InvalidArgument
+            | Code::AlreadyExists
+            | Code::FailedPrecondition
+            | Code::OutOfRange
+            | Code::ResourceExhausted
+            | Code::PermissionDenied
+            | Code::Unauthenticated => Exit::Refused,
+            _ => Exit::Failed,
+        };
+        let details = status.get_error_details();
+        let fields = details.bad_request().map_or_else(Vec::new, |refused| {
+            let field = |violation: &tonic_types::FieldViolation| Field {
+                field: violation.field.clone(),
+                problem: violation.description.clone(),
+            };
+            refused.field_violations.iter().map(field).collect()
+        });
+        let retry = details.retry_info().and_then(|retry| retry.retry_delay).map(round_up);
+        let failure = Self {
+            exit,
+            message: status.message().to_owned(),
+            fields,
+            reason: details.error_info().map(|info| info.reason.clone()),
+            retry_after_seconds: retry,
+            hint: None,
+        };
+        failure.explained(service, url, status.code())
+    }
+
+    fn explained(mut self, service: &str, url: &str, code: Code) -> Self {
+        match code {
+            // The transport's own text ("tcp connect error") says less than this.
+            Code::Unavailable if self.reason.is_none() && self.retry_after_seconds.is_none() => {
+                self.message = format!("{service} does not answer at {url}.");
+                self.hint("`usher up` starts everything on this machine; `usher doctor` looks at every part.")
+            }
+            Code::DeadlineExceeded | Code::Cancelled => {
+                self.message = format!("{service} at {url} did not answer in time.");
+                self.hint("Try again; `usher doctor` tells which part is slow or away.")
+            }
+            Code::Unauthenticated | Code::PermissionDenied => self.hint(
+                "Operators' commands need the admin token: name its file with --admin-token-file or \
+                 USHER_ADMIN_TOKEN_FILE, or the folder of `usher up` with --data.",
+            ),
+            _ => self,
+        }
+    }
+
+    /// Several lines for people.
+    pub(crate) fn spoken(&self) -> String {
+        use crate::terminal::{BAD, DIM};
+        let mut text = format!("{BAD}error:{BAD:#} {}", self.message);
+        for Field { field, problem } in &self.fields {
+            text.push_str(&format!("\n  {field}: {problem}"));
+        }
+        if let Some(seconds) = self.retry_after_seconds {
+            text.push_str(&format!("\n  Try again in {}.", wait(seconds)));
+        }
+        if let Some(hint) = &self.hint {
+            text.push_str(&format!("\n{DIM}hint:{DIM:#} {hint}"));
+        }
+        text
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::new(Exit::Failed, format!("{error:#}"))
+    }
+}
+
+fn round_up(delay: Duration) -> u64 {
+    delay.as_secs() + u64::from(delay.subsec_nanos() > 0)
+}
+
+fn wait(seconds: u64) -> String {
+    match seconds {
+        0..=119 => format!("{seconds} s"),
+        120..=7199 => format!("{} min", seconds.div_ceil(60)),
+        _ => format!("{} h", seconds.div_ceil(3600)),
+    }
+}

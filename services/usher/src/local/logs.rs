@@ -1,0 +1,106 @@
+//! What children write: every line into `logs/<part>.log`, warnings and errors also to whoever watches the
+//! terminal (`up`).
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
+
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncRead, BufReader},
+    sync::mpsc,
+};
+
+/// Size at which a log becomes `<part>.log.1`: two files a part bound the disk.
+const LARGEST: u64 = 8 << 20;
+
+/// Something a person at the terminal may want to know.
+#[derive(Debug)]
+pub(crate) struct Notice {
+    /// Which part.
+    pub(crate) part: &'static str,
+    /// How much it matters.
+    pub(crate) level: Level,
+    /// One line.
+    pub(crate) text: String,
+}
+
+/// How much a notice matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Level {
+    Warn,
+    Error,
+}
+
+/// Where notices go; a full queue loses notices, never log lines.
+pub(crate) type Notices = mpsc::Sender<Notice>;
+
+/// One part's log.
+#[derive(Debug, Clone)]
+pub(crate) struct Log {
+    part: &'static str,
+    path: PathBuf,
+    notices: Notices,
+}
+
+impl Log {
+    /// The log of `part` in `folder`.
+    pub(crate) fn new(part: &'static str, folder: &Path, notices: Notices) -> Self {
+        Self { part, path: folder.join(format!("{part}.log")), notices }
+    }
+
+    /// Says something about the part itself.
+    pub(crate) fn notice(&self, level: Level, text: impl Into<String>) {
+        let _ = self.notices.try_send(Notice { part: self.part, level, text: text.into() });
+    }
+
+    /// Copies what a child writes until it closes its end.
+    pub(crate) async fn copy(self, from: impl AsyncRead + Unpin) {
+        let mut lines = BufReader::new(from).lines();
+        let mut file = Appender::open(self.path.clone());
+        while let Ok(Some(line)) = lines.next_line().await {
+            if let Ok(file) = &mut file {
+                // A full disk costs the log, not the service.
+                let _ = file.append(&line);
+            }
+            if let Some(level) = level(&line) {
+                self.notice(level, line);
+            }
+        }
+    }
+}
+
+struct Appender {
+    path: PathBuf,
+    file: File,
+    size: u64,
+}
+
+impl Appender {
+    fn open(path: PathBuf) -> io::Result<Self> {
+        let file = OpenOptions::new().create(true).append(true).open(&path)?;
+        let size = file.metadata()?.len();
+        Ok(Self { path, file, size })
+    }
+
+    fn append(&mut self, line: &str) -> io::Result<()> {
+        if self.size > LARGEST {
+            fs::rename(&self.path, self.path.with_extension("log.1"))?;
+            *self = Self::open(self.path.clone())?;
+        }
+        self.size += line.len() as u64 + 1;
+        writeln!(self.file, "{line}")
+    }
+}
+
+/// The level of a line that matters at the terminal, in either log format; a panic's first line counts.
+fn level(line: &str) -> Option<Level> {
+    let head = line.get(..line.len().min(120)).unwrap_or(line);
+    let says = |word: &str| head.split(|c: char| !c.is_ascii_alphabetic()).any(|part| part == word);
+    match () {
+        () if says("ERROR") || head.contains("panicked at") => Some(Level::Error),
+        () if says("WARN") => Some(Level::Warn),
+        () => None,
+    }
+}

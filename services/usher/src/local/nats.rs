@@ -1,0 +1,135 @@
+//! The local broker: finds a nats-server that is new enough, writes its configuration, and makes sure that one a
+//! dead `usher up` left behind is gone. `supervise` runs it.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::data::DataFolder;
+use crate::exit::{Exit, Failure};
+
+/// Oldest server that works: streams and consumers are described by 2.12's API.
+const OLDEST: (u32, u32) = (2, 12);
+
+/// A server that can be started on a folder.
+#[derive(Debug)]
+pub(crate) struct Nats {
+    /// The executable.
+    pub(crate) binary: PathBuf,
+    /// What it calls itself, such as `2.15.1`.
+    pub(crate) version: String,
+}
+
+impl Nats {
+    /// The server that `USHER_NATS_SERVER` names, the one on PATH, or the one that `make tools` installed.
+    ///
+    /// # Errors
+    /// When none is new enough, with what to do.
+    pub(crate) fn find() -> Result<Self, Failure> {
+        let mut seen = Vec::new();
+        for binary in candidates() {
+            match version(&binary) {
+                Some((version, number)) if number >= OLDEST => return Ok(Self { binary, version }),
+                Some((version, _)) => seen.push(format!("{} is {version}", binary.display())),
+                None => {}
+            }
+        }
+        let found = if seen.is_empty() { "none was found".to_owned() } else { seen.join(", ") };
+        let (major, minor) = OLDEST;
+        Err(Failure::new(Exit::Failed, format!("nats-server {major}.{minor} or newer is needed; {found}."))
+            .hint("`make tools` installs one into .tools/bin; or put it on PATH, or name it in USHER_NATS_SERVER."))
+    }
+
+    /// Writes the configuration for `port` and answers with its path.
+    pub(crate) fn configure(data: &DataFolder, port: u16) -> anyhow::Result<PathBuf> {
+        let folder = data.path("nats");
+        fs::create_dir_all(&folder)?;
+        let path = data.path("nats.conf");
+        let text = format!(
+            "# Written by `usher up`; changes are lost.\n\
+             listen: \"127.0.0.1:{port}\"\n\
+             pid_file: {pid}\n\
+             log_file: {log}\n\
+             logfile_size_limit: 8MB\n\
+             logfile_max_num: 2\n\
+             jetstream {{ store_dir: {store}, max_memory_store: 64MB, max_file_store: 4GB }}\n",
+            pid = quoted(&pid_file(data)),
+            log = quoted(&data.path("logs/nats-server.log")),
+            store = quoted(&folder),
+        );
+        fs::write(&path, text).context("The broker's configuration cannot be written.")?;
+        Ok(path)
+    }
+
+    /// Ends the server that an `usher up` which could not clean up left running on this folder. Answers with its
+    /// process id if there was one.
+    ///
+    /// Process ids are used again by other programs: only a process whose command line names our configuration
+    /// is ended.
+    pub(crate) async fn end_orphan(data: &DataFolder) -> anyhow::Result<Option<u32>> {
+        let Ok(text) = fs::read_to_string(pid_file(data)) else { return Ok(None) };
+        let Ok(number) = text.trim().parse::<i32>() else { return Ok(None) };
+        let Some(pid) = Pid::from_raw(number) else { return Ok(None) };
+        let configuration = data.path("nats.conf").to_string_lossy().into_owned();
+        // A zombie that nobody reaps has no command line either, so this also tells when it has ended.
+        let is_ours = || command_line(number).contains(&configuration);
+        if !is_ours() {
+            return Ok(None);
+        }
+        for signal in [Signal::TERM, Signal::KILL] {
+            let _ = kill_process(pid, signal);
+            for _ in 0..50 {
+                if !is_ours() {
+                    return Ok(u32::try_from(number).ok());
+                }
+                tokio::time::sleep(Duration::from_millis(40)).await;
+            }
+        }
+        anyhow::bail!("The nats-server with process id {number} was left behind and cannot be ended.")
+    }
+}
+
+fn candidates() -> Vec<PathBuf> {
+    let named = std::env::var_os("USHER_NATS_SERVER").map(PathBuf::from);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let on_path = std::env::split_paths(&path).map(|folder| folder.join("nats-server"));
+    let here = std::env::current_dir().unwrap_or_default();
+    let beside = std::env::current_exe().unwrap_or_default();
+    // `.tools` lies in the workspace: above the current folder, or above target/debug/usher.
+    let tools =
+        here.ancestors().chain(beside.ancestors()).map(|folder| folder.join(".tools/bin/nats-server"));
+    named.into_iter().chain(on_path).chain(tools.collect::<Vec<_>>()).filter(|path| path.is_file()).collect()
+}
+
+fn version(binary: &Path) -> Option<(String, (u32, u32))> {
+    let output = Command::new(binary).arg("--version").output().ok()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let version = text.trim().rsplit(['v', ' ']).next()?.to_owned();
+    let mut numbers = version.split('.').map(str::parse);
+    let (Some(Ok(major)), Some(Ok(minor))) = (numbers.next(), numbers.next()) else { return None };
+    Some((version, (major, minor)))
+}
+
+fn pid_file(data: &DataFolder) -> PathBuf {
+    data.path("nats.pid")
+}
+
+/// A path as a string of NATS's configuration language.
+fn quoted(path: &Path) -> String {
+    format!("\"{}\"", path.to_string_lossy().replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// What a process was started with; empty where there is none.
+fn command_line(pid: i32) -> String {
+    if let Ok(arguments) = fs::read(format!("/proc/{pid}/cmdline")) {
+        return String::from_utf8_lossy(&arguments).into_owned();
+    }
+    let listed = Command::new("ps").args(["-ww", "-o", "command=", "-p", &pid.to_string()]).output();
+    listed.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default()
+}

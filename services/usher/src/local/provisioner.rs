@@ -1,0 +1,56 @@
+//! Keeps the streams as they should be: makes them at the start and again every ten seconds, because whoever
+//! deletes one at run time would otherwise stop the journey.
+
+use std::time::Duration;
+
+use kit::bus::{self, Bus};
+use tokio::{
+    task::AbortHandle,
+    time::{Instant, interval, sleep},
+};
+
+use super::logs::{Level, Log};
+use crate::exit::{Exit, Failure};
+
+const EVERY: Duration = Duration::from_secs(10);
+/// A nats-server is up in 11 to 34 ms; with a large store it reads that first.
+const FIRST_WITHIN: Duration = Duration::from_secs(20);
+
+/// The repetition; it ends when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Provisioner(AbortHandle);
+
+impl Provisioner {
+    /// Waits for the broker, makes the streams and goes on making them.
+    ///
+    /// # Errors
+    /// When the broker does not take them in time.
+    pub(crate) async fn start(url: &str, log: Log) -> Result<Self, Failure> {
+        let bus = Bus::connect(url, "usher").await?;
+        let deadline = Instant::now() + FIRST_WITHIN;
+        while !bus.is_connected() && Instant::now() < deadline {
+            sleep(Duration::from_millis(10)).await;
+        }
+        bus::provision(&bus, 1).await.map_err(|error| {
+            Failure::new(Exit::Unavailable, format!("nats-server did not take the streams: {error:#}."))
+                .hint("Its own words are in logs/nats-server.log of the data folder.")
+        })?;
+        let repeated = tokio::spawn(async move {
+            let mut ticks = interval(EVERY);
+            ticks.tick().await; // the first tick is at once
+            loop {
+                ticks.tick().await;
+                if let Err(error) = bus::provision(&bus, 1).await {
+                    log.notice(Level::Warn, format!("the streams could not be checked: {error:#}"));
+                }
+            }
+        });
+        Ok(Self(repeated.abort_handle()))
+    }
+}
+
+impl Drop for Provisioner {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

@@ -1,0 +1,40 @@
+//! `usher mail list`: attempts to send mails, newest first.
+
+use clap::Args;
+
+use super::view::{self, Attempt};
+use crate::{exit::Failure, output::table, session::Session};
+
+/// List attempts to send mails, newest first (needs the admin token)
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  usher mail list
+  usher mail list --limit 1000 --output json | jq -r '.[] | select(.outcome != \"ACCEPTED\") | .reply'")]
+pub(crate) struct Arguments {
+    /// How many at most
+    #[arg(long, default_value_t = 50, value_name = "N")]
+    limit: usize,
+}
+
+pub(super) async fn run(arguments: Arguments, session: &Session) -> Result<(), Failure> {
+    let attempts = view::read(session, "", arguments.limit).await?;
+    session.format.print(&attempts, |attempts| spoken(attempts));
+    Ok(())
+}
+
+fn spoken(attempts: &[Attempt]) -> String {
+    if attempts.is_empty() {
+        return "No mail has been attempted yet.".to_owned();
+    }
+    let rows = attempts.iter().map(|attempt| {
+        let at = attempt.at.clone().unwrap_or_default();
+        [
+            attempt.code_id.clone(),
+            attempt.attempt.to_string(),
+            attempt.outcome.clone(),
+            at,
+            attempt.reply.clone(),
+        ]
+    });
+    table(["MAIL", "ATTEMPT", "OUTCOME", "AT", "REPLY"], rows)
+}

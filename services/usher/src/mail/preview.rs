@@ -1,0 +1,56 @@
+//! `usher mail preview`: a mail with a sample code, as a person would get it.
+
+use clap::{Args, ValueEnum};
+use proto::mailer::PreviewRequest;
+use serde::Serialize;
+
+use crate::{exit::Failure, output::facts, session::Session, target::Service};
+
+/// Render the mail with a sample code; nothing is sent
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  usher mail preview --locale de --name Ada
+  usher mail preview --part html > mail.html    # open it in a browser")]
+pub(crate) struct Arguments {
+    /// Language, such as en, fr or de-AT
+    #[arg(long, default_value = "en")]
+    locale: String,
+    /// Name for the greeting
+    #[arg(long, default_value = "", hide_default_value = true)]
+    name: String,
+    /// Which part to show
+    #[arg(long, value_enum, default_value_t = Part::Text)]
+    part: Part,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// What a mail program without HTML shows
+    Text,
+    /// The HTML alone, for a browser
+    Html,
+}
+
+#[derive(Debug, Serialize)]
+struct Preview {
+    locale: String,
+    subject: String,
+    text: String,
+    html: String,
+}
+
+pub(super) async fn run(arguments: Arguments, session: &Session) -> Result<(), Failure> {
+    let request = PreviewRequest { locale: arguments.locale, display_name: arguments.name };
+    let reply =
+        session.mailer()?.preview(request).await.map_err(session.refused(Service::Mailer))?.into_inner();
+    let preview =
+        Preview { locale: reply.locale, subject: reply.subject, text: reply.text, html: reply.html };
+    session.format.print(&preview, |preview| match arguments.part {
+        Part::Html => preview.html.clone(),
+        Part::Text => {
+            let head = facts(&[("subject", preview.subject.clone()), ("locale", preview.locale.clone())]);
+            format!("{head}\n{}", preview.text)
+        }
+    });
+    Ok(())
+}

@@ -1,0 +1,119 @@
+//! `usher migrate`: brings databases up to date, or tells which steps they lack. The one command that opens a
+//! database.
+
+use std::path::Path;
+
+use clap::{Args, Subcommand};
+use kit::{
+    clock::Clock,
+    db::{DatabaseUrl, Db},
+};
+use serde::Serialize;
+
+use crate::{
+    exit::{Exit, Failure},
+    output::{Format, table},
+    target::Service,
+};
+
+/// Bring databases up to date
+///
+/// Without --service: the three SQLite files of the data folder, whose `usher up` must not be running. With it:
+/// the database that USHER_DATABASE_URL or --database-url names. Each database is migrated in one transaction;
+/// several that come at once wait for each other.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  usher migrate
+  usher migrate status
+  usher migrate --service accounts --database-url postgres://usher_accounts@db/accounts")]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// Only this service's database
+    #[arg(long, value_enum, requires = "database_url", global = true)]
+    service: Option<Service>,
+    /// sqlite:PATH or postgres://…; used with --service
+    #[arg(long, env = "USHER_DATABASE_URL", hide_env_values = true, value_name = "URL", global = true)]
+    database_url: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Tell which migrations are missing; exits with 1 if any are
+    Status,
+}
+
+#[derive(Debug, Serialize)]
+struct State {
+    service: &'static str,
+    pending: Vec<String>,
+}
+
+pub(crate) async fn run(arguments: Arguments, data: &Path, format: Format) -> Result<(), Failure> {
+    let databases: Vec<(Service, String)> = match (arguments.service, arguments.database_url) {
+        (Some(service), Some(url)) => vec![(service, url)],
+        _ => Service::ALL.map(|service| (service, local_url(data, service))).to_vec(),
+    };
+    let mut states = Vec::new();
+    for (service, url) in databases {
+        if arguments.command.is_none() {
+            apply(service, &url).await?;
+        }
+        states.push(State { service: service.name(), pending: pending(service, &url).await? });
+    }
+    format.print(&states, |states| {
+        let pending = |state: &State| match state.pending.is_empty() {
+            true => "up to date".to_owned(),
+            false => format!("missing: {}", state.pending.join(", ")),
+        };
+        table(["DATABASE", "STATE"], states.iter().map(|state| [state.service.to_owned(), pending(state)]))
+    });
+    match states.iter().all(|state| state.pending.is_empty()) {
+        true => Ok(()),
+        false => {
+            Err(Failure::new(Exit::Failed, "Migrations are missing.").hint("`usher migrate` applies them."))
+        }
+    }
+}
+
+/// A service's file in a data folder.
+pub(crate) fn local_url(data: &Path, service: Service) -> String {
+    format!("sqlite:{}", data.join(format!("{}.sqlite", service.name())).display())
+}
+
+/// Applies what is missing.
+pub(crate) async fn apply(service: Service, url: &str) -> Result<(), Failure> {
+    let db = connect(url).await?;
+    let applied = match service {
+        Service::Accounts => db.migrate::<accounts::migrations::Migrator>().await,
+        Service::Verification => db.migrate::<verification::migrations::Migrator>().await,
+        Service::Mailer => db.migrate::<mailer::migrations::Migrator>().await,
+    };
+    applied.map_err(|error| failed(service, exit_of(kit::db::is_away(&error)), &error))
+}
+
+async fn pending(service: Service, url: &str) -> Result<Vec<String>, Failure> {
+    let db = connect(url).await?;
+    let pending = match service {
+        Service::Accounts => db.pending_migrations::<accounts::migrations::Migrator>().await,
+        Service::Verification => db.pending_migrations::<verification::migrations::Migrator>().await,
+        Service::Mailer => db.pending_migrations::<mailer::migrations::Migrator>().await,
+    };
+    pending.map_err(|error| failed(service, exit_of(kit::db::is_away(&error)), &error))
+}
+
+async fn connect(url: &str) -> Result<Db, Failure> {
+    let url: DatabaseUrl = url.parse().map_err(|problem: String| Failure::new(Exit::Usage, problem))?;
+    Db::connect(&url, Clock::default())
+        .await
+        .map_err(|error| Failure::new(Exit::Unavailable, format!("{error:#}")))
+}
+
+/// A database that is away may be back later.
+const fn exit_of(is_away: bool) -> Exit {
+    if is_away { Exit::Unavailable } else { Exit::Failed }
+}
+
+fn failed(service: Service, exit: Exit, error: &impl std::fmt::Display) -> Failure {
+    Failure::new(exit, format!("The database of {} cannot be migrated: {error}.", service.name()))
+}

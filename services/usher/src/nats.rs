@@ -1,0 +1,163 @@
+//! `usher nats …`: makes the streams, or tells how they and their durables are.
+
+use clap::{Args, Subcommand};
+use futures::TryStreamExt as _;
+use kit::bus::{self, Bus};
+use serde::Serialize;
+use tokio::time::{Duration, Instant, sleep};
+
+use crate::{
+    exit::{Exit, Failure},
+    output::table,
+    session::Session,
+    terminal::{GOOD, WARN},
+};
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Provision(Provision),
+    /// Show the streams, who reads them and how far, and where they differ from their description
+    #[command(after_help = "Examples:
+  usher nats status
+  usher nats status --output json | jq '.streams[].durables[] | select(.pending > 0)'")]
+    Status,
+}
+
+/// Make the streams that are missing and correct those that differ; safe to repeat
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  usher nats provision
+  usher nats provision --nats-url nats://nats-0:4222,nats://nats-1:4222 --replicas 3")]
+pub(crate) struct Provision {
+    /// Copies of each stream: 1 for one server, 3 for a cluster
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    replicas: usize,
+}
+
+/// What the broker holds.
+#[derive(Debug, Serialize)]
+pub(crate) struct Status {
+    /// The server's version.
+    pub(crate) server: String,
+    pub(crate) streams: Vec<StreamStatus>,
+    /// Where streams differ from their description.
+    pub(crate) drift: Vec<String>,
+}
+
+/// One stream.
+#[derive(Debug, Serialize)]
+pub(crate) struct StreamStatus {
+    pub(crate) name: String,
+    pub(crate) messages: u64,
+    pub(crate) bytes: u64,
+    pub(crate) durables: Vec<DurableStatus>,
+}
+
+/// One durable consumer.
+#[derive(Debug, Serialize)]
+pub(crate) struct DurableStatus {
+    pub(crate) name: String,
+    /// Messages that it has not got yet.
+    pub(crate) pending: u64,
+    /// Messages that it holds without having acknowledged them.
+    pub(crate) unacknowledged: usize,
+    /// Of those, messages that came more than once.
+    pub(crate) redelivered: usize,
+}
+
+pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failure> {
+    let bus = connect(&session.places.nats_url).await?;
+    match command {
+        Command::Provision(arguments) => {
+            bus::provision(&bus, arguments.replicas).await?;
+            let names: Vec<&str> = proto::streams::ALL.iter().map(|stream| stream.name).collect();
+            let said = format!("{GOOD}The streams are as they should be:{GOOD:#} {}", names.join(", "));
+            session.format.print(&serde_json::json!({ "streams": names }), |_| said);
+        }
+        Command::Status => session.format.print(&status(&bus).await?, spoken),
+    }
+    Ok(())
+}
+
+/// Connects, and says so if nobody answers.
+pub(crate) async fn connect(url: &str) -> Result<Bus, Failure> {
+    let bus =
+        Bus::connect(url, "usher").await.map_err(|error| Failure::new(Exit::Usage, format!("{error:#}")))?;
+    let deadline = Instant::now() + Duration::from_secs(3);
+    while !bus.is_connected() {
+        if Instant::now() > deadline {
+            return Err(Failure::new(Exit::Unavailable, "nats-server does not answer.").hint(
+                "`usher up` starts one on this machine; elsewhere name it with --nats-url or USHER_NATS_URL.",
+            ));
+        }
+        sleep(Duration::from_millis(10)).await;
+    }
+    Ok(bus)
+}
+
+/// Reads what the broker holds of ours.
+pub(crate) async fn status(bus: &Bus) -> anyhow::Result<Status> {
+    let mut streams = Vec::new();
+    for described in proto::streams::ALL {
+        // A stream that is missing shows in the drift.
+        let Ok(mut stream) = bus.jetstream().get_stream(described.name).await else { continue };
+        let durables = stream.consumers().map_ok(|durable| DurableStatus {
+            name: durable.name,
+            pending: durable.num_pending,
+            unacknowledged: durable.num_ack_pending,
+            redelivered: durable.num_redelivered,
+        });
+        let durables = durables.try_collect().await?;
+        let state = stream.info().await?.state.clone();
+        streams.push(StreamStatus {
+            name: described.name.to_owned(),
+            messages: state.messages,
+            bytes: state.bytes,
+            durables,
+        });
+    }
+    let drift = bus::drift(bus).await?.iter().map(ToString::to_string).collect();
+    Ok(Status { server: bus.jetstream().client().server_info().version, streams, drift })
+}
+
+fn spoken(status: &Status) -> String {
+    let rows = status.streams.iter().flat_map(|stream| {
+        let head = [stream.name.clone(), stream.messages.to_string(), size(stream.bytes)];
+        let durable = |durable: &DurableStatus| {
+            [
+                durable.name.clone(),
+                durable.pending.to_string(),
+                durable.unacknowledged.to_string(),
+                durable.redelivered.to_string(),
+            ]
+        };
+        let mut durables: Vec<[String; 4]> = stream.durables.iter().map(durable).collect();
+        if durables.is_empty() {
+            durables.push(["–".to_owned(), String::new(), String::new(), String::new()]);
+        }
+        let with_head = move |(place, durable): (usize, [String; 4])| {
+            let [stream, messages, bytes] = if place == 0 { head.clone() } else { Default::default() };
+            let [name, pending, unacknowledged, redelivered] = durable;
+            [stream, messages, bytes, name, pending, unacknowledged, redelivered]
+        };
+        durables.into_iter().enumerate().map(with_head).collect::<Vec<_>>()
+    });
+    let heading = ["STREAM", "MESSAGES", "SIZE", "READ BY", "UNREAD", "UNACKED", "REDELIVERED"];
+    let mut text = format!("nats-server {}\n\n{}\n", status.server, table(heading, rows));
+    for difference in &status.drift {
+        text.push_str(&format!("\n{WARN}!{WARN:#} {difference}"));
+    }
+    if !status.drift.is_empty() {
+        text.push_str("\n  `usher nats provision` corrects this.");
+    }
+    text
+}
+
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..=1023 => format!("{bytes} B"),
+        1024..=1_048_575 => format!("{} KiB", bytes / 1024),
+        _ => format!("{} MiB", bytes >> 20),
+    }
+}

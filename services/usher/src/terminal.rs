@@ -1,0 +1,53 @@
+//! The terminal: the one place that writes to standard output and standard error. Colours survive only where a
+//! terminal reads them and `NO_COLOR` is not set (`anstream` decides).
+
+mod progress;
+
+use std::io::Write as _;
+
+use anstyle::{AnsiColor, Style};
+
+pub(crate) use progress::Progress;
+
+/// What was asked for.
+pub(crate) const STRONG: Style = Style::new().bold();
+/// What is secondary.
+pub(crate) const DIM: Style = Style::new().dimmed();
+/// What went well.
+pub(crate) const GOOD: Style = Style::new().fg_color(Some(anstyle::Color::Ansi(AnsiColor::Green)));
+/// What to look at.
+pub(crate) const WARN: Style = Style::new().fg_color(Some(anstyle::Color::Ansi(AnsiColor::Yellow)));
+/// What went wrong.
+pub(crate) const BAD: Style = Style::new().fg_color(Some(anstyle::Color::Ansi(AnsiColor::Red)));
+/// What can be typed.
+pub(crate) const CODE: Style = Style::new().fg_color(Some(anstyle::Color::Ansi(AnsiColor::Cyan)));
+
+/// Writes a line to standard output. A reader that left early (`usher … | head`) is no error.
+pub(crate) fn say(text: impl AsRef<str>) {
+    let mut out = anstream::stdout().lock();
+    let _ = writeln!(out, "{}", text.as_ref());
+    let _ = out.flush();
+}
+
+/// Writes a line to standard error: what is wrong, and progress beside a machine-readable answer.
+pub(crate) fn tell(text: impl AsRef<str>) {
+    let _ = writeln!(anstream::stderr().lock(), "{}", text.as_ref());
+}
+
+/// How this program was called, for commands that are shown to be typed: `usher`, or `target/debug/usher`.
+pub(crate) fn program() -> String {
+    let called = std::env::args_os().next().map(std::path::PathBuf::from).unwrap_or_default();
+    let here = std::env::current_dir().unwrap_or_default();
+    let shown = called.strip_prefix(here).unwrap_or(&called).display().to_string();
+    if shown.is_empty() || shown.len() > 24 { "usher".to_owned() } else { shown }
+}
+
+/// Columns of the terminal that standard output is; `None` where it is none.
+pub(crate) fn columns() -> Option<u16> {
+    terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| width.0)
+}
+
+/// Columns for pictures: the terminal's, but 80 at least so that they keep their shape.
+pub(crate) fn width() -> usize {
+    columns().map_or(80, usize::from).max(80)
+}

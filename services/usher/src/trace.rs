@@ -1,0 +1,9 @@
+//! One journey as a picture: flat spans come in, a tree ordered by time is made of them, a waterfall goes to
+//! the terminal (`usher demo`, `usher up`).
+
+mod journeys;
+mod tree;
+mod waterfall;
+
+pub(crate) use journeys::Journeys;
+pub(crate) use waterfall::{render, short};

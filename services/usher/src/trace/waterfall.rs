@@ -1,0 +1,272 @@
+//! Draws a trace: one line a span with its service, its place in the tree, a bar on the trace's time scale and
+//! its duration. A pure function of spans and width, so that a snapshot can hold it.
+
+use std::{fmt::Write as _, time::Duration};
+
+use anstyle::{AnsiColor, Style};
+use kit::otlp::{Span, Status};
+use unicode_width::UnicodeWidthStr as _;
+
+use super::tree::{self, Line};
+
+/// Columns of the service's name.
+const SERVICE: usize = 13;
+/// Columns of the duration, right-aligned.
+const DURATION: usize = 8;
+
+/// The picture, with colours (`anstream` drops them where they do not belong), `width` columns wide at most,
+/// 72 at least. Spans of one trace are expected; without any the picture is empty.
+pub(crate) fn render(spans: &[Span], width: usize) -> String {
+    let lines = tree::lines(spans);
+    let (Some(start), Some(end)) =
+        (spans.iter().map(|span| span.start).min(), spans.iter().map(|span| span.end).max())
+    else {
+        return String::new();
+    };
+    let columns = Columns::fit(&lines, width.clamp(72, 160));
+    let scale = Scale { start, length: (end - start).as_nanos().max(1), cells: columns.bar };
+    let mut picture = header(spans, &columns, end - start);
+    for line in &lines {
+        draw(line, &columns, &scale, &mut picture);
+    }
+    picture
+}
+
+/// How the width is shared: the names get what they need up to three fifths, the bars the rest.
+struct Columns {
+    name: usize,
+    bar: usize,
+}
+
+impl Columns {
+    fn fit(lines: &[Line<'_>], width: usize) -> Self {
+        let free = width - SERVICE - DURATION - 3;
+        let widest = lines.iter().map(|line| name(line).width()).max().unwrap_or(0);
+        let name = widest.clamp(16, free * 3 / 5);
+        Self { name, bar: free - name }
+    }
+}
+
+struct Scale {
+    start: Duration,
+    length: u128,
+    cells: usize,
+}
+
+impl Scale {
+    /// A bar of half cells, at least one half wide, where the span lies on the trace's time.
+    fn bar(&self, span: &Span) -> String {
+        let halves = self.cells * 2;
+        let place = |time: Duration| {
+            let offset = time.saturating_sub(self.start).as_nanos() * halves as u128 / self.length;
+            usize::try_from(offset).unwrap_or(halves)
+        };
+        let from = place(span.start).min(halves - 1);
+        let to = place(span.end).clamp(from + 1, halves);
+        (0..self.cells)
+            .map(|cell| match ((from..to).contains(&(cell * 2)), (from..to).contains(&(cell * 2 + 1))) {
+                (true, true) => '━',
+                (true, false) => '╸',
+                (false, true) => '╺',
+                (false, false) => ' ',
+            })
+            .collect()
+    }
+}
+
+fn header(spans: &[Span], columns: &Columns, total: Duration) -> String {
+    let mut services: Vec<&str> = spans.iter().map(|span| span.service.as_str()).collect();
+    services.sort_unstable();
+    services.dedup();
+    let dim = Style::new().dimmed();
+    let indent = " ".repeat(SERVICE + columns.name + 2);
+    let total = short(total);
+    let ruler = format!("0{}{total}", " ".repeat(columns.bar.saturating_sub(1 + total.len())));
+    let parts = services.len();
+    let spoken = format!(
+        "trace {}: {} spans from {parts} process{}",
+        spans[0].trace_id,
+        spans.len(),
+        if parts == 1 { "" } else { "es" }
+    );
+    format!("{dim}{spoken}{dim:#}\n{dim}{indent}{ruler}{dim:#}\n")
+}
+
+fn draw(line: &Line<'_>, columns: &Columns, scale: &Scale, picture: &mut String) {
+    let span = line.span;
+    let colour = colour(&span.service);
+    let dim = Style::new().dimmed();
+    let branches = &line.branches;
+    let name = clip(&name(line), columns.name);
+    let text = name.strip_prefix(branches.as_str()).unwrap_or(&name);
+    let mark = if failed(span) { Style::new().fg_color(Some(AnsiColor::Red.into())) } else { Style::new() };
+    let fill = " ".repeat(columns.name - name.width());
+    let service = pad(&clip(&span.service, SERVICE - 1), SERVICE);
+    let bar = scale.bar(span);
+    let duration = short(span.duration());
+    let branches = if text.len() == name.len() { "" } else { branches };
+    // Writing to a String cannot fail.
+    let _ = writeln!(
+        picture,
+        "{colour}{service}{colour:#}{dim}{branches}{dim:#}{mark}{text}{mark:#}{fill}  {colour}{bar}{colour:#} {duration:>DURATION$}"
+    );
+}
+
+fn name(line: &Line<'_>) -> String {
+    let mark = if failed(line.span) { "✗ " } else { "" };
+    format!("{}{mark}{}", line.branches, short_name(&line.span.name))
+}
+
+fn failed(span: &Span) -> bool {
+    matches!(span.status, Status::Error(_))
+}
+
+/// The name without what every reader knows: `usher.accounts.v1.AccountsService/CreateAccount` becomes
+/// `CreateAccount`, `publish accounts.v1.account_created` becomes `publish account_created`.
+fn short_name(name: &str) -> String {
+    let short = |word: &str| {
+        let method = word.rsplit_once('/').map_or(word, |(_, method)| method);
+        method.split_once(".v1.").map_or(method, |(_, fact)| fact).to_owned()
+    };
+    name.split_whitespace().map(short).collect::<Vec<_>>().join(" ")
+}
+
+/// A service keeps its colour in every picture.
+fn colour(service: &str) -> Style {
+    let colour = match service {
+        "accounts" => AnsiColor::Blue,
+        "verification" => AnsiColor::Magenta,
+        "mailer" => AnsiColor::Green,
+        "usher" => AnsiColor::Cyan,
+        _ => AnsiColor::Yellow,
+    };
+    Style::new().fg_color(Some(colour.into()))
+}
+
+/// Cut to `width` columns, with an ellipsis where something is missing.
+fn clip(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let mut clipped = String::new();
+    for character in text.chars() {
+        if clipped.width() + character.to_string().width() >= width {
+            break;
+        }
+        clipped.push(character);
+    }
+    clipped.push('…');
+    clipped
+}
+
+fn pad(text: &str, width: usize) -> String {
+    format!("{text}{}", " ".repeat(width.saturating_sub(text.width())))
+}
+
+/// Three digits at most and a unit: `870 µs`, `4.1 ms`, `132 ms`, `2.4 s`, `3.0 min`.
+pub(crate) fn short(duration: Duration) -> String {
+    let micros = duration.as_secs_f64() * 1e6;
+    match micros {
+        m if m < 999.5 => format!("{m:.0} µs"),
+        m if m < 9_950.0 => format!("{:.1} ms", m / 1e3),
+        m if m < 999_500.0 => format!("{:.0} ms", m / 1e3),
+        m if m < 99_950_000.0 => format!("{:.1} s", m / 1e6),
+        m => format!("{:.1} min", m / 6e7),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn span(id: &str, parent: Option<&str>, service: &str, name: &str, start: u64, end: u64) -> Span {
+        Span {
+            trace_id: "4bf92f3577b34da6a3ce929d0e0e4736".to_owned(),
+            span_id: id.to_owned(),
+            parent_span_id: parent.map(str::to_owned),
+            service: service.to_owned(),
+            instance: String::new(),
+            name: name.to_owned(),
+            kind: opentelemetry::trace::SpanKind::Internal,
+            start: Duration::from_millis(start),
+            end: Duration::from_millis(end),
+            attributes: std::collections::BTreeMap::new(),
+            links: Vec::new(),
+            status: Status::Unset,
+        }
+    }
+
+    fn journey() -> Vec<Span> {
+        vec![
+            span("d", Some("c"), "mailer", "send usher.mailer.v1.Mail", 40, 48),
+            span("a", None, "usher", "sign up", 0, 100),
+            span("b", Some("a"), "accounts", "usher.accounts.v1.AccountsService/CreateAccount", 2, 12),
+            span("c", Some("b"), "verification", "process accounts.v1.account_created", 20, 30),
+            span(
+                "e",
+                Some("a"),
+                "verification",
+                "usher.verification.v1.VerificationService/ConfirmCode",
+                60,
+                75,
+            ),
+        ]
+    }
+
+    fn plain(spans: &[Span], width: usize) -> String {
+        anstream::adapter::strip_str(&render(spans, width)).to_string()
+    }
+
+    #[test]
+    fn spans_stand_under_their_cause_in_the_order_of_time() {
+        insta::assert_snapshot!(plain(&journey(), 80), @r"
+        trace 4bf92f3577b34da6a3ce929d0e0e4736: 5 spans from 4 processes
+                                                  0                      100 ms
+        usher        sign up                      ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━   100 ms
+        accounts     ├╴CreateAccount              ╺━━                              10 ms
+        verification │ └╴process account_created       ╺━━╸                        10 ms
+        mailer       │   └╴send Mail                         ╺━╸                  8.0 ms
+        verification └╴ConfirmCode                                 ━━━━╸           15 ms
+        ");
+    }
+
+    #[test]
+    fn no_line_is_wider_than_the_terminal() {
+        for width in [72, 80, 100, 160] {
+            let mut spans = journey();
+            spans[0].name = "deliver ".repeat(30);
+            spans[0].service = "a-service-with-a-long-name".to_owned();
+            for line in plain(&spans, width).lines() {
+                assert!(line.width() <= width, "{} columns of {width}: {line}", line.width());
+            }
+        }
+    }
+
+    #[test]
+    fn a_span_without_its_parent_is_shown_as_a_root() {
+        let lonely = vec![span("x", Some("lost"), "mailer", "send", 0, 1)];
+        assert!(plain(&lonely, 80).lines().last().is_some_and(|line| line.starts_with("mailer       send ")));
+    }
+
+    #[test]
+    fn a_failed_span_is_marked_and_a_repeated_one_drawn_once() {
+        let mut spans = journey();
+        spans[0].status = Status::Error("UNAVAILABLE".to_owned());
+        spans.push(spans[0].clone());
+        let picture = plain(&spans, 100);
+        assert_eq!(picture.matches("✗ send").count(), 1, "{picture}");
+    }
+
+    #[test]
+    fn nothing_makes_an_empty_picture() {
+        assert_eq!(render(&[], 80), "");
+    }
+
+    #[test]
+    fn durations_have_three_digits_at_most() {
+        let spoken: Vec<String> = [0, 999, 1_000, 9_949, 131_700, 2_449_000, 180_000_000]
+            .map(|micros| short(Duration::from_micros(micros)))
+            .to_vec();
+        assert_eq!(spoken, ["0 µs", "999 µs", "1.0 ms", "9.9 ms", "132 ms", "2.4 s", "3.0 min"]);
+    }
+}

@@ -1,0 +1,10 @@
+//! The command from outside: the real binary, real nats-server, real files. Modules by what they look at.
+
+mod canary;
+mod command;
+mod crash;
+mod demo;
+mod journey;
+mod supervisor;
+mod system;
+mod traces;

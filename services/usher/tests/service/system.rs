@@ -1,0 +1,225 @@
+//! A running `usher up` of a test, and the commands that talk to it.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Output, Stdio},
+    sync::mpsc,
+    time::Duration,
+};
+
+use kit::testing::eventually;
+use mail_parser::MessageParser;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Time for what takes milliseconds on an idle machine.
+pub(crate) const SOON: Duration = Duration::from_secs(30);
+/// `usher up` and `usher demo` stop within this time, I18.
+pub(crate) const STOP: Duration = Duration::from_secs(10);
+
+/// The binary, with nothing of the developer's environment but where programs are.
+pub(crate) fn usher() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_usher"));
+    command.env_clear().stdin(Stdio::null());
+    for kept in ["PATH", "HOME", "TMPDIR", "USHER_NATS_SERVER"] {
+        command.envs(std::env::var_os(kept).map(|value| (kept, value)));
+    }
+    command
+}
+
+/// Sends a signal to a process by its id.
+pub(crate) fn signal(pid: u32, signal: Signal) {
+    let pid = Pid::from_raw(pid.try_into().expect("process ids are small")).expect("a process id is not 0");
+    kill_process(pid, signal).expect("the process takes the signal");
+}
+
+/// Waits for a process to end.
+pub(crate) fn ends_within(mut child: Child, deadline: Duration) -> ExitStatus {
+    let (ended, end) = mpsc::channel();
+    std::thread::spawn(move || ended.send(child.wait()));
+    end.recv_timeout(deadline).expect("the process ends in time").expect("the process can be waited for")
+}
+
+/// The processes that run now, as (id, parent's id, command line).
+pub(crate) fn processes() -> Vec<(u32, u32, String)> {
+    let listed = Command::new("ps").args(["-A", "-ww", "-o", "pid=,ppid=,stat=,command="]).output();
+    let listed = listed.expect("ps can be run");
+    let lines = String::from_utf8_lossy(&listed.stdout).into_owned();
+    lines.lines().filter_map(process).collect()
+}
+
+/// A zombie has ended; only its parent has not asked yet.
+fn process(line: &str) -> Option<(u32, u32, String)> {
+    let mut words = line.split_whitespace();
+    let (pid, parent) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+    let is_zombie = words.next()?.starts_with('Z');
+    (!is_zombie).then(|| (pid, parent, words.collect::<Vec<_>>().join(" ")))
+}
+
+/// A system that runs on a folder of its own; stopped when dropped.
+#[derive(Debug)]
+pub(crate) struct System {
+    folder: TempDir,
+    up: Option<Child>,
+}
+
+impl System {
+    /// Starts one with further variables in its environment and waits until it is up.
+    pub(crate) async fn start(environment: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let mut system = Self { folder, up: None };
+        system.start_again(environment).await;
+        system
+    }
+
+    /// Starts it on the folder as it is.
+    pub(crate) async fn start_again(&mut self, environment: &[(&str, &str)]) {
+        let said = File::options()
+            .create(true)
+            .append(true)
+            .open(self.path("said"))
+            .expect("the folder can be written");
+        let mut command = usher();
+        command.args(["up", "--ports", "auto", "--output", "json", "--data"]).arg(self.data());
+        command
+            .envs(environment.iter().copied())
+            .stdout(said.try_clone().expect("a file can be shared"))
+            .stderr(said);
+        let mut up = command.spawn().expect("usher can be run");
+        let (pid, run) = (up.id(), self.data().join("run.json"));
+        eventually("usher up to be up", SOON * 2, async || {
+            let ended = up.try_wait().expect("the process can be asked");
+            assert!(ended.is_none(), "usher up ended: {}", self.said());
+            let run: Value = serde_json::from_slice(&fs::read(&run).ok()?).ok()?;
+            (run["pid"] == pid).then_some(())
+        })
+        .await;
+        self.up = Some(up);
+    }
+
+    /// The data folder.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.path("data")
+    }
+
+    /// What `usher up` wrote to its output.
+    pub(crate) fn said(&self) -> String {
+        fs::read_to_string(self.path("said")).unwrap_or_default()
+    }
+
+    /// `run.json`.
+    pub(crate) fn run_file(&self) -> Value {
+        let text = fs::read(self.data().join("run.json")).expect("the system is up");
+        serde_json::from_slice(&text).expect("run.json is JSON")
+    }
+
+    /// Process id of `usher up`.
+    pub(crate) fn pid(&self) -> u32 {
+        self.up.as_ref().expect("the system is up").id()
+    }
+
+    /// Process id of a service.
+    pub(crate) fn service(&self, name: &str) -> Option<u32> {
+        let up = self.pid();
+        let ours =
+            processes().into_iter().find(|(_, parent, command)| *parent == up && command.ends_with(name));
+        ours.map(|(pid, _, _)| pid)
+    }
+
+    /// Process ids of everything that `usher up` runs.
+    pub(crate) fn children(&self) -> Vec<u32> {
+        let up = self.pid();
+        processes().into_iter().filter(|(_, parent, _)| *parent == up).map(|(pid, _, _)| pid).collect()
+    }
+
+    /// Kills a service as a crash would, waiting for it if it is being started again.
+    pub(crate) async fn kill(&self, name: &str) {
+        let pid = eventually("the service to run", SOON, async || self.service(name)).await;
+        signal(pid, Signal::KILL);
+    }
+
+    /// Runs a command against the system.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Output {
+        let mut command = usher();
+        command.args(arguments).args(["--output", "json", "--data"]).arg(self.data());
+        command.output().expect("usher can be run")
+    }
+
+    /// Runs one that must succeed and answers with what it printed.
+    pub(crate) fn json(&self, arguments: &[&str]) -> Value {
+        let output = self.command(arguments);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "usher {arguments:?} failed: {errors}");
+        serde_json::from_slice(&output.stdout).expect("the output is JSON")
+    }
+
+    /// Runs one that must be refused and answers with its exit code and error.
+    pub(crate) fn refusal(&self, arguments: &[&str]) -> (i32, Value) {
+        refusal(&self.command(arguments))
+    }
+
+    /// Signs a person up and answers with the account's id.
+    pub(crate) fn sign_up(&self, email: &str) -> String {
+        let created = self.json(&["account", "create", email, "--name", "Ada"]);
+        created["account"]["account_id"].as_str().expect("an account has an id").to_owned()
+    }
+
+    /// The mails to an address, each as (Message-ID, code).
+    pub(crate) fn mails_to(&self, address: &str) -> Vec<(String, String)> {
+        let Ok(files) = fs::read_dir(self.data().join("mails")) else { return Vec::new() };
+        let files = files.filter_map(|file| Some(file.ok()?.path()));
+        files
+            .filter(|file| file.extension().is_some_and(|kind| kind == "eml"))
+            .filter_map(|file| mail(&file, address))
+            .collect()
+    }
+
+    /// Waits for the first mail to an address and answers with its code.
+    pub(crate) async fn code_for(&self, address: &str) -> String {
+        eventually("the mail", SOON, async || Some(self.mails_to(address).first()?.1.clone())).await
+    }
+
+    /// Sends a signal to `usher up` and waits until it has ended.
+    pub(crate) fn stop_by(&mut self, by: Signal) -> ExitStatus {
+        let up = self.up.take().expect("the system is up");
+        signal(up.id(), by);
+        ends_within(up, STOP)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+}
+
+impl Drop for System {
+    fn drop(&mut self) {
+        if let Some(mut up) = self.up.take() {
+            signal(up.id(), Signal::TERM);
+            let _ = up.wait();
+        }
+    }
+}
+
+/// Exit code and error of a command that was refused.
+pub(crate) fn refusal(output: &Output) -> (i32, Value) {
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success(), "nothing was refused");
+    let error: Value = serde_json::from_str(&errors).unwrap_or_else(|_| panic!("no JSON error: {errors}"));
+    (output.status.code().expect("the command was not killed"), error["error"].clone())
+}
+
+fn mail(file: &Path, address: &str) -> Option<(String, String)> {
+    let bytes = fs::read(file).ok()?;
+    let message = MessageParser::default().parse(&bytes)?;
+    if message.to()?.first()?.address()? != address {
+        return None;
+    }
+    let text = message.body_text(0)?;
+    let code = text.lines().map(str::trim).find(|line| {
+        line.chars().filter(char::is_ascii_digit).count() == 8
+            && line.chars().all(|c| c.is_ascii_digit() || c == ' ')
+    })?;
+    Some((message.message_id()?.to_owned(), code.to_owned()))
+}

@@ -1,0 +1,13 @@
+//! Verification from outside: a real nats-server, a real database, gRPC, and a mailer that can be told what to say.
+//! `world` starts the parts, `mailer` plays the mailer, the other modules hold the tests.
+
+mod confirm;
+mod delivery;
+mod events;
+mod journey;
+mod mailer;
+mod outage;
+mod postgres;
+mod process;
+mod resend;
+mod world;

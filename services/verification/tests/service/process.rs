@@ -1,0 +1,230 @@
+//! The real process: killed, stopped, traced, and what it says.
+
+use std::{
+    collections::HashMap,
+    fs::Permissions,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    os::unix::fs::PermissionsExt as _,
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use kit::{
+    otlp::Span,
+    testing::{OtlpReceiver, eventually},
+};
+use opentelemetry::trace::SpanKind;
+use proto::verification::{ConfirmCodeRequest, ConfirmOutcome, MailState, confirm_code_request::Target};
+use tokio::{
+    io::AsyncReadExt as _,
+    process::{Child, Command},
+};
+use tonic::{Code, Request};
+
+use crate::world::{Client, SOON, World, nobody, wrong};
+
+/// Verification as a process of its own; killed on drop.
+struct Process {
+    child: Child,
+    addr: SocketAddr,
+}
+
+impl Process {
+    /// Starts it and waits until it answers.
+    async fn start(world: &World, more: &[(&str, &str)]) -> Self {
+        let addr = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+        let mut command = command(world);
+        command.env("USHER_LISTEN", addr.to_string()).envs(more.iter().copied());
+        let process = Self { child: command.spawn().unwrap(), addr };
+        let client = process.client();
+        let answers =
+            async || (client.get(&nobody()).await.unwrap_err().code() == Code::NotFound).then_some(());
+        eventually("verification to answer", SOON, answers).await;
+        process
+    }
+
+    fn client(&self) -> Client {
+        Client::of(self.addr)
+    }
+
+    /// Stops it by SIGTERM and returns what it logged.
+    async fn terminate(mut self) -> String {
+        let asked = Instant::now();
+        let pid = self.child.id().unwrap().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().await.unwrap().success());
+        let status = self.child.wait().await.unwrap();
+        assert!(
+            status.success() && asked.elapsed() < Duration::from_secs(10),
+            "{status} after {:?}",
+            asked.elapsed()
+        );
+        let mut said = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut said).await.unwrap();
+        said
+    }
+}
+
+fn command(world: &World) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_verification"));
+    command.env_clear().envs(world.settings()).stdin(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+    command
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i03_i08_after_kill_nine_at_any_moment_each_account_has_one_code_and_its_one_mail_key() {
+    let world = World::new().await;
+    let mut accounts = Vec::new();
+    for round in 0..5 {
+        let mut process = Process::start(&world, &[]).await;
+        let before = world.mailer.mails().len();
+        for n in 0..40 {
+            accounts.push(world.sign_up(&format!("ada{round}.{n}@example.org")).await);
+        }
+        let some = async || (world.mailer.mails().len() > before + round * 3).then_some(());
+        eventually("some mails", SOON, some).await;
+        process.child.kill().await.unwrap();
+    }
+    let last = Process::start(&world, &[]).await;
+    let client = last.client();
+    for account_id in &accounts {
+        client.until_mail(account_id, 1, MailState::Accepted).await;
+    }
+    assert_eq!(world.count("codes").await, i64::try_from(accounts.len()).unwrap());
+    let mut keys: HashMap<String, Vec<String>> = HashMap::new();
+    for mail in world.mailer.mails() {
+        keys.entry(mail.account_id).or_default().push(format!("{} {}", mail.code_id, mail.digits));
+    }
+    for account_id in &accounts {
+        let mut keys = keys.remove(account_id).unwrap();
+        keys.dedup(); // the mailer's ledger knows a repeated key
+        assert_eq!(keys.len(), 1, "i06: one code, the same digits each time");
+        let digits = keys[0].split(' ').next_back().unwrap();
+        assert_eq!(client.outcome(account_id, digits).await, ConfirmOutcome::Ok);
+    }
+    assert!(keys.is_empty(), "i04: no mail without an account");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_trace_goes_through_code_row_and_mail_with_the_log_off_and_the_event_hangs_on_the_confirmation() {
+    let world = World::new().await;
+    let receiver = OtlpReceiver::record().await.unwrap();
+    let endpoint = receiver.endpoint();
+    let telemetry = [("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()), ("RUST_LOG", "off")];
+    let process = Process::start(&world, &telemetry).await;
+    let client = process.client();
+    let (trace, creation) = ("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331");
+    let event = world.created("canary.address@example.org");
+    world.publish_as(&event, &format!("00-{trace}-{creation}-01")).await;
+    let mail = world.mailer.mail(&event.account_id, 1).await;
+    client.until_mail(&event.account_id, 1, MailState::Accepted).await;
+    let complete = |spans: &[Span]| spans.iter().any(|span| span.name == "deliver");
+    let spans = receiver.wait_for_trace(trace, complete, SOON).await.unwrap();
+    let process_span = spans.iter().find(|span| span.name.starts_with("process")).unwrap();
+    let deliver = spans.iter().find(|span| span.name == "deliver").unwrap();
+    assert_eq!(
+        (process_span.kind.clone(), process_span.parent_span_id.as_deref()),
+        (SpanKind::Consumer, Some(creation))
+    );
+    assert!(process_span.links.iter().any(|link| link.span_id == creation));
+    assert_eq!(
+        (deliver.kind.clone(), deliver.parent_span_id.as_deref()),
+        (SpanKind::Client, Some(&*process_span.span_id))
+    );
+    assert_eq!(mail.traceparent, format!("00-{trace}-{}-01", deliver.span_id));
+    let batch = receiver.spans().into_iter().find(|span| span.name == "store verifications").unwrap();
+    assert!(batch.links.iter().any(|link| link.span_id == process_span.span_id));
+
+    let (trace, caller) = ("1bf7651916cd43dd8448eb211c80319d", "c7ad6b7169203332");
+    let target = Some(Target::AccountId(event.account_id.clone()));
+    let mut request = Request::new(ConfirmCodeRequest { target, code: mail.digits.clone() });
+    request.metadata_mut().insert("traceparent", format!("00-{trace}-{caller}-01").parse().unwrap());
+    client.0.clone().confirm_code(request).await.unwrap();
+    let complete = |spans: &[Span]| {
+        spans.iter().any(|span| span.name.starts_with("publish"))
+            && spans.iter().any(|span| span.name.starts_with("create"))
+    };
+    let spans = receiver.wait_for_trace(trace, complete, SOON).await.unwrap();
+    let server = spans.iter().find(|span| span.kind == SpanKind::Server).unwrap();
+    let create = spans.iter().find(|span| span.kind == SpanKind::Producer).unwrap();
+    let publish = spans.iter().find(|span| span.name.starts_with("publish")).unwrap();
+    assert_eq!(server.parent_span_id.as_deref(), Some(caller));
+    assert_eq!(
+        (&*create.name, create.parent_span_id.as_deref()),
+        ("create verification.v1.account_verified", Some(&*server.span_id))
+    );
+    assert_eq!(publish.parent_span_id.as_deref(), Some(&*create.span_id));
+
+    let said = process.terminate().await;
+    let exported = receiver.to_text();
+    for (what, text) in [("the export", &exported), ("the log", &said)] {
+        assert!(!text.contains("canary") && !text.contains(&mail.digits), "i16: {what} holds a secret");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i16_neither_log_nor_database_holds_digits_and_no_log_line_an_address_or_a_key() {
+    let world = World::new().await;
+    let process = Process::start(&world, &[("RUST_LOG", "trace")]).await;
+    let client = process.client();
+    let (account_id, digits) = world.sign_up_and_read(&client, "canary.address@example.org").await;
+    client.outcome(&account_id, &wrong(&digits)).await;
+    client.try_confirm(&account_id, "123").await.unwrap_err();
+    client.resend_by_email("canary.address@example.org").await.unwrap();
+    client.resend_by_email("canary.stranger@example.org").await.unwrap();
+    client.until_mail(&account_id, 2, MailState::Accepted).await;
+    let second = world.mailer.mail(&account_id, 2).await.digits;
+    assert_eq!(client.outcome(&account_id, &second).await, ConfirmOutcome::Ok);
+    let said = process.terminate().await;
+    assert!(said.contains(&account_id), "the log was captured");
+
+    let ring = std::fs::read_to_string(world.file("code-keys")).unwrap();
+    let secret = ring.trim().split_once(':').unwrap().1.to_owned();
+    for canary in [&digits, &second, &secret, &"canary.address".to_owned(), &"canary.stranger".to_owned()] {
+        assert!(!said.contains(canary.as_str()), "the log says {canary:?}");
+    }
+    for file in ["verification.sqlite", "verification.sqlite-wal"] {
+        let bytes = std::fs::read(world.file(file)).unwrap_or_default();
+        for canary in [&digits, &second, &secret, &"canary.stranger".to_owned()] {
+            let found = bytes.windows(canary.len()).any(|window| window == canary.as_bytes());
+            assert!(!found, "{file} holds {canary:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_key_ring_is_made_once_with_mode_0600_and_refused_when_others_may_read_it() {
+    let world = World::new().await;
+    let said = Process::start(&world, &[]).await.terminate().await;
+    let keys = world.file("code-keys");
+    assert!(
+        said.contains("The code key ring was made") && said.contains(&keys.display().to_string()),
+        "{said}"
+    );
+    let mode = || std::fs::metadata(&keys).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(), 0o600);
+    let first = std::fs::read_to_string(&keys).unwrap();
+    let said = Process::start(&world, &[]).await.terminate().await;
+    assert!(!said.contains("was made"), "{said}");
+
+    let id = verification::keys_file::generate(&keys).unwrap();
+    let ring = std::fs::read_to_string(&keys).unwrap();
+    assert!(ring.starts_with(&format!("{id}:")) && ring.ends_with(&first), "the newest key stands first");
+    assert_eq!(mode(), 0o600);
+
+    std::fs::set_permissions(&keys, Permissions::from_mode(0o644)).unwrap();
+    let refused = command(&world).output().await.unwrap();
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(!refused.status.success() && said.contains(&format!("chmod 600 {}", keys.display())), "{said}");
+}
+
+#[tokio::test]
+async fn a_setting_that_cannot_be_is_refused_by_its_name() {
+    let world = World::new().await;
+    for (key, value) in
+        [("USHER_CODE_DIGITS", "5"), ("USHER_CODE_LIFETIME", "soon"), ("USHER_MAIL_QUEUE", "0")]
+    {
+        let refused = command(&world).env(key, value).output().await.unwrap();
+        let said = String::from_utf8(refused.stderr).unwrap();
+        assert!(!refused.status.success() && said.contains(key) && said.contains(value), "{said}");
+    }
+}
