@@ -78,35 +78,14 @@ impl App {
     /// # Errors
     /// When a listener fails.
     pub async fn run_until(self, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
-        let Self { config, clock, db, bus, server, token, fingerprints } = self;
         let stages = Stages::default();
-        let watches = Watches::default();
-
-        let relay = outbox::Settings { lease: config.outbox_lease, ..outbox::Settings::default() };
-        let (outbox, relay) = Relay::new(db.clone(), bus.clone(), relay);
-        let events: Arc<dyn EventDispatcher> = match config.dispatcher {
-            Dispatcher::Jetstream => Arc::new(JetStream::new(outbox, clock.clone())),
-        };
-        let limits = Limits { queue: config.sign_up_queue, batch: config.sign_up_batch };
-        let sign_ups = SignUps::start(db.clone(), events, clock.clone(), fingerprints, limits);
-
-        let settings = bus::Settings { ack_wait: config.ack_wait, ..bus::Settings::default() };
-        let consumer = Consumer::new(bus.clone(), consumer::durable(), settings, clock);
-        let handler = {
-            let (db, watches) = (db.clone(), watches.clone());
-            move |batch| consumer::handle(db.clone(), watches.clone(), batch)
-        };
-        stages.tasks.spawn(relay.run(stages.finish.clone()));
-        stages.tasks.spawn(consumer.run(handler, stages.stop.clone()));
-        stages.tasks.spawn(watch_account::run(db.clone(), watches.clone(), stages.stop.clone()));
-        stages.tasks.spawn(forget_keys::run(db.clone(), stages.stop.clone()));
-
+        let public = self.start_workers(&stages);
+        let public = AccountsServiceServer::new(public).max_decoding_message_size(MESSAGE_LIMIT);
+        let Self { db, bus, server, token, .. } = self;
         let health = Health::new::<Migrator>(db.clone());
         health.depends_on("broker", move || {
             (!bus.is_connected()).then(|| "not connected; events wait in the outbox".to_owned())
         });
-        let public = Public { db: db.clone(), sign_ups, watches, stop: stages.stop.clone() };
-        let public = AccountsServiceServer::new(public).max_decoding_message_size(MESSAGE_LIMIT);
         let admin = AccountsAdminServer::new(Admin { db }).max_decoding_message_size(MESSAGE_LIMIT);
         let surface = Surface {
             public: Routes::new(public),
@@ -116,6 +95,32 @@ impl App {
             health,
         };
         server.run(surface, stages, shutdown).await
+    }
+
+    /// Starts all that works without being called, and returns what is called.
+    fn start_workers(&self, stages: &Stages) -> Public {
+        let Self { config, clock, db, bus, fingerprints, .. } = self;
+        let watches = Watches::default();
+
+        let relay = outbox::Settings { lease: config.outbox_lease, ..outbox::Settings::default() };
+        let (outbox, relay) = Relay::new(db.clone(), bus.clone(), relay);
+        stages.tasks.spawn(relay.run(stages.finish.clone()));
+        let events: Arc<dyn EventDispatcher> = match config.dispatcher {
+            Dispatcher::Jetstream => Arc::new(JetStream::new(outbox, clock.clone())),
+        };
+        let limits = Limits { queue: config.sign_up_queue, batch: config.sign_up_batch };
+        let sign_ups = SignUps::start(db.clone(), events, clock.clone(), fingerprints.clone(), limits);
+
+        let settings = bus::Settings { ack_wait: config.ack_wait, ..bus::Settings::default() };
+        let consumer = Consumer::new(bus.clone(), consumer::durable(), settings, clock.clone());
+        let handler = {
+            let (db, watches) = (db.clone(), watches.clone());
+            move |batch| consumer::handle(db.clone(), watches.clone(), batch)
+        };
+        stages.tasks.spawn(consumer.run(handler, stages.stop.clone()));
+        stages.tasks.spawn(watch_account::run(db.clone(), watches.clone(), stages.stop.clone()));
+        stages.tasks.spawn(forget_keys::run(db.clone(), stages.stop.clone()));
+        Public { db: db.clone(), sign_ups, watches, stop: stages.stop.clone() }
     }
 }
 

@@ -45,8 +45,8 @@ pub struct Config {
     #[arg(long, env = "USHER_SIGN_UP_QUEUE", default_value_t = 4096, value_parser = at_least_one)]
     pub sign_up_queue: usize,
 
-    /// Most sign-ups of one transaction
-    #[arg(long, env = "USHER_SIGN_UP_BATCH", default_value_t = 256, value_parser = at_least_one)]
+    /// Most sign-ups of one transaction, at most 1000
+    #[arg(long, env = "USHER_SIGN_UP_BATCH", default_value_t = 256, value_parser = batch_size)]
     pub sign_up_batch: usize,
 
     /// How long the relay's claim on an event holds before another relay may publish it
@@ -71,4 +71,10 @@ pub enum Dispatcher {
 
 fn at_least_one(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|number| *number > 0).ok_or_else(|| "expected a whole number from 1".to_owned())
+}
+
+/// A dozen columns a row, and SQLite takes 32,766 parameters a statement.
+fn batch_size(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number| (1..=1000).contains(number));
+    number.ok_or_else(|| "expected a whole number from 1 to 1000".to_owned())
 }

@@ -5,8 +5,12 @@ mod admin;
 mod status;
 
 use futures::{StreamExt as _, stream::BoxStream};
-use kit::{db::Db, watch::Watches};
-use opentelemetry::Context;
+use kit::{
+    db::Db,
+    telemetry::{names, span},
+    watch::Watches,
+};
+use opentelemetry::{Context, KeyValue};
 use proto::accounts::{
     self as messages, CreateAccountRequest, CreateAccountResponse, GetAccountRequest, GetAccountResponse,
     WatchAccountRequest, WatchAccountResponse, accounts_service_server::AccountsService,
@@ -46,7 +50,9 @@ impl AccountsService for Public {
         let key = request.metadata().get("idempotency-key").map(|key| key.as_bytes().to_vec());
         let CreateAccountRequest { email, display_name, locale } = request.into_inner();
         let command = CreateAccount::parse(&email, &display_name, &locale, key.as_deref()).map_err(status)?;
-        let account = self.sign_ups.create(command, Context::current()).await.map_err(status)?;
+        let caller = Context::current();
+        let account = self.sign_ups.create(command, caller.clone()).await.map_err(status)?;
+        span::set(&caller, KeyValue::new(names::USHER_ACCOUNT_ID, account.id.to_string()));
         Ok(Response::new(CreateAccountResponse { account: Some(encode(account)) }))
     }
 

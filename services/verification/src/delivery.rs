@@ -2,9 +2,11 @@
 //! queue as they are committed, or from the table by a tick; they leave on the streams; results come back in any
 //! order and are settled in batches, one transaction at a time.
 
+mod answers;
 mod encode;
 mod held;
 mod measures;
+mod stream;
 mod streams;
 mod work;
 
@@ -12,18 +14,16 @@ use std::{fmt, time::Duration};
 
 use futures::{StreamExt as _, stream::FuturesUnordered};
 use kit::{serve::Client, telemetry::span};
-use proto::mailer::deliver_response::Message;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use self::{
-    held::{Mails, Turn, turn},
+    held::{Mails, Turn},
     measures::Measures,
-    streams::{Event, StreamId, Streams},
-    work::{Done, Look, Work},
+    streams::Streams,
+    work::{Look, Work},
 };
-use crate::commands::{Commands, Incoming, Mail, Settlement};
+use crate::commands::{Commands, Incoming, Settlement};
 
 /// How long a shutdown waits for answers. A mail that is unanswered then is let go: the mailer's ledger knows it.
 const GRACE: Duration = Duration::from_secs(2);
@@ -41,7 +41,7 @@ pub(crate) struct Delivery {
     work: FuturesUnordered<Work>,
     settling: bool,
     looking: bool,
-    /// The table holds more than the last look brought.
+    /// The table may hold mails that can be sent now.
     backlog: bool,
     /// No mailer takes mails: what waits here is better off in the table.
     away: bool,
@@ -96,7 +96,7 @@ impl Delivery {
                 () = looks.notified() => self.look(true),
                 _ = renewals.tick() => self.renew(),
                 _ = counts.tick() => self.work.push(work::count(&self.commands)),
-                () = until(resumes_at) => {}
+                () = until(resumes_at) => self.backlog = true, // a pause is over
             }
         }
         self.drain().await;
@@ -131,14 +131,18 @@ impl Delivery {
         while self.streams.room(turn) > 0 {
             let Some(mail) = self.mails.next(turn) else { return };
             let id = mail.claim.code_id;
+            if mail.expires_at <= self.commands.clock.now() {
+                // It waited here for too long; the next look replaces its code.
+                let expired = self.mails.forget(id).map(|mail| mail.claim);
+                self.work.push(work::release(&self.commands, expired.into_iter().collect()));
+                continue;
+            }
             let (request, span) = encode::request(mail);
             match self.streams.send(turn, request) {
                 Some(stream) => self.mails.sent(id, stream, span),
                 None => {
-                    // The stream is gone; its end is heard next, and the claim runs out if nothing else comes.
-                    span::fail(&span, "stream_closed");
-                    self.mails.forget(id);
-                    return;
+                    span::fail(&span, "stream_closed"); // its end is heard next
+                    self.mails.put_back(id);
                 }
             }
         }
@@ -155,6 +159,7 @@ impl Delivery {
             return;
         }
         self.looking = true;
+        self.backlog = false;
         let look = Look { whole, most: self.room(Turn::First), most_again: self.room(Turn::Again) };
         self.work.push(work::look(&self.commands, look));
     }
@@ -164,80 +169,6 @@ impl Delivery {
         if !claims.is_empty() {
             self.work.push(work::renew(&self.commands, claims));
         }
-    }
-
-    fn done(&mut self, done: Done) {
-        match done {
-            Done::Settled(batch, accepted) => {
-                self.settling = false;
-                match accepted {
-                    None => self.unsettled.extend(batch),
-                    Some(accepted) => {
-                        for settled in batch {
-                            let mail = self.mails.forget(settled.claim.code_id);
-                            if let Some(mail) = mail.filter(|mail| accepted.contains(&mail.claim.code_id)) {
-                                self.measure(&mail, &settled);
-                            }
-                        }
-                    }
-                }
-            }
-            Done::Looked(mails, more) => {
-                self.looking = false;
-                self.backlog = more;
-                self.mails.add(mails);
-            }
-            Done::Counted(number, age) => self.measures.due(number, age),
-            Done::Renewed(at, claims) => self.mails.renewed(at, &claims),
-            Done::Nothing => {}
-        }
-    }
-
-    fn measure(&self, mail: &Mail, settled: &Settlement) {
-        if let (Some(created), Some(accepted)) = (mail.account_created_at, settled.accepted_at) {
-            self.measures.accepted(accepted.since(created));
-        }
-    }
-
-    fn hear_all(&mut self, first: Event) {
-        let mut event = Some(first);
-        while let Some(next) = event {
-            self.hear(next);
-            event = self.streams.ready();
-        }
-    }
-
-    fn hear(&mut self, event: Event) {
-        match event {
-            Event::Said(stream, Message::Result(result)) => self.result(stream, &result),
-            Event::Said(stream, Message::Pause(pause)) => {
-                let wait = encode::wait(pause.retry_after.as_ref());
-                tracing::warn!(
-                    seconds = wait.as_secs(),
-                    "The mailer pauses: the mail server cannot be used."
-                );
-                self.streams.pause(stream, wait);
-                self.away = self.streams.window() == 0;
-            }
-            Event::Said(..) => {}
-            Event::Ended(stream) => {
-                let (spans, lost) = self.mails.broken(stream);
-                self.unsettled.extend(lost.into_iter().map(encode::unanswered));
-                for span in spans {
-                    span::fail(&span, "stream_broken");
-                }
-            }
-            Event::Unreachable => self.away = self.streams.window() == 0,
-        }
-    }
-
-    fn result(&mut self, stream: StreamId, result: &proto::mailer::Result) {
-        let Ok(id) = Uuid::try_parse(&result.code_id) else { return };
-        let Some((mail, span)) = self.mails.answered(id, stream) else { return };
-        self.streams.answered(stream, turn(mail));
-        let settlement = encode::settlement(mail, result, &span);
-        self.measures.attempt(settlement.outcome);
-        self.unsettled.push(settlement);
     }
 
     /// Stage one of a shutdown: sends nothing more, hears what comes in time, settles it, lets go of the rest.

@@ -13,7 +13,7 @@ mod delivery;
 pub mod domain;
 mod events;
 mod grpc;
-pub mod keys_file;
+mod keys_file;
 pub mod migrations;
 mod queue;
 mod status;

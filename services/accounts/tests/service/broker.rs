@@ -24,7 +24,7 @@ async fn first_event(bus: &Bus) -> jetstream::message::StreamMessage {
 }
 
 #[tokio::test]
-async fn a_created_account_is_published_with_all_that_the_mail_needs() {
+async fn i09_a_created_account_is_published_with_its_address_and_all_that_the_mail_needs() {
     let world = World::new().await;
     let service = world.accounts().await;
     let account = service.client().create(sign_up("Ada@bücher.example")).await.unwrap();

@@ -4,11 +4,12 @@ use std::{collections::BTreeSet, time::Duration};
 
 use futures::future::join_all;
 use insta::assert_snapshot;
-use proto::accounts::Account;
+use kit::testing::eventually;
+use proto::{accounts::Account, streams::ACCOUNTS};
 use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
 use tonic::{Code, Status};
 
-use crate::world::{Client, World, count, shown, sign_up};
+use crate::world::{Client, SOON, World, count, shown, sign_up};
 
 /// The n-th sign-up, under its key.
 async fn numbered(client: Client, n: usize) -> Result<Account, Status> {
@@ -65,7 +66,7 @@ async fn i02_without_its_outbox_row_no_account_commits() {
 }
 
 #[tokio::test]
-async fn i02_without_its_account_no_event_commits_and_the_neighbours_in_the_group_do() {
+async fn i02_i04_without_its_account_no_event_is_written_or_published_and_the_neighbours_in_the_group_do() {
     let world = World::new().await;
     let service = world.accounts().await;
     let client = service.client();
@@ -89,6 +90,10 @@ async fn i02_without_its_account_no_event_commits_and_the_neighbours_in_the_grou
     assert_eq!(world.rows().await, [95, 95, 0]);
     let matched = "SELECT COUNT(*) FROM accounts JOIN outbox ON outbox.aggregate_id = accounts.id";
     assert_eq!(count(&database, matched).await, 95);
+    let all = async || (world.count("outbox WHERE published_at IS NULL").await == 0).then_some(());
+    eventually("all events to be published", SOON, all).await;
+    let stream = world.provision().await.jetstream().get_stream(ACCOUNTS.name).await.unwrap();
+    assert_eq!(stream.cached_info().state.messages, 95);
 }
 
 #[tokio::test]

@@ -86,6 +86,25 @@ async fn the_key_of_a_refused_request_is_free_again() {
 }
 
 #[tokio::test]
+async fn the_key_of_a_refused_request_is_free_again_although_its_neighbours_in_the_group_were_stored() {
+    let world = World::new().await;
+    let service = world.accounts().await;
+    let client = service.client();
+    client.create(sign_up("ada@example.org")).await.unwrap();
+    let all = (0..100).map(|n| {
+        let client = client.clone();
+        async move {
+            match n % 2 {
+                0 => client.create(sign_up(&format!("bob{n}@example.org"))).await,
+                _ => client.create_under(&format!("key-of-sign-up-{n:04}"), sign_up("ada@example.org")).await,
+            }
+        }
+    });
+    let refused = join_all(all).await.into_iter().filter(Result::is_err).count();
+    assert_eq!((refused, world.rows().await), (50, [51, 51, 0]));
+}
+
+#[tokio::test]
 async fn a_key_counts_for_a_day_and_is_then_forgotten() {
     let world = World::new().await;
     let service = world.accounts().await;

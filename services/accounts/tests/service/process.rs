@@ -10,8 +10,8 @@ use std::{
 use kit::testing::{OtlpReceiver, eventually};
 use opentelemetry::trace::SpanKind;
 use proto::{events::headers, streams::ACCOUNTS};
+use sea_orm::ConnectionTrait as _;
 use tokio::{
-    io::AsyncReadExt as _,
     process::{Child, Command},
     task::JoinSet,
 };
@@ -43,6 +43,15 @@ impl Process {
 
     fn client(&self) -> Client {
         Client::of(self.addr)
+    }
+
+    /// Asks it to end, and returns what it wrote to standard error.
+    async fn terminate(self) -> String {
+        let pid = self.child.id().unwrap().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().await.unwrap().success());
+        let output = self.child.wait_with_output().await.unwrap();
+        assert!(output.status.success(), "{}", output.status);
+        String::from_utf8(output.stderr).unwrap()
     }
 }
 
@@ -106,10 +115,14 @@ async fn i01_i02_after_kill_nine_every_acknowledged_account_is_there_with_its_ev
         assert!(without_hyphens(&acknowledged).is_subset(&stored), "an acknowledged account is missing");
     }
     let _last = Process::start(&world, &[]).await;
-    let all = async || (world.count("outbox WHERE published_at IS NULL").await == 0).then_some(());
-    eventually("all events to be published", SOON, all).await;
+    all_published(&world).await;
     let published = published_accounts(&world).await;
     assert!(without_hyphens(&published).is_superset(&without_hyphens(&acknowledged)));
+}
+
+async fn all_published(world: &World) {
+    let all = async || (world.count("outbox WHERE published_at IS NULL").await == 0).then_some(());
+    eventually("all events to be published", SOON, all).await;
 }
 
 /// The accounts that the stream tells of.
@@ -127,26 +140,17 @@ async fn published_accounts(world: &World) -> HashSet<String> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn i18_sigterm_under_load_loses_nothing_and_takes_less_than_ten_seconds() {
     let world = World::new().await;
-    let mut process = Process::start(&world, &[]).await;
+    let process = Process::start(&world, &[]).await;
     let load = tokio::spawn(sign_up_until_the_end(process.client(), 0));
     eventually("some accounts", SOON, async || (world.count("accounts").await > 200).then_some(())).await;
     let asked = Instant::now();
-    let pid = process.child.id().unwrap().to_string();
-    assert!(Command::new("kill").args(["-TERM", &pid]).status().await.unwrap().success());
-    let status = process.child.wait().await.unwrap();
-    assert!(
-        status.success() && asked.elapsed() < Duration::from_secs(10),
-        "{status} after {:?}",
-        asked.elapsed()
-    );
+    process.terminate().await;
+    assert!(asked.elapsed() < Duration::from_secs(10), "it took {:?}", asked.elapsed());
     let acknowledged = load.await.unwrap();
     let stored = accounts_with_their_events(&world).await;
     assert!(without_hyphens(&acknowledged).is_subset(&stored));
-    assert_eq!(
-        world.count("outbox WHERE published_at IS NULL").await,
-        0,
-        "the last pass publishes what is left"
-    );
+    let _next = Process::start(&world, &[]).await;
+    all_published(&world).await;
 }
 
 #[tokio::test]
@@ -177,13 +181,13 @@ async fn the_trace_goes_from_the_caller_through_the_event_with_the_log_off_and_h
     let receiver = OtlpReceiver::record().await.unwrap();
     let endpoint = receiver.endpoint();
     let telemetry = [("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()), ("RUST_LOG", "off")];
-    let mut process = Process::start(&world, &telemetry).await;
+    let process = Process::start(&world, &telemetry).await;
     let trace = "0af7651916cd43dd8448eb211c80319c";
     let mut request = Request::new(sign_up("canary.address@example.org"));
     let caller = "b7ad6b7169203331";
     request.metadata_mut().insert("traceparent", format!("00-{trace}-{caller}-01").parse().unwrap());
     let mut client = process.client().0;
-    client.create_account(request).await.unwrap();
+    let account = client.create_account(request).await.unwrap().into_inner().account.unwrap();
 
     let named = |name: &'static str| move |span: &&kit::otlp::Span| span.name == name;
     let create = "create accounts.v1.account_created";
@@ -200,6 +204,7 @@ async fn the_trace_goes_from_the_caller_through_the_event_with_the_log_off_and_h
         (create.kind.clone(), create.parent_span_id.as_deref()),
         (SpanKind::Producer, Some(&*server.span_id))
     );
+    assert_eq!(server.attributes["usher.account.id"], account.account_id);
     assert_eq!(publish.parent_span_id.as_deref(), Some(&*create.span_id));
 
     let bus = world.provision().await;
@@ -212,14 +217,30 @@ async fn the_trace_goes_from_the_caller_through_the_event_with_the_log_off_and_h
         group.iter().find(named("commit sign-ups")).expect("the group's transaction has its own span");
     assert!(group.links.iter().any(|link| link.span_id == server.span_id), "{group:?}");
 
-    let pid = process.child.id().unwrap().to_string();
-    assert!(Command::new("kill").args(["-TERM", &pid]).status().await.unwrap().success());
-    process.child.wait().await.unwrap();
-    let mut said = String::new();
-    process.child.stderr.take().unwrap().read_to_string(&mut said).await.unwrap();
+    process.terminate().await;
     let exported = receiver.to_text();
-    assert!(exported.contains("commit sign-ups"));
-    for (what, text) in [("the export", &exported), ("the log", &said)] {
-        assert!(!text.contains("canary"), "i16: {what} holds an address");
-    }
+    assert!(
+        exported.contains("commit sign-ups") && !exported.contains("canary"),
+        "i16: the export holds an address"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i16_no_log_line_and_no_metric_holds_an_address_or_a_key_even_when_things_go_wrong() {
+    let world = World::new().await;
+    let process = Process::start(&world, &[("RUST_LOG", "debug")]).await;
+    let client = process.client();
+    let ada = "canary.address@example.org";
+    let key = "canary-idempotency-key";
+    client.create_under(key, sign_up(ada)).await.unwrap();
+    client.create(sign_up(ada)).await.unwrap_err();
+    client.create_under(key, sign_up("canary.other@example.org")).await.unwrap_err();
+    client.create(sign_up("canary address@example.org")).await.unwrap_err();
+    world.database().await.execute_unprepared("ALTER TABLE outbox RENAME TO elsewhere").await.unwrap();
+    let refused = client.create(sign_up("canary.third@example.org")).await.unwrap_err();
+    assert!(!refused.message().contains("canary"), "{refused:?}");
+    let said = process.terminate().await;
+    assert!(said.contains("The database refused a command."), "{said}");
+    let canary = said.lines().find(|line| line.contains("canary"));
+    assert_eq!(canary, None);
 }

@@ -182,8 +182,8 @@ async fn i18_open_watches_end_well_when_the_service_stops_and_nobody_waits_for_t
     let ada = client.create(sign_up("ada@example.org")).await.unwrap();
     let mut watch = client.watch(&ada.account_id).await.unwrap();
     watch.message().await.unwrap().unwrap();
-    let stopped = tokio::time::timeout(Duration::from_secs(10), service.stop());
-    let (last, stopped) = tokio::join!(watch.message(), stopped);
+    let both = async { tokio::join!(watch.message(), service.stop()) };
+    let (last, ()) =
+        tokio::time::timeout(Duration::from_secs(10), both).await.expect("all ends in ten seconds");
     assert_eq!(last.unwrap(), None);
-    stopped.expect("the service stops within ten seconds");
 }

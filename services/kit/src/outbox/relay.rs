@@ -64,9 +64,7 @@ impl Relay {
 
     /// Publishes until `stop`, then once more what is left.
     pub async fn run(mut self, stop: CancellationToken) {
-        if let Err(error) = self.begin().await {
-            tracing::warn!(error = %error, "The outbox cannot be read yet.");
-        }
+        self.end_claims_of_the_dead().await;
         let mut ticks = interval(self.settings.tick);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut purges = interval(PURGE_EVERY);
@@ -84,15 +82,21 @@ impl Relay {
         }
     }
 
-    /// With SQLite this process owns the database alone: claims are those of a process that died.
-    async fn begin(&self) -> Result<(), DbErr> {
+    /// With SQLite this process owns the database alone, so that a claim which nothing in memory stands for is that of
+    /// a process that died, or of a caller that went away before it handed its event over.
+    async fn end_claims_of_the_dead(&self) {
         if self.db.backend() != DbBackend::Sqlite {
-            return Ok(());
+            return;
         }
-        let tx = self.db.begin().await?;
-        let now = self.db.now(&tx).await?;
-        table::end_all_claims(&tx, now).await?;
-        tx.commit().await
+        let ended = async {
+            let tx = self.db.begin().await?;
+            let now = self.db.now(&tx).await?;
+            table::end_all_claims(&tx, now).await?;
+            tx.commit().await
+        };
+        if let Err(error) = ended.await {
+            tracing::warn!(error = %error, "Old claims were not ended; their events wait for the lease.");
+        }
     }
 
     async fn last_pass(&mut self) {
@@ -101,6 +105,7 @@ impl Relay {
         while self.queue.recv_many(&mut window, self.settings.window).await > 0 {
             self.publish(std::mem::take(&mut window)).await;
         }
+        self.end_claims_of_the_dead().await; // nothing is in memory any more
         self.publish_due().await;
     }
 

@@ -5,8 +5,13 @@ mod lines;
 use anyhow::Context as _;
 use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
 use opentelemetry_sdk::logs::SdkLoggerProvider;
+use tracing::{Level, Metadata};
 use tracing_subscriber::{
-    EnvFilter, Layer as _, fmt::layer, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+    EnvFilter, Layer as _,
+    filter::{FilterExt as _, filter_fn},
+    fmt::layer,
+    layer::SubscriberExt as _,
+    util::SubscriberInitExt as _,
 };
 
 use super::settings::Settings;
@@ -41,15 +46,24 @@ pub(super) fn start(
     let lines = Lines::new(service, settings.log_format);
     // One `write` a line: threads do not mix their lines, and a supervisor can read them one by one.
     let console = layer().with_writer(std::io::stderr).event_format(lines);
-    let console = console.with_filter(filter(&settings.log_filter, &QUIET)?);
-    let exported = exported.map(OpenTelemetryTracingBridge::new);
-    let exported =
-        exported.map(|bridge| filter(&settings.log_filter, &FEEDBACK).map(|own| bridge.with_filter(own)));
+    let console = console.with_filter(filter(&settings.log_filter, &QUIET)?.and(filter_fn(tells_no_payload)));
+    let exported = exported.map(|provider| {
+        let bridge = OpenTelemetryTracingBridge::new(provider);
+        anyhow::Ok(
+            bridge.with_filter(filter(&settings.log_filter, &FEEDBACK)?.and(filter_fn(tells_no_payload))),
+        )
+    });
     tracing_subscriber::registry()
         .with(console)
         .with(exported.transpose()?)
         .try_init()
         .context("a log is installed already in this process")
+}
+
+/// At TRACE, async-nats prints messages whole, and with them the addresses in their payloads: whatever `RUST_LOG`
+/// says, those lines are not written.
+fn tells_no_payload(line: &Metadata<'_>) -> bool {
+    *line.level() != Level::TRACE || !line.target().starts_with("async_nats")
 }
 
 /// The operator's filter, then what always holds: of two directives for one target the later one counts.

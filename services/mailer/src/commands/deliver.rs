@@ -73,6 +73,8 @@ pub struct Answer {
     pub fate: Fate,
     /// All attempts so far whose outcome could not be learnt.
     pub unknown_attempts: u32,
+    /// Whether an attempt got as far as the mail server, or may have.
+    pub reached: bool,
     /// Why, redacted.
     pub reason: String,
 }
@@ -115,7 +117,7 @@ impl Mailer {
     pub async fn deliver(&self, mail: &Deliver, caller_gone: impl Future<Output = ()>) -> Option<Answer> {
         let admitted = tokio::select! {
             admitted = self.admit(mail) => admitted,
-            () = self.cut.cancelled() => Err(later(Duration::ZERO, 0, "the mailer shuts down")),
+            () = self.cut.cancelled() => Err(Answer::not_tried(Fate::Later(Duration::ZERO), "the mailer shuts down")),
             () = caller_gone => return None,
         };
         let pass = match admitted {
@@ -125,18 +127,14 @@ impl Mailer {
         match self.ledger.claim(mail.request()).await {
             Ok(Claimed::Ours(ours)) => Some(self.send(mail, pass, ours).await),
             Ok(Claimed::No(standing)) => Some(answer_of(standing).unwrap_or_else(busy)),
-            Ok(Claimed::Expired) => Some(unavailable("the code has expired")),
+            Ok(Claimed::Expired) => Some(Answer::not_tried(UNAVAILABLE, "the code has expired")),
             Err(away) => Some(away.into()),
         }
     }
 
     /// Remembers that a mail cannot be made.
     pub async fn refuse(&self, mail: Unusable) -> Answer {
-        let answer = Answer {
-            fate: Fate::Ended(Outcome::Invalid),
-            unknown_attempts: 0,
-            reason: mail.reason.to_owned(),
-        };
+        let answer = Answer::not_tried(Fate::Ended(Outcome::Invalid), mail.reason);
         let Some(code_id) = mail.code_id else { return answer };
         let refusal = Refusal {
             code_id,
@@ -160,8 +158,10 @@ impl Mailer {
         {
             return Err(answer);
         }
-        let closed = |Closed(pause)| later(pause, unknown_attempts, "the mail server cannot be used for now");
-        self.door.enter(mail.turn).await.map_err(closed)
+        self.door.enter(mail.turn).await.map_err(|Closed(pause)| Answer {
+            unknown_attempts,
+            ..Answer::not_tried(Fate::Later(pause), "the mail server cannot be used for now")
+        })
     }
 
     async fn send(&self, mail: &Deliver, mut pass: Pass, ours: Ours) -> Answer {
@@ -171,7 +171,8 @@ impl Mailer {
             Err(error) => {
                 drop(pass);
                 tracing::error!(%error, code.id = %mail.code_id, "A mail cannot be made.");
-                return self.settle(mail, ours, Outcome::Invalid, "the mail cannot be made".to_owned()).await;
+                let reply = "the mail cannot be made".to_owned();
+                return self.settle(mail, ours, Outcome::Invalid, reply).await;
             }
         };
         let watch = Watch::start(ours.held.lease());
@@ -182,7 +183,8 @@ impl Mailer {
         end_span(&cx, &sent);
         let outcome = outcome(sent.ending);
         self.metrics.attempt(outcome, started.elapsed());
-        self.settle(mail, ours, outcome, redact(&sent.reply, &mail.recipient, &mail.digits)).await
+        let reply = redact(&sent.reply, &mail.recipient, &mail.digits);
+        Answer { reached: watch.reached(), ..self.settle(mail, ours, outcome, reply).await }
     }
 
     fn make(&self, mail: &Deliver, ours: &Ours) -> anyhow::Result<Outgoing> {
@@ -225,7 +227,7 @@ impl Mailer {
             Outcome::Accepted => Fate::Accepted(Some(at)),
             other => Fate::Ended(other),
         };
-        Answer { fate, unknown_attempts, reason: reply }
+        Answer { fate, unknown_attempts, reached: false, reason: reply }
     }
 
     fn sending_span(&self, ours: &Ours) -> Context {
@@ -257,38 +259,39 @@ impl Deliver {
     }
 }
 
+const UNAVAILABLE: Fate = Fate::Ended(Outcome::Unavailable);
+
+impl Answer {
+    /// The answer to a mail that no attempt was made on.
+    pub fn not_tried(fate: Fate, reason: &str) -> Self {
+        Self { fate, unknown_attempts: 0, reached: false, reason: reason.to_owned() }
+    }
+}
+
 impl From<Away> for Answer {
     fn from(_: Away) -> Self {
-        unavailable("the mailer's database does not answer")
+        Self::not_tried(UNAVAILABLE, "the mailer's database does not answer")
     }
 }
 
 /// What the ledger says without an attempt; `None` if the mail may be sent.
 fn answer_of(standing: Standing) -> Option<Answer> {
-    let (fate, reason) = match standing.state {
+    let (fate, reached, reason) = match standing.state {
         State::Open => return None,
-        State::InFlight(left) => (Fate::Later(left), "another attempt is under way".to_owned()),
-        State::Lapsed => (Fate::Ended(Outcome::Unknown), "the sender was lost during an attempt".to_owned()),
-        State::Final { outcome: Outcome::Accepted, at, .. } => (Fate::Accepted(at), String::new()),
-        State::Final { outcome, reason, .. } => (Fate::Ended(outcome), reason),
+        State::InFlight(left) => (Fate::Later(left), false, "another attempt is under way".to_owned()),
+        State::Lapsed => (Fate::Ended(Outcome::Unknown), true, "the sender was lost during an attempt".to_owned()),
+        State::Final { outcome: Outcome::Accepted, at, .. } => (Fate::Accepted(at), true, String::new()),
+        State::Final { outcome, reason, .. } => (Fate::Ended(outcome), outcome == Outcome::Rejected, reason),
         State::OtherRequest => {
-            (Fate::Ended(Outcome::Invalid), "code_id: the key was used for another mail".to_owned())
+            (Fate::Ended(Outcome::Invalid), false, "code_id: the key was used for another mail".to_owned())
         }
     };
-    Some(Answer { fate, unknown_attempts: standing.unknown_attempts, reason })
-}
-
-fn later(after: Duration, unknown_attempts: u32, reason: &str) -> Answer {
-    Answer { fate: Fate::Later(after), unknown_attempts, reason: reason.to_owned() }
+    Some(Answer { fate, unknown_attempts: standing.unknown_attempts, reached, reason })
 }
 
 /// A claim that was refused on an open mail: somebody settled it in between.
 fn busy() -> Answer {
-    later(Duration::from_secs(1), 0, "another attempt has just ended")
-}
-
-fn unavailable(reason: &str) -> Answer {
-    Answer { fate: Fate::Ended(Outcome::Unavailable), unknown_attempts: 0, reason: reason.to_owned() }
+    Answer::not_tried(Fate::Later(Duration::from_secs(1)), "another attempt has just ended")
 }
 
 fn outcome(ending: Ending) -> Outcome {

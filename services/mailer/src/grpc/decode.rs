@@ -56,6 +56,6 @@ pub(super) fn result(code_id: String, answer: Answer) -> MailResult {
         unknown_attempts: answer.unknown_attempts,
         reason: answer.reason,
         accepted_at: accepted_at.map(Into::into),
-        reached: true,
+        reached: answer.reached,
     }
 }

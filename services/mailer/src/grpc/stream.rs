@@ -83,8 +83,7 @@ async fn deliver(mailer: Arc<Mailer>, mail: Mail, responses: Responses, window: 
     let answering = answer(&mailer, &mail, &responses).with_context(cx.clone());
     let answer = AssertUnwindSafe(answering).catch_unwind().await.unwrap_or_else(|_| {
         tracing::error!("The delivery of a mail panicked; its lease will pass and count as unknown.");
-        let reason = "the mailer failed; its log says why".to_owned();
-        Some(Answer { fate: Fate::Ended(Outcome::Unavailable), unknown_attempts: 0, reason })
+        Some(Answer::not_tried(Fate::Ended(Outcome::Unavailable), "the mailer failed; its log says why"))
     });
     end_span(&cx, answer.as_ref());
     if let Some(answer) = answer {

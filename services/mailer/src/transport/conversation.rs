@@ -42,6 +42,7 @@ pub(super) async fn send(
     watch: &Watch,
     deadlines: &Deadlines,
 ) -> Result<Response, (Phase, Trouble)> {
+    watch.set_reached(true);
     envelope(connection, mail, watch, deadlines).await?;
     let message = Message { bytes: Some(&mail.bytes), watch, connection_fuse: connection.fuse.clone() };
     // The two deadlines of the message, for its transfer and for the final reply, can only be told apart inside

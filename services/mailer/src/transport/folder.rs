@@ -52,6 +52,7 @@ fn write(folder: &Path, name: &str, bytes: &[u8], watch: &Watch) -> io::Result<b
         return Ok(false);
     }
     fs::rename(&temporary, folder.join(name))?;
+    watch.set_reached(true);
     File::open(folder)?.sync_all()?;
     Ok(true)
 }

@@ -72,6 +72,7 @@ impl Smtp {
             if !matches!(result, Err((Phase::Mail, Trouble::Broken(_) | Trouble::Refused(421, _)))) {
                 return self.finish(connection, result, watch);
             }
+            watch.set_reached(false);
         }
         match connect::connect(&self.server, &self.trust, &self.hello, &self.deadlines).await {
             Ok(mut connection) => {

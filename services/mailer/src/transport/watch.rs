@@ -38,6 +38,7 @@ pub struct Watch(Arc<State>);
 struct State {
     lease: Lease,
     answered_at: Mutex<Instant>,
+    reached: AtomicBool,
     dotted: AtomicBool,
 }
 
@@ -45,7 +46,7 @@ impl Watch {
     /// An attempt that starts now.
     pub fn start(lease: Lease) -> Self {
         let answered_at = Mutex::new(Instant::now());
-        Self(Arc::new(State { lease, answered_at, dotted: AtomicBool::new(false) }))
+        Self(Arc::new(State { lease, answered_at, reached: AtomicBool::new(false), dotted: AtomicBool::new(false) }))
     }
 
     /// The mail server finished an answer. A byte now and then is none: a tarpit stays silent.
@@ -56,6 +57,16 @@ impl Watch {
     /// How long it has been silent.
     pub fn silent_for(&self) -> Duration {
         self.0.answered_at.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+    }
+
+    /// A connection is there and the mail's first command goes out; or it turned out that there was none.
+    pub(super) fn set_reached(&self, reached: bool) {
+        self.0.reached.store(reached, Ordering::SeqCst);
+    }
+
+    /// Whether the mail server answered a command of this mail, or may have.
+    pub fn reached(&self) -> bool {
+        self.0.reached.load(Ordering::SeqCst)
     }
 
     /// Asks to send the final dot, just before it is sent. After a yes the outcome is the mail server's to tell.

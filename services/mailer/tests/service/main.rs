@@ -1,3 +1,11 @@
-//! The mailer from outside.
+//! The mailer from outside: its real gRPC service, a mail server that misbehaves on demand, its database, its files.
 
+mod circuit;
+mod delivery;
+mod faults;
+mod folder;
+mod harness;
+mod ledger;
 mod mails;
+mod operators;
+mod tls;

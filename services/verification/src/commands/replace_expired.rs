@@ -18,13 +18,13 @@ const ROUND: u64 = 250;
 impl Commands {
     /// Takes pending mails whose code has expired. Returns whether there may be more.
     pub(crate) async fn replace_expired(&self) -> Result<bool, DbErr> {
+        let reader = self.db.reader();
+        let expired = store::mails::expired(reader, self.db.now(reader).await?, ROUND).await?;
+        if expired.is_empty() {
+            return Ok(false); // as nearly always: a look costs no write transaction
+        }
         let tx = self.db.begin().await?;
         let now = self.db.now(&tx).await?;
-        let expired = store::mails::expired(&tx, now, ROUND).await?;
-        if expired.is_empty() {
-            tx.commit().await?;
-            return Ok(false);
-        }
         let whole = expired.len() as u64 == ROUND;
         // First the accounts' locks, as everywhere, then the codes again as they are under them.
         let people = store::verifications::lock_free(&tx, accounts(&expired)).await?;

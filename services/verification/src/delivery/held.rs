@@ -82,6 +82,13 @@ impl Mails {
         None
     }
 
+    /// Puts a mail that `next` gave out back in front.
+    pub(super) fn put_back(&mut self, id: Uuid) {
+        if let Some(turn) = self.held.get(&id).map(|held| turn(&held.mail)) {
+            self.line(turn).push_front(id);
+        }
+    }
+
     /// Notes that the mail is under way.
     pub(super) fn sent(&mut self, id: Uuid, stream: StreamId, span: Context) {
         if let Some(held) = self.held.get_mut(&id) {

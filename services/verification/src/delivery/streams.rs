@@ -18,7 +18,7 @@ use tokio::{
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::{Status, Streaming};
 
-use super::held::Turn;
+use super::{held::Turn, stream::Stream};
 use crate::domain::schedule::jittered;
 
 /// How long a mailer may take to open a stream.
@@ -34,6 +34,8 @@ pub(super) type StreamId = u64;
 /// What happens on streams.
 #[derive(Debug)]
 pub(super) enum Event {
+    /// A mailer takes mails from now on.
+    Ready,
     /// The mailer said something.
     Said(StreamId, Message),
     /// A stream is over; what it left unanswered is to be offered again.
@@ -48,25 +50,12 @@ type Both = (mpsc::UnboundedSender<DeliverRequest>, Streaming<DeliverResponse>);
 /// What a stream says; nothing when it is over.
 type Said = Option<Result<DeliverResponse, Status>>;
 
-struct Open {
-    mailer: usize,
-    /// Never holds more than the window: whoever sends checks it.
-    requests: mpsc::UnboundedSender<DeliverRequest>,
-    /// What Hello said; nothing is sent before it.
-    window: usize,
-    unanswered: usize,
-    /// Of these: mails that were tried before.
-    unanswered_again: usize,
-    paused_until: Option<Instant>,
-    draining: bool,
-}
-
 /// All streams.
 pub(super) struct Streams {
     mailers: Vec<Client>,
     /// Failures in a row, by mailer.
     failures: Vec<u32>,
-    open: HashMap<StreamId, Open>,
+    open: HashMap<StreamId, Stream>,
     opening: FuturesUnordered<BoxFuture<'static, (usize, Result<Both, Status>)>>,
     said: SelectAll<BoxStream<'static, (StreamId, Said)>>,
     next_id: StreamId,
@@ -116,20 +105,15 @@ impl Streams {
     /// Sends a mail on the stream with the most room for its turn, and says on which.
     pub(super) fn send(&mut self, turn: Turn, request: DeliverRequest) -> Option<StreamId> {
         let now = Instant::now();
-        let best = self.open.iter_mut().filter(|(_, stream)| stream.room(now, turn) > 0);
-        let (id, stream) = best.max_by_key(|(_, stream)| stream.room(now, turn))?;
-        stream.requests.send(request).ok()?;
-        stream.unanswered += 1;
-        stream.unanswered_again += usize::from(turn == Turn::Again);
-        Some(*id)
+        let free = self.open.iter_mut().filter(|(_, stream)| stream.room(now, turn) > 0);
+        let (id, stream) = free.max_by_key(|(_, stream)| stream.room(now, turn))?;
+        stream.send(turn, request).then_some(*id)
     }
 
     /// Notes that a mail was answered.
     pub(super) fn answered(&mut self, id: StreamId, turn: Turn) {
         if let Some(stream) = self.open.get_mut(&id) {
-            stream.unanswered = stream.unanswered.saturating_sub(1);
-            let again = usize::from(turn == Turn::Again);
-            stream.unanswered_again = stream.unanswered_again.saturating_sub(again);
+            stream.answered(turn);
         }
     }
 
@@ -142,20 +126,20 @@ impl Streams {
     /// How many unanswered mails the streams that are in use may hold together; 0 when no mailer takes mails.
     pub(super) fn window(&self) -> usize {
         let now = Instant::now();
-        self.open.values().filter(|stream| stream.is_usable(now)).map(|stream| stream.window).sum()
+        self.open.values().map(|stream| stream.window(now)).sum()
     }
 
     /// Sends nothing more on this stream for a while.
     pub(super) fn pause(&mut self, id: StreamId, wait: Duration) {
         if let Some(stream) = self.open.get_mut(&id) {
-            stream.paused_until = Some(Instant::now() + wait);
+            stream.pause(Instant::now() + wait);
         }
     }
 
     /// When the first pause ends.
     pub(super) fn resumes_at(&self) -> Option<Instant> {
         let now = Instant::now();
-        self.open.values().filter_map(|stream| stream.paused_until).filter(|until| *until > now).min()
+        self.open.values().filter_map(Stream::paused_until).filter(|until| *until > now).min()
     }
 
     /// Opens no more streams.
@@ -178,38 +162,30 @@ impl Streams {
         let responses = responses.map(move |response| (id, Some(response)));
         let end = futures::stream::once(async move { (id, None) });
         self.said.push(responses.chain(end).boxed());
-        let stream = Open {
-            mailer,
-            requests,
-            window: 0,
-            unanswered: 0,
-            unanswered_again: 0,
-            paused_until: None,
-            draining: false,
-        };
-        self.open.insert(id, stream);
+        self.open.insert(id, Stream::new(mailer, requests));
         None
     }
 
     fn hear(&mut self, id: StreamId, said: Said) -> Option<Event> {
         let stream = self.open.get_mut(&id)?;
-        let mailer = stream.mailer;
+        let mailer = stream.mailer();
         match said {
             Some(Ok(response)) => match response.message? {
                 Message::Hello(hello) => {
-                    stream.window = usize::try_from(hello.window).unwrap_or(usize::MAX);
+                    stream.greet(hello.window);
                     self.failures[mailer] = 0;
                     tracing::info!(window = hello.window, "The mailer takes mails.");
+                    return Some(Event::Ready);
                 }
                 Message::Draining(_) => {
-                    stream.draining = true;
+                    stream.drain();
                     self.reopen(mailer, SHORTEST_WAIT); // its successor; this one only answers what it holds
                 }
                 said => return Some(Event::Said(id, said)),
             },
             // A failed stream says so and ends; either way its end is what counts, once.
             Some(Err(_)) | None => {
-                let draining = stream.draining;
+                let draining = stream.is_draining();
                 self.open.remove(&id);
                 if !draining {
                     tracing::warn!("The mailer's stream broke; it is opened again.");
@@ -239,23 +215,5 @@ impl Streams {
             (mailer, opened.map(|response| (requests, response.into_inner())))
         };
         self.opening.push(opening.boxed());
-    }
-}
-
-impl Open {
-    fn is_usable(&self, now: Instant) -> bool {
-        self.window > 0 && !self.draining && self.paused_until.is_none_or(|until| until <= now)
-    }
-
-    /// Mails that were tried before take half of the window at most: hanging mailboxes leave room for the others.
-    fn room(&self, now: Instant, turn: Turn) -> usize {
-        if !self.is_usable(now) {
-            return 0;
-        }
-        let free = self.window.saturating_sub(self.unanswered);
-        match turn {
-            Turn::First => free,
-            Turn::Again => free.min((self.window / 2).max(1).saturating_sub(self.unanswered_again)),
-        }
     }
 }

@@ -88,7 +88,7 @@ impl Digits {
     fn first_unbiased(words: impl Iterator<Item = u64>, length: Length) -> Self {
         let codes = 10_u64.pow(u32::from(length.get()));
         let limit = u64::MAX - u64::MAX % codes;
-        // The chance of a rejection is below 10^10 / 2^64 = 6e-10, that of 64 in a row nothing.
+        // One number in 1.8e9 is rejected at most (10^10 of 2^64); the numbers do not run out.
         let number = words.into_iter().find(|word| *word < limit).unwrap_or_default() % codes;
         Self(format!("{number:0width$}", width = usize::from(length.get())))
     }

@@ -29,7 +29,7 @@ impl MigrationTrait for Migration {
 }
 
 /// Partial indexes, which the schema builder does not know; the same SQL on SQLite and Postgres.
-const INDEXES: [&str; 7] = [
+const INDEXES: [&str; 8] = [
     // The one random index of its table: addresses come in any order.
     "CREATE INDEX verifications_address_key ON verifications (address_key)",
     "CREATE UNIQUE INDEX codes_account_id_number ON codes (account_id, number)",
@@ -39,6 +39,7 @@ const INDEXES: [&str; 7] = [
     "CREATE INDEX codes_due ON codes (next_attempt_at) WHERE mail_state = 'pending'",
     "CREATE INDEX codes_expired ON codes (expires_at) WHERE mail_state = 'pending'",
     "CREATE INDEX history_account_id ON history (account_id, id)",
+    "CREATE INDEX resends_taken ON resends (taken_1_at)",
     "CREATE INDEX resends_wanted ON resends (wanted_at) WHERE wanted_at IS NOT NULL",
 ];
 

@@ -161,7 +161,7 @@ pub(crate) async fn postpone(tx: &DatabaseTransaction, postponed: &[Postponed]) 
 
 /// Up to `most` unclaimed codes that expired while their mail was pending: code and account.
 pub(crate) async fn expired(
-    tx: &DatabaseTransaction,
+    db: &impl ConnectionTrait,
     now: Timestamp,
     most: u64,
 ) -> Result<Vec<(Uuid, Uuid)>, DbErr> {
@@ -171,7 +171,7 @@ pub(crate) async fn expired(
         .column(Column::Id)
         .column(Column::AccountId)
         .into_tuple()
-        .all(tx)
+        .all(db)
         .await
 }
 

@@ -14,7 +14,7 @@ use proto::mailer::{
     deliver_response::Message,
     mailer_service_server::{MailerService, MailerServiceServer},
 };
-use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle};
+use tokio::{net::TcpListener, runtime::Runtime, sync::mpsc};
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::{
     Request, Response, Status, Streaming,
@@ -58,12 +58,13 @@ struct State {
 pub(crate) struct Mailer {
     addr: SocketAddr,
     state: Arc<Mutex<State>>,
-    serving: Option<JoinHandle<()>>,
+    /// A runtime of its own: when it goes, so do its connections, as those of a dead process would.
+    serving: Option<Runtime>,
 }
 
 impl Mailer {
     /// Accepts every mail until it is told otherwise.
-    pub(crate) async fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let state = State {
             script: Box::new(|_| Says::accepted()),
             mails: Vec::new(),
@@ -71,7 +72,7 @@ impl Mailer {
             opened: 0,
             window: 64,
         };
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = listener.local_addr().unwrap();
         let mut mailer = Self { addr, state: Arc::new(Mutex::new(state)), serving: None };
         mailer.serve(listener);
@@ -135,35 +136,36 @@ impl Mailer {
     }
 
     /// Dies: connections break.
-    pub(crate) async fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         if let Some(serving) = self.serving.take() {
-            serving.abort();
-            let _ = serving.await;
+            serving.shutdown_background();
         }
         self.state.lock().unwrap().streams.clear();
     }
 
     /// Comes back at the same address.
     pub(crate) async fn restart(&mut self) {
-        let bind = async || TcpListener::bind(self.addr).await.ok();
+        let bind = async || std::net::TcpListener::bind(self.addr).ok();
         let listener = eventually("the mailer's port", SOON, bind).await;
         self.serve(listener);
     }
 
-    fn serve(&mut self, listener: TcpListener) {
+    fn serve(&mut self, listener: std::net::TcpListener) {
         let service = MailerServiceServer::new(Service(Arc::clone(&self.state)));
-        let incoming = TcpIncoming::from(listener);
-        self.serving = Some(tokio::spawn(async move {
+        let serving =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        listener.set_nonblocking(true).unwrap();
+        serving.spawn(async move {
+            let incoming = TcpIncoming::from(TcpListener::from_std(listener).unwrap());
             Server::builder().add_service(service).serve_with_incoming(incoming).await.unwrap();
-        }));
+        });
+        self.serving = Some(serving);
     }
 }
 
 impl Drop for Mailer {
     fn drop(&mut self) {
-        if let Some(serving) = &self.serving {
-            serving.abort();
-        }
+        self.stop();
     }
 }
 

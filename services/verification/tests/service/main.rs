@@ -1,6 +1,8 @@
 //! Verification from outside: a real nats-server, a real database, gRPC, and a mailer that can be told what to say.
 //! `world` starts the parts, `mailer` plays the mailer, the other modules hold the tests.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod confirm;
 mod delivery;
 mod events;

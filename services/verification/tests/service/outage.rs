@@ -20,7 +20,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 #[tokio::test]
 async fn while_the_mailer_is_away_mails_wait_and_come_when_it_is_back() {
     let mut world = World::new().await;
-    world.mailer.stop().await;
+    world.mailer.stop();
     let service = world.verification().await;
     let client = service.client();
     let mut accounts = Vec::new();
@@ -46,7 +46,7 @@ async fn a_mailer_that_dies_and_comes_back_gets_what_it_had_not_answered() {
     let service = world.verification().await;
     let account_id = world.sign_up("ada@example.org").await;
     world.mailer.mail(&account_id, 1).await;
-    world.mailer.stop().await;
+    world.mailer.stop();
     world.mailer.answers(|_| Says::accepted());
     world.mailer.restart().await;
     service.client().until_mail(&account_id, 1, MailState::Accepted).await;
@@ -57,7 +57,7 @@ async fn a_mailer_that_dies_and_comes_back_gets_what_it_had_not_answered() {
 #[tokio::test]
 async fn i07_an_outage_longer_than_a_codes_life_loses_nobody() {
     let mut world = World::new().await;
-    world.mailer.stop().await;
+    world.mailer.stop();
     let service = world.verification().await;
     let client = service.client();
     let account_id = world.sign_up("ada@example.org").await;
@@ -95,7 +95,7 @@ async fn i07_a_mail_server_that_never_took_the_mail_is_an_end_on_record() {
 #[tokio::test]
 async fn a_pending_mail_whose_key_is_gone_gets_the_next_code() {
     let mut world = World::new().await;
-    world.mailer.stop().await;
+    world.mailer.stop();
     let service = world.verification().await;
     let account_id = world.sign_up("ada@example.org").await;
     service.client().until_mail(&account_id, 1, MailState::Pending).await;

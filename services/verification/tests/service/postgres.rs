@@ -10,7 +10,7 @@ use kit::{
 };
 use proto::verification::{ConfirmOutcome, MailState};
 use sea_orm::{Database, DatabaseConnection};
-use tonic::Code;
+use tonic::{Code, Status};
 use verification::migrations::Migrator;
 
 use crate::{
@@ -82,7 +82,7 @@ async fn resends_expiry_and_watching_work_across_replicas() {
     let asked = join_all((0..20).map(|n| if n % 2 == 0 { &one } else { &two }.resend(&account_id))).await;
     assert_eq!(asked.iter().filter(|answer| answer.is_ok()).count(), 1, "one budget, whoever is asked");
     assert!(
-        asked.iter().all(|answer| answer.as_ref().map_or_else(|e| e.code(), |_| Code::Ok) != Code::Internal)
+        asked.iter().all(|answer| answer.as_ref().map_or_else(Status::code, |_| Code::Ok) != Code::Internal)
     );
     one.until_mail(&account_id, 2, MailState::Accepted).await;
     while versions.next().await.unwrap().unwrap().verification.unwrap().codes.len() < 2 {}

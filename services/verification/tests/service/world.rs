@@ -43,7 +43,7 @@ impl World {
         let nats = NatsServer::start().await;
         let bus = Bus::connect(&nats.url(), "test").await.unwrap();
         eventually("the streams", SOON, async || bus::provision(&bus, 1).await.ok()).await;
-        let mailer = Mailer::start().await;
+        let mailer = Mailer::start();
         Self { nats, bus, mailer, clock: Clock::default(), folder: TempDir::new().unwrap() }
     }
 

@@ -80,16 +80,25 @@ impl Writer {
     pub(super) async fn commit(self: Arc<Self>, sign_ups: Vec<SignUp>) -> Vec<Outcome> {
         match self.write_traced(&sign_ups).await {
             Ok(outcomes) => outcomes,
-            Err(error) if sign_ups.len() > 1 && !kit::db::is_away(&error) => {
-                let mut outcomes = Vec::with_capacity(sign_ups.len());
-                for alone in sign_ups.chunks(1) {
-                    let written = self.write_traced(alone).await;
-                    outcomes.extend(written.unwrap_or_else(|error| all_fail(alone, error)));
-                }
-                outcomes
-            }
+            Err(error) if sign_ups.len() > 1 && !kit::db::is_away(&error) => self.one_by_one(&sign_ups).await,
             Err(error) => all_fail(&sign_ups, error),
         }
+    }
+
+    async fn one_by_one(&self, sign_ups: &[SignUp]) -> Vec<Outcome> {
+        let mut outcomes = Vec::with_capacity(sign_ups.len());
+        for alone in sign_ups.chunks(1) {
+            match self.write_traced(alone).await {
+                Ok(outcome) => outcomes.extend(outcome),
+                // Each of the rest would wait as long, and their callers have waited already.
+                Err(error) if kit::db::is_away(&error) => {
+                    outcomes.extend(all_fail(&sign_ups[outcomes.len()..], error));
+                    break;
+                }
+                Err(error) => outcomes.extend(all_fail(alone, error)),
+            }
+        }
+        outcomes
     }
 
     /// The group belongs to no single caller's trace: its span links to all of them.
@@ -133,7 +142,7 @@ fn outcomes(standings: Vec<Standing>, mut pending: HashMap<Uuid, Pending>) -> Ve
             Standing::Follows(first) => {
                 outcomes[first].as_ref().map(|committed| committed.account.clone()).map_err(Clone::clone)
             }
-            Standing::Candidate => Err(CreateAccountError::AddressTaken),
+            Standing::Candidate => Err(CreateAccountError::AddressTaken), // `addresses` leaves none
         };
         outcomes.push(decided.map(|account| Committed { pending: pending.remove(&account.id), account }));
     }
@@ -142,6 +151,9 @@ fn outcomes(standings: Vec<Standing>, mut pending: HashMap<Uuid, Pending>) -> Ve
 
 fn all_fail(sign_ups: &[SignUp], error: DbErr) -> Vec<Outcome> {
     let error = StoreError::from(error);
-    tracing::warn!(sign_ups = sign_ups.len(), %error, "Sign-ups could not be stored.");
+    // Once for all of them. The other kind is logged where the caller is told.
+    if let StoreError::Unavailable(cause) = &error {
+        tracing::warn!(sign_ups = sign_ups.len(), error = %cause, "Sign-ups could not be stored.");
+    }
     sign_ups.iter().map(|_| Err(CreateAccountError::Store(error.clone()))).collect()
 }

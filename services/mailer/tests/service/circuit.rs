@@ -1,0 +1,140 @@
+//! The circuit and the lanes: a mail server that is away stops everybody for a while, one that hangs on some mailboxes
+//! stops nobody else.
+
+use std::time::{Duration, Instant};
+
+use kit::testing::{Phase, SmtpServer, eventually};
+use proto::mailer::{Outcome, deliver_response::Message};
+
+use crate::harness::{Mailer, SOON, again, mail};
+
+#[tokio::test]
+async fn an_absent_mail_server_opens_the_circuit_and_a_returned_one_closes_it() {
+    let server = SmtpServer::start().await;
+    server.on(Phase::Connect).times(3).drop_connection();
+    let mailer = Mailer::before(&server).await;
+    let mut delivery = mailer.open().await;
+    let offered = mail("ada@example.com");
+    delivery.offer(offered.clone()).await;
+    let (mut paused, mut failed) = (false, false);
+    while !(paused && failed) {
+        match delivery.next().await.unwrap() {
+            Message::Pause(pause) => paused = !pause.retry_after.unwrap().nanos.is_negative(),
+            Message::Result(result) => failed = result.outcome() == Outcome::Unavailable,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(mailer.readiness().await.contains("\"mail server\""), "it shows as degraded");
+    let early = delivery.deliver(mail("eve@example.com")).await;
+    assert_eq!(early.outcome(), Outcome::InFlight, "not tried, and no attempt is counted");
+    assert_eq!(mailer.attempts().await.len(), 1);
+    let mut other = mailer.open().await;
+    assert!(matches!(other.next().await, Some(Message::Pause(_))), "a new stream hears of it at once");
+    let mut offered = again(&offered);
+    let accepted = eventually("the circuit to close", SOON, async || {
+        let result = delivery.insist(&offered).await;
+        offered = again(&offered);
+        (result.outcome() == Outcome::Accepted).then_some(result)
+    });
+    accepted.await;
+    assert!(mailer.readiness().await.contains("\"degraded\":{}"));
+}
+
+#[tokio::test]
+async fn everybody_waits_while_one_tries_whether_the_mail_server_is_back() {
+    let server = SmtpServer::start().await;
+    server.on(Phase::Connect).times(1).drop_connection();
+    let mailer = Mailer::before(&server).await;
+    let mut delivery = mailer.open().await;
+    assert_eq!(delivery.deliver(mail("ada@example.com")).await.outcome(), Outcome::Unavailable);
+    tokio::time::sleep(Duration::from_millis(150)).await; // the pause itself
+    server.on(Phase::Ehlo).times(1).after(Duration::from_millis(200)).proceed();
+    for number in 0..20 {
+        delivery.offer(mail(&format!("ada{number}@example.com"))).await;
+    }
+    eventually("the probe to connect", SOON, async || (server.connections() == 2).then_some(())).await;
+    assert_eq!(delivery.result().await.outcome(), Outcome::Accepted);
+    assert_eq!(server.connections(), 2, "the others waited for the probe");
+    for _ in 1..20 {
+        assert_eq!(delivery.result().await.outcome(), Outcome::Accepted);
+    }
+}
+
+#[tokio::test]
+async fn two_hung_phases_open_the_circuit_when_nothing_was_accepted() {
+    let server = SmtpServer::start().await;
+    server.on(Phase::Rcpt).hang();
+    let mailer = Mailer::before(&server).await;
+    let mut delivery = mailer.open().await;
+    assert_eq!(delivery.deliver(mail("ada@example.com")).await.outcome(), Outcome::Unavailable);
+    assert_eq!(delivery.deliver(mail("ada@example.com")).await.outcome(), Outcome::Unavailable);
+    assert_eq!(delivery.deliver(mail("ada@example.com")).await.outcome(), Outcome::InFlight);
+}
+
+#[tokio::test]
+async fn hung_mailboxes_do_not_open_the_circuit_while_others_are_served() {
+    let server = SmtpServer::start().await;
+    server.on(Phase::Rcpt).to("hung@example.com").hang();
+    let mailer = Mailer::before(&server).await;
+    let mut delivery = mailer.open().await;
+    assert_eq!(delivery.deliver(mail("ada@example.com")).await.outcome(), Outcome::Accepted);
+    for _ in 0..3 {
+        assert_eq!(delivery.deliver(mail("hung@example.com")).await.outcome(), Outcome::Unavailable);
+    }
+    assert_eq!(delivery.deliver(mail("ada@example.com")).await.outcome(), Outcome::Accepted);
+}
+
+/// How long 200 good mails take, among `hung` mailboxes that never answer RCPT. Scaled down by ten: 50 hung ones, and
+/// a first attempt moves over after 20 ms instead of 2 s.
+async fn time_of_good_mails(hung: usize) -> Duration {
+    let server = SmtpServer::start().await;
+    server.on(Phase::Rcpt).to("hung@example.com").hang();
+    server.on(Phase::FinalDot).after(Duration::from_millis(10)).proceed();
+    let settings = [
+        ("USHER_MAIL_URL", &*server.url()),
+        ("USHER_MAIL_CONNECTIONS", "16"),
+        ("USHER_MAIL_SLOW_AFTER", "20ms"),
+        ("USHER_MAIL_COMMAND_DEADLINE", "1m"),
+    ];
+    let mailer = Mailer::with(&settings).await;
+    let (mut good, bad) = (mailer.open().await, mailer.open().await);
+    assert_eq!(good.deliver(mail("ada@example.com")).await.outcome(), Outcome::Accepted);
+    let started = Instant::now();
+    for number in 0..200 {
+        good.offer(mail(&format!("ada{number}@example.com"))).await;
+        if number % 4 == 0 && number / 4 < hung {
+            bad.offer(mail("hung@example.com")).await;
+        }
+    }
+    for _ in 0..200 {
+        assert_eq!(good.result().await.outcome(), Outcome::Accepted);
+    }
+    started.elapsed()
+}
+
+#[tokio::test]
+async fn i17_hanging_mailboxes_slow_the_others_at_most_to_half() {
+    let (alone, among) = (time_of_good_mails(0).await, time_of_good_mails(50).await);
+    assert!(among <= alone * 2 + Duration::from_millis(100), "{alone:?} alone, {among:?} among hanging ones");
+}
+
+#[tokio::test]
+async fn i17_later_attempts_use_at_most_half_of_the_connections() {
+    let server = SmtpServer::start().await;
+    server.on(Phase::Rcpt).to("hung@example.com").hang();
+    let settings = [
+        ("USHER_MAIL_URL", &*server.url()),
+        ("USHER_MAIL_CONNECTIONS", "4"),
+        ("USHER_MAIL_COMMAND_DEADLINE", "1m"),
+    ];
+    let mailer = Mailer::with(&settings).await;
+    let (mut first, later) = (mailer.open().await, mailer.open().await);
+    for _ in 0..10 {
+        later.offer(again(&mail("hung@example.com"))).await;
+    }
+    eventually("their half to be full", SOON, async || (server.connections() == 2).then_some(())).await;
+    for _ in 0..20 {
+        assert_eq!(first.deliver(mail("ada@example.com")).await.outcome(), Outcome::Accepted);
+    }
+    assert!(server.peak_connections() <= 4);
+}

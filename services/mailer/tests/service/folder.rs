@@ -1,0 +1,43 @@
+//! Mails as files: whole or not at all, named by key and attempt.
+
+use std::{fs, os::unix::fs::PermissionsExt as _};
+
+use proto::mailer::Outcome;
+
+use crate::harness::{Mailer, again, mail, message_id};
+
+#[tokio::test]
+async fn an_eml_file_is_named_by_key_and_attempt_and_appears_whole() {
+    let directory = tempfile::tempdir().unwrap();
+    let folder = directory.path().join("mails");
+    let url = format!("file:{}", folder.display());
+    let mailer = Mailer::with(&[("USHER_MAIL_URL", &url), ("USHER_PUBLIC_URL", "https://usher.example/")]).await;
+    let mut delivery = mailer.open().await;
+    let offered = mail("ada@example.com");
+    assert_eq!(delivery.deliver(offered.clone()).await.outcome(), Outcome::Accepted);
+    assert_eq!(delivery.deliver(again(&offered)).await.outcome(), Outcome::Accepted);
+    let files: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(files, [format!("{}.1.eml", offered.code_id).as_str()], "one file, and no temporary one is left");
+    let bytes = fs::read(folder.join(&files[0])).unwrap();
+    assert_eq!(message_id(&bytes), format!("{}@usher.example", offered.code_id));
+    let arrived = mail_parser::MessageParser::default().parse(&bytes).unwrap();
+    assert!(arrived.body_text(0).unwrap().contains("1357 2468"));
+    assert!(arrived.body_text(0).unwrap().contains(&format!("https://usher.example/verify/{}", offered.code_id)));
+}
+
+#[tokio::test]
+async fn a_folder_that_cannot_be_written_is_an_absent_mail_server() {
+    let directory = tempfile::tempdir().unwrap();
+    let folder = directory.path().join("mails");
+    fs::write(&folder, "in the way").unwrap();
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o600)).unwrap();
+    let mailer = Mailer::with(&[("USHER_MAIL_URL", &format!("file:{}", folder.display()))]).await;
+    let mut delivery = mailer.open().await;
+    let offered = mail("ada@example.com");
+    let failed = delivery.deliver(offered.clone()).await;
+    assert_eq!(failed.outcome(), Outcome::Unavailable);
+    assert!(!failed.reason.contains(directory.path().to_str().unwrap()), "{}", failed.reason);
+    fs::remove_file(&folder).unwrap();
+    assert_eq!(delivery.insist(&again(&offered)).await.outcome(), Outcome::Accepted);
+    assert!(folder.join(format!("{}.2.eml", offered.code_id)).is_file(), "the second attempt's number");
+}
