@@ -1,7 +1,7 @@
 # The only entry point: people and .ci/run call these targets. `make` alone prints them.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test lint fmt tree tools nats-server
+.PHONY: help demo build test lint papers fmt tree tools nats-server
 MAKEFLAGS += --no-print-directory
 
 # What `make tools` installs is found by everything started from here.
@@ -36,6 +36,9 @@ endif
 ifdef CI
 	@$(MAKE) tree
 endif
+
+papers: nats-server ## Write the parts of README anew that come from the code: the demo's output, the settings
+	@USHER_WRITE_PAPERS=1 cargo test --locked -p usher --test service papers:: -- --quiet --test-threads 1
 
 fmt: ## Format the code
 	@cargo fmt --all

@@ -138,7 +138,7 @@ fn transport(url: MailUrl, times: &Times) -> anyhow::Result<Transport> {
         reply: times.reply_deadline,
     };
     Ok(match url {
-        MailUrl::Smtp(server) => Transport::Smtp(Smtp::new(server, deadlines)?),
+        MailUrl::Smtp(server) => Transport::Smtp(Box::new(Smtp::new(server, deadlines)?)),
         MailUrl::Folder(path) => Transport::Folder(Folder::new(path)),
     })
 }

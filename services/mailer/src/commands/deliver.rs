@@ -279,7 +279,9 @@ fn answer_of(standing: Standing) -> Option<Answer> {
     let (fate, reached, reason) = match standing.state {
         State::Open => return None,
         State::InFlight(left) => (Fate::Later(left), false, "another attempt is under way".to_owned()),
-        State::Lapsed => (Fate::Ended(Outcome::Unknown), true, "the sender was lost during an attempt".to_owned()),
+        State::Lapsed => {
+            (Fate::Ended(Outcome::Unknown), true, "the sender was lost during an attempt".to_owned())
+        }
         State::Final { outcome: Outcome::Accepted, at, .. } => (Fate::Accepted(at), true, String::new()),
         State::Final { outcome, reason, .. } => (Fate::Ended(outcome), outcome == Outcome::Rejected, reason),
         State::OtherRequest => {

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::transport::Watch;
@@ -30,6 +30,8 @@ pub(super) struct Lanes {
     slow: Arc<Semaphore>,
     slow_after: Duration,
     slow_ones: SlowOnes,
+    /// Somebody new is in the slow half.
+    moved: Notify,
     next: AtomicU64,
 }
 
@@ -58,6 +60,7 @@ impl Lanes {
             slow: Arc::new(Semaphore::new((connections / 2).max(1))),
             slow_after,
             slow_ones: SlowOnes::default(),
+            moved: Notify::new(),
             next: AtomicU64::new(0),
         }
     }
@@ -86,6 +89,7 @@ impl Lanes {
         let dropped = CancellationToken::new();
         let entry = (watch.clone(), dropped.clone());
         self.slow_ones.lock().unwrap_or_else(PoisonError::into_inner).insert(place.number, entry);
+        self.moved.notify_waiters();
         dropped.cancelled().await;
     }
 
@@ -104,17 +108,45 @@ impl Lanes {
     /// A share of the slow half. When it is full, whoever has been silent longest is dropped; `None` if that is the
     /// one who asks.
     async fn move_over(&self, watch: &Watch) -> Option<OwnedSemaphorePermit> {
-        if let Ok(free) = self.slow.clone().try_acquire_owned() {
-            return Some(free);
+        loop {
+            let moved = self.moved.notified();
+            if let Ok(free) = self.slow.clone().try_acquire_owned() {
+                return Some(free);
+            }
+            match self.make_room(watch) {
+                Room::Made => return self.slow.clone().acquire_owned().await.ok(),
+                Room::None => return None,
+                Room::Promised => tokio::select! {
+                    () = moved => {}
+                    free = self.slow.clone().acquire_owned() => return free.ok(),
+                },
+            }
         }
-        {
-            let slow_ones = self.slow_ones.lock().unwrap_or_else(PoisonError::into_inner);
-            let waiting =
-                slow_ones.values().filter(|(other, dropped)| !other.dotted() && !dropped.is_cancelled());
-            let longest = waiting.max_by_key(|(other, _)| other.silent_for());
-            let (_, dropped) = longest.filter(|(other, _)| other.silent_for() > watch.silent_for())?;
-            dropped.cancel();
-        }
-        self.slow.clone().acquire_owned().await.ok()
     }
+
+    fn make_room(&self, watch: &Watch) -> Room {
+        let slow_ones = self.slow_ones.lock().unwrap_or_else(PoisonError::into_inner);
+        let staying = slow_ones.values().filter(|(_, dropped)| !dropped.is_cancelled());
+        let longest =
+            staying.filter(|(other, _)| !other.dotted()).max_by_key(|(other, _)| other.silent_for());
+        match longest {
+            Some((other, dropped)) if other.silent_for() > watch.silent_for() => {
+                dropped.cancel();
+                Room::Made
+            }
+            // Whoever is being dropped makes room for somebody who will have been silent for as long as we have.
+            _ if slow_ones.values().any(|(_, dropped)| dropped.is_cancelled()) => Room::Promised,
+            _ => Room::None,
+        }
+    }
+}
+
+/// What asking for room came to.
+enum Room {
+    /// Somebody is being dropped for us.
+    Made,
+    /// Somebody is being dropped for another one, who can then be compared with.
+    Promised,
+    /// Nobody has been silent for longer.
+    None,
 }

@@ -29,7 +29,7 @@ pub struct Content<'a> {
     pub name: &'a DisplayName,
     /// The code.
     pub digits: &'a Digits,
-    /// Where a press of the button leads; no button without it.
+    /// Where a press of the button leads, a URL without quotes and angle brackets; no button without it.
     pub link: Option<&'a str>,
     /// How long the code still works.
     pub left: Duration,
@@ -80,6 +80,8 @@ impl Templates {
             sender => content.sender,
             code => content.digits.grouped(),
             link => content.link,
+            // The engine would write each slash as `&#x2f;`, which careless mail programs do not undo.
+            href => content.link.map(|link| Value::from_safe_string(link.replace('&', "&amp;"))),
             texts => sentences,
         };
         Ok(Rendered {

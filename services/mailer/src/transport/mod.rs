@@ -90,7 +90,7 @@ impl Cause {
 #[derive(Debug)]
 pub enum Transport {
     /// A mail server.
-    Smtp(Smtp),
+    Smtp(Box<Smtp>),
     /// A folder of `.eml` files.
     Folder(Folder),
 }

@@ -46,7 +46,12 @@ impl Watch {
     /// An attempt that starts now.
     pub fn start(lease: Lease) -> Self {
         let answered_at = Mutex::new(Instant::now());
-        Self(Arc::new(State { lease, answered_at, reached: AtomicBool::new(false), dotted: AtomicBool::new(false) }))
+        Self(Arc::new(State {
+            lease,
+            answered_at,
+            reached: AtomicBool::new(false),
+            dotted: AtomicBool::new(false),
+        }))
     }
 
     /// The mail server finished an answer. A byte now and then is none: a tarpit stays silent.

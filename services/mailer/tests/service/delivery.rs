@@ -176,7 +176,10 @@ async fn a_mail_in_the_ledger_runs_to_its_end_without_its_stream() {
     let offered = mail("ada@example.com");
     let delivery = mailer.open().await;
     delivery.offer(offered.clone()).await;
-    kit::testing::eventually("the attempt to begin", SOON, async || (server.connections() == 1).then_some(())).await;
+    kit::testing::eventually("the attempt to begin", SOON, async || {
+        (server.connections() == 1).then_some(())
+    })
+    .await;
     drop(delivery);
     server.wait_for(1, SOON).await;
     let repeated = mailer.open().await.insist(&again(&offered)).await;
@@ -211,7 +214,8 @@ async fn i18_sigterm_answers_what_is_under_way_and_ends_the_stream_with_ok() {
         delivery.offer(mail(email)).await;
     }
     server.wait_for(1, SOON).await;
-    kit::testing::eventually("all to be under way", SOON, async || (server.connections() == 3).then_some(())).await;
+    kit::testing::eventually("all to be under way", SOON, async || (server.connections() == 3).then_some(()))
+        .await;
     let running = mailer.begin_to_stop();
     assert_eq!(delivery.next().await, Some(Message::Draining(proto::mailer::Draining {})));
     let mut outcomes = Vec::new();

@@ -29,7 +29,11 @@ async fn only_a_permanent_refusal_of_the_recipient_is_final() {
         let offered = mail("ada@example.com");
         let result = delivery.deliver(offered.clone()).await;
         assert_eq!((result.outcome(), result.unknown_attempts), (outcome, 0), "{phase:?} {code} {text}");
-        assert!(result.reason.starts_with(&code.to_string()) && result.reason.contains(text), "{}", result.reason);
+        assert!(
+            result.reason.starts_with(&code.to_string()) && result.reason.contains(text),
+            "{}",
+            result.reason
+        );
         let repeated = delivery.insist(&again(&offered)).await;
         let expected = if outcome == Outcome::Rejected { Outcome::Rejected } else { Outcome::Accepted };
         assert_eq!(repeated.outcome(), expected, "{phase:?} {code} {text}");
@@ -50,10 +54,19 @@ async fn a_mail_server_that_hangs_is_left_after_the_phases_deadline() {
             Phase::FinalDot => (Outcome::Unknown, 1),
             _ => (Outcome::Unavailable, 0),
         };
-        assert_eq!((result.outcome(), result.unknown_attempts), (outcome, unknown), "{phase:?}: {}", result.reason);
+        assert_eq!(
+            (result.outcome(), result.unknown_attempts),
+            (outcome, unknown),
+            "{phase:?}: {}",
+            result.reason
+        );
         assert!(result.reason.contains("no answer within 500ms"), "{phase:?}: {}", result.reason);
         let repeated = delivery.insist(&again(&offered)).await;
-        assert_eq!((repeated.outcome(), repeated.unknown_attempts), (Outcome::Accepted, unknown), "{phase:?}");
+        assert_eq!(
+            (repeated.outcome(), repeated.unknown_attempts),
+            (Outcome::Accepted, unknown),
+            "{phase:?}"
+        );
     }
 }
 
@@ -84,7 +97,9 @@ async fn nonsense_is_no_answer_and_no_acceptance() {
         let result = delivery.deliver(offered.clone()).await;
         let expected = if phase == Phase::FinalDot { Outcome::Unknown } else { Outcome::Unavailable };
         assert_eq!(result.outcome(), expected, "{phase:?}: {}", result.reason);
-        assert!(result.reason.len() <= 300 && result.reason.bytes().all(|byte| (b' '..=b'~').contains(&byte)));
+        assert!(
+            result.reason.len() <= 300 && result.reason.bytes().all(|byte| (b' '..=b'~').contains(&byte))
+        );
         assert_eq!(delivery.insist(&again(&offered)).await.outcome(), Outcome::Accepted, "{phase:?}");
     }
 }
@@ -106,7 +121,8 @@ async fn i08_a_lost_answer_to_the_final_dot_is_counted_and_the_second_mail_has_t
     let arrived = server.mails();
     assert_eq!(arrived.len(), 3, "one mail, and one for each unknowable attempt");
     assert!(arrived.iter().all(|mail| message_id(&mail.bytes) == message_id(&arrived[0].bytes)));
-    let history: Vec<_> = mailer.attempts().await.into_iter().map(|one| (one.attempt, one.outcome())).collect();
+    let history: Vec<_> =
+        mailer.attempts().await.into_iter().map(|one| (one.attempt, one.outcome())).collect();
     assert_eq!(history, [(3, Outcome::Accepted), (2, Outcome::Unknown), (1, Outcome::Unknown)]);
 }
 

@@ -11,18 +11,25 @@ async fn an_eml_file_is_named_by_key_and_attempt_and_appears_whole() {
     let directory = tempfile::tempdir().unwrap();
     let folder = directory.path().join("mails");
     let url = format!("file:{}", folder.display());
-    let mailer = Mailer::with(&[("USHER_MAIL_URL", &url), ("USHER_PUBLIC_URL", "https://usher.example/")]).await;
+    let mailer =
+        Mailer::with(&[("USHER_MAIL_URL", &url), ("USHER_PUBLIC_URL", "https://usher.example/")]).await;
     let mut delivery = mailer.open().await;
     let offered = mail("ada@example.com");
     assert_eq!(delivery.deliver(offered.clone()).await.outcome(), Outcome::Accepted);
     assert_eq!(delivery.deliver(again(&offered)).await.outcome(), Outcome::Accepted);
     let files: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert_eq!(files, [format!("{}.1.eml", offered.code_id).as_str()], "one file, and no temporary one is left");
+    assert_eq!(
+        files,
+        [format!("{}.1.eml", offered.code_id).as_str()],
+        "one file, and no temporary one is left"
+    );
     let bytes = fs::read(folder.join(&files[0])).unwrap();
     assert_eq!(message_id(&bytes), format!("{}@usher.example", offered.code_id));
     let arrived = mail_parser::MessageParser::default().parse(&bytes).unwrap();
     assert!(arrived.body_text(0).unwrap().contains("1357 2468"));
-    assert!(arrived.body_text(0).unwrap().contains(&format!("https://usher.example/verify/{}", offered.code_id)));
+    assert!(
+        arrived.body_text(0).unwrap().contains(&format!("https://usher.example/verify/{}", offered.code_id))
+    );
 }
 
 #[tokio::test]

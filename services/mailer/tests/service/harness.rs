@@ -10,7 +10,8 @@ use kit::{
 use mailer::{app::App, config::Config};
 use proto::mailer::{
     DeliverRequest, DeliverResponse, ListMailsRequest, Mail, MailAttempt, Outcome, Result as MailResult,
-    deliver_response::Message, mailer_admin_client::MailerAdminClient, mailer_service_client::MailerServiceClient,
+    deliver_response::Message, mailer_admin_client::MailerAdminClient,
+    mailer_service_client::MailerServiceClient,
 };
 use tempfile::TempDir;
 use tokio::{
@@ -159,7 +160,8 @@ impl Delivery {
 
     /// What the mailer says next; `None` when the stream has ended with OK.
     pub(crate) async fn next(&mut self) -> Option<Message> {
-        let next = tokio::time::timeout(SOON, self.responses.message()).await.expect("the mailer says something");
+        let next =
+            tokio::time::timeout(SOON, self.responses.message()).await.expect("the mailer says something");
         next.unwrap().map(|response| response.message.unwrap())
     }
 

@@ -64,7 +64,8 @@ async fn i08_killed_after_the_final_dot_the_next_start_counts_one_unknown_and_se
     server.on(Phase::FinalDot).times(1).accept_and_hang();
     let offered = mail("ada@example.com");
     let process = Process::start(directory.path(), &server.url());
-    Delivery::to(process.addr).await.offer(offered.clone()).await;
+    let delivery = Delivery::to(process.addr).await;
+    delivery.offer(offered.clone()).await;
     server.wait_for(1, SOON).await;
     process.kill();
 
@@ -97,7 +98,10 @@ async fn killed_after_an_acceptance_the_next_start_remembers_it() {
 #[tokio::test]
 async fn i16_neither_address_nor_name_nor_code_is_in_the_database() {
     let server = SmtpServer::start().await;
-    server.on(Phase::Rcpt).to("canary-two@mail.example").answer(550, "<canary-two@mail.example> 13572468 unknown");
+    server
+        .on(Phase::Rcpt)
+        .to("canary-two@mail.example")
+        .answer(550, "<canary-two@mail.example> 13572468 unknown");
     let mailer = Mailer::before(&server).await;
     let mut delivery = mailer.open().await;
     for (email, outcome) in [

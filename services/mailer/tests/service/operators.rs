@@ -23,7 +23,8 @@ async fn attempts_are_listed_newest_first_page_by_page() {
     let mut page = ListMailsRequest { page_size: 3, ..ListMailsRequest::default() };
     let mut sizes = Vec::new();
     loop {
-        let answer = mailer.admin().await.list_mails(mailer.authorized(page.clone())).await.unwrap().into_inner();
+        let answer =
+            mailer.admin().await.list_mails(mailer.authorized(page.clone())).await.unwrap().into_inner();
         sizes.push(answer.attempts.len());
         listed.extend(answer.attempts);
         if answer.next_page_token.is_empty() {
@@ -40,7 +41,8 @@ async fn attempts_are_listed_newest_first_page_by_page() {
         assert!(attempt.at.is_some() && !attempt.reply.contains("ada"));
     }
     let of_one = ListMailsRequest { code_id: mails[3].code_id.clone(), ..ListMailsRequest::default() };
-    let of_one = mailer.admin().await.list_mails(mailer.authorized(of_one)).await.unwrap().into_inner().attempts;
+    let of_one =
+        mailer.admin().await.list_mails(mailer.authorized(of_one)).await.unwrap().into_inner().attempts;
     assert_eq!(of_one.len(), 1);
     assert_eq!(of_one[0].reply, "550 5.1.1 unknown");
 }
@@ -53,7 +55,8 @@ async fn listing_needs_the_token_and_a_page_that_exists() {
     let refused = admin.list_mails(Request::new(ListMailsRequest::default())).await.unwrap_err();
     assert_eq!(refused.code(), Code::Unauthenticated);
     for (page_size, page_token, code_id) in [(501, "", ""), (1, "next", ""), (1, "", "ada")] {
-        let page = ListMailsRequest { page_size, page_token: page_token.to_owned(), code_id: code_id.to_owned() };
+        let page =
+            ListMailsRequest { page_size, page_token: page_token.to_owned(), code_id: code_id.to_owned() };
         let refused = admin.list_mails(mailer.authorized(page)).await.unwrap_err();
         assert_eq!(refused.code(), Code::InvalidArgument, "{}", refused.message());
     }
@@ -67,7 +70,10 @@ async fn a_preview_shows_a_sample_and_sends_nothing() {
     let mut client = mailer.client().await;
     let request = PreviewRequest { locale: "de-AT".to_owned(), display_name: "Zoë".to_owned() };
     let preview = client.preview(request).await.unwrap().into_inner();
-    assert_eq!((preview.locale.as_str(), preview.subject.as_str()), ("de", "Bestätigen Sie Ihre E-Mail-Adresse"));
+    assert_eq!(
+        (preview.locale.as_str(), preview.subject.as_str()),
+        ("de", "Bestätigen Sie Ihre E-Mail-Adresse")
+    );
     assert!(preview.text.contains("Guten Tag Zoë,") && preview.text.contains("1234 5678"));
     assert!(preview.html.contains("https://usher.example/verify/00000000-0000-0000-0000-000000000000"));
     let request = PreviewRequest { locale: String::new(), display_name: "a\r\nb".to_owned() };

@@ -52,11 +52,9 @@ async fn without_tls_nothing_is_sent_where_it_is_required_and_everything_where_i
 
 #[tokio::test]
 async fn a_wrong_certificate_never_gets_a_mail() {
-    for (tls, query) in [
-        (Tls::StartTls, "?tls=required"),
-        (Tls::StartTls, "?tls=opportunistic"),
-        (Tls::Implicit, ""),
-    ] {
+    for (tls, query) in
+        [(Tls::StartTls, "?tls=required"), (Tls::StartTls, "?tls=opportunistic"), (Tls::Implicit, "")]
+    {
         let server = SmtpServer::with(Setup { tls, login: None }).await;
         let (outcome, reason) = outcome_with(&format!("{}{query}", server.url())).await;
         assert_eq!(outcome, Outcome::Unavailable, "{tls:?} {query}");
@@ -70,7 +68,8 @@ async fn a_login_goes_over_tls_only_unless_the_url_says_otherwise() {
     let login = Some(("user".to_owned(), "se:cret/!".to_owned()));
     let server = SmtpServer::with(Setup { tls: Tls::StartTls, login: login.clone() }).await;
     let (_directory, path) = authority(&server);
-    let url = |password: &str, port: u16, query: &str| format!("smtp://user:{password}@127.0.0.1:{port}{query}");
+    let url =
+        |password: &str, port: u16, query: &str| format!("smtp://user:{password}@127.0.0.1:{port}{query}");
     let query = format!("?ca={}", path.display());
     let (outcome, reason) = outcome_with(&url("se%3Acret%2F!", server.port(), &query)).await;
     assert_eq!(outcome, Outcome::Accepted, "{reason}");
@@ -78,9 +77,11 @@ async fn a_login_goes_over_tls_only_unless_the_url_says_otherwise() {
     assert_eq!(outcome, Outcome::Unavailable);
     assert!(reason.starts_with("AUTH: "), "{reason}");
     let plain = SmtpServer::with(Setup { tls: Tls::Off, login }).await;
-    for (query, expected) in
-        [("", Outcome::Unavailable), ("?tls=opportunistic", Outcome::Unavailable), ("?tls=off", Outcome::Accepted)]
-    {
+    for (query, expected) in [
+        ("", Outcome::Unavailable),
+        ("?tls=opportunistic", Outcome::Unavailable),
+        ("?tls=off", Outcome::Accepted),
+    ] {
         let (outcome, reason) = outcome_with(&url("se%3Acret%2F!", plain.port(), query)).await;
         assert_eq!(outcome, expected, "{query}: {reason}");
     }

@@ -5,6 +5,7 @@ mod command;
 mod crash;
 mod demo;
 mod journey;
+mod papers;
 mod recorded;
 mod supervisor;
 mod system;
