@@ -56,10 +56,16 @@ pub(crate) async fn run(arguments: Arguments, data: &Path, format: Format) -> Re
     };
     let mut states = Vec::new();
     for (service, url) in databases {
-        if arguments.command.is_none() {
-            apply(service, &url).await?;
-        }
-        states.push(State { service: service.name(), pending: pending(service, &url).await? });
+        let pending = match arguments.command {
+            None => {
+                apply(service, &url).await?;
+                Vec::new()
+            }
+            // To open a file that is missing would make it.
+            Some(Command::Status) if is_missing(&url) => vec!["all, there is no database yet".to_owned()],
+            Some(Command::Status) => pending(service, &url).await?,
+        };
+        states.push(State { service: service.name(), pending });
     }
     format.print(&states, |states| {
         let pending = |state: &State| match state.pending.is_empty() {
@@ -102,11 +108,17 @@ async fn pending(service: Service, url: &str) -> Result<Vec<String>, Failure> {
     pending.map_err(|error| failed(service, exit_of(kit::db::is_away(&error)), &error))
 }
 
+fn is_missing(url: &str) -> bool {
+    let url: Option<DatabaseUrl> = url.parse().ok();
+    url.is_some_and(|url| url.sqlite_path().is_some_and(|path| !Path::new(path).exists()))
+}
+
 async fn connect(url: &str) -> Result<Db, Failure> {
     let url: DatabaseUrl = url.parse().map_err(|problem: String| Failure::new(Exit::Usage, problem))?;
-    Db::connect(&url, Clock::default())
-        .await
-        .map_err(|error| Failure::new(Exit::Unavailable, format!("{error:#}")))
+    Db::connect(&url, Clock::default()).await.map_err(|error| {
+        Failure::new(Exit::Unavailable, format!("{error:#}"))
+            .hint("A service that runs on SQLite migrates its own database when it starts.")
+    })
 }
 
 /// A database that is away may be back later.

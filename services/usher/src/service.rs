@@ -32,6 +32,7 @@ pub(crate) struct MailerSettings {
 pub(crate) async fn accounts(arguments: Arguments<accounts::config::Config>) -> Result<(), Failure> {
     let telemetry = telemetry::init("accounts", &arguments.config.telemetry)?;
     let app = accounts::app::App::build(arguments.config, Clock::default()).await?;
+    tracing::info!(listen = %app.addr(), admin = %app.admin_addr(), "Accounts is up.");
     let ended = app.run_until(asked_to_stop(arguments.stop_with_stdin)?).await;
     telemetry.shutdown().await;
     Ok(ended?)
@@ -41,6 +42,7 @@ pub(crate) async fn accounts(arguments: Arguments<accounts::config::Config>) -> 
 pub(crate) async fn verification(arguments: Arguments<verification::config::Config>) -> Result<(), Failure> {
     let telemetry = telemetry::init("verification", &arguments.config.telemetry)?;
     let app = verification::app::App::build(arguments.config, Clock::default()).await?;
+    tracing::info!(listen = %app.addr(), admin = %app.admin_addr(), "Verification is up.");
     let ended = app.run_until(asked_to_stop(arguments.stop_with_stdin)?).await;
     telemetry.shutdown().await;
     Ok(ended?)
@@ -50,6 +52,7 @@ pub(crate) async fn verification(arguments: Arguments<verification::config::Conf
 pub(crate) async fn mailer(arguments: Arguments<MailerSettings>) -> Result<(), Failure> {
     let telemetry = telemetry::init("mailer", &arguments.config.telemetry)?;
     let app = mailer::app::App::build(arguments.config.mailer, Clock::default()).await?;
+    tracing::info!(listen = %app.addr(), admin = %app.admin_addr(), "Mailer is up.");
     let ended = app.run_until(asked_to_stop(arguments.stop_with_stdin)?).await;
     telemetry.shutdown().await;
     Ok(ended?)

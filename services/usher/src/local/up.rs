@@ -128,13 +128,22 @@ fn overview(system: &System, run: &RunFile, traces: &Traces) -> String {
             ),
         ),
     ]);
-    let (version, usher) = (&run.version, program());
+    let (version, usher) = (&run.version, called_for(root));
     format!(
         "\n{STRONG}Usher {version} is up.{STRONG:#}\n\n{parts}\n\n{places}\n\
          Try  {CODE}{usher} account create ada@example.com --name Ada{CODE:#}\n     \
          {CODE}{usher} mail list{CODE:#}\n     {CODE}{usher} doctor{CODE:#}\n\n\
          {DIM}Warnings of all parts follow here. Ctrl-C stops everything.{DIM:#}\n"
     )
+}
+
+/// How commands for this system begin: they look into ./data by themselves.
+fn called_for(root: &Path) -> String {
+    let here = std::env::current_dir().unwrap_or_default();
+    match root.strip_prefix(here).unwrap_or(root) {
+        usual if usual == Path::new("data") => program(),
+        other => format!("{} --data {}", program(), other.display()),
+    }
 }
 
 fn show(notice: &Notice, format: Format) {

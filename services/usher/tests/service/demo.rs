@@ -45,10 +45,17 @@ fn a_demo_that_is_interrupted_leaves_nothing_running() {
         let read = std::io::BufRead::read_line(&mut said, &mut line).expect("its output can be read");
         assert!(read > 0, "the demo ended before its second chapter");
     }
+    let children: Vec<u32> = processes()
+        .into_iter()
+        .filter(|(_, parent, _)| *parent == demo.id())
+        .map(|(pid, _, _)| pid)
+        .collect();
+    assert_eq!(children.len(), 4);
     signal(demo.id(), Signal::INT);
     let status = ends_within(demo, STOP);
     assert_eq!(status.code(), Some(130));
-    nothing_runs(folder.path());
+    let left: Vec<_> = processes().into_iter().filter(|(pid, _, _)| children.contains(pid)).collect();
+    assert!(left.is_empty(), "{left:?}");
 }
 
 #[test]
@@ -65,7 +72,7 @@ fn the_demo_answers_programs_in_json() {
     assert_eq!(told["mails_after_kill"], 1);
 }
 
-/// The broker's command line names the folder; the services end before `usher demo` does.
+/// The broker's command line names the folder; the services end before it does.
 fn nothing_runs(folder: &std::path::Path) {
     let folder = folder.to_string_lossy();
     let left: Vec<_> = processes().into_iter().filter(|(_, _, command)| command.contains(&*folder)).collect();

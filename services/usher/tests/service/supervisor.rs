@@ -26,6 +26,7 @@ async fn i18_a_signal_ends_everything_within_ten_seconds() {
         assert_eq!(children.len(), 4, "{:?}", processes());
         let status = system.stop_by(by);
         assert!(status.success(), "{status}: {}", system.said());
+        assert!(!system.said().contains("is killed"), "a child was cut: {}", system.said());
         let left: Vec<_> = processes().into_iter().filter(|(pid, _, _)| children.contains(pid)).collect();
         assert!(left.is_empty(), "{left:?}");
         assert!(!system.data().join("run.json").exists());
