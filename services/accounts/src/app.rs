@@ -10,6 +10,7 @@ use kit::{
     outbox::{self, Relay},
     random,
     serve::{self, AdminToken, Health, MESSAGE_LIMIT, Server, Stages, Surface},
+    telemetry,
     watch::Watches,
 };
 use proto::accounts::{
@@ -30,6 +31,17 @@ use crate::{
     grpc::{Admin, Public},
     migrations::Migrator,
 };
+
+/// Runs the service as a process: with telemetry of its own, until `shutdown`.
+///
+/// # Errors
+/// What `App::build` and `App::run_until` say.
+pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
+    let telemetry = telemetry::init("accounts", &config.telemetry)?;
+    let served = async { App::build(config, Clock::default()).await?.run_until(shutdown).await }.await;
+    telemetry.shutdown().await; // last: what was drained has spans too
+    served
+}
 
 /// The service, listening but not yet answering.
 #[derive(Debug)]

@@ -5,6 +5,7 @@ mod admin;
 mod client;
 mod health;
 mod secrets;
+mod signals;
 mod status;
 
 use std::{future::Future, net::SocketAddr, pin::pin, time::Duration};
@@ -23,6 +24,7 @@ pub use admin::AdminToken;
 pub use client::{Client, client};
 pub use health::Health;
 pub use secrets::read_or_make;
+pub use signals::terminated;
 pub use status::{invalid_argument, refused, retry_after, unavailable};
 
 /// Longest gRPC message that a service reads: the longest valid request is under 2 KiB.
@@ -103,6 +105,7 @@ impl Server {
         shutdown: impl Future<Output = ()>,
     ) -> anyhow::Result<()> {
         let Surface { public, names, admin, token, health } = surface;
+        tracing::info!(listen = %self.addr, admin = %self.admin_addr, "Listening.");
         let stopped = stages.stop.clone();
         let grpc = tokio::spawn(serve_public(self.public, public, names, health.clone(), stopped));
         let admin =

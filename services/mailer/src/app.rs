@@ -7,6 +7,7 @@ use kit::{
     clock::Clock,
     db::Db,
     serve::{AdminToken, Health, MESSAGE_LIMIT, Server, Stages, Surface, read_or_make},
+    telemetry,
 };
 use proto::mailer::{
     mailer_admin_server::MailerAdminServer,
@@ -30,6 +31,17 @@ use crate::{
     store::mails,
     transport::{Deadlines, Folder, MailUrl, Smtp, Transport},
 };
+
+/// Runs the service as a process: with telemetry of its own, until `shutdown`.
+///
+/// # Errors
+/// What `App::build` and `App::run_until` say.
+pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
+    let telemetry = telemetry::init("mailer", &config.telemetry)?;
+    let served = async { App::build(config, Clock::default()).await?.run_until(shutdown).await }.await;
+    telemetry.shutdown().await; // last: what was drained has spans too
+    served
+}
 
 /// The composed service.
 #[derive(Debug)]

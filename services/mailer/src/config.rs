@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use kit::{config::duration, db::DatabaseUrl};
+use kit::{config::duration, db::DatabaseUrl, telemetry};
 use url::Url;
 
 use crate::{domain::sender::Sender, transport::MailUrl};
@@ -41,6 +41,9 @@ pub struct Config {
     /// How long attempts and streams may take
     #[command(flatten)]
     pub times: Times,
+    /// What is logged, and how
+    #[command(flatten)]
+    pub telemetry: telemetry::Settings,
 }
 
 /// Deadlines, leases and pauses. They follow the real clock, not the injected one.

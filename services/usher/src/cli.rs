@@ -62,7 +62,7 @@ pub(crate) enum Command {
     ///
     /// Settings come from flags, else the environment, else the TOML file that USHER_CONFIG names, else defaults.
     /// SIGTERM lets it finish what it has begun, within ten seconds.
-    Mailer(Box<service::Arguments<service::MailerSettings>>),
+    Mailer(Box<service::Arguments<mailer::config::Config>>),
 }
 
 /// Commands that talk to services, and where those are.

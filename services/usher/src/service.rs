@@ -2,11 +2,11 @@
 //! until a signal comes or, for a child of `usher up`, standard input closes.
 
 use clap::Args;
-use kit::{clock::Clock, telemetry};
+use kit::serve;
 
 use crate::{
     exit::Failure,
-    signals::{STOP_WITH_STDIN, Signals, stdin_closed},
+    signals::{STOP_WITH_STDIN, stdin_closed},
 };
 
 /// A service's settings, and how it stops.
@@ -19,51 +19,30 @@ pub(crate) struct Arguments<C: Args> {
     stop_with_stdin: bool,
 }
 
-/// What the mailer's own binary is told.
-#[derive(Debug, Args)]
-pub(crate) struct MailerSettings {
-    #[command(flatten)]
-    mailer: mailer::config::Config,
-    #[command(flatten)]
-    telemetry: telemetry::Settings,
-}
-
 /// Runs accounts.
 pub(crate) async fn accounts(arguments: Arguments<accounts::config::Config>) -> Result<(), Failure> {
-    let telemetry = telemetry::init("accounts", &arguments.config.telemetry)?;
-    let app = accounts::app::App::build(arguments.config, Clock::default()).await?;
-    tracing::info!(listen = %app.addr(), admin = %app.admin_addr(), "Accounts is up.");
-    let ended = app.run_until(asked_to_stop(arguments.stop_with_stdin)?).await;
-    telemetry.shutdown().await;
-    Ok(ended?)
+    let shutdown = asked_to_stop(arguments.stop_with_stdin)?;
+    Ok(accounts::app::run(arguments.config, shutdown).await?)
 }
 
 /// Runs verification.
 pub(crate) async fn verification(arguments: Arguments<verification::config::Config>) -> Result<(), Failure> {
-    let telemetry = telemetry::init("verification", &arguments.config.telemetry)?;
-    let app = verification::app::App::build(arguments.config, Clock::default()).await?;
-    tracing::info!(listen = %app.addr(), admin = %app.admin_addr(), "Verification is up.");
-    let ended = app.run_until(asked_to_stop(arguments.stop_with_stdin)?).await;
-    telemetry.shutdown().await;
-    Ok(ended?)
+    let shutdown = asked_to_stop(arguments.stop_with_stdin)?;
+    Ok(verification::app::run(arguments.config, shutdown).await?)
 }
 
 /// Runs mailer.
-pub(crate) async fn mailer(arguments: Arguments<MailerSettings>) -> Result<(), Failure> {
-    let telemetry = telemetry::init("mailer", &arguments.config.telemetry)?;
-    let app = mailer::app::App::build(arguments.config.mailer, Clock::default()).await?;
-    tracing::info!(listen = %app.addr(), admin = %app.admin_addr(), "Mailer is up.");
-    let ended = app.run_until(asked_to_stop(arguments.stop_with_stdin)?).await;
-    telemetry.shutdown().await;
-    Ok(ended?)
+pub(crate) async fn mailer(arguments: Arguments<mailer::config::Config>) -> Result<(), Failure> {
+    let shutdown = asked_to_stop(arguments.stop_with_stdin)?;
+    Ok(mailer::app::run(arguments.config, shutdown).await?)
 }
 
 fn asked_to_stop(with_stdin: bool) -> Result<impl Future<Output = ()>, Failure> {
-    let mut signals = Signals::listen().map_err(anyhow::Error::from)?;
+    let terminated = serve::terminated()?;
     Ok(async move {
         match with_stdin {
-            true => tokio::select! { () = signals.next() => {}, () = stdin_closed() => {} },
-            false => signals.next().await,
+            true => tokio::select! { () = terminated => {}, () = stdin_closed() => {} },
+            false => terminated.await,
         }
     })
 }

@@ -10,6 +10,7 @@ use kit::{
     db::Db,
     outbox::{self, Relay},
     serve::{self, AdminToken, Health, MESSAGE_LIMIT, Server, Stages, Surface},
+    telemetry,
     watch::Watches,
 };
 use proto::verification::verification_service_server::{SERVICE_NAME, VerificationServiceServer};
@@ -29,6 +30,17 @@ use crate::{
 
 /// How often another replica's commits are looked for.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
+
+/// Runs the service as a process: with telemetry of its own, until `shutdown`.
+///
+/// # Errors
+/// What `App::build` and `App::run_until` say.
+pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
+    let telemetry = telemetry::init("verification", &config.telemetry)?;
+    let served = async { App::build(config, Clock::default()).await?.run_until(shutdown).await }.await;
+    telemetry.shutdown().await; // last: what was drained has spans too
+    served
+}
 
 /// The service, listening but not yet answering.
 #[derive(Debug)]
