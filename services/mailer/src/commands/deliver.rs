@@ -1,30 +1,32 @@
 //! Delivers one mail: ask the ledger, wait for a connection, claim, send, settle, answer. Whatever dies in between,
 //! the ledger knows enough to neither lose the mail nor send it blindly again.
 
+mod answer;
+mod trace;
+
 use std::time::{Duration, Instant, SystemTime};
 
-use kit::{
-    clock::Timestamp,
-    telemetry::{names, span},
-};
-use opentelemetry::{Context, KeyValue, trace::FutureExt as _, trace::TraceContextExt as _};
+use kit::clock::Timestamp;
+use opentelemetry::{Context, trace::FutureExt as _};
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+pub use self::answer::{Answer, Fate};
+use self::answer::{UNAVAILABLE, answer_of, busy};
 use crate::{
     domain::{
         digits::Digits, display_name::DisplayName, locale::LocaleTag, outcome::Outcome, recipient::Recipient,
         redact::redact, sender::Sender,
     },
     door::{Closed, Door, Pass, Turn},
-    ledger::{Away, Claimed, Ledger, Ours, Refusal, Request, Settlement, Standing, State},
+    ledger::{Claimed, Ledger, Ours, Refusal, Request, Settlement, State},
     mail::{
         message::{self, Frame},
         template::{Content, Templates},
     },
     metrics::Metrics,
-    transport::{Ending, Outgoing, Sent, Transport, Watch},
+    transport::{Ending, Outgoing, Transport, Watch},
 };
 
 /// The template's name in the ledger.
@@ -64,30 +66,6 @@ pub struct Unusable {
     pub expires_at: Option<Timestamp>,
     /// Which field is wrong, and how; no value is in it.
     pub reason: &'static str,
-}
-
-/// What becomes of an offered mail.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
-    /// How it stands.
-    pub fate: Fate,
-    /// All attempts so far whose outcome could not be learnt.
-    pub unknown_attempts: u32,
-    /// Whether an attempt got as far as the mail server, or may have.
-    pub reached: bool,
-    /// Why, redacted.
-    pub reason: String,
-}
-
-/// How an offered mail stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
-    /// Accepted, now or before.
-    Accepted(Option<Timestamp>),
-    /// An attempt ended, or the mail cannot be made.
-    Ended(Outcome),
-    /// Not tried: to be offered again after that time.
-    Later(Duration),
 }
 
 /// The command, with all that it needs.
@@ -143,7 +121,7 @@ impl Mailer {
             locale: mail.locale.as_str().to_owned(),
             reason: mail.reason,
             expires_at: mail.expires_at,
-            trace_id: trace_id(&Context::current()),
+            trace_id: trace::trace_id(&Context::current()),
         };
         self.ledger.refuse(refusal).await.map_or_else(Answer::from, |()| answer)
     }
@@ -176,12 +154,12 @@ impl Mailer {
             }
         };
         let watch = Watch::start(ours.held.lease());
-        let cx = self.sending_span(&ours);
+        let cx = trace::start(&self.transport, ours.attempt);
         let sending = self.transport.send(&outgoing, &watch).with_context(cx.clone());
         let sent = self.door.attend(&mut pass, &watch, sending, &self.cut).await;
         self.door.leave(pass, sent.ending);
-        end_span(&cx, &sent);
         let outcome = outcome(sent.ending);
+        trace::end(&cx, &sent, outcome);
         self.metrics.attempt(outcome, started.elapsed());
         let reply = redact(&sent.reply, &mail.recipient, &mail.digits);
         Answer { reached: watch.reached(), ..self.settle(mail, ours, outcome, reply).await }
@@ -220,7 +198,7 @@ impl Mailer {
             attempt: ours.attempt,
             outcome,
             reply: reply.clone(),
-            trace_id: trace_id(&Context::current()),
+            trace_id: trace::trace_id(&Context::current()),
         };
         let at = self.ledger.settle(ours, ended, &self.cut).await;
         let fate = match outcome {
@@ -228,21 +206,6 @@ impl Mailer {
             other => Fate::Ended(other),
         };
         Answer { fate, unknown_attempts, reached: false, reason: reply }
-    }
-
-    fn sending_span(&self, ours: &Ours) -> Context {
-        let attempt = KeyValue::new(names::USHER_ATTEMPT, i64::from(ours.attempt));
-        let template = KeyValue::new(names::USHER_MAIL_TEMPLATE, TEMPLATE);
-        let parent = Context::current();
-        match &self.transport {
-            Transport::Smtp(smtp) => {
-                let (host, port) = smtp.server();
-                let address = KeyValue::new(names::SERVER_ADDRESS, host.to_owned());
-                let port = KeyValue::new(names::SERVER_PORT, i64::from(port));
-                span::client(names::SMTP_SEND, &parent, [attempt, template, address, port])
-            }
-            Transport::Folder(_) => span::internal(names::FILE_WRITE, &parent, [attempt, template]),
-        }
     }
 }
 
@@ -259,43 +222,6 @@ impl Deliver {
     }
 }
 
-const UNAVAILABLE: Fate = Fate::Ended(Outcome::Unavailable);
-
-impl Answer {
-    /// The answer to a mail that no attempt was made on.
-    pub fn not_tried(fate: Fate, reason: &str) -> Self {
-        Self { fate, unknown_attempts: 0, reached: false, reason: reason.to_owned() }
-    }
-}
-
-impl From<Away> for Answer {
-    fn from(_: Away) -> Self {
-        Self::not_tried(UNAVAILABLE, "the mailer's database does not answer")
-    }
-}
-
-/// What the ledger says without an attempt; `None` if the mail may be sent.
-fn answer_of(standing: Standing) -> Option<Answer> {
-    let (fate, reached, reason) = match standing.state {
-        State::Open => return None,
-        State::InFlight(left) => (Fate::Later(left), false, "another attempt is under way".to_owned()),
-        State::Lapsed => {
-            (Fate::Ended(Outcome::Unknown), true, "the sender was lost during an attempt".to_owned())
-        }
-        State::Final { outcome: Outcome::Accepted, at, .. } => (Fate::Accepted(at), true, String::new()),
-        State::Final { outcome, reason, .. } => (Fate::Ended(outcome), outcome == Outcome::Rejected, reason),
-        State::OtherRequest => {
-            (Fate::Ended(Outcome::Invalid), false, "code_id: the key was used for another mail".to_owned())
-        }
-    };
-    Some(Answer { fate, unknown_attempts: standing.unknown_attempts, reached, reason })
-}
-
-/// A claim that was refused on an open mail: somebody settled it in between.
-fn busy() -> Answer {
-    Answer::not_tried(Fate::Later(Duration::from_secs(1)), "another attempt has just ended")
-}
-
 fn outcome(ending: Ending) -> Outcome {
     match ending {
         Ending::Accepted => Outcome::Accepted,
@@ -303,23 +229,6 @@ fn outcome(ending: Ending) -> Outcome {
         Ending::NotNow(_) => Outcome::Unavailable,
         Ending::Unknown(_) => Outcome::Unknown,
     }
-}
-
-fn end_span(cx: &Context, sent: &Sent) {
-    span::set(cx, KeyValue::new(names::USHER_MAIL_OUTCOME, outcome(sent.ending).as_str()));
-    if let Some(code) = sent.code {
-        span::set(cx, KeyValue::new(names::USHER_SMTP_REPLY_CODE, i64::from(code)));
-    }
-    match sent.ending {
-        Ending::Accepted => span::end(cx),
-        Ending::RecipientRefused => span::fail(cx, "rejected"),
-        Ending::NotNow(cause) | Ending::Unknown(cause) => span::fail(cx, cause.as_str()),
-    }
-}
-
-fn trace_id(cx: &Context) -> String {
-    let span = cx.span().span_context().clone();
-    if span.is_valid() { span.trace_id().to_string() } else { String::new() }
 }
 
 fn utc(at: Timestamp) -> Result<OffsetDateTime, time::error::ComponentRange> {

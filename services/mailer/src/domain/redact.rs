@@ -14,7 +14,9 @@ pub fn redact(reply: &str, recipient: &Recipient, digits: &Digits) -> String {
     let line = printable(reply);
     let mut hidden = vec![false; line.len()];
     hide_addresses(&line, &mut hidden);
-    for word in [recipient.local(), recipient.domain()] {
+    // Servers may look for the mailbox behind `ada+news` under `ada` alone.
+    let mailbox = recipient.local().split('+').next().unwrap_or_default();
+    for word in [recipient.local(), mailbox, recipient.domain()] {
         hide_words(&line, word, &mut hidden);
     }
     hide_digits(&line, digits.plain(), &mut hidden);
@@ -66,7 +68,7 @@ fn ends_address(byte: u8) -> bool {
 fn hide_words(line: &str, word: &str, hidden: &mut [bool]) {
     let (line, word) = (line.to_ascii_lowercase(), word.to_ascii_lowercase());
     let is_part = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
-    for start in 0..line.len() {
+    for start in (0..line.len()).filter(|_| !word.is_empty()) {
         let end = start + word.len();
         let alone = start.checked_sub(1).is_none_or(|before| !is_part(line.as_bytes().get(before)));
         if line[start..].starts_with(&word) && alone && !is_part(line.as_bytes().get(end)) {
@@ -139,6 +141,13 @@ mod tests {
             assert!(out.contains("<redacted>"), "{out}");
             assert!(!out.contains("ada.canary") && !out.contains("mail.example"), "{out}");
         }
+    }
+
+    #[test]
+    fn takes_out_the_mailbox_of_a_tagged_address() {
+        let recipient = Recipient::parse("ada+news@mail.example").unwrap();
+        let out = redact("550 ada+news: no user ADA here, Adam", &recipient, &ada().1);
+        assert_eq!(out, "550 <redacted>: no user <redacted> here, Adam");
     }
 
     #[test]
