@@ -69,5 +69,6 @@ fn every_test_that_the_papers_name_exists() {
 
 /// Several lower-case words joined by underscores: how this project names tests and nothing else in its papers.
 fn is_test_name(word: &str) -> bool {
-    word.split('_').count() >= 5 && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+    word.split('_').count() >= 5
+        && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
 }
