@@ -44,14 +44,16 @@ async fn talk(public: Public, mut requests: Streaming<DeliverRequest>, responses
     say(&responses, Message::Hello(Hello { window: rules.window })).await;
     say_pause(&responses, &mut openings).await;
     let mut age = std::pin::pin!(tokio::time::sleep(rules.age));
+    let mut refused = None;
     loop {
         tokio::select! {
             next = next(&mut requests, &window) => match next {
-                Some((mail, permit)) => {
+                Ok(Some((mail, permit))) => {
                     let offered = deliver(mailer.clone(), mail, responses.clone(), permit);
                     stages.tasks.spawn(offered);
                 }
-                None => break, // the client has said all it has to say, or is gone
+                Ok(None) => break, // the client has said all it has to say
+                Err(status) => break refused = Some(status), // what it says is no request, or it is gone
             },
             Ok(()) = openings.changed() => say_pause(&responses, &mut openings).await,
             () = stages.stop.cancelled() => break say(&responses, Message::Draining(Draining {})).await,
@@ -61,16 +63,19 @@ async fn talk(public: Public, mut requests: Streaming<DeliverRequest>, responses
     }
     // The requests are kept, unread, until everything is answered: dropping them could reset the stream.
     let _answered = window.acquire_many(rules.window).await;
+    if let Some(status) = refused {
+        let _ = responses.send(Err(status)).await;
+    }
 }
 
 /// The next mail, when the window has room for it: a client that sends more than it may is not read.
 async fn next(
     requests: &mut Streaming<DeliverRequest>,
     window: &Arc<Semaphore>,
-) -> Option<(Mail, OwnedSemaphorePermit)> {
-    let permit = window.clone().acquire_owned().await.ok()?;
-    let request = requests.message().await.ok()??;
-    Some((request.mail.unwrap_or_default(), permit))
+) -> Result<Option<(Mail, OwnedSemaphorePermit)>, Status> {
+    let permit = window.clone().acquire_owned().await.expect("it is never closed");
+    let request = requests.message().await?;
+    Ok(request.map(|request| (request.mail.unwrap_or_default(), permit)))
 }
 
 /// One mail, in a task of its own: stream or no stream, what has entered the ledger runs to its end.

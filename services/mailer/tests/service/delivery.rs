@@ -107,6 +107,23 @@ async fn a_mail_that_cannot_be_made_is_invalid_for_good() {
 }
 
 #[tokio::test]
+async fn a_message_beyond_the_limit_is_refused_and_what_came_before_it_is_answered() {
+    let server = SmtpServer::start().await;
+    let mailer = Mailer::before(&server).await;
+    let delivery = mailer.open().await;
+    delivery.offer(mail("ada@example.com")).await;
+    let mut large = mail("eve@example.com");
+    large.display_name = "x".repeat(1 << 20);
+    delivery.offer(large).await;
+    let mut responses = delivery.finish();
+    let first = responses.message().await.unwrap().unwrap().message.unwrap();
+    assert!(matches!(first, Message::Result(result) if result.outcome() == Outcome::Accepted));
+    let refused = responses.message().await.unwrap_err();
+    assert_eq!(refused.code(), tonic::Code::OutOfRange, "{}", refused.message());
+    assert_eq!(server.mails().len(), 1);
+}
+
+#[tokio::test]
 async fn an_expired_code_is_not_sent() {
     let server = SmtpServer::start().await;
     let mailer = Mailer::before(&server).await;

@@ -154,6 +154,28 @@ async fn a_kept_connection_that_was_closed_meanwhile_costs_no_attempt() {
 }
 
 #[tokio::test]
+async fn an_attempt_tells_whether_it_reached_the_mail_server() {
+    for (phase, reached) in [
+        (Phase::Connect, false),
+        (Phase::Greeting, false),
+        (Phase::Ehlo, false),
+        (Phase::Mail, true),
+        (Phase::Rcpt, true),
+        (Phase::FinalDot, true),
+    ] {
+        let server = SmtpServer::start().await;
+        server.on(phase).times(1).answer(451, "4.3.0 not now");
+        let mailer = Mailer::before(&server).await;
+        let mut delivery = mailer.open().await;
+        let offered = mail("ada@example.com");
+        let result = delivery.deliver(offered.clone()).await;
+        assert_eq!((result.outcome(), result.reached), (Outcome::Unavailable, reached), "{phase:?}");
+        let repeated = delivery.insist(&again(&offered)).await;
+        assert_eq!((repeated.outcome(), repeated.reached), (Outcome::Accepted, true), "{phase:?}");
+    }
+}
+
+#[tokio::test]
 async fn i16_what_a_mail_server_repeats_of_address_and_code_is_redacted() {
     let server = SmtpServer::start().await;
     server.on(Phase::FinalDot).answer(554, "5.7.1 spam for canary.ada@example.com: 1357 2468 (13572468)");

@@ -1,61 +1,15 @@
 //! The ledger over crashes, on both databases, and what of a mail its files hold.
 
-use std::{
-    io::{BufRead as _, BufReader},
-    net::SocketAddr,
-    path::Path,
-    process::{Child, Command, Stdio},
-    time::Duration,
-};
+use std::time::Duration;
 
-use kit::testing::{Phase, Postgres, SmtpServer};
+use kit::testing::{Phase, Postgres, SmtpServer, eventually};
 use proto::mailer::Outcome;
 use sea_orm::{ConnectionTrait as _, Database, Statement};
 
-use crate::harness::{Delivery, Mailer, SOON, again, mail, message_id};
-
-/// The mailer as a process, to be killed.
-struct Process {
-    child: Child,
-    addr: SocketAddr,
-}
-
-impl Process {
-    fn start(folder: &Path, mail_url: &str) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_mailer"))
-            .current_dir(folder)
-            .env("USHER_LISTEN", "127.0.0.1:0")
-            .env("USHER_ADMIN_LISTEN", "127.0.0.1:0")
-            .env("USHER_MAIL_URL", mail_url)
-            .env("USHER_LOG_FORMAT", "json")
-            .env("RUST_LOG", "info")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let addr = lines.find_map(|line| {
-            let line = line.unwrap();
-            let listen = line.split("\"listen\":\"").nth(1)?.split('"').next()?;
-            listen.parse().ok()
-        });
-        std::thread::spawn(move || lines.for_each(drop)); // so that it never blocks on a full pipe
-        Self { child, addr: addr.expect("it says where it listens") }
-    }
-
-    /// SIGKILL.
-    fn kill(self) {
-        drop(self);
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-}
+use crate::{
+    harness::{Delivery, Mailer, SOON, again, mail, message_id},
+    process::Process,
+};
 
 #[tokio::test]
 async fn i08_killed_after_the_final_dot_the_next_start_counts_one_unknown_and_sends_the_same_mail() {
@@ -63,13 +17,13 @@ async fn i08_killed_after_the_final_dot_the_next_start_counts_one_unknown_and_se
     let server = SmtpServer::start().await;
     server.on(Phase::FinalDot).times(1).accept_and_hang();
     let offered = mail("ada@example.com");
-    let process = Process::start(directory.path(), &server.url());
+    let process = Process::start(directory.path(), &[("USHER_MAIL_URL", &server.url())]);
     let delivery = Delivery::to(process.addr).await;
     delivery.offer(offered.clone()).await;
     server.wait_for(1, SOON).await;
     process.kill();
 
-    let process = Process::start(directory.path(), &server.url());
+    let process = Process::start(directory.path(), &[("USHER_MAIL_URL", &server.url())]);
     let mut delivery = Delivery::to(process.addr).await;
     let lapsed = delivery.deliver(again(&offered)).await;
     assert_eq!((lapsed.outcome(), lapsed.unknown_attempts), (Outcome::Unknown, 1));
@@ -86,10 +40,10 @@ async fn killed_after_an_acceptance_the_next_start_remembers_it() {
     let directory = tempfile::tempdir().unwrap();
     let server = SmtpServer::start().await;
     let offered = mail("ada@example.com");
-    let process = Process::start(directory.path(), &server.url());
+    let process = Process::start(directory.path(), &[("USHER_MAIL_URL", &server.url())]);
     assert_eq!(Delivery::to(process.addr).await.deliver(offered.clone()).await.outcome(), Outcome::Accepted);
     process.kill();
-    let process = Process::start(directory.path(), &server.url());
+    let process = Process::start(directory.path(), &[("USHER_MAIL_URL", &server.url())]);
     assert_eq!(Delivery::to(process.addr).await.deliver(again(&offered)).await.outcome(), Outcome::Accepted);
     assert_eq!(server.mails().len(), 1);
     process.kill();
@@ -146,6 +100,57 @@ async fn mails_are_forgotten_seven_days_after_their_code_expired() {
     assert_eq!(mailer::purge::purge_expired(&db).await.unwrap(), 1);
     let attempts = mailer::store::attempts::page(db.reader(), None, None, 10).await.unwrap();
     assert!(attempts.is_empty());
+}
+
+/// Takes the write lock of a mailer's SQLite file, as a long transaction would, until it is dropped.
+async fn lock(mailer: &Mailer) -> sea_orm::DatabaseConnection {
+    let path = mailer.folder.join("mailer.db");
+    let mut options = sea_orm::ConnectOptions::new(format!("sqlite:{}", path.display()));
+    options.max_connections(1);
+    let db = Database::connect(options).await.unwrap();
+    db.execute_unprepared("BEGIN IMMEDIATE").await.unwrap();
+    db
+}
+
+#[tokio::test]
+async fn an_attempt_whose_lease_has_passed_stops_before_the_final_dot() {
+    let server = SmtpServer::start().await;
+    server.on(Phase::Data).times(1).after(Duration::from_millis(400)).proceed();
+    let settings = [("USHER_MAIL_URL", &*server.url()), ("USHER_MAIL_LEASE", "200ms")];
+    let mailer = Mailer::with(&settings).await;
+    let mut delivery = mailer.open().await;
+    let offered = mail("ada@example.com");
+    delivery.offer(offered.clone()).await;
+    eventually("the attempt to begin", SOON, async || (server.connections() == 1).then_some(())).await;
+    let locked = lock(&mailer).await;
+    tokio::time::sleep(Duration::from_millis(600)).await; // the lease and the server's delay
+    assert!(server.mails().is_empty());
+    locked.close().await.unwrap();
+    let stopped = delivery.result().await;
+    assert_eq!(stopped.outcome(), Outcome::Unavailable, "{}", stopped.reason);
+    assert_eq!(delivery.insist(&again(&offered)).await.outcome(), Outcome::Accepted);
+    assert_eq!(server.mails().len(), 1);
+}
+
+#[tokio::test]
+async fn an_acceptance_is_answered_while_the_database_is_away_and_noted_when_it_is_back() {
+    let server = SmtpServer::start().await;
+    server.on(Phase::FinalDot).times(1).after(Duration::from_millis(300)).proceed();
+    let mailer = Mailer::with(&[("USHER_MAIL_URL", &*server.url()), ("USHER_MAIL_LEASE", "10s")]).await;
+    let mut delivery = mailer.open().await;
+    let offered = mail("ada@example.com");
+    delivery.offer(offered.clone()).await;
+    eventually("the attempt to begin", SOON, async || (server.connections() == 1).then_some(())).await;
+    let locked = lock(&mailer).await;
+    assert_eq!(delivery.result().await.outcome(), Outcome::Accepted);
+    let refused = delivery.deliver(mail("eve@example.com")).await;
+    assert_eq!((refused.outcome(), refused.reached), (Outcome::Unavailable, false));
+    assert!(mailer.attempts().await.is_empty());
+    locked.close().await.unwrap();
+    let noted = async || mailer.attempts().await.first().map(proto::mailer::MailAttempt::outcome);
+    assert_eq!(eventually("the note", SOON, noted).await, Outcome::Accepted);
+    assert_eq!(delivery.deliver(again(&offered)).await.outcome(), Outcome::Accepted);
+    assert_eq!(server.mails().len(), 1);
 }
 
 /// A mailer on a database of its own in Postgres, tables made as `usher migrate` makes them.

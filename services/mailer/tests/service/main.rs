@@ -9,4 +9,6 @@ mod harness;
 mod ledger;
 mod mails;
 mod operators;
+mod process;
+mod spans;
 mod tls;

@@ -1,6 +1,9 @@
 //! The delivery stream from its client's side: windows, pauses, draining, breaks, and what each answer leads to.
 
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
 
 use kit::{clock::Timestamp, testing::eventually};
 use proto::{
@@ -208,11 +211,13 @@ async fn a_pause_stops_the_mails_counts_nothing_and_ends_by_itself() {
     let client = service.client();
     let first = world.sign_up("ada@example.org").await;
     client.until_mail(&first, 1, MailState::Accepted).await;
-    world.mailer.pause(Duration::from_secs(2));
+    let (pause, begun) = (Duration::from_millis(1_500), Instant::now());
+    world.mailer.pause(pause);
     let second = world.sign_up("grace@example.org").await;
     let stored = client.until_mail(&second, 1, MailState::Pending).await;
     assert_eq!(stored.mail_attempts, 0);
     let code = client.until_mail(&second, 1, MailState::Accepted).await;
+    assert!(begun.elapsed() >= pause, "nothing was sent before the pause was over");
     assert_eq!(code.mail_attempts, 1);
     assert_eq!((world.mailer.mails().len(), world.mailer.opened()), (2, 1), "one stream all the time");
 }

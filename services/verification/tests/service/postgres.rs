@@ -1,6 +1,9 @@
 //! The same on Postgres, with two replicas: what depends on the database's dialect, locks and isolation.
 
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
 
 use futures::{StreamExt as _, future::join_all};
 use kit::{
@@ -68,6 +71,8 @@ async fn two_replicas_send_each_mail_once_and_judge_each_guess_once() {
     let answers =
         join_all((0..40).map(|n| if n % 2 == 0 { &one } else { &two }.outcome(&accounts[1], &digits))).await;
     assert_eq!(answers.iter().filter(|answer| **answer == ConfirmOutcome::Ok).count(), 1);
+    let already = answers.iter().filter(|answer| **answer == ConfirmOutcome::AlreadyVerified).count();
+    assert_eq!(already, 39, "each guess waits for the one before it");
     assert_eq!(count(&database, "SELECT COUNT(*) FROM outbox").await, 1);
 }
 
@@ -111,4 +116,22 @@ async fn i05_the_database_itself_refuses_a_second_live_code() {
     let both =
         sea_orm::ConnectionTrait::execute_unprepared(&database, "UPDATE codes SET state = 'live'").await;
     assert!(both.unwrap_err().to_string().contains("codes_live"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i03_the_claim_of_a_replica_that_died_runs_out_and_the_other_sends_the_mail() {
+    let Some(Pair { world, database, replicas }) = Pair::start("claims").await else { return };
+    world.mailer.answers(|_| Says::unavailable());
+    let account_id = world.sign_up("ada@example.org").await;
+    let client = replicas[0].client();
+    client.until("an attempt", &account_id, |all| all.codes[0].mail_attempts == 1).await;
+    // As the dead one leaves the row: claimed, and nobody renews it.
+    let claimed = "UPDATE codes SET claim_no = claim_no + 1, next_attempt_at = 0, \
+                   lease_until = CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint) + 1500000";
+    world.mailer.answers(|_| Says::accepted());
+    sea_orm::ConnectionTrait::execute_unprepared(&database, claimed).await.unwrap();
+    let begun = Instant::now();
+    client.until_mail(&account_id, 1, MailState::Accepted).await;
+    assert!(begun.elapsed() > Duration::from_millis(1_000), "not before it ran out: {:?}", begun.elapsed());
+    assert_eq!(world.mailer.mails().len(), 2);
 }
