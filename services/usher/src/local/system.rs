@@ -204,7 +204,10 @@ impl System {
     }
 
     /// Waits until a service is ready, and for a moment until it is warm.
-    async fn wait_until_ready(&self, service: Service, run: &RunFile) -> Result<(), Failure> {
+    ///
+    /// # Errors
+    /// When it does not come up, with its last words.
+    pub(crate) async fn wait_until_ready(&self, service: Service, run: &RunFile) -> Result<(), Failure> {
         let deadline = Instant::now() + READY_WITHIN;
         let warm_until = Instant::now() + WARM_WITHIN;
         loop {
