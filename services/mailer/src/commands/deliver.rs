@@ -17,9 +17,9 @@ use self::answer::{UNAVAILABLE, answer_of, busy};
 use crate::{
     domain::{
         digits::Digits, display_name::DisplayName, locale::LocaleTag, outcome::Outcome, recipient::Recipient,
-        redact::redact, sender::Sender,
+        redact::redact, sender::Sender, turn::Turn,
     },
-    door::{Closed, Door, Pass, Turn},
+    door::{Closed, Door, Pass},
     ledger::{Claimed, Ledger, Ours, Refusal, Request, Settlement, State},
     mail::{
         message::{self, Frame},

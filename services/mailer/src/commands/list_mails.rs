@@ -4,6 +4,8 @@ use kit::{clock::Timestamp, db::Db};
 use sea_orm::DbErr;
 use uuid::Uuid;
 
+/// An attempt as its row says.
+pub use crate::store::attempts::Model as Attempt;
 use crate::store::attempts::{self, Position};
 
 const DEFAULT_SIZE: u32 = 50;
@@ -21,7 +23,7 @@ pub struct ListMails {
 #[derive(Debug)]
 pub struct Page {
     /// Newest first.
-    pub attempts: Vec<attempts::Model>,
+    pub attempts: Vec<Attempt>,
     /// Leads to the next page; empty on the last.
     pub next: String,
 }

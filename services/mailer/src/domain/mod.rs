@@ -12,3 +12,4 @@ pub mod recipient;
 pub mod redact;
 pub mod reply;
 pub mod sender;
+pub mod turn;

@@ -13,16 +13,7 @@ use std::{
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use crate::transport::Watch;
-
-/// Which attempt on its mail this is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Turn {
-    /// The first.
-    First,
-    /// Any other.
-    Later,
-}
+use crate::{domain::turn::Turn, transport::Watch};
 
 #[derive(Debug)]
 pub(super) struct Lanes {

@@ -12,10 +12,12 @@ use kit::serve::Health;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
-pub use self::lanes::Turn;
 use self::lanes::{Lanes, Place};
 use crate::{
-    domain::circuit::{Circuit, Gate},
+    domain::{
+        circuit::{Circuit, Gate},
+        turn::Turn,
+    },
     metrics::Metrics,
     transport::{Cause, Ending, Sent, Watch},
 };

@@ -6,8 +6,9 @@ use uuid::Uuid;
 
 use crate::{
     commands::deliver::{Answer, Deliver, Fate, Unusable},
-    domain::{digits::Digits, display_name::DisplayName, locale::LocaleTag, recipient::Recipient},
-    door::Turn,
+    domain::{
+        digits::Digits, display_name::DisplayName, locale::LocaleTag, recipient::Recipient, turn::Turn,
+    },
 };
 
 pub(super) const BAD_NAME: &str =

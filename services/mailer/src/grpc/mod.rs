@@ -22,11 +22,10 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::{
     commands::{
         deliver::Mailer,
-        list_mails::{ListMails, ListMailsError},
+        list_mails::{Attempt, ListMails, ListMailsError},
         preview::Preview,
     },
     domain::{display_name::DisplayName, locale::LocaleTag, outcome::Outcome},
-    store::attempts,
 };
 
 /// How streams are kept.
@@ -117,7 +116,7 @@ fn unexpected(error: &anyhow::Error) -> Status {
     Status::internal("The mailer failed; its log says why.")
 }
 
-fn encode(attempt: attempts::Model) -> MailAttempt {
+fn encode(attempt: Attempt) -> MailAttempt {
     let outcome = Outcome::parse(&attempt.outcome).map_or(ProtoOutcome::Unspecified, outcome);
     MailAttempt {
         code_id: attempt.code_id.to_string(),
