@@ -176,6 +176,18 @@ async fn an_attempt_tells_whether_it_reached_the_mail_server() {
 }
 
 #[tokio::test]
+async fn a_kept_connection_to_a_mail_server_that_went_away_has_reached_nobody() {
+    let server = SmtpServer::start().await;
+    let mailer = Mailer::before(&server).await;
+    let mut delivery = mailer.open().await;
+    assert_eq!(delivery.deliver(mail("ada@example.com")).await.outcome(), Outcome::Accepted);
+    server.on(Phase::Mail).drop_connection();
+    server.on(Phase::Connect).drop_connection();
+    let result = delivery.deliver(mail("eve@example.com")).await;
+    assert_eq!((result.outcome(), result.reached), (Outcome::Unavailable, false));
+}
+
+#[tokio::test]
 async fn i16_what_a_mail_server_repeats_of_address_and_code_is_redacted() {
     let server = SmtpServer::start().await;
     server.on(Phase::FinalDot).answer(554, "5.7.1 spam for canary.ada@example.com: 1357 2468 (13572468)");
