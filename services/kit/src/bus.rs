@@ -79,8 +79,12 @@ impl Bus {
         self.connected.load(Ordering::Relaxed)
     }
 
-    /// Waits until everything that was handed over, acks too, has left for the server.
+    /// Waits until everything that was handed over, acks too, has left for the server. Nothing can leave while it is
+    /// away: whatever was handed out then comes again.
     pub async fn flush(&self) {
+        if !self.is_connected() {
+            return;
+        }
         let flushed = tokio::time::timeout(Duration::from_secs(2), self.jetstream.client().flush()).await;
         if !matches!(flushed, Ok(Ok(()))) {
             tracing::warn!("The last acks may not have reached the broker; their messages come again.");

@@ -20,7 +20,12 @@ pub struct Config {
     #[arg(long, env = "USHER_ADMIN_TOKEN_FILE", default_value = "data/admin-token")]
     pub admin_token_file: PathBuf,
     /// The mailer's own database: sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE
-    #[arg(long, env = "USHER_DATABASE_URL", default_value = "sqlite:data/mailer.db", hide_env_values = true)]
+    #[arg(
+        long,
+        env = "USHER_DATABASE_URL",
+        default_value = "sqlite:data/mailer.sqlite",
+        hide_env_values = true
+    )]
     pub database_url: DatabaseUrl,
     /// File of the keys under which addresses are recognised, one `<id> <64 hexadecimal digits>` a line, the newest
     /// last; made on first start

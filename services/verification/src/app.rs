@@ -97,9 +97,12 @@ impl App {
         let watches = Watches::default();
         let relay = outbox::Settings { lease: config.outbox_lease, ..outbox::Settings::default() };
         let (outbox, relay) = Relay::new(db.clone(), bus.clone(), relay);
-        let (queue, incoming) = Queue::new(config.mail_queue);
-        let rules =
-            Rules { length: config.code_digits, lifetime: config.code_lifetime, lease: config.mail_lease };
+        let (queue, incoming) = Queue::new(config.delivery_queue);
+        let rules = Rules {
+            length: config.code_digits,
+            lifetime: config.code_lifetime,
+            lease: config.delivery_lease,
+        };
         let keys = Arc::new(keys);
         let commands = Commands {
             db: db.clone(),
@@ -117,7 +120,7 @@ impl App {
             let commands = commands.clone();
             move |batch| consumer::handle(commands.clone(), batch).boxed()
         };
-        let delivery = Delivery::new(commands.clone(), incoming, mailers, config.mail_tick);
+        let delivery = Delivery::new(commands.clone(), incoming, mailers, config.delivery_tick);
         let versions = {
             let commands = commands.clone();
             move |accounts| {

@@ -52,16 +52,16 @@ pub struct Config {
     pub code_lifetime: Duration,
 
     /// How long a claim on a mail holds before another replica may send it; renewed three times in that time
-    #[arg(long, env = "USHER_MAIL_LEASE", default_value = "10s", value_parser = duration)]
-    pub mail_lease: Duration,
+    #[arg(long, env = "USHER_DELIVERY_LEASE", default_value = "10s", value_parser = duration)]
+    pub delivery_lease: Duration,
 
     /// How often the database is looked at for mails that nobody handed over
-    #[arg(long, env = "USHER_MAIL_TICK", default_value = "1s", value_parser = duration)]
-    pub mail_tick: Duration,
+    #[arg(long, env = "USHER_DELIVERY_TICK", default_value = "1s", value_parser = duration)]
+    pub delivery_tick: Duration,
 
     /// Most mails in memory; further ones wait in the database
-    #[arg(long, env = "USHER_MAIL_QUEUE", default_value_t = 2048, value_parser = at_least_one)]
-    pub mail_queue: usize,
+    #[arg(long, env = "USHER_DELIVERY_QUEUE", default_value_t = 2048, value_parser = at_least_one)]
+    pub delivery_queue: usize,
 
     /// How long the relay's claim on an event holds before another relay may publish it
     #[arg(long, env = "USHER_OUTBOX_LEASE", default_value = "10s", value_parser = duration)]

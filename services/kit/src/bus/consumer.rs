@@ -131,7 +131,8 @@ impl Consumer {
     }
 
     async fn attach(&self, stop: &CancellationToken) -> Option<Attached> {
-        match attach(&self.bus, &self.durable, &self.settings).await {
+        let attached = attach(&self.bus, &self.durable, &self.settings);
+        match stop.run_until_cancelled(attached).await? {
             Ok(attached) => Some(attached),
             Err(error) => {
                 tracing::debug!(

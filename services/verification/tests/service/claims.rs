@@ -11,7 +11,7 @@ use crate::{
 #[tokio::test]
 async fn a_mail_goes_from_the_commit_to_the_mailer_without_a_look_at_the_table() {
     let world = World::new().await;
-    let service = world.verification_with(&[("USHER_MAIL_TICK", "1h")]).await;
+    let service = world.verification_with(&[("USHER_DELIVERY_TICK", "1h")]).await;
     let client = service.client();
     let first = world.sign_up("ada@example.org").await;
     client.until_mail(&first, 1, MailState::Accepted).await; // the stream is open now
@@ -25,7 +25,7 @@ async fn a_mail_goes_from_the_commit_to_the_mailer_without_a_look_at_the_table()
 #[tokio::test]
 async fn what_has_no_room_in_memory_is_claimed_from_the_table_and_sent_once() {
     let world = World::new().await;
-    let service = world.verification_with(&[("USHER_MAIL_QUEUE", "2")]).await;
+    let service = world.verification_with(&[("USHER_DELIVERY_QUEUE", "2")]).await;
     let mut accounts = Vec::new();
     for n in 0..40 {
         accounts.push(world.sign_up(&format!("ada{n}@example.org")).await);
@@ -40,7 +40,7 @@ async fn what_has_no_room_in_memory_is_claimed_from_the_table_and_sent_once() {
 async fn a_mail_under_way_stays_claimed_for_longer_than_its_lease() {
     let world = World::new().await;
     world.mailer.answers(|_| Says::Nothing);
-    let service = world.verification_with(&[("USHER_MAIL_LEASE", "900ms")]).await;
+    let service = world.verification_with(&[("USHER_DELIVERY_LEASE", "900ms")]).await;
     let account_id = world.sign_up("ada@example.org").await;
     let mail = world.mailer.mail(&account_id, 1).await;
     let database = world.database().await;
@@ -62,7 +62,8 @@ async fn with_two_mailers_the_other_one_takes_what_the_dead_one_left() {
     two.answers(|_| Says::Nothing);
     let both = format!("{}, {}", one.url(), two.url());
     // Neither tick nor lease helps: only the broken stream says that the mail is to be offered again.
-    let more = [("USHER_MAILER_URL", both.as_str()), ("USHER_MAIL_LEASE", "1h"), ("USHER_MAIL_TICK", "1h")];
+    let more =
+        [("USHER_MAILER_URL", both.as_str()), ("USHER_DELIVERY_LEASE", "1h"), ("USHER_DELIVERY_TICK", "1h")];
     let service = world.verification_with(&more).await;
     eventually("both streams", SOON, async || (one.opened() + two.opened() == 2).then_some(())).await;
     let mut accounts = Vec::new();

@@ -244,7 +244,7 @@ async fn a_draining_stream_answers_what_it_holds_while_another_one_takes_the_res
 async fn i18_a_stop_settles_what_is_answered_and_lets_go_of_the_rest_at_once() {
     let world = World::new().await;
     world.mailer.answers(|_| Says::Nothing);
-    let service = world.verification_with(&[("USHER_MAIL_LEASE", "1h")]).await;
+    let service = world.verification_with(&[("USHER_DELIVERY_LEASE", "1h")]).await;
     let account_id = world.sign_up("ada@example.org").await;
     world.mailer.mail(&account_id, 1).await;
     let stopped = tokio::time::timeout(Duration::from_secs(10), service.stop()).await;

@@ -223,7 +223,7 @@ async fn the_key_ring_is_made_once_with_mode_0600_and_refused_when_others_may_re
 async fn a_setting_that_cannot_be_is_refused_by_its_name() {
     let world = World::new().await;
     for (key, value) in
-        [("USHER_CODE_DIGITS", "5"), ("USHER_CODE_LIFETIME", "soon"), ("USHER_MAIL_QUEUE", "0")]
+        [("USHER_CODE_DIGITS", "5"), ("USHER_CODE_LIFETIME", "soon"), ("USHER_DELIVERY_QUEUE", "0")]
     {
         let refused = command(&world).env(key, value).output().await.unwrap();
         let said = String::from_utf8(refused.stderr).unwrap();

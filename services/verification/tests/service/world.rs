@@ -70,7 +70,7 @@ impl World {
             ("USHER_NATS_URL", self.nats.url()),
             ("USHER_MAILER_URL", self.mailer.url()),
             ("USHER_CODE_KEYS_FILE", self.file("code-keys").display().to_string()),
-            ("USHER_MAIL_TICK", "50ms".to_owned()),
+            ("USHER_DELIVERY_TICK", "50ms".to_owned()),
             ("USHER_ACK_WAIT", "600ms".to_owned()),
         ]
     }
