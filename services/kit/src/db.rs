@@ -1,6 +1,7 @@
 //! A service's own database: SQLite or Postgres by URL, one writer, the database's clock. Commands open a
 //! transaction here and pass it to their stores.
 
+mod bulk;
 mod lock;
 mod migrate;
 
@@ -15,6 +16,8 @@ use sea_orm::{
         sqlite::{SqliteJournalMode, SqliteSynchronous},
     },
 };
+
+pub use bulk::update_each;
 
 use crate::clock::{Clock, Timestamp};
 

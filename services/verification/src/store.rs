@@ -1,7 +1,6 @@
 //! Every statement on verification's tables. What joins a transaction takes it first; `now` is the transaction's one
 //! reading of the database's clock. Commands call these, and commit.
 
-mod bulk;
 pub(crate) mod codes;
 pub(crate) mod entities;
 pub(crate) mod history;

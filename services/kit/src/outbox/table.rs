@@ -3,7 +3,7 @@
 
 use sea_orm::{
     ActiveValue::Set,
-    ConnectionTrait, DatabaseTransaction, DbErr, ExprTrait as _, QuerySelect as _, Statement, Value,
+    ConnectionTrait, DatabaseTransaction, DbErr, ExprTrait as _, QuerySelect as _,
     entity::prelude::*,
     sea_query::{LockBehavior, LockType},
 };
@@ -18,7 +18,7 @@ use super::{
     Outgoing, Record,
     headers::{from_json, to_json},
 };
-use crate::clock::Timestamp;
+use crate::{clock::Timestamp, db::update_each};
 
 #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "outbox")]
@@ -147,8 +147,8 @@ pub(super) async fn set_claims(
 ) -> Result<(), DbErr> {
     let sql = "UPDATE outbox SET claimed_until = $1 FROM {rows}
                WHERE id = given.column1 AND claim_no = given.column2 AND published_at IS NULL";
-    let values = rows.iter().map(|row| [row.id.into(), row.claim_no.into()]);
-    update_each(tx, sql, until, values).await
+    let rows: Vec<_> = rows.iter().map(|row| [row.id.into(), row.claim_no.into()]).collect();
+    update_each(tx, sql, until.into(), &rows).await.map(drop)
 }
 
 /// Marks what the broker acknowledged, with its number in the stream. A fact: written whoever holds the claim.
@@ -159,7 +159,8 @@ pub(super) async fn mark_published(
 ) -> Result<(), DbErr> {
     let sql = "UPDATE outbox SET published_at = $1, stream_sequence = given.column2 FROM {rows}
                WHERE id = given.column1";
-    update_each(tx, sql, now, acked.iter().map(|(id, sequence)| [(*id).into(), (*sequence).into()])).await
+    let rows: Vec<_> = acked.iter().map(|(id, sequence)| [(*id).into(), (*sequence).into()]).collect();
+    update_each(tx, sql, now.into(), &rows).await.map(drop)
 }
 
 /// Counts a failed attempt and lets go of the rows until their next one; only where the claim is still ours.
@@ -171,8 +172,9 @@ pub(super) async fn mark_failed(
     let sql =
         "UPDATE outbox SET claimed_until = $1, attempts = attempts + 1, next_at = given.column3 FROM {rows}
                WHERE id = given.column1 AND claim_no = given.column2 AND published_at IS NULL";
-    let values = failed.iter().map(|(next, row)| [row.id.into(), row.claim_no.into(), (*next).into()]);
-    update_each(tx, sql, now, values).await
+    let row = |(next, row): &(Timestamp, Outgoing)| [row.id.into(), row.claim_no.into(), (*next).into()];
+    let rows: Vec<_> = failed.iter().map(row).collect();
+    update_each(tx, sql, now.into(), &rows).await.map(drop)
 }
 
 /// Ends every claim. Only for a process that owns the database alone: the claims are those of one that died.
@@ -198,28 +200,6 @@ pub(super) async fn pending(db: &impl ConnectionTrait) -> Result<(i64, Option<Ti
         .column_as(Column::CreatedAt.min(), "oldest")
         .filter(Column::PublishedAt.is_null());
     Ok(waiting.into_tuple().one(db).await?.unwrap_or_default())
-}
-
-/// Runs one statement for many rows: `{rows}` becomes a list of values named `given.column1`, `given.column2`, …,
-/// as both databases call them; `$1` is `first`.
-async fn update_each<const N: usize>(
-    tx: &DatabaseTransaction,
-    sql: &str,
-    first: Timestamp,
-    rows: impl Iterator<Item = [Value; N]>,
-) -> Result<(), DbErr> {
-    let mut values = vec![first.into()];
-    let mut list = Vec::new();
-    for row in rows {
-        let places: Vec<_> = (1..=N).map(|column| format!("${}", values.len() + column)).collect();
-        list.push(format!("({})", places.join(", ")));
-        values.extend(row);
-    }
-    if list.is_empty() {
-        return Ok(());
-    }
-    let sql = sql.replace("{rows}", &format!("(VALUES {}) AS given", list.join(", ")));
-    tx.execute_raw(Statement::from_sql_and_values(tx.get_database_backend(), sql, values)).await.map(drop)
 }
 
 fn outgoing(row: Model) -> Outgoing {

@@ -1,17 +1,14 @@
 //! The mails' schedule in the codes' rows: claimed, renewed, let go, settled. A claim is a lease; accepted and
 //! rejected are facts and written whoever holds it, everything else only by the holder of the newest claim.
 
-use kit::clock::Timestamp;
+use kit::{clock::Timestamp, db::update_each};
 use sea_orm::{
     DatabaseTransaction, DbErr, ExprTrait as _, QueryOrder as _, QuerySelect as _,
     entity::prelude::*,
     sea_query::{LockBehavior, LockType},
 };
 
-use super::{
-    bulk::update_each,
-    entities::code::{CodeState, Column, Entity, MailState, Model},
-};
+use super::entities::code::{CodeState, Column, Entity, MailState, Model};
 
 /// A claim: the code and the number under which it is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! One UPDATE for many rows, each with its own values: the settling of a batch is a few statements, not hundreds.
+//! One UPDATE for many rows, each with its own values: settling a batch is a few statements, not hundreds.
 
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr, Statement, Value};
 use uuid::Uuid;
@@ -7,8 +7,12 @@ use uuid::Uuid;
 const VALUES: usize = 16_000;
 
 /// Runs `sql` for all `rows` and returns the ids that it names in `RETURNING id`. In it, `{rows}` becomes a list of
-/// values named `given.column1`, `given.column2`, …, as both databases call them; `$1` is `first`.
-pub(super) async fn update_each<const N: usize>(
+/// values named `given.column1`, `given.column2`, …, as both databases call them; `$1` is `first`. Does nothing for no
+/// rows.
+///
+/// # Errors
+/// The database's.
+pub async fn update_each<const N: usize>(
     tx: &DatabaseTransaction,
     sql: &str,
     first: Value,
