@@ -92,14 +92,17 @@ impl Consumer {
     {
         // After a crash the server hands out again what this process held, once its AckWait is over. Until then, and
         // as long as such messages come, they are taken alone: the one that kills the process takes nobody along.
-        let alone_until = Instant::now() + self.settings.ack_wait + Duration::from_secs(1);
+        let careful = self.settings.ack_wait + Duration::from_secs(1);
+        let mut alone_until = None;
         let mut redelivered = false;
         let mut attached = None;
         while !stop.is_cancelled() {
-            let Some(Attached { consumer, stream_created }) = &attached else {
+            let Some(Attached { consumer, stream_created, has_unacked }) = &attached else {
                 attached = self.attach(stop).await;
                 continue;
             };
+            let alone_until = *alone_until
+                .get_or_insert_with(|| if *has_unacked { Instant::now() + careful } else { Instant::now() });
             let most = if redelivered || Instant::now() < alone_until { 1 } else { self.settings.batch };
             let pulled = tokio::select! {
                 () = stop.cancelled() => break,

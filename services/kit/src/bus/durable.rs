@@ -42,6 +42,8 @@ pub(super) struct Attached {
     pub(super) consumer: PullConsumer,
     /// The stream's creation time: one that was deleted and made again has another one.
     pub(super) stream_created: String,
+    /// Whether messages are out that nobody has acknowledged: another replica's, or those of a process that died.
+    pub(super) has_unacked: bool,
 }
 
 /// Finds the durable, or makes it. One that belongs to an earlier stream of the same name, or has seen more than the
@@ -66,7 +68,8 @@ pub(super) async fn attach(bus: &Bus, durable: &Durable, settings: &Settings) ->
     }
     let consumer = stream.create_consumer(config(durable, settings, stream_created.clone())).await;
     let consumer = consumer.with_context(|| format!("Consumer {} cannot be made.", durable.name))?;
-    Ok(Attached { consumer, stream_created })
+    let has_unacked = consumer.cached_info().num_ack_pending > 0;
+    Ok(Attached { consumer, stream_created, has_unacked })
 }
 
 fn created(stream: &stream::Stream) -> String {
