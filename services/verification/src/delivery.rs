@@ -18,12 +18,15 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use self::{
-    held::{Mails, Turn},
+    held::Mails,
     measures::Measures,
     streams::Streams,
     work::{Look, Work},
 };
-use crate::commands::{Commands, Incoming, Settlement};
+use crate::{
+    commands::{Commands, Incoming, Settlement},
+    domain::mail::Turn,
+};
 
 /// How long a shutdown waits for answers. A mail that is unanswered then is let go: the mailer's ledger knows it.
 const GRACE: Duration = Duration::from_secs(2);

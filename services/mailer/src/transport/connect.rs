@@ -23,7 +23,7 @@ use tokio::{
 use tokio_util::compat::{Compat, FuturesAsyncReadCompatExt as _};
 
 use super::{
-    smtp::Deadlines,
+    deadlines::Deadlines,
     socket::{Fuse, Socket},
     url::{SmtpServer, Tls},
 };

@@ -10,7 +10,7 @@ use lettre::transport::smtp::{
 };
 use tokio::time::timeout;
 
-use super::{Outgoing, connect::Connection, smtp::Deadlines, watch::Watch};
+use super::{Outgoing, connect::Connection, deadlines::Deadlines, watch::Watch};
 
 /// A phase of SMTP, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -14,27 +14,11 @@ use super::{
     Cause, Ending, Outgoing, Sent,
     connect::{self, Connection, NotConnected},
     conversation::{self, Phase, Trouble},
+    deadlines::Deadlines,
     url::SmtpServer,
     watch::Watch,
 };
 use crate::domain::reply::{Refusal, refusal_at_rcpt};
-
-/// How long each phase may take (RFC 5321 §4.5.3.2 for the last three). They run on the real clock.
-#[derive(Debug, Clone)]
-pub struct Deadlines {
-    /// TCP.
-    pub connect: Duration,
-    /// TLS handshake, with STARTTLS before it.
-    pub tls: Duration,
-    /// Greeting, EHLO and AUTH, each.
-    pub greeting: Duration,
-    /// MAIL, RCPT, DATA and RSET, each.
-    pub command: Duration,
-    /// Transfer of the message.
-    pub data: Duration,
-    /// The answer to the final dot.
-    pub reply: Duration,
-}
 
 /// Servers close connections that idle for minutes; one that is about to be closed is not worth a try.
 const LONGEST_IDLE: Duration = Duration::from_secs(60);

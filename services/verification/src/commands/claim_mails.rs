@@ -7,7 +7,10 @@ use kit::clock::Timestamp;
 use sea_orm::{DbBackend, DbErr};
 
 use super::{Claim, Commands, Mail};
-use crate::store::{self, Code, mails::Turn};
+use crate::{
+    domain::mail::Turn,
+    store::{self, Code},
+};
 
 impl Commands {
     /// Claims up to `most` due mails, of them at most `most_again` that were tried before. Returns fewer when there is

@@ -11,18 +11,14 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::streams::StreamId;
-use crate::commands::{Claim, Mail};
+use crate::{
+    commands::{Claim, Mail},
+    domain::mail::Turn,
+};
 
 /// So many streams may break over one mail before it waits as after a failure: if it is the mail that breaks them,
 /// it must not take the others along for ever.
 const MOST_BREAKS: u8 = 3;
-
-/// Whose turn it is: mails that were tried before leave half of everything to those that were not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Turn {
-    First,
-    Again,
-}
 
 #[derive(Debug)]
 struct Held {

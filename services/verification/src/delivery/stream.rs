@@ -3,7 +3,7 @@
 use proto::mailer::DeliverRequest;
 use tokio::{sync::mpsc, time::Instant};
 
-use super::held::Turn;
+use crate::domain::mail::Turn;
 
 /// A stream, seen from the side that sends.
 #[derive(Debug)]

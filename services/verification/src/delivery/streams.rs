@@ -18,8 +18,8 @@ use tokio::{
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::{Status, Streaming};
 
-use super::{held::Turn, stream::Stream};
-use crate::domain::schedule::jittered;
+use super::stream::Stream;
+use crate::domain::{mail::Turn, schedule::jittered};
 
 /// How long a mailer may take to open a stream.
 const OPENING: Duration = Duration::from_secs(5);

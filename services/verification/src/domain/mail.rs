@@ -10,6 +10,16 @@ pub const UNKNOWN_LIMIT: u32 = 3;
 /// The mailer's longest plausible answer to "when shall I ask again".
 const LONGEST_IN_FLIGHT: Duration = Duration::from_secs(15 * 60);
 
+/// Whose turn a mail waits for. Mails that were tried before leave half of everything to those that were not, so that
+/// dead mailboxes, which come back again and again, hold nobody up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// Mails that were never tried.
+    First,
+    /// Mails that were.
+    Again,
+}
+
 /// How one attempt ended, as the mailer says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {

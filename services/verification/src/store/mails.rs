@@ -9,6 +9,7 @@ use sea_orm::{
 };
 
 use super::entities::code::{CodeState, Column, Entity, MailState, Model};
+use crate::domain::mail::Turn;
 
 /// A claim: the code and the number under which it is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,16 +18,6 @@ pub(crate) struct Claim {
     pub(crate) code_id: Uuid,
     /// The claim's number.
     pub(crate) claim_no: i32,
-}
-
-/// Which mails are claimed. First attempts and later ones are counted apart, so that dead mailboxes, which come
-/// back again and again, leave room for those that were never tried.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Turn {
-    /// Mails that were never tried.
-    First,
-    /// Mails that were.
-    Again,
 }
 
 /// Claims up to `most` due mails until `lease`, longest due first. Two replicas never claim the same one: on

@@ -3,6 +3,7 @@
 
 mod connect;
 mod conversation;
+mod deadlines;
 mod folder;
 mod smtp;
 mod socket;
@@ -13,8 +14,9 @@ use lettre::Address;
 use uuid::Uuid;
 
 pub use self::{
+    deadlines::Deadlines,
     folder::Folder,
-    smtp::{Deadlines, Smtp},
+    smtp::Smtp,
     url::{MailUrl, SmtpServer, Tls},
     watch::{Lease, Watch},
 };
