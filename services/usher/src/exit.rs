@@ -139,7 +139,9 @@ impl Failure {
     /// Several lines for people.
     pub(crate) fn spoken(&self) -> String {
         use crate::terminal::{BAD, DIM};
-        let mut text = format!("{BAD}error:{BAD:#} {}", self.message);
+        // The message of a refusal lists its fields already, in one line.
+        let message = if self.fields.is_empty() { self.message.as_str() } else { "The request was refused." };
+        let mut text = format!("{BAD}error:{BAD:#} {message}");
         for Field { field, problem } in &self.fields {
             text.push_str(&format!("\n  {field}: {problem}"));
         }
