@@ -10,7 +10,7 @@ use kit::{
     telemetry,
 };
 use proto::mailer::{
-    mailer_admin_server::MailerAdminServer,
+    mailer_admin_server::{MailerAdminServer, SERVICE_NAME as ADMIN_NAME},
     mailer_service_server::{MailerServiceServer, SERVICE_NAME},
 };
 use sea_orm::DbBackend;
@@ -113,6 +113,7 @@ impl App {
             public: Routes::new(public),
             names: &[SERVICE_NAME],
             admin: Routes::new(admin),
+            admin_names: &[ADMIN_NAME],
             token,
             health,
         };

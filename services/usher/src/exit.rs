@@ -139,9 +139,16 @@ impl Failure {
     /// Several lines for people.
     pub(crate) fn spoken(&self) -> String {
         use crate::terminal::{BAD, DIM};
-        let mut text = format!("{BAD}error:{BAD:#} {}", self.message);
-        for Field { field, problem } in &self.fields {
-            text.push_str(&format!("\n  {field}: {problem}"));
+        let each: Vec<_> =
+            self.fields.iter().map(|Field { field, problem }| format!("{field}: {problem}")).collect();
+        // Services put all fields into the message, too, for clients that do not read details.
+        let mut text = match each.len() {
+            1 => format!("{BAD}error:{BAD:#} {}", each[0]),
+            0 => format!("{BAD}error:{BAD:#} {}", self.message),
+            _ => format!("{BAD}error:{BAD:#} There is something wrong with each of these:"),
+        };
+        for field in each.iter().filter(|_| each.len() > 1) {
+            text.push_str(&format!("\n  {field}"));
         }
         if let Some(seconds) = self.retry_after_seconds {
             text.push_str(&format!("\n  Try again in {}.", wait(seconds)));

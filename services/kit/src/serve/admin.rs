@@ -5,7 +5,7 @@ use std::path::Path;
 use axum::{
     Json, Router,
     extract::{Request, State},
-    http::StatusCode,
+    http::{HeaderValue, StatusCode, header::CONTENT_TYPE},
     middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
     routing::get,
@@ -64,6 +64,12 @@ pub(super) async fn serve(
 }
 
 async fn check(State(token): State<AdminToken>, request: Request, next: Next) -> Response {
+    // A gRPC refusal has HTTP status 200: a probe of a wrong path would be content for ever.
+    let kind = request.headers().get(CONTENT_TYPE).map_or(&[][..], HeaderValue::as_bytes);
+    if !kind.starts_with(b"application/grpc") {
+        let there_is = "Not found. There are /livez, /readyz and /metrics, and gRPC with the admin token.\n";
+        return (StatusCode::NOT_FOUND, there_is).into_response();
+    }
     if token.allows(&request) {
         return next.run(request).await;
     }
