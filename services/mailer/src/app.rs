@@ -63,7 +63,7 @@ impl App {
     pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Self> {
         let server = Server::bind(config.listen, config.admin_listen).await?;
         let token = AdminToken::read_or_make(&config.admin_token_file)?;
-        let keys = read_or_make(&config.address_key_file, "The mailer's address keys", || {
+        let keys = read_or_make(&config.address_key_file, "The mailer's ring of address keys", || {
             AddressKeys::line(&clock.uuid_v7().simple().to_string(), &kit::random::bytes())
         })?;
         let unreadable =

@@ -162,8 +162,15 @@ impl Failure {
 
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
-        Self::new(Exit::Failed, format!("{error:#}"))
+        Self::new(Exit::Failed, sentence(&error))
     }
+}
+
+/// An error and its causes as one sentence: each of them may end with a full stop of its own.
+pub(crate) fn sentence(error: &anyhow::Error) -> String {
+    let parts: Vec<_> =
+        error.chain().map(|cause| cause.to_string().trim_end_matches('.').to_owned()).collect();
+    format!("{}.", parts.join(": "))
 }
 
 fn round_up(delay: Duration) -> u64 {

@@ -165,6 +165,16 @@ async fn i20_grpc_health_names_each_service_and_reflection_answers() {
     running.stop().await;
 }
 
+#[test]
+fn an_empty_token_file_stops_a_start_and_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("admin-token");
+    AdminToken::read_or_make(&path).unwrap();
+    std::fs::write(&path, "\n").unwrap();
+    let refusal = AdminToken::read_or_make(&path).unwrap_err().to_string();
+    assert!(refusal.contains("admin-token is empty"), "{refusal}");
+}
+
 #[tokio::test]
 async fn operators_find_their_services_by_reflection_with_the_token() {
     let running = start().await;
