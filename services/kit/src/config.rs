@@ -76,8 +76,9 @@ fn parse<C: FromArgMatches>(
     C::from_arg_matches(&matches).map_err(|error| explain(known, &error))
 }
 
-/// clap speaks of flags; an operator set a variable or a line in a file.
-fn explain(command: &Command, error: &clap::Error) -> anyhow::Error {
+/// A refused setting of `command` in words: clap speaks of flags where an operator set a variable or a line in a
+/// file, and shows the value even where it is a secret.
+pub fn explain(command: &Command, error: &clap::Error) -> anyhow::Error {
     let text = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.clone()),
         Some(ContextValue::Strings(texts)) => Some(texts.join(", ")),
@@ -108,8 +109,12 @@ fn explain(command: &Command, error: &clap::Error) -> anyhow::Error {
 fn read_table(command: &Command, name: &str, path: &Path) -> anyhow::Result<toml::Table> {
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("{FILE_VARIABLE} names {}, which cannot be read.", path.display()))?;
-    let mut file: toml::Table =
-        text.parse().with_context(|| format!("{} is not valid TOML.", path.display()))?;
+    // The error's own text quotes the line, in which a password may stand.
+    let mut file: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+        let line =
+            error.span().and_then(|span| text.get(..span.start)).unwrap_or_default().split('\n').count();
+        anyhow::anyhow!("{} is not valid TOML: line {line}: {}", path.display(), error.message())
+    })?;
     let own = file.remove(name);
     file.retain(|key, _| setting(command, key).is_some() || !OF_SOME.contains(&key));
     file.retain(|_, value| !value.is_table()); // the other services' tables

@@ -82,4 +82,10 @@ fn one_file_serves_all_services_and_a_wrong_name_in_it_is_told() {
         read("[test]\nnats_url = 'nats://a:4222'\n").is_err(),
         "in its own table each name must be right"
     );
+    let quoted = read("database_url = postgres://usher:hunter2@db/usher\n").unwrap_err();
+    let refusal = format!("{quoted:#}");
+    assert!(
+        refusal.contains("usher.toml is not valid TOML: line 1: ") && !refusal.contains("hunter2"),
+        "{refusal}"
+    );
 }
