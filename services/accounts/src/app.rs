@@ -14,7 +14,7 @@ use kit::{
     watch::Watches,
 };
 use proto::accounts::{
-    accounts_admin_server::AccountsAdminServer,
+    accounts_admin_server::{AccountsAdminServer, SERVICE_NAME as ADMIN_NAME},
     accounts_service_server::{AccountsServiceServer, SERVICE_NAME},
 };
 use tonic::service::Routes;
@@ -103,6 +103,7 @@ impl App {
             public: Routes::new(public),
             names: &[SERVICE_NAME],
             admin: Routes::new(admin),
+            admin_names: &[ADMIN_NAME],
             token,
             health,
         };

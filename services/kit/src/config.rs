@@ -13,6 +13,9 @@ pub use reference::reference;
 /// Environment variable that names the TOML file.
 pub const FILE_VARIABLE: &str = "USHER_CONFIG";
 
+/// Settings of those services that speak to the broker: at the file's top level the others pass them over.
+const OF_SOME: [&str; 3] = ["nats_url", "outbox_lease", "ack_wait"];
+
 /// Reads service `name`'s configuration from the environment and, if `USHER_CONFIG` names one, a TOML file. In the
 /// file, a key is the variable's name in lower case without `USHER_`; the table `[name]` wins over the top level.
 ///
@@ -31,8 +34,10 @@ pub fn from_env<C: Args + FromArgMatches>(name: &'static str) -> anyhow::Result<
 /// When the file cannot be read, or sets what is no setting of the service.
 pub fn with_file_defaults(command: Command, name: &str) -> anyhow::Result<Command> {
     let file = std::env::var_os(FILE_VARIABLE);
-    let table = file.as_ref().map(|path| read_table(name, Path::new(path))).transpose()?;
-    with_file(command, table.as_ref(), name)
+    match file.as_deref().map(Path::new) {
+        Some(path) => with_file(command, path, name),
+        None => Ok(command),
+    }
 }
 
 /// The same from given settings instead of the environment: `("USHER_LISTEN", "127.0.0.1:0")`.
@@ -71,8 +76,9 @@ fn parse<C: FromArgMatches>(
     C::from_arg_matches(&matches).map_err(|error| explain(known, &error))
 }
 
-/// clap speaks of flags; an operator set a variable or a line in a file.
-fn explain(command: &Command, error: &clap::Error) -> anyhow::Error {
+/// A refused setting of `command` in words: clap speaks of flags where an operator set a variable or a line in a
+/// file, and shows the value even where it is a secret.
+pub fn explain(command: &Command, error: &clap::Error) -> anyhow::Error {
     let text = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.clone()),
         Some(ContextValue::Strings(texts)) => Some(texts.join(", ")),
@@ -100,12 +106,17 @@ fn explain(command: &Command, error: &clap::Error) -> anyhow::Error {
     anyhow::anyhow!("{name} (from {from}) is {shown}: {}", expected.unwrap_or_else(|| "not valid".to_owned()))
 }
 
-fn read_table(name: &str, path: &Path) -> anyhow::Result<toml::Table> {
+fn read_table(command: &Command, name: &str, path: &Path) -> anyhow::Result<toml::Table> {
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("{FILE_VARIABLE} names {}, which cannot be read.", path.display()))?;
-    let mut file: toml::Table =
-        text.parse().with_context(|| format!("{} is not valid TOML.", path.display()))?;
+    // The error's own text quotes the line, in which a password may stand.
+    let mut file: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+        let line =
+            error.span().and_then(|span| text.get(..span.start)).unwrap_or_default().split('\n').count();
+        anyhow::anyhow!("{} is not valid TOML: line {line}: {}", path.display(), error.message())
+    })?;
     let own = file.remove(name);
+    file.retain(|key, _| setting(command, key).is_some() || !OF_SOME.contains(&key));
     file.retain(|_, value| !value.is_table()); // the other services' tables
     match own {
         Some(toml::Value::Table(own)) => file.extend(own),
@@ -115,17 +126,26 @@ fn read_table(name: &str, path: &Path) -> anyhow::Result<toml::Table> {
     Ok(file)
 }
 
-/// The file's values become defaults: whatever the environment or a flag says wins.
-fn with_file(mut command: Command, table: Option<&toml::Table>, name: &str) -> anyhow::Result<Command> {
-    for (key, value) in table.into_iter().flatten() {
-        let variable = format!("USHER_{}", key.to_uppercase());
-        let argument =
-            command.get_arguments().find(|arg| arg.get_env().is_some_and(|env| env == variable.as_str()));
-        let Some(id) = argument.map(|arg| arg.get_id().clone()) else {
-            bail!("The configuration file sets `{key}`, which is no setting of {name}.");
+fn setting<'a>(command: &'a Command, key: &str) -> Option<&'a clap::Arg> {
+    let variable = format!("USHER_{}", key.to_uppercase());
+    command.get_arguments().find(|arg| arg.get_env().is_some_and(|env| env == variable.as_str()))
+}
+
+/// The same from the file at `path`, whatever `USHER_CONFIG` says.
+///
+/// # Errors
+/// As `with_file_defaults`.
+pub fn with_file(mut command: Command, path: &Path, name: &str) -> anyhow::Result<Command> {
+    for (key, value) in read_table(&command, name, path)? {
+        let Some(id) = setting(&command, &key).map(|arg| arg.get_id().clone()) else {
+            bail!(
+                "{} sets `{key}`, which is no setting of {name}. Correct the name, or move what another service \
+                 needs into that one's table, such as [verification].",
+                path.display()
+            );
         };
         let text = match value {
-            toml::Value::String(text) => text.clone(),
+            toml::Value::String(text) => text,
             other => other.to_string(),
         };
         command = command.mut_arg(id, |arg| arg.default_value(text).required(false));

@@ -4,6 +4,7 @@
 mod admin;
 mod client;
 mod health;
+mod reflection;
 mod secrets;
 mod signals;
 mod status;
@@ -50,10 +51,12 @@ pub struct Stages {
 pub struct Surface {
     /// The public gRPC services.
     pub public: Routes,
-    /// Their full names, for gRPC health.
+    /// Their full names, for gRPC health and reflection.
     pub names: &'static [&'static str],
     /// The operators' gRPC services; they need the token.
     pub admin: Routes,
+    /// Their full names, for reflection.
+    pub admin_names: &'static [&'static str],
     /// Proves that the caller is an operator.
     pub token: AdminToken,
     /// Whether the service is ready.
@@ -104,7 +107,8 @@ impl Server {
         stages: Stages,
         shutdown: impl Future<Output = ()>,
     ) -> anyhow::Result<()> {
-        let Surface { public, names, admin, token, health } = surface;
+        let Surface { public, names, admin, admin_names, token, health } = surface;
+        let admin = admin.add_service(reflection::of(admin_names)?);
         tracing::info!(listen = %self.addr, admin = %self.admin_addr, "Listening.");
         let stopped = stages.stop.clone();
         let grpc = tokio::spawn(serve_public(self.public, public, names, health.clone(), stopped));
@@ -146,10 +150,7 @@ async fn serve_public(
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let (reporter, health_service) = tonic_health::server::health_reporter();
-    let reflection = tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        .build_v1()?;
+    let reflection = reflection::of(&[names, &["grpc.health.v1.Health"]].concat())?;
     let reporting = tokio::spawn(health.report(reporter, names));
     let served = Grpc::builder()
         .layer(ServerLayer::default())

@@ -10,7 +10,7 @@ use kit::{
     telemetry,
 };
 use proto::mailer::{
-    mailer_admin_server::MailerAdminServer,
+    mailer_admin_server::{MailerAdminServer, SERVICE_NAME as ADMIN_NAME},
     mailer_service_server::{MailerServiceServer, SERVICE_NAME},
 };
 use sea_orm::DbBackend;
@@ -63,7 +63,7 @@ impl App {
     pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Self> {
         let server = Server::bind(config.listen, config.admin_listen).await?;
         let token = AdminToken::read_or_make(&config.admin_token_file)?;
-        let keys = read_or_make(&config.address_key_file, "The mailer's address keys", || {
+        let keys = read_or_make(&config.address_key_file, "The mailer's ring of address keys", || {
             AddressKeys::line(&clock.uuid_v7().simple().to_string(), &kit::random::bytes())
         })?;
         let unreadable =
@@ -113,6 +113,7 @@ impl App {
             public: Routes::new(public),
             names: &[SERVICE_NAME],
             admin: Routes::new(admin),
+            admin_names: &[ADMIN_NAME],
             token,
             health,
         };

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, error::ErrorKind};
 
 use crate::{
     account, demo, doctor, exit, keys, local, mail, migrate, nats,
@@ -88,7 +88,22 @@ pub(crate) fn parse() -> anyhow::Result<Cli> {
             command = command.mut_subcommand(service.name(), |_| with_file);
         }
     }
-    Ok(Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit()))
+    let matches = match command.try_get_matches_from_mut(std::env::args_os()) {
+        Ok(matches) => matches,
+        Err(error) => return Err(refused_setting(&command, &error).unwrap_or_else(|| error.exit())),
+    };
+    Ok(Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()))
+}
+
+/// What is wrong with a service's setting, told without secrets; `None` for all other mistakes.
+fn refused_setting(command: &clap::Command, error: &clap::Error) -> Option<anyhow::Error> {
+    let first = std::env::args().nth(1)?;
+    let service = Service::ALL.into_iter().find(|service| service.name() == first)?;
+    let of_a_value = matches!(error.kind(), ErrorKind::ValueValidation | ErrorKind::InvalidValue);
+    of_a_value
+        .then(|| command.find_subcommand(service.name()))
+        .flatten()
+        .map(|c| kit::config::explain(c, error))
 }
 
 /// The whole command tree with its help.

@@ -139,11 +139,16 @@ impl Failure {
     /// Several lines for people.
     pub(crate) fn spoken(&self) -> String {
         use crate::terminal::{BAD, DIM};
-        // The message of a refusal lists its fields already, in one line.
-        let message = if self.fields.is_empty() { self.message.as_str() } else { "The request was refused." };
-        let mut text = format!("{BAD}error:{BAD:#} {message}");
-        for Field { field, problem } in &self.fields {
-            text.push_str(&format!("\n  {field}: {problem}"));
+        let each: Vec<_> =
+            self.fields.iter().map(|Field { field, problem }| format!("{field}: {problem}")).collect();
+        // Services put all fields into the message, too, for clients that do not read details.
+        let mut text = match each.len() {
+            1 => format!("{BAD}error:{BAD:#} {}", each[0]),
+            0 => format!("{BAD}error:{BAD:#} {}", self.message),
+            _ => format!("{BAD}error:{BAD:#} There is something wrong with each of these:"),
+        };
+        for field in each.iter().filter(|_| each.len() > 1) {
+            text.push_str(&format!("\n  {field}"));
         }
         if let Some(seconds) = self.retry_after_seconds {
             text.push_str(&format!("\n  Try again in {}.", wait(seconds)));
@@ -157,8 +162,15 @@ impl Failure {
 
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
-        Self::new(Exit::Failed, format!("{error:#}"))
+        Self::new(Exit::Failed, sentence(&error))
     }
+}
+
+/// An error and its causes as one sentence: each of them may end with a full stop of its own.
+pub(crate) fn sentence(error: &anyhow::Error) -> String {
+    let parts: Vec<_> =
+        error.chain().map(|cause| cause.to_string().trim_end_matches('.').to_owned()).collect();
+    format!("{}.", parts.join(": "))
 }
 
 fn round_up(delay: Duration) -> u64 {

@@ -38,7 +38,7 @@ use session::Session;
 pub fn run() -> ExitCode {
     let (format, outcome) = match cli::parse() {
         Ok(cli) => (cli.output, block_on(dispatch(cli))),
-        Err(error) => (Format::Table, Err(Failure::new(exit::Exit::Usage, format!("{error:#}")))),
+        Err(error) => (Format::Table, Err(Failure::new(exit::Exit::Usage, exit::sentence(&error)))),
     };
     let Err(failure) = outcome else { return ExitCode::SUCCESS };
     match format {

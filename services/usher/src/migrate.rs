@@ -11,7 +11,7 @@ use kit::{
 use serde::Serialize;
 
 use crate::{
-    exit::{Exit, Failure},
+    exit::{Exit, Failure, sentence},
     output::{Format, table},
     target::Service,
 };
@@ -116,7 +116,7 @@ fn is_missing(url: &str) -> bool {
 async fn connect(url: &str) -> Result<Db, Failure> {
     let url: DatabaseUrl = url.parse().map_err(|problem: String| Failure::new(Exit::Usage, problem))?;
     Db::connect(&url, Clock::default()).await.map_err(|error| {
-        Failure::new(Exit::Unavailable, format!("{error:#}"))
+        Failure::new(Exit::Unavailable, sentence(&error))
             .hint("A service that runs on SQLite migrates its own database when it starts.")
     })
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use tokio::time::{Duration, Instant, sleep};
 
 use crate::{
-    exit::{Exit, Failure},
+    exit::{Exit, Failure, sentence},
     output::table,
     session::Session,
     terminal::{GOOD, WARN},
@@ -80,14 +80,24 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failu
     Ok(())
 }
 
+/// The addresses without the user, password or token that a URL may carry.
+fn without_secret(urls: &str) -> String {
+    let bare = |url: &str| {
+        let (scheme, rest) = url.split_once("://").unwrap_or(("nats", url));
+        format!("{scheme}://{}", rest.rsplit_once('@').map_or(rest, |(_, host)| host))
+    };
+    urls.split(',').map(|url| bare(url.trim())).collect::<Vec<_>>().join(", ")
+}
+
 /// Connects, and says so if nobody answers.
 pub(crate) async fn connect(url: &str) -> Result<Bus, Failure> {
     let bus =
-        Bus::connect(url, "usher").await.map_err(|error| Failure::new(Exit::Usage, format!("{error:#}")))?;
+        Bus::connect(url, "usher").await.map_err(|error| Failure::new(Exit::Usage, sentence(&error)))?;
     let deadline = Instant::now() + Duration::from_secs(3);
     while !bus.is_connected() {
         if Instant::now() > deadline {
-            return Err(Failure::new(Exit::Unavailable, "nats-server does not answer.").hint(
+            let what = format!("nats-server does not answer at {}.", without_secret(url));
+            return Err(Failure::new(Exit::Unavailable, what).hint(
                 "`usher up` starts one on this machine; elsewhere name it with --nats-url or USHER_NATS_URL.",
             ));
         }

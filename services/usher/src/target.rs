@@ -172,7 +172,9 @@ impl Places {
         })?;
         let value = AsciiMetadataValue::try_from(format!("Bearer {}", text.trim()));
         let mut value = value.map_err(|_| {
-            Failure::new(Exit::Refused, format!("{} does not hold an admin token.", file.display()))
+            Failure::new(Exit::Refused, format!("{} does not hold an admin token.", file.display())).hint(
+                "Name the file that the services read, by --admin-token-file or USHER_ADMIN_TOKEN_FILE.",
+            )
         })?;
         value.set_sensitive(true);
         Ok(Token(value))

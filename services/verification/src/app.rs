@@ -142,6 +142,7 @@ impl App {
             ),
             names: &[SERVICE_NAME],
             admin: Routes::default(),
+            admin_names: &[],
             token,
             health: health(db, bus, queue),
         };

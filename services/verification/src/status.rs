@@ -3,16 +3,15 @@
 use kit::serve;
 use tonic::{Code, Status};
 
-use crate::{
-    commands::{ConfirmError, Failed, ResendError},
-    domain::digits::MalformedCode,
-};
+use crate::commands::{ConfirmError, Failed, ResendError};
 
 /// Why a guess was not judged.
 pub(crate) fn confirm(error: ConfirmError) -> Status {
     match error {
         ConfirmError::Unknown => unknown("There is no such account or code."),
-        ConfirmError::Malformed => invalid("code", &MalformedCode.to_string()),
+        ConfirmError::Malformed(digits) => {
+            invalid("code", &format!("the code has {digits} digits; spaces and hyphens do not matter"))
+        }
         ConfirmError::KeyMissing(id) => {
             tracing::error!(
                 key.id = id,

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
+use anyhow::ensure;
 use axum::{
     Json, Router,
     extract::{Request, State},
-    http::StatusCode,
+    http::{HeaderValue, StatusCode, header::CONTENT_TYPE},
     middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
     routing::get,
@@ -29,13 +30,20 @@ impl AdminToken {
     /// When the file cannot be read or made, or others may read it.
     pub fn read_or_make(path: &Path) -> anyhow::Result<Self> {
         let make = || hex::encode(crate::random::bytes::<32>());
-        Ok(Self(read_or_make(path, "The admin token", make)?.trim().to_owned()))
+        let token = read_or_make(path, "The admin token", make)?.trim().to_owned();
+        // With it nobody could operate the service, and each command would blame its own token.
+        ensure!(
+            !token.is_empty(),
+            "The admin token: {} is empty. Delete it, and a start makes one.",
+            path.display()
+        );
+        Ok(Self(token))
     }
 
     fn allows(&self, request: &Request) -> bool {
         let header = request.headers().get("authorization").and_then(|value| value.to_str().ok());
         let given = header.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
-        !self.0.is_empty() && bool::from(given.as_bytes().ct_eq(self.0.as_bytes()))
+        given.as_bytes().ct_eq(self.0.as_bytes()).into()
     }
 }
 
@@ -64,6 +72,12 @@ pub(super) async fn serve(
 }
 
 async fn check(State(token): State<AdminToken>, request: Request, next: Next) -> Response {
+    // A gRPC refusal has HTTP status 200: a probe of a wrong path would be content for ever.
+    let kind = request.headers().get(CONTENT_TYPE).map_or(&[][..], HeaderValue::as_bytes);
+    if !kind.starts_with(b"application/grpc") {
+        let there_is = "Not found. There are /livez, /readyz and /metrics, and gRPC with the admin token.\n";
+        return (StatusCode::NOT_FOUND, there_is).into_response();
+    }
     if token.allows(&request) {
         return next.run(request).await;
     }

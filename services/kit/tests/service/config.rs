@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use clap::{Args as _, FromArgMatches as _};
 use insta::assert_snapshot;
 use kit::{config, db::DatabaseUrl};
 
@@ -59,4 +60,32 @@ fn the_reference_lists_every_setting_with_its_default_and_meaning() {
     | `USHER_DATABASE_URL` | – | Its database |
     | `USHER_PATIENCE` | `10s` | How long it waits |
     ");
+}
+
+#[test]
+fn one_file_serves_all_services_and_a_wrong_name_in_it_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("usher.toml");
+    let read = |text: &str| {
+        std::fs::write(&path, text).unwrap();
+        let command = Settings::augment_args(clap::Command::new("test").no_binary_name(true));
+        config::with_file(command, &path, "test").map(|command| {
+            Settings::from_arg_matches(&command.try_get_matches_from([""; 0]).unwrap()).unwrap()
+        })
+    };
+    let shared = "nats_url = 'nats://a:4222'\npatience = '1s'\n";
+    let settings = read(&format!("{shared}[test]\ndatabase_url = 'sqlite:a.db'\n[other]\nx = 1\n")).unwrap();
+    assert_eq!(settings.patience.as_secs(), 1, "nats_url, which this one does not have, was passed over");
+    let refusal = read("patiense = '1s'\n").unwrap_err().to_string();
+    assert!(refusal.contains("usher.toml sets `patiense`, which is no setting of test"), "{refusal}");
+    assert!(
+        read("[test]\nnats_url = 'nats://a:4222'\n").is_err(),
+        "in its own table each name must be right"
+    );
+    let quoted = read("database_url = postgres://usher:hunter2@db/usher\n").unwrap_err();
+    let refusal = format!("{quoted:#}");
+    assert!(
+        refusal.contains("usher.toml is not valid TOML: line 1: ") && !refusal.contains("hunter2"),
+        "{refusal}"
+    );
 }

@@ -24,6 +24,10 @@ use tokio::{
 };
 use tonic::{Code, Request, Response, Status, service::Routes};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+use tonic_reflection::pb::v1::{
+    ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
+    server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
+};
 
 use crate::outbox::Migrator;
 
@@ -75,6 +79,7 @@ async fn start_on<M: MigratorTrait + 'static>() -> Running {
         public: Routes::new(AccountsAdminServer::new(Nobody)),
         names: &[SERVICE_NAME],
         admin: Routes::new(AccountsAdminServer::new(Nobody)),
+        admin_names: &[SERVICE_NAME],
         token: AdminToken::read_or_make(&folder.path().join("admin-token")).unwrap(),
         health,
     };
@@ -145,10 +150,6 @@ async fn a_token_that_others_may_read_is_refused() {
 
 #[tokio::test]
 async fn i20_grpc_health_names_each_service_and_reflection_answers() {
-    use tonic_reflection::pb::v1::{
-        ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
-        server_reflection_request::MessageRequest,
-    };
     let running = start().await;
     let channel = client(&format!("http://{}", running.addr)).unwrap();
     for service in ["", SERVICE_NAME] {
@@ -159,16 +160,60 @@ async fn i20_grpc_health_names_each_service_and_reflection_answers() {
         })
         .await;
     }
+    let listed = services_of(running.addr, String::new()).await;
+    assert_eq!(listed, ["grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection", SERVICE_NAME]);
+    running.stop().await;
+}
+
+#[test]
+fn an_empty_token_file_stops_a_start_and_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("admin-token");
+    AdminToken::read_or_make(&path).unwrap();
+    std::fs::write(&path, "\n").unwrap();
+    let refusal = AdminToken::read_or_make(&path).unwrap_err().to_string();
+    assert!(refusal.contains("admin-token is empty"), "{refusal}");
+}
+
+#[tokio::test]
+async fn operators_find_their_services_by_reflection_with_the_token() {
+    let running = start().await;
+    let token = std::fs::read_to_string(running.folder.path().join("admin-token")).unwrap();
+    assert_eq!(
+        services_of(running.admin_addr, token).await,
+        ["grpc.reflection.v1.ServerReflection", SERVICE_NAME]
+    );
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_probe_of_a_path_that_there_is_not_is_told_so() {
+    let running = start().await;
+    let (code, body) = running.get("/healthz").await;
+    assert_eq!(code, 404);
+    assert!(body.contains("/livez"), "{body}");
+    running.stop().await;
+}
+
+/// What reflection lists, in alphabetical order.
+async fn services_of(addr: SocketAddr, token: String) -> Vec<String> {
+    let channel = client(&format!("http://{addr}")).unwrap();
+    let mut reflection = ServerReflectionClient::with_interceptor(channel, move |mut request: Request<()>| {
+        request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+        Ok(request)
+    });
     let all = ServerReflectionRequest {
         message_request: Some(MessageRequest::ListServices(String::new())),
         ..ServerReflectionRequest::default()
     };
-    let mut reflection = ServerReflectionClient::new(channel);
-    let mut answers =
-        reflection.server_reflection_info(tokio_stream::iter([all])).await.unwrap().into_inner();
-    let answer = format!("{:?}", answers.message().await.unwrap());
-    assert!(answer.contains("usher.accounts.v1.AccountsService"), "{answer}");
-    running.stop().await;
+    let answers = reflection.server_reflection_info(tokio_stream::iter([all])).await;
+    let answer = answers.unwrap().into_inner().message().await.unwrap().unwrap();
+    let Some(MessageResponse::ListServicesResponse(list)) = answer.message_response else {
+        panic!("no list of services: {answer:?}");
+    };
+    let mut names: Vec<_> = list.service.into_iter().map(|service| service.name).collect();
+    names.sort();
+    names
 }
 
 #[tokio::test]

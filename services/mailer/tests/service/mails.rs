@@ -21,6 +21,10 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const KEY: Uuid = Uuid::from_u128(0x0193_2f6e_0000_7000_8000_0000_0000_0001);
 
 fn render(language: Language, name: &str, link: Option<&str>) -> Rendered {
+    render_until(1_795_701_900, language, name, link)
+}
+
+fn render_until(expires_at: i64, language: Language, name: &str, link: Option<&str>) -> Rendered {
     let content = Content {
         language,
         sender: "Usher",
@@ -28,7 +32,7 @@ fn render(language: Language, name: &str, link: Option<&str>) -> Rendered {
         digits: &Digits::parse("12345678").unwrap(),
         link,
         left: DAY,
-        expires_at: OffsetDateTime::from_unix_timestamp(1_795_701_900).unwrap(),
+        expires_at: OffsetDateTime::from_unix_timestamp(expires_at).unwrap(),
     };
     Templates::compile().unwrap().render(&content).unwrap()
 }
@@ -74,18 +78,25 @@ fn the_french_mail_reads_well() {
     insta::assert_snapshot!(mail.text, @r"
     Bonjour Zoë,
 
-    Vous vous êtes inscrit(e) sur Usher. Saisissez-y ce code pour confirmer que cette adresse est la vôtre :
+    Vous venez de créer un compte sur Usher. Saisissez-y ce code pour confirmer que cette adresse est la vôtre :
 
         1234 5678
 
     Le code est valable 24 heures, jusqu’au 26 novembre 2026 à 14:05 UTC.
 
-    Vous ne vous êtes pas inscrit(e) ? Quelqu’un a donc saisi votre adresse par erreur. Ignorez ce message, et il ne se passera rien.
+    Vous n’avez pas créé de compte ? Quelqu’un a sans doute saisi votre adresse par erreur. Vous pouvez ignorer ce message : il ne se passera rien.
 
     -- 
     Usher
-    Ce message a été envoyé automatiquement. Personne ne lit les réponses.
+    Ce message a été envoyé automatiquement. Les réponses ne sont pas lues.
     ");
+}
+
+#[test]
+fn the_first_of_a_month_is_1er_in_french() {
+    let first_of_december = 1_796_083_200;
+    let text = render_until(first_of_december, Language::French, "Zoë", None).text;
+    assert!(text.contains("jusqu’au 1er décembre 2026 à 00:00 UTC"), "{text}");
 }
 
 #[test]
@@ -95,17 +106,17 @@ fn the_german_mail_reads_well() {
     insta::assert_snapshot!(mail.text, @r"
     Guten Tag,
 
-    Sie haben sich bei Usher angemeldet. Geben Sie dort diesen Code ein, um zu bestätigen, dass diese Adresse Ihnen gehört:
+    Sie haben sich bei Usher registriert. Geben Sie dort diesen Code ein, um zu bestätigen, dass diese Adresse Ihnen gehört:
 
         1234 5678
 
     Der Code gilt 24 Stunden, bis zum 26. November 2026, 14:05 Uhr UTC.
 
-    Sie haben sich nicht angemeldet? Dann hat jemand Ihre Adresse versehentlich eingegeben. Beachten Sie diese Mail nicht weiter, und es geschieht nichts.
+    Sie haben sich nicht registriert? Dann hat vermutlich jemand Ihre Adresse versehentlich eingegeben. Sie können diese E-Mail ignorieren; es passiert nichts weiter.
 
     -- 
     Usher
-    Diese Mail wurde automatisch versandt. Antworten liest niemand.
+    Diese E-Mail wurde automatisch versendet. Antworten werden nicht gelesen.
     ");
 }
 

@@ -16,6 +16,7 @@ use crate::{
         view::Account,
     },
     exit::{Exit, Failure},
+    mail,
     session::Session,
     target::Service,
     terminal::Progress,
@@ -54,9 +55,25 @@ impl Person {
                 drop(step);
                 return Ok(letter);
             }
-            in_time(deadline, "The mail did not arrive.")?;
+            if Instant::now() > deadline {
+                return Err(self.no_letter().await);
+            }
             sleep(Duration::from_millis(5)).await;
         }
+    }
+
+    /// What the mailer knows of a mail that did not arrive.
+    async fn no_letter(&self) -> Failure {
+        let attempts = mail::view::read(&self.session, "", 1).await.unwrap_or_default();
+        let hint = match attempts.first() {
+            Some(newest) if newest.outcome == "ACCEPTED" => {
+                "The mail server took the mail: does --mailbox name the folder where it puts mails?"
+                    .to_owned()
+            }
+            Some(newest) => format!("The last attempt was {}: {}", newest.outcome, newest.reply),
+            None => "There was no attempt: does the server that USHER_MAIL_URL names answer?".to_owned(),
+        };
+        Failure::new(Exit::Failed, "The mail did not arrive.").hint(hint)
     }
 
     /// Types the code.

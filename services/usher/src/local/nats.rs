@@ -33,11 +33,14 @@ impl Nats {
     /// When none is new enough, with what to do.
     pub(crate) fn find() -> Result<Self, Failure> {
         let mut seen = Vec::new();
-        for binary in candidates() {
+        let named = std::env::var_os("USHER_NATS_SERVER").filter(|named| !named.is_empty());
+        // Whoever names one wants that one, and is told when it will not do.
+        for binary in named.map_or_else(candidates, |named| vec![PathBuf::from(named)]) {
             match version(&binary) {
                 Some((version, number)) if number >= OLDEST => return Ok(Self { binary, version }),
                 Some((version, _)) => seen.push(format!("{} is {version}", binary.display())),
-                None => {}
+                None if binary.is_file() => seen.push(format!("{} is none", binary.display())),
+                None => seen.push(format!("{} cannot be run", binary.display())),
             }
         }
         let found = if seen.is_empty() { "none was found".to_owned() } else { seen.join(", ") };
@@ -96,7 +99,6 @@ impl Nats {
 }
 
 fn candidates() -> Vec<PathBuf> {
-    let named = std::env::var_os("USHER_NATS_SERVER").map(PathBuf::from);
     let path = std::env::var_os("PATH").unwrap_or_default();
     let on_path = std::env::split_paths(&path).map(|folder| folder.join("nats-server"));
     let here = std::env::current_dir().unwrap_or_default();
@@ -104,7 +106,7 @@ fn candidates() -> Vec<PathBuf> {
     // `.tools` lies in the workspace: above the current folder, or above target/debug/usher.
     let tools =
         here.ancestors().chain(beside.ancestors()).map(|folder| folder.join(".tools/bin/nats-server"));
-    named.into_iter().chain(on_path).chain(tools.collect::<Vec<_>>()).filter(|path| path.is_file()).collect()
+    on_path.chain(tools.collect::<Vec<_>>()).filter(|path| path.is_file()).collect()
 }
 
 fn version(binary: &Path) -> Option<(String, (u32, u32))> {

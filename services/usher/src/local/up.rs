@@ -168,6 +168,7 @@ fn draw(finished: &[Vec<kit::otlp::Span>]) {
         say(render(spans, width()));
     }
     if more > 0 {
-        say(format!("{GOOD}…{GOOD:#} {DIM}and {more} more journeys{DIM:#}\n"));
+        let plural = if more == 1 { "" } else { "s" };
+        say(format!("{GOOD}…{GOOD:#} {DIM}and {more} more journey{plural}{DIM:#}\n"));
     }
 }

@@ -87,9 +87,10 @@ fn header(spans: &[Span], columns: &Columns, total: Duration) -> String {
     let ruler = format!("0{}{total}", " ".repeat(columns.bar.saturating_sub(1 + total.len())));
     let parts = services.len();
     let spoken = format!(
-        "trace {}: {} spans from {parts} process{}",
+        "trace {}: {} span{} from {parts} process{}",
         spans[0].trace_id,
         spans.len(),
+        if spans.len() == 1 { "" } else { "s" },
         if parts == 1 { "" } else { "es" }
     );
     format!("{dim}{spoken}{dim:#}\n{dim}{indent}{ruler}{dim:#}\n")

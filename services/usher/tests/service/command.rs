@@ -56,6 +56,19 @@ fn a_command_line_that_is_not_understood_exits_with_2() {
 }
 
 #[test]
+fn i16_a_refused_setting_names_its_variable_and_shows_no_password() {
+    let output = usher()
+        .args(["accounts"])
+        .env("USHER_DATABASE_URL", "mysql://usher:hunter2@db/usher")
+        .output()
+        .expect("usher can be run");
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{told}");
+    assert!(told.contains("USHER_DATABASE_URL (from the environment)"), "{told}");
+    assert!(!told.contains("hunter2"), "{told}");
+}
+
+#[test]
 fn a_service_that_does_not_answer_is_named_with_what_to_do() {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let nobody = "http://127.0.0.1:1";

@@ -44,9 +44,9 @@ pub(crate) enum ConfirmError {
     /// There is no such account or code.
     #[error("unknown target")]
     Unknown,
-    /// No code of this account has so many digits.
-    #[error("another number of digits than the code has")]
-    Malformed,
+    /// No code of this account has so many digits; its newest one has this many.
+    #[error("another number of digits than the {0} of the code")]
+    Malformed(i64),
     /// The key of the account's code is not in this process's key ring.
     #[error("the key `{0}` is not in the key ring")]
     KeyMissing(String),
@@ -95,7 +95,7 @@ impl Commands {
         let older = store::codes::superseded(&tx, account_id).await?;
         let has_its_length = |code: &Code| usize::try_from(code.digits) == Ok(typed.count());
         if !has_its_length(&code) && !older.iter().any(has_its_length) {
-            return Err(ConfirmError::Malformed);
+            return Err(ConfirmError::Malformed(code.digits.into()));
         }
         let guesses = store::history::guesses(&tx, account_id, now - WINDOW, PER_ACCOUNT).await?;
         if let Some(settled) = standing(now, &person, &code, &guesses).settled() {
