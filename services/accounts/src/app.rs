@@ -98,7 +98,8 @@ impl App {
         health.depends_on("broker", move || {
             (!bus.is_connected()).then(|| "not connected; events wait in the outbox".to_owned())
         });
-        let admin = AccountsAdminServer::new(Admin { db }).max_decoding_message_size(MESSAGE_LIMIT);
+        let admin =
+            AccountsAdminServer::new(Admin { db: db.clone() }).max_decoding_message_size(MESSAGE_LIMIT);
         let surface = Surface {
             public: Routes::new(public),
             names: &[SERVICE_NAME],
@@ -107,7 +108,9 @@ impl App {
             token,
             health,
         };
-        server.run(surface, stages, shutdown).await
+        let served = server.run(surface, stages, shutdown).await;
+        db.close().await;
+        served
     }
 
     /// Starts all that works without being called, and returns what is called.

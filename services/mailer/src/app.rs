@@ -117,12 +117,13 @@ impl App {
             token,
             health,
         };
-        stages.tasks.spawn(purge::run(db, stages.stop.clone()));
+        stages.tasks.spawn(purge::run(db.clone(), stages.stop.clone()));
         let cutting = tokio::spawn(cut_after(stages.stop.clone(), grace, mailer.cut.clone()));
         let served = server.run(surface, stages, shutdown).await;
         cutting.abort();
         mailer.cut.cancel();
         mailer.transport.close().await;
+        db.close().await;
         served
     }
 }

@@ -144,9 +144,11 @@ impl App {
             admin: Routes::default(),
             admin_names: &[],
             token,
-            health: health(db, bus, queue),
+            health: health(db.clone(), bus, queue),
         };
-        server.run(surface, stages, shutdown).await
+        let served = server.run(surface, stages, shutdown).await;
+        db.close().await;
+        served
     }
 }
 

@@ -168,6 +168,11 @@ impl SmtpServer {
         self.shared.state().opened
     }
 
+    /// Connections that are open now.
+    pub fn open_connections(&self) -> usize {
+        self.shared.state().open
+    }
+
     /// Most connections that were open at once.
     pub fn peak_connections(&self) -> usize {
         self.shared.state().peak

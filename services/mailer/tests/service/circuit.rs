@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use kit::testing::{Phase, SmtpServer, eventually};
 use proto::mailer::{Outcome, deliver_response::Message};
 
-use crate::harness::{Mailer, SOON, again, mail};
+use crate::harness::{Mailer, SOON, again, mail, wait_as_told};
 
 #[tokio::test]
 async fn an_absent_mail_server_opens_the_circuit_and_a_returned_one_closes_it() {
@@ -47,7 +47,8 @@ async fn everybody_waits_while_one_tries_whether_the_mail_server_is_back() {
     let mailer = Mailer::before(&server).await;
     let mut delivery = mailer.open().await;
     assert_eq!(delivery.deliver(mail("ada@example.com")).await.outcome(), Outcome::Unavailable);
-    tokio::time::sleep(Duration::from_millis(150)).await; // the pause itself
+    let early = delivery.deliver(mail("eve@example.com")).await;
+    wait_as_told(&early).await;
     server.on(Phase::Ehlo).times(1).after(Duration::from_millis(200)).proceed();
     for number in 0..20 {
         delivery.offer(mail(&format!("ada{number}@example.com"))).await;

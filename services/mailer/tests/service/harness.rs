@@ -186,10 +186,7 @@ impl Delivery {
         loop {
             let result = self.deliver(mail.clone()).await;
             match result.outcome() {
-                Outcome::InFlight => {
-                    let after = result.retry_after.unwrap();
-                    tokio::time::sleep(Duration::try_from(after).unwrap()).await;
-                }
+                Outcome::InFlight => wait_as_told(&result).await,
                 _ => return result,
             }
         }
@@ -199,6 +196,12 @@ impl Delivery {
     pub(crate) fn finish(self) -> Streaming<DeliverResponse> {
         self.responses
     }
+}
+
+/// Waits for as long as an IN_FLIGHT says, as verification does.
+pub(crate) async fn wait_as_told(result: &MailResult) {
+    let after = Duration::try_from(result.retry_after.expect("IN_FLIGHT says when to ask again"));
+    tokio::time::sleep(after.expect("it is no negative time")).await;
 }
 
 /// A mail with a key of its own.

@@ -123,7 +123,8 @@ async fn an_attempt_whose_lease_has_passed_stops_before_the_final_dot() {
     delivery.offer(offered.clone()).await;
     eventually("the attempt to begin", SOON, async || (server.connections() == 1).then_some(())).await;
     let locked = lock(&mailer).await;
-    tokio::time::sleep(Duration::from_millis(600)).await; // the lease and the server's delay
+    let given_up = async || (server.open_connections() == 0).then_some(());
+    eventually("the attempt to be given up", SOON, given_up).await;
     assert!(server.mails().is_empty());
     locked.close().await.unwrap();
     let stopped = delivery.result().await;
