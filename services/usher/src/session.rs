@@ -15,6 +15,7 @@ use crate::{
     exit::Failure,
     output::Format,
     target::{Places, Service, Target, Token},
+    terminal::called_for,
 };
 
 /// A gRPC client that carries the admin token.
@@ -25,12 +26,14 @@ pub(crate) type WithToken = InterceptedService<Client, Token>;
 pub(crate) struct Session {
     pub(crate) places: Places,
     pub(crate) format: Format,
+    /// How the next command begins, where one is shown.
+    pub(crate) usher: String,
 }
 
 impl Session {
     /// Decides where everything is.
     pub(crate) fn new(target: Target, data: &Path, format: Format) -> Self {
-        Self { places: target.places(data), format }
+        Self { places: target.places(data), format, usher: called_for(data) }
     }
 
     /// accounts.

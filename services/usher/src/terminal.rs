@@ -3,7 +3,7 @@
 
 mod progress;
 
-use std::io::Write as _;
+use std::{io::Write as _, path::Path};
 
 use anstyle::{AnsiColor, Style};
 
@@ -40,6 +40,15 @@ pub(crate) fn program() -> String {
     let here = std::env::current_dir().unwrap_or_default();
     let shown = called.strip_prefix(here).unwrap_or(&called).display().to_string();
     if shown.is_empty() || shown.len() > 24 { "usher".to_owned() } else { shown }
+}
+
+/// How commands for the system in the folder `data` begin: they look into ./data by themselves.
+pub(crate) fn called_for(data: &Path) -> String {
+    let here = std::env::current_dir().unwrap_or_default();
+    match data.strip_prefix(here).unwrap_or(data) {
+        usual if usual == Path::new("data") => program(),
+        other => format!("{} --data {}", program(), other.display()),
+    }
 }
 
 /// Columns of the terminal that standard output is; `None` where it is none.

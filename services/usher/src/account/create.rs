@@ -59,11 +59,13 @@ pub(super) async fn run(arguments: Arguments, session: &Session) -> Result<(), F
     let reply = session.accounts()?.create_account(request).await;
     let reply = reply.map_err(session.refused(Service::Accounts))?.into_inner();
     let account = Account::from(reply.account.unwrap_or_default());
-    session.format.print(&Created { account, trace_id: trace_id() }, spoken);
+    session
+        .format
+        .print(&Created { account, trace_id: trace_id() }, |created| spoken(created, &session.usher));
     Ok(())
 }
 
-fn spoken(created: &Created) -> String {
+fn spoken(created: &Created, usher: &str) -> String {
     let id = &created.account.account_id;
     let account = facts(&[
         ("account", id.clone()),
@@ -73,6 +75,6 @@ fn spoken(created: &Created) -> String {
     ]);
     format!(
         "{GOOD}Signed up.{GOOD:#} The mail with the code is on its way.\n{account}\n\
-         Next: {CODE}usher account watch {id}{CODE:#}\n      {CODE}usher account confirm {id} CODE{CODE:#}"
+         Next: {CODE}{usher} account watch {id}{CODE:#}\n      {CODE}{usher} account confirm {id} CODE{CODE:#}"
     )
 }

@@ -26,7 +26,7 @@ use crate::{
     output::Format,
     session::Session,
     target::{Places, Service},
-    terminal::{CODE, DIM, STRONG, width},
+    terminal::{CODE, DIM, STRONG, called_for, width},
     trace::{render, short},
 };
 
@@ -62,7 +62,11 @@ impl<'a> Story<'a> {
         receiver: &'a OtlpReceiver,
         scene: &'a Scene,
     ) -> Self {
-        let session = Session { places: Places::of(run), format: Format::Table };
+        let session = Session {
+            places: Places::of(run),
+            format: Format::Table,
+            usher: called_for(system.data().root()),
+        };
         let person = Person { session, mailbox, progress: scene.progress() };
         Self { system, run, person, receiver, scene }
     }

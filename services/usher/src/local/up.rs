@@ -24,7 +24,7 @@ use crate::{
     output::{Format, facts, json, table},
     signals::Signals,
     target::Service,
-    terminal::{BAD, CODE, DIM, GOOD, Progress, STRONG, WARN, program, say, tell, width},
+    terminal::{BAD, CODE, DIM, GOOD, Progress, STRONG, WARN, called_for, say, tell, width},
     trace::{Journeys, render},
 };
 
@@ -135,15 +135,6 @@ fn overview(system: &System, run: &RunFile, traces: &Traces) -> String {
          {CODE}{usher} mail list{CODE:#}\n     {CODE}{usher} doctor{CODE:#}\n\n\
          {DIM}Warnings of all parts follow here. Ctrl-C stops everything.{DIM:#}\n"
     )
-}
-
-/// How commands for this system begin: they look into ./data by themselves.
-fn called_for(root: &Path) -> String {
-    let here = std::env::current_dir().unwrap_or_default();
-    match root.strip_prefix(here).unwrap_or(root) {
-        usual if usual == Path::new("data") => program(),
-        other => format!("{} --data {}", program(), other.display()),
-    }
 }
 
 fn show(notice: &Notice, format: Format) {
