@@ -83,3 +83,29 @@ async fn hung_mailboxes_do_not_open_the_circuit_while_others_are_served() {
     }
     assert_eq!(delivery.deliver(mail("ada@example.com")).await.outcome(), Outcome::Accepted);
 }
+
+#[tokio::test]
+async fn i17_a_mailbox_that_hangs_while_it_tries_the_mail_server_holds_nobody_up() {
+    let server = SmtpServer::start().await;
+    server.on(Phase::Connect).times(1).drop_connection();
+    server.on(Phase::Rcpt).to("hung@example.com").hang();
+    let settings = [
+        ("USHER_MAIL_URL", &*server.url()),
+        ("USHER_MAIL_SLOW_AFTER", "100ms"),
+        ("USHER_MAIL_COMMAND_DEADLINE", "1m"),
+    ];
+    let mailer = Mailer::with(&settings).await;
+    let (mut good, hung) = (mailer.open().await, mailer.open().await);
+    assert_eq!(good.deliver(mail("ada@example.com")).await.outcome(), Outcome::Unavailable);
+    wait_as_told(&good.deliver(mail("ada@example.com")).await).await;
+    for _ in 0..3 {
+        hung.offer(mail("hung@example.com")).await;
+    }
+    eventually("one to try", SOON, async || (server.connections() == 2).then_some(())).await;
+    for _ in 0..20 {
+        good.offer(mail("ada@example.com")).await;
+    }
+    for _ in 0..20 {
+        assert_eq!(good.result().await.outcome(), Outcome::Accepted);
+    }
+}

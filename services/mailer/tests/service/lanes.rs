@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use kit::testing::{Phase, SmtpServer, eventually};
 use proto::mailer::Outcome;
 
-use crate::harness::{Mailer, SOON, again, mail};
+use crate::harness::{Mailer, SOON, again, mail, wait_as_told};
 
 /// Two of four connections are for later attempts, and mailboxes hang for longer than any test lasts.
 async fn narrow(server: &SmtpServer) -> Mailer {
@@ -86,5 +86,26 @@ async fn i17_a_first_attempt_that_hangs_moves_over_before_the_later_ones_that_qu
     eventually("all to be in use", SOON, async || (server.connections() >= 4).then_some(())).await;
     for _ in 0..20 {
         assert_eq!(good.deliver(mail("ada@example.com")).await.outcome(), Outcome::Accepted);
+    }
+}
+
+#[tokio::test]
+async fn i17_a_later_attempt_that_waits_for_its_share_does_not_keep_others_from_trying_the_mail_server() {
+    let server = SmtpServer::start().await;
+    let mailer = narrow(&server).await;
+    let (mut first, later) = (mailer.open().await, mailer.open().await);
+    for _ in 0..2 {
+        later.offer(again(&mail("hung@example.com"))).await;
+    }
+    eventually("their half to be full", SOON, async || (server.connections() == 2).then_some(())).await;
+    server.on(Phase::Connect).times(1).drop_connection();
+    assert_eq!(first.deliver(mail("ada@example.com")).await.outcome(), Outcome::Unavailable);
+    wait_as_told(&first.deliver(mail("ada@example.com")).await).await;
+    for _ in 0..3 {
+        later.offer(again(&mail("eve@example.com"))).await;
+    }
+    assert_eq!(first.deliver(mail("no address")).await.outcome(), Outcome::Invalid);
+    for _ in 0..20 {
+        assert_eq!(first.deliver(mail("ada@example.com")).await.outcome(), Outcome::Accepted);
     }
 }
