@@ -133,7 +133,7 @@ impl Door {
         cut: &CancellationToken,
     ) -> Sent {
         let stopped = |cause, reply: &str| {
-            let ending = if watch.dotted() { Ending::Unknown(cause) } else { Ending::NotNow(cause) };
+            let ending = if watch.stop() { Ending::Unknown(cause) } else { Ending::NotNow(cause) };
             Sent { ending, code: None, reply: reply.to_owned() }
         };
         let Pass { place, probe } = pass;
