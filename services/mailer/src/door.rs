@@ -138,6 +138,7 @@ impl Door {
         };
         let Pass { place, probe } = pass;
         tokio::select! {
+            biased; // an answer that is there already counts
             sent = sending => sent,
             () = self.0.lanes.drop_if_slow(place, watch) => {
                 stopped(Cause::Hang, "given up: the mail server was silent while others waited")

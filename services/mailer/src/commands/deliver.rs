@@ -94,8 +94,9 @@ impl Mailer {
     /// that it runs to its end.
     pub async fn deliver(&self, mail: &Deliver, caller_gone: impl Future<Output = ()>) -> Option<Answer> {
         let admitted = tokio::select! {
-            admitted = self.admit(mail) => admitted,
+            biased; // nothing is claimed any more after the cut
             () = self.cut.cancelled() => Err(Answer::not_tried(Fate::Later(Duration::ZERO), "the mailer shuts down")),
+            admitted = self.admit(mail) => admitted,
             () = caller_gone => return None,
         };
         let pass = match admitted {
