@@ -85,18 +85,10 @@ pub async fn lock(tx: &DatabaseTransaction, keys: &[Uuid]) -> Result<Vec<Model>,
 /// # Errors
 /// The database's.
 pub async fn insert(tx: &DatabaseTransaction, rows: Vec<Model>) -> Result<Vec<Uuid>, DbErr> {
-    if rows.is_empty() {
-        return Ok(Vec::new());
-    }
-    let rows = rows.into_iter().map(|row| ActiveModel::from(row).reset_all());
-    let inserted = Entity::insert_many(rows)
+    Entity::insert_many(rows.into_iter().map(|row| ActiveModel::from(row).reset_all()))
         .on_conflict(OnConflict::column(Column::CodeId).do_nothing().to_owned())
         .exec_with_returning_keys(tx)
-        .await;
-    match inserted {
-        Err(DbErr::RecordNotInserted) => Ok(Vec::new()),
-        other => other,
-    }
+        .await
 }
 
 /// Begins an attempt on each of these idle mails.
