@@ -27,8 +27,8 @@ pub struct Config {
         hide_env_values = true
     )]
     pub database_url: DatabaseUrl,
-    /// File of the keys under which addresses are recognised, one `<id> <64 hexadecimal digits>` a line, the newest
-    /// last; made on first start
+    /// File of the keys under which addresses are recognised, `id:hex` a line, newest first; made on first
+    /// start
     #[arg(long, env = "USHER_ADDRESS_KEY_FILE", default_value = "data/address-keys")]
     pub address_key_file: PathBuf,
     /// Where mails go: smtp://[USER:PASSWORD@]HOST[:PORT][?tls=required|opportunistic|off], smtps://… or file:FOLDER

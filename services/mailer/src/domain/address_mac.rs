@@ -8,7 +8,7 @@ use sha2::Sha256;
 
 use super::recipient::Recipient;
 
-/// The keys, oldest first; the last one is used for new rows.
+/// The keys, newest first; the first one is used for new rows.
 #[derive(Clone)]
 pub struct AddressKeys(Vec<(String, [u8; 32])>);
 
@@ -23,11 +23,11 @@ pub struct AddressMac {
 
 /// Why a key file cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("line {0} is not `<key id> <64 hexadecimal digits>`")]
+#[error("line {0} is not `<key id>:<64 hexadecimal digits>`")]
 pub struct BadKeyFile(usize);
 
 impl AddressKeys {
-    /// Reads lines of `<key id> <64 hexadecimal digits>`; empty lines and lines that start with `#` are skipped.
+    /// Reads lines of `<key id>:<64 hexadecimal digits>`; empty lines and lines that start with `#` are skipped.
     ///
     /// # Errors
     /// Names the line that is no key; an empty file counts as a bad first line.
@@ -44,13 +44,13 @@ impl AddressKeys {
 
     /// A new key as a line of the file.
     pub fn line(id: &str, key: &[u8; 32]) -> String {
-        format!("{id} {}\n", hex::encode(key))
+        format!("{id}:{}\n", hex::encode(key))
     }
 
     /// The address under the newest key.
     pub fn mac(&self, recipient: &Recipient) -> AddressMac {
         // `parse` lets no empty ring pass; an empty key id would still match no other row.
-        let newest = self.0.last().map(|(id, key)| (id.clone(), mac(key, recipient)));
+        let newest = self.0.first().map(|(id, key)| (id.clone(), mac(key, recipient)));
         let (key_id, mac) = newest.unwrap_or_default();
         AddressMac { key_id, mac }
     }
@@ -75,7 +75,7 @@ fn mac(key: &[u8; 32], recipient: &Recipient) -> Vec<u8> {
 }
 
 fn parse_line(line: &str) -> Option<(String, [u8; 32])> {
-    let (id, key) = line.trim().split_once(' ')?;
+    let (id, key) = line.trim().split_once(':')?;
     let mut bytes = [0; 32];
     hex::decode_to_slice(key.trim(), &mut bytes).ok()?;
     Some((id.to_owned(), bytes))
@@ -95,7 +95,7 @@ mod tests {
         let (ada, eve) =
             (Recipient::parse("ada@example.com").unwrap(), Recipient::parse("eve@example.com").unwrap());
         let stored = ring(&[("k1", 1)]).mac(&ada);
-        let rotated = ring(&[("k1", 1), ("k2", 2)]);
+        let rotated = ring(&[("k2", 2), ("k1", 1)]);
         assert_eq!(rotated.matches(&stored, &ada), Some(true));
         assert_eq!(rotated.matches(&stored, &eve), Some(false));
         assert_eq!(ring(&[("k2", 2)]).matches(&stored, &ada), None);
@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn names_the_line_that_is_no_key() {
-        assert_eq!(AddressKeys::parse("# keys\n\nk1 abc\n").unwrap_err(), BadKeyFile(3));
+        assert_eq!(AddressKeys::parse("# keys\n\nk1:abc\n").unwrap_err(), BadKeyFile(3));
         assert_eq!(AddressKeys::parse("").unwrap_err(), BadKeyFile(1));
     }
 }
