@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use kit::{clock::Timestamp, db};
-use opentelemetry::Context;
+use opentelemetry::{Context, context::FutureExt as _};
 use sea_orm::{DatabaseTransaction, DbErr};
 use uuid::Uuid;
 
@@ -54,21 +54,31 @@ impl Commands {
         let this = self.clone();
         // Not awaited: the answer must not take longer where there is something to do. What a crash leaves is
         // served by the delivery's tick.
-        tokio::spawn(db::detached(async move {
+        let serving = async move {
             if let Err(error) = this.serve_resend(&subject).await {
                 tracing::warn!(%error, "A resend was not served at once; the next tick does it.");
             }
-        }));
+        };
+        tokio::spawn(serving.with_context(Context::current()));
         Ok(next_after)
     }
 
     /// Serves what a crash or an absent database left unserved. Returns whether there may be more.
     pub(crate) async fn serve_resends(&self) -> Result<bool, DbErr> {
         let wanted = store::resends::wanted(self.db.reader(), ROUND).await?;
+        let mut all = true;
         for subject in &wanted {
-            self.serve_resend(subject).await?;
+            match self.serve_resend(subject).await {
+                Ok(()) => {}
+                Err(error) if db::is_away(&error) => return Err(error),
+                // It must not keep the others from being served.
+                Err(error) => {
+                    tracing::error!(%error, "A resend cannot be served; the next tick tries again.");
+                    all = false;
+                }
+            }
         }
-        Ok(wanted.len() as u64 == ROUND)
+        Ok(all && wanted.len() as u64 == ROUND)
     }
 
     /// Forgets askers that no limit looks back at any more.
