@@ -201,6 +201,7 @@ impl Delivery {
             }
             tokio::select! {
                 event = self.streams.next() => self.hear_all(event),
+                Some(mails) = self.incoming.mails() => self.mails.add(mails), // of a commit that was under way
                 Some(done) = self.work.next(), if !self.work.is_empty() => self.done(done),
                 () = sleep_until(end), if !overdue => {}
             }

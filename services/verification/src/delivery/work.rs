@@ -1,10 +1,11 @@
 //! The delivery's errands to the database, each a command in a task of its own, so that the loop goes on meanwhile
 //! and a shutdown cuts none of them. What fails here is done again by the next tick.
 
-use std::{collections::HashSet, future::Future, sync::Arc, time::Duration};
+use std::{collections::HashSet, future::Future, time::Duration};
 
 use futures::{FutureExt as _, future::BoxFuture};
 use kit::db;
+use sea_orm::DbErr;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -121,16 +122,23 @@ pub(super) fn begin(commands: &Commands) -> Work {
     })
 }
 
-async fn look_at(
-    commands: &Commands,
-    look: Look,
-) -> Result<Vec<Mail>, Arc<dyn std::error::Error + Send + Sync>> {
-    let wrap = |error| Arc::new(error) as Arc<dyn std::error::Error + Send + Sync>;
+/// Each step by itself: what is wrong with one must not keep due mails from being claimed.
+async fn look_at(commands: &Commands, look: Look) -> Result<Vec<Mail>, DbErr> {
     if look.whole {
-        while commands.replace_expired().await.map_err(wrap)? {}
-        while commands.serve_resends().await.map_err(wrap)? {}
+        if let Err(error) = all(|| commands.replace_expired()).await {
+            tracing::warn!(%error, "Expired codes were not replaced; the next tick tries again.");
+        }
+        if let Err(error) = all(|| commands.serve_resends()).await {
+            tracing::warn!(%error, "Resends were not served; the next tick tries again.");
+        }
     }
-    commands.claim_mails(look.most, look.most_again).await.map_err(wrap)
+    commands.claim_mails(look.most, look.most_again).await
+}
+
+/// Rounds until there is no more.
+async fn all<R: Future<Output = Result<bool, DbErr>>>(mut round: impl FnMut() -> R) -> Result<(), DbErr> {
+    while round().await? {}
+    Ok(())
 }
 
 fn errand(work: impl Future<Output = Done> + Send + 'static) -> Work {
