@@ -1,7 +1,7 @@
 //! The delivery's errands to the database, each a command in a task of its own, so that the loop goes on meanwhile
 //! and a shutdown cuts none of them. What fails here is done again by the next tick.
 
-use std::{collections::HashSet, future::Future, time::Duration};
+use std::{collections::HashSet, future::Future, sync::Arc, time::Duration};
 
 use futures::{FutureExt as _, future::BoxFuture};
 use kit::db;
@@ -10,6 +10,13 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::commands::{Claim, Commands, Mail, Settlement};
+
+/// How long an errand is waited for. A database call can wait for ever, on a connection whose other end has vanished;
+/// the delivery would neither settle nor look again.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long one look replaces codes, and serves resends, before it claims.
+const ROUNDS: Duration = Duration::from_secs(2);
 
 /// An errand under way.
 pub(super) type Work = BoxFuture<'static, Done>;
@@ -43,52 +50,65 @@ pub(super) struct Look {
 /// Settles a batch. While the database is away it is tried again and again: the mailer remembers its answers too,
 /// but they need not be asked for once more.
 pub(super) fn settle(commands: &Commands, batch: Vec<Settlement>, pause: Duration) -> Work {
-    let commands = commands.clone();
-    errand(async move {
-        match commands.settle_mails(&batch).await {
-            Ok(accepted) => Done::Settled(batch, Some(accepted)),
-            Err(error) => {
-                tracing::warn!(%error, mails = batch.len(), "The mailer's answers could not be stored yet.");
+    let (commands, batch) = (commands.clone(), Arc::new(batch));
+    let (number, theirs) = (batch.len(), Arc::clone(&batch));
+    let settling = errand("settle mails", async move { commands.settle_mails(&theirs).await });
+    async move {
+        let accepted = match settling.await {
+            Some(Ok(accepted)) => Some(accepted),
+            failed => {
+                if let Some(Err(error)) = failed {
+                    tracing::warn!(%error, mails = number, "The mailer's answers could not be stored yet.");
+                }
                 tokio::time::sleep(pause).await;
-                Done::Settled(batch, None)
+                None
             }
-        }
-    })
+        };
+        Done::Settled(Arc::unwrap_or_clone(batch), accepted)
+    }
+    .boxed()
 }
 
 /// Looks for what is due.
 pub(super) fn look(commands: &Commands, look: Look) -> Work {
     let commands = commands.clone();
-    errand(async move {
-        match look_at(&commands, look).await {
-            Ok(mails) => {
+    let looking = errand("look for due mails", async move { look_at(&commands, look).await });
+    async move {
+        match looking.await {
+            Some(Ok(mails)) => {
                 let more = look.most > 0 && mails.len() >= look.most;
                 Done::Looked(mails, more)
             }
-            Err(error) => {
+            Some(Err(error)) => {
                 tracing::warn!(%error, "Due mails could not be read; the next look is in a moment.");
                 Done::Looked(Vec::new(), false)
             }
+            None => Done::Looked(Vec::new(), false),
         }
-    })
+    }
+    .boxed()
 }
 
 /// Counts what is due, and forgets old askers: the rare part of the housekeeping.
 pub(super) fn count(commands: &Commands) -> Work {
     let commands = commands.clone();
-    errand(async move {
+    let counting = errand("count due mails", async move {
         let _ = commands.purge_resends().await; // the next round does it
-        match commands.count_due().await {
-            Ok((number, age)) => Done::Counted(number, age),
-            Err(_) => Done::Nothing,
+        commands.count_due().await
+    });
+    async move {
+        match counting.await {
+            Some(Ok((number, age))) => Done::Counted(number, age),
+            Some(Err(_)) | None => Done::Nothing,
         }
-    })
+    }
+    .boxed()
 }
 
 /// Renews claims.
 pub(super) fn renew(commands: &Commands, claims: Vec<Claim>) -> Work {
     let commands = commands.clone();
-    errand(async move {
+    let renewing = errand("renew claims", async move {
         let at = Instant::now(); // before the statement: the lease is at least that long
         match commands.renew_claims(&claims).await {
             Ok(()) => Done::Renewed(at, claims),
@@ -97,29 +117,30 @@ pub(super) fn renew(commands: &Commands, claims: Vec<Claim>) -> Work {
                 Done::Nothing
             }
         }
-    })
+    });
+    or_nothing(renewing)
 }
 
 /// Lets claims go.
 pub(super) fn release(commands: &Commands, claims: Vec<Claim>) -> Work {
     let commands = commands.clone();
-    errand(async move {
+    or_nothing(errand("release claims", async move {
         if let Err(error) = commands.release_claims(&claims).await {
             tracing::debug!(%error, "Claims on mails run out by themselves.");
         }
         Done::Nothing
-    })
+    }))
 }
 
 /// Ends what a dead process left claimed.
 pub(super) fn begin(commands: &Commands) -> Work {
     let commands = commands.clone();
-    errand(async move {
+    or_nothing(errand("end stale claims", async move {
         if let Err(error) = commands.end_stale_claims().await {
             tracing::debug!(%error, "Claims of an earlier process run out by themselves.");
         }
         Done::Nothing
-    })
+    }))
 }
 
 /// Each step by itself: what is wrong with one must not keep due mails from being claimed.
@@ -135,12 +156,28 @@ async fn look_at(commands: &Commands, look: Look) -> Result<Vec<Mail>, DbErr> {
     commands.claim_mails(look.most, look.most_again).await
 }
 
-/// Rounds until there is no more.
+/// Rounds until there is no more, or due mails have waited long enough: the next tick does the rest.
 async fn all<R: Future<Output = Result<bool, DbErr>>>(mut round: impl FnMut() -> R) -> Result<(), DbErr> {
-    while round().await? {}
+    let end = Instant::now() + ROUNDS;
+    while round().await? && Instant::now() < end {}
     Ok(())
 }
 
-fn errand(work: impl Future<Output = Done> + Send + 'static) -> Work {
-    db::detached(work).boxed()
+/// Runs in a task of its own, which goes on if it takes too long; what it writes then is fenced by its claims.
+async fn errand<T: Send + 'static>(
+    what: &'static str,
+    work: impl Future<Output = T> + Send + 'static,
+) -> Option<T> {
+    let done = tokio::time::timeout(PATIENCE, db::detached(work)).await.ok();
+    if done.is_none() {
+        tracing::warn!(
+            errand = what,
+            "The database has not answered for long; the delivery goes on without it."
+        );
+    }
+    done
+}
+
+fn or_nothing(errand: impl Future<Output = Option<Done>> + Send + 'static) -> Work {
+    errand.map(|done| done.unwrap_or(Done::Nothing)).boxed()
 }
