@@ -9,8 +9,8 @@ use std::{fmt, str::FromStr, time::Duration};
 
 use anyhow::Context as _;
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
-    RuntimeErr, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
+    ConnAcquireErr, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction,
+    DbBackend, DbErr, RuntimeErr, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
     sqlx::{
         self,
         sqlite::{SqliteJournalMode, SqliteSynchronous},
@@ -40,7 +40,8 @@ impl FromStr for DatabaseUrl {
     fn from_str(url: &str) -> Result<Self, String> {
         let known = ["sqlite:", "postgres:", "postgresql:"].iter().any(|scheme| url.starts_with(scheme));
         let in_memory = url.contains(":memory:") || url.contains("mode=memory");
-        match known && !in_memory {
+        let nowhere = url == "sqlite:" || url == "sqlite://";
+        match known && !in_memory && !nowhere {
             true => Ok(Self(url.to_owned())),
             false => Err("expected sqlite:PATH (a file) or postgres://USER@HOST/DATABASE".to_owned()),
         }
@@ -127,10 +128,9 @@ impl Db {
     /// Closes the connections of every clone. SQLite then folds its log into the one file, so that a stopped service
     /// leaves nothing beside it.
     pub async fn close(&self) {
-        for connection in [&self.reader, &self.writer] {
-            // Whoever still uses a connection is not waited for: the process ends in any case.
-            let _ = tokio::time::timeout(Duration::from_millis(500), connection.close_by_ref()).await;
-        }
+        let closed = futures::future::join(self.reader.close_by_ref(), self.writer.close_by_ref());
+        // Whoever still uses a connection is not waited for: the process ends in any case.
+        let _ = tokio::time::timeout(Duration::from_millis(500), closed).await;
     }
 
     /// Whether the database answers.
@@ -155,6 +155,19 @@ pub fn is_away(error: &DbErr) -> bool {
         sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => true,
         _ => false,
     }
+}
+
+/// How long a transaction may take. Longer than any lock is waited for: beyond it the connection is dead, and nothing
+/// else would tell, because a peer that vanished without a word shows only after TCP's own quarter of an hour.
+pub const LIMIT: Duration = Duration::from_secs(8);
+
+/// Awaits `transaction`, but no longer than `LIMIT`; then the database counts as away.
+///
+/// # Errors
+/// The transaction's own, or that time is over.
+pub async fn within_limit<T>(transaction: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
+    let lost = |_| Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout));
+    tokio::time::timeout(LIMIT, transaction).await.unwrap_or_else(lost)
 }
 
 /// Runs a transaction in a task of its own, under the caller's trace context. A cancelled caller then cannot cut
@@ -190,11 +203,12 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// WAL with FULL: a commit is on disk before it is acknowledged. `secure_delete`: what is erased is gone.
 fn sqlite(path: &str, connections: u32) -> ConnectOptions {
-    let mut options = ConnectOptions::new(format!("sqlite:{path}"));
+    let (mut options, file) = (ConnectOptions::new("sqlite:"), path.to_owned());
     options.max_connections(connections).acquire_timeout(PATIENCE).sqlx_logging(false);
     options.test_before_acquire(false);
-    options.map_sqlx_sqlite_opts(|options| {
+    options.map_sqlx_sqlite_opts(move |options| {
         options
+            .filename(&file) // as it stands: a URL would be percent-decoded, and the lock beside it would not
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)

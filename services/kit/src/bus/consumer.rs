@@ -66,15 +66,15 @@ impl Consumer {
     {
         let durable = self.durable.advisories();
         let notices = Self { measures: Measures::of(&durable), durable, ..self.clone() };
-        let (bus, clock) = (self.bus.clone(), self.clock.clone());
-        let mut bury = move |batch: Arc<Vec<Delivery>>| bury(bus.clone(), clock.clone(), batch);
+        let bus = self.bus.clone();
+        let mut bury = move |batch: Arc<Vec<Delivery>>| bury(bus.clone(), batch);
         tokio::join!(self.consume(&mut handler, &stop), notices.consume(&mut bury, &stop), self.tidy(&stop));
         self.bus.flush().await;
     }
 
     async fn tidy(&self, stop: &CancellationToken) {
         while timeout(TIDY_EVERY, stop.cancelled()).await.is_err() {
-            if let Err(error) = purge_read(&self.bus, &self.durable.stream).await {
+            if let Err(error) = purge_read(&self.bus, &self.durable).await {
                 tracing::debug!(
                     error = format!("{error:#}"),
                     "The stream was not tidied; the next round tries again."
@@ -151,12 +151,12 @@ impl Consumer {
 }
 
 /// The handler of the notices: each makes the message that it names a dead letter.
-async fn bury(bus: Bus, clock: Clock, notices: Arc<Vec<Delivery>>) -> Vec<Verdict> {
+async fn bury(bus: Bus, notices: Arc<Vec<Delivery>>) -> Vec<Verdict> {
     let mut verdicts = Vec::with_capacity(notices.len());
     for notice in notices.iter() {
         verdicts.push(match MaxDeliveries::parse(notice) {
             Err(verdict) => verdict,
-            Ok(notice) => match notice.bury(&bus, clock.now()).await {
+            Ok(named) => match named.bury(&bus, notice.stored_at).await {
                 Ok(()) => Verdict::Ack,
                 Err(error) => {
                     tracing::warn!(

@@ -37,7 +37,7 @@ pub(super) async fn publish(
         let stored = acknowledged(sent).await;
         (row, context, stored)
     }));
-    let (mut acked, mut failed) = (Vec::with_capacity(rows.len()), Vec::new());
+    let (mut acked, mut failed, mut first_error) = (Vec::with_capacity(rows.len()), Vec::new(), None);
     for (row, context, stored) in results.await {
         match stored {
             Ok(sequence) => {
@@ -47,10 +47,14 @@ pub(super) async fn publish(
             }
             Err(error) => {
                 span::fail(&context, "not_stored");
-                tracing::warn!(event.id = %row.id, error = format!("{error:#}"), "An event was not published.");
+                first_error.get_or_insert(error);
                 failed.push(row.clone());
             }
         }
+    }
+    if let Some(error) = first_error {
+        let (events, error) = (failed.len(), format!("{error:#}"));
+        tracing::warn!(events, error, "Events were not published; they are tried again.");
     }
     (acked, failed)
 }

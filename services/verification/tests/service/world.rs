@@ -109,7 +109,7 @@ impl World {
         let id = self.clock.uuid_v7().to_string();
         let mut all = event_headers(&id, &event.account_id);
         if !traceparent.is_empty() {
-            all.insert(headers::TRACEPARENT, traceparent);
+            all.insert(kit::propagation::TRACEPARENT, traceparent);
         }
         self.publish_raw(AccountCreated::SUBJECT, all, prost::Message::encode_to_vec(event)).await;
     }
