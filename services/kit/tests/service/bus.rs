@@ -184,6 +184,31 @@ async fn i17_a_message_that_kills_its_handler_becomes_a_dead_letter_and_takes_no
     assert_eq!(letters[0].headers.get("usher-dead-letter-reason").unwrap().as_str(), "max_deliveries");
 }
 
+#[tokio::test]
+async fn i15_a_notice_about_a_stream_that_was_replaced_buries_nobody_of_the_new_one() {
+    let nats = NatsServer::start().await;
+    let bus = bus(&nats).await;
+    let notice = r#"{"stream":"ACCOUNTS","consumer":"test","stream_seq":1,"deliveries":3}"#;
+    let subject = "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.ACCOUNTS.test";
+    bus.jetstream().client().publish(subject, notice.into()).await.unwrap();
+    eventually("the notice to be captured", PATIENCE, async || {
+        let stream = bus.jetstream().get_stream("ADVISORIES").await.ok()?;
+        (stream.cached_info().state.messages == 1).then_some(())
+    })
+    .await;
+    publish(&bus, numbers(0..1)).await; // it has the number that the older notice names
+    let running = run(&bus, |_, _| Verdict::Ack);
+    drained(&bus).await;
+    eventually("the notice to be read", PATIENCE, async || {
+        let stream = bus.jetstream().get_stream("ADVISORIES").await.ok()?;
+        let reader = stream.consumer_info("test-advisories").await.ok()?;
+        (reader.num_pending == 0 && reader.num_ack_pending == 0).then_some(())
+    })
+    .await;
+    running.stop().await;
+    assert_eq!(dead_letters(&bus).await.len(), 0);
+}
+
 async fn drained_but_one(bus: &Bus) {
     eventually("all but the poison to be read", PATIENCE, async || {
         let info = bus.jetstream().get_stream(ACCOUNTS.name).await.ok()?.consumer_info("test").await.ok()?;

@@ -200,6 +200,17 @@ async fn i14_a_row_that_is_published_twice_is_stored_once() {
 }
 
 #[tokio::test]
+async fn i19_the_relays_look_at_the_table_never_reads_the_history() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = sqlite(&folder, Clock::default()).await;
+    let claim = "EXPLAIN QUERY PLAN SELECT * FROM outbox WHERE published_at IS NULL AND next_at <= 1
+                 AND claimed_until <= 1 ORDER BY id LIMIT 512";
+    let plan = db.reader().query_one_raw(Statement::from_string(db.backend(), claim)).await.unwrap().unwrap();
+    let plan: String = plan.try_get("", "detail").unwrap();
+    assert_eq!(plan, "SCAN outbox USING INDEX outbox_due", "that index holds only what waits");
+}
+
+#[tokio::test]
 async fn two_relays_on_postgres_share_the_rows_and_publish_each_once() {
     let Some(postgres) = Postgres::shared().await else { return };
     let nats = NatsServer::start().await;
