@@ -2,6 +2,7 @@
 //! transaction here and pass it to their stores.
 
 mod bulk;
+mod limit;
 mod lock;
 mod migrate;
 
@@ -9,8 +10,8 @@ use std::{fmt, str::FromStr, time::Duration};
 
 use anyhow::Context as _;
 use sea_orm::{
-    ConnAcquireErr, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction,
-    DbBackend, DbErr, RuntimeErr, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
+    RuntimeErr, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
     sqlx::{
         self,
         sqlite::{SqliteJournalMode, SqliteSynchronous},
@@ -18,6 +19,7 @@ use sea_orm::{
 };
 
 pub use bulk::update_each;
+pub use limit::{LIMIT, detached, measured, within_limit};
 
 use crate::clock::{Clock, Timestamp};
 
@@ -154,32 +156,6 @@ pub fn is_away(error: &DbErr) -> bool {
         sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) => true,
         sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => true,
         _ => false,
-    }
-}
-
-/// How long a transaction may take. Longer than any lock is waited for: beyond it the connection is dead, and nothing
-/// else would tell, because a peer that vanished without a word shows only after TCP's own quarter of an hour.
-pub const LIMIT: Duration = Duration::from_secs(8);
-
-/// Awaits `transaction`, but no longer than `LIMIT`; then the database counts as away.
-///
-/// # Errors
-/// The transaction's own, or that time is over.
-pub async fn within_limit<T>(transaction: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
-    let lost = |_| Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout));
-    tokio::time::timeout(LIMIT, transaction).await.unwrap_or_else(lost)
-}
-
-/// Runs a transaction in a task of its own, under the caller's trace context. A cancelled caller then cannot cut
-/// it: sqlx leaves a connection with an open transaction behind when `begin` is cancelled.
-///
-/// # Panics
-/// When the task panicked: its panic goes on here.
-pub async fn detached<T: Send + 'static>(transaction: impl Future<Output = T> + Send + 'static) -> T {
-    let context = opentelemetry::Context::current();
-    match tokio::spawn(opentelemetry::context::FutureExt::with_context(transaction, context)).await {
-        Ok(result) => result,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }
 

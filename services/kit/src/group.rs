@@ -73,7 +73,8 @@ async fn work<C, R, F>(
     let mut waiting = Vec::with_capacity(batch);
     while queue.recv_many(&mut waiting, batch).await > 0 {
         let (commands, answers): (Vec<C>, Vec<_>) = waiting.drain(..).unzip();
-        let committed = timeout(db::LIMIT, tokio::spawn(commit(commands))).await;
+        let commit = tokio::spawn(db::measured("group", commit(commands)));
+        let committed = timeout(db::LIMIT, commit).await;
         let Ok(Ok(results)) = committed else {
             tracing::error!("A commit panicked or did not come to an end.");
             continue; // the answers are dropped, and their callers hear of it
