@@ -95,10 +95,11 @@ impl Consumer {
         let careful = self.settings.ack_wait + Duration::from_secs(1);
         let mut alone_until = None;
         let mut redelivered = false;
+        let mut complained = false;
         let mut attached = None;
         while !stop.is_cancelled() {
             let Some(Attached { consumer, stream_created, has_unacked }) = &attached else {
-                attached = self.attach(stop).await;
+                attached = self.attach(&mut complained, stop).await;
                 continue;
             };
             let alone_until = *alone_until
@@ -133,16 +134,19 @@ impl Consumer {
         }
     }
 
-    async fn attach(&self, stop: &CancellationToken) -> Option<Attached> {
+    /// Says once why it does not succeed, and not at all while the broker is away: the bus tells of that.
+    async fn attach(&self, complained: &mut bool, stop: &CancellationToken) -> Option<Attached> {
         let attached = attach(&self.bus, &self.durable, &self.settings);
         match stop.run_until_cancelled(attached).await? {
-            Ok(attached) => Some(attached),
+            Ok(attached) => {
+                *complained = false;
+                Some(attached)
+            }
             Err(error) => {
-                tracing::debug!(
-                    consumer = self.durable.name,
-                    error = format!("{error:#}"),
-                    "Not attached yet."
-                );
+                if self.bus.is_connected() && !std::mem::replace(complained, true) {
+                    let (consumer, error) = (self.durable.name.as_str(), format!("{error:#}"));
+                    tracing::warn!(consumer, error, "Events cannot be read yet; trying again every second.");
+                }
                 let _ = timeout(Duration::from_secs(1), stop.cancelled()).await;
                 None
             }

@@ -52,7 +52,9 @@ pub(super) struct Attached {
 /// the stream. Natural keys make the repetition harmless.
 pub(super) async fn attach(bus: &Bus, durable: &Durable, settings: &Settings) -> anyhow::Result<Attached> {
     let stream = bus.jetstream().get_stream(durable.stream.name).await;
-    let stream = stream.with_context(|| format!("Stream {} cannot be read.", durable.stream.name))?;
+    let stream = stream.with_context(|| {
+        format!("Stream {0} cannot be read; `usher nats provision` makes it", durable.stream.name)
+    })?;
     let stream_created = created(&stream);
     match stream.consumer_info(&durable.name).await {
         Ok(found) => {
