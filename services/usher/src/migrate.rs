@@ -52,6 +52,10 @@ struct State {
 pub(crate) async fn run(arguments: Arguments, data: &Path, format: Format) -> Result<(), Failure> {
     let databases: Vec<(Service, String)> = match (arguments.service, arguments.database_url) {
         (Some(service), Some(url)) => vec![(service, url)],
+        (None, Some(_)) => {
+            let message = "A database is named, but not whose it is: add --service.";
+            return Err(Failure::new(Exit::Usage, message).hint("Or unset USHER_DATABASE_URL."));
+        }
         _ => Service::ALL.map(|service| (service, local_url(data, service))).to_vec(),
     };
     let mut states = Vec::new();

@@ -81,7 +81,7 @@ fn run(bus: &Bus, verdict: fn(&str, usize) -> Verdict) -> Running {
 
 async fn bus(nats: &NatsServer) -> Bus {
     let bus = Bus::connect(&nats.url(), "test").await.unwrap();
-    eventually("streams to be made", PATIENCE, async || bus::provision(&bus, 1).await.ok()).await;
+    eventually("streams to be made", PATIENCE, async || bus::provision(&bus, None).await.ok()).await;
     bus
 }
 
@@ -225,7 +225,7 @@ async fn i15_a_stream_that_was_deleted_and_made_again_is_read_from_its_start() {
     publish(&bus, numbers(0..10)).await;
     drained(&bus).await;
     bus.jetstream().delete_stream(ACCOUNTS.name).await.unwrap();
-    bus::provision(&bus, 1).await.unwrap();
+    bus::provision(&bus, None).await.unwrap();
     publish(&bus, numbers(10..15)).await;
     eventually("the new stream to be read", PATIENCE, async || (running.seen.distinct() == 15).then_some(()))
         .await;
@@ -240,7 +240,7 @@ async fn i15_a_broker_that_lost_everything_is_read_again_once_it_is_provisioned(
     publish(&bus, numbers(0..10)).await;
     drained(&bus).await;
     nats.wipe_and_restart().await;
-    eventually("streams to be made again", PATIENCE, async || bus::provision(&bus, 1).await.ok()).await;
+    eventually("streams to be made again", PATIENCE, async || bus::provision(&bus, None).await.ok()).await;
     publish(&bus, numbers(10..15)).await;
     eventually("the new stream to be read", PATIENCE, async || (running.seen.distinct() == 15).then_some(()))
         .await;
@@ -261,6 +261,6 @@ async fn drift_is_found_and_provisioning_mends_it() {
         found,
         ["stream ACCOUNTS: max_bytes is 1048576, should be 1073741824", "stream DEAD_LETTERS: is missing",]
     );
-    bus::provision(&bus, 1).await.unwrap();
+    bus::provision(&bus, None).await.unwrap();
     assert_eq!(bus::drift(&bus).await.unwrap(), []);
 }

@@ -98,7 +98,7 @@ async fn sqlite(folder: &tempfile::TempDir, clock: Clock) -> Db {
 
 async fn bus(nats: &NatsServer) -> Bus {
     let bus = Bus::connect(&nats.url(), "test").await.unwrap();
-    eventually("streams are made", Duration::from_secs(10), async || bus::provision(&bus, 1).await.ok())
+    eventually("streams are made", Duration::from_secs(10), async || bus::provision(&bus, None).await.ok())
         .await;
     bus
 }

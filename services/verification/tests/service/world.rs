@@ -42,7 +42,7 @@ impl World {
     pub(crate) async fn new() -> Self {
         let nats = NatsServer::start().await;
         let bus = Bus::connect(&nats.url(), "test").await.unwrap();
-        eventually("the streams", SOON, async || bus::provision(&bus, 1).await.ok()).await;
+        eventually("the streams", SOON, async || bus::provision(&bus, None).await.ok()).await;
         let mailer = Mailer::start();
         Self { nats, bus, mailer, clock: Clock::default(), folder: TempDir::new().unwrap() }
     }
