@@ -4,12 +4,13 @@
 mod lanes;
 
 use std::{
+    convert::Infallible,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use kit::serve::Health;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use self::lanes::{Lanes, Place};
@@ -45,7 +46,8 @@ struct State {
     circuit: Mutex<Circuit>,
     /// Until when the circuit is open; `None` while it is closed.
     open_until: watch::Sender<Option<Instant>>,
-    probe: Arc<Semaphore>,
+    /// Whether somebody tries if the mail server is back.
+    probing: watch::Sender<bool>,
     metrics: Metrics,
 }
 
@@ -53,8 +55,18 @@ struct State {
 #[derive(Debug)]
 pub struct Pass {
     place: Place,
-    /// Held by the one that tries whether the mail server is back.
-    _probe: Option<OwnedSemaphorePermit>,
+    /// Of the one that tries whether the mail server is back.
+    probe: Option<Probe>,
+}
+
+/// The right to try; whoever waits for it hears when it is given up.
+#[derive(Debug)]
+struct Probe(watch::Sender<bool>);
+
+impl Drop for Probe {
+    fn drop(&mut self) {
+        self.0.send_replace(false);
+    }
 }
 
 /// The circuit is open: come back after that time.
@@ -68,7 +80,7 @@ impl Door {
             lanes: Lanes::new(rules.connections, rules.slow_after),
             circuit: Mutex::new(Circuit::new(rules.first_pause, rules.longest_pause)),
             open_until: watch::Sender::new(None),
-            probe: Arc::new(Semaphore::new(1)),
+            probing: watch::Sender::new(false),
             metrics,
         }))
     }
@@ -91,23 +103,23 @@ impl Door {
     /// When the circuit is open or opens meanwhile.
     pub async fn enter(&self, turn: Turn) -> Result<Pass, Closed> {
         loop {
-            let mut openings = self.openings();
-            let probe = match self.gate()? {
-                Gate::Probing => {
-                    Some(self.0.probe.clone().acquire_owned().await.expect("it is never closed"))
-                }
-                _ => None,
+            let (mut openings, mut probes) = (self.openings(), self.0.probing.subscribe());
+            self.gate()?;
+            // The place comes first: everybody else would wait for one who has the probe and waits for a place.
+            let place = tokio::select! {
+                place = self.0.lanes.enter(turn) => place,
+                _ = openings.changed() => continue,
             };
-            // Whoever waited for the probe finds out here what it met.
-            let place = match self.gate()? {
-                Gate::Closed if probe.is_some() => continue,
-                _ => tokio::select! {
-                    place = self.0.lanes.enter(turn) => place,
-                    _ = openings.changed() => continue,
-                },
-            };
-            if probe.is_some() || self.gate()? == Gate::Closed {
-                return Ok(Pass { place, _probe: probe });
+            if self.gate()? == Gate::Closed {
+                return Ok(Pass { place, probe: None });
+            }
+            if let Some(probe) = self.probe() {
+                return Ok(Pass { place, probe: Some(probe) });
+            }
+            drop(place);
+            tokio::select! {
+                _ = probes.wait_for(|taken| !taken) => {}
+                _ = openings.changed() => {}
             }
         }
     }
@@ -121,15 +133,18 @@ impl Door {
         cut: &CancellationToken,
     ) -> Sent {
         let stopped = |cause, reply: &str| {
-            let ending = if watch.dotted() { Ending::Unknown(cause) } else { Ending::NotNow(cause) };
+            let ending = if watch.stop() { Ending::Unknown(cause) } else { Ending::NotNow(cause) };
             Sent { ending, code: None, reply: reply.to_owned() }
         };
+        let Pass { place, probe } = pass;
         tokio::select! {
+            biased; // an answer that is there already counts
             sent = sending => sent,
-            () = self.0.lanes.drop_if_slow(&mut pass.place, watch) => {
+            () = self.0.lanes.drop_if_slow(place, watch) => {
                 stopped(Cause::Hang, "given up: the mail server was silent while others waited")
             }
             () = cut.cancelled() => stopped(Cause::Stopped, "given up: the mailer shuts down"),
+            never = self.0.hand_on(probe, watch) => match never {},
         }
     }
 
@@ -169,11 +184,33 @@ impl Door {
         }
     }
 
+    fn probe(&self) -> Option<Probe> {
+        let ours = self.0.probing.send_if_modified(|taken| !std::mem::replace(taken, true));
+        ours.then(|| Probe(self.0.probing.clone()))
+    }
+
     fn gate(&self) -> Result<Gate, Closed> {
         let now = Instant::now();
         match self.0.circuit.lock().unwrap_or_else(PoisonError::into_inner).gate(now) {
             Gate::Open(until) => Err(Closed(until.saturating_duration_since(now))),
             gate => Ok(gate),
         }
+    }
+}
+
+impl State {
+    /// Gives the probe up once the mail server has been reached and is silent: it may be this mailbox alone that
+    /// hangs, and the next mail finds out.
+    async fn hand_on(&self, probe: &mut Option<Probe>, watch: &Watch) -> Infallible {
+        while probe.is_some() {
+            let silent = watch.silent_for();
+            if watch.reached() && silent >= self.lanes.slow_after {
+                *probe = None;
+            } else {
+                let left = self.lanes.slow_after.saturating_sub(silent);
+                tokio::time::sleep(if left.is_zero() { self.lanes.slow_after } else { left }).await;
+            }
+        }
+        std::future::pending().await
     }
 }

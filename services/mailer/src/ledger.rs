@@ -61,10 +61,13 @@ pub struct Away;
 #[derive(Debug, Clone)]
 pub struct Ledger {
     book: Arc<Book>,
-    lookups: Group<Uuid, Result<Option<mails::Model>, Away>>,
+    lookups: Group<Uuid, Result<Option<Found>, Away>>,
     claims: Group<Request, Result<Claimed, Away>>,
     settles: Group<Settlement, Result<Timestamp, Away>>,
 }
+
+/// A row, and when it was read, by the database's clock: leases are judged by no other.
+type Found = (mails::Model, Timestamp);
 
 /// What the group workers share.
 #[derive(Debug)]
@@ -95,9 +98,8 @@ impl Ledger {
     /// # Errors
     /// When the database is away.
     pub async fn look_up(&self, request: &Request) -> Result<Standing, Away> {
-        let row = self.lookups.submit(request.code_id).await.unwrap_or_else(refused)?;
-        let now = self.book.clock.now(); // only a hint for `retry_after`; a claim decides by the database's clock
-        Ok(row.map_or(Standing::OPEN, |row| standing::of(&row, request, &self.book.keys, now)))
+        let found = self.lookups.submit(request.code_id).await.unwrap_or_else(refused)?;
+        Ok(found.map_or(Standing::OPEN, |(row, now)| standing::of(&row, request, &self.book.keys, now)))
     }
 
     /// Begins an attempt, if the mail may be sent. Committed when this returns.
@@ -133,14 +135,20 @@ impl Ledger {
 }
 
 /// One query for all that were asked for meanwhile.
-async fn find(book: Arc<Book>, keys: Vec<Uuid>) -> Vec<Result<Option<mails::Model>, Away>> {
-    match mails::find(book.db.reader(), &keys).await {
-        Ok(rows) => {
-            let rows: HashMap<_, _> = rows.into_iter().map(|row| (row.code_id, row)).collect();
-            keys.iter().map(|key| Ok(rows.get(key).cloned())).collect()
-        }
+async fn find(book: Arc<Book>, keys: Vec<Uuid>) -> Vec<Result<Option<Found>, Away>> {
+    match found(&book, &keys).await {
+        Ok(found) => keys.iter().map(|key| Ok(found.get(key).cloned())).collect(),
         Err(error) => vec![Err(away(&error)); keys.len()],
     }
+}
+
+async fn found(book: &Book, keys: &[Uuid]) -> Result<HashMap<Uuid, Found>, DbErr> {
+    let rows = mails::find(book.db.reader(), keys).await?;
+    if rows.is_empty() {
+        return Ok(HashMap::new()); // new mails all of them: no clock is needed
+    }
+    let now = book.db.now(book.db.reader()).await?;
+    Ok(rows.into_iter().map(|row| (row.code_id, (row, now))).collect())
 }
 
 /// A full queue and a stopped worker mean what an absent database means: later.

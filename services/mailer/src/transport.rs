@@ -10,6 +10,8 @@ mod socket;
 mod url;
 mod watch;
 
+use std::fmt;
+
 use lettre::Address;
 use uuid::Uuid;
 
@@ -21,8 +23,7 @@ pub use self::{
     watch::{Lease, Watch},
 };
 
-/// A finished mail with its envelope.
-#[derive(Debug)]
+/// A finished mail with its envelope. Never printed: it holds the address and the code.
 pub struct Outgoing {
     /// The mail's key.
     pub code_id: Uuid,
@@ -36,8 +37,13 @@ pub struct Outgoing {
     pub bytes: Vec<u8>,
 }
 
+impl fmt::Debug for Outgoing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Outgoing({}, attempt {})", self.code_id, self.attempt)
+    }
+}
+
 /// How an attempt ended.
-#[derive(Debug)]
 pub struct Sent {
     /// The class.
     pub ending: Ending,
@@ -45,6 +51,12 @@ pub struct Sent {
     pub code: Option<u16>,
     /// What it said, or what happened instead. Not redacted: neither for tables nor for logs.
     pub reply: String,
+}
+
+impl fmt::Debug for Sent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sent").field("ending", &self.ending).field("code", &self.code).finish_non_exhaustive()
+    }
 }
 
 /// Classes of endings.

@@ -94,20 +94,23 @@ impl Mailer {
     /// that it runs to its end.
     pub async fn deliver(&self, mail: &Deliver, caller_gone: impl Future<Output = ()>) -> Option<Answer> {
         let admitted = tokio::select! {
-            admitted = self.admit(mail) => admitted,
+            biased; // nothing is claimed any more after the cut
             () = self.cut.cancelled() => Err(Answer::not_tried(Fate::Later(Duration::ZERO), "the mailer shuts down")),
+            admitted = self.admit(mail) => admitted,
             () = caller_gone => return None,
         };
-        let pass = match admitted {
-            Ok(pass) => pass,
+        let (pass, unknown_attempts) = match admitted {
+            Ok(admitted) => admitted,
             Err(answer) => return Some(answer),
         };
-        match self.ledger.claim(mail.request()).await {
-            Ok(Claimed::Ours(ours)) => Some(self.send(mail, pass, ours).await),
-            Ok(Claimed::No(standing)) => Some(answer_of(standing).unwrap_or_else(busy)),
-            Ok(Claimed::Expired) => Some(Answer::not_tried(UNAVAILABLE, "the code has expired")),
-            Err(away) => Some(away.into()),
-        }
+        let answer = match self.ledger.claim(mail.request()).await {
+            Ok(Claimed::Ours(ours)) => return Some(self.send(mail, pass, ours).await),
+            Ok(Claimed::No(standing)) => answer_of(standing).unwrap_or_else(busy),
+            Ok(Claimed::Expired) => Answer::not_tried(UNAVAILABLE, "the code has expired"),
+            Err(away) => away.into(),
+        };
+        // What the look-up found is not forgotten by an answer that knows less.
+        Some(Answer { unknown_attempts: answer.unknown_attempts.max(unknown_attempts), ..answer })
     }
 
     /// Remembers that a mail cannot be made.
@@ -126,8 +129,9 @@ impl Mailer {
         self.ledger.refuse(refusal).await.map_or_else(Answer::from, |()| answer)
     }
 
-    /// What the ledger can answer needs no connection; everything else waits for one.
-    async fn admit(&self, mail: &Deliver) -> Result<Pass, Answer> {
+    /// What the ledger can answer needs no connection; everything else waits for one. With the pass comes the count
+    /// of unknown attempts.
+    async fn admit(&self, mail: &Deliver) -> Result<(Pass, u32), Answer> {
         let standing = self.ledger.look_up(&mail.request()).await?;
         let unknown_attempts = standing.unknown_attempts;
         // A lapsed attempt is counted by the claim, which alone may write.
@@ -136,10 +140,13 @@ impl Mailer {
         {
             return Err(answer);
         }
-        self.door.enter(mail.turn).await.map_err(|Closed(pause)| Answer {
-            unknown_attempts,
-            ..Answer::not_tried(Fate::Later(pause), "the mail server cannot be used for now")
-        })
+        match self.door.enter(mail.turn).await {
+            Ok(pass) => Ok((pass, unknown_attempts)),
+            Err(Closed(pause)) => Err(Answer {
+                unknown_attempts,
+                ..Answer::not_tried(Fate::Later(pause), "the mail server cannot be used for now")
+            }),
+        }
     }
 
     async fn send(&self, mail: &Deliver, mut pass: Pass, ours: Ours) -> Answer {

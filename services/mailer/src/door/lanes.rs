@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::{domain::turn::Turn, transport::Watch};
@@ -19,21 +19,28 @@ use crate::{domain::turn::Turn, transport::Watch};
 pub(super) struct Lanes {
     all: Arc<Semaphore>,
     slow: Arc<Semaphore>,
-    slow_after: Duration,
+    pub(super) slow_after: Duration,
     slow_ones: SlowOnes,
-    /// Somebody new is in the slow half.
-    moved: Notify,
     next: AtomicU64,
 }
 
-/// Who is in the slow half: what can be seen of them, and how to drop them.
-type SlowOnes = Arc<Mutex<HashMap<u64, (Watch, CancellationToken)>>>;
+/// Who is in the slow half, by the place's number.
+type SlowOnes = Arc<Mutex<HashMap<u64, SlowOne>>>;
+
+/// One of them: what can be seen of it, how to drop it, and the share that whoever drops it takes over.
+#[derive(Debug)]
+struct SlowOne {
+    watch: Watch,
+    dropped: CancellationToken,
+    share: OwnedSemaphorePermit,
+}
 
 /// A connection's place.
 #[derive(Debug)]
 pub(super) struct Place {
     number: u64,
     _any: OwnedSemaphorePermit,
+    /// A later attempt's share of the slow half, until it is one of the slow ones.
     slow: Option<OwnedSemaphorePermit>,
     slow_ones: SlowOnes,
 }
@@ -51,7 +58,6 @@ impl Lanes {
             slow: Arc::new(Semaphore::new((connections / 2).max(1))),
             slow_after,
             slow_ones: SlowOnes::default(),
-            moved: Notify::new(),
             next: AtomicU64::new(0),
         }
     }
@@ -72,15 +78,17 @@ impl Lanes {
     /// Returns when the attempt has to give its connection up. Until then it moves the attempt into the slow half
     /// when it has been silent for too long.
     pub(super) async fn drop_if_slow(&self, place: &mut Place, watch: &Watch) {
-        if place.slow.is_none() {
-            self.silence(watch).await;
-            let Some(slow) = self.move_over(watch).await else { return };
-            place.slow = Some(slow);
-        }
+        let share = match place.slow.take() {
+            Some(share) => share,
+            None => {
+                self.silence(watch).await;
+                let Some(share) = self.move_over(watch) else { return };
+                share
+            }
+        };
         let dropped = CancellationToken::new();
-        let entry = (watch.clone(), dropped.clone());
-        self.slow_ones.lock().unwrap_or_else(PoisonError::into_inner).insert(place.number, entry);
-        self.moved.notify_waiters();
+        let one = SlowOne { watch: watch.clone(), dropped: dropped.clone(), share };
+        self.slow_ones.lock().unwrap_or_else(PoisonError::into_inner).insert(place.number, one);
         dropped.cancelled().await;
     }
 
@@ -97,47 +105,22 @@ impl Lanes {
     }
 
     /// A share of the slow half. When it is full, whoever has been silent longest is dropped; `None` if that is the
-    /// one who asks.
-    async fn move_over(&self, watch: &Watch) -> Option<OwnedSemaphorePermit> {
-        loop {
-            let moved = self.moved.notified();
-            if let Ok(free) = self.slow.clone().try_acquire_owned() {
-                return Some(free);
-            }
-            match self.make_room(watch) {
-                Room::Made => return self.slow.clone().acquire_owned().await.ok(),
-                Room::None => return None,
-                Room::Promised => tokio::select! {
-                    () = moved => {}
-                    free = self.slow.clone().acquire_owned() => return free.ok(),
-                },
-            }
+    /// one who asks. The dropped one's share goes over directly: were it given back, later attempts that queue for
+    /// one would get it, and who asks would wait behind them with a connection in its hands.
+    fn move_over(&self, watch: &Watch) -> Option<OwnedSemaphorePermit> {
+        if let Ok(free) = self.slow.clone().try_acquire_owned() {
+            return Some(free);
         }
-    }
-
-    fn make_room(&self, watch: &Watch) -> Room {
-        let slow_ones = self.slow_ones.lock().unwrap_or_else(PoisonError::into_inner);
-        let staying = slow_ones.values().filter(|(_, dropped)| !dropped.is_cancelled());
-        let longest =
-            staying.filter(|(other, _)| !other.dotted()).max_by_key(|(other, _)| other.silent_for());
-        match longest {
-            Some((other, dropped)) if other.silent_for() > watch.silent_for() => {
-                dropped.cancel();
-                Room::Made
-            }
-            // Whoever is being dropped makes room for somebody who will have been silent for as long as we have.
-            _ if slow_ones.values().any(|(_, dropped)| dropped.is_cancelled()) => Room::Promised,
-            _ => Room::None,
+        let mut slow_ones = self.slow_ones.lock().unwrap_or_else(PoisonError::into_inner);
+        let droppable = slow_ones.iter().filter(|(_, one)| !one.watch.dotted());
+        let (number, silent) = droppable
+            .map(|(number, one)| (*number, one.watch.silent_for()))
+            .max_by_key(|(_, silent)| *silent)?;
+        if silent <= watch.silent_for() {
+            return None;
         }
+        let SlowOne { dropped, share, .. } = slow_ones.remove(&number)?;
+        dropped.cancel();
+        Some(share)
     }
-}
-
-/// What asking for room came to.
-enum Room {
-    /// Somebody is being dropped for us.
-    Made,
-    /// Somebody is being dropped for another one, who can then be compared with.
-    Promised,
-    /// Nobody has been silent for longer.
-    None,
 }

@@ -75,6 +75,8 @@ async fn claim(book: &Arc<Book>, requests: &[Request]) -> Result<Vec<Claimed>, D
         Plan { token: book.clock.uuid_v7(), now, lease_until_at: now + book.lease, ..Plan::default() };
     let mut fates: Vec<Fate> =
         requests.iter().map(|request| plan.decide(book, request, rows.get(&request.code_id))).collect();
+    // In one order everywhere: two replicas that insert the same keys wait for each other, but not in a circle.
+    plan.insert.sort_unstable_by_key(|row| row.code_id);
     let inserted: HashSet<Uuid> = mails::insert(&tx, plan.insert).await?.into_iter().collect();
     mails::begin_sending(&tx, &plan.begin, plan.token, plan.lease_until_at).await?;
     mails::count_lapsed(&tx, &plan.lapsed).await?;

@@ -10,6 +10,10 @@ use crate::{
     store::mails::{self, SENDING},
 };
 
+/// After so many attempts whose outcome could not be learnt, a mail is not sent again: each may have delivered it.
+/// The client gives up at the same count, but an answer can be lost on its way there.
+const UNKNOWN_LIMIT: i32 = 3;
+
 /// How a mail stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
@@ -37,6 +41,8 @@ pub enum State {
         /// When.
         at: Option<Timestamp>,
     },
+    /// May not be sent again: the outcomes of too many attempts are unknown.
+    Unknowable,
     /// The key belongs to another request.
     OtherRequest,
 }
@@ -56,6 +62,8 @@ pub(super) fn of(row: &mails::Model, request: &Request, keys: &AddressKeys, now:
         State::Lapsed
     } else if let Some(outcome) = Outcome::parse(&row.state) {
         State::Final { outcome, reason: row.reason.clone(), at: row.settled_at }
+    } else if row.unknown_attempts >= UNKNOWN_LIMIT {
+        State::Unknowable
     } else {
         State::Open
     };

@@ -1,6 +1,6 @@
 //! Fills the compiled layout and the texts with one mail's values; `message` frames the result.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value, context};
 use time::OffsetDateTime;
@@ -37,8 +37,8 @@ pub struct Content<'a> {
     pub expires_at: OffsetDateTime,
 }
 
-/// A mail's three parts.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A mail's three parts. Never printed: they hold the code.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Rendered {
     /// One line; the code is not in it, so that a locked screen does not show it.
     pub subject: String,
@@ -46,6 +46,12 @@ pub struct Rendered {
     pub text: String,
     /// The HTML part.
     pub html: String,
+}
+
+impl fmt::Debug for Rendered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Rendered(<redacted>)")
+    }
 }
 
 impl Templates {

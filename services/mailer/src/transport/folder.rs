@@ -22,14 +22,19 @@ impl Folder {
     /// Writes one mail.
     pub async fn write(&self, mail: &Outgoing, watch: &Watch) -> Sent {
         let name = format!("{}.{}.eml", mail.code_id, mail.attempt);
-        let (folder, bytes, watch) = (self.0.clone(), mail.bytes.clone(), watch.clone());
-        let target = name.clone();
-        let written = tokio::task::spawn_blocking(move || write(&folder, &target, &bytes, &watch)).await;
+        let (folder, bytes, target, theirs) =
+            (self.0.clone(), mail.bytes.clone(), name.clone(), watch.clone());
+        let written = tokio::task::spawn_blocking(move || write(&folder, &target, &bytes, &theirs)).await;
         match written.unwrap_or_else(|panic| Err(io::Error::other(panic))) {
             Ok(true) => Sent { ending: Ending::Accepted, code: None, reply: format!("written as {name}") },
             Ok(false) => {
-                let reply = "not written: the lease had passed".to_owned();
+                let reply = "not written: the lease had passed, or the mailer shuts down".to_owned();
                 Sent { ending: Ending::NotNow(Cause::Stopped), code: None, reply }
+            }
+            // It is there, but a crash may still take it away.
+            Err(error) if watch.reached() => {
+                let reply = format!("written as {name}, perhaps not for good: {}", error.kind());
+                Sent { ending: Ending::Unknown(Cause::Broken), code: None, reply }
             }
             Err(error) => {
                 let reply = format!("not written: {}", error.kind());
@@ -40,7 +45,7 @@ impl Folder {
 }
 
 /// Temporary name, sync, rename, sync of the folder: what a crash leaves is the whole file or a `.tmp` that nobody
-/// reads. `false` if the lease had passed.
+/// reads. `false` if it was not to be sent any more.
 fn write(folder: &Path, name: &str, bytes: &[u8], watch: &Watch) -> io::Result<bool> {
     fs::create_dir_all(folder)?;
     let temporary = folder.join(format!(".{name}.tmp"));

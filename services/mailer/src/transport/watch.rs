@@ -4,7 +4,7 @@
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU8, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -39,8 +39,16 @@ struct State {
     lease: Lease,
     answered_at: Mutex<Instant>,
     reached: AtomicBool,
-    dotted: AtomicBool,
+    /// `OPEN`, and then either of the others for good.
+    ending: AtomicU8,
 }
+
+/// It may still be sent, and may still be stopped.
+const OPEN: u8 = 0;
+/// The final dot is out.
+const DOTTED: u8 = 1;
+/// The final dot will never be out.
+const STOPPED: u8 = 2;
 
 impl Watch {
     /// An attempt that starts now.
@@ -50,7 +58,7 @@ impl Watch {
             lease,
             answered_at,
             reached: AtomicBool::new(false),
-            dotted: AtomicBool::new(false),
+            ending: AtomicU8::new(OPEN),
         }))
     }
 
@@ -76,13 +84,21 @@ impl Watch {
 
     /// Asks to send the final dot, just before it is sent. After a yes the outcome is the mail server's to tell.
     pub(super) fn may_dot(&self) -> bool {
-        let may = self.0.lease.holds();
-        self.0.dotted.store(may, Ordering::SeqCst);
-        may
+        self.0.lease.holds() && self.decide(DOTTED).is_ok()
+    }
+
+    /// Stops the attempt wherever it is, in another thread too. True if that came too late: the final dot is out.
+    pub fn stop(&self) -> bool {
+        self.decide(STOPPED) == Err(DOTTED)
+    }
+
+    /// One of the two wins: what was declared unsent must not be sent afterwards.
+    fn decide(&self, ending: u8) -> Result<u8, u8> {
+        self.0.ending.compare_exchange(OPEN, ending, Ordering::SeqCst, Ordering::SeqCst)
     }
 
     /// Whether the final dot is out.
     pub fn dotted(&self) -> bool {
-        self.0.dotted.load(Ordering::SeqCst)
+        self.0.ending.load(Ordering::SeqCst) == DOTTED
     }
 }

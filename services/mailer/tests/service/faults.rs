@@ -127,6 +127,20 @@ async fn i08_a_lost_answer_to_the_final_dot_is_counted_and_the_second_mail_has_t
 }
 
 #[tokio::test]
+async fn i08_after_three_unknown_outcomes_a_mail_is_not_sent_again_even_if_their_answers_were_lost() {
+    let server = SmtpServer::start().await;
+    server.on(Phase::FinalDot).times(3).accept_and_drop();
+    let mailer = Mailer::before(&server).await;
+    let mut delivery = mailer.open().await;
+    let offered = mail("ada@example.com");
+    for unknown in [1, 2, 3, 3] {
+        let result = delivery.deliver(again(&offered)).await;
+        assert_eq!((result.outcome(), result.unknown_attempts), (Outcome::Unknown, unknown));
+    }
+    assert_eq!(server.mails().len(), 3);
+}
+
+#[tokio::test]
 async fn an_endless_answer_is_cut_off() {
     let server = SmtpServer::start().await;
     server.on(Phase::Rcpt).times(1).answer(550, &"x".repeat(8 << 20));

@@ -1,8 +1,8 @@
 //! Mails as files: whole or not at all, named by key and attempt.
 
-use std::{fs, os::unix::fs::PermissionsExt as _};
+use std::{fs, os::unix::fs::PermissionsExt as _, sync::mpsc};
 
-use proto::mailer::Outcome;
+use proto::mailer::{Outcome, deliver_response::Message};
 
 use crate::harness::{Mailer, again, mail, message_id};
 
@@ -47,4 +47,29 @@ async fn a_folder_that_cannot_be_written_is_an_absent_mail_server() {
     fs::remove_file(&folder).unwrap();
     assert_eq!(delivery.insist(&again(&offered)).await.outcome(), Outcome::Accepted);
     assert!(folder.join(format!("{}.2.eml", offered.code_id)).is_file(), "the second attempt's number");
+}
+
+#[test]
+fn i08_a_mail_that_a_stop_declares_unsent_is_not_written_afterwards() {
+    // One thread writes files, and is kept busy until the mailer has stopped.
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().max_blocking_threads(1).build().unwrap();
+    runtime.block_on(async {
+        let directory = tempfile::tempdir().unwrap();
+        let folder = directory.path().join("mails");
+        let mailer = Mailer::with(&[("USHER_MAIL_URL", &format!("file:{}", folder.display()))]).await;
+        let mut delivery = mailer.open().await;
+        let (free, busy) = mpsc::channel::<()>();
+        tokio::task::spawn_blocking(move || busy.recv());
+        delivery.offer(mail("ada@example.com")).await;
+        assert_eq!(delivery.deliver(mail("no address")).await.outcome(), Outcome::Invalid);
+        let running = mailer.begin_to_stop();
+        assert!(matches!(delivery.next().await, Some(Message::Draining(_))));
+        let stopped = delivery.result().await;
+        assert_eq!(stopped.outcome(), Outcome::Unavailable, "{}", stopped.reason);
+        running.await.unwrap().unwrap();
+        drop(free);
+        tokio::task::spawn_blocking(|| ()).await.unwrap(); // behind the mail
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
+    });
 }

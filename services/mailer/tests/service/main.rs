@@ -7,6 +7,7 @@ mod delivery;
 mod faults;
 mod folder;
 mod harness;
+mod lanes;
 mod ledger;
 mod mails;
 mod operators;

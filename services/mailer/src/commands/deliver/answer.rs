@@ -57,6 +57,9 @@ pub(super) fn answer_of(standing: Standing) -> Option<Answer> {
         State::Lapsed => {
             (Fate::Ended(Outcome::Unknown), true, "the sender was lost during an attempt".to_owned())
         }
+        State::Unknowable => {
+            (Fate::Ended(Outcome::Unknown), true, "the outcomes of earlier attempts are unknown".to_owned())
+        }
         State::Final { outcome: Outcome::Accepted, at, .. } => (Fate::Accepted(at), true, String::new()),
         State::Final { outcome, reason, .. } => (Fate::Ended(outcome), outcome == Outcome::Rejected, reason),
         State::OtherRequest => {
