@@ -83,6 +83,17 @@ impl Db {
         Ok(Self { writer, reader, clock, _lock: Some(std::sync::Arc::new(lock)) })
     }
 
+    /// Opens the database to read from it beside the process that owns it.
+    ///
+    /// # Errors
+    /// When the file cannot be opened.
+    pub async fn observe(url: &DatabaseUrl) -> anyhow::Result<Self> {
+        let (options, clock) =
+            (url.sqlite_path().map_or_else(|| postgres(url), |path| sqlite(path, 1)), Clock::default());
+        let pool = Database::connect(options).await.context("The database cannot be opened.")?;
+        Ok(Self { writer: pool.clone(), reader: pool, clock, _lock: None })
+    }
+
     /// Begins a write transaction. On SQLite it takes the write lock at once (IMMEDIATE): a transaction that
     /// upgrades later fails without waiting when another one wrote meanwhile.
     ///
