@@ -12,32 +12,22 @@ pub trait Event: Message + Default {
     const TYPE: &'static str;
     /// CloudEvents `source`: the service that states the fact.
     const SOURCE: &'static str;
-
-    /// The natural key: CloudEvents `subject`, a UUID.
-    fn account_id(&self) -> &str;
 }
 
 impl Event for AccountCreated {
     const SUBJECT: &'static str = "accounts.v1.account_created";
     const TYPE: &'static str = "usher.accounts.v1.AccountCreated";
     const SOURCE: &'static str = "/usher/accounts";
-
-    fn account_id(&self) -> &str {
-        &self.account_id
-    }
 }
 
 impl Event for AccountVerified {
     const SUBJECT: &'static str = "verification.v1.account_verified";
     const TYPE: &'static str = "usher.verification.v1.AccountVerified";
     const SOURCE: &'static str = "/usher/verification";
-
-    fn account_id(&self) -> &str {
-        &self.account_id
-    }
 }
 
-/// Header names: CloudEvents 1.0 binary mode (NATS protocol binding), NATS's own, and W3C Trace Context.
+/// Header names: CloudEvents 1.0 binary mode (NATS protocol binding), NATS's own. The W3C
+/// trace context beside them is `kit::propagation`'s.
 pub mod headers {
     /// CloudEvents `id`: the event id, UUID version 7.
     pub const ID: &str = "ce-id";
@@ -55,8 +45,4 @@ pub mod headers {
     pub const SPEC_VERSION_1_0: &str = "1.0";
     /// JetStream's key of the duplicate window.
     pub const MESSAGE_ID: &str = "Nats-Msg-Id";
-    /// W3C trace context of the event's creation.
-    pub const TRACEPARENT: &str = "traceparent";
-    /// W3C trace state beside it.
-    pub const TRACESTATE: &str = "tracestate";
 }

@@ -2,6 +2,7 @@
 //! Services implement and call what stands here; nothing here knows a service.
 
 pub mod events;
+mod redacted;
 pub mod streams;
 
 #[expect(

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use kit::{config::duration, db::DatabaseUrl, telemetry};
+use kit::{bus::NatsUrl, config::duration, db::DatabaseUrl, telemetry};
 
 /// The settings of accounts. Doc comments are the help and the reference in README.
 #[derive(clap::Args, Debug, Clone)]
@@ -30,7 +30,7 @@ pub struct Config {
 
     /// NATS servers, separated by commas
     #[arg(long, env = "USHER_NATS_URL", hide_env_values = true, default_value = "nats://127.0.0.1:4222")]
-    pub nats_url: String,
+    pub nats_url: NatsUrl,
 
     /// How events leave the service
     #[arg(long, env = "USHER_DISPATCHER", value_enum, default_value = "jetstream")]

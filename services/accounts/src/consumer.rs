@@ -9,7 +9,7 @@ use kit::{
     db::Db,
     watch::Watches,
 };
-use proto::{events::Event as _, streams, verification::AccountVerified};
+use proto::{streams, verification::AccountVerified};
 use uuid::Uuid;
 
 use crate::commands::{StoreError, verify_accounts::verify_accounts};
@@ -25,7 +25,7 @@ pub fn durable() -> Durable {
     Durable {
         stream: streams::VERIFICATION,
         name: "accounts".to_owned(),
-        filter: AccountVerified::SUBJECT.to_owned(),
+        filter: streams::VERIFICATION.subjects[0].to_owned(), // an unknown event becomes a dead letter, not a gap
     }
 }
 

@@ -13,6 +13,9 @@ mod streams;
 mod trace;
 
 use std::{
+    convert::Infallible,
+    fmt,
+    str::FromStr,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -28,6 +31,30 @@ pub use delivery::{Delivery, Verdict};
 pub use durable::Durable;
 pub use streams::{Finding, drift, provision};
 
+/// Where NATS is: `nats://HOST:PORT`, several separated by commas. Never printed: it may hold a password.
+#[derive(Clone)]
+pub struct NatsUrl(String);
+
+impl FromStr for NatsUrl {
+    type Err = Infallible;
+
+    fn from_str(url: &str) -> Result<Self, Infallible> {
+        Ok(Self(url.to_owned()))
+    }
+}
+
+impl fmt::Debug for NatsUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("NatsUrl(<redacted>)")
+    }
+}
+
+impl AsRef<str> for NatsUrl {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
 /// A connection to NATS. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Bus {
@@ -42,10 +69,10 @@ impl Bus {
     ///
     /// # Errors
     /// When the URL is none.
-    pub async fn connect(url: &str, name: &str) -> anyhow::Result<Self> {
+    pub async fn connect(url: impl AsRef<str>, name: &str) -> anyhow::Result<Self> {
         let connected = Arc::new(AtomicBool::new(false));
         let state = Arc::clone(&connected);
-        let servers: Vec<&str> = url.split(',').map(str::trim).collect();
+        let servers: Vec<&str> = url.as_ref().split(',').map(str::trim).collect();
         let client = ConnectOptions::new()
             .name(name)
             .ping_interval(Duration::from_secs(5)) // a dead link shows within 15 s instead of 3 min

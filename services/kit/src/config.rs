@@ -63,7 +63,8 @@ pub fn from_pairs<C: Args + FromArgMatches>(pairs: &[(&str, &str)]) -> anyhow::R
 /// # Errors
 /// What a time looks like.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text).map_err(|_| "expected a time such as 500ms, 10s or 24h".to_owned())
+    let time = humantime::parse_duration(text).ok().filter(|time| !time.is_zero());
+    time.ok_or_else(|| "expected a time such as 500ms, 10s or 24h".to_owned())
 }
 
 /// Parses with `command`; refusals speak of the settings as `known` names them.

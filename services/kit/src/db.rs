@@ -2,6 +2,7 @@
 //! transaction here and pass it to their stores.
 
 mod bulk;
+mod limit;
 mod lock;
 mod migrate;
 
@@ -18,6 +19,7 @@ use sea_orm::{
 };
 
 pub use bulk::update_each;
+pub use limit::{LIMIT, detached, measured, within_limit};
 
 use crate::clock::{Clock, Timestamp};
 
@@ -40,7 +42,8 @@ impl FromStr for DatabaseUrl {
     fn from_str(url: &str) -> Result<Self, String> {
         let known = ["sqlite:", "postgres:", "postgresql:"].iter().any(|scheme| url.starts_with(scheme));
         let in_memory = url.contains(":memory:") || url.contains("mode=memory");
-        match known && !in_memory {
+        let nowhere = url == "sqlite:" || url == "sqlite://";
+        match known && !in_memory && !nowhere {
             true => Ok(Self(url.to_owned())),
             false => Err("expected sqlite:PATH (a file) or postgres://USER@HOST/DATABASE".to_owned()),
         }
@@ -78,6 +81,17 @@ impl Db {
         let writer = Database::connect(sqlite(path, 1)).await.context(unopened())?;
         let reader = Database::connect(sqlite(path, 4)).await.context(unopened())?;
         Ok(Self { writer, reader, clock, _lock: Some(std::sync::Arc::new(lock)) })
+    }
+
+    /// Opens the database to read from it beside the process that owns it.
+    ///
+    /// # Errors
+    /// When the file cannot be opened.
+    pub async fn observe(url: &DatabaseUrl) -> anyhow::Result<Self> {
+        let (options, clock) =
+            (url.sqlite_path().map_or_else(|| postgres(url), |path| sqlite(path, 1)), Clock::default());
+        let pool = Database::connect(options).await.context("The database cannot be opened.")?;
+        Ok(Self { writer: pool.clone(), reader: pool, clock, _lock: None })
     }
 
     /// Begins a write transaction. On SQLite it takes the write lock at once (IMMEDIATE): a transaction that
@@ -127,10 +141,9 @@ impl Db {
     /// Closes the connections of every clone. SQLite then folds its log into the one file, so that a stopped service
     /// leaves nothing beside it.
     pub async fn close(&self) {
-        for connection in [&self.reader, &self.writer] {
-            // Whoever still uses a connection is not waited for: the process ends in any case.
-            let _ = tokio::time::timeout(Duration::from_millis(500), connection.close_by_ref()).await;
-        }
+        let closed = futures::future::join(self.reader.close_by_ref(), self.writer.close_by_ref());
+        // Whoever still uses a connection is not waited for: the process ends in any case.
+        let _ = tokio::time::timeout(Duration::from_millis(500), closed).await;
     }
 
     /// Whether the database answers.
@@ -157,19 +170,6 @@ pub fn is_away(error: &DbErr) -> bool {
     }
 }
 
-/// Runs a transaction in a task of its own, under the caller's trace context. A cancelled caller then cannot cut
-/// it: sqlx leaves a connection with an open transaction behind when `begin` is cancelled.
-///
-/// # Panics
-/// When the task panicked: its panic goes on here.
-pub async fn detached<T: Send + 'static>(transaction: impl Future<Output = T> + Send + 'static) -> T {
-    let context = opentelemetry::Context::current();
-    match tokio::spawn(opentelemetry::context::FutureExt::with_context(transaction, context)).await {
-        Ok(result) => result,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
-    }
-}
-
 /// SQLite's result codes (https://sqlite.org/rescode.html), printed as decimal numbers whose low byte is the
 /// primary code, and Postgres' five-character SQLSTATEs.
 fn is_away_code(code: &str) -> bool {
@@ -190,11 +190,12 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// WAL with FULL: a commit is on disk before it is acknowledged. `secure_delete`: what is erased is gone.
 fn sqlite(path: &str, connections: u32) -> ConnectOptions {
-    let mut options = ConnectOptions::new(format!("sqlite:{path}"));
+    let (mut options, file) = (ConnectOptions::new("sqlite:"), path.to_owned());
     options.max_connections(connections).acquire_timeout(PATIENCE).sqlx_logging(false);
     options.test_before_acquire(false);
-    options.map_sqlx_sqlite_opts(|options| {
+    options.map_sqlx_sqlite_opts(move |options| {
         options
+            .filename(&file) // as it stands: a URL would be percent-decoded, and the lock beside it would not
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)

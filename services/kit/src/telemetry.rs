@@ -38,7 +38,7 @@ use tokio::sync::oneshot;
 pub use settings::{LogFormat, Settings};
 
 /// How long [`Telemetry::shutdown`] may take altogether, whatever the collector does.
-const SHUTDOWN: Duration = Duration::from_secs(3);
+const SHUTDOWN: Duration = Duration::from_millis(1_500);
 
 static REGISTRY: OnceLock<Registry> = OnceLock::new();
 

@@ -52,6 +52,10 @@ struct State {
 pub(crate) async fn run(arguments: Arguments, data: &Path, format: Format) -> Result<(), Failure> {
     let databases: Vec<(Service, String)> = match (arguments.service, arguments.database_url) {
         (Some(service), Some(url)) => vec![(service, url)],
+        (None, Some(_)) => {
+            let message = "A database is named, but not whose it is: add --service.";
+            return Err(Failure::new(Exit::Usage, message).hint("Or unset USHER_DATABASE_URL."));
+        }
         _ => Service::ALL.map(|service| (service, local_url(data, service))).to_vec(),
     };
     let mut states = Vec::new();
@@ -98,8 +102,10 @@ pub(crate) async fn apply(service: Service, url: &str) -> Result<(), Failure> {
     applied.map_err(|error| failed(service, exit_of(kit::db::is_away(&error)), &error))
 }
 
+/// Reads beside a service that runs.
 async fn pending(service: Service, url: &str) -> Result<Vec<String>, Failure> {
-    let db = connect(url).await?;
+    let db = Db::observe(&parse(url)?).await;
+    let db = db.map_err(|error| Failure::new(Exit::Unavailable, sentence(&error)))?;
     let pending = match service {
         Service::Accounts => db.pending_migrations::<accounts::migrations::Migrator>().await,
         Service::Verification => db.pending_migrations::<verification::migrations::Migrator>().await,
@@ -113,9 +119,12 @@ fn is_missing(url: &str) -> bool {
     url.is_some_and(|url| url.sqlite_path().is_some_and(|path| !Path::new(path).exists()))
 }
 
+fn parse(url: &str) -> Result<DatabaseUrl, Failure> {
+    url.parse().map_err(|problem: String| Failure::new(Exit::Usage, problem))
+}
+
 async fn connect(url: &str) -> Result<Db, Failure> {
-    let url: DatabaseUrl = url.parse().map_err(|problem: String| Failure::new(Exit::Usage, problem))?;
-    Db::connect(&url, Clock::default()).await.map_err(|error| {
+    Db::connect(&parse(url)?, Clock::default()).await.map_err(|error| {
         Failure::new(Exit::Unavailable, sentence(&error))
             .hint("A service that runs on SQLite migrates its own database when it starts.")
     })

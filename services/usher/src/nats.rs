@@ -30,9 +30,9 @@ pub(crate) enum Command {
   usher nats provision
   usher nats provision --nats-url nats://nats-0:4222,nats://nats-1:4222 --replicas 3")]
 pub(crate) struct Provision {
-    /// Copies of each stream: 1 for one server, 3 for a cluster
-    #[arg(long, default_value_t = 1, value_name = "N")]
-    replicas: usize,
+    /// Copies of each stream: 1 for one server, 3 for a cluster [default: as many as it has, 1 for a new one]
+    #[arg(long, value_name = "N")]
+    replicas: Option<usize>,
 }
 
 /// What the broker holds.

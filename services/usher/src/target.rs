@@ -102,7 +102,7 @@ pub(crate) struct Places {
 impl Target {
     /// Decides where every part is.
     pub(crate) fn places(self, data: &std::path::Path) -> Places {
-        let run = RunFile::read(data);
+        let run = RunFile::of_running(data);
         let said = [self.accounts_url, self.verification_url, self.mailer_url];
         let said_admin = [self.accounts_admin_url, self.verification_admin_url, self.mailer_admin_url];
         let mut urls = [const { String::new() }; 3];

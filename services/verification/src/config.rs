@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use kit::{config::duration, db::DatabaseUrl, telemetry};
+use kit::{bus::NatsUrl, config::duration, db::DatabaseUrl, telemetry};
 
 use crate::domain::digits::Length;
 
@@ -32,7 +32,7 @@ pub struct Config {
 
     /// NATS servers, separated by commas
     #[arg(long, env = "USHER_NATS_URL", hide_env_values = true, default_value = "nats://127.0.0.1:4222")]
-    pub nats_url: String,
+    pub nats_url: NatsUrl,
 
     /// Mailers, http://HOST:PORT, separated by commas; one delivery stream is kept to each
     #[arg(long, env = "USHER_MAILER_URL", value_delimiter = ',', default_value = "http://127.0.0.1:50053")]

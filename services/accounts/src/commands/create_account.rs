@@ -44,6 +44,9 @@ pub enum CreateAccountError {
     /// The service is about to end.
     #[error("the service is shutting down")]
     Stopping,
+    /// The commit did not come to an end: whether it happened nobody knows.
+    #[error("the commit did not come to an end")]
+    Lost,
     /// The exception: here the account is stored.
     #[error(transparent)]
     Undelivered(#[from] Undelivered),
@@ -132,6 +135,7 @@ impl SignUps {
             let committed = group.submit(sign_up).await.map_err(|refused| match refused {
                 Refused::Full => CreateAccountError::Busy,
                 Refused::Stopped => CreateAccountError::Stopping,
+                Refused::Lost => CreateAccountError::Lost,
             })??;
             if let Some(pending) = committed.pending {
                 pending.deliver().await?;

@@ -38,6 +38,7 @@ pub(super) fn status(error: impl Into<CommandError>) -> Status {
         CommandError::CreateAccount(Create::Stopping) => {
             serve::unavailable("The service is shutting down. Nothing was stored; try again in a moment.")
         }
+        CommandError::CreateAccount(Create::Lost) => serve::unavailable(DATABASE_AWAY),
         CommandError::CreateAccount(Create::Undelivered(why)) => {
             tracing::warn!(error = %why, "An account is stored, but its event was not delivered.");
             serve::unavailable("The account is stored, but its mail could not be sent on.")
@@ -52,11 +53,12 @@ pub(super) fn status(error: impl Into<CommandError>) -> Status {
 }
 
 /// What became of a commit whose answer was lost nobody knows: hence the advice.
+const DATABASE_AWAY: &str =
+    "The database does not answer. Try again in a moment; an idempotency-key makes that safe.";
+
 fn store(error: &StoreError) -> Status {
     match error {
-        StoreError::Unavailable(_) => serve::unavailable(
-            "The database does not answer. Try again in a moment; an idempotency-key makes that safe.",
-        ),
+        StoreError::Unavailable(_) => serve::unavailable(DATABASE_AWAY),
         StoreError::Unexpected(cause) => {
             tracing::error!(error = %cause, "The database refused a command.");
             Status::internal("Something went wrong on our side. It has been logged.")

@@ -210,7 +210,7 @@ async fn the_trace_goes_from_the_caller_through_the_event_with_the_log_off_and_h
     let bus = world.provision().await;
     let stream = bus.jetstream().get_stream(ACCOUNTS.name).await.unwrap();
     let event = stream.get_raw_message(1).await.unwrap();
-    let carried = event.headers.get(headers::TRACEPARENT).unwrap().as_str();
+    let carried = event.headers.get(kit::propagation::TRACEPARENT).unwrap().as_str();
     assert_eq!(carried, format!("00-{trace}-{}-01", create.span_id));
     let group = receiver.spans();
     let group =

@@ -48,7 +48,7 @@ impl World {
     /// Makes the streams once the broker is there.
     pub(crate) async fn provision(&self) -> Bus {
         let bus = Bus::connect(&self.nats.url(), "test").await.unwrap();
-        eventually("the streams", SOON, async || bus::provision(&bus, 1).await.ok()).await;
+        eventually("the streams", SOON, async || bus::provision(&bus, None).await.ok()).await;
         bus
     }
 

@@ -66,15 +66,15 @@ impl Consumer {
     {
         let durable = self.durable.advisories();
         let notices = Self { measures: Measures::of(&durable), durable, ..self.clone() };
-        let (bus, clock) = (self.bus.clone(), self.clock.clone());
-        let mut bury = move |batch: Arc<Vec<Delivery>>| bury(bus.clone(), clock.clone(), batch);
+        let bus = self.bus.clone();
+        let mut bury = move |batch: Arc<Vec<Delivery>>| bury(bus.clone(), batch);
         tokio::join!(self.consume(&mut handler, &stop), notices.consume(&mut bury, &stop), self.tidy(&stop));
         self.bus.flush().await;
     }
 
     async fn tidy(&self, stop: &CancellationToken) {
         while timeout(TIDY_EVERY, stop.cancelled()).await.is_err() {
-            if let Err(error) = purge_read(&self.bus, &self.durable.stream).await {
+            if let Err(error) = purge_read(&self.bus, &self.durable).await {
                 tracing::debug!(
                     error = format!("{error:#}"),
                     "The stream was not tidied; the next round tries again."
@@ -95,10 +95,11 @@ impl Consumer {
         let careful = self.settings.ack_wait + Duration::from_secs(1);
         let mut alone_until = None;
         let mut redelivered = false;
+        let mut complained = false;
         let mut attached = None;
         while !stop.is_cancelled() {
             let Some(Attached { consumer, stream_created, has_unacked }) = &attached else {
-                attached = self.attach(stop).await;
+                attached = self.attach(&mut complained, stop).await;
                 continue;
             };
             let alone_until = *alone_until
@@ -133,16 +134,19 @@ impl Consumer {
         }
     }
 
-    async fn attach(&self, stop: &CancellationToken) -> Option<Attached> {
+    /// Says once why it does not succeed, and not at all while the broker is away: the bus tells of that.
+    async fn attach(&self, complained: &mut bool, stop: &CancellationToken) -> Option<Attached> {
         let attached = attach(&self.bus, &self.durable, &self.settings);
         match stop.run_until_cancelled(attached).await? {
-            Ok(attached) => Some(attached),
+            Ok(attached) => {
+                *complained = false;
+                Some(attached)
+            }
             Err(error) => {
-                tracing::debug!(
-                    consumer = self.durable.name,
-                    error = format!("{error:#}"),
-                    "Not attached yet."
-                );
+                if self.bus.is_connected() && !std::mem::replace(complained, true) {
+                    let (consumer, error) = (self.durable.name.as_str(), format!("{error:#}"));
+                    tracing::warn!(consumer, error, "Events cannot be read yet; trying again every second.");
+                }
                 let _ = timeout(Duration::from_secs(1), stop.cancelled()).await;
                 None
             }
@@ -151,12 +155,12 @@ impl Consumer {
 }
 
 /// The handler of the notices: each makes the message that it names a dead letter.
-async fn bury(bus: Bus, clock: Clock, notices: Arc<Vec<Delivery>>) -> Vec<Verdict> {
+async fn bury(bus: Bus, notices: Arc<Vec<Delivery>>) -> Vec<Verdict> {
     let mut verdicts = Vec::with_capacity(notices.len());
     for notice in notices.iter() {
         verdicts.push(match MaxDeliveries::parse(notice) {
             Err(verdict) => verdict,
-            Ok(notice) => match notice.bury(&bus, clock.now()).await {
+            Ok(named) => match named.bury(&bus, notice.stored_at).await {
                 Ok(()) => Verdict::Ack,
                 Err(error) => {
                     tracing::warn!(

@@ -33,7 +33,11 @@ pub(super) struct Source<'a> {
 /// Publishes a dead letter and waits until it is stored. Repeating it within the duplicate window has no effect.
 pub(super) async fn publish(bus: &Bus, letter: DeadLetter<'_>) -> anyhow::Result<()> {
     let Source { stream, stream_created, durable, sequence } = letter.source;
-    let mut all = letter.headers;
+    // Without NATS's own headers: an expectation that the original met would keep the dead letter out of its stream.
+    let mut all = HeaderMap::new();
+    for (name, values) in letter.headers.iter().filter(|(name, _)| !name.to_string().starts_with("Nats-")) {
+        values.iter().for_each(|value| all.append(name.clone(), value.clone()));
+    }
     let facts = [
         (headers::MESSAGE_ID, format!("dlq:{stream}:{stream_created}:{durable}:{sequence}")),
         ("usher-dead-letter-reason", letter.reason.to_owned()),
@@ -77,7 +81,7 @@ impl MaxDeliveries {
 
     /// Fetches the message that the notice names and makes it a dead letter. Nothing is left to do when the stream
     /// no longer holds it.
-    pub(super) async fn bury(&self, bus: &Bus, noticed_at: Timestamp) -> anyhow::Result<()> {
+    pub(super) async fn bury(&self, bus: &Bus, notice_stored_at: Timestamp) -> anyhow::Result<()> {
         let stream = bus.jetstream().get_stream(&self.stream).await.context("The stream cannot be read.")?;
         let created = stream.cached_info().created.unix_timestamp_nanos().to_string();
         let message = match stream.get_raw_message(self.stream_seq).await {
@@ -86,6 +90,9 @@ impl MaxDeliveries {
             Err(error) => return Err(error).context("The message cannot be read."),
         };
         let stored = i64::try_from(message.time.unix_timestamp_nanos() / 1_000).unwrap_or_default();
+        if Timestamp(stored) > notice_stored_at {
+            return Ok(()); // the stream was made again since: another message has the number now
+        }
         let letter = DeadLetter {
             subject: &message.subject,
             headers: message.headers.clone(),
@@ -93,7 +100,7 @@ impl MaxDeliveries {
             reason: "max_deliveries",
             attempts: self.deliveries,
             first_at: Timestamp(stored),
-            last_at: noticed_at,
+            last_at: notice_stored_at,
             source: Source {
                 stream: &self.stream,
                 stream_created: &created,

@@ -6,6 +6,7 @@ use std::{collections::HashMap, time::Duration};
 use anyhow::Context as _;
 use async_nats::jetstream::{
     consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull},
+    context::ConsumerInfoErrorKind,
     stream,
 };
 use proto::streams::{ADVISORIES, Stream};
@@ -51,20 +52,25 @@ pub(super) struct Attached {
 /// the stream. Natural keys make the repetition harmless.
 pub(super) async fn attach(bus: &Bus, durable: &Durable, settings: &Settings) -> anyhow::Result<Attached> {
     let stream = bus.jetstream().get_stream(durable.stream.name).await;
-    let stream = stream.with_context(|| format!("Stream {} cannot be read.", durable.stream.name))?;
+    let stream = stream.with_context(|| {
+        format!("Stream {0} cannot be read; `usher nats provision` makes it", durable.stream.name)
+    })?;
     let stream_created = created(&stream);
-    if let Ok(found) = stream.consumer_info(&durable.name).await {
-        let same_stream = found.config.metadata.get(STREAM_CREATED) == Some(&stream_created);
-        if !same_stream || found.delivered.stream_sequence > stream.cached_info().state.last_sequence {
-            tracing::warn!(
-                consumer = durable.name,
-                "The stream was replaced or rolled back; reading it from its start."
-            );
-            stream
-                .delete_consumer(&durable.name)
-                .await
-                .context("The outdated consumer cannot be deleted.")?;
+    match stream.consumer_info(&durable.name).await {
+        Ok(found) => {
+            // Read after the consumer: what it has seen by then is in the stream, however fast others publish.
+            let last = stream.get_info().await.context("The stream cannot be read.")?.state.last_sequence;
+            let same_stream = found.config.metadata.get(STREAM_CREATED) == Some(&stream_created);
+            if !same_stream || found.delivered.stream_sequence > last {
+                tracing::warn!(
+                    consumer = durable.name,
+                    "The stream was replaced or rolled back; reading it anew."
+                );
+                stream.delete_consumer(&durable.name).await.context("The old consumer cannot be deleted.")?;
+            }
         }
+        Err(error) if error.kind() == ConsumerInfoErrorKind::NotFound => {}
+        Err(error) => return Err(error).context("The consumer cannot be read."),
     }
     let consumer = stream.create_consumer(config(durable, settings, stream_created.clone())).await;
     let consumer = consumer.with_context(|| format!("Consumer {} cannot be made.", durable.name))?;

@@ -26,10 +26,19 @@ pub(super) async fn pull(consumer: &PullConsumer, most: usize) -> anyhow::Result
     collect(next, IDLE + GRACE).await
 }
 
+/// What has come is kept when the rest fails: a message that is thrown away would count as handed out.
 async fn collect(mut batch: Batch, patience: Duration) -> anyhow::Result<Vec<Delivery>> {
     let mut deliveries = Vec::new();
-    while let Some(message) = timeout(patience, batch.next()).await? {
-        deliveries.push(Delivery::new(message.map_err(|error| anyhow!(error))?)?);
+    loop {
+        let error = match timeout(patience, batch.next()).await {
+            Ok(None) => return Ok(deliveries),
+            Ok(Some(Ok(message))) => {
+                deliveries.push(Delivery::new(message)?);
+                continue;
+            }
+            Ok(Some(Err(error))) => anyhow!(error),
+            Err(silent) => silent.into(),
+        };
+        return if deliveries.is_empty() { Err(error) } else { Ok(deliveries) };
     }
-    Ok(deliveries)
 }

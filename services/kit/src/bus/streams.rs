@@ -8,15 +8,19 @@ use proto::streams::{ALL, DUPLICATE_WINDOW, Stream};
 
 use super::Bus;
 
-/// Makes the streams that are missing and corrects those that differ, in as many copies as `replicas` says. Does
-/// nothing where all is as described, so it may be repeated.
+/// Makes the streams that are missing and corrects those that differ. `replicas` is how many copies each has; where it
+/// says nothing, a stream keeps the copies that it has, and a new one gets one. Does nothing where all is as
+/// described, so it may be repeated.
 ///
 /// # Errors
 /// When the broker is away or refuses a change; the message names the stream.
-pub async fn provision(bus: &Bus, replicas: usize) -> anyhow::Result<()> {
+pub async fn provision(bus: &Bus, replicas: Option<usize>) -> anyhow::Result<()> {
     for stream in ALL {
-        let wanted = config(&stream, replicas);
-        let made = bus.jetstream.create_or_update_stream(wanted).await;
+        let copies = match replicas {
+            Some(replicas) => replicas,
+            None => found(bus, &stream).await?.map_or(1, |found| found.num_replicas),
+        };
+        let made = bus.jetstream.create_or_update_stream(config(&stream, copies)).await;
         made.with_context(|| format!("Stream {} cannot be made or corrected.", stream.name))?;
     }
     Ok(())
@@ -44,19 +48,24 @@ impl fmt::Display for Finding {
 pub async fn drift(bus: &Bus) -> anyhow::Result<Vec<Finding>> {
     let mut findings = Vec::new();
     for stream in ALL {
-        let found = match bus.jetstream.get_stream(stream.name).await {
-            Ok(found) => found.cached_info().config.clone(),
-            Err(error) if is_missing(&error) => {
-                findings.push(Finding { stream: stream.name, what: "is missing".to_owned() });
-                continue;
-            }
-            Err(error) => return Err(error).context("The broker does not answer."),
+        let Some(found) = found(bus, &stream).await? else {
+            findings.push(Finding { stream: stream.name, what: "is missing".to_owned() });
+            continue;
         };
         let wanted = config(&stream, found.num_replicas);
         let differences = differences(&wanted, &found);
         findings.extend(differences.into_iter().map(|what| Finding { stream: stream.name, what }));
     }
     Ok(findings)
+}
+
+/// The stream as the server has it.
+async fn found(bus: &Bus, stream: &Stream) -> anyhow::Result<Option<Config>> {
+    match bus.jetstream.get_stream(stream.name).await {
+        Ok(found) => Ok(Some(found.cached_info().config.clone())),
+        Err(error) if is_missing(&error) => Ok(None),
+        Err(error) => Err(error).context("The broker does not answer."),
+    }
 }
 
 fn is_missing(error: &async_nats::jetstream::context::GetStreamError) -> bool {

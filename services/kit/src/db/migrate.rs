@@ -17,6 +17,7 @@ impl Db {
     pub async fn migrate<M: MigratorTrait>(&self) -> Result<(), DbErr> {
         let tx = self.begin().await?;
         if tx.get_database_backend() == DbBackend::Postgres {
+            tx.execute_unprepared("SET LOCAL lock_timeout = 0").await?; // the other migrator may take its time
             tx.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({ADVISORY_LOCK})")).await?;
         }
         M::up(&tx, None).await?;

@@ -1,8 +1,8 @@
 //! One window on its way to the broker, a span for each event.
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use async_nats::jetstream::{
-    context::{PublishAckFuture, PublishError},
+    context::{PublishAckFuture, PublishError, PublishErrorKind},
     message::PublishMessage,
 };
 use futures::future::join_all;
@@ -37,7 +37,7 @@ pub(super) async fn publish(
         let stored = acknowledged(sent).await;
         (row, context, stored)
     }));
-    let (mut acked, mut failed) = (Vec::with_capacity(rows.len()), Vec::new());
+    let (mut acked, mut failed, mut first_error) = (Vec::with_capacity(rows.len()), Vec::new(), None);
     for (row, context, stored) in results.await {
         match stored {
             Ok(sequence) => {
@@ -47,10 +47,14 @@ pub(super) async fn publish(
             }
             Err(error) => {
                 span::fail(&context, "not_stored");
-                tracing::warn!(event.id = %row.id, error = format!("{error:#}"), "An event was not published.");
+                first_error.get_or_insert(error);
                 failed.push(row.clone());
             }
         }
+    }
+    if let Some(error) = first_error {
+        let (events, error) = (failed.len(), format!("{error:#}"));
+        tracing::warn!(events, error, "Events were not published; they are tried again.");
     }
     (acked, failed)
 }
@@ -76,6 +80,15 @@ fn begin(row: &Outgoing, now: Timestamp) -> Context {
 
 /// Publishing has two awaits: that the message was sent, and that it was stored.
 async fn acknowledged(sent: Result<PublishAckFuture, PublishError>) -> anyhow::Result<i64> {
-    let stored = sent.context("not sent")?.await.context("not acknowledged")?;
+    let stored = sent.context("not sent")?.await.map_err(explain)?;
     Ok(i64::try_from(stored.sequence).unwrap_or(i64::MAX))
+}
+
+fn explain(error: PublishError) -> anyhow::Error {
+    match error.kind() {
+        PublishErrorKind::StreamNotFound => {
+            anyhow!("no stream takes the subject; `usher nats provision` makes it")
+        }
+        _ => anyhow!(error).context("not acknowledged"),
+    }
 }

@@ -12,7 +12,12 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{Outbox, Outgoing, backlog::Backlog, publish::publish, table};
-use crate::{bus::Bus, clock::Timestamp, db::Db, random};
+use crate::{
+    bus::Bus,
+    clock::Timestamp,
+    db::{Db, within_limit},
+    random,
+};
 
 /// The relay's deadlines and sizes. Configuration, so that tests can shorten them.
 #[derive(Debug, Clone)]
@@ -37,6 +42,8 @@ impl Default for Settings {
 const HISTORY: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// How often older ones are deleted.
 const PURGE_EVERY: Duration = Duration::from_secs(600);
+/// Most rows that are deleted in one transaction, so that nobody waits for it.
+const PURGE_AT_ONCE: u64 = 1_000;
 /// Longest wait between two attempts.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// How long the last pass may take: what is left then is the next process's.
@@ -94,7 +101,7 @@ impl Relay {
             table::end_all_claims(&tx, now).await?;
             tx.commit().await
         };
-        if let Err(error) = ended.await {
+        if let Err(error) = within_limit(ended).await {
             tracing::warn!(error = %error, "Old claims were not ended; their events wait for the lease.");
         }
     }
@@ -111,12 +118,11 @@ impl Relay {
 
     /// Claims and publishes what waits in the table, window by window.
     async fn publish_due(&self) {
-        if let Ok((number, oldest)) = table::pending(self.db.reader()).await {
-            let age = oldest.map_or(Duration::ZERO, |oldest| self.db.clock().now().since(oldest));
-            self.backlog.set(number, age);
-        }
-        while self.bus.is_connected() {
-            match self.claim().await {
+        let Ok((number, oldest)) = within_limit(table::pending(self.db.reader())).await else { return };
+        let age = oldest.map_or(Duration::ZERO, |oldest| self.db.clock().now().since(oldest));
+        self.backlog.set(number, age);
+        while number > 0 && self.bus.is_connected() {
+            match within_limit(self.claim()).await {
                 Ok(rows) if rows.is_empty() => return,
                 Ok(rows) => {
                     let whole = rows.len() == self.settings.window;
@@ -149,9 +155,9 @@ impl Relay {
         let settled = if self.bus.is_connected() {
             let (acked, failed) =
                 self.renewing(&rows, publish(&self.bus, self.db.clock().now(), &rows)).await;
-            self.settle(acked, failed).await
+            within_limit(self.settle(acked, failed)).await
         } else {
-            self.let_go(&rows).await // no attempt was made and none is counted
+            within_limit(self.let_go(&rows)).await // no attempt was made and none is counted
         };
         if let Err(error) = settled {
             tracing::warn!(error = %error, "What was published is not marked yet; it will be published again, without effect.");
@@ -183,7 +189,7 @@ impl Relay {
         loop {
             tokio::select! {
                 result = &mut work => return result,
-                _ = ticks.tick() => if let Err(error) = self.renew(rows).await {
+                _ = ticks.tick() => if let Err(error) = within_limit(self.renew(rows)).await {
                     tracing::debug!(error = %error, "Claims were not renewed; the next tick tries again.");
                 }
             }
@@ -198,14 +204,22 @@ impl Relay {
     }
 
     async fn purge(&self) {
-        let purged = async {
+        let some = async || {
             let tx = self.db.begin().await?;
             let now = self.db.now(&tx).await?;
-            table::purge(&tx, now - HISTORY).await?;
-            tx.commit().await
+            let purged = table::purge(&tx, now - HISTORY, PURGE_AT_ONCE).await?;
+            tx.commit().await?;
+            Ok(purged)
         };
-        if let Err(error) = purged.await {
-            tracing::debug!(error = %error, "The outbox's history was not purged; the next round tries again.");
+        loop {
+            match within_limit(some()).await {
+                Ok(purged) if purged < PURGE_AT_ONCE => return,
+                Ok(_) => tokio::task::yield_now().await, // sign-ups come in between
+                Err(error) => {
+                    tracing::debug!(error = %error, "The outbox's history was not purged; the next round goes on.");
+                    return;
+                }
+            }
         }
     }
 }

@@ -113,13 +113,16 @@ impl Health {
         if self.0.draining.load(Ordering::SeqCst) {
             return Some("draining");
         }
-        match timeout(Duration::from_secs(2), self.0.db.ping()).await {
-            Ok(Ok(())) => {}
-            _ => return Some("the database does not answer"),
+        let State { db, pending_migrations, .. } = &*self.0;
+        let look = async {
+            db.ping().await.ok()?;
+            Some(pending_migrations(db.clone()).await)
+        };
+        match timeout(Duration::from_secs(2), look).await {
+            Ok(Some(false)) => None,
+            Ok(Some(true)) => Some("the database's tables are not current"),
+            _ => Some("the database does not answer"),
         }
-        (self.0.pending_migrations)(self.0.db.clone())
-            .await
-            .then_some("the database's tables are not current")
     }
 
     fn degraded(&self) -> BTreeMap<&'static str, String> {

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, OpenOptions},
-    io::{ErrorKind, Write as _},
+    io::{self, ErrorKind, Write as _},
     os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::Path,
 };
@@ -19,22 +19,33 @@ pub fn read_or_make(path: &Path, what: &str, make: impl FnOnce() -> String) -> a
         fs::create_dir_all(folder)
             .with_context(|| format!("{what}: the folder of {shown} cannot be made."))?;
     }
-    // `create_new`: of two processes that start together one makes the file, and the other reads it.
-    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-        Ok(mut file) => {
-            let text = make();
-            file.write_all(text.as_bytes())
-                .and_then(|()| file.sync_all())
-                .with_context(|| format!("{what}: {shown} cannot be written."))?;
-            tracing::info!("{what} was made: {shown}, readable by its owner only.");
-            return Ok(text);
+    if !path.exists() {
+        let text = make();
+        match create(path, &text) {
+            Ok(()) => {
+                tracing::info!("{what} was made: {shown}, readable by its owner only.");
+                return Ok(text);
+            }
+            // Of two processes that start together one makes the file, and the other reads it.
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error).with_context(|| format!("{what}: {shown} cannot be made.")),
         }
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-        Err(error) => return Err(error).with_context(|| format!("{what}: {shown} cannot be made.")),
     }
     let mode = fs::metadata(path).with_context(|| format!("{what}: {shown} cannot be read."))?.mode();
     if mode & 0o077 != 0 {
         bail!("{what}: others may read {shown} (mode {:04o}). Run: chmod 600 {shown}", mode & 0o7777);
     }
     fs::read_to_string(path).with_context(|| format!("{what}: {shown} cannot be read."))
+}
+
+/// Writes under another name and links it into place: the file appears whole or not at all, and never over another.
+fn create(path: &Path, text: &str) -> io::Result<()> {
+    let new = path.with_extension(format!("new-{}", std::process::id()));
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+    let linked = file
+        .write_all(text.as_bytes())
+        .and_then(|()| file.sync_all())
+        .and_then(|()| fs::hard_link(&new, path));
+    fs::remove_file(&new)?;
+    linked
 }

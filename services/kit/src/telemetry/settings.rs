@@ -3,6 +3,9 @@
 
 use std::env;
 
+/// Migrations tell of every step at every start; only what goes wrong with them is of interest.
+const DEFAULT_FILTER: &str = "info,sea_orm_migration=warn";
+
 /// Settings of the log; everything about traces and metrics stands in OpenTelemetry's own `OTEL_*` variables.
 #[derive(clap::Args, Debug, Clone)]
 #[group(skip)] // else clap takes it and any other flattened `Settings` for the same group
@@ -12,7 +15,7 @@ pub struct Settings {
     pub log_format: LogFormat,
 
     /// What is logged: a level, or `target=level` pairs; never affects traces
-    #[arg(long, env = "RUST_LOG", value_name = "FILTER", default_value = "info")]
+    #[arg(long, env = "RUST_LOG", value_name = "FILTER", default_value = DEFAULT_FILTER)]
     pub log_filter: String,
 
     /// Where spans go instead of where the environment says: for a command that found, or runs, a receiver.
@@ -22,7 +25,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { log_format: LogFormat::Text, log_filter: "info".to_owned(), endpoint: None }
+        Self { log_format: LogFormat::Text, log_filter: DEFAULT_FILTER.to_owned(), endpoint: None }
     }
 }
 

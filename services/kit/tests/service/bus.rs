@@ -81,7 +81,7 @@ fn run(bus: &Bus, verdict: fn(&str, usize) -> Verdict) -> Running {
 
 async fn bus(nats: &NatsServer) -> Bus {
     let bus = Bus::connect(&nats.url(), "test").await.unwrap();
-    eventually("streams to be made", PATIENCE, async || bus::provision(&bus, 1).await.ok()).await;
+    eventually("streams to be made", PATIENCE, async || bus::provision(&bus, None).await.ok()).await;
     bus
 }
 
@@ -184,6 +184,31 @@ async fn i17_a_message_that_kills_its_handler_becomes_a_dead_letter_and_takes_no
     assert_eq!(letters[0].headers.get("usher-dead-letter-reason").unwrap().as_str(), "max_deliveries");
 }
 
+#[tokio::test]
+async fn i15_a_notice_about_a_stream_that_was_replaced_buries_nobody_of_the_new_one() {
+    let nats = NatsServer::start().await;
+    let bus = bus(&nats).await;
+    let notice = r#"{"stream":"ACCOUNTS","consumer":"test","stream_seq":1,"deliveries":3}"#;
+    let subject = "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.ACCOUNTS.test";
+    bus.jetstream().client().publish(subject, notice.into()).await.unwrap();
+    eventually("the notice to be captured", PATIENCE, async || {
+        let stream = bus.jetstream().get_stream("ADVISORIES").await.ok()?;
+        (stream.cached_info().state.messages == 1).then_some(())
+    })
+    .await;
+    publish(&bus, numbers(0..1)).await; // it has the number that the older notice names
+    let running = run(&bus, |_, _| Verdict::Ack);
+    drained(&bus).await;
+    eventually("the notice to be read", PATIENCE, async || {
+        let stream = bus.jetstream().get_stream("ADVISORIES").await.ok()?;
+        let reader = stream.consumer_info("test-advisories").await.ok()?;
+        (reader.num_pending == 0 && reader.num_ack_pending == 0).then_some(())
+    })
+    .await;
+    running.stop().await;
+    assert_eq!(dead_letters(&bus).await.len(), 0);
+}
+
 async fn drained_but_one(bus: &Bus) {
     eventually("all but the poison to be read", PATIENCE, async || {
         let info = bus.jetstream().get_stream(ACCOUNTS.name).await.ok()?.consumer_info("test").await.ok()?;
@@ -200,7 +225,7 @@ async fn i15_a_stream_that_was_deleted_and_made_again_is_read_from_its_start() {
     publish(&bus, numbers(0..10)).await;
     drained(&bus).await;
     bus.jetstream().delete_stream(ACCOUNTS.name).await.unwrap();
-    bus::provision(&bus, 1).await.unwrap();
+    bus::provision(&bus, None).await.unwrap();
     publish(&bus, numbers(10..15)).await;
     eventually("the new stream to be read", PATIENCE, async || (running.seen.distinct() == 15).then_some(()))
         .await;
@@ -215,7 +240,7 @@ async fn i15_a_broker_that_lost_everything_is_read_again_once_it_is_provisioned(
     publish(&bus, numbers(0..10)).await;
     drained(&bus).await;
     nats.wipe_and_restart().await;
-    eventually("streams to be made again", PATIENCE, async || bus::provision(&bus, 1).await.ok()).await;
+    eventually("streams to be made again", PATIENCE, async || bus::provision(&bus, None).await.ok()).await;
     publish(&bus, numbers(10..15)).await;
     eventually("the new stream to be read", PATIENCE, async || (running.seen.distinct() == 15).then_some(()))
         .await;
@@ -236,6 +261,6 @@ async fn drift_is_found_and_provisioning_mends_it() {
         found,
         ["stream ACCOUNTS: max_bytes is 1048576, should be 1073741824", "stream DEAD_LETTERS: is missing",]
     );
-    bus::provision(&bus, 1).await.unwrap();
+    bus::provision(&bus, None).await.unwrap();
     assert_eq!(bus::drift(&bus).await.unwrap(), []);
 }

@@ -90,8 +90,16 @@ async fn a_caller_that_goes_away_does_not_stop_its_command() {
 }
 
 #[tokio::test]
-async fn a_panic_in_the_commit_answers_stopped_and_hangs_nobody() {
-    let group: Group<u32, u32> = Group::spawn(10, 10, |_| async { panic!("as asked") });
-    assert_eq!(group.submit(1).await, Err(Refused::Stopped));
-    assert_eq!(group.submit(2).await, Err(Refused::Stopped));
+async fn a_commit_that_panics_or_hangs_costs_its_own_callers_their_answers_and_nobody_else() {
+    tokio::time::pause();
+    let group: Group<u32, u32> = Group::spawn(10, 1, |commands: Vec<u32>| async move {
+        match commands[0] {
+            1 => panic!("as asked"),
+            2 => std::future::pending().await,
+            _ => commands,
+        }
+    });
+    assert_eq!(group.submit(1).await, Err(Refused::Lost));
+    assert_eq!(group.submit(2).await, Err(Refused::Lost));
+    assert_eq!(group.submit(3).await, Ok(3));
 }

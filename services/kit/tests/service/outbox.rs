@@ -98,7 +98,7 @@ async fn sqlite(folder: &tempfile::TempDir, clock: Clock) -> Db {
 
 async fn bus(nats: &NatsServer) -> Bus {
     let bus = Bus::connect(&nats.url(), "test").await.unwrap();
-    eventually("streams are made", Duration::from_secs(10), async || bus::provision(&bus, 1).await.ok())
+    eventually("streams are made", Duration::from_secs(10), async || bus::provision(&bus, None).await.ok())
         .await;
     bus
 }
@@ -197,6 +197,17 @@ async fn i14_a_row_that_is_published_twice_is_stored_once() {
     all_published(&db).await;
     assert_eq!(stored(&bus).await, 10);
     writer.stop().await;
+}
+
+#[tokio::test]
+async fn i19_the_relays_look_at_the_table_never_reads_the_history() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = sqlite(&folder, Clock::default()).await;
+    let claim = "EXPLAIN QUERY PLAN SELECT * FROM outbox WHERE published_at IS NULL AND next_at <= 1
+                 AND claimed_until <= 1 ORDER BY id LIMIT 512";
+    let plan = db.reader().query_one_raw(Statement::from_string(db.backend(), claim)).await.unwrap().unwrap();
+    let plan: String = plan.try_get("", "detail").unwrap();
+    assert_eq!(plan, "SCAN outbox USING INDEX outbox_due", "that index holds only what waits");
 }
 
 #[tokio::test]

@@ -57,9 +57,11 @@ impl Log {
 
     /// Copies what a child writes until it closes its end.
     pub(crate) async fn copy(self, from: impl AsyncRead + Unpin) {
-        let mut lines = BufReader::new(from).lines();
+        let mut lines = BufReader::new(from).split(b'\n');
         let mut file = Appender::open(self.path.clone());
-        while let Ok(Some(line)) = lines.next_line().await {
+        // Whatever it writes is read on: a child whose pipe is closed dies of its next word.
+        while let Ok(Some(line)) = lines.next_segment().await {
+            let line = String::from_utf8_lossy(&line).into_owned();
             if let Ok(file) = &mut file {
                 // A full disk costs the log, not the service.
                 let _ = file.append(&line);

@@ -31,7 +31,7 @@ impl Provisioner {
         while !bus.is_connected() && Instant::now() < deadline {
             sleep(Duration::from_millis(10)).await;
         }
-        bus::provision(&bus, 1).await.map_err(|error| {
+        bus::provision(&bus, Some(1)).await.map_err(|error| {
             Failure::new(Exit::Unavailable, format!("nats-server did not take the streams: {error:#}."))
                 .hint("Its own words are in logs/nats-server.log of the data folder.")
         })?;
@@ -40,7 +40,7 @@ impl Provisioner {
             ticks.tick().await; // the first tick is at once
             loop {
                 ticks.tick().await;
-                if let Err(error) = bus::provision(&bus, 1).await {
+                if let Err(error) = bus::provision(&bus, Some(1)).await {
                     log.notice(Level::Warn, format!("the streams could not be checked: {error:#}"));
                 }
             }

@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use rustix::process::{Pid, test_kill_process};
 use serde::{Deserialize, Serialize};
 
 use super::private;
@@ -47,6 +48,12 @@ impl RunFile {
     const NAME: &str = "run.json";
 
     /// What the system that runs on this folder wrote; `None` where none runs.
+    pub(crate) fn of_running(data: &Path) -> Option<Self> {
+        let pid = |run: &Self| i32::try_from(run.pid).ok().and_then(Pid::from_raw);
+        Self::read(data).filter(|run| pid(run).is_some_and(|pid| test_kill_process(pid).is_ok()))
+    }
+
+    /// What the last system on this folder wrote, if it was killed before it could remove it.
     pub(crate) fn read(data: &Path) -> Option<Self> {
         serde_json::from_slice(&std::fs::read(data.join(Self::NAME)).ok()?).ok()
     }

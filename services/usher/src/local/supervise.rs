@@ -118,7 +118,10 @@ async fn run(program: Program, log: Log, state: watch::Sender<State>, stop: Canc
                     *state = State { pid: running.child.id(), starts: state.starts + 1 }
                 });
                 tokio::select! {
-                    ended = running.child.wait() => describe(ended),
+                    ended = running.child.wait() => {
+                        running.last_lines().await;
+                        describe(ended)
+                    }
                     () = stop.cancelled() => return running.end(program.ending, &log).await,
                 }
             }
@@ -181,10 +184,13 @@ impl Running {
             log.notice(Level::Warn, format!("did not end within {} ms and is killed", patience.as_millis()));
             let _ = self.child.kill().await;
         }
-        // Its last lines; a grandchild may keep the pipe open, hence the limit.
-        let _ =
-            timeout(Duration::from_millis(300), async { while self.copies.join_next().await.is_some() {} })
-                .await;
+        self.last_lines().await;
+    }
+
+    /// Waits for what it wrote last to be copied; a grandchild may keep the pipe open, hence the limit.
+    async fn last_lines(&mut self) {
+        let copied = async { while self.copies.join_next().await.is_some() {} };
+        let _ = timeout(Duration::from_millis(300), copied).await;
     }
 }
 

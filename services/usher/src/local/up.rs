@@ -133,7 +133,7 @@ fn overview(system: &System, run: &RunFile, traces: &Traces) -> String {
         "\n{STRONG}Usher {version} is up.{STRONG:#}\n\n{parts}\n\n{places}\n\
          Try  {CODE}{usher} account create ada@example.com --name Ada{CODE:#}\n     \
          {CODE}{usher} mail list{CODE:#}\n     {CODE}{usher} doctor{CODE:#}\n\n\
-         {DIM}Warnings of all parts follow here. Ctrl-C stops everything.{DIM:#}\n"
+         {DIM}The services' warnings follow here. Ctrl-C stops everything.{DIM:#}\n"
     )
 }
 

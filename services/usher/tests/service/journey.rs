@@ -80,3 +80,14 @@ async fn the_mail_can_be_previewed_in_every_language() {
     });
     assert!(subjects[0] != subjects[1] && subjects[1] != subjects[2], "{subjects:?}");
 }
+#[tokio::test]
+async fn migrations_can_be_looked_at_but_not_made_while_the_services_run() {
+    let system = System::start(&[]).await;
+    let states = system.json(&["migrate", "status"]);
+    let states = states.as_array().expect("a state for each service");
+    assert_eq!(states.len(), 3);
+    assert!(states.iter().all(|state| state["pending"].as_array().is_some_and(Vec::is_empty)), "{states:?}");
+    let (code, error) = system.refusal(&["migrate"]);
+    let message = error["message"].as_str().unwrap_or_default();
+    assert!(code == 5 && message.contains("is in use by process"), "{error}");
+}

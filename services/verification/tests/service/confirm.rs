@@ -163,7 +163,7 @@ async fn a_message_of_a_mebibyte_is_refused_by_the_limit() {
     let world = World::new().await;
     let service = world.verification().await;
     let refused = service.client().try_confirm(&nobody(), &"1".repeat(1 << 20)).await.unwrap_err();
-    assert_eq!(refused.code(), Code::OutOfRange);
+    assert_eq!(refused.code(), Code::ResourceExhausted);
 }
 
 #[tokio::test]

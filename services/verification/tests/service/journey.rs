@@ -71,7 +71,7 @@ async fn i15_a_stream_that_lost_everything_is_followed_from_its_new_start() {
     let before = world.sign_up("ada@example.org").await;
     service.client().until_mail(&before, 1, MailState::Accepted).await;
     world.bus.jetstream().delete_stream(proto::streams::ACCOUNTS.name).await.unwrap();
-    kit::bus::provision(&world.bus, 1).await.unwrap();
+    kit::bus::provision(&world.bus, None).await.unwrap();
     let after = world.sign_up("grace@example.org").await;
     service.client().until_mail(&after, 1, MailState::Accepted).await;
 }

@@ -42,7 +42,7 @@ impl World {
     pub(crate) async fn new() -> Self {
         let nats = NatsServer::start().await;
         let bus = Bus::connect(&nats.url(), "test").await.unwrap();
-        eventually("the streams", SOON, async || bus::provision(&bus, 1).await.ok()).await;
+        eventually("the streams", SOON, async || bus::provision(&bus, None).await.ok()).await;
         let mailer = Mailer::start();
         Self { nats, bus, mailer, clock: Clock::default(), folder: TempDir::new().unwrap() }
     }
@@ -109,7 +109,7 @@ impl World {
         let id = self.clock.uuid_v7().to_string();
         let mut all = event_headers(&id, &event.account_id);
         if !traceparent.is_empty() {
-            all.insert(headers::TRACEPARENT, traceparent);
+            all.insert(kit::propagation::TRACEPARENT, traceparent);
         }
         self.publish_raw(AccountCreated::SUBJECT, all, prost::Message::encode_to_vec(event)).await;
     }

@@ -1,0 +1,63 @@
+//! `Debug` of the messages that name a person or hold a code: their type and id, and nothing else of them.
+
+use std::fmt;
+
+use crate::{
+    accounts::{Account, AccountCreated, CreateAccountRequest},
+    mailer::Mail,
+    verification::{ConfirmCodeRequest, ResendCodeRequest, confirm_code_request, resend_code_request},
+};
+
+impl fmt::Debug for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Account({}, {:?})", self.account_id, self.status())
+    }
+}
+
+impl fmt::Debug for AccountCreated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AccountCreated({})", self.account_id)
+    }
+}
+
+impl fmt::Debug for CreateAccountRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CreateAccountRequest(<redacted>)")
+    }
+}
+
+impl fmt::Debug for Mail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Mail({}, attempt {})", self.code_id, self.attempt)
+    }
+}
+
+impl fmt::Debug for ConfirmCodeRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ConfirmCodeRequest({:?})", self.target)
+    }
+}
+
+impl fmt::Debug for confirm_code_request::Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AccountId(id) => write!(f, "AccountId({id})"),
+            Self::CodeId(id) => write!(f, "CodeId({id})"),
+        }
+    }
+}
+
+impl fmt::Debug for ResendCodeRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ResendCodeRequest({:?})", self.target)
+    }
+}
+
+impl fmt::Debug for resend_code_request::Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AccountId(id) => write!(f, "AccountId({id})"),
+            Self::Email(_) => f.write_str("Email(<redacted>)"),
+        }
+    }
+}
