@@ -77,7 +77,8 @@ impl Commands {
     ) -> Result<Confirmed, ConfirmError> {
         let this = self.clone();
         let context = Context::current();
-        db::detached(async move { this.judge(target, &typed, &context).await }).await
+        let judged = async move { this.judge(target, &typed, &context).await };
+        db::detached(db::measured("confirm_code", judged)).await
     }
 
     async fn judge(

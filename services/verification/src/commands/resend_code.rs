@@ -50,7 +50,8 @@ impl Commands {
     /// Takes the wish and returns how long to wait before the next one.
     pub(crate) async fn resend_code(&self, target: ResendTarget) -> Result<Duration, ResendError> {
         let this = self.clone();
-        let (subject, next_after) = db::detached(async move { this.take_wish(target).await }).await?;
+        let (subject, next_after) =
+            db::detached(db::measured("resend_code", async move { this.take_wish(target).await })).await?;
         let this = self.clone();
         // Not awaited: the answer must not take longer where there is something to do. What a crash leaves is
         // served by the delivery's tick.

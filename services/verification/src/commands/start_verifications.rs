@@ -70,7 +70,8 @@ impl Commands {
     ) -> Result<Vec<Started>, StartError> {
         let context = batch_span(&batch);
         let this = self.clone();
-        let stored = db::detached(async move { this.store_batch(batch).await }.with_context(context.clone()));
+        let stored = async move { this.store_batch(batch).await }.with_context(context.clone());
+        let stored = db::detached(db::measured("start_verifications", stored));
         match stored.await {
             Ok(started) => {
                 span::end(&context);

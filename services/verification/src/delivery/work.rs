@@ -168,7 +168,7 @@ async fn errand<T: Send + 'static>(
     what: &'static str,
     work: impl Future<Output = T> + Send + 'static,
 ) -> Option<T> {
-    let done = tokio::time::timeout(PATIENCE, db::detached(work)).await.ok();
+    let done = tokio::time::timeout(PATIENCE, db::detached(db::measured(what, work))).await.ok();
     if done.is_none() {
         tracing::warn!(
             errand = what,
