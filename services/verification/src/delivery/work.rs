@@ -5,11 +5,10 @@ use std::{collections::HashSet, future::Future, sync::Arc, time::Duration};
 
 use futures::{FutureExt as _, future::BoxFuture};
 use kit::db;
-use sea_orm::DbErr;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::commands::{Claim, Commands, Mail, Settlement};
+use crate::commands::{Claim, Commands, Failed, Mail, Settlement};
 
 /// How long an errand is waited for. A database call can wait for ever, on a connection whose other end has vanished;
 /// the delivery would neither settle nor look again.
@@ -144,7 +143,7 @@ pub(super) fn begin(commands: &Commands) -> Work {
 }
 
 /// Each step by itself: what is wrong with one must not keep due mails from being claimed.
-async fn look_at(commands: &Commands, look: Look) -> Result<Vec<Mail>, DbErr> {
+async fn look_at(commands: &Commands, look: Look) -> Result<Vec<Mail>, Failed> {
     if look.whole {
         if let Err(error) = all(|| commands.replace_expired()).await {
             tracing::warn!(%error, "Expired codes were not replaced; the next tick tries again.");
@@ -153,11 +152,11 @@ async fn look_at(commands: &Commands, look: Look) -> Result<Vec<Mail>, DbErr> {
             tracing::warn!(%error, "Resends were not served; the next tick tries again.");
         }
     }
-    commands.claim_mails(look.most, look.most_again).await
+    Ok(commands.claim_mails(look.most, look.most_again).await?)
 }
 
 /// Rounds until there is no more, or due mails have waited long enough: the next tick does the rest.
-async fn all<R: Future<Output = Result<bool, DbErr>>>(mut round: impl FnMut() -> R) -> Result<(), DbErr> {
+async fn all<E, R: Future<Output = Result<bool, E>>>(mut round: impl FnMut() -> R) -> Result<(), E> {
     let end = Instant::now() + ROUNDS;
     while round().await? && Instant::now() < end {}
     Ok(())
