@@ -33,6 +33,20 @@ impl NatsServer {
         server
     }
 
+    /// The executable: `USHER_NATS_SERVER`, else what `make tools` put into the workspace, else the one on PATH.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn program() -> PathBuf {
+        let chosen = env::var_os("USHER_NATS_SERVER").map(PathBuf::from);
+        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().map(|up| up.join(".tools/bin"));
+        let path = env::var_os("PATH").unwrap_or_default();
+        let installed = workspace.chain(env::split_paths(&path)).map(|folder| folder.join("nats-server"));
+        chosen
+            .or_else(|| installed.into_iter().find(|program| program.is_file()))
+            .expect("there is no nats-server: run `make tools`, which puts one into .tools/bin")
+    }
+
     /// What goes into `USHER_NATS_URL`; the same for the server's whole life.
     pub fn url(&self) -> String {
         format!("nats://127.0.0.1:{}", self.port)
@@ -79,7 +93,7 @@ impl NatsServer {
         );
         fs::write(&config, text).expect("the temporary directory can be written");
         let log = fs::File::create(directory.join("log")).expect("the temporary directory can be written");
-        let process = Command::new(program())
+        let process = Command::new(Self::program())
             .arg("-c")
             .arg(config)
             .stdin(Stdio::null())
@@ -114,15 +128,4 @@ impl Drop for NatsServer {
     fn drop(&mut self) {
         self.kill();
     }
-}
-
-/// `USHER_NATS_SERVER`, else what `make tools` put into the workspace, else the one on PATH.
-fn program() -> PathBuf {
-    let chosen = env::var_os("USHER_NATS_SERVER").map(PathBuf::from);
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().map(|up| up.join(".tools/bin"));
-    let path = env::var_os("PATH").unwrap_or_default();
-    let installed = workspace.chain(env::split_paths(&path)).map(|folder| folder.join("nats-server"));
-    chosen
-        .or_else(|| installed.into_iter().find(|program| program.is_file()))
-        .expect("there is no nats-server: run `make tools`, which puts one into .tools/bin")
 }

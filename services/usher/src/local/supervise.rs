@@ -119,6 +119,8 @@ async fn run(program: Program, log: Log, state: watch::Sender<State>, stop: Canc
                 });
                 tokio::select! {
                     ended = running.child.wait() => {
+                        // First: its process id is free, and nobody may signal it any more.
+                        state.send_modify(|state| state.pid = None);
                         running.last_lines().await;
                         describe(ended)
                     }
@@ -127,7 +129,6 @@ async fn run(program: Program, log: Log, state: watch::Sender<State>, stop: Canc
             }
             Err(error) => format!("cannot be started: {error}"),
         };
-        state.send_modify(|state| state.pid = None);
         if started.elapsed() > HEALTHY_AFTER {
             pause = FIRST_PAUSE;
         }
