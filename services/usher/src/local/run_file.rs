@@ -6,7 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rustix::process::{Pid, test_kill_process};
+use rustix::{
+    io::Errno,
+    process::{Pid, test_kill_process},
+};
 use serde::{Deserialize, Serialize};
 
 use super::private;
@@ -49,8 +52,7 @@ impl RunFile {
 
     /// What the system that runs on this folder wrote; `None` where none runs.
     pub(crate) fn of_running(data: &Path) -> Option<Self> {
-        let pid = |run: &Self| i32::try_from(run.pid).ok().and_then(Pid::from_raw);
-        Self::read(data).filter(|run| pid(run).is_some_and(|pid| test_kill_process(pid).is_ok()))
+        Self::read(data).filter(|run| is_alive(run.pid))
     }
 
     /// What the last system on this folder wrote, if it was killed before it could remove it.
@@ -76,4 +78,10 @@ impl RunFile {
             Service::Mailer => &self.mailer,
         }
     }
+}
+
+fn is_alive(pid: u32) -> bool {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    // Another user's process may not be signalled, but it lives.
+    pid.is_some_and(|pid| matches!(test_kill_process(pid), Ok(()) | Err(Errno::PERM)))
 }
