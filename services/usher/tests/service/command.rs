@@ -56,6 +56,19 @@ fn a_command_line_that_is_not_understood_exits_with_2() {
 }
 
 #[test]
+fn a_database_of_no_service_is_not_passed_over() {
+    for command in [&["migrate"][..], &["migrate", "status"]] {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let mut migrate = usher();
+        migrate.args(command).args(["--output", "json", "--data"]).arg(folder.path());
+        migrate.env("USHER_DATABASE_URL", "postgres://usher@127.0.0.1:1/accounts");
+        let (code, error) = refusal(&migrate.output().expect("usher can be run"));
+        assert_eq!(code, 2);
+        assert_eq!(error["message"], "A database is named, but not whose it is: add --service.");
+    }
+}
+
+#[test]
 fn i16_a_refused_setting_names_its_variable_and_shows_no_password() {
     let output = usher()
         .args(["accounts"])

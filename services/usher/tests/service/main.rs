@@ -1,6 +1,7 @@
 //! The command from outside: the real binary, real nats-server, real files. Modules by what they look at.
 
 mod canary;
+mod cluster;
 mod command;
 mod crash;
 mod demo;

@@ -2,8 +2,9 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
-use kit::testing::eventually;
+use kit::testing::{NatsServer, eventually};
 use rustix::process::Signal;
+use tempfile::TempDir;
 
 use crate::system::{SOON, System, processes, refusal, signal, usher};
 
@@ -47,6 +48,10 @@ async fn when_up_is_killed_its_services_drain_and_the_next_one_ends_the_broker_l
     })
     .await;
     assert!(alive(nats), "the broker has no parent to watch");
+    let findings: serde_json::Value =
+        serde_json::from_slice(&system.command(&["doctor"]).stdout).expect("the output is JSON");
+    let what = findings[0]["what"].as_str().unwrap_or_default();
+    assert!(what.starts_with("does not run on this folder"), "run.json of a dead process is used: {what}");
     system.start_again(&[]).await;
     assert!(!alive(nats), "the next start ends it");
     let accounts = system.json(&["account", "list"]);
@@ -63,6 +68,49 @@ async fn a_process_that_is_not_our_broker_is_left_alone() {
     assert!(stranger.try_wait().expect("the process can be asked").is_none(), "it was killed");
     signal(stranger.id(), Signal::TERM);
     let _ = stranger.wait();
+}
+
+/// Each time it writes more than one turn of a reader takes and dies: its last line is in the pipe then.
+#[tokio::test]
+async fn the_last_words_of_a_child_that_dies_reach_its_log() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let words = folder.path().join("words");
+    let line = format!("{}\n", "x".repeat(1023));
+    fs::write(&words, line.repeat(1024 + 32) + "last words\n").expect("the folder can be written");
+    let nats = script(
+        &folder,
+        "nats-server",
+        &format!(
+            "case $1 in --version) exec '{nats}' --version;; esac\n\
+             echo >>'{deaths}'\n\
+             if [ $(wc -l <'{deaths}') -gt 4 ]; then exec '{nats}' \"$@\"; fi\n\
+             cat '{words}' >&2\n",
+            nats = NatsServer::program().display(),
+            deaths = folder.path().join("deaths").display(),
+            words = words.display(),
+        ),
+    );
+    let system = System::start(&[("USHER_NATS_SERVER", &nats)]).await;
+    let log = fs::read_to_string(system.data().join("logs/nats-server.log")).expect("there is a log");
+    assert_eq!(log.matches("last words").count(), 4);
+}
+
+#[tokio::test]
+async fn a_line_that_is_not_utf_8_does_not_end_a_log() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let nats = script(
+        &folder,
+        "nats-server",
+        &format!(
+            "printf '\\377\\n' >&2\necho 'WARN after it' >&2\nexec '{}' \"$@\"\n",
+            NatsServer::program().display()
+        ),
+    );
+    let system = System::start(&[("USHER_NATS_SERVER", &nats)]).await;
+    eventually("the line after it", SOON, async || system.said().contains("WARN after it").then_some(()))
+        .await;
+    let log = fs::read_to_string(system.data().join("logs/nats-server.log")).expect("the log is text");
+    assert!(log.contains("\u{fffd}\nWARN after it\n"), "{log}");
 }
 
 #[tokio::test]
@@ -83,4 +131,12 @@ async fn secrets_are_made_on_the_first_start_for_their_owner_only() {
             fs::metadata(system.data().join(name)).unwrap_or_else(|_| panic!("{name} was not made"));
         assert_eq!(metadata.permissions().mode() & 0o777, 0o600, "{name}");
     }
+}
+
+/// An executable that plays a program.
+fn script(folder: &TempDir, name: &str, text: &str) -> String {
+    let path = folder.path().join(name);
+    fs::write(&path, format!("#!/bin/sh\n{text}")).expect("the folder can be written");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("a file can be made executable");
+    path.to_str().expect("temporary folders have plain names").to_owned()
 }
