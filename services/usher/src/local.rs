@@ -6,6 +6,7 @@ mod child;
 pub(crate) mod data;
 mod logs;
 mod nats;
+mod orphan;
 pub(crate) mod ports;
 pub(crate) mod private;
 mod provisioner;

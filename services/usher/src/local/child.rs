@@ -58,5 +58,12 @@ pub(super) fn program(
         .map_err(|error| anyhow::anyhow!("The executable of this process cannot be found: {error}"))?;
     let environment = environment.into_iter().map(|(key, value)| (key, OsString::from(value))).collect();
     let arguments = vec![service.name().into()];
-    Ok(Program { name: service.name(), binary, arguments, environment, ending: Ending::ClosedInput })
+    Ok(Program {
+        name: service.name(),
+        binary,
+        arguments,
+        environment,
+        ending: Ending::ClosedInput,
+        pid_file: None,
+    })
 }

@@ -1,17 +1,15 @@
-//! The local broker: finds a nats-server that is new enough, writes its configuration, and makes sure that one a
-//! dead `usher up` left behind is gone. `supervise` runs it.
+//! The local broker: finds a nats-server that is new enough and writes its configuration. `supervise` runs it,
+//! `orphan` ends one that a dead `usher up` left behind.
 
 use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
-    time::Duration,
 };
 
 use anyhow::Context as _;
-use rustix::process::{Pid, Signal, kill_process};
 
-use super::data::DataFolder;
+use super::{data::DataFolder, orphan};
 use crate::exit::{Exit, Failure};
 
 /// Oldest server that works: streams and consumers are described by 2.12's API.
@@ -72,29 +70,8 @@ impl Nats {
 
     /// Ends the server that an `usher up` which could not clean up left running on this folder. Answers with its
     /// process id if there was one.
-    ///
-    /// Process ids are used again by other programs: only a process whose command line names our configuration
-    /// is ended.
     pub(crate) async fn end_orphan(data: &DataFolder) -> anyhow::Result<Option<u32>> {
-        let Ok(text) = fs::read_to_string(pid_file(data)) else { return Ok(None) };
-        let Ok(number) = text.trim().parse::<i32>() else { return Ok(None) };
-        let Some(pid) = Pid::from_raw(number) else { return Ok(None) };
-        let configuration = data.path("nats.conf").to_string_lossy().into_owned();
-        // A zombie that nobody reaps has no command line either, so this also tells when it has ended.
-        let is_ours = || command_line(number).contains(&configuration);
-        if !is_ours() {
-            return Ok(None);
-        }
-        for signal in [Signal::TERM, Signal::KILL] {
-            let _ = kill_process(pid, signal);
-            for _ in 0..50 {
-                if !is_ours() {
-                    return Ok(u32::try_from(number).ok());
-                }
-                tokio::time::sleep(Duration::from_millis(40)).await;
-            }
-        }
-        anyhow::bail!("The nats-server with process id {number} was left behind and cannot be ended.")
+        orphan::end("nats-server", &pid_file(data), &data.path("nats.conf")).await
     }
 }
 
@@ -125,13 +102,4 @@ fn pid_file(data: &DataFolder) -> PathBuf {
 /// A path as a string of NATS's configuration language.
 fn quoted(path: &Path) -> String {
     format!("\"{}\"", path.to_string_lossy().replace('\\', "\\\\").replace('"', "\\\""))
-}
-
-/// What a process was started with; empty where there is none.
-fn command_line(pid: i32) -> String {
-    if let Ok(arguments) = fs::read(format!("/proc/{pid}/cmdline")) {
-        return String::from_utf8_lossy(&arguments).into_owned();
-    }
-    let listed = Command::new("ps").args(["-ww", "-o", "command=", "-p", &pid.to_string()]).output();
-    listed.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default()
 }

@@ -2,7 +2,7 @@
 //! them in order. `system` says which.
 
 use std::{
-    collections::HashMap, ffi::OsString, io, path::PathBuf, process::ExitStatus, process::Stdio,
+    collections::HashMap, ffi::OsString, fs, io, path::PathBuf, process::ExitStatus, process::Stdio,
     time::Duration,
 };
 
@@ -36,6 +36,8 @@ pub(crate) struct Program {
     pub(crate) environment: Vec<(&'static str, OsString)>,
     /// How it is asked to end.
     pub(crate) ending: Ending,
+    /// Where its process id is written, for `orphan`: of a program that would outlive this process.
+    pub(crate) pid_file: Option<PathBuf>,
 }
 
 /// How a child is asked to end, and how long it may take.
@@ -158,6 +160,9 @@ impl Running {
             .process_group(0)
             .kill_on_drop(true);
         let mut child = command.spawn()?;
+        if let (Some(file), Some(pid)) = (&program.pid_file, child.id()) {
+            fs::write(file, pid.to_string())?;
+        }
         let mut copies = JoinSet::new();
         if let Some(output) = child.stdout.take() {
             copies.spawn(log.clone().copy(output));

@@ -159,6 +159,7 @@ impl System {
             arguments: vec!["-c".into(), configuration.into()],
             environment: Vec::new(),
             ending: Ending::Terminated,
+            pid_file: None, // its configuration has it write one
         });
         self.provisioner = Some(Provisioner::start(&run.nats_url, log).await?);
         let ended =

@@ -11,6 +11,7 @@ use kit::otlp::OtlpReceiver;
 use tokio::{net::TcpStream, time::timeout};
 
 use super::{
+    orphan,
     ports::Choice,
     supervise::{Ending, Program},
     system::System,
@@ -59,6 +60,11 @@ impl Traces {
     /// Decides; starts a Jaeger if that is the decision. With free ports nothing outside is looked for: several
     /// such systems may run beside each other.
     pub(crate) async fn choose(system: &mut System, ports: Choice) -> anyhow::Result<Self> {
+        let (jaeger, pid_file) = (on_path("jaeger"), system.data().path("jaeger.pid"));
+        if let Some(binary) = &jaeger {
+            // One that a killed `usher up` left behind would pass for somebody else's collector.
+            orphan::end("jaeger", &pid_file, binary).await?;
+        }
         let named = std::env::var("OTEL_EXPORTER_OTLP_ENDPOINT").ok().filter(|url| !url.is_empty());
         if let Some(url) = named {
             return Ok(Self::Collector(url));
@@ -68,13 +74,14 @@ impl Traces {
             if matches!(connected, Ok(Ok(_))) {
                 return Ok(Self::Collector(format!("http://{COLLECTOR}")));
             }
-            if let Some(binary) = on_path("jaeger") {
+            if let Some(binary) = jaeger {
                 system.keep(Program {
                     name: "jaeger",
                     binary,
                     arguments: Vec::new(),
                     environment: Vec::new(),
                     ending: Ending::Terminated,
+                    pid_file: Some(pid_file),
                 });
                 return Ok(Self::Jaeger);
             }

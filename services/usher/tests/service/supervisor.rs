@@ -70,6 +70,21 @@ async fn a_process_that_is_not_our_broker_is_left_alone() {
     let _ = stranger.wait();
 }
 
+#[tokio::test]
+async fn a_jaeger_that_was_left_behind_is_ended_by_the_next_start() {
+    let mut system = System::start(&[]).await;
+    system.stop_by(Signal::KILL);
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let jaeger = script(&folder, "jaeger", "read -r line\n");
+    let left = std::process::Command::new(&jaeger).stdin(std::process::Stdio::piped()).spawn();
+    let mut left = left.expect("a script can be run");
+    fs::write(system.data().join("jaeger.pid"), left.id().to_string()).expect("the folder can be written");
+    let path = std::env::var("PATH").unwrap_or_default();
+    system.start_again(&[("PATH", &format!("{}:{path}", folder.path().display()))]).await;
+    let ended = left.try_wait().expect("the process can be asked");
+    assert!(ended.is_some_and(|status| status.code().is_none()), "it was not ended: {ended:?}");
+}
+
 /// Each time it writes more than one turn of a reader takes and dies: its last line is in the pipe then.
 #[tokio::test]
 async fn the_last_words_of_a_child_that_dies_reach_its_log() {

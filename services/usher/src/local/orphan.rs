@@ -1,0 +1,43 @@
+//! Ends programs that an `usher up` which could not clean up left running: they have no parent to watch. Their
+//! process ids lie in the data folder.
+
+use std::{fs, path::Path, process::Command, time::Duration};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// Ends the program whose process id stands in `pid_file`. Answers with that id if there was one.
+///
+/// Process ids are used again by other programs: only a process whose command line names `mark` is ended.
+///
+/// # Errors
+/// When it does not end.
+pub(super) async fn end(name: &str, pid_file: &Path, mark: &Path) -> anyhow::Result<Option<u32>> {
+    let Ok(text) = fs::read_to_string(pid_file) else { return Ok(None) };
+    let Ok(number) = text.trim().parse::<i32>() else { return Ok(None) };
+    let Some(pid) = Pid::from_raw(number) else { return Ok(None) };
+    let mark = mark.to_string_lossy();
+    // A zombie that nobody reaps has no command line either, so this also tells when it has ended.
+    let is_ours = || command_line(number).contains(&*mark);
+    if !is_ours() {
+        return Ok(None);
+    }
+    for signal in [Signal::TERM, Signal::KILL] {
+        let _ = kill_process(pid, signal);
+        for _ in 0..50 {
+            if !is_ours() {
+                return Ok(u32::try_from(number).ok());
+            }
+            tokio::time::sleep(Duration::from_millis(40)).await;
+        }
+    }
+    anyhow::bail!("The {name} with process id {number} was left behind and cannot be ended.")
+}
+
+/// What a process was started with; empty where there is none.
+fn command_line(pid: i32) -> String {
+    if let Ok(arguments) = fs::read(format!("/proc/{pid}/cmdline")) {
+        return String::from_utf8_lossy(&arguments).into_owned();
+    }
+    let listed = Command::new("ps").args(["-ww", "-o", "command=", "-p", &pid.to_string()]).output();
+    listed.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default()
+}
