@@ -6,10 +6,10 @@ mod service;
 mod span;
 mod store;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 pub use span::{Link, Span, Status};
 use store::Store;
@@ -60,6 +60,21 @@ impl OtlpReceiver {
     /// All spans that are kept, in the order of their arrival.
     pub fn spans(&self) -> Vec<Span> {
         self.store.spans(|_| true)
+    }
+
+    /// How many spans are kept of each trace; `trace_id` is hexadecimal.
+    pub fn counts(&self) -> HashMap<String, usize> {
+        self.store.counts()
+    }
+
+    /// The kept spans that are `wanted`, in the order of their arrival.
+    pub fn matching(&self, wanted: impl Fn(&Span) -> bool) -> Vec<Span> {
+        self.store.spans(wanted)
+    }
+
+    /// Changes whenever something arrives: before that, nothing new can be read.
+    pub fn arrivals(&self) -> watch::Receiver<()> {
+        self.store.arrivals()
     }
 
     /// The spans of one trace, by start; `trace_id` is hexadecimal.

@@ -1,7 +1,7 @@
 //! What the receiver remembers: a ring of spans, and in recording mode every request besides.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     fmt::{Debug, Write as _},
     sync::{Mutex, MutexGuard, PoisonError},
 };
@@ -52,6 +52,15 @@ impl Store {
 
     pub(super) fn spans(&self, wanted: impl Fn(&Span) -> bool) -> Vec<Span> {
         self.kept().spans.iter().filter(|span| wanted(span)).cloned().collect()
+    }
+
+    pub(super) fn counts(&self) -> HashMap<String, usize> {
+        let kept = self.kept();
+        let mut counts: HashMap<&str, usize> = HashMap::new();
+        for span in &kept.spans {
+            *counts.entry(&span.trace_id).or_default() += 1;
+        }
+        counts.into_iter().map(|(trace, spans)| (trace.to_owned(), spans)).collect()
     }
 
     pub(super) fn to_text(&self) -> String {

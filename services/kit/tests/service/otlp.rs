@@ -1,6 +1,6 @@
 //! The OTLP receiver: what it keeps, and what it says when a trace does not get complete.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use kit::otlp::OtlpReceiver;
 use opentelemetry_proto::tonic::{
@@ -25,6 +25,7 @@ async fn the_oldest_spans_make_room_for_new_ones() {
     let spans = receiver.spans();
     assert_eq!(spans.len(), 50_000);
     assert_eq!((spans[0].name.as_str(), spans[49_999].name.as_str()), ("10000", "59999"));
+    assert_eq!(receiver.counts(), HashMap::from([("01".repeat(16), 50_000)]));
     assert!(receiver.to_text().is_empty(), "requests are kept only when recording");
 }
 

@@ -89,15 +89,18 @@ async fn attend(
         Format::Json => say(json(&run)),
         Format::Table => say(overview(system, &run, traces)),
     }
-    let mut journeys = Journeys::default();
+    let mut journeys = match (traces, format) {
+        (Traces::Drawn(receiver), Format::Table) => Some(Journeys::of(receiver)),
+        _ => None,
+    };
     let mut looks = interval(Duration::from_secs(1));
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             Some(notice) = notices.recv() => show(&notice, format),
             _ = looks.tick() => {
-                if let (Traces::Drawn(receiver), Format::Table) = (traces, format) {
-                    draw(&journeys.finished(receiver, Instant::now()));
+                if let Some(journeys) = &mut journeys {
+                    draw(&journeys.finished(Instant::now()));
                 }
             }
         }

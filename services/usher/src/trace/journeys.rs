@@ -2,21 +2,23 @@
 //! drawn once it is complete.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     time::{Duration, Instant},
 };
 
 use kit::otlp::{OtlpReceiver, Span};
+use tokio::sync::watch;
 
 /// A trace to which nothing was added for this long has come to rest: processes hand over their spans every
 /// second.
 const REST: Duration = Duration::from_millis(2_500);
-/// Traces that are remembered; the receiver forgets their spans much earlier.
-const REMEMBERED: usize = 20_000;
 
-/// What is known of each trace.
-#[derive(Debug, Default)]
-pub(crate) struct Journeys {
+/// What is known of each trace that the receiver keeps. Between arrivals nothing is read there: an `usher up` that
+/// idles, idles.
+#[derive(Debug)]
+pub(crate) struct Journeys<'a> {
+    receiver: &'a OtlpReceiver,
+    arrivals: watch::Receiver<()>,
     traces: HashMap<String, Known>,
 }
 
@@ -27,27 +29,49 @@ struct Known {
     told: bool,
 }
 
-impl Journeys {
+impl<'a> Journeys<'a> {
+    /// The journeys that `receiver` gets and has got.
+    pub(crate) fn of(receiver: &'a OtlpReceiver) -> Self {
+        let mut arrivals = receiver.arrivals();
+        arrivals.mark_changed();
+        Self { receiver, arrivals, traces: HashMap::new() }
+    }
+
     /// The traces that have come to rest since the last call and crossed a process border, each with its spans. A
     /// trace that grows again, because a mail was retried, say, is told again.
-    pub(crate) fn finished(&mut self, receiver: &OtlpReceiver, now: Instant) -> Vec<Vec<Span>> {
-        let mut traces: HashMap<String, Vec<Span>> = HashMap::new();
-        for span in receiver.spans() {
-            traces.entry(span.trace_id.clone()).or_default().push(span);
+    pub(crate) fn finished(&mut self, now: Instant) -> Vec<Vec<Span>> {
+        if self.arrivals.has_changed().unwrap_or_default() {
+            self.arrivals.mark_unchanged(); // before the look, so that what arrives meanwhile is looked at next time
+            self.look(now);
         }
-        self.traces.retain(|trace, _| traces.contains_key(trace));
-        let mut finished = Vec::new();
-        for (trace, spans) in traces.into_iter().take(REMEMBERED) {
-            let known = self.traces.entry(trace).or_insert(Known { spans: 0, since: now, told: false });
-            if known.spans < spans.len() {
-                *known = Known { spans: spans.len(), since: now, told: false };
-            } else if !known.told && now.duration_since(known.since) >= REST {
+        let mut rested = HashSet::new();
+        for (trace, known) in &mut self.traces {
+            if !known.told && now.duration_since(known.since) >= REST {
                 known.told = true;
-                finished.extend(crosses_a_border(&spans).then_some(spans));
+                rested.insert(trace.as_str());
             }
         }
+        if rested.is_empty() {
+            return Vec::new();
+        }
+        let mut spans: HashMap<String, Vec<Span>> = HashMap::new();
+        for span in self.receiver.matching(|span| rested.contains(span.trace_id.as_str())) {
+            spans.entry(span.trace_id.clone()).or_default().push(span);
+        }
+        let mut finished: Vec<_> = spans.into_values().filter(|spans| crosses_a_border(spans)).collect();
         finished.sort_by_key(|spans| spans.iter().map(|span| span.start).min());
         finished
+    }
+
+    fn look(&mut self, now: Instant) {
+        let counts = self.receiver.counts();
+        self.traces.retain(|trace, _| counts.contains_key(trace));
+        for (trace, spans) in counts {
+            let known = self.traces.entry(trace).or_insert(Known { spans: 0, since: now, told: false });
+            if known.spans < spans {
+                *known = Known { spans, since: now, told: false };
+            }
+        }
     }
 }
 
