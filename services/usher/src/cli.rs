@@ -85,7 +85,10 @@ pub(crate) fn parse() -> anyhow::Result<Cli> {
         if std::env::args_os().nth(1).is_some_and(|first| first == service.name()) {
             let plain = command.find_subcommand(service.name()).cloned().unwrap_or_default();
             let with_file = kit::config::with_file_defaults(plain, service.name())?;
-            command = command.mut_subcommand(service.name(), |_| with_file);
+            // They mean nothing to a service; its help is long enough.
+            let globals = command.get_arguments().filter(|argument| argument.is_global_set());
+            let hidden: Vec<_> = globals.map(|argument| argument.clone().hide(true)).collect();
+            command = command.mut_subcommand(service.name(), |_| with_file.args(hidden));
         }
     }
     let matches = match command.try_get_matches_from_mut(std::env::args_os()) {

@@ -44,6 +44,9 @@ fn every_command_explains_itself_with_an_example() {
             !is_service || help.contains("USHER_DATABASE_URL"),
             "{command:?} hides its settings:\n{help}"
         );
+        for global in ["--data <", "--output <"] {
+            assert_eq!(help.contains(global), !is_service, "{command:?}, {global}:\n{help}");
+        }
     }
 }
 
