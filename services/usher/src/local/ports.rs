@@ -56,8 +56,10 @@ impl Ports {
         if taken.is_empty() {
             return Ok(ports);
         }
+        let ports = if taken.len() == 1 { "Port" } else { "Ports" };
         let are = if taken.len() == 1 { "is" } else { "are" };
-        Err(Failure::new(Exit::Refused, format!("Port {} {are} taken by another program.", taken.join(", ")))
+        let what = format!("{ports} {} {are} taken by another program.", taken.join(", "));
+        Err(Failure::new(Exit::Refused, what)
             .hint("`usher up --ports auto` takes free ones; commands find them through the data folder."))
     }
 
