@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// How long a shutdown waits for answers. A mail that is unanswered then is let go: the mailer's ledger knows it.
-const GRACE: Duration = Duration::from_secs(2);
+const GRACE: Duration = Duration::from_secs(1);
 /// How often due mails are counted.
 const COUNT_EVERY: Duration = Duration::from_secs(10);
 
