@@ -112,7 +112,7 @@ impl Bus {
         if !self.is_connected() {
             return;
         }
-        let flushed = tokio::time::timeout(Duration::from_secs(2), self.jetstream.client().flush()).await;
+        let flushed = tokio::time::timeout(Duration::from_secs(1), self.jetstream.client().flush()).await;
         if !matches!(flushed, Ok(Ok(()))) {
             tracing::warn!("The last acks may not have reached the broker; their messages come again.");
         }

@@ -35,7 +35,7 @@ pub const MESSAGE_LIMIT: usize = 64 * 1024;
 
 /// How long servers may take to answer what they have begun.
 const DRAIN: Duration = Duration::from_secs(5);
-/// How long workers may take for their last pass.
+/// How long workers may take for their last pass. Each bounds its own by less, so that it ends in order.
 const FINISH: Duration = Duration::from_secs(2);
 
 /// The two stages of a shutdown, for the workers that take part in it.

@@ -47,7 +47,7 @@ const PURGE_AT_ONCE: u64 = 1_000;
 /// Longest wait between two attempts.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// How long the last pass may take: what is left then is the next process's.
-const LAST_PASS: Duration = Duration::from_secs(2);
+const LAST_PASS: Duration = Duration::from_millis(1_500);
 
 /// One service's relay.
 #[derive(Debug)]
