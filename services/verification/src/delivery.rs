@@ -28,7 +28,8 @@ use crate::{
     domain::mail::Turn,
 };
 
-/// How long a shutdown waits for answers. A mail that is unanswered then is let go: the mailer's ledger knows it.
+/// How long a shutdown waits for answers. A mail that is unanswered then is let go: the mailer's ledger knows it. Well
+/// within the two seconds that a stop gives its workers: what is let go has to be written, too.
 const GRACE: Duration = Duration::from_secs(1);
 /// How often due mails are counted.
 const COUNT_EVERY: Duration = Duration::from_secs(10);

@@ -207,12 +207,16 @@ async fn i17_mails_that_hang_again_leave_half_of_the_window_to_the_others() {
 #[tokio::test]
 async fn a_pause_stops_the_mails_counts_nothing_and_ends_by_itself() {
     let world = World::new().await;
+    world.mailer.answers(|_| Says::Nothing);
     let service = world.verification().await;
     let client = service.client();
     let first = world.sign_up("ada@example.org").await;
-    client.until_mail(&first, 1, MailState::Accepted).await;
+    let mail = world.mailer.mail(&first, 1).await;
     let (pause, begun) = (Duration::from_millis(1_500), Instant::now());
     world.mailer.pause(pause);
+    world.mailer.answers(|_| Says::accepted());
+    world.mailer.accept(&mail); // once this is known, the pause has been heard
+    client.until_mail(&first, 1, MailState::Accepted).await;
     let second = world.sign_up("grace@example.org").await;
     let stored = client.until_mail(&second, 1, MailState::Pending).await;
     assert_eq!(stored.mail_attempts, 0);
