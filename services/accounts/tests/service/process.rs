@@ -47,8 +47,7 @@ impl Process {
 
     /// Asks it to end, and returns what it wrote to standard error.
     async fn terminate(self) -> String {
-        let pid = self.child.id().unwrap().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().await.unwrap().success());
+        kit::testing::terminate(self.child.id().unwrap());
         let output = self.child.wait_with_output().await.unwrap();
         assert!(output.status.success(), "{}", output.status);
         String::from_utf8(output.stderr).unwrap()

@@ -55,8 +55,7 @@ impl NatsServer {
     /// Stops the server as an operator would; what it stored stays.
     pub fn stop(&mut self) {
         if let Some(process) = &self.process {
-            let stopped = Command::new("kill").arg(process.id().to_string()).status();
-            assert!(stopped.is_ok_and(|status| status.success()), "nats-server takes a SIGTERM");
+            super::terminate(process.id());
         }
         self.reap();
     }

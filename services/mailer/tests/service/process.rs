@@ -39,7 +39,7 @@ impl Process {
 
     /// SIGTERM; returns how it ended.
     pub(crate) async fn terminate(mut self) -> ExitStatus {
-        Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
+        kit::testing::terminate(self.child.id());
         tokio::task::spawn_blocking(move || self.child.wait().unwrap()).await.unwrap()
     }
 

@@ -60,8 +60,7 @@ impl Process {
     /// Stops it by SIGTERM and returns what it logged.
     async fn terminate(mut self) -> String {
         let asked = Instant::now();
-        let pid = self.child.id().unwrap().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().await.unwrap().success());
+        kit::testing::terminate(self.child.id().unwrap());
         let status = self.child.wait().await.unwrap();
         assert!(
             status.success() && asked.elapsed() < Duration::from_secs(10),
