@@ -74,6 +74,7 @@ async fn a_caller_too_many_is_told_when_to_come_back() {
     assert_eq!(refused.code(), Code::ResourceExhausted);
     assert_snapshot!(shown(&refused), @r"
     ResourceExhausted: Too many sign-ups are waiting. Nothing was stored; try again in a second.
+      reason TRY_LATER of usher
       retry after 1s
     ");
     writing.rollback().await.unwrap();

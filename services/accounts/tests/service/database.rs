@@ -38,6 +38,7 @@ async fn a_locked_database_is_unavailable_and_leaves_nothing_half_written() {
     writing.execute_unprepared("UPDATE accounts SET locale = locale").await.unwrap();
     assert_snapshot!(ten_refusals(&client).await, @r"
     Unavailable: The database does not answer. Try again in a moment; an idempotency-key makes that safe.
+      reason UNAVAILABLE of usher
       retry after 1s
     ");
     let found = client.get("018f5c1e-7b9a-7cc0-8f0e-3c2a9d6b4e11").await.unwrap_err();

@@ -14,9 +14,9 @@ use axum::{
 use subtle::ConstantTimeEq as _;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tonic::service::Routes;
+use tonic::{Code, service::Routes};
 
-use super::{Health, secrets::read_or_make};
+use super::{Health, refused, secrets::read_or_make};
 use crate::telemetry;
 
 /// The operators' secret; never printed.
@@ -82,7 +82,9 @@ async fn check(State(token): State<AdminToken>, request: Request, next: Next) ->
         return next.run(request).await;
     }
     let message = "The metadata `authorization: Bearer <admin token>` is missing or wrong.";
-    tonic::Status::unauthenticated(message).into_http::<axum::body::Body>().into_response()
+    refused(Code::Unauthenticated, message, "ADMIN_TOKEN_REQUIRED")
+        .into_http::<axum::body::Body>()
+        .into_response()
 }
 
 /// 200 when ready and 503 when not; the body says why, and which dependencies are away in either case.

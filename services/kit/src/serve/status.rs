@@ -24,14 +24,18 @@ pub fn refused(code: Code, message: &str, reason: &str) -> Status {
     Status::with_error_details(code, message, details)
 }
 
-/// RESOURCE_EXHAUSTED with the time after which to come back.
+/// RESOURCE_EXHAUSTED, reason TRY_LATER, with the time after which to come back.
 pub fn retry_after(message: &str, wait: Duration) -> Status {
-    let details = ErrorDetails::with_retry_info(Some(wait));
-    Status::with_error_details(Code::ResourceExhausted, message, details)
+    Status::with_error_details(Code::ResourceExhausted, message, later("TRY_LATER", wait))
 }
 
-/// UNAVAILABLE: nothing was written, and the same call may succeed in a moment.
+/// UNAVAILABLE, reason UNAVAILABLE: the same call may succeed in a moment.
 pub fn unavailable(message: &str) -> Status {
-    let details = ErrorDetails::with_retry_info(Some(Duration::from_secs(1)));
-    Status::with_error_details(Code::Unavailable, message, details)
+    Status::with_error_details(Code::Unavailable, message, later("UNAVAILABLE", Duration::from_secs(1)))
+}
+
+fn later(reason: &str, wait: Duration) -> ErrorDetails {
+    let mut details = ErrorDetails::with_error_info(reason, DOMAIN, []);
+    details.set_retry_info(Some(wait));
+    details
 }
