@@ -29,6 +29,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let descriptors = protox::compile(FILES, ["."])?;
     let out = PathBuf::from(env::var("OUT_DIR")?).join("descriptors.bin");
     fs::write(out, descriptors.encode_to_vec())?;
-    tonic_prost_build::configure().skip_debug(PERSONAL).compile_fds(descriptors)?;
+    tonic_prost_build::configure()
+        .skip_debug(PERSONAL)
+        .compile_fds(descriptors)?;
     Ok(())
 }

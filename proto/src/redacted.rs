@@ -5,7 +5,9 @@ use std::fmt;
 use crate::{
     accounts::{Account, AccountCreated, CreateAccountRequest},
     mailer::Mail,
-    verification::{ConfirmCodeRequest, ResendCodeRequest, confirm_code_request, resend_code_request},
+    verification::{
+        ConfirmCodeRequest, ResendCodeRequest, confirm_code_request, resend_code_request,
+    },
 };
 
 impl fmt::Debug for Account {

@@ -24,8 +24,12 @@ const GIB: i64 = 1 << 30;
 pub const DUPLICATE_WINDOW: Duration = Duration::from_secs(10 * 60);
 
 /// What accounts states.
-pub const ACCOUNTS: Stream =
-    Stream { name: "ACCOUNTS", subjects: &["accounts.v1.>"], max_bytes: GIB, max_age: DAY.saturating_mul(7) };
+pub const ACCOUNTS: Stream = Stream {
+    name: "ACCOUNTS",
+    subjects: &["accounts.v1.>"],
+    max_bytes: GIB,
+    max_age: DAY.saturating_mul(7),
+};
 
 /// What verification states.
 pub const VERIFICATION: Stream = Stream {

@@ -7,12 +7,17 @@ use mrml::prelude::render::RenderOptions;
 
 fn main() {
     println!("cargo::rerun-if-changed=templates");
-    let mjml = fs::read_to_string("templates/verification.mjml").expect("the layout is in the package");
+    let mjml =
+        fs::read_to_string("templates/verification.mjml").expect("the layout is in the package");
     let layout = mrml::parse(mjml).expect("templates/verification.mjml is valid MJML");
     // mrml knows web fonts by name and would load them from afar: a mail loads nothing.
-    let options = RenderOptions { fonts: HashMap::new(), ..RenderOptions::default() };
+    let options = RenderOptions {
+        fonts: HashMap::new(),
+        ..RenderOptions::default()
+    };
     let html = layout.element.render(&options);
     let html = html.expect("templates/verification.mjml can be rendered");
-    let target = Path::new(&env::var_os("OUT_DIR").expect("cargo sets OUT_DIR")).join("verification.html");
+    let target =
+        Path::new(&env::var_os("OUT_DIR").expect("cargo sets OUT_DIR")).join("verification.html");
     fs::write(target, html).expect("OUT_DIR is writable");
 }

@@ -38,7 +38,13 @@ use crate::{
 /// What `App::build` and `App::run_until` say.
 pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
     let telemetry = telemetry::init("accounts", &config.telemetry)?;
-    let served = async { App::build(config, Clock::default()).await?.run_until(shutdown).await }.await;
+    let served = async {
+        App::build(config, Clock::default())
+            .await?
+            .run_until(shutdown)
+            .await
+    }
+    .await;
     telemetry.shutdown().await; // last: what was drained has spans too
     served
 }
@@ -64,13 +70,23 @@ impl App {
     pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Self> {
         let db = Db::connect(&config.database_url, clock.clone()).await?;
         if config.database_url.sqlite_path().is_some() {
-            db.migrate::<Migrator>().await.context("The database cannot be migrated.")?;
+            db.migrate::<Migrator>()
+                .await
+                .context("The database cannot be migrated.")?;
         }
         let bus = Bus::connect(&config.nats_url, "accounts").await?;
         let server = Server::bind(config.listen, config.admin_listen).await?;
         let token = AdminToken::read_or_make(&config.admin_token_file)?;
         let fingerprints = fingerprint_key(&config)?;
-        Ok(Self { config, clock, db, bus, server, token, fingerprints })
+        Ok(Self {
+            config,
+            clock,
+            db,
+            bus,
+            server,
+            token,
+            fingerprints,
+        })
     }
 
     /// Where the public service listens.
@@ -93,13 +109,19 @@ impl App {
         let stages = Stages::default();
         let public = self.start_workers(&stages);
         let public = AccountsServiceServer::new(public).max_decoding_message_size(MESSAGE_LIMIT);
-        let Self { db, bus, server, token, .. } = self;
+        let Self {
+            db,
+            bus,
+            server,
+            token,
+            ..
+        } = self;
         let health = Health::new::<Migrator>(db.clone());
         health.depends_on("broker", move || {
             (!bus.is_connected()).then(|| "not connected; events wait in the outbox".to_owned())
         });
-        let admin =
-            AccountsAdminServer::new(Admin { db: db.clone() }).max_decoding_message_size(MESSAGE_LIMIT);
+        let admin = AccountsAdminServer::new(Admin { db: db.clone() })
+            .max_decoding_message_size(MESSAGE_LIMIT);
         let surface = Surface {
             public: Routes::new(public),
             names: &[SERVICE_NAME],
@@ -115,28 +137,63 @@ impl App {
 
     /// Starts all that works without being called, and returns what is called.
     fn start_workers(&self, stages: &Stages) -> Public {
-        let Self { config, clock, db, bus, fingerprints, .. } = self;
+        let Self {
+            config,
+            clock,
+            db,
+            bus,
+            fingerprints,
+            ..
+        } = self;
         let watches = Watches::default();
 
-        let relay = outbox::Settings { lease: config.outbox_lease, ..outbox::Settings::default() };
+        let relay = outbox::Settings {
+            lease: config.outbox_lease,
+            ..outbox::Settings::default()
+        };
         let (outbox, relay) = Relay::new(db.clone(), bus.clone(), relay);
         stages.tasks.spawn(relay.run(stages.finish.clone()));
         let events: Arc<dyn EventDispatcher> = match config.dispatcher {
             Dispatcher::Jetstream => Arc::new(JetStream::new(outbox, clock.clone())),
         };
-        let limits = Limits { queue: config.sign_up_queue, batch: config.sign_up_batch };
-        let sign_ups = SignUps::start(db.clone(), events, clock.clone(), fingerprints.clone(), limits);
+        let limits = Limits {
+            queue: config.sign_up_queue,
+            batch: config.sign_up_batch,
+        };
+        let sign_ups = SignUps::start(
+            db.clone(),
+            events,
+            clock.clone(),
+            fingerprints.clone(),
+            limits,
+        );
 
-        let settings = bus::Settings { ack_wait: config.ack_wait, ..bus::Settings::default() };
+        let settings = bus::Settings {
+            ack_wait: config.ack_wait,
+            ..bus::Settings::default()
+        };
         let consumer = Consumer::new(bus.clone(), consumer::durable(), settings, clock.clone());
         let handler = {
             let (db, watches) = (db.clone(), watches.clone());
             move |batch| consumer::handle(db.clone(), watches.clone(), batch)
         };
-        stages.tasks.spawn(consumer.run(handler, stages.stop.clone()));
-        stages.tasks.spawn(watch_account::run(db.clone(), watches.clone(), stages.stop.clone()));
-        stages.tasks.spawn(forget_keys::run(db.clone(), stages.stop.clone()));
-        Public { db: db.clone(), sign_ups, watches, stop: stages.stop.clone() }
+        stages
+            .tasks
+            .spawn(consumer.run(handler, stages.stop.clone()));
+        stages.tasks.spawn(watch_account::run(
+            db.clone(),
+            watches.clone(),
+            stages.stop.clone(),
+        ));
+        stages
+            .tasks
+            .spawn(forget_keys::run(db.clone(), stages.stop.clone()));
+        Public {
+            db: db.clone(),
+            sign_ups,
+            watches,
+            stop: stages.stop.clone(),
+        }
     }
 }
 

@@ -16,7 +16,11 @@ pub struct Config {
     pub admin_listen: SocketAddr,
 
     /// File with the operators' token; made on first start if missing
-    #[arg(long, env = "USHER_ADMIN_TOKEN_FILE", default_value = "data/admin-token")]
+    #[arg(
+        long,
+        env = "USHER_ADMIN_TOKEN_FILE",
+        default_value = "data/admin-token"
+    )]
     pub admin_token_file: PathBuf,
 
     /// Own database: sqlite:PATH or postgres://USER@HOST/DATABASE
@@ -29,11 +33,21 @@ pub struct Config {
     pub database_url: DatabaseUrl,
 
     /// NATS servers, separated by commas
-    #[arg(long, env = "USHER_NATS_URL", hide_env_values = true, default_value = "nats://127.0.0.1:4222")]
+    #[arg(
+        long,
+        env = "USHER_NATS_URL",
+        hide_env_values = true,
+        default_value = "nats://127.0.0.1:4222"
+    )]
     pub nats_url: NatsUrl,
 
     /// How events leave the service
-    #[arg(long, env = "USHER_DISPATCHER", value_enum, default_value = "jetstream")]
+    #[arg(
+        long,
+        env = "USHER_DISPATCHER",
+        value_enum,
+        default_value = "jetstream"
+    )]
     pub dispatcher: Dispatcher,
 
     /// File with the key under which idempotency keys and requests are hashed, the same for all replicas; made on
@@ -70,11 +84,17 @@ pub enum Dispatcher {
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {
-    text.parse().ok().filter(|number| *number > 0).ok_or_else(|| "expected a whole number from 1".to_owned())
+    text.parse()
+        .ok()
+        .filter(|number| *number > 0)
+        .ok_or_else(|| "expected a whole number from 1".to_owned())
 }
 
 /// A dozen columns a row, and SQLite takes 32,766 parameters a statement.
 fn batch_size(text: &str) -> Result<usize, String> {
-    let number = text.parse().ok().filter(|number| (1..=1000).contains(number));
+    let number = text
+        .parse()
+        .ok()
+        .filter(|number| (1..=1000).contains(number));
     number.ok_or_else(|| "expected a whole number from 1 to 1000".to_owned())
 }

@@ -35,12 +35,17 @@ pub fn durable() -> Durable {
 /// is back from a backup, and nothing could be done with it here.
 pub async fn handle(db: Db, watches: Watches<Uuid>, batch: Arc<Vec<Delivery>>) -> Vec<Verdict> {
     let events: Vec<_> = batch.iter().map(decode).collect();
-    let confirmed = events.iter().filter_map(|event| event.as_ref().ok().copied()).collect();
+    let confirmed = events
+        .iter()
+        .filter_map(|event| event.as_ref().ok().copied())
+        .collect();
     match kit::db::detached(async move { verify_accounts(&db, &watches, confirmed).await }).await {
         Ok(unknown) => events
             .into_iter()
             .map(|event| match event {
-                Ok((account_id, _)) if unknown.contains(&account_id) => Verdict::Reject("unknown_account"),
+                Ok((account_id, _)) if unknown.contains(&account_id) => {
+                    Verdict::Reject("unknown_account")
+                }
                 Ok(_) => Verdict::Ack,
                 Err(rejected) => rejected,
             })
@@ -60,5 +65,7 @@ fn decode(delivery: &Delivery) -> Result<(Uuid, Timestamp), Verdict> {
     let event: AccountVerified = delivery.decode()?;
     let account_id = Uuid::try_parse(&event.account_id).ok();
     let verified_at = event.verified_at.as_ref().and_then(Timestamp::from_proto);
-    account_id.zip(verified_at).ok_or(Verdict::Reject("invalid_fields"))
+    account_id
+        .zip(verified_at)
+        .ok_or(Verdict::Reject("invalid_fields"))
 }

@@ -12,8 +12,9 @@ use kit::{
 };
 use opentelemetry::{Context, KeyValue};
 use proto::accounts::{
-    self as messages, CreateAccountRequest, CreateAccountResponse, GetAccountRequest, GetAccountResponse,
-    WatchAccountRequest, WatchAccountResponse, accounts_service_server::AccountsService,
+    self as messages, CreateAccountRequest, CreateAccountResponse, GetAccountRequest,
+    GetAccountResponse, WatchAccountRequest, WatchAccountResponse,
+    accounts_service_server::AccountsService,
 };
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
@@ -47,13 +48,30 @@ impl AccountsService for Public {
         &self,
         request: Request<CreateAccountRequest>,
     ) -> Result<Response<CreateAccountResponse>, Status> {
-        let key = request.metadata().get("idempotency-key").map(|key| key.as_bytes().to_vec());
-        let CreateAccountRequest { email, display_name, locale } = request.into_inner();
-        let command = CreateAccount::parse(&email, &display_name, &locale, key.as_deref()).map_err(status)?;
+        let key = request
+            .metadata()
+            .get("idempotency-key")
+            .map(|key| key.as_bytes().to_vec());
+        let CreateAccountRequest {
+            email,
+            display_name,
+            locale,
+        } = request.into_inner();
+        let command =
+            CreateAccount::parse(&email, &display_name, &locale, key.as_deref()).map_err(status)?;
         let caller = Context::current();
-        let account = self.sign_ups.create(command, caller.clone()).await.map_err(status)?;
-        span::set(&caller, KeyValue::new(names::USHER_ACCOUNT_ID, account.id.to_string()));
-        Ok(Response::new(CreateAccountResponse { account: Some(encode(account)) }))
+        let account = self
+            .sign_ups
+            .create(command, caller.clone())
+            .await
+            .map_err(status)?;
+        span::set(
+            &caller,
+            KeyValue::new(names::USHER_ACCOUNT_ID, account.id.to_string()),
+        );
+        Ok(Response::new(CreateAccountResponse {
+            account: Some(encode(account)),
+        }))
     }
 
     async fn get_account(
@@ -62,7 +80,9 @@ impl AccountsService for Public {
     ) -> Result<Response<GetAccountResponse>, Status> {
         let id = parse_id(&request.get_ref().account_id).map_err(status)?;
         let account = get_account(&self.db, id).await.map_err(status)?;
-        Ok(Response::new(GetAccountResponse { account: Some(encode(account)) }))
+        Ok(Response::new(GetAccountResponse {
+            account: Some(encode(account)),
+        }))
     }
 
     type WatchAccountStream = BoxStream<'static, Result<WatchAccountResponse, Status>>;
@@ -73,10 +93,15 @@ impl AccountsService for Public {
     ) -> Result<Response<Self::WatchAccountStream>, Status> {
         let id = parse_id(&request.get_ref().account_id).map_err(status)?;
         let accounts = watch_account(self.db.clone(), &self.watches, id, self.stop.clone());
-        let versions = accounts.await.map_err(status)?.map(|account| match account {
-            Ok(account) => Ok(WatchAccountResponse { account: Some(encode(account)) }),
-            Err(error) => Err(status(error)),
-        });
+        let versions = accounts
+            .await
+            .map_err(status)?
+            .map(|account| match account {
+                Ok(account) => Ok(WatchAccountResponse {
+                    account: Some(encode(account)),
+                }),
+                Err(error) => Err(status(error)),
+            });
         Ok(Response::new(versions.boxed()))
     }
 }

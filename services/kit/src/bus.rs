@@ -93,7 +93,10 @@ impl Bus {
             .timeout(Duration::from_secs(5))
             .ack_timeout(Duration::from_secs(5))
             .build(client);
-        Ok(Self { jetstream, connected })
+        Ok(Self {
+            jetstream,
+            connected,
+        })
     }
 
     /// The JetStream context.
@@ -112,9 +115,12 @@ impl Bus {
         if !self.is_connected() {
             return;
         }
-        let flushed = tokio::time::timeout(Duration::from_secs(1), self.jetstream.client().flush()).await;
+        let flushed =
+            tokio::time::timeout(Duration::from_secs(1), self.jetstream.client().flush()).await;
         if !matches!(flushed, Ok(Ok(()))) {
-            tracing::warn!("The last acks may not have reached the broker; their messages come again.");
+            tracing::warn!(
+                "The last acks may not have reached the broker; their messages come again."
+            );
         }
     }
 }

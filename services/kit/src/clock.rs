@@ -35,13 +35,18 @@ impl Timestamp {
 impl From<Timestamp> for prost_types::Timestamp {
     fn from(at: Timestamp) -> Self {
         let nanos = i32::try_from(at.0.rem_euclid(1_000_000) * 1_000).unwrap_or(0);
-        Self { seconds: at.0.div_euclid(1_000_000), nanos }
+        Self {
+            seconds: at.0.div_euclid(1_000_000),
+            nanos,
+        }
     }
 }
 
 impl From<SystemTime> for Timestamp {
     fn from(at: SystemTime) -> Self {
-        let since_epoch = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let since_epoch = at
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
         Self(i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX))
     }
 }
@@ -95,7 +100,10 @@ impl Clock {
     }
 
     /// Now, by this machine's clock and the offset.
-    #[expect(clippy::disallowed_methods, reason = "this is the clock that everything else is to use")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the clock that everything else is to use"
+    )]
     pub fn now(&self) -> Timestamp {
         self.shift(Timestamp::from(SystemTime::now()))
     }
@@ -105,7 +113,10 @@ impl Clock {
         let now = self.now().0;
         let seconds = u64::try_from(now.div_euclid(1_000_000)).unwrap_or(0);
         let nanos = u32::try_from(now.rem_euclid(1_000_000) * 1_000).unwrap_or(0);
-        let context = self.ids.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let context = self
+            .ids
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         Uuid::new_v7(uuid::Timestamp::from_unix(&*context, seconds, nanos))
     }
 

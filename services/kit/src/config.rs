@@ -48,7 +48,9 @@ pub fn from_pairs<C: Args + FromArgMatches>(pairs: &[(&str, &str)]) -> anyhow::R
     let command = C::augment_args(Command::new("usher").no_binary_name(true));
     let mut arguments = Vec::new();
     for (key, value) in pairs {
-        let known = command.get_arguments().find(|arg| arg.get_env().is_some_and(|env| env == *key));
+        let known = command
+            .get_arguments()
+            .find(|arg| arg.get_env().is_some_and(|env| env == *key));
         let Some(long) = known.and_then(|arg| arg.get_long()) else {
             bail!("{key} is no setting of this service.");
         };
@@ -63,7 +65,9 @@ pub fn from_pairs<C: Args + FromArgMatches>(pairs: &[(&str, &str)]) -> anyhow::R
 /// # Errors
 /// What a time looks like.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    let time = humantime::parse_duration(text).ok().filter(|time| !time.is_zero());
+    let time = humantime::parse_duration(text)
+        .ok()
+        .filter(|time| !time.is_zero());
     time.ok_or_else(|| "expected a time such as 500ms, 10s or 24h".to_owned())
 }
 
@@ -73,7 +77,9 @@ fn parse<C: FromArgMatches>(
     command: Command,
     arguments: Vec<OsString>,
 ) -> anyhow::Result<C> {
-    let matches = command.try_get_matches_from(arguments).map_err(|error| explain(known, &error))?;
+    let matches = command
+        .try_get_matches_from(arguments)
+        .map_err(|error| explain(known, &error))?;
     C::from_arg_matches(&matches).map_err(|error| explain(known, &error))
 }
 
@@ -86,9 +92,17 @@ pub fn explain(command: &Command, error: &clap::Error) -> anyhow::Error {
         _ => None,
     };
     let flag = text(ContextKind::InvalidArg).unwrap_or_default();
-    let long = flag.trim_start_matches("--").split([' ', '=']).next().unwrap_or_default();
-    let argument = command.get_arguments().find(|arg| arg.get_long() == Some(long));
-    let variable = argument.and_then(|arg| arg.get_env()).map(|env| env.to_string_lossy().into_owned());
+    let long = flag
+        .trim_start_matches("--")
+        .split([' ', '='])
+        .next()
+        .unwrap_or_default();
+    let argument = command
+        .get_arguments()
+        .find(|arg| arg.get_long() == Some(long));
+    let variable = argument
+        .and_then(|arg| arg.get_env())
+        .map(|env| env.to_string_lossy().into_owned());
     let name = variable.clone().unwrap_or(flag);
     let Some(value) = text(ContextKind::InvalidValue).filter(|value| !value.is_empty()) else {
         return anyhow::anyhow!(
@@ -100,28 +114,50 @@ pub fn explain(command: &Command, error: &clap::Error) -> anyhow::Error {
         false => "the configuration file or the command line",
     };
     let secret = argument.is_some_and(clap::Arg::is_hide_env_values_set);
-    let shown = if secret { "a value that is not shown here".to_owned() } else { format!("`{value}`") };
+    let shown = if secret {
+        "a value that is not shown here".to_owned()
+    } else {
+        format!("`{value}`")
+    };
     let expected = std::error::Error::source(error).map(ToString::to_string);
-    let expected =
-        expected.or_else(|| text(ContextKind::ValidValue).map(|all| format!("expected one of {all}")));
-    anyhow::anyhow!("{name} (from {from}) is {shown}: {}", expected.unwrap_or_else(|| "not valid".to_owned()))
+    let expected = expected
+        .or_else(|| text(ContextKind::ValidValue).map(|all| format!("expected one of {all}")));
+    anyhow::anyhow!(
+        "{name} (from {from}) is {shown}: {}",
+        expected.unwrap_or_else(|| "not valid".to_owned())
+    )
 }
 
 fn read_table(command: &Command, name: &str, path: &Path) -> anyhow::Result<toml::Table> {
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("{FILE_VARIABLE} names {}, which cannot be read.", path.display()))?;
+    let text = std::fs::read_to_string(path).with_context(|| {
+        format!(
+            "{FILE_VARIABLE} names {}, which cannot be read.",
+            path.display()
+        )
+    })?;
     // The error's own text quotes the line, in which a password may stand.
     let mut file: toml::Table = text.parse().map_err(|error: toml::de::Error| {
-        let line =
-            error.span().and_then(|span| text.get(..span.start)).unwrap_or_default().split('\n').count();
-        anyhow::anyhow!("{} is not valid TOML: line {line}: {}", path.display(), error.message())
+        let line = error
+            .span()
+            .and_then(|span| text.get(..span.start))
+            .unwrap_or_default()
+            .split('\n')
+            .count();
+        anyhow::anyhow!(
+            "{} is not valid TOML: line {line}: {}",
+            path.display(),
+            error.message()
+        )
     })?;
     let own = file.remove(name);
     file.retain(|key, _| setting(command, key).is_some() || !OF_SOME.contains(&key));
     file.retain(|_, value| !value.is_table()); // the other services' tables
     match own {
         Some(toml::Value::Table(own)) => file.extend(own),
-        Some(_) => bail!("{}: `{name}` must be a table, written as [{name}].", path.display()),
+        Some(_) => bail!(
+            "{}: `{name}` must be a table, written as [{name}].",
+            path.display()
+        ),
         None => {}
     }
     Ok(file)
@@ -129,7 +165,9 @@ fn read_table(command: &Command, name: &str, path: &Path) -> anyhow::Result<toml
 
 fn setting<'a>(command: &'a Command, key: &str) -> Option<&'a clap::Arg> {
     let variable = format!("USHER_{}", key.to_uppercase());
-    command.get_arguments().find(|arg| arg.get_env().is_some_and(|env| env == variable.as_str()))
+    command
+        .get_arguments()
+        .find(|arg| arg.get_env().is_some_and(|env| env == variable.as_str()))
 }
 
 /// The same from the file at `path`, whatever `USHER_CONFIG` says.

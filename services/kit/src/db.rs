@@ -10,8 +10,8 @@ use std::{fmt, str::FromStr, time::Duration};
 
 use anyhow::Context as _;
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
-    RuntimeErr, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend,
+    DbErr, RuntimeErr, SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
     sqlx::{
         self,
         sqlite::{SqliteJournalMode, SqliteSynchronous},
@@ -40,12 +40,16 @@ impl FromStr for DatabaseUrl {
     type Err = String;
 
     fn from_str(url: &str) -> Result<Self, String> {
-        let known = ["sqlite:", "postgres:", "postgresql:"].iter().any(|scheme| url.starts_with(scheme));
+        let known = ["sqlite:", "postgres:", "postgresql:"]
+            .iter()
+            .any(|scheme| url.starts_with(scheme));
         let in_memory = url.contains(":memory:") || url.contains("mode=memory");
         let nowhere = url == "sqlite:" || url == "sqlite://";
         match known && !in_memory && !nowhere {
             true => Ok(Self(url.to_owned())),
-            false => Err("expected sqlite:PATH (a file) or postgres://USER@HOST/DATABASE".to_owned()),
+            false => {
+                Err("expected sqlite:PATH (a file) or postgres://USER@HOST/DATABASE".to_owned())
+            }
         }
     }
 }
@@ -73,14 +77,30 @@ impl Db {
     /// When the file cannot be opened or another process owns it.
     pub async fn connect(url: &DatabaseUrl, clock: Clock) -> anyhow::Result<Self> {
         let Some(path) = url.sqlite_path() else {
-            let pool = Database::connect(postgres(url)).await.context("The Postgres URL cannot be used.")?;
-            return Ok(Self { writer: pool.clone(), reader: pool, clock, _lock: None });
+            let pool = Database::connect(postgres(url))
+                .await
+                .context("The Postgres URL cannot be used.")?;
+            return Ok(Self {
+                writer: pool.clone(),
+                reader: pool,
+                clock,
+                _lock: None,
+            });
         };
         let lock = lock::acquire(path)?;
         let unopened = || format!("The SQLite database {path} cannot be opened.");
-        let writer = Database::connect(sqlite(path, 1)).await.context(unopened())?;
-        let reader = Database::connect(sqlite(path, 4)).await.context(unopened())?;
-        Ok(Self { writer, reader, clock, _lock: Some(std::sync::Arc::new(lock)) })
+        let writer = Database::connect(sqlite(path, 1))
+            .await
+            .context(unopened())?;
+        let reader = Database::connect(sqlite(path, 4))
+            .await
+            .context(unopened())?;
+        Ok(Self {
+            writer,
+            reader,
+            clock,
+            _lock: Some(std::sync::Arc::new(lock)),
+        })
     }
 
     /// Opens the database to read from it beside the process that owns it.
@@ -88,10 +108,20 @@ impl Db {
     /// # Errors
     /// When the file cannot be opened.
     pub async fn observe(url: &DatabaseUrl) -> anyhow::Result<Self> {
-        let (options, clock) =
-            (url.sqlite_path().map_or_else(|| postgres(url), |path| sqlite(path, 1)), Clock::default());
-        let pool = Database::connect(options).await.context("The database cannot be opened.")?;
-        Ok(Self { writer: pool.clone(), reader: pool, clock, _lock: None })
+        let (options, clock) = (
+            url.sqlite_path()
+                .map_or_else(|| postgres(url), |path| sqlite(path, 1)),
+            Clock::default(),
+        );
+        let pool = Database::connect(options)
+            .await
+            .context("The database cannot be opened.")?;
+        Ok(Self {
+            writer: pool.clone(),
+            reader: pool,
+            clock,
+            _lock: None,
+        })
     }
 
     /// Begins a write transaction. On SQLite it takes the write lock at once (IMMEDIATE): a transaction that
@@ -133,8 +163,11 @@ impl Db {
             DbBackend::Sqlite => "SELECT CAST(unixepoch('subsec') * 1000000 AS INTEGER)",
             _ => "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint)",
         };
-        let row = connection.query_one_raw(Statement::from_string(backend, sql)).await?;
-        let row = row.ok_or_else(|| DbErr::Custom("the database did not tell the time".to_owned()))?;
+        let row = connection
+            .query_one_raw(Statement::from_string(backend, sql))
+            .await?;
+        let row =
+            row.ok_or_else(|| DbErr::Custom("the database did not tell the time".to_owned()))?;
         Ok(self.clock.shift(Timestamp(row.try_get_by_index(0)?)))
     }
 
@@ -161,7 +194,9 @@ pub fn is_away(error: &DbErr) -> bool {
     let (DbErr::Conn(runtime) | DbErr::Exec(runtime) | DbErr::Query(runtime)) = error else {
         return matches!(error, DbErr::ConnectionAcquire(_));
     };
-    let RuntimeErr::SqlxError(error) = runtime else { return true };
+    let RuntimeErr::SqlxError(error) = runtime else {
+        return true;
+    };
     match &**error {
         sqlx::Error::Database(error) => error.code().is_some_and(|code| is_away_code(&code)),
         sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) => true,
@@ -178,7 +213,9 @@ fn is_away_code(code: &str) -> bool {
     // transaction state (left behind by a lost connection), lock not available.
     const SQLSTATES: [&str; 6] = ["08", "53", "57", "40", "25", "55P03"];
     match code.parse::<u32>() {
-        Ok(number) if code.len() != 5 => BUSY_LOCKED_READONLY_IOERR_FULL_CANTOPEN.contains(&(number & 0xff)),
+        Ok(number) if code.len() != 5 => {
+            BUSY_LOCKED_READONLY_IOERR_FULL_CANTOPEN.contains(&(number & 0xff))
+        }
         _ => SQLSTATES.iter().any(|class| code.starts_with(class)),
     }
 }
@@ -191,7 +228,10 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// WAL with FULL: a commit is on disk before it is acknowledged. `secure_delete`: what is erased is gone.
 fn sqlite(path: &str, connections: u32) -> ConnectOptions {
     let (mut options, file) = (ConnectOptions::new("sqlite:"), path.to_owned());
-    options.max_connections(connections).acquire_timeout(PATIENCE).sqlx_logging(false);
+    options
+        .max_connections(connections)
+        .acquire_timeout(PATIENCE)
+        .sqlx_logging(false);
     options.test_before_acquire(false);
     options.map_sqlx_sqlite_opts(move |options| {
         options
@@ -209,10 +249,18 @@ fn sqlite(path: &str, connections: u32) -> ConnectOptions {
 /// A transaction that its client forgot is ended by the server: with a lost task, nobody else would.
 fn postgres(url: &DatabaseUrl) -> ConnectOptions {
     let mut options = ConnectOptions::new(url.0.clone());
-    options.max_connections(8).acquire_timeout(PATIENCE).sqlx_logging(false);
-    options.connect_lazy(true).test_before_acquire_if_idle_for(Duration::from_secs(30));
+    options
+        .max_connections(8)
+        .acquire_timeout(PATIENCE)
+        .sqlx_logging(false);
+    options
+        .connect_lazy(true)
+        .test_before_acquire_if_idle_for(Duration::from_secs(30));
     options.map_sqlx_postgres_opts(|options| {
-        options.options([("idle_in_transaction_session_timeout", "10s"), ("lock_timeout", "2s")])
+        options.options([
+            ("idle_in_transaction_session_timeout", "10s"),
+            ("lock_timeout", "2s"),
+        ])
     });
     options
 }

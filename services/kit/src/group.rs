@@ -16,7 +16,9 @@ pub struct Group<C, R> {
 
 impl<C, R> Clone for Group<C, R> {
     fn clone(&self) -> Self {
-        Self { queue: self.queue.clone() }
+        Self {
+            queue: self.queue.clone(),
+        }
     }
 }
 
@@ -37,7 +39,11 @@ pub enum Refused {
 impl<C: Send + 'static, R: Send + 'static> Group<C, R> {
     /// Starts the worker. At most `queue` commands wait, at most `batch` are committed together. `commit` answers
     /// each command, in their order.
-    pub fn spawn<F>(queue: usize, batch: usize, commit: impl FnMut(Vec<C>) -> F + Send + 'static) -> Self
+    pub fn spawn<F>(
+        queue: usize,
+        batch: usize,
+        commit: impl FnMut(Vec<C>) -> F + Send + 'static,
+    ) -> Self
     where
         F: Future<Output = Vec<R>> + Send + 'static,
     {
@@ -53,10 +59,12 @@ impl<C: Send + 'static, R: Send + 'static> Group<C, R> {
     /// had no end.
     pub async fn submit(&self, command: C) -> Result<R, Refused> {
         let (answer, result) = oneshot::channel();
-        self.queue.try_send((command, answer)).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => Refused::Full,
-            mpsc::error::TrySendError::Closed(_) => Refused::Stopped,
-        })?;
+        self.queue
+            .try_send((command, answer))
+            .map_err(|error| match error {
+                mpsc::error::TrySendError::Full(_) => Refused::Full,
+                mpsc::error::TrySendError::Closed(_) => Refused::Stopped,
+            })?;
         result.await.map_err(|_| Refused::Lost)
     }
 }

@@ -46,10 +46,16 @@ impl OtlpReceiver {
     async fn with(address: SocketAddr, store: Store) -> anyhow::Result<Self> {
         let listener = TcpListener::bind(address).await;
         let listener = listener.with_context(|| format!("cannot listen for OTLP on {address}"))?;
-        let address = listener.local_addr().context("the OTLP listener has no address")?;
+        let address = listener
+            .local_addr()
+            .context("the OTLP listener has no address")?;
         let store = Arc::new(store);
         let server = tokio::spawn(service::serve(listener, store.clone()));
-        Ok(Self { address, store, server })
+        Ok(Self {
+            address,
+            store,
+            server,
+        })
     }
 
     /// What goes into `OTEL_EXPORTER_OTLP_ENDPOINT`.
@@ -106,7 +112,9 @@ impl OtlpReceiver {
                 }
             }
         };
-        tokio::time::timeout(deadline, waiting).await.map_err(|_| self.trace(trace_id))
+        tokio::time::timeout(deadline, waiting)
+            .await
+            .map_err(|_| self.trace(trace_id))
     }
 
     /// Everything that [`OtlpReceiver::record`] took, spans, metrics and logs, as text to search through.

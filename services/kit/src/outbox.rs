@@ -41,7 +41,13 @@ pub struct Record {
 impl Record {
     /// Encodes an event that happened to `aggregate_id` at `at`, with CloudEvents headers in binary mode. `context`
     /// is its creation span's; it travels in the row, so that whoever publishes continues the right trace.
-    pub fn new<E: Event>(id: Uuid, aggregate_id: Uuid, event: &E, at: Timestamp, context: &Context) -> Self {
+    pub fn new<E: Event>(
+        id: Uuid,
+        aggregate_id: Uuid,
+        event: &E,
+        at: Timestamp,
+        context: &Context,
+    ) -> Self {
         let mut all = HeaderMap::new();
         all.insert(names::MESSAGE_ID, id.to_string());
         all.insert(names::ID, id.to_string());
@@ -51,7 +57,13 @@ impl Record {
         all.insert(names::TIME, at.to_string());
         all.insert(names::SPEC_VERSION, names::SPEC_VERSION_1_0);
         propagation::inject_nats(context, &mut all);
-        Self { id, aggregate_id, subject: E::SUBJECT, headers: all, payload: event.encode_to_vec().into() }
+        Self {
+            id,
+            aggregate_id,
+            subject: E::SUBJECT,
+            headers: all,
+            payload: event.encode_to_vec().into(),
+        }
     }
 }
 
@@ -112,19 +124,26 @@ impl Outbox {
     ) -> Result<Vec<Handover>, DbErr> {
         let claimed = permits.0.len();
         table::insert(tx, now, now + self.lease, &records, claimed).await?;
-        let permits = permits.0.into_iter().map(Some).chain(std::iter::repeat_with(|| None));
-        let handovers = records.into_iter().zip(permits).map(|(record, permit)| Handover {
-            permit,
-            row: Outgoing {
-                id: record.id,
-                subject: record.subject.to_owned(),
-                headers: record.headers,
-                payload: record.payload,
-                created_at: now,
-                attempts: 0,
-                claim_no: 1,
-            },
-        });
+        let permits = permits
+            .0
+            .into_iter()
+            .map(Some)
+            .chain(std::iter::repeat_with(|| None));
+        let handovers = records
+            .into_iter()
+            .zip(permits)
+            .map(|(record, permit)| Handover {
+                permit,
+                row: Outgoing {
+                    id: record.id,
+                    subject: record.subject.to_owned(),
+                    headers: record.headers,
+                    payload: record.payload,
+                    created_at: now,
+                    attempts: 0,
+                    claim_no: 1,
+                },
+            });
         Ok(handovers.collect())
     }
 }

@@ -55,8 +55,9 @@ pub fn from_traceparent(traceparent: &str, tracestate: &str) -> Context {
     if DISABLED.load(Ordering::Relaxed) {
         return Context::new();
     }
-    parse(traceparent.trim(), tracestate.trim())
-        .map_or_else(Context::new, |span| Context::new().with_remote_span_context(span))
+    parse(traceparent.trim(), tracestate.trim()).map_or_else(Context::new, |span| {
+        Context::new().with_remote_span_context(span)
+    })
 }
 
 /// Writes the context's span into HTTP or gRPC request headers, replacing what is there.
@@ -72,7 +73,12 @@ pub fn inject_http(context: &Context, headers: &mut HeaderMap) {
 
 /// Reads the caller's span from HTTP or gRPC request headers; an empty context where there is none.
 pub fn extract_http(headers: &HeaderMap) -> Context {
-    let value = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let value = |name| {
+        headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+    };
     from_traceparent(value(TRACEPARENT), value(TRACESTATE))
 }
 
@@ -89,7 +95,12 @@ pub fn inject_metadata(context: &Context, metadata: &mut MetadataMap) {
 
 /// Reads the caller's span from gRPC metadata; an empty context where there is none.
 pub fn extract_metadata(metadata: &MetadataMap) -> Context {
-    let value = |name| metadata.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let value = |name| {
+        metadata
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+    };
     from_traceparent(value(TRACEPARENT), value(TRACESTATE))
 }
 
@@ -118,8 +129,9 @@ pub fn extract_nats(headers: &NatsHeaders) -> Context {
 fn first_nats_value<'a>(headers: &'a NatsHeaders, wanted: &str) -> Option<&'a str> {
     // The exact name is the common case; only foreign publishers make the walk necessary.
     headers.get(wanted).map(NatsValue::as_str).or_else(|| {
-        let (_, values) =
-            headers.iter().find(|(name, _)| AsRef::<str>::as_ref(*name).eq_ignore_ascii_case(wanted))?;
+        let (_, values) = headers
+            .iter()
+            .find(|(name, _)| AsRef::<str>::as_ref(*name).eq_ignore_ascii_case(wanted))?;
         values.first().map(NatsValue::as_str)
     })
 }
@@ -135,8 +147,12 @@ fn parse(traceparent: &str, tracestate: &str) -> Option<SpanContext> {
         return None;
     }
     let printable = |state: &&str| state.bytes().all(|byte| (b' '..=b'~').contains(&byte));
-    let state = Some(tracestate).filter(|state| state.len() <= LONGEST_TRACESTATE).filter(printable);
-    let state = state.and_then(|state| TraceState::from_str(state).ok()).unwrap_or_default();
+    let state = Some(tracestate)
+        .filter(|state| state.len() <= LONGEST_TRACESTATE)
+        .filter(printable);
+    let state = state
+        .and_then(|state| TraceState::from_str(state).ok())
+        .unwrap_or_default();
     let flags = TraceFlags::new(flags) & TraceFlags::SAMPLED;
     let span = SpanContext::new(trace_id, span_id, flags, true, state);
     span.is_valid().then_some(span)

@@ -9,7 +9,9 @@ use rand::{TryRng as _, rngs::SysRng};
 /// When the operating system has no randomness to give: nothing that follows would be safe.
 pub fn bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
-    SysRng.try_fill_bytes(&mut bytes).expect("the operating system hands out randomness");
+    SysRng
+        .try_fill_bytes(&mut bytes)
+        .expect("the operating system hands out randomness");
     bytes
 }
 

@@ -81,11 +81,18 @@ impl Server {
     /// When an address is taken or not this machine's; the message names it.
     pub async fn bind(listen: SocketAddr, admin_listen: SocketAddr) -> anyhow::Result<Self> {
         let bind = async |addr: SocketAddr| {
-            TcpListener::bind(addr).await.with_context(|| format!("Nothing can listen on {addr}."))
+            TcpListener::bind(addr)
+                .await
+                .with_context(|| format!("Nothing can listen on {addr}."))
         };
         let (public, admin) = (bind(listen).await?, bind(admin_listen).await?);
         let (addr, admin_addr) = (public.local_addr()?, admin.local_addr()?);
-        Ok(Self { public, admin, addr, admin_addr })
+        Ok(Self {
+            public,
+            admin,
+            addr,
+            admin_addr,
+        })
     }
 
     /// Where the public services listen.
@@ -109,13 +116,31 @@ impl Server {
         stages: Stages,
         shutdown: impl Future<Output = ()>,
     ) -> anyhow::Result<()> {
-        let Surface { public, names, admin, admin_names, token, health } = surface;
+        let Surface {
+            public,
+            names,
+            admin,
+            admin_names,
+            token,
+            health,
+        } = surface;
         let admin = admin.add_service(reflection::of(admin_names)?);
         tracing::info!(listen = %self.addr, admin = %self.admin_addr, "Listening.");
         let stopped = stages.stop.clone();
-        let grpc = tokio::spawn(serve_public(self.public, public, names, health.clone(), stopped));
-        let admin =
-            tokio::spawn(admin::serve(self.admin, admin, token, health.clone(), stages.finish.clone()));
+        let grpc = tokio::spawn(serve_public(
+            self.public,
+            public,
+            names,
+            health.clone(),
+            stopped,
+        ));
+        let admin = tokio::spawn(admin::serve(
+            self.admin,
+            admin,
+            token,
+            health.clone(),
+            stages.finish.clone(),
+        ));
         let (mut grpc, mut admin) = (grpc, admin);
         let mut shutdown = pin!(shutdown);
         let failed = tokio::select! {
@@ -133,11 +158,15 @@ impl Server {
         stages.finish.cancel();
         stages.tasks.close();
         if timeout(FINISH, stages.tasks.wait()).await.is_err() {
-            tracing::warn!("A worker did not finish in time; the next start goes on where it stopped.");
+            tracing::warn!(
+                "A worker did not finish in time; the next start goes on where it stopped."
+            );
         }
         admin.abort();
         match failed {
-            Some(result) => result.context("A listener's task died.")?.context("A listener failed."),
+            Some(result) => result
+                .context("A listener's task died.")?
+                .context("A listener failed."),
             None => Ok(()),
         }
     }
@@ -146,8 +175,11 @@ impl Server {
 /// tonic refuses a message beyond `MESSAGE_LIMIT` without a detail; this adds what a program can compare.
 fn explain_size<B>(mut response: http::Response<B>) -> http::Response<B> {
     let refused = Status::from_header_map(response.headers());
-    if refused.is_some_and(|status| status.code() == Code::OutOfRange && status.details().is_empty()) {
-        let message = format!("The message is longer than the {MESSAGE_LIMIT} bytes that are read.");
+    if refused
+        .is_some_and(|status| status.code() == Code::OutOfRange && status.details().is_empty())
+    {
+        let message =
+            format!("The message is longer than the {MESSAGE_LIMIT} bytes that are read.");
         let status = self::refused(Code::ResourceExhausted, &message, "MESSAGE_TOO_LARGE");
         // Headers that cannot be written leave the refusal as it was.
         let _ = status.add_header(response.headers_mut());
@@ -179,9 +211,12 @@ async fn serve_public(
         .add_routes(routes)
         .add_service(health_service)
         .add_service(reflection)
-        .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), async move {
-            stop.cancelled().await;
-        })
+        .serve_with_incoming_shutdown(
+            TcpIncoming::from(listener).with_nodelay(Some(true)),
+            async move {
+                stop.cancelled().await;
+            },
+        )
         .await;
     reporting.abort();
     Ok(served?)

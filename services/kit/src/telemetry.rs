@@ -31,7 +31,9 @@ use opentelemetry::{
     InstrumentationScope, global,
     metrics::{Histogram, Meter},
 };
-use opentelemetry_sdk::{logs::SdkLoggerProvider, metrics::SdkMeterProvider, trace::SdkTracerProvider};
+use opentelemetry_sdk::{
+    logs::SdkLoggerProvider, metrics::SdkMeterProvider, trace::SdkTracerProvider,
+};
 use prometheus::{Registry, TextEncoder};
 use tokio::sync::oneshot;
 
@@ -81,14 +83,21 @@ pub fn meter() -> Meter {
 /// A histogram of seconds with the bounds that the conventions advise.
 pub fn durations(name: &'static str, description: &'static str) -> Histogram<f64> {
     let meter = meter();
-    let histogram = meter.f64_histogram(name).with_unit("s").with_description(description);
-    histogram.with_boundaries(names::DURATION_BOUNDS.to_vec()).build()
+    let histogram = meter
+        .f64_histogram(name)
+        .with_unit("s")
+        .with_description(description);
+    histogram
+        .with_boundaries(names::DURATION_BOUNDS.to_vec())
+        .build()
 }
 
 /// All metrics of this process in Prometheus' text format; empty before [`init`].
 pub fn metrics_text() -> String {
     let families = REGISTRY.get().map(Registry::gather).unwrap_or_default();
-    TextEncoder::new().encode_to_string(&families).unwrap_or_default()
+    TextEncoder::new()
+        .encode_to_string(&families)
+        .unwrap_or_default()
 }
 
 impl Telemetry {
@@ -98,10 +107,12 @@ impl Telemetry {
         let (done, finished) = oneshot::channel();
         // A thread of its own, not the blocking pool: the SDK's calls block, and a runtime would wait at its
         // own end for a pool thread that waits for a dead collector.
-        let flushing = thread::Builder::new().name("telemetry-flush".to_owned()).spawn(move || {
-            self.flush();
-            let _ = done.send(());
-        });
+        let flushing = thread::Builder::new()
+            .name("telemetry-flush".to_owned())
+            .spawn(move || {
+                self.flush();
+                let _ = done.send(());
+            });
         if flushing.is_ok() {
             let _ = tokio::time::timeout(SHUTDOWN, finished).await;
         }
@@ -123,13 +134,21 @@ impl Telemetry {
     }
 
     const fn none() -> Self {
-        Self { traces: None, logs: None, metrics: None, exports: None }
+        Self {
+            traces: None,
+            logs: None,
+            metrics: None,
+            exports: None,
+        }
     }
 }
 
 fn start(service: &'static str, endpoint: Option<&str>) -> anyhow::Result<Telemetry> {
     let registry = Registry::new();
-    anyhow::ensure!(REGISTRY.set(registry.clone()).is_ok(), "telemetry runs already in this process");
+    anyhow::ensure!(
+        REGISTRY.set(registry.clone()).is_ok(),
+        "telemetry runs already in this process"
+    );
     let resource = resource::detect(service);
     let mut wanted = settings::exported_signals()?;
     wanted.traces |= endpoint.is_some();
@@ -138,15 +157,26 @@ fn start(service: &'static str, endpoint: Option<&str>) -> anyhow::Result<Teleme
     let entered = exports.as_ref().map(export::Runtime::enter);
     let metrics = export::metrics(resource.clone(), registry, wanted.metrics)
         .context("metrics cannot be exported as OTEL_EXPORTER_OTLP_* say")?;
-    let logs = wanted.logs.then(|| export::logs(resource.clone())).transpose();
+    let logs = wanted
+        .logs
+        .then(|| export::logs(resource.clone()))
+        .transpose();
     let logs = logs.context("logs cannot be exported as OTEL_EXPORTER_OTLP_* say")?;
-    let traces =
-        if wanted.traces { export::traces(resource, endpoint) } else { Ok(export::untraced(resource)) };
+    let traces = if wanted.traces {
+        export::traces(resource, endpoint)
+    } else {
+        Ok(export::untraced(resource))
+    };
     let traces = traces.context("traces cannot be exported as OTEL_EXPORTER_OTLP_* say")?;
     drop(entered);
     global::set_meter_provider(metrics.clone());
     span::set_tracer(&traces);
-    Ok(Telemetry { traces: Some(traces), logs, metrics: Some(metrics), exports })
+    Ok(Telemetry {
+        traces: Some(traces),
+        logs,
+        metrics: Some(metrics),
+        exports,
+    })
 }
 
 fn scope() -> InstrumentationScope {

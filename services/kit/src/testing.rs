@@ -22,7 +22,9 @@ pub use crate::otlp::OtlpReceiver;
 /// When there is no such process.
 pub fn terminate(pid: u32) {
     use rustix::process::{Pid, Signal, kill_process};
-    let pid =
-        i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a process id is a small positive number");
+    let pid = i32::try_from(pid)
+        .ok()
+        .and_then(Pid::from_raw)
+        .expect("a process id is a small positive number");
     kill_process(pid, Signal::TERM).expect("the process takes a SIGTERM");
 }

@@ -36,7 +36,9 @@ struct Watched {
 
 impl<K> Default for Watches<K> {
     fn default() -> Self {
-        Self { watched: Arc::default() }
+        Self {
+            watched: Arc::default(),
+        }
     }
 }
 
@@ -82,12 +84,18 @@ impl<K: Eq + Hash + Copy + Send + Sync + 'static> Watches<K> {
                         Err(error) => return Some((Err(error), None)),
                         Ok(Some((version, row))) if sent != Some(version) => {
                             sent = Some(version);
-                            let next = if is_last(&row) { None } else { Some((wakes, read, sent)) };
+                            let next = if is_last(&row) {
+                                None
+                            } else {
+                                Some((wakes, read, sent))
+                            };
                             return Some((Ok(row), next));
                         }
                         Ok(_) => {}
                     }
-                    stop.run_until_cancelled(wakes.changes.changed()).await?.ok()?;
+                    stop.run_until_cancelled(wakes.changes.changed())
+                        .await?
+                        .ok()?;
                 }
             }
         })
@@ -139,7 +147,11 @@ impl<K: Eq + Hash + Copy + Send + Sync + 'static> Watches<K> {
             version: None,
         });
         row.streams += 1;
-        Subscription { changes: row.wake.subscribe(), key, watches: self.clone() }
+        Subscription {
+            changes: row.wake.subscribe(),
+            key,
+            watches: self.clone(),
+        }
     }
 
     fn compare(&self, found: Vec<(K, i64)>) {

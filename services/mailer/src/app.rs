@@ -38,7 +38,13 @@ use crate::{
 /// What `App::build` and `App::run_until` say.
 pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
     let telemetry = telemetry::init("mailer", &config.telemetry)?;
-    let served = async { App::build(config, Clock::default()).await?.run_until(shutdown).await }.await;
+    let served = async {
+        App::build(config, Clock::default())
+            .await?
+            .run_until(shutdown)
+            .await
+    }
+    .await;
     telemetry.shutdown().await; // last: what was drained has spans too
     served
 }
@@ -63,28 +69,55 @@ impl App {
     pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Self> {
         let server = Server::bind(config.listen, config.admin_listen).await?;
         let token = AdminToken::read_or_make(&config.admin_token_file)?;
-        let keys = read_or_make(&config.address_key_file, "The mailer's ring of address keys", || {
-            AddressKeys::line(&clock.uuid_v7().simple().to_string(), &kit::random::bytes())
-        })?;
-        let unreadable =
-            || format!("The address keys in {} cannot be used.", config.address_key_file.display());
+        let keys = read_or_make(
+            &config.address_key_file,
+            "The mailer's ring of address keys",
+            || AddressKeys::line(&clock.uuid_v7().simple().to_string(), &kit::random::bytes()),
+        )?;
+        let unreadable = || {
+            format!(
+                "The address keys in {} cannot be used.",
+                config.address_key_file.display()
+            )
+        };
         let keys = AddressKeys::parse(&keys).with_context(unreadable)?;
         let db = open_database(&config, clock.clone()).await?;
         let (stages, metrics, cut) = (Stages::default(), Metrics::new(), CancellationToken::new());
         let connections = usize::from(config.mail_connections);
         let mailer = Arc::new(Mailer {
-            ledger: Ledger::open(db.clone(), clock.clone(), keys, config.times.lease, cut.clone()),
+            ledger: Ledger::open(
+                db.clone(),
+                clock.clone(),
+                keys,
+                config.times.lease,
+                cut.clone(),
+            ),
             door: Door::new(&rules(connections, &config.times), metrics.clone()),
             transport: transport(config.mail_url, &config.times)?,
-            templates: Templates::compile().context("The compiled-in templates do not fit together.")?,
+            templates: Templates::compile()
+                .context("The compiled-in templates do not fit together.")?,
             sender: config.mail_from,
             public_url: config.public_url,
             metrics,
             cut,
         });
-        let window = u32::from(config.mail_connections).saturating_mul(16).min(1_024);
-        let rules = StreamRules { window, age: config.times.stream_age, grace: config.times.stop_grace };
-        Ok(Self { server, mailer, db, clock, token, stages, rules })
+        let window = u32::from(config.mail_connections)
+            .saturating_mul(16)
+            .min(1_024);
+        let rules = StreamRules {
+            window,
+            age: config.times.stream_age,
+            grace: config.times.stop_grace,
+        };
+        Ok(Self {
+            server,
+            mailer,
+            db,
+            clock,
+            token,
+            stages,
+            rules,
+        })
     }
 
     /// Where the gRPC service listens.
@@ -102,13 +135,27 @@ impl App {
     /// # Errors
     /// When a listener fails.
     pub async fn run_until(self, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
-        let Self { server, mailer, db, clock, token, stages, rules } = self;
+        let Self {
+            server,
+            mailer,
+            db,
+            clock,
+            token,
+            stages,
+            rules,
+        } = self;
         let health = Health::new::<Migrator>(db.clone());
         mailer.door.show_in(&health);
         let grace = rules.grace;
-        let public = Public { mailer: mailer.clone(), clock, stages: stages.clone(), rules };
+        let public = Public {
+            mailer: mailer.clone(),
+            clock,
+            stages: stages.clone(),
+            rules,
+        };
         let public = MailerServiceServer::new(public).max_decoding_message_size(MESSAGE_LIMIT);
-        let admin = MailerAdminServer::new(Admin { db: db.clone() }).max_decoding_message_size(MESSAGE_LIMIT);
+        let admin = MailerAdminServer::new(Admin { db: db.clone() })
+            .max_decoding_message_size(MESSAGE_LIMIT);
         let surface = Surface {
             public: Routes::new(public),
             names: &[SERVICE_NAME],
@@ -117,7 +164,9 @@ impl App {
             token,
             health,
         };
-        stages.tasks.spawn(purge::run(db.clone(), stages.stop.clone()));
+        stages
+            .tasks
+            .spawn(purge::run(db.clone(), stages.stop.clone()));
         let cutting = tokio::spawn(cut_after(stages.stop.clone(), grace, mailer.cut.clone()));
         let served = server.run(surface, stages, shutdown).await;
         cutting.abort();
@@ -133,11 +182,15 @@ impl App {
 async fn open_database(config: &Config, clock: Clock) -> anyhow::Result<Db> {
     let db = Db::connect(&config.database_url, clock).await?;
     if db.backend() == DbBackend::Sqlite {
-        db.migrate::<Migrator>().await.context("The mailer's tables cannot be made.")?;
+        db.migrate::<Migrator>()
+            .await
+            .context("The mailer's tables cannot be made.")?;
         let tx = db.begin().await?;
         let now = db.now(&tx).await?;
         mails::end_all_leases(&tx, now).await?;
-        tx.commit().await.context("The leases of the last run cannot be ended.")?;
+        tx.commit()
+            .await
+            .context("The leases of the last run cannot be ended.")?;
     }
     Ok(db)
 }

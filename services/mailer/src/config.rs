@@ -17,7 +17,11 @@ pub struct Config {
     #[arg(long, env = "USHER_ADMIN_LISTEN", default_value = "127.0.0.1:50153")]
     pub admin_listen: SocketAddr,
     /// File of the operators' token; made on first start
-    #[arg(long, env = "USHER_ADMIN_TOKEN_FILE", default_value = "data/admin-token")]
+    #[arg(
+        long,
+        env = "USHER_ADMIN_TOKEN_FILE",
+        default_value = "data/admin-token"
+    )]
     pub admin_token_file: PathBuf,
     /// The mailer's own database: sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE
     #[arg(
@@ -29,13 +33,26 @@ pub struct Config {
     pub database_url: DatabaseUrl,
     /// File of the keys under which addresses are recognised, `id:hex` a line, newest first; made on first
     /// start
-    #[arg(long, env = "USHER_ADDRESS_KEY_FILE", default_value = "data/address-keys")]
+    #[arg(
+        long,
+        env = "USHER_ADDRESS_KEY_FILE",
+        default_value = "data/address-keys"
+    )]
     pub address_key_file: PathBuf,
     /// Where mails go: smtp://[USER:PASSWORD@]HOST[:PORT][?tls=required|opportunistic|off], smtps://… or file:FOLDER
-    #[arg(long, env = "USHER_MAIL_URL", default_value = "file:data/mails", hide_env_values = true)]
+    #[arg(
+        long,
+        env = "USHER_MAIL_URL",
+        default_value = "file:data/mails",
+        hide_env_values = true
+    )]
     pub mail_url: MailUrl,
     /// Whom mails come from: `Name <address>`
-    #[arg(long, env = "USHER_MAIL_FROM", default_value = "Usher <usher@localhost>")]
+    #[arg(
+        long,
+        env = "USHER_MAIL_FROM",
+        default_value = "Usher <usher@localhost>"
+    )]
     pub mail_from: Sender,
     /// Connections to the mail server at most; half of them for second and later attempts
     #[arg(long, env = "USHER_MAIL_CONNECTIONS", default_value = "16", value_parser = clap::value_parser!(u16).range(2..))]

@@ -114,7 +114,10 @@ impl Door {
                 return Ok(Pass { place, probe: None });
             }
             if let Some(probe) = self.probe() {
-                return Ok(Pass { place, probe: Some(probe) });
+                return Ok(Pass {
+                    place,
+                    probe: Some(probe),
+                });
             }
             drop(place);
             tokio::select! {
@@ -133,8 +136,16 @@ impl Door {
         cut: &CancellationToken,
     ) -> Sent {
         let stopped = |cause, reply: &str| {
-            let ending = if watch.stop() { Ending::Unknown(cause) } else { Ending::NotNow(cause) };
-            Sent { ending, code: None, reply: reply.to_owned() }
+            let ending = if watch.stop() {
+                Ending::Unknown(cause)
+            } else {
+                Ending::NotNow(cause)
+            };
+            Sent {
+                ending,
+                code: None,
+                reply: reply.to_owned(),
+            }
         };
         let Pass { place, probe } = pass;
         tokio::select! {
@@ -152,7 +163,11 @@ impl Door {
     pub fn leave(&self, pass: Pass, ending: Ending) {
         let now = Instant::now();
         let open_until = {
-            let mut circuit = self.0.circuit.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut circuit = self
+                .0
+                .circuit
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             match ending {
                 Ending::Accepted => circuit.accepted(now),
                 Ending::RecipientRefused | Ending::NotNow(Cause::Answer) => circuit.answered(),
@@ -168,7 +183,10 @@ impl Door {
             changed
         });
         if changed {
-            self.announce(open_until.map(|until| until.saturating_duration_since(now)), ending);
+            self.announce(
+                open_until.map(|until| until.saturating_duration_since(now)),
+                ending,
+            );
         }
         drop(pass); // last: whoever waits for it finds the circuit as it is now
     }
@@ -178,20 +196,33 @@ impl Door {
         match (pause, ending) {
             (Some(pause), Ending::NotNow(cause) | Ending::Unknown(cause)) => {
                 let cause = cause.as_str();
-                tracing::warn!(cause, ?pause, "The mail server cannot be used; mails wait for it.");
+                tracing::warn!(
+                    cause,
+                    ?pause,
+                    "The mail server cannot be used; mails wait for it."
+                );
             }
             _ => tracing::info!("The mail server answers again."),
         }
     }
 
     fn probe(&self) -> Option<Probe> {
-        let ours = self.0.probing.send_if_modified(|taken| !std::mem::replace(taken, true));
+        let ours = self
+            .0
+            .probing
+            .send_if_modified(|taken| !std::mem::replace(taken, true));
         ours.then(|| Probe(self.0.probing.clone()))
     }
 
     fn gate(&self) -> Result<Gate, Closed> {
         let now = Instant::now();
-        match self.0.circuit.lock().unwrap_or_else(PoisonError::into_inner).gate(now) {
+        match self
+            .0
+            .circuit
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .gate(now)
+        {
             Gate::Open(until) => Err(Closed(until.saturating_duration_since(now))),
             gate => Ok(gate),
         }
@@ -208,7 +239,12 @@ impl State {
                 *probe = None;
             } else {
                 let left = self.lanes.slow_after.saturating_sub(silent);
-                tokio::time::sleep(if left.is_zero() { self.lanes.slow_after } else { left }).await;
+                tokio::time::sleep(if left.is_zero() {
+                    self.lanes.slow_after
+                } else {
+                    left
+                })
+                .await;
             }
         }
         std::future::pending().await

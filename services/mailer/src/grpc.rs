@@ -70,13 +70,24 @@ impl MailerService for Public {
         Ok(Response::new(stream::open(self, request.into_inner())))
     }
 
-    async fn preview(&self, request: Request<PreviewRequest>) -> Result<Response<PreviewResponse>, Status> {
+    async fn preview(
+        &self,
+        request: Request<PreviewRequest>,
+    ) -> Result<Response<PreviewResponse>, Status> {
         let request = request.into_inner();
         let name = DisplayName::parse(&request.display_name);
-        let name = name.ok_or_else(|| invalid_argument(&[("display_name", decode::BAD_NAME.to_owned())]))?;
+        let name =
+            name.ok_or_else(|| invalid_argument(&[("display_name", decode::BAD_NAME.to_owned())]))?;
         let locale = LocaleTag::parse(&request.locale);
-        let preview = Preview { locale, name, now: self.clock.now() };
-        let rendered = self.mailer.preview(&preview).map_err(|error| unexpected(&error))?;
+        let preview = Preview {
+            locale,
+            name,
+            now: self.clock.now(),
+        };
+        let rendered = self
+            .mailer
+            .preview(&preview)
+            .map_err(|error| unexpected(&error))?;
         Ok(Response::new(PreviewResponse {
             locale: preview.locale.language().tag().to_owned(),
             subject: rendered.subject,
@@ -96,7 +107,10 @@ impl MailerAdmin for Admin {
         let page = ListMails::parse(request.page_size, &request.page_token, &request.code_id);
         let page = page.map_err(status)?.run(&self.db).await.map_err(status)?;
         let attempts = page.attempts.into_iter().map(encode).collect();
-        Ok(Response::new(ListMailsResponse { attempts, next_page_token: page.next }))
+        Ok(Response::new(ListMailsResponse {
+            attempts,
+            next_page_token: page.next,
+        }))
     }
 }
 
@@ -112,7 +126,10 @@ fn status(error: ListMailsError) -> Status {
 }
 
 fn unexpected(error: &anyhow::Error) -> Status {
-    tracing::error!(error = format!("{error:#}"), "A request failed for a reason of our own.");
+    tracing::error!(
+        error = format!("{error:#}"),
+        "A request failed for a reason of our own."
+    );
     Status::internal("The mailer failed; its log says why.")
 }
 

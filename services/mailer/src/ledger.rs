@@ -81,15 +81,31 @@ struct Book {
 
 impl Ledger {
     /// Opens the ledger and keeps its leases until `stop`.
-    pub fn open(db: Db, clock: Clock, keys: AddressKeys, lease: Duration, stop: CancellationToken) -> Self {
-        let book = Arc::new(Book { db, clock, keys, lease, leases: Leases::default() });
+    pub fn open(
+        db: Db,
+        clock: Clock,
+        keys: AddressKeys,
+        lease: Duration,
+        stop: CancellationToken,
+    ) -> Self {
+        let book = Arc::new(Book {
+            db,
+            clock,
+            keys,
+            lease,
+            leases: Leases::default(),
+        });
         let (reading, claiming, settling) = (book.clone(), book.clone(), book.clone());
         tokio::spawn(leases::keep(book.clone(), stop));
         Self {
             book,
             lookups: Group::spawn(QUEUE, BATCH, move |keys| find(reading.clone(), keys)),
-            claims: Group::spawn(QUEUE, BATCH, move |requests| claims::commit(claiming.clone(), requests)),
-            settles: Group::spawn(QUEUE, BATCH, move |ended| settles::commit(settling.clone(), ended)),
+            claims: Group::spawn(QUEUE, BATCH, move |requests| {
+                claims::commit(claiming.clone(), requests)
+            }),
+            settles: Group::spawn(QUEUE, BATCH, move |ended| {
+                settles::commit(settling.clone(), ended)
+            }),
         }
     }
 
@@ -98,8 +114,14 @@ impl Ledger {
     /// # Errors
     /// When the database is away.
     pub async fn look_up(&self, request: &Request) -> Result<Standing, Away> {
-        let found = self.lookups.submit(request.code_id).await.unwrap_or_else(refused)?;
-        Ok(found.map_or(Standing::OPEN, |(row, now)| standing::of(&row, request, &self.book.keys, now)))
+        let found = self
+            .lookups
+            .submit(request.code_id)
+            .await
+            .unwrap_or_else(refused)?;
+        Ok(found.map_or(Standing::OPEN, |(row, now)| {
+            standing::of(&row, request, &self.book.keys, now)
+        }))
     }
 
     /// Begins an attempt, if the mail may be sent. Committed when this returns.
@@ -112,11 +134,26 @@ impl Ledger {
 
     /// Notes how an attempt ended, and answers when by the database's clock. While the database is away the caller
     /// is not kept: the note is tried again until `give_up`, under the attempt's lease.
-    pub async fn settle(&self, ours: Ours, ended: Settlement, give_up: &CancellationToken) -> Timestamp {
-        match self.settles.submit(ended.clone()).await.unwrap_or_else(refused) {
+    pub async fn settle(
+        &self,
+        ours: Ours,
+        ended: Settlement,
+        give_up: &CancellationToken,
+    ) -> Timestamp {
+        match self
+            .settles
+            .submit(ended.clone())
+            .await
+            .unwrap_or_else(refused)
+        {
             Ok(at) => at,
             Err(Away) => {
-                tokio::spawn(settles::keep_trying(self.settles.clone(), ours, ended, give_up.clone()));
+                tokio::spawn(settles::keep_trying(
+                    self.settles.clone(),
+                    ours,
+                    ended,
+                    give_up.clone(),
+                ));
                 self.book.clock.now()
             }
         }
@@ -148,7 +185,10 @@ async fn found(book: &Book, keys: &[Uuid]) -> Result<HashMap<Uuid, Found>, DbErr
         return Ok(HashMap::new()); // new mails all of them: no clock is needed
     }
     let now = book.db.now(book.db.reader()).await?;
-    Ok(rows.into_iter().map(|row| (row.code_id, (row, now))).collect())
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.code_id, (row, now)))
+        .collect())
 }
 
 /// A full queue and a stopped worker mean what an absent database means: later.

@@ -22,15 +22,21 @@ impl Metrics {
     /// Makes them; `telemetry::init` must have run for them to record anything.
     pub fn new() -> Self {
         let meter = telemetry::meter();
-        let attempts = meter.u64_counter(names::USHER_MAIL_ATTEMPTS).with_unit("{attempt}");
+        let attempts = meter
+            .u64_counter(names::USHER_MAIL_ATTEMPTS)
+            .with_unit("{attempt}");
         let circuit = meter.u64_gauge(names::USHER_CIRCUIT_OPEN);
         let metrics = Self {
-            attempts: attempts.with_description("Attempts to send a mail, by outcome.").build(),
+            attempts: attempts
+                .with_description("Attempts to send a mail, by outcome.")
+                .build(),
             sending: telemetry::durations(
                 names::USHER_SMTP_DURATION,
                 "One mail's conversation with the mail server.",
             ),
-            circuit: circuit.with_description("1 while the mail server cannot be used.").build(),
+            circuit: circuit
+                .with_description("1 while the mail server cannot be used.")
+                .build(),
         };
         metrics.circuit_open(false);
         metrics

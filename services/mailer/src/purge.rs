@@ -21,7 +21,9 @@ pub async fn run(db: Db, stop: CancellationToken) {
         match purge_expired(&db).await {
             Ok(0) => {}
             Ok(mails) => tracing::info!(mails, "Mails of long expired codes were forgotten."),
-            Err(error) => tracing::warn!(%error, "Old mails could not be forgotten; tried again later."),
+            Err(error) => {
+                tracing::warn!(%error, "Old mails could not be forgotten; tried again later.")
+            }
         }
     }
 }

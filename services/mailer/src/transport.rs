@@ -55,7 +55,10 @@ pub struct Sent {
 
 impl fmt::Debug for Sent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sent").field("ending", &self.ending).field("code", &self.code).finish_non_exhaustive()
+        f.debug_struct("Sent")
+            .field("ending", &self.ending)
+            .field("code", &self.code)
+            .finish_non_exhaustive()
     }
 }
 

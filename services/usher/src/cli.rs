@@ -23,7 +23,13 @@ use crate::{
 )]
 pub(crate) struct Cli {
     /// Folder of the local system: databases, broker, mails, keys, logs
-    #[arg(long, global = true, env = "USHER_DATA", default_value = "data", value_name = "DIR")]
+    #[arg(
+        long,
+        global = true,
+        env = "USHER_DATA",
+        default_value = "data",
+        value_name = "DIR"
+    )]
     pub(crate) data: PathBuf,
     /// What answers look like
     #[arg(long, global = true, value_enum, default_value_t = Format::Table)]
@@ -82,12 +88,22 @@ pub(crate) fn parse() -> anyhow::Result<Cli> {
     let mut command = command();
     for service in Service::ALL {
         // A service's file settings become the defaults of its flags; other commands do not read the file.
-        if std::env::args_os().nth(1).is_some_and(|first| first == service.name()) {
-            let plain = command.find_subcommand(service.name()).cloned().unwrap_or_default();
+        if std::env::args_os()
+            .nth(1)
+            .is_some_and(|first| first == service.name())
+        {
+            let plain = command
+                .find_subcommand(service.name())
+                .cloned()
+                .unwrap_or_default();
             let with_file = kit::config::with_file_defaults(plain, service.name())?;
             // They mean nothing to a service; its help is long enough.
-            let globals = command.get_arguments().filter(|argument| argument.is_global_set());
-            let hidden: Vec<_> = globals.map(|argument| argument.clone().hide(true)).collect();
+            let globals = command
+                .get_arguments()
+                .filter(|argument| argument.is_global_set());
+            let hidden: Vec<_> = globals
+                .map(|argument| argument.clone().hide(true))
+                .collect();
             command = command.mut_subcommand(service.name(), |_| with_file.args(hidden));
         }
     }
@@ -101,8 +117,13 @@ pub(crate) fn parse() -> anyhow::Result<Cli> {
 /// What is wrong with a service's setting, told without secrets; `None` for all other mistakes.
 fn refused_setting(command: &clap::Command, error: &clap::Error) -> Option<anyhow::Error> {
     let first = std::env::args().nth(1)?;
-    let service = Service::ALL.into_iter().find(|service| service.name() == first)?;
-    let of_a_value = matches!(error.kind(), ErrorKind::ValueValidation | ErrorKind::InvalidValue);
+    let service = Service::ALL
+        .into_iter()
+        .find(|service| service.name() == first)?;
+    let of_a_value = matches!(
+        error.kind(),
+        ErrorKind::ValueValidation | ErrorKind::InvalidValue
+    );
     of_a_value
         .then(|| command.find_subcommand(service.name()))
         .flatten()

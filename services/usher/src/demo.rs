@@ -85,15 +85,27 @@ async fn tell(
     Ok(())
 }
 
-async fn story(system: &mut System, mailbox: Mailbox, format: Format) -> Result<story::Told, Failure> {
+async fn story(
+    system: &mut System,
+    mailbox: Mailbox,
+    format: Format,
+) -> Result<story::Told, Failure> {
     let scene = Scene::new(format);
     scene.opening();
     scene.chapter("Everything starts: a broker, three services, each with a database of its own");
     system.begin_anew().await?;
     let receiver = OtlpReceiver::bind(([127, 0, 0, 1], 0).into()).await?;
     let telemetry = telemetry::init("usher", &quiet(receiver.endpoint()))?;
-    let run = system.start(Choice::Auto, Exports::traces_to(&receiver), scene.progress()).await?;
-    let told = story::Story::new(system, &run, mailbox, &receiver, &scene).tell().await;
+    let run = system
+        .start(
+            Choice::Auto,
+            Exports::traces_to(&receiver),
+            scene.progress(),
+        )
+        .await?;
+    let told = story::Story::new(system, &run, mailbox, &receiver, &scene)
+        .tell()
+        .await;
     telemetry.shutdown().await;
     told
 }
@@ -101,5 +113,8 @@ async fn story(system: &mut System, mailbox: Mailbox, format: Format) -> Result<
 /// Spans only: the crash that the story is about would fill the screen with warnings.
 fn quiet(endpoint: String) -> Settings {
     let log_filter = std::env::var("RUST_LOG").unwrap_or_else(|_| "off".to_owned());
-    Settings { log_filter, ..crate::client_telemetry(Some(endpoint)) }
+    Settings {
+        log_filter,
+        ..crate::client_telemetry(Some(endpoint))
+    }
 }

@@ -48,26 +48,49 @@ struct Finding {
 
 impl Finding {
     fn ok(part: &'static str, what: impl Into<String>) -> Self {
-        Self { part, level: Level::Ok, what: what.into(), advice: String::new() }
+        Self {
+            part,
+            level: Level::Ok,
+            what: what.into(),
+            advice: String::new(),
+        }
     }
 
     fn warning(part: &'static str, what: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { part, level: Level::Warning, what: what.into(), advice: advice.into() }
+        Self {
+            part,
+            level: Level::Warning,
+            what: what.into(),
+            advice: advice.into(),
+        }
     }
 
     fn problem(part: &'static str, what: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { part, level: Level::Problem, what: what.into(), advice: advice.into() }
+        Self {
+            part,
+            level: Level::Problem,
+            what: what.into(),
+            advice: advice.into(),
+        }
     }
 }
 
 pub(crate) async fn run(session: &Session) -> Result<(), Failure> {
     let findings = checks::all(session).await;
-    session.format.print(&findings, |findings| findings.iter().map(spoken).collect::<String>());
-    let problems = findings.iter().filter(|finding| finding.level == Level::Problem).count();
+    session.format.print(&findings, |findings| {
+        findings.iter().map(spoken).collect::<String>()
+    });
+    let problems = findings
+        .iter()
+        .filter(|finding| finding.level == Level::Problem)
+        .count();
     match problems {
         0 => Ok(()),
         1 => Err(Failure::new(Exit::Failed, "One thing needs a hand.")),
-        more => Err(Failure::new(Exit::Failed, format!("{more} things need a hand."))),
+        more => Err(Failure::new(
+            Exit::Failed,
+            format!("{more} things need a hand."),
+        )),
     }
 }
 
@@ -77,7 +100,10 @@ fn spoken(finding: &Finding) -> String {
         Level::Warning => (WARN, "!"),
         Level::Problem => (BAD, "✗"),
     };
-    let mut text = format!("{style}{mark}{style:#} {:<12} {}\n", finding.part, finding.what);
+    let mut text = format!(
+        "{style}{mark}{style:#} {:<12} {}\n",
+        finding.part, finding.what
+    );
     if !finding.advice.is_empty() {
         text.push_str(&format!("{:15}{DIM}→ {}{DIM:#}\n", "", finding.advice));
     }

@@ -22,18 +22,33 @@ pub(crate) enum Exit {
 impl Exit {
     const ALL: [(u8, &str); 7] = [
         (0, "done"),
-        (Exit::Failed as u8, "failed for a reason of its own, or `doctor` found something to be done"),
+        (
+            Exit::Failed as u8,
+            "failed for a reason of its own, or `doctor` found something to be done",
+        ),
         (Exit::Usage as u8, "the command line was not understood"),
         (Exit::NotFound as u8, "there is nothing with this id"),
-        (Exit::Refused as u8, "refused: invalid input, a wrong code, an address taken, too soon, no token"),
-        (Exit::Unavailable as u8, "a service, the broker or the database does not answer"),
-        (Exit::Interrupted as u8, "interrupted by Ctrl-C before it was done"),
+        (
+            Exit::Refused as u8,
+            "refused: invalid input, a wrong code, an address taken, too soon, no token",
+        ),
+        (
+            Exit::Unavailable as u8,
+            "a service, the broker or the database does not answer",
+        ),
+        (
+            Exit::Interrupted as u8,
+            "interrupted by Ctrl-C before it was done",
+        ),
     ];
 }
 
 /// The list of exit codes as `--help` shows it.
 pub(crate) fn help() -> String {
-    Exit::ALL.iter().map(|(code, meaning)| format!("  {code:>3}  {meaning}\n")).collect()
+    Exit::ALL
+        .iter()
+        .map(|(code, meaning)| format!("  {code:>3}  {meaning}\n"))
+        .collect()
 }
 
 /// Why a command did not do what it was asked.
@@ -105,7 +120,10 @@ impl Failure {
             };
             refused.field_violations.iter().map(field).collect()
         });
-        let retry = details.retry_info().and_then(|retry| retry.retry_delay).map(round_up);
+        let retry = details
+            .retry_info()
+            .and_then(|retry| retry.retry_delay)
+            .map(round_up);
         let failure = Self {
             exit,
             message: status.message().to_owned(),
@@ -139,8 +157,11 @@ impl Failure {
     /// Several lines for people.
     pub(crate) fn spoken(&self) -> String {
         use crate::terminal::{BAD, DIM};
-        let each: Vec<_> =
-            self.fields.iter().map(|Field { field, problem }| format!("{field}: {problem}")).collect();
+        let each: Vec<_> = self
+            .fields
+            .iter()
+            .map(|Field { field, problem }| format!("{field}: {problem}"))
+            .collect();
         // Services put all fields into the message, too, for clients that do not read details.
         let mut text = match each.len() {
             1 => format!("{BAD}error:{BAD:#} {}", each[0]),
@@ -168,8 +189,10 @@ impl From<anyhow::Error> for Failure {
 
 /// An error and its causes as one sentence: each of them may end with a full stop of its own.
 pub(crate) fn sentence(error: &anyhow::Error) -> String {
-    let parts: Vec<_> =
-        error.chain().map(|cause| cause.to_string().trim_end_matches('.').to_owned()).collect();
+    let parts: Vec<_> = error
+        .chain()
+        .map(|cause| cause.to_string().trim_end_matches('.').to_owned())
+        .collect();
     format!("{}.", parts.join(": "))
 }
 

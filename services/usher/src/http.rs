@@ -23,7 +23,10 @@ pub(crate) struct Reply {
 /// # Errors
 /// When nobody answers or what answers speaks no HTTP.
 pub(crate) async fn get(base: &str, path: &str) -> anyhow::Result<Reply> {
-    let host = base.strip_prefix("http://").context("only http:// can be asked")?.trim_end_matches('/');
+    let host = base
+        .strip_prefix("http://")
+        .context("only http:// can be asked")?
+        .trim_end_matches('/');
     let asked = timeout(Duration::from_secs(3), async {
         let mut stream = TcpStream::connect(host).await?;
         // HTTP/1.0: the reply ends where the connection ends, never in chunks.
@@ -34,12 +37,21 @@ pub(crate) async fn get(base: &str, path: &str) -> anyhow::Result<Reply> {
         std::io::Result::Ok(String::from_utf8_lossy(&reply).into_owned())
     });
     let reply = asked.await.context("no answer within three seconds")??;
-    let (head, body) = reply.split_once("\r\n\r\n").context("the answer is no HTTP")?;
-    let status =
-        head.split(' ').nth(1).and_then(|code| code.parse().ok()).context("the answer is no HTTP")?;
+    let (head, body) = reply
+        .split_once("\r\n\r\n")
+        .context("the answer is no HTTP")?;
+    let status = head
+        .split(' ')
+        .nth(1)
+        .and_then(|code| code.parse().ok())
+        .context("the answer is no HTTP")?;
     let date = head.lines().find_map(|line| {
         let (name, value) = line.split_once(": ")?;
         name.eq_ignore_ascii_case("date").then(|| value.to_owned())
     });
-    Ok(Reply { status, date, body: body.to_owned() })
+    Ok(Reply {
+        status,
+        date,
+        body: body.to_owned(),
+    })
 }

@@ -57,7 +57,8 @@ pub(crate) fn run(command: Command, data: &Path, format: Format) -> Result<(), F
     if let Some(folder) = file.parent() {
         std::fs::create_dir_all(folder).map_err(|error| failed(error.to_string()))?;
     }
-    private::write(&file, with_newest(&text, &key).trim_end()).map_err(|error| failed(error.to_string()))?;
+    private::write(&file, with_newest(&text, &key).trim_end())
+        .map_err(|error| failed(error.to_string()))?;
     format.print(&Generated { key_id: key.id().to_owned(), file: file.clone() }, |generated| {
         let place =
             facts(&[("key", generated.key_id.clone()), ("file", generated.file.display().to_string())]);

@@ -38,9 +38,14 @@ use session::Session;
 pub fn run() -> ExitCode {
     let (format, outcome) = match cli::parse() {
         Ok(cli) => (cli.output, block_on(dispatch(cli))),
-        Err(error) => (Format::Table, Err(Failure::new(exit::Exit::Usage, exit::sentence(&error)))),
+        Err(error) => (
+            Format::Table,
+            Err(Failure::new(exit::Exit::Usage, exit::sentence(&error))),
+        ),
     };
-    let Err(failure) = outcome else { return ExitCode::SUCCESS };
+    let Err(failure) = outcome else {
+        return ExitCode::SUCCESS;
+    };
     match format {
         Format::Table => terminal::tell(failure.spoken()),
         Format::Json => terminal::tell(output::json(&serde_json::json!({ "error": failure }))),
@@ -50,12 +55,18 @@ pub fn run() -> ExitCode {
 
 /// One thread serves: a service waits more than it computes, and a second thread costs more than it brings.
 fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
     runtime.map_err(anyhow::Error::from)?.block_on(work)
 }
 
 async fn dispatch(cli: Cli) -> Result<(), Failure> {
-    let Cli { data, output: format, command } = cli;
+    let Cli {
+        data,
+        output: format,
+        command,
+    } = cli;
     match command {
         Command::Accounts(arguments) => service::accounts(*arguments).await,
         Command::Verification(arguments) => service::verification(*arguments).await,
@@ -64,13 +75,24 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Demo(arguments) => demo::run(arguments, &data, format).await,
         Command::Migrate(arguments) => migrate::run(arguments, &data, format).await,
         Command::Keys(command) => keys::run(command, &data, format),
-        Command::Doctor(arguments) => doctor::run(&Session::new(arguments.target, &data, format)).await,
-        Command::Nats(client) => nats::run(client.command, &Session::new(client.target, &data, format)).await,
+        Command::Doctor(arguments) => {
+            doctor::run(&Session::new(arguments.target, &data, format)).await
+        }
+        Command::Nats(client) => {
+            nats::run(client.command, &Session::new(client.target, &data, format)).await
+        }
         Command::Account(client) => {
             let session = Session::new(client.target, &data, format);
-            traced("usher account", &session, account::run(client.command, &session)).await
+            traced(
+                "usher account",
+                &session,
+                account::run(client.command, &session),
+            )
+            .await
         }
-        Command::Mail(client) => mail::run(client.command, &Session::new(client.target, &data, format)).await,
+        Command::Mail(client) => {
+            mail::run(client.command, &Session::new(client.target, &data, format)).await
+        }
     }
 }
 
@@ -92,5 +114,9 @@ async fn traced(
 /// Commands answer by their output; what is logged beside it are warnings.
 pub(crate) fn client_telemetry(endpoint: Option<String>) -> Settings {
     let log_filter = std::env::var("RUST_LOG").unwrap_or_else(|_| "warn".to_owned());
-    Settings { log_format: LogFormat::Text, log_filter, endpoint }
+    Settings {
+        log_format: LogFormat::Text,
+        log_filter,
+        endpoint,
+    }
 }

@@ -33,7 +33,13 @@ pub(crate) struct Arguments {
     #[arg(long, value_enum, requires = "database_url", global = true)]
     service: Option<Service>,
     /// sqlite:PATH or postgres://…; used with --service
-    #[arg(long, env = "USHER_DATABASE_URL", hide_env_values = true, value_name = "URL", global = true)]
+    #[arg(
+        long,
+        env = "USHER_DATABASE_URL",
+        hide_env_values = true,
+        value_name = "URL",
+        global = true
+    )]
     database_url: Option<String>,
 }
 
@@ -56,7 +62,9 @@ pub(crate) async fn run(arguments: Arguments, data: &Path, format: Format) -> Re
             let message = "A database is named, but not whose it is: add --service.";
             return Err(Failure::new(Exit::Usage, message).hint("Or unset USHER_DATABASE_URL."));
         }
-        _ => Service::ALL.map(|service| (service, local_url(data, service))).to_vec(),
+        _ => Service::ALL
+            .map(|service| (service, local_url(data, service)))
+            .to_vec(),
     };
     let mut states = Vec::new();
     for (service, url) in databases {
@@ -66,29 +74,41 @@ pub(crate) async fn run(arguments: Arguments, data: &Path, format: Format) -> Re
                 Vec::new()
             }
             // To open a file that is missing would make it.
-            Some(Command::Status) if is_missing(&url) => vec!["all, there is no database yet".to_owned()],
+            Some(Command::Status) if is_missing(&url) => {
+                vec!["all, there is no database yet".to_owned()]
+            }
             Some(Command::Status) => pending(service, &url).await?,
         };
-        states.push(State { service: service.name(), pending });
+        states.push(State {
+            service: service.name(),
+            pending,
+        });
     }
     format.print(&states, |states| {
         let pending = |state: &State| match state.pending.is_empty() {
             true => "up to date".to_owned(),
             false => format!("missing: {}", state.pending.join(", ")),
         };
-        table(["DATABASE", "STATE"], states.iter().map(|state| [state.service.to_owned(), pending(state)]))
+        table(
+            ["DATABASE", "STATE"],
+            states
+                .iter()
+                .map(|state| [state.service.to_owned(), pending(state)]),
+        )
     });
     match states.iter().all(|state| state.pending.is_empty()) {
         true => Ok(()),
-        false => {
-            Err(Failure::new(Exit::Failed, "Migrations are missing.").hint("`usher migrate` applies them."))
-        }
+        false => Err(Failure::new(Exit::Failed, "Migrations are missing.")
+            .hint("`usher migrate` applies them.")),
     }
 }
 
 /// A service's file in a data folder.
 pub(crate) fn local_url(data: &Path, service: Service) -> String {
-    format!("sqlite:{}", data.join(format!("{}.sqlite", service.name())).display())
+    format!(
+        "sqlite:{}",
+        data.join(format!("{}.sqlite", service.name())).display()
+    )
 }
 
 /// Applies what is missing.
@@ -107,34 +127,59 @@ async fn pending(service: Service, url: &str) -> Result<Vec<String>, Failure> {
     let db = Db::observe(&parse(url)?).await;
     let db = db.map_err(|error| Failure::new(Exit::Unavailable, sentence(&error)))?;
     let pending = match service {
-        Service::Accounts => db.pending_migrations::<accounts::migrations::Migrator>().await,
-        Service::Verification => db.pending_migrations::<verification::migrations::Migrator>().await,
-        Service::Mailer => db.pending_migrations::<mailer::migrations::Migrator>().await,
+        Service::Accounts => {
+            db.pending_migrations::<accounts::migrations::Migrator>()
+                .await
+        }
+        Service::Verification => {
+            db.pending_migrations::<verification::migrations::Migrator>()
+                .await
+        }
+        Service::Mailer => {
+            db.pending_migrations::<mailer::migrations::Migrator>()
+                .await
+        }
     };
     pending.map_err(|error| failed(service, exit_of(kit::db::is_away(&error)), &error))
 }
 
 fn is_missing(url: &str) -> bool {
     let url: Option<DatabaseUrl> = url.parse().ok();
-    url.is_some_and(|url| url.sqlite_path().is_some_and(|path| !Path::new(path).exists()))
+    url.is_some_and(|url| {
+        url.sqlite_path()
+            .is_some_and(|path| !Path::new(path).exists())
+    })
 }
 
 fn parse(url: &str) -> Result<DatabaseUrl, Failure> {
-    url.parse().map_err(|problem: String| Failure::new(Exit::Usage, problem))
+    url.parse()
+        .map_err(|problem: String| Failure::new(Exit::Usage, problem))
 }
 
 async fn connect(url: &str) -> Result<Db, Failure> {
-    Db::connect(&parse(url)?, Clock::default()).await.map_err(|error| {
-        Failure::new(Exit::Unavailable, sentence(&error))
-            .hint("A service that runs on SQLite migrates its own database when it starts.")
-    })
+    Db::connect(&parse(url)?, Clock::default())
+        .await
+        .map_err(|error| {
+            Failure::new(Exit::Unavailable, sentence(&error))
+                .hint("A service that runs on SQLite migrates its own database when it starts.")
+        })
 }
 
 /// A database that is away may be back later.
 const fn exit_of(is_away: bool) -> Exit {
-    if is_away { Exit::Unavailable } else { Exit::Failed }
+    if is_away {
+        Exit::Unavailable
+    } else {
+        Exit::Failed
+    }
 }
 
 fn failed(service: Service, exit: Exit, error: &impl std::fmt::Display) -> Failure {
-    Failure::new(exit, format!("The database of {} cannot be migrated: {error}.", service.name()))
+    Failure::new(
+        exit,
+        format!(
+            "The database of {} cannot be migrated: {error}.",
+            service.name()
+        ),
+    )
 }

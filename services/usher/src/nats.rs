@@ -71,9 +71,17 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failu
     match command {
         Command::Provision(arguments) => {
             bus::provision(&bus, arguments.replicas).await?;
-            let names: Vec<&str> = proto::streams::ALL.iter().map(|stream| stream.name).collect();
-            let said = format!("{GOOD}The streams are as they should be:{GOOD:#} {}", names.join(", "));
-            session.format.print(&serde_json::json!({ "streams": names }), |_| said);
+            let names: Vec<&str> = proto::streams::ALL
+                .iter()
+                .map(|stream| stream.name)
+                .collect();
+            let said = format!(
+                "{GOOD}The streams are as they should be:{GOOD:#} {}",
+                names.join(", ")
+            );
+            session
+                .format
+                .print(&serde_json::json!({ "streams": names }), |_| said);
         }
         Command::Status => session.format.print(&status(&bus).await?, spoken),
     }
@@ -84,15 +92,22 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failu
 fn without_secret(urls: &str) -> String {
     let bare = |url: &str| {
         let (scheme, rest) = url.split_once("://").unwrap_or(("nats", url));
-        format!("{scheme}://{}", rest.rsplit_once('@').map_or(rest, |(_, host)| host))
+        format!(
+            "{scheme}://{}",
+            rest.rsplit_once('@').map_or(rest, |(_, host)| host)
+        )
     };
-    urls.split(',').map(|url| bare(url.trim())).collect::<Vec<_>>().join(", ")
+    urls.split(',')
+        .map(|url| bare(url.trim()))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// Connects, and says so if nobody answers.
 pub(crate) async fn connect(url: &str) -> Result<Bus, Failure> {
-    let bus =
-        Bus::connect(url, "usher").await.map_err(|error| Failure::new(Exit::Usage, sentence(&error)))?;
+    let bus = Bus::connect(url, "usher")
+        .await
+        .map_err(|error| Failure::new(Exit::Usage, sentence(&error)))?;
     let deadline = Instant::now() + Duration::from_secs(3);
     while !bus.is_connected() {
         if Instant::now() > deadline {
@@ -111,7 +126,9 @@ pub(crate) async fn status(bus: &Bus) -> anyhow::Result<Status> {
     let mut streams = Vec::new();
     for described in proto::streams::ALL {
         // A stream that is missing shows in the drift.
-        let Ok(mut stream) = bus.jetstream().get_stream(described.name).await else { continue };
+        let Ok(mut stream) = bus.jetstream().get_stream(described.name).await else {
+            continue;
+        };
         let durables = stream.consumers().map_ok(|durable| DurableStatus {
             name: durable.name,
             pending: durable.num_pending,
@@ -127,13 +144,25 @@ pub(crate) async fn status(bus: &Bus) -> anyhow::Result<Status> {
             durables,
         });
     }
-    let drift = bus::drift(bus).await?.iter().map(ToString::to_string).collect();
-    Ok(Status { server: bus.jetstream().client().server_info().version, streams, drift })
+    let drift = bus::drift(bus)
+        .await?
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    Ok(Status {
+        server: bus.jetstream().client().server_info().version,
+        streams,
+        drift,
+    })
 }
 
 fn spoken(status: &Status) -> String {
     let rows = status.streams.iter().flat_map(|stream| {
-        let head = [stream.name.clone(), stream.messages.to_string(), size(stream.bytes)];
+        let head = [
+            stream.name.clone(),
+            stream.messages.to_string(),
+            size(stream.bytes),
+        ];
         let durable = |durable: &DurableStatus| {
             [
                 durable.name.clone(),
@@ -147,14 +176,42 @@ fn spoken(status: &Status) -> String {
             durables.push(["–".to_owned(), String::new(), String::new(), String::new()]);
         }
         let with_head = move |(place, durable): (usize, [String; 4])| {
-            let [stream, messages, bytes] = if place == 0 { head.clone() } else { Default::default() };
+            let [stream, messages, bytes] = if place == 0 {
+                head.clone()
+            } else {
+                Default::default()
+            };
             let [name, pending, unacknowledged, redelivered] = durable;
-            [stream, messages, bytes, name, pending, unacknowledged, redelivered]
+            [
+                stream,
+                messages,
+                bytes,
+                name,
+                pending,
+                unacknowledged,
+                redelivered,
+            ]
         };
-        durables.into_iter().enumerate().map(with_head).collect::<Vec<_>>()
+        durables
+            .into_iter()
+            .enumerate()
+            .map(with_head)
+            .collect::<Vec<_>>()
     });
-    let heading = ["STREAM", "MESSAGES", "SIZE", "READ BY", "UNREAD", "UNACKED", "REDELIVERED"];
-    let mut text = format!("nats-server {}\n\n{}\n", status.server, table(heading, rows));
+    let heading = [
+        "STREAM",
+        "MESSAGES",
+        "SIZE",
+        "READ BY",
+        "UNREAD",
+        "UNACKED",
+        "REDELIVERED",
+    ];
+    let mut text = format!(
+        "nats-server {}\n\n{}\n",
+        status.server,
+        table(heading, rows)
+    );
     for difference in &status.drift {
         text.push_str(&format!("\n{WARN}!{WARN:#} {difference}"));
     }

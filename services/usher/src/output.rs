@@ -45,10 +45,15 @@ pub(crate) fn table<const N: usize>(
     rows: impl IntoIterator<Item = [String; N]>,
 ) -> String {
     let mut table = Table::new();
-    table.load_style(TableStyle::new()).enforce_styling().style_text_only();
+    table
+        .load_style(TableStyle::new())
+        .enforce_styling()
+        .style_text_only();
     if let Some(width) = terminal::columns() {
         // Where a program reads, a cell stays on its line.
-        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+        table
+            .set_content_arrangement(ContentArrangement::Dynamic)
+            .set_width(width);
     }
     table.set_header(heading.map(|title| Cell::new(title).add_attribute(Attribute::Bold)));
     for row in rows {
@@ -62,7 +67,11 @@ pub(crate) fn table<const N: usize>(
 
 /// `label  value` lines, the labels aligned.
 pub(crate) fn facts(facts: &[(&str, String)]) -> String {
-    let widest = facts.iter().map(|(label, _)| label.len()).max().unwrap_or(0);
+    let widest = facts
+        .iter()
+        .map(|(label, _)| label.len())
+        .max()
+        .unwrap_or(0);
     facts
         .iter()
         .filter(|(_, value)| !value.is_empty())
@@ -71,5 +80,8 @@ pub(crate) fn facts(facts: &[(&str, String)]) -> String {
 }
 
 fn trimmed(text: &str) -> String {
-    text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
+    text.lines()
+        .map(str::trim_end)
+        .collect::<Vec<_>>()
+        .join("\n")
 }

@@ -20,13 +20,17 @@ pub(crate) struct Arguments<C: Args> {
 }
 
 /// Runs accounts.
-pub(crate) async fn accounts(arguments: Arguments<accounts::config::Config>) -> Result<(), Failure> {
+pub(crate) async fn accounts(
+    arguments: Arguments<accounts::config::Config>,
+) -> Result<(), Failure> {
     let shutdown = asked_to_stop(arguments.stop_with_stdin)?;
     Ok(accounts::app::run(arguments.config, shutdown).await?)
 }
 
 /// Runs verification.
-pub(crate) async fn verification(arguments: Arguments<verification::config::Config>) -> Result<(), Failure> {
+pub(crate) async fn verification(
+    arguments: Arguments<verification::config::Config>,
+) -> Result<(), Failure> {
     let shutdown = asked_to_stop(arguments.stop_with_stdin)?;
     Ok(verification::app::run(arguments.config, shutdown).await?)
 }

@@ -5,7 +5,9 @@ use std::path::Path;
 use kit::serve::Client;
 use opentelemetry::trace::TraceContextExt as _;
 use proto::{
-    accounts::{accounts_admin_client::AccountsAdminClient, accounts_service_client::AccountsServiceClient},
+    accounts::{
+        accounts_admin_client::AccountsAdminClient, accounts_service_client::AccountsServiceClient,
+    },
     mailer::{mailer_admin_client::MailerAdminClient, mailer_service_client::MailerServiceClient},
     verification::verification_service_client::VerificationServiceClient,
 };
@@ -33,12 +35,18 @@ pub(crate) struct Session {
 impl Session {
     /// Decides where everything is.
     pub(crate) fn new(target: Target, data: &Path, format: Format) -> Self {
-        Self { places: target.places(data), format, usher: called_for(data) }
+        Self {
+            places: target.places(data),
+            format,
+            usher: called_for(data),
+        }
     }
 
     /// accounts.
     pub(crate) fn accounts(&self) -> Result<AccountsServiceClient<Client>, Failure> {
-        Ok(AccountsServiceClient::new(self.places.channel(Service::Accounts)?))
+        Ok(AccountsServiceClient::new(
+            self.places.channel(Service::Accounts)?,
+        ))
     }
 
     /// accounts, for operators.
@@ -49,12 +57,16 @@ impl Session {
 
     /// verification.
     pub(crate) fn verification(&self) -> Result<VerificationServiceClient<Client>, Failure> {
-        Ok(VerificationServiceClient::new(self.places.channel(Service::Verification)?))
+        Ok(VerificationServiceClient::new(
+            self.places.channel(Service::Verification)?,
+        ))
     }
 
     /// mailer.
     pub(crate) fn mailer(&self) -> Result<MailerServiceClient<Client>, Failure> {
-        Ok(MailerServiceClient::new(self.places.channel(Service::Mailer)?))
+        Ok(MailerServiceClient::new(
+            self.places.channel(Service::Mailer)?,
+        ))
     }
 
     /// mailer, for operators.
@@ -65,8 +77,16 @@ impl Session {
 
     /// Where this command's spans go: as the environment says, else where the running `usher up` sends its own.
     pub(crate) fn otlp_endpoint(&self) -> Option<String> {
-        let named = std::env::var_os("OTEL_EXPORTER_OTLP_ENDPOINT").is_some_and(|url| !url.is_empty());
-        if named { None } else { self.places.run.as_ref().map(|run| run.otlp_endpoint.clone()) }
+        let named =
+            std::env::var_os("OTEL_EXPORTER_OTLP_ENDPOINT").is_some_and(|url| !url.is_empty());
+        if named {
+            None
+        } else {
+            self.places
+                .run
+                .as_ref()
+                .map(|run| run.otlp_endpoint.clone())
+        }
     }
 
     /// `service`'s refusal in words; for `map_err`.

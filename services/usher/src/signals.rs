@@ -20,9 +20,15 @@ pub(crate) struct Signals {
 impl Signals {
     /// Listens from now on: the signals no longer end the process by themselves.
     pub(crate) fn listen() -> std::io::Result<Self> {
-        let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+        let kinds = [
+            SignalKind::interrupt(),
+            SignalKind::terminate(),
+            SignalKind::hangup(),
+        ];
         let [interrupt, terminate, hangup] = kinds.map(signal);
-        Ok(Self { each: [interrupt?, terminate?, hangup?] })
+        Ok(Self {
+            each: [interrupt?, terminate?, hangup?],
+        })
     }
 
     /// Waits for the next one.
@@ -43,7 +49,10 @@ pub(crate) async fn stdin_closed() {
     let (ended, end) = oneshot::channel();
     std::thread::spawn(move || {
         let mut ignored = [0; 64];
-        while std::io::stdin().read(&mut ignored).is_ok_and(|read| read > 0) {}
+        while std::io::stdin()
+            .read(&mut ignored)
+            .is_ok_and(|read| read > 0)
+        {}
         let _ = ended.send(());
     });
     let _ = end.await;

@@ -19,16 +19,40 @@ use crate::{
 )]
 pub(crate) struct Target {
     /// accounts, gRPC
-    #[arg(long, global = true, hide_short_help = true, env = "USHER_ACCOUNTS_URL", value_name = "URL")]
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        env = "USHER_ACCOUNTS_URL",
+        value_name = "URL"
+    )]
     accounts_url: Option<String>,
     /// verification, gRPC
-    #[arg(long, global = true, hide_short_help = true, env = "USHER_VERIFICATION_URL", value_name = "URL")]
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        env = "USHER_VERIFICATION_URL",
+        value_name = "URL"
+    )]
     verification_url: Option<String>,
     /// mailer, gRPC
-    #[arg(long, global = true, hide_short_help = true, env = "USHER_MAILER_URL", value_name = "URL")]
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        env = "USHER_MAILER_URL",
+        value_name = "URL"
+    )]
     mailer_url: Option<String>,
     /// accounts' admin listener [default: the service's port + 100]
-    #[arg(long, global = true, hide_short_help = true, env = "USHER_ACCOUNTS_ADMIN_URL", value_name = "URL")]
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        env = "USHER_ACCOUNTS_ADMIN_URL",
+        value_name = "URL"
+    )]
     accounts_admin_url: Option<String>,
     /// verification's admin listener [default: the service's port + 100]
     #[arg(
@@ -40,7 +64,13 @@ pub(crate) struct Target {
     )]
     verification_admin_url: Option<String>,
     /// mailer's admin listener [default: the service's port + 100]
-    #[arg(long, global = true, hide_short_help = true, env = "USHER_MAILER_ADMIN_URL", value_name = "URL")]
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        env = "USHER_MAILER_ADMIN_URL",
+        value_name = "URL"
+    )]
     mailer_admin_url: Option<String>,
     /// nats-server
     #[arg(
@@ -53,7 +83,13 @@ pub(crate) struct Target {
     )]
     nats_url: Option<String>,
     /// File with the token of operators' commands
-    #[arg(long, global = true, hide_short_help = true, env = "USHER_ADMIN_TOKEN_FILE", value_name = "FILE")]
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        env = "USHER_ADMIN_TOKEN_FILE",
+        value_name = "FILE"
+    )]
     admin_token_file: Option<PathBuf>,
 }
 
@@ -104,24 +140,35 @@ impl Target {
     pub(crate) fn places(self, data: &std::path::Path) -> Places {
         let run = RunFile::of_running(data);
         let said = [self.accounts_url, self.verification_url, self.mailer_url];
-        let said_admin = [self.accounts_admin_url, self.verification_admin_url, self.mailer_admin_url];
+        let said_admin = [
+            self.accounts_admin_url,
+            self.verification_admin_url,
+            self.mailer_admin_url,
+        ];
         let mut urls = [const { String::new() }; 3];
         let mut admin_urls = [const { String::new() }; 3];
         let each = Service::ALL.into_iter().zip(said).zip(said_admin);
         for (place, ((service, said), said_admin)) in each.enumerate() {
-            let running = run.as_ref().filter(|_| said.is_none()).map(|run| run.service(service));
+            let running = run
+                .as_ref()
+                .filter(|_| said.is_none())
+                .map(|run| run.service(service));
             let url = said.or_else(|| running.map(|running| running.url.clone()));
             let url = url.unwrap_or_else(|| format!("http://127.0.0.1:{}", service.port()));
             let admin = said_admin.or_else(|| running.map(|running| running.admin_url.clone()));
             admin_urls[place] = admin.unwrap_or_else(|| admin_of(&url));
             urls[place] = url;
         }
-        let nats = self.nats_url.or_else(|| run.as_ref().map(|run| run.nats_url.clone()));
+        let nats = self
+            .nats_url
+            .or_else(|| run.as_ref().map(|run| run.nats_url.clone()));
         Places {
             urls,
             admin_urls,
             nats_url: nats.unwrap_or_else(|| "nats://127.0.0.1:4222".to_owned()),
-            token_file: self.admin_token_file.unwrap_or_else(|| data.join("admin-token")),
+            token_file: self
+                .admin_token_file
+                .unwrap_or_else(|| data.join("admin-token")),
             run,
         }
     }
@@ -187,19 +234,27 @@ pub(crate) struct Token(AsciiMetadataValue);
 
 impl Interceptor for Token {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, tonic::Status> {
-        request.metadata_mut().insert("authorization", self.0.clone());
+        request
+            .metadata_mut()
+            .insert("authorization", self.0.clone());
         Ok(request)
     }
 }
 
 fn channel(url: &str) -> Result<Client, Failure> {
-    kit::serve::client(url)
-        .map_err(|error| Failure::new(Exit::Usage, format!("{url} cannot be used as a URL: {error:#}")))
+    kit::serve::client(url).map_err(|error| {
+        Failure::new(
+            Exit::Usage,
+            format!("{url} cannot be used as a URL: {error:#}"),
+        )
+    })
 }
 
 /// The same host on the port + 100, where every service's admin listener is.
 fn admin_of(url: &str) -> String {
-    let Some((host, port)) = url.trim_end_matches('/').rsplit_once(':') else { return url.to_owned() };
+    let Some((host, port)) = url.trim_end_matches('/').rsplit_once(':') else {
+        return url.to_owned();
+    };
     match port.parse::<u16>() {
         Ok(port) => format!("{host}:{}", port.saturating_add(100)),
         Err(_) => url.to_owned(),

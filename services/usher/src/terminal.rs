@@ -36,10 +36,21 @@ pub(crate) fn tell(text: impl AsRef<str>) {
 
 /// How this program was called, for commands that are shown to be typed: `usher`, or `target/debug/usher`.
 pub(crate) fn program() -> String {
-    let called = std::env::args_os().next().map(std::path::PathBuf::from).unwrap_or_default();
+    let called = std::env::args_os()
+        .next()
+        .map(std::path::PathBuf::from)
+        .unwrap_or_default();
     let here = std::env::current_dir().unwrap_or_default();
-    let shown = called.strip_prefix(here).unwrap_or(&called).display().to_string();
-    if shown.is_empty() || shown.len() > 24 { "usher".to_owned() } else { shown }
+    let shown = called
+        .strip_prefix(here)
+        .unwrap_or(&called)
+        .display()
+        .to_string();
+    if shown.is_empty() || shown.len() > 24 {
+        "usher".to_owned()
+    } else {
+        shown
+    }
 }
 
 /// How commands for the system in the folder `data` begin: they look into ./data by themselves.

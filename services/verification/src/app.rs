@@ -37,7 +37,13 @@ const WATCH_EVERY: Duration = Duration::from_secs(1);
 /// What `App::build` and `App::run_until` say.
 pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
     let telemetry = telemetry::init("verification", &config.telemetry)?;
-    let served = async { App::build(config, Clock::default()).await?.run_until(shutdown).await }.await;
+    let served = async {
+        App::build(config, Clock::default())
+            .await?
+            .run_until(shutdown)
+            .await
+    }
+    .await;
     telemetry.shutdown().await; // last: what was drained has spans too
     served
 }
@@ -64,15 +70,31 @@ impl App {
     pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Self> {
         let db = Db::connect(&config.database_url, clock.clone()).await?;
         if config.database_url.sqlite_path().is_some() {
-            db.migrate::<Migrator>().await.context("The database cannot be migrated.")?;
+            db.migrate::<Migrator>()
+                .await
+                .context("The database cannot be migrated.")?;
         }
         let bus = Bus::connect(&config.nats_url, "verification").await?;
         let server = Server::bind(config.listen, config.admin_listen).await?;
         let token = AdminToken::read_or_make(&config.admin_token_file)?;
         let keys = keys_file::read(&config.code_keys_file)?;
-        let mailers = config.mailer_url.iter().map(|url| serve::client(url.trim()));
-        let mailers = mailers.collect::<anyhow::Result<_>>().context("USHER_MAILER_URL cannot be used.")?;
-        Ok(Self { config, clock, db, bus, server, token, keys, mailers })
+        let mailers = config
+            .mailer_url
+            .iter()
+            .map(|url| serve::client(url.trim()));
+        let mailers = mailers
+            .collect::<anyhow::Result<_>>()
+            .context("USHER_MAILER_URL cannot be used.")?;
+        Ok(Self {
+            config,
+            clock,
+            db,
+            bus,
+            server,
+            token,
+            keys,
+            mailers,
+        })
     }
 
     /// Where the public service listens.
@@ -92,10 +114,22 @@ impl App {
     /// # Errors
     /// When a listener fails.
     pub async fn run_until(self, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
-        let Self { config, clock, db, bus, server, token, keys, mailers } = self;
+        let Self {
+            config,
+            clock,
+            db,
+            bus,
+            server,
+            token,
+            keys,
+            mailers,
+        } = self;
         let stages = Stages::default();
         let watches = Watches::default();
-        let relay = outbox::Settings { lease: config.outbox_lease, ..outbox::Settings::default() };
+        let relay = outbox::Settings {
+            lease: config.outbox_lease,
+            ..outbox::Settings::default()
+        };
         let (outbox, relay) = Relay::new(db.clone(), bus.clone(), relay);
         let (queue, incoming) = Queue::new(config.delivery_queue);
         let rules = Rules {
@@ -114,7 +148,10 @@ impl App {
             rules,
         };
 
-        let settings = bus::Settings { ack_wait: config.ack_wait, ..bus::Settings::default() };
+        let settings = bus::Settings {
+            ack_wait: config.ack_wait,
+            ..bus::Settings::default()
+        };
         let consumer = Consumer::new(bus.clone(), consumer::durable(), settings, clock);
         let handler = {
             let commands = commands.clone();
@@ -130,15 +167,23 @@ impl App {
         };
         let watching = watches.clone();
         let stop = stages.stop.clone();
-        stages.tasks.spawn(async move { watching.run(WATCH_EVERY, versions, stop).await });
-        stages.tasks.spawn(consumer.run(handler, stages.stop.clone()));
+        stages
+            .tasks
+            .spawn(async move { watching.run(WATCH_EVERY, versions, stop).await });
+        stages
+            .tasks
+            .spawn(consumer.run(handler, stages.stop.clone()));
         stages.tasks.spawn(delivery.run(stages.stop.clone()));
         stages.tasks.spawn(relay.run(stages.finish.clone()));
 
         let surface = Surface {
             public: Routes::new(
-                VerificationServiceServer::new(Public { commands, watches, stop: stages.stop.clone() })
-                    .max_decoding_message_size(MESSAGE_LIMIT),
+                VerificationServiceServer::new(Public {
+                    commands,
+                    watches,
+                    stop: stages.stop.clone(),
+                })
+                .max_decoding_message_size(MESSAGE_LIMIT),
             ),
             names: &[SERVICE_NAME],
             admin: Routes::default(),

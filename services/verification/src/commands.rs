@@ -44,7 +44,11 @@ pub(crate) enum Failed {
 
 impl From<DbErr> for Failed {
     fn from(error: DbErr) -> Self {
-        if kit::db::is_away(&error) { Self::Away(error) } else { Self::Unexpected(error) }
+        if kit::db::is_away(&error) {
+            Self::Away(error)
+        } else {
+            Self::Unexpected(error)
+        }
     }
 }
 
@@ -85,7 +89,9 @@ impl Commands {
     async fn account_of(&self, target: Target) -> Result<Option<Uuid>, DbErr> {
         match target {
             Target::Account(account_id) => Ok(Some(account_id)),
-            Target::Code(code_id) => store::verifications::account_of(self.db.reader(), code_id).await,
+            Target::Code(code_id) => {
+                store::verifications::account_of(self.db.reader(), code_id).await
+            }
         }
     }
 }

@@ -18,7 +18,11 @@ pub struct Config {
     pub admin_listen: SocketAddr,
 
     /// File with the operators' token; made on first start if missing
-    #[arg(long, env = "USHER_ADMIN_TOKEN_FILE", default_value = "data/admin-token")]
+    #[arg(
+        long,
+        env = "USHER_ADMIN_TOKEN_FILE",
+        default_value = "data/admin-token"
+    )]
     pub admin_token_file: PathBuf,
 
     /// Own database: sqlite:PATH or postgres://USER@HOST/DATABASE
@@ -31,11 +35,21 @@ pub struct Config {
     pub database_url: DatabaseUrl,
 
     /// NATS servers, separated by commas
-    #[arg(long, env = "USHER_NATS_URL", hide_env_values = true, default_value = "nats://127.0.0.1:4222")]
+    #[arg(
+        long,
+        env = "USHER_NATS_URL",
+        hide_env_values = true,
+        default_value = "nats://127.0.0.1:4222"
+    )]
     pub nats_url: NatsUrl,
 
     /// Mailers, http://HOST:PORT, separated by commas; one delivery stream is kept to each
-    #[arg(long, env = "USHER_MAILER_URL", value_delimiter = ',', default_value = "http://127.0.0.1:50053")]
+    #[arg(
+        long,
+        env = "USHER_MAILER_URL",
+        value_delimiter = ',',
+        default_value = "http://127.0.0.1:50053"
+    )]
     pub mailer_url: Vec<String>,
 
     /// File with the keys that codes are derived from, `id:hex` a line, newest first, the same for all replicas; made
@@ -77,5 +91,8 @@ pub struct Config {
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {
-    text.parse().ok().filter(|number| *number > 0).ok_or_else(|| "expected a whole number from 1".to_owned())
+    text.parse()
+        .ok()
+        .filter(|number| *number > 0)
+        .ok_or_else(|| "expected a whole number from 1".to_owned())
 }

@@ -45,7 +45,10 @@ pub(crate) async fn handle(commands: Commands, batch: Arc<Vec<Delivery>>) -> Vec
     for (place, verdict) in places.into_iter().zip(start(&commands, wanted).await) {
         verdicts[place] = Some(verdict);
     }
-    verdicts.into_iter().map(|verdict| verdict.unwrap_or(Verdict::Retry(PAUSE))).collect()
+    verdicts
+        .into_iter()
+        .map(|verdict| verdict.unwrap_or(Verdict::Retry(PAUSE)))
+        .collect()
 }
 
 /// All together; one by one only when the database refuses what one of them says.
@@ -80,10 +83,23 @@ fn verdict(started: Started) -> Verdict {
 }
 
 fn decode(delivery: &Delivery) -> Result<NewVerification, Verdict> {
-    let AccountCreated { account_id, email, display_name, locale, created_at } = delivery.decode()?;
-    let account_id = Uuid::try_parse(&account_id).map_err(|_| Verdict::Reject("invalid_account_id"))?;
-    let person = Person::parse(&email, &display_name, &locale).map_err(|error| Verdict::Reject(error.0))?;
+    let AccountCreated {
+        account_id,
+        email,
+        display_name,
+        locale,
+        created_at,
+    } = delivery.decode()?;
+    let account_id =
+        Uuid::try_parse(&account_id).map_err(|_| Verdict::Reject("invalid_account_id"))?;
+    let person =
+        Person::parse(&email, &display_name, &locale).map_err(|error| Verdict::Reject(error.0))?;
     let created_at = created_at.as_ref().and_then(Timestamp::from_proto);
     let account_created_at = created_at.ok_or(Verdict::Reject("invalid_created_at"))?;
-    Ok(NewVerification { account_id, person, account_created_at, context: delivery.context.clone() })
+    Ok(NewVerification {
+        account_id,
+        person,
+        account_created_at,
+        context: delivery.context.clone(),
+    })
 }

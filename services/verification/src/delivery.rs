@@ -61,7 +61,12 @@ impl fmt::Debug for Delivery {
 
 impl Delivery {
     /// A delivery to these mailers, which looks at the table once every `tick`.
-    pub(crate) fn new(commands: Commands, incoming: Incoming, mailers: Vec<Client>, tick: Duration) -> Self {
+    pub(crate) fn new(
+        commands: Commands,
+        incoming: Incoming,
+        mailers: Vec<Client>,
+        tick: Duration,
+    ) -> Self {
         Self {
             streams: Streams::new(mailers),
             mails: Mails::new(commands.rules.lease),
@@ -83,7 +88,8 @@ impl Delivery {
         self.work.push(work::begin(&self.commands));
         let looks = self.incoming.looks();
         let mut ticks = interval(self.tick);
-        let mut renewals = interval((self.commands.rules.lease * 3 / 10).max(Duration::from_millis(10)));
+        let mut renewals =
+            interval((self.commands.rules.lease * 3 / 10).max(Duration::from_millis(10)));
         let mut counts = interval(COUNT_EVERY);
         for timer in [&mut ticks, &mut renewals, &mut counts] {
             timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -123,7 +129,8 @@ impl Delivery {
         if !self.settling && !self.unsettled.is_empty() {
             self.settling = true;
             let batch = std::mem::take(&mut self.unsettled);
-            self.work.push(work::settle(&self.commands, batch, self.tick));
+            self.work
+                .push(work::settle(&self.commands, batch, self.tick));
         }
         // In large bites: a look for each mail that leaves would be a transaction a mail.
         if self.backlog && self.room(Turn::First) * 4 >= self.streams.window().max(1) {
@@ -133,12 +140,15 @@ impl Delivery {
 
     fn send(&mut self, turn: Turn) {
         while self.streams.room(turn) > 0 {
-            let Some(mail) = self.mails.next(turn) else { return };
+            let Some(mail) = self.mails.next(turn) else {
+                return;
+            };
             let id = mail.claim.code_id;
             if mail.expires_at <= self.commands.clock.now() {
                 // It waited here for too long; the next look replaces its code.
                 let expired = self.mails.forget(id).map(|mail| mail.claim);
-                self.work.push(work::release(&self.commands, expired.into_iter().collect()));
+                self.work
+                    .push(work::release(&self.commands, expired.into_iter().collect()));
                 continue;
             }
             let (request, span) = encode::request(mail);
@@ -164,7 +174,11 @@ impl Delivery {
         }
         self.looking = true;
         self.backlog = false;
-        let look = Look { whole, most: self.room(Turn::First), most_again: self.room(Turn::Again) };
+        let look = Look {
+            whole,
+            most: self.room(Turn::First),
+            most_again: self.room(Turn::Again),
+        };
         self.work.push(work::look(&self.commands, look));
     }
 
@@ -195,7 +209,8 @@ impl Delivery {
             if !self.settling && !self.unsettled.is_empty() && !overdue {
                 self.settling = true;
                 let batch = std::mem::take(&mut self.unsettled);
-                self.work.push(work::settle(&self.commands, batch, self.tick));
+                self.work
+                    .push(work::settle(&self.commands, batch, self.tick));
             }
             if self.work.is_empty() && (overdue || self.mails.is_empty()) {
                 return;

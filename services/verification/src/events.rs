@@ -26,6 +26,9 @@ pub(crate) fn account_verified(
     ];
     let name = names::messaging_span(names::CREATE, AccountVerified::SUBJECT);
     let creation = span::producer(name, parent, attributes);
-    let event = AccountVerified { account_id: account_id.to_string(), verified_at: Some(at.into()) };
+    let event = AccountVerified {
+        account_id: account_id.to_string(),
+        verified_at: Some(at.into()),
+    };
     (Record::new(id, account_id, &event, at, &creation), creation)
 }

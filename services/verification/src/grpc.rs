@@ -38,12 +38,24 @@ impl VerificationService for Public {
     ) -> Result<Response<ConfirmCodeResponse>, Status> {
         let ConfirmCodeRequest { target, code } = request.into_inner();
         let target = match target {
-            Some(confirm_code_request::Target::AccountId(id)) => Target::Account(uuid("account_id", &id)?),
+            Some(confirm_code_request::Target::AccountId(id)) => {
+                Target::Account(uuid("account_id", &id)?)
+            }
             Some(confirm_code_request::Target::CodeId(id)) => Target::Code(uuid("code_id", &id)?),
-            None => return Err(status::invalid("target", "expected an account_id or a code_id")),
+            None => {
+                return Err(status::invalid(
+                    "target",
+                    "expected an account_id or a code_id",
+                ));
+            }
         };
-        let typed = Digits::parse(&code).map_err(|error| status::invalid("code", &error.to_string()))?;
-        let confirmed = self.commands.confirm_code(target, typed).await.map_err(status::confirm)?;
+        let typed =
+            Digits::parse(&code).map_err(|error| status::invalid("code", &error.to_string()))?;
+        let confirmed = self
+            .commands
+            .confirm_code(target, typed)
+            .await
+            .map_err(status::confirm)?;
         Ok(Response::new(encode::confirmed(confirmed)))
     }
 
@@ -56,12 +68,24 @@ impl VerificationService for Public {
                 ResendTarget::Account(uuid("account_id", &id)?)
             }
             Some(resend_code_request::Target::Email(email)) => ResendTarget::Address(
-                AddressKey::parse(&email).map_err(|error| status::invalid("email", &error.to_string()))?,
+                AddressKey::parse(&email)
+                    .map_err(|error| status::invalid("email", &error.to_string()))?,
             ),
-            None => return Err(status::invalid("target", "expected an account_id or an email")),
+            None => {
+                return Err(status::invalid(
+                    "target",
+                    "expected an account_id or an email",
+                ));
+            }
         };
-        let next_after = self.commands.resend_code(target).await.map_err(status::resend)?;
-        Ok(Response::new(ResendCodeResponse { next_after: Some(encode::duration(next_after)) }))
+        let next_after = self
+            .commands
+            .resend_code(target)
+            .await
+            .map_err(status::resend)?;
+        Ok(Response::new(ResendCodeResponse {
+            next_after: Some(encode::duration(next_after)),
+        }))
     }
 
     async fn get_verification(
@@ -73,7 +97,9 @@ impl VerificationService for Public {
         let found = found.map_err(|failed| status::unexpected(&failed))?;
         let (_, shown) =
             found.ok_or_else(|| status::unknown("No verification of this account has begun."))?;
-        Ok(Response::new(GetVerificationResponse { verification: Some(encode::verification(shown)) }))
+        Ok(Response::new(GetVerificationResponse {
+            verification: Some(encode::verification(shown)),
+        }))
     }
 
     type WatchVerificationStream = BoxStream<'static, Result<WatchVerificationResponse, Status>>;
@@ -89,9 +115,13 @@ impl VerificationService for Public {
             async move { commands.read_verification(account_id).await }
         };
         let is_last = |shown: &Shown| shown.verified_at.is_some();
-        let versions = self.watches.stream(account_id, read, is_last, self.stop.clone());
+        let versions = self
+            .watches
+            .stream(account_id, read, is_last, self.stop.clone());
         let versions = versions.map(|shown| match shown {
-            Ok(shown) => Ok(WatchVerificationResponse { verification: Some(encode::verification(shown)) }),
+            Ok(shown) => Ok(WatchVerificationResponse {
+                verification: Some(encode::verification(shown)),
+            }),
             Err(failed) => Err(status::unexpected(&failed)),
         });
         Ok(Response::new(versions.boxed()))
@@ -100,7 +130,13 @@ impl VerificationService for Public {
 
 fn uuid(field: &str, text: &str) -> Result<Uuid, Status> {
     // The hyphenated form only: an id has one spelling, in logs as in tables.
-    let parsed = (text.len() == 36).then(|| Uuid::try_parse(text).ok()).flatten();
-    parsed
-        .ok_or_else(|| status::invalid(field, "expected a UUID such as 0198c5f2-7f4e-7d3a-9c1b-2f6a8e4d5b70"))
+    let parsed = (text.len() == 36)
+        .then(|| Uuid::try_parse(text).ok())
+        .flatten();
+    parsed.ok_or_else(|| {
+        status::invalid(
+            field,
+            "expected a UUID such as 0198c5f2-7f4e-7d3a-9c1b-2f6a8e4d5b70",
+        )
+    })
 }

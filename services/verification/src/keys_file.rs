@@ -15,5 +15,6 @@ use crate::domain::keys::{Key, KeyRing, with_newest};
 pub(crate) fn read(path: &Path) -> anyhow::Result<KeyRing> {
     let make = || with_newest("", &Key::new(random::bytes(), random::bytes()));
     let text = read_or_make(path, "The code key ring", make)?;
-    KeyRing::parse(&text).with_context(|| format!("The code key ring {} cannot be used.", path.display()))
+    KeyRing::parse(&text)
+        .with_context(|| format!("The code key ring {} cannot be used.", path.display()))
 }

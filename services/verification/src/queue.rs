@@ -70,7 +70,12 @@ impl Queue {
         let (sender, mails) = mpsc::unbounded_channel();
         let look = Arc::new(Notify::new());
         let places = Arc::new(Semaphore::new(places));
-        let queue = Self { mails: sender, places, open: Arc::default(), look: Arc::clone(&look) };
+        let queue = Self {
+            mails: sender,
+            places,
+            open: Arc::default(),
+            look: Arc::clone(&look),
+        };
         (queue, Incoming { mails, look })
     }
 
@@ -80,7 +85,12 @@ impl Queue {
             return Room(None);
         }
         let free = u32::try_from(mails.min(self.places.available_permits())).unwrap_or(u32::MAX);
-        Room(Arc::clone(&self.places).try_acquire_many_owned(free).ok().filter(|_| free > 0))
+        Room(
+            Arc::clone(&self.places)
+                .try_acquire_many_owned(free)
+                .ok()
+                .filter(|_| free > 0),
+        )
     }
 
     /// Hands mails over. To be called after the commit that claimed them.

@@ -9,9 +9,10 @@ use crate::commands::{ConfirmError, Failed, ResendError};
 pub(crate) fn confirm(error: ConfirmError) -> Status {
     match error {
         ConfirmError::Unknown => unknown("There is no such account or code."),
-        ConfirmError::Malformed(digits) => {
-            invalid("code", &format!("the code has {digits} digits; spaces and hyphens do not matter"))
-        }
+        ConfirmError::Malformed(digits) => invalid(
+            "code",
+            &format!("the code has {digits} digits; spaces and hyphens do not matter"),
+        ),
         ConfirmError::KeyMissing(id) => {
             tracing::error!(
                 key.id = id,

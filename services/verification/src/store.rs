@@ -21,11 +21,14 @@ pub(crate) use entities::{
 
 /// Whether the database refused what a row says, so that the same row would be refused again.
 pub(crate) fn refuses_data(error: &DbErr) -> bool {
-    let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) = error
+    let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) =
+        error
     else {
         return false;
     };
-    let sqlx::Error::Database(error) = &**error else { return false };
+    let sqlx::Error::Database(error) = &**error else {
+        return false;
+    };
     // Postgres' class 22, data exceptions; SQLite's TOOBIG and MISMATCH.
     let code = error.code().unwrap_or_default();
     !matches!(error.kind(), ErrorKind::Other)

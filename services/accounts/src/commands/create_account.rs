@@ -72,7 +72,12 @@ impl CreateAccount {
             (Ok(new), Ok(key)) => Ok(Self { new, key }),
             (new, key) => {
                 let key = key.err().map(|why| ("idempotency-key", why.to_string()));
-                let violations = new.err().unwrap_or_default().into_iter().chain(key).collect();
+                let violations = new
+                    .err()
+                    .unwrap_or_default()
+                    .into_iter()
+                    .chain(key)
+                    .collect();
                 Err(CreateAccountError::Invalid(violations))
             }
         }
@@ -108,7 +113,11 @@ impl SignUps {
     ) -> Self {
         let writer = Arc::new(Writer::new(db, events));
         let commit = move |sign_ups| Arc::clone(&writer).commit(sign_ups);
-        Self { group: Group::spawn(limits.queue, limits.batch, commit), clock, fingerprints }
+        Self {
+            group: Group::spawn(limits.queue, limits.batch, commit),
+            clock,
+            fingerprints,
+        }
     }
 
     /// Stores the account, its event and its idempotency key in one transaction, and hands the event on. `caller`
@@ -128,15 +137,23 @@ impl SignUps {
             key: self.fingerprints.of_key(&key),
             fingerprint: self.fingerprints.of_request(&new),
         });
-        let sign_up = SignUp { id: self.clock.uuid_v7(), new, request, caller };
+        let sign_up = SignUp {
+            id: self.clock.uuid_v7(),
+            new,
+            request,
+            caller,
+        };
         let group = self.group.clone();
         // In a task of its own: a caller that hangs up after the commit must not keep the event from its way.
         kit::db::detached(async move {
-            let committed = group.submit(sign_up).await.map_err(|refused| match refused {
-                Refused::Full => CreateAccountError::Busy,
-                Refused::Stopped => CreateAccountError::Stopping,
-                Refused::Lost => CreateAccountError::Lost,
-            })??;
+            let committed = group
+                .submit(sign_up)
+                .await
+                .map_err(|refused| match refused {
+                    Refused::Full => CreateAccountError::Busy,
+                    Refused::Stopped => CreateAccountError::Stopping,
+                    Refused::Lost => CreateAccountError::Lost,
+                })??;
             if let Some(pending) = committed.pending {
                 pending.deliver().await?;
             }

@@ -45,11 +45,14 @@ impl ListAccounts {
         if size > LARGEST_SIZE {
             violations.push(("page_size", format!("must be at most {LARGEST_SIZE}")));
         }
-        let token = (!token.is_empty()).then(|| PageToken::parse(token)).transpose();
+        let token = (!token.is_empty())
+            .then(|| PageToken::parse(token))
+            .transpose();
         match token {
-            Ok(after) if violations.is_empty() => {
-                Ok(Self { size: if size == 0 { DEFAULT_SIZE } else { size }, after })
-            }
+            Ok(after) if violations.is_empty() => Ok(Self {
+                size: if size == 0 { DEFAULT_SIZE } else { size },
+                after,
+            }),
             token => {
                 violations.extend(token.err().map(|why| ("page_token", why.to_string())));
                 Err(ListAccountsError::Invalid(violations))
@@ -66,10 +69,15 @@ pub async fn list_accounts(db: &Db, page: ListAccounts) -> Result<Page, ListAcco
     let ListAccounts { size, after } = page;
     let after = after.map(|token| (token.created_at, token.id));
     let limit = u64::from(size) + 1;
-    let mut accounts = accounts::newest_first(db.reader(), after, limit).await.map_err(StoreError::from)?;
+    let mut accounts = accounts::newest_first(db.reader(), after, limit)
+        .await
+        .map_err(StoreError::from)?;
     let is_last = accounts.len() <= size as usize;
     accounts.truncate(size as usize);
     let last = accounts.last().filter(|_| !is_last);
-    let next = last.map(|account| PageToken { created_at: account.created_at, id: account.id });
+    let next = last.map(|account| PageToken {
+        created_at: account.created_at,
+        id: account.id,
+    });
     Ok(Page { accounts, next })
 }

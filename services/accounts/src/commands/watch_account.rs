@@ -44,7 +44,12 @@ pub async fn run(db: Db, watches: Watches<Uuid>, stop: CancellationToken) {
         let db = db.clone();
         async move {
             let accounts = accounts::by_ids(db.reader(), ids).await?;
-            Ok::<_, DbErr>(accounts.iter().map(|account| (account.id, version(account))).collect())
+            Ok::<_, DbErr>(
+                accounts
+                    .iter()
+                    .map(|account| (account.id, version(account)))
+                    .collect(),
+            )
         }
     };
     watches.run(POLL, versions, stop).await;

@@ -34,7 +34,10 @@ impl JetStream {
 impl EventDispatcher for JetStream {
     /// Never waits: what finds no room in the relay's queue is found in the table later.
     async fn reserve(&self, events: usize) -> Box<dyn Reserved> {
-        Box::new(Room { permits: self.outbox.reserve(events), dispatcher: self.clone() })
+        Box::new(Room {
+            permits: self.outbox.reserve(events),
+            dispatcher: self.clone(),
+        })
     }
 }
 
@@ -51,8 +54,14 @@ impl Reserved for Room {
         now: Timestamp,
         created: &[Created],
     ) -> Result<Vec<Pending>, DbErr> {
-        let Self { permits, dispatcher: JetStream { outbox, clock } } = *self;
-        let records = created.iter().map(|created| record(&clock, now, created)).collect();
+        let Self {
+            permits,
+            dispatcher: JetStream { outbox, clock },
+        } = *self;
+        let records = created
+            .iter()
+            .map(|created| record(&clock, now, created))
+            .collect();
         let handovers = outbox.insert(tx, now, records, permits).await?;
         let pending = handovers.into_iter().map(|handover| {
             Pending::new(async {

@@ -59,14 +59,19 @@ impl fmt::Debug for DisplayName {
 
 fn may_stand_in_a_name(c: char) -> bool {
     matches!(c, ' ' | '\'' | '-' | '.')
-        || matches!(c.general_category_group(), GeneralCategoryGroup::Letter | GeneralCategoryGroup::Mark)
+        || matches!(
+            c.general_category_group(),
+            GeneralCategoryGroup::Letter | GeneralCategoryGroup::Mark
+        )
         || c.general_category() == GeneralCategory::DecimalNumber
 }
 
 /// Without `@`, `:` and `/` only a host name is left. Top-level domains have two characters or more, so
 /// "J.R.R. Tolkien" and "Ph.D." pass and "www.example.org" does not; a digit after a dot is an IP address.
 fn could_become_a_link(word: &str) -> bool {
-    word.split('.').skip(1).any(|part| part.chars().nth(1).is_some() || part.starts_with(char::is_numeric))
+    word.split('.')
+        .skip(1)
+        .any(|part| part.chars().nth(1).is_some() || part.starts_with(char::is_numeric))
 }
 
 #[cfg(test)]

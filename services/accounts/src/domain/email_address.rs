@@ -37,7 +37,9 @@ pub enum EmailAddressError {
     Local,
     #[error("must have a domain name after the @, not an IP address")]
     IpLiteral,
-    #[error("must have a domain name after the @ that DNS allows, such as example.org or bücher.example")]
+    #[error(
+        "must have a domain name after the @ that DNS allows, such as example.org or bücher.example"
+    )]
     Domain,
 }
 
@@ -67,7 +69,10 @@ impl EmailAddress {
             return Err(TooLong);
         }
         let key = format!("{}@{domain}", local.to_ascii_lowercase());
-        Ok(Self { address: format!("{local}@{domain}"), key })
+        Ok(Self {
+            address: format!("{local}@{domain}"),
+            key,
+        })
     }
 
     /// The address to mail, and to store.
@@ -99,7 +104,11 @@ fn check_local(local: &str) -> Result<(), EmailAddressError> {
         return Err(EmailAddressError::LocalTooLong);
     }
     let is_atom = |atom: &str| !atom.is_empty() && atom.bytes().all(is_atext);
-    if local.split('.').all(is_atom) { Ok(()) } else { Err(EmailAddressError::Local) }
+    if local.split('.').all(is_atom) {
+        Ok(())
+    } else {
+        Err(EmailAddressError::Local)
+    }
 }
 
 fn is_atext(octet: u8) -> bool {
@@ -130,11 +139,31 @@ mod tests {
     fn the_local_part_stays_and_the_domain_becomes_ascii() {
         for (given, address, key) in [
             ("ada@example.org", "ada@example.org", "ada@example.org"),
-            ("Ada.L+usher@Example.ORG", "Ada.L+usher@example.org", "ada.l+usher@example.org"),
-            ("ada@BÜCHER.example", "ada@xn--bcher-kva.example", "ada@xn--bcher-kva.example"),
-            ("ada@xn--bcher-kva.example", "ada@xn--bcher-kva.example", "ada@xn--bcher-kva.example"),
-            ("ada@faß.example", "ada@xn--fa-hia.example", "ada@xn--fa-hia.example"),
-            ("ada@例え。テスト", "ada@xn--r8jz45g.xn--zckzah", "ada@xn--r8jz45g.xn--zckzah"),
+            (
+                "Ada.L+usher@Example.ORG",
+                "Ada.L+usher@example.org",
+                "ada.l+usher@example.org",
+            ),
+            (
+                "ada@BÜCHER.example",
+                "ada@xn--bcher-kva.example",
+                "ada@xn--bcher-kva.example",
+            ),
+            (
+                "ada@xn--bcher-kva.example",
+                "ada@xn--bcher-kva.example",
+                "ada@xn--bcher-kva.example",
+            ),
+            (
+                "ada@faß.example",
+                "ada@xn--fa-hia.example",
+                "ada@xn--fa-hia.example",
+            ),
+            (
+                "ada@例え。テスト",
+                "ada@xn--r8jz45g.xn--zckzah",
+                "ada@xn--r8jz45g.xn--zckzah",
+            ),
             (
                 "!#$%&'*+-/=?^_`{|}~@example.org",
                 "!#$%&'*+-/=?^_`{|}~@example.org",

@@ -54,12 +54,20 @@ impl FingerprintKey {
     /// another spelling of its domain is the same request.
     #[must_use]
     pub fn of_request(&self, new: &NewAccount) -> Hash {
-        self.hash("request", [new.email.as_str(), new.display_name.as_str(), new.locale.as_str()])
+        self.hash(
+            "request",
+            [
+                new.email.as_str(),
+                new.display_name.as_str(),
+                new.locale.as_str(),
+            ],
+        )
     }
 
     /// Each part is preceded by its length: no two lists of parts read the same.
     fn hash<const N: usize>(&self, purpose: &str, parts: [&str; N]) -> Hash {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes keys of any length");
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes keys of any length");
         for part in [purpose].iter().chain(&parts) {
             mac.update(&part.len().to_be_bytes());
             mac.update(part.as_bytes());

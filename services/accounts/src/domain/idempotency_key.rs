@@ -18,10 +18,11 @@ impl IdempotencyKey {
     /// # Errors
     /// If it is too short to be unguessable, too long, or not printable ASCII.
     pub fn parse(input: &[u8]) -> Result<Self, IdempotencyKeyError> {
-        let fits =
-            (16..=128).contains(&input.len()) && input.iter().all(|octet| (b' '..=b'~').contains(octet));
+        let fits = (16..=128).contains(&input.len())
+            && input.iter().all(|octet| (b' '..=b'~').contains(octet));
         let key = str::from_utf8(input).ok().filter(|_| fits);
-        key.map(|key| Self(key.to_owned())).ok_or(IdempotencyKeyError)
+        key.map(|key| Self(key.to_owned()))
+            .ok_or(IdempotencyKeyError)
     }
 
     /// The key.
@@ -46,8 +47,17 @@ mod tests {
         for key in ["0123456789abcdef", "018f 5c1e-7b9a~!", &"k".repeat(128)] {
             assert_eq!(IdempotencyKey::parse(key.as_bytes()).unwrap().as_str(), key);
         }
-        for refused in ["", "0123456789abcde", "0123456789abcde\n", "0123456789abcdeé", &"k".repeat(129)] {
-            assert!(IdempotencyKey::parse(refused.as_bytes()).is_err(), "{refused:?}");
+        for refused in [
+            "",
+            "0123456789abcde",
+            "0123456789abcde\n",
+            "0123456789abcdeé",
+            &"k".repeat(129),
+        ] {
+            assert!(
+                IdempotencyKey::parse(refused.as_bytes()).is_err(),
+                "{refused:?}"
+            );
         }
     }
 }

@@ -8,7 +8,9 @@ pub struct Locale(String);
 
 /// Why something is no language tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("must be a BCP 47 language tag of at most 35 characters, such as de or fr-CA; leave it empty for en")]
+#[error(
+    "must be a BCP 47 language tag of at most 35 characters, such as de or fr-CA; leave it empty for en"
+)]
 pub struct LocaleError;
 
 impl Locale {
@@ -19,13 +21,20 @@ impl Locale {
     /// the mail falls back to `en`.
     pub fn parse(input: &str) -> Result<Self, LocaleError> {
         let mut subtags = input.split('-');
-        let is_language =
-            |tag: &str| (2..=8).contains(&tag.len()) && tag.bytes().all(|b| b.is_ascii_alphabetic());
-        let is_subtag =
-            |tag: &str| (1..=8).contains(&tag.len()) && tag.bytes().all(|b| b.is_ascii_alphanumeric());
-        let well_formed =
-            input.len() <= LONGEST && subtags.next().is_some_and(is_language) && subtags.all(is_subtag);
-        if input.is_empty() || well_formed { Ok(Self(input.to_owned())) } else { Err(LocaleError) }
+        let is_language = |tag: &str| {
+            (2..=8).contains(&tag.len()) && tag.bytes().all(|b| b.is_ascii_alphabetic())
+        };
+        let is_subtag = |tag: &str| {
+            (1..=8).contains(&tag.len()) && tag.bytes().all(|b| b.is_ascii_alphanumeric())
+        };
+        let well_formed = input.len() <= LONGEST
+            && subtags.next().is_some_and(is_language)
+            && subtags.all(is_subtag);
+        if input.is_empty() || well_formed {
+            Ok(Self(input.to_owned()))
+        } else {
+            Err(LocaleError)
+        }
     }
 
     /// The tag.
@@ -41,13 +50,31 @@ mod tests {
 
     #[test]
     fn tags_are_taken_by_their_shape() {
-        for tag in ["", "en", "de", "fr-CA", "zh-Hant-TW", "tlh", "de-CH-1996", "DE"] {
+        for tag in [
+            "",
+            "en",
+            "de",
+            "fr-CA",
+            "zh-Hant-TW",
+            "tlh",
+            "de-CH-1996",
+            "DE",
+        ] {
             assert_eq!(Locale::parse(tag).unwrap().as_str(), tag);
         }
         let long = format!("en{}", "-abcdefgh".repeat(4));
-        for malformed in
-            ["d", "de_DE", "de-", "-de", "de--DE", "fr-Çà", "en; drop", "12", "verylonglanguage", &long]
-        {
+        for malformed in [
+            "d",
+            "de_DE",
+            "de-",
+            "-de",
+            "de--DE",
+            "fr-Çà",
+            "en; drop",
+            "12",
+            "verylonglanguage",
+            &long,
+        ] {
             assert!(Locale::parse(malformed).is_err(), "{malformed}");
         }
     }

@@ -22,11 +22,21 @@ impl NewAccount {
     /// # Errors
     /// Each refused field, in the request's order.
     pub fn parse(email: &str, display_name: &str, locale: &str) -> Result<Self, Vec<Violation>> {
-        match (EmailAddress::parse(email), DisplayName::parse(display_name), Locale::parse(locale)) {
-            (Ok(email), Ok(display_name), Ok(locale)) => Ok(Self { email, display_name, locale }),
+        match (
+            EmailAddress::parse(email),
+            DisplayName::parse(display_name),
+            Locale::parse(locale),
+        ) {
+            (Ok(email), Ok(display_name), Ok(locale)) => Ok(Self {
+                email,
+                display_name,
+                locale,
+            }),
             (email, display_name, locale) => Err([
                 email.err().map(|why| ("email", why.to_string())),
-                display_name.err().map(|why| ("display_name", why.to_string())),
+                display_name
+                    .err()
+                    .map(|why| ("display_name", why.to_string())),
                 locale.err().map(|why| ("locale", why.to_string())),
             ]
             .into_iter()
@@ -44,7 +54,10 @@ mod tests {
     fn every_wrong_field_is_named_at_once() {
         let violations = NewAccount::parse("ada", "a@b", "de_DE").unwrap_err();
         assert_eq!(
-            violations.iter().map(|(field, _)| *field).collect::<Vec<_>>(),
+            violations
+                .iter()
+                .map(|(field, _)| *field)
+                .collect::<Vec<_>>(),
             ["email", "display_name", "locale"]
         );
         assert!(NewAccount::parse("ada@example.org", "", "").is_ok());

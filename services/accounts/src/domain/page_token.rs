@@ -27,7 +27,10 @@ impl PageToken {
         hex::decode_to_slice(text, &mut octets).map_err(|_| PageTokenError)?;
         let (created_at, id) = octets.split_first_chunk::<8>().ok_or(PageTokenError)?;
         let id = Uuid::from_slice(id).map_err(|_| PageTokenError)?;
-        Ok(Self { created_at: Timestamp(i64::from_be_bytes(*created_at)), id })
+        Ok(Self {
+            created_at: Timestamp(i64::from_be_bytes(*created_at)),
+            id,
+        })
     }
 
     /// The token as a text.
@@ -43,9 +46,18 @@ mod tests {
 
     #[test]
     fn a_token_reads_back_and_nothing_else_does() {
-        let token = PageToken { created_at: Timestamp(1_790_000_000_000_001), id: Uuid::max() };
+        let token = PageToken {
+            created_at: Timestamp(1_790_000_000_000_001),
+            id: Uuid::max(),
+        };
         assert_eq!(PageToken::parse(&token.to_text()), Ok(token));
-        for refused in ["", "next", "00", &token.to_text()[1..], &(token.to_text() + "00")] {
+        for refused in [
+            "",
+            "next",
+            "00",
+            &token.to_text()[1..],
+            &(token.to_text() + "00"),
+        ] {
             assert!(PageToken::parse(refused).is_err(), "{refused}");
         }
     }

@@ -1,7 +1,9 @@
 //! The operators' side, on the admin listener behind its token.
 
 use kit::db::Db;
-use proto::accounts::{ListAccountsRequest, ListAccountsResponse, accounts_admin_server::AccountsAdmin};
+use proto::accounts::{
+    ListAccountsRequest, ListAccountsResponse, accounts_admin_server::AccountsAdmin,
+};
 use tonic::{Request, Response, Status};
 
 use super::{encode, status::status};
@@ -23,7 +25,10 @@ impl AccountsAdmin for Admin {
         &self,
         request: Request<ListAccountsRequest>,
     ) -> Result<Response<ListAccountsResponse>, Status> {
-        let ListAccountsRequest { page_size, page_token } = request.into_inner();
+        let ListAccountsRequest {
+            page_size,
+            page_token,
+        } = request.into_inner();
         let command = ListAccounts::parse(page_size, &page_token).map_err(status)?;
         let page = list_accounts(&self.db, command).await.map_err(status)?;
         Ok(Response::new(ListAccountsResponse {

@@ -20,7 +20,9 @@ pub(super) fn status(error: impl Into<CommandError>) -> Status {
     match error.into() {
         CommandError::CreateAccount(Create::Invalid(violations))
         | CommandError::GetAccount(Get::Invalid(violations))
-        | CommandError::ListAccounts(List::Invalid(violations)) => serve::invalid_argument(&violations),
+        | CommandError::ListAccounts(List::Invalid(violations)) => {
+            serve::invalid_argument(&violations)
+        }
         CommandError::CreateAccount(Create::AddressTaken) => serve::refused(
             Code::AlreadyExists,
             "An account with this email address exists already.",
@@ -35,17 +37,19 @@ pub(super) fn status(error: impl Into<CommandError>) -> Status {
             "Too many sign-ups are waiting. Nothing was stored; try again in a second.",
             Duration::from_secs(1),
         ),
-        CommandError::CreateAccount(Create::Stopping) => {
-            serve::unavailable("The service is shutting down. Nothing was stored; try again in a moment.")
-        }
+        CommandError::CreateAccount(Create::Stopping) => serve::unavailable(
+            "The service is shutting down. Nothing was stored; try again in a moment.",
+        ),
         CommandError::CreateAccount(Create::Lost) => serve::unavailable(DATABASE_AWAY),
         CommandError::CreateAccount(Create::Undelivered(why)) => {
             tracing::warn!(error = %why, "An account is stored, but its event was not delivered.");
             serve::unavailable("The account is stored, but its mail could not be sent on.")
         }
-        CommandError::GetAccount(Get::NotFound) => {
-            serve::refused(Code::NotFound, "There is no account with this account_id.", "ACCOUNT_NOT_FOUND")
-        }
+        CommandError::GetAccount(Get::NotFound) => serve::refused(
+            Code::NotFound,
+            "There is no account with this account_id.",
+            "ACCOUNT_NOT_FOUND",
+        ),
         CommandError::CreateAccount(Create::Store(error))
         | CommandError::GetAccount(Get::Store(error))
         | CommandError::ListAccounts(List::Store(error)) => store(&error),

@@ -10,10 +10,23 @@ impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let table = Table::create()
             .table(IdempotencyKeys::Table)
-            .col(ColumnDef::new(IdempotencyKeys::KeyHash).binary_len(32).not_null().primary_key())
-            .col(ColumnDef::new(IdempotencyKeys::Fingerprint).binary_len(32).not_null())
+            .col(
+                ColumnDef::new(IdempotencyKeys::KeyHash)
+                    .binary_len(32)
+                    .not_null()
+                    .primary_key(),
+            )
+            .col(
+                ColumnDef::new(IdempotencyKeys::Fingerprint)
+                    .binary_len(32)
+                    .not_null(),
+            )
             .col(ColumnDef::new(IdempotencyKeys::AccountId).uuid().not_null())
-            .col(ColumnDef::new(IdempotencyKeys::CreatedAt).big_integer().not_null())
+            .col(
+                ColumnDef::new(IdempotencyKeys::CreatedAt)
+                    .big_integer()
+                    .not_null(),
+            )
             .to_owned();
         manager.create_table(table).await?;
         let oldest_first = Index::create()
@@ -25,7 +38,9 @@ impl MigrationTrait for Migration {
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager.drop_table(Table::drop().table(IdempotencyKeys::Table).to_owned()).await
+        manager
+            .drop_table(Table::drop().table(IdempotencyKeys::Table).to_owned())
+            .await
     }
 }
 

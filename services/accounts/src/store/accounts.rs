@@ -66,7 +66,10 @@ impl Model {
 
 impl fmt::Debug for Model {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Account").field("id", &self.id).field("status", &self.status).finish_non_exhaustive()
+        f.debug_struct("Account")
+            .field("id", &self.id)
+            .field("status", &self.status)
+            .finish_non_exhaustive()
     }
 }
 
@@ -81,14 +84,22 @@ impl ActiveModelBehavior for ActiveModel {}
 ///
 /// # Errors
 /// When the database refuses; a taken address is none.
-pub async fn insert(tx: &impl ConnectionTrait, mut accounts: Vec<Model>) -> Result<Vec<Uuid>, DbErr> {
+pub async fn insert(
+    tx: &impl ConnectionTrait,
+    mut accounts: Vec<Model>,
+) -> Result<Vec<Uuid>, DbErr> {
     if accounts.is_empty() {
         return Ok(Vec::new());
     }
     accounts.sort_unstable_by(|a, b| a.email_key.cmp(&b.email_key));
-    let rows = accounts.into_iter().map(|account| ActiveModel::from(account).reset_all());
+    let rows = accounts
+        .into_iter()
+        .map(|account| ActiveModel::from(account).reset_all());
     let if_free = OnConflict::column(Column::EmailKey).do_nothing().to_owned();
-    Entity::insert_many(rows).on_conflict(if_free).exec_with_returning_keys(tx).await
+    Entity::insert_many(rows)
+        .on_conflict(if_free)
+        .exec_with_returning_keys(tx)
+        .await
 }
 
 /// The accounts with these ids, in no order; ids without an account are left out.
@@ -103,7 +114,10 @@ pub async fn by_ids(
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    Entity::find().filter(Column::Id.is_in(ids)).all(connection).await
+    Entity::find()
+        .filter(Column::Id.is_in(ids))
+        .all(connection)
+        .await
 }
 
 /// Turns pending accounts verified and returns their ids. Accounts that are verified already or do not exist are
@@ -111,12 +125,18 @@ pub async fn by_ids(
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn verify(tx: &impl ConnectionTrait, verified: &[(Uuid, Timestamp)]) -> Result<Vec<Uuid>, DbErr> {
+pub async fn verify(
+    tx: &impl ConnectionTrait,
+    verified: &[(Uuid, Timestamp)],
+) -> Result<Vec<Uuid>, DbErr> {
     if verified.is_empty() {
         return Ok(Vec::new());
     }
     let event = |column: &'static str| Expr::col((Alias::new("event"), Alias::new(column)));
-    let events = verified.iter().map(|(id, at)| ValueTuple::from((*id, at.0))).collect();
+    let events = verified
+        .iter()
+        .map(|(id, at)| ValueTuple::from((*id, at.0)))
+        .collect();
     let update = Query::update()
         .table(Entity)
         .value(Column::Status, Status::Verified)
@@ -126,7 +146,11 @@ pub async fn verify(tx: &impl ConnectionTrait, verified: &[(Uuid, Timestamp)]) -
         .and_where(Expr::col((Entity, Column::Status)).eq(Status::Pending))
         .returning_col((Entity, Column::Id))
         .to_owned();
-    tx.query_all(&update).await?.iter().map(|row| row.try_get_by_index(0)).collect()
+    tx.query_all(&update)
+        .await?
+        .iter()
+        .map(|row| row.try_get_by_index(0))
+        .collect()
 }
 
 /// At most `limit` accounts, newest first; with `after`, those that follow it.
@@ -139,8 +163,12 @@ pub async fn newest_first(
     limit: u64,
 ) -> Result<Vec<Model>, DbErr> {
     let following = after.map(|(at, id)| {
-        let same_moment = Condition::all().add(Column::CreatedAt.eq(at)).add(Column::Id.lt(id));
-        Condition::any().add(Column::CreatedAt.lt(at)).add(same_moment)
+        let same_moment = Condition::all()
+            .add(Column::CreatedAt.eq(at))
+            .add(Column::Id.lt(id));
+        Condition::any()
+            .add(Column::CreatedAt.lt(at))
+            .add(same_moment)
     });
     Entity::find()
         .filter(following.unwrap_or_else(Condition::all))

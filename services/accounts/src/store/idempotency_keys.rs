@@ -51,8 +51,13 @@ pub async fn take(
         .update_columns([Column::Fingerprint, Column::AccountId, Column::CreatedAt])
         .action_and_where(Expr::col((Entity, Column::CreatedAt)).lte(now - LIFETIME))
         .to_owned();
-    let rows = keys.into_iter().map(|key| ActiveModel::from(key).reset_all());
-    Entity::insert_many(rows).on_conflict(unless_recent).exec_with_returning_keys(tx).await
+    let rows = keys
+        .into_iter()
+        .map(|key| ActiveModel::from(key).reset_all());
+    Entity::insert_many(rows)
+        .on_conflict(unless_recent)
+        .exec_with_returning_keys(tx)
+        .await
 }
 
 /// The rows of these hashes, in no order.
@@ -67,7 +72,10 @@ pub async fn by_hashes(
     if hashes.is_empty() {
         return Ok(Vec::new());
     }
-    Entity::find().filter(Column::KeyHash.is_in(hashes)).all(tx).await
+    Entity::find()
+        .filter(Column::KeyHash.is_in(hashes))
+        .all(tx)
+        .await
 }
 
 /// Gives keys back whose account was not made: only successes are kept.
@@ -78,7 +86,10 @@ pub async fn give_back(tx: &impl ConnectionTrait, hashes: Vec<Vec<u8>>) -> Resul
     if hashes.is_empty() {
         return Ok(());
     }
-    Entity::delete_many().filter(Column::KeyHash.is_in(hashes)).exec(tx).await?;
+    Entity::delete_many()
+        .filter(Column::KeyHash.is_in(hashes))
+        .exec(tx)
+        .await?;
     Ok(())
 }
 
@@ -86,7 +97,11 @@ pub async fn give_back(tx: &impl ConnectionTrait, hashes: Vec<Vec<u8>>) -> Resul
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn delete_old(tx: &impl ConnectionTrait, now: Timestamp, limit: u64) -> Result<u64, DbErr> {
+pub async fn delete_old(
+    tx: &impl ConnectionTrait,
+    now: Timestamp,
+    limit: u64,
+) -> Result<u64, DbErr> {
     let old = Query::select()
         .column(Column::KeyHash)
         .from(Entity)
@@ -94,6 +109,9 @@ pub async fn delete_old(tx: &impl ConnectionTrait, now: Timestamp, limit: u64) -
         .order_by(Column::CreatedAt, sea_orm::Order::Asc)
         .limit(limit)
         .to_owned();
-    let deleted = Entity::delete_many().filter(Column::KeyHash.in_subquery(old)).exec(tx).await?;
+    let deleted = Entity::delete_many()
+        .filter(Column::KeyHash.in_subquery(old))
+        .exec(tx)
+        .await?;
     Ok(deleted.rows_affected)
 }

@@ -17,7 +17,8 @@ async fn two_hundred_concurrent_creates_of_one_address_make_one_account() {
     let client = service.client();
     let spellings = ["ada@example.org", "Ada@example.org", "ADA@EXAMPLE.ORG"];
     let all = (0..200).map(|n| client.create(sign_up(spellings[n % 3])));
-    let (made, refused): (Vec<_>, Vec<_>) = join_all(all).await.into_iter().partition(Result::is_ok);
+    let (made, refused): (Vec<_>, Vec<_>) =
+        join_all(all).await.into_iter().partition(Result::is_ok);
     assert_eq!(made.len(), 1);
     for refused in refused {
         assert_eq!(reason(&refused.unwrap_err()), "ADDRESS_TAKEN");
@@ -40,7 +41,10 @@ async fn two_thousand_concurrent_creates_share_few_transactions_and_all_are_publ
     assert_eq!(world.rows().await, [2_000, 2_000, 0]);
     let database = world.database().await;
     let transactions = count(&database, "SELECT COUNT(DISTINCT created_at) FROM outbox").await;
-    assert!(transactions < 500, "2,000 accounts took {transactions} transactions");
+    assert!(
+        transactions < 500,
+        "2,000 accounts took {transactions} transactions"
+    );
     let published = "SELECT COUNT(*) FROM outbox WHERE published_at IS NOT NULL";
     let all = async || (count(&database, published).await == 2_000).then_some(());
     eventually("all events to be published", SOON, all).await;
@@ -49,14 +53,19 @@ async fn two_thousand_concurrent_creates_share_few_transactions_and_all_are_publ
 #[tokio::test]
 async fn a_caller_too_many_is_told_when_to_come_back() {
     let world = World::new().await;
-    let service = world.accounts_with(&[("USHER_SIGN_UP_QUEUE", "1"), ("USHER_SIGN_UP_BATCH", "1")]).await;
+    let service = world
+        .accounts_with(&[("USHER_SIGN_UP_QUEUE", "1"), ("USHER_SIGN_UP_BATCH", "1")])
+        .await;
     let client = service.client();
     client.create(sign_up("first@example.org")).await.unwrap();
 
     // While another program writes, one sign-up is being committed, one waits, and the rest is too much.
     let database = world.database().await;
     let writing = database.begin().await.unwrap();
-    writing.execute_unprepared("UPDATE accounts SET locale = locale").await.unwrap();
+    writing
+        .execute_unprepared("UPDATE accounts SET locale = locale")
+        .await
+        .unwrap();
     let mut waiting = Vec::new();
     let refused = eventually("a full queue", SOON, async || {
         let client = client.clone();

@@ -13,7 +13,12 @@ use crate::world::{Client, SOON, World, count, shown, sign_up};
 
 /// The n-th sign-up, under its key.
 async fn numbered(client: Client, n: usize) -> Result<Account, Status> {
-    client.create_under(&format!("key-of-sign-up-{n:04}"), sign_up(&format!("ada{n}@example.org"))).await
+    client
+        .create_under(
+            &format!("key-of-sign-up-{n:04}"),
+            sign_up(&format!("ada{n}@example.org")),
+        )
+        .await
 }
 
 /// The refusal that each of the first ten sign-ups gets: one comes first, the others wait behind it.
@@ -22,7 +27,10 @@ async fn ten_refusals(client: &Client) -> String {
     tokio::task::yield_now().await;
     let mut all = join_all((1..10).map(|n| numbered(client.clone(), n))).await;
     all.push(first.await.unwrap());
-    let all: BTreeSet<_> = all.into_iter().map(|refused| shown(&refused.unwrap_err())).collect();
+    let all: BTreeSet<_> = all
+        .into_iter()
+        .map(|refused| shown(&refused.unwrap_err()))
+        .collect();
     all.into_iter().collect::<Vec<_>>().join("\n")
 }
 
@@ -35,14 +43,24 @@ async fn a_locked_database_is_unavailable_and_leaves_nothing_half_written() {
 
     let database = world.database().await;
     let writing = database.begin().await.unwrap();
-    writing.execute_unprepared("UPDATE accounts SET locale = locale").await.unwrap();
+    writing
+        .execute_unprepared("UPDATE accounts SET locale = locale")
+        .await
+        .unwrap();
     assert_snapshot!(ten_refusals(&client).await, @r"
     Unavailable: The database does not answer. Try again in a moment; an idempotency-key makes that safe.
       reason UNAVAILABLE of usher
       retry after 1s
     ");
-    let found = client.get("018f5c1e-7b9a-7cc0-8f0e-3c2a9d6b4e11").await.unwrap_err();
-    assert_eq!(found.code(), Code::NotFound, "reading goes on while somebody else writes");
+    let found = client
+        .get("018f5c1e-7b9a-7cc0-8f0e-3c2a9d6b4e11")
+        .await
+        .unwrap_err();
+    assert_eq!(
+        found.code(),
+        Code::NotFound,
+        "reading goes on while somebody else writes"
+    );
     writing.rollback().await.unwrap();
 
     assert_eq!(world.rows().await, [1, 1, 0]);
@@ -56,18 +74,25 @@ async fn i02_without_its_outbox_row_no_account_commits() {
     let service = world.accounts().await;
     let client = service.client();
     let database = world.database().await;
-    database.execute_unprepared("ALTER TABLE outbox RENAME TO elsewhere").await.unwrap();
+    database
+        .execute_unprepared("ALTER TABLE outbox RENAME TO elsewhere")
+        .await
+        .unwrap();
     assert_snapshot!(ten_refusals(&client).await, @"Internal: Something went wrong on our side. It has been logged.");
     assert_eq!(world.count("accounts").await, 0);
     assert_eq!(world.count("idempotency_keys").await, 0);
 
-    database.execute_unprepared("ALTER TABLE elsewhere RENAME TO outbox").await.unwrap();
+    database
+        .execute_unprepared("ALTER TABLE elsewhere RENAME TO outbox")
+        .await
+        .unwrap();
     numbered(client, 0).await.unwrap();
     assert_eq!(world.rows().await, [1, 1, 1]);
 }
 
 #[tokio::test]
-async fn i02_i04_without_its_account_no_event_is_written_or_published_and_the_neighbours_in_the_group_do() {
+async fn i02_i04_without_its_account_no_event_is_written_or_published_and_the_neighbours_in_the_group_do()
+ {
     let world = World::new().await;
     let service = world.accounts().await;
     let client = service.client();
@@ -93,7 +118,13 @@ async fn i02_i04_without_its_account_no_event_is_written_or_published_and_the_ne
     assert_eq!(count(&database, matched).await, 95);
     let all = async || (world.count("outbox WHERE published_at IS NULL").await == 0).then_some(());
     eventually("all events to be published", SOON, all).await;
-    let stream = world.provision().await.jetstream().get_stream(ACCOUNTS.name).await.unwrap();
+    let stream = world
+        .provision()
+        .await
+        .jetstream()
+        .get_stream(ACCOUNTS.name)
+        .await
+        .unwrap();
     assert_eq!(stream.cached_info().state.messages, 95);
 }
 

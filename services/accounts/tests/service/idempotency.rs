@@ -16,9 +16,18 @@ async fn the_same_key_and_request_give_the_same_account_and_reply() {
     let world = World::new().await;
     let service = world.accounts().await;
     let client = service.client();
-    let first = client.create_under(KEY, sign_up("ada@example.org")).await.unwrap();
-    let again = client.create_under(KEY, sign_up("ada@example.org")).await.unwrap();
-    let same_address = client.create_under(KEY, sign_up("ada@EXAMPLE.org")).await.unwrap();
+    let first = client
+        .create_under(KEY, sign_up("ada@example.org"))
+        .await
+        .unwrap();
+    let again = client
+        .create_under(KEY, sign_up("ada@example.org"))
+        .await
+        .unwrap();
+    let same_address = client
+        .create_under(KEY, sign_up("ada@EXAMPLE.org"))
+        .await
+        .unwrap();
     assert_eq!((&again, &same_address), (&first, &first));
     assert_eq!(world.rows().await, [1, 1, 1]);
 }
@@ -27,10 +36,21 @@ async fn the_same_key_and_request_give_the_same_account_and_reply() {
 async fn a_repetition_is_recognised_after_a_restart() {
     let world = World::new().await;
     let service = world.accounts().await;
-    let first = service.client().create_under(KEY, sign_up("ada@example.org")).await.unwrap();
+    let first = service
+        .client()
+        .create_under(KEY, sign_up("ada@example.org"))
+        .await
+        .unwrap();
     service.stop().await;
     let service = world.accounts().await;
-    assert_eq!(service.client().create_under(KEY, sign_up("ada@example.org")).await.unwrap(), first);
+    assert_eq!(
+        service
+            .client()
+            .create_under(KEY, sign_up("ada@example.org"))
+            .await
+            .unwrap(),
+        first
+    );
 }
 
 #[tokio::test]
@@ -38,8 +58,14 @@ async fn the_same_key_with_another_request_is_refused() {
     let world = World::new().await;
     let service = world.accounts().await;
     let client = service.client();
-    client.create_under(KEY, sign_up("ada@example.org")).await.unwrap();
-    let refused = client.create_under(KEY, sign_up("bob@example.org")).await.unwrap_err();
+    client
+        .create_under(KEY, sign_up("ada@example.org"))
+        .await
+        .unwrap();
+    let refused = client
+        .create_under(KEY, sign_up("bob@example.org"))
+        .await
+        .unwrap_err();
     assert_snapshot!(shown(&refused), @r"
     InvalidArgument: This idempotency-key was used for another request. Use a new key for each new request.
       reason IDEMPOTENCY_KEY_REUSED of usher
@@ -53,7 +79,11 @@ async fn concurrent_repetitions_make_one_account() {
     let service = world.accounts().await;
     let client = service.client();
     let all = (0..100).map(|_| client.create_under(KEY, sign_up("ada@example.org")));
-    let ids: HashSet<_> = join_all(all).await.into_iter().map(|reply| reply.unwrap().account_id).collect();
+    let ids: HashSet<_> = join_all(all)
+        .await
+        .into_iter()
+        .map(|reply| reply.unwrap().account_id)
+        .collect();
     assert_eq!(ids.len(), 1);
     assert_eq!(world.rows().await, [1, 1, 1]);
 }
@@ -64,7 +94,8 @@ async fn of_concurrent_requests_under_one_key_one_wins_and_the_others_learn_why(
     let service = world.accounts().await;
     let client = service.client();
     let all = (0..100).map(|n| client.create_under(KEY, sign_up(&format!("ada{n}@example.org"))));
-    let (made, refused): (Vec<_>, Vec<_>) = join_all(all).await.into_iter().partition(Result::is_ok);
+    let (made, refused): (Vec<_>, Vec<_>) =
+        join_all(all).await.into_iter().partition(Result::is_ok);
     assert_eq!(made.len(), 1);
     for refused in refused {
         assert_eq!(reason(&refused.unwrap_err()), "IDEMPOTENCY_KEY_REUSED");
@@ -78,15 +109,22 @@ async fn the_key_of_a_refused_request_is_free_again() {
     let service = world.accounts().await;
     let client = service.client();
     client.create(sign_up("ada@example.org")).await.unwrap();
-    let refused = client.create_under(KEY, sign_up("ada@example.org")).await.unwrap_err();
+    let refused = client
+        .create_under(KEY, sign_up("ada@example.org"))
+        .await
+        .unwrap_err();
     assert_eq!(refused.code(), Code::AlreadyExists);
     assert_eq!(world.rows().await, [1, 1, 0]);
-    client.create_under(KEY, sign_up("bob@example.org")).await.unwrap();
+    client
+        .create_under(KEY, sign_up("bob@example.org"))
+        .await
+        .unwrap();
     assert_eq!(world.rows().await, [2, 2, 1]);
 }
 
 #[tokio::test]
-async fn the_key_of_a_refused_request_is_free_again_although_its_neighbours_in_the_group_were_stored() {
+async fn the_key_of_a_refused_request_is_free_again_although_its_neighbours_in_the_group_were_stored()
+ {
     let world = World::new().await;
     let service = world.accounts().await;
     let client = service.client();
@@ -96,11 +134,22 @@ async fn the_key_of_a_refused_request_is_free_again_although_its_neighbours_in_t
         async move {
             match n % 2 {
                 0 => client.create(sign_up(&format!("bob{n}@example.org"))).await,
-                _ => client.create_under(&format!("key-of-sign-up-{n:04}"), sign_up("ada@example.org")).await,
+                _ => {
+                    client
+                        .create_under(
+                            &format!("key-of-sign-up-{n:04}"),
+                            sign_up("ada@example.org"),
+                        )
+                        .await
+                }
             }
         }
     });
-    let refused = join_all(all).await.into_iter().filter(Result::is_err).count();
+    let refused = join_all(all)
+        .await
+        .into_iter()
+        .filter(Result::is_err)
+        .count();
     assert_eq!((refused, world.rows().await), (50, [51, 51, 0]));
 }
 
@@ -109,13 +158,28 @@ async fn a_key_counts_for_a_day_and_is_then_forgotten() {
     let world = World::new().await;
     let service = world.accounts().await;
     let client = service.client();
-    client.create_under(KEY, sign_up("ada@example.org")).await.unwrap();
+    client
+        .create_under(KEY, sign_up("ada@example.org"))
+        .await
+        .unwrap();
     world.clock.advance(Duration::from_secs(24 * 60 * 60 - 60));
-    let refused = client.create_under(KEY, sign_up("bob@example.org")).await.unwrap_err();
+    let refused = client
+        .create_under(KEY, sign_up("bob@example.org"))
+        .await
+        .unwrap_err();
     assert_eq!(reason(&refused), "IDEMPOTENCY_KEY_REUSED");
     world.clock.advance(Duration::from_secs(60));
-    let bob = client.create_under(KEY, sign_up("bob@example.org")).await.unwrap();
-    assert_eq!(client.create_under(KEY, sign_up("bob@example.org")).await.unwrap(), bob);
+    let bob = client
+        .create_under(KEY, sign_up("bob@example.org"))
+        .await
+        .unwrap();
+    assert_eq!(
+        client
+            .create_under(KEY, sign_up("bob@example.org"))
+            .await
+            .unwrap(),
+        bob
+    );
     assert_eq!(world.rows().await, [2, 2, 1]);
 
     world.clock.advance(Duration::from_secs(24 * 60 * 60));
@@ -129,16 +193,27 @@ async fn a_key_counts_for_a_day_and_is_then_forgotten() {
 async fn neither_key_nor_request_can_be_read_from_what_is_stored() {
     let world = World::new().await;
     let service = world.accounts().await;
-    service.client().create_under(KEY, sign_up("ada@example.org")).await.unwrap();
+    service
+        .client()
+        .create_under(KEY, sign_up("ada@example.org"))
+        .await
+        .unwrap();
     let database = world.database().await;
-    let hashes =
-        "SELECT COUNT(*) FROM idempotency_keys WHERE length(key_hash) = 32 AND length(fingerprint) = 32";
+    let hashes = "SELECT COUNT(*) FROM idempotency_keys WHERE length(key_hash) = 32 AND length(fingerprint) = 32";
     assert_eq!(crate::world::count(&database, hashes).await, 1);
     service.stop().await;
     for file in ["accounts.sqlite", "accounts.sqlite-wal"] {
         let octets = std::fs::read(world.file(file)).unwrap_or_default();
-        assert!(!octets.windows(KEY.len()).any(|window| window == KEY.as_bytes()), "{file} holds the key");
+        assert!(
+            !octets
+                .windows(KEY.len())
+                .any(|window| window == KEY.as_bytes()),
+            "{file} holds the key"
+        );
     }
-    let mode = std::fs::metadata(world.file("fingerprint-key")).unwrap().permissions().mode();
+    let mode = std::fs::metadata(world.file("fingerprint-key"))
+        .unwrap()
+        .permissions()
+        .mode();
     assert_eq!(mode & 0o777, 0o600);
 }

@@ -7,9 +7,20 @@ use tonic::Status;
 
 use crate::world::{Service, World, fields, shown, sign_up};
 
-async fn list(service: &Service, page_size: u32, page_token: &str) -> Result<ListAccountsResponse, Status> {
-    let request = ListAccountsRequest { page_size, page_token: page_token.to_owned() };
-    Ok(service.admin().list_accounts(service.as_operator(request)).await?.into_inner())
+async fn list(
+    service: &Service,
+    page_size: u32,
+    page_token: &str,
+) -> Result<ListAccountsResponse, Status> {
+    let request = ListAccountsRequest {
+        page_size,
+        page_token: page_token.to_owned(),
+    };
+    Ok(service
+        .admin()
+        .list_accounts(service.as_operator(request))
+        .await?
+        .into_inner())
 }
 
 #[tokio::test]
@@ -19,14 +30,30 @@ async fn pages_go_from_the_newest_to_the_oldest_and_newer_accounts_shift_none() 
     let client = service.client();
     let mut created = Vec::new();
     for n in 0..5 {
-        created.push(client.create(sign_up(&format!("one{n}@example.org"))).await.unwrap().account_id);
+        created.push(
+            client
+                .create(sign_up(&format!("one{n}@example.org")))
+                .await
+                .unwrap()
+                .account_id,
+        );
     }
     // These share transactions, and so their moment.
     let together = (0..20).map(|n| {
         let client = client.clone();
-        async move { client.create(sign_up(&format!("many{n}@example.org"))).await }
+        async move {
+            client
+                .create(sign_up(&format!("many{n}@example.org")))
+                .await
+        }
     });
-    created.extend(try_join_all(together).await.unwrap().into_iter().map(|account| account.account_id));
+    created.extend(
+        try_join_all(together)
+            .await
+            .unwrap()
+            .into_iter()
+            .map(|account| account.account_id),
+    );
 
     let mut listed = Vec::new();
     let mut token = String::new();
@@ -38,11 +65,20 @@ async fn pages_go_from_the_newest_to_the_oldest_and_newer_accounts_shift_none() 
         if token.is_empty() {
             break;
         }
-        client.create(sign_up(&format!("meanwhile{}@example.org", listed.len()))).await.unwrap();
+        client
+            .create(sign_up(&format!("meanwhile{}@example.org", listed.len())))
+            .await
+            .unwrap();
     }
-    let times: Vec<_> = listed.iter().map(|account| account.created_at.unwrap()).collect();
+    let times: Vec<_> = listed
+        .iter()
+        .map(|account| account.created_at.unwrap())
+        .collect();
     assert!(times.is_sorted_by(|a, b| (a.seconds, a.nanos) >= (b.seconds, b.nanos)));
-    let mut ids: Vec<_> = listed.into_iter().map(|account| account.account_id).collect();
+    let mut ids: Vec<_> = listed
+        .into_iter()
+        .map(|account| account.account_id)
+        .collect();
     ids.sort();
     created.sort();
     assert_eq!(ids, created);
@@ -53,10 +89,17 @@ async fn an_exactly_full_page_is_the_last_one() {
     let world = World::new().await;
     let service = world.accounts().await;
     for n in 0..3 {
-        service.client().create(sign_up(&format!("ada{n}@example.org"))).await.unwrap();
+        service
+            .client()
+            .create(sign_up(&format!("ada{n}@example.org")))
+            .await
+            .unwrap();
     }
     let page = list(&service, 3, "").await.unwrap();
-    assert_eq!((page.accounts.len(), page.next_page_token.as_str()), (3, ""));
+    assert_eq!(
+        (page.accounts.len(), page.next_page_token.as_str()),
+        (3, "")
+    );
     assert_eq!(list(&service, 0, "").await.unwrap().accounts.len(), 3);
 }
 
@@ -65,7 +108,10 @@ async fn a_page_that_cannot_be_is_refused() {
     let world = World::new().await;
     let service = world.accounts().await;
     for token in ["next", "00", "zz"] {
-        assert_eq!(fields(&list(&service, 0, token).await.unwrap_err()), ["page_token"]);
+        assert_eq!(
+            fields(&list(&service, 0, token).await.unwrap_err()),
+            ["page_token"]
+        );
     }
     assert_snapshot!(shown(&list(&service, 501, "next").await.unwrap_err()), @r"
     InvalidArgument: page_size: must be at most 500; page_token: must be the next_page_token of the page before, or empty for the first page

@@ -30,11 +30,19 @@ impl Process {
     async fn start(world: &World, more: &[(&str, &str)]) -> Self {
         let addr = free();
         let mut command = command(world);
-        command.env("USHER_LISTEN", addr.to_string()).envs(more.iter().copied());
-        let process = Self { child: command.spawn().unwrap(), addr };
+        command
+            .env("USHER_LISTEN", addr.to_string())
+            .envs(more.iter().copied());
+        let process = Self {
+            child: command.spawn().unwrap(),
+            addr,
+        };
         let client = process.client();
         let answers = async || {
-            let nobody = client.get("018f5c1e-7b9a-7cc0-8f0e-3c2a9d6b4e11").await.unwrap_err();
+            let nobody = client
+                .get("018f5c1e-7b9a-7cc0-8f0e-3c2a9d6b4e11")
+                .await
+                .unwrap_err();
             (nobody.code() == tonic::Code::NotFound).then_some(())
         };
         eventually("accounts to answer", SOON, answers).await;
@@ -56,12 +64,20 @@ impl Process {
 
 fn command(world: &World) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_accounts"));
-    command.env_clear().envs(world.settings()).stdin(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+    command
+        .env_clear()
+        .envs(world.settings())
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
     command
 }
 
 fn free() -> SocketAddr {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .unwrap()
+        .local_addr()
+        .unwrap()
 }
 
 /// Signs people up without a pause, 50 at a time, until the service does not answer any more. Returns the ids of the
@@ -73,7 +89,10 @@ async fn sign_up_until_the_end(client: Client, round: usize) -> HashSet<String> 
         callers.spawn(async move {
             let mut acknowledged = Vec::new();
             for n in 0.. {
-                match client.create(sign_up(&format!("ada{round}.{caller}.{n}@example.org"))).await {
+                match client
+                    .create(sign_up(&format!("ada{round}.{caller}.{n}@example.org")))
+                    .await
+                {
                     Ok(account) => acknowledged.push(account.account_id),
                     Err(_) => break,
                 }
@@ -87,11 +106,25 @@ async fn sign_up_until_the_end(client: Client, round: usize) -> HashSet<String> 
 /// The accounts in the database, as text, once both tables have been compared.
 async fn accounts_with_their_events(world: &World) -> HashSet<String> {
     let database = world.database().await;
-    let without_event = "SELECT COUNT(*) FROM accounts WHERE id NOT IN (SELECT aggregate_id FROM outbox)";
-    let without_account = "SELECT COUNT(*) FROM outbox WHERE aggregate_id NOT IN (SELECT id FROM accounts)";
-    assert_eq!(count(&database, without_event).await, 0, "accounts without an event");
-    assert_eq!(count(&database, without_account).await, 0, "events without an account");
-    world.texts("SELECT lower(hex(id)) FROM accounts").await.into_iter().collect()
+    let without_event =
+        "SELECT COUNT(*) FROM accounts WHERE id NOT IN (SELECT aggregate_id FROM outbox)";
+    let without_account =
+        "SELECT COUNT(*) FROM outbox WHERE aggregate_id NOT IN (SELECT id FROM accounts)";
+    assert_eq!(
+        count(&database, without_event).await,
+        0,
+        "accounts without an event"
+    );
+    assert_eq!(
+        count(&database, without_account).await,
+        0,
+        "events without an account"
+    );
+    world
+        .texts("SELECT lower(hex(id)) FROM accounts")
+        .await
+        .into_iter()
+        .collect()
 }
 
 fn without_hyphens(ids: &HashSet<String>) -> HashSet<String> {
@@ -99,7 +132,8 @@ fn without_hyphens(ids: &HashSet<String>) -> HashSet<String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn i01_i02_after_kill_nine_every_acknowledged_account_is_there_with_its_event_and_gets_published() {
+async fn i01_i02_after_kill_nine_every_acknowledged_account_is_there_with_its_event_and_gets_published()
+ {
     let world = World::new().await;
     let mut acknowledged = HashSet::new();
     for round in 0..3 {
@@ -111,7 +145,10 @@ async fn i01_i02_after_kill_nine_every_acknowledged_account_is_there_with_its_ev
         process.child.kill().await.unwrap();
         acknowledged.extend(load.await.unwrap());
         let stored = accounts_with_their_events(&world).await;
-        assert!(without_hyphens(&acknowledged).is_subset(&stored), "an acknowledged account is missing");
+        assert!(
+            without_hyphens(&acknowledged).is_subset(&stored),
+            "an acknowledged account is missing"
+        );
     }
     let _last = Process::start(&world, &[]).await;
     all_published(&world).await;
@@ -131,7 +168,14 @@ async fn published_accounts(world: &World) -> HashSet<String> {
     let mut accounts = HashSet::new();
     for sequence in 1..=stream.cached_info().state.last_sequence {
         let event = stream.get_raw_message(sequence).await.unwrap();
-        accounts.insert(event.headers.get(headers::SUBJECT).unwrap().as_str().to_owned());
+        accounts.insert(
+            event
+                .headers
+                .get(headers::SUBJECT)
+                .unwrap()
+                .as_str()
+                .to_owned(),
+        );
     }
     accounts
 }
@@ -141,10 +185,17 @@ async fn i18_sigterm_under_load_loses_nothing_and_takes_less_than_ten_seconds() 
     let world = World::new().await;
     let process = Process::start(&world, &[]).await;
     let load = tokio::spawn(sign_up_until_the_end(process.client(), 0));
-    eventually("some accounts", SOON, async || (world.count("accounts").await > 200).then_some(())).await;
+    eventually("some accounts", SOON, async || {
+        (world.count("accounts").await > 200).then_some(())
+    })
+    .await;
     let asked = Instant::now();
     process.terminate().await;
-    assert!(asked.elapsed() < Duration::from_secs(10), "it took {:?}", asked.elapsed());
+    assert!(
+        asked.elapsed() < Duration::from_secs(10),
+        "it took {:?}",
+        asked.elapsed()
+    );
     let acknowledged = load.await.unwrap();
     let stored = accounts_with_their_events(&world).await;
     assert!(without_hyphens(&acknowledged).is_subset(&stored));
@@ -166,10 +217,19 @@ async fn a_second_process_on_the_same_database_is_told_who_has_it() {
 #[tokio::test]
 async fn a_dispatcher_that_does_not_exist_is_refused_by_its_name() {
     let world = World::new().await;
-    let refused = command(&world).env("USHER_DISPATCHER", "carrier-pigeon").output().await.unwrap();
+    let refused = command(&world)
+        .env("USHER_DISPATCHER", "carrier-pigeon")
+        .output()
+        .await
+        .unwrap();
     assert!(!refused.status.success());
     let said = String::from_utf8(refused.stderr).unwrap();
-    for part in ["USHER_DISPATCHER", "the environment", "carrier-pigeon", "jetstream"] {
+    for part in [
+        "USHER_DISPATCHER",
+        "the environment",
+        "carrier-pigeon",
+        "jetstream",
+    ] {
         assert!(said.contains(part), "{said}");
     }
 }
@@ -179,14 +239,26 @@ async fn the_trace_goes_from_the_caller_through_the_event_with_the_log_off_and_h
     let world = World::new().await;
     let receiver = OtlpReceiver::record().await.unwrap();
     let endpoint = receiver.endpoint();
-    let telemetry = [("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()), ("RUST_LOG", "off")];
+    let telemetry = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()),
+        ("RUST_LOG", "off"),
+    ];
     let process = Process::start(&world, &telemetry).await;
     let trace = "0af7651916cd43dd8448eb211c80319c";
     let mut request = Request::new(sign_up("canary.address@example.org"));
     let caller = "b7ad6b7169203331";
-    request.metadata_mut().insert("traceparent", format!("00-{trace}-{caller}-01").parse().unwrap());
+    request.metadata_mut().insert(
+        "traceparent",
+        format!("00-{trace}-{caller}-01").parse().unwrap(),
+    );
     let mut client = process.client().0;
-    let account = client.create_account(request).await.unwrap().into_inner().account.unwrap();
+    let account = client
+        .create_account(request)
+        .await
+        .unwrap()
+        .into_inner()
+        .account
+        .unwrap();
 
     let named = |name: &'static str| move |span: &&kit::otlp::Span| span.name == name;
     let create = "create accounts.v1.account_created";
@@ -194,10 +266,19 @@ async fn the_trace_goes_from_the_caller_through_the_event_with_the_log_off_and_h
         spans.iter().any(|span| span.name.starts_with("publish"))
             && spans.iter().any(|span| span.name == create)
     };
-    let spans = receiver.wait_for_trace(trace, complete, SOON).await.unwrap();
-    let server = spans.iter().find(|span| span.kind == SpanKind::Server).unwrap();
+    let spans = receiver
+        .wait_for_trace(trace, complete, SOON)
+        .await
+        .unwrap();
+    let server = spans
+        .iter()
+        .find(|span| span.kind == SpanKind::Server)
+        .unwrap();
     let create = spans.iter().find(named(create)).unwrap();
-    let publish = spans.iter().find(|span| span.name.starts_with("publish")).unwrap();
+    let publish = spans
+        .iter()
+        .find(|span| span.name.starts_with("publish"))
+        .unwrap();
     assert_eq!(server.parent_span_id.as_deref(), Some(caller));
     assert_eq!(
         (create.kind.clone(), create.parent_span_id.as_deref()),
@@ -209,12 +290,24 @@ async fn the_trace_goes_from_the_caller_through_the_event_with_the_log_off_and_h
     let bus = world.provision().await;
     let stream = bus.jetstream().get_stream(ACCOUNTS.name).await.unwrap();
     let event = stream.get_raw_message(1).await.unwrap();
-    let carried = event.headers.get(kit::propagation::TRACEPARENT).unwrap().as_str();
+    let carried = event
+        .headers
+        .get(kit::propagation::TRACEPARENT)
+        .unwrap()
+        .as_str();
     assert_eq!(carried, format!("00-{trace}-{}-01", create.span_id));
     let group = receiver.spans();
-    let group =
-        group.iter().find(named("commit sign-ups")).expect("the group's transaction has its own span");
-    assert!(group.links.iter().any(|link| link.span_id == server.span_id), "{group:?}");
+    let group = group
+        .iter()
+        .find(named("commit sign-ups"))
+        .expect("the group's transaction has its own span");
+    assert!(
+        group
+            .links
+            .iter()
+            .any(|link| link.span_id == server.span_id),
+        "{group:?}"
+    );
 
     process.terminate().await;
     let exported = receiver.to_text();
@@ -233,10 +326,24 @@ async fn i16_no_log_line_and_no_metric_holds_an_address_or_a_key_even_when_thing
     let key = "canary-idempotency-key";
     client.create_under(key, sign_up(ada)).await.unwrap();
     client.create(sign_up(ada)).await.unwrap_err();
-    client.create_under(key, sign_up("canary.other@example.org")).await.unwrap_err();
-    client.create(sign_up("canary address@example.org")).await.unwrap_err();
-    world.database().await.execute_unprepared("ALTER TABLE outbox RENAME TO elsewhere").await.unwrap();
-    let refused = client.create(sign_up("canary.third@example.org")).await.unwrap_err();
+    client
+        .create_under(key, sign_up("canary.other@example.org"))
+        .await
+        .unwrap_err();
+    client
+        .create(sign_up("canary address@example.org"))
+        .await
+        .unwrap_err();
+    world
+        .database()
+        .await
+        .execute_unprepared("ALTER TABLE outbox RENAME TO elsewhere")
+        .await
+        .unwrap();
+    let refused = client
+        .create(sign_up("canary.third@example.org"))
+        .await
+        .unwrap_err();
     assert!(!refused.message().contains("canary"), "{refused:?}");
     let said = process.terminate().await;
     assert!(said.contains("The database refused a command."), "{said}");

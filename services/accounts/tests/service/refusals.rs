@@ -33,20 +33,46 @@ async fn every_bad_field_is_refused_by_its_name_and_nothing_is_written() {
     for email in emails {
         let refused = client.create(sign_up(email)).await.unwrap_err();
         assert_eq!(fields(&refused), ["email"], "{email:?}");
-        assert!(email.is_empty() || !shown(&refused).contains(email), "a refusal must not repeat {email:?}");
+        assert!(
+            email.is_empty() || !shown(&refused).contains(email),
+            "a refusal must not repeat {email:?}"
+        );
     }
     let long = "a".repeat(65);
-    for display_name in ["Ada\r\nBcc: eve@example.org", "Ada\n", "www.example.org", "a@b", "<b>", &long] {
-        let request =
-            CreateAccountRequest { display_name: display_name.to_owned(), ..sign_up("ada@example.org") };
-        assert_eq!(fields(&client.create(request).await.unwrap_err()), ["display_name"], "{display_name:?}");
+    for display_name in [
+        "Ada\r\nBcc: eve@example.org",
+        "Ada\n",
+        "www.example.org",
+        "a@b",
+        "<b>",
+        &long,
+    ] {
+        let request = CreateAccountRequest {
+            display_name: display_name.to_owned(),
+            ..sign_up("ada@example.org")
+        };
+        assert_eq!(
+            fields(&client.create(request).await.unwrap_err()),
+            ["display_name"],
+            "{display_name:?}"
+        );
     }
     for locale in ["de_DE", "e", "en-", "en; rm"] {
-        let request = CreateAccountRequest { locale: locale.to_owned(), ..sign_up("ada@example.org") };
-        assert_eq!(fields(&client.create(request).await.unwrap_err()), ["locale"], "{locale:?}");
+        let request = CreateAccountRequest {
+            locale: locale.to_owned(),
+            ..sign_up("ada@example.org")
+        };
+        assert_eq!(
+            fields(&client.create(request).await.unwrap_err()),
+            ["locale"],
+            "{locale:?}"
+        );
     }
     for key in ["short", &"k".repeat(129)] {
-        let refused = client.create_under(key, sign_up("ada@example.org")).await.unwrap_err();
+        let refused = client
+            .create_under(key, sign_up("ada@example.org"))
+            .await
+            .unwrap_err();
         assert_eq!(fields(&refused), ["idempotency-key"], "{key:?}");
     }
     assert_eq!(world.rows().await, [0, 0, 0]);
@@ -61,7 +87,11 @@ async fn all_bad_fields_are_named_at_once() {
         display_name: "visit example.org".to_owned(),
         locale: "de_DE".to_owned(),
     };
-    let refused = service.client().create_under("short", request).await.unwrap_err();
+    let refused = service
+        .client()
+        .create_under("short", request)
+        .await
+        .unwrap_err();
     assert_snapshot!(shown(&refused), @r"
     InvalidArgument: email: must not have a quoted part before the @; display_name: must not look like a web or mail address: write a space after a full stop; locale: must be a BCP 47 language tag of at most 35 characters, such as de or fr-CA; leave it empty for en; idempotency-key: must have 16 to 128 printable ASCII characters, such as a random UUID
       email: must not have a quoted part before the @
@@ -78,11 +108,21 @@ async fn an_address_is_taken_in_any_case_and_any_spelling_of_its_domain() {
     let client = service.client();
     let first = client.create(sign_up("Ada@Bücher.example")).await.unwrap();
     assert_eq!(first.email, "Ada@xn--bcher-kva.example");
-    for again in ["Ada@Bücher.example", "ada@bücher.example", "ADA@XN--BCHER-KVA.EXAMPLE"] {
+    for again in [
+        "Ada@Bücher.example",
+        "ada@bücher.example",
+        "ADA@XN--BCHER-KVA.EXAMPLE",
+    ] {
         let refused = client.create(sign_up(again)).await.unwrap_err();
-        assert_eq!((refused.code(), reason(&refused).as_str()), (Code::AlreadyExists, "ADDRESS_TAKEN"));
+        assert_eq!(
+            (refused.code(), reason(&refused).as_str()),
+            (Code::AlreadyExists, "ADDRESS_TAKEN")
+        );
     }
-    let refused = client.create(sign_up("ada@bücher.example")).await.unwrap_err();
+    let refused = client
+        .create(sign_up("ada@bücher.example"))
+        .await
+        .unwrap_err();
     assert_snapshot!(shown(&refused), @r"
     AlreadyExists: An account with this email address exists already.
       reason ADDRESS_TAKEN of usher
@@ -94,8 +134,14 @@ async fn an_address_is_taken_in_any_case_and_any_spelling_of_its_domain() {
 async fn an_unknown_language_is_stored_as_it_was_given() {
     let world = World::new().await;
     let service = world.accounts().await;
-    let request = CreateAccountRequest { locale: "tlh".to_owned(), ..sign_up("worf@example.org") };
-    assert_eq!(service.client().create(request).await.unwrap().locale, "tlh");
+    let request = CreateAccountRequest {
+        locale: "tlh".to_owned(),
+        ..sign_up("worf@example.org")
+    };
+    assert_eq!(
+        service.client().create(request).await.unwrap().locale,
+        "tlh"
+    );
 }
 
 #[tokio::test]
@@ -120,15 +166,28 @@ async fn ids_that_are_none_and_ids_of_nobody_are_told_apart() {
     NotFound: There is no account with this account_id.
       reason ACCOUNT_NOT_FOUND of usher
     ");
-    assert_eq!(shown(&client.watch(nobody).await.unwrap_err()), shown(&unknown));
+    assert_eq!(
+        shown(&client.watch(nobody).await.unwrap_err()),
+        shown(&unknown)
+    );
     let malformed = client.get("4711").await.unwrap_err();
     assert_snapshot!(shown(&malformed), @r"
     InvalidArgument: account_id: must be a UUID such as 018f5c1e-7b9a-7cc0-8f0e-3c2a9d6b4e11
       account_id: must be a UUID such as 018f5c1e-7b9a-7cc0-8f0e-3c2a9d6b4e11
     ");
-    assert_eq!(shown(&client.watch("4711").await.unwrap_err()), shown(&malformed));
-    for other_form in ["018f5c1e7b9a7cc08f0e3c2a9d6b4e11", "{018f5c1e-7b9a-7cc0-8f0e-3c2a9d6b4e11}", ""] {
-        assert_eq!(fields(&client.get(other_form).await.unwrap_err()), ["account_id"]);
+    assert_eq!(
+        shown(&client.watch("4711").await.unwrap_err()),
+        shown(&malformed)
+    );
+    for other_form in [
+        "018f5c1e7b9a7cc08f0e3c2a9d6b4e11",
+        "{018f5c1e-7b9a-7cc0-8f0e-3c2a9d6b4e11}",
+        "",
+    ] {
+        assert_eq!(
+            fields(&client.get(other_form).await.unwrap_err()),
+            ["account_id"]
+        );
     }
 }
 
@@ -136,7 +195,11 @@ async fn ids_that_are_none_and_ids_of_nobody_are_told_apart() {
 async fn a_message_of_a_mebibyte_is_refused_by_the_limit() {
     let world = World::new().await;
     let service = world.accounts().await;
-    let refused = service.client().create(sign_up(&"a".repeat(1 << 20))).await.unwrap_err();
+    let refused = service
+        .client()
+        .create(sign_up(&"a".repeat(1 << 20)))
+        .await
+        .unwrap_err();
     assert_eq!(refused.code(), Code::ResourceExhausted);
     assert_snapshot!(shown(&refused), @r"
     ResourceExhausted: The message is longer than the 65536 bytes that are read.
@@ -149,8 +212,15 @@ async fn a_message_of_a_mebibyte_is_refused_by_the_limit() {
 async fn operators_need_their_token() {
     let world = World::new().await;
     let service = world.accounts().await;
-    let refused = service.admin().list_accounts(ListAccountsRequest::default()).await.unwrap_err();
+    let refused = service
+        .admin()
+        .list_accounts(ListAccountsRequest::default())
+        .await
+        .unwrap_err();
     assert_eq!(refused.code(), Code::Unauthenticated);
-    let listed = service.admin().list_accounts(service.as_operator(ListAccountsRequest::default())).await;
+    let listed = service
+        .admin()
+        .list_accounts(service.as_operator(ListAccountsRequest::default()))
+        .await;
     assert!(listed.unwrap().into_inner().accounts.is_empty());
 }

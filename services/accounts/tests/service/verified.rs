@@ -19,7 +19,10 @@ use crate::world::{Client, SOON, World, sign_up};
 pub(crate) const CONFIRMED: Timestamp = Timestamp(1_790_000_000_000_000);
 
 pub(crate) fn verified(account_id: &str, at: Timestamp) -> AccountVerified {
-    AccountVerified { account_id: account_id.to_owned(), verified_at: Some(at.into()) }
+    AccountVerified {
+        account_id: account_id.to_owned(),
+        verified_at: Some(at.into()),
+    }
 }
 
 /// Publishes as verification does.
@@ -34,7 +37,10 @@ async fn publish_raw(bus: &Bus, event_type: &str, payload: Bytes) {
     all.insert(headers::ID, id.as_str());
     all.insert(headers::TYPE, event_type);
     all.insert(headers::SPEC_VERSION, headers::SPEC_VERSION_1_0);
-    let sent = bus.jetstream().publish_with_headers(AccountVerified::SUBJECT, all, payload).await;
+    let sent = bus
+        .jetstream()
+        .publish_with_headers(AccountVerified::SUBJECT, all, payload)
+        .await;
     sent.unwrap().await.unwrap();
 }
 
@@ -53,7 +59,13 @@ async fn dead_letters(bus: &Bus, count: u64) -> Vec<String> {
         let mut reasons = Vec::new();
         for sequence in 1..=count {
             let letter = stream.get_raw_message(sequence).await.ok()?;
-            reasons.push(letter.headers.get("usher-dead-letter-reason")?.as_str().to_owned());
+            reasons.push(
+                letter
+                    .headers
+                    .get("usher-dead-letter-reason")?
+                    .as_str()
+                    .to_owned(),
+            );
         }
         Some(reasons)
     })
@@ -75,10 +87,17 @@ async fn account_verified_turns_the_account_verified_and_a_watch_shows_it_and_en
     let then = watch.message().await.unwrap().unwrap().account.unwrap();
     assert_eq!(then.status(), AccountStatus::Verified);
     assert_eq!(then.verified_at, Some(CONFIRMED.into()));
-    assert_eq!(watch.message().await.unwrap(), None, "nothing more can change");
+    assert_eq!(
+        watch.message().await.unwrap(),
+        None,
+        "nothing more can change"
+    );
 
     let late = client.watch(&account.account_id).await.unwrap();
-    let late: Vec<_> = late.map(|version| version.unwrap().account.unwrap()).collect().await;
+    let late: Vec<_> = late
+        .map(|version| version.unwrap().account.unwrap())
+        .collect()
+        .await;
     assert_eq!(late, [then]);
 }
 
@@ -98,7 +117,10 @@ async fn a_repeated_event_changes_nothing() {
     }
     publish(&bus, &verified(&bob.account_id, CONFIRMED)).await;
     wait_for_verified(&client, &bob.account_id).await;
-    assert_eq!(client.get(&ada.account_id).await.unwrap().verified_at, Some(CONFIRMED.into()));
+    assert_eq!(
+        client.get(&ada.account_id).await.unwrap().verified_at,
+        Some(CONFIRMED.into())
+    );
 }
 
 #[tokio::test]
@@ -109,18 +131,36 @@ async fn i13_what_cannot_be_handled_becomes_a_dead_letter_and_holds_nobody_up() 
     let client = service.client();
     let ada = client.create(sign_up("ada@example.org")).await.unwrap();
     let nobody = "018f5c1e-7b9a-7cc0-8f0e-3c2a9d6b4e11";
-    publish_raw(&bus, AccountVerified::TYPE, Bytes::from_static(b"\xff\xff broken")).await;
+    publish_raw(
+        &bus,
+        AccountVerified::TYPE,
+        Bytes::from_static(b"\xff\xff broken"),
+    )
+    .await;
     publish_raw(&bus, "usher.verification.v2.AccountVerified", Bytes::new()).await;
     publish(&bus, &verified(nobody, CONFIRMED)).await;
     publish(&bus, &verified("no uuid", CONFIRMED)).await;
-    publish(&bus, &AccountVerified { account_id: ada.account_id.clone(), verified_at: None }).await;
+    publish(
+        &bus,
+        &AccountVerified {
+            account_id: ada.account_id.clone(),
+            verified_at: None,
+        },
+    )
+    .await;
     publish(&bus, &verified(&ada.account_id, CONFIRMED)).await;
     wait_for_verified(&client, &ada.account_id).await;
     let mut reasons = dead_letters(&bus, 5).await;
     reasons.sort();
     assert_eq!(
         reasons,
-        ["broken_payload", "invalid_fields", "invalid_fields", "unknown_account", "unknown_type"]
+        [
+            "broken_payload",
+            "invalid_fields",
+            "invalid_fields",
+            "unknown_account",
+            "unknown_type"
+        ]
     );
 }
 
@@ -130,12 +170,14 @@ async fn a_backlog_of_events_is_applied_whole() {
     let bus = world.provision().await;
     let service = world.accounts().await;
     let client = service.client();
-    let accounts = try_join_all((0..500).map(|n| client.create(sign_up(&format!("ada{n}@example.org")))));
+    let accounts =
+        try_join_all((0..500).map(|n| client.create(sign_up(&format!("ada{n}@example.org")))));
     let accounts = accounts.await.unwrap();
     for account in &accounts {
         publish(&bus, &verified(&account.account_id, CONFIRMED)).await;
     }
-    let all = async || (world.count("accounts WHERE status = 'verified'").await == 500).then_some(());
+    let all =
+        async || (world.count("accounts WHERE status = 'verified'").await == 500).then_some(());
     eventually("all accounts to be verified", SOON, all).await;
 }
 
@@ -148,11 +190,17 @@ async fn while_the_database_is_locked_events_are_held_and_then_applied() {
     let ada = client.create(sign_up("ada@example.org")).await.unwrap();
     let database = world.database().await;
     let writing = database.begin().await.unwrap();
-    writing.execute_unprepared("UPDATE accounts SET locale = locale").await.unwrap();
+    writing
+        .execute_unprepared("UPDATE accounts SET locale = locale")
+        .await
+        .unwrap();
     publish(&bus, &verified(&ada.account_id, CONFIRMED)).await;
     // Longer than AckWait and than the service waits for a lock.
-    let held =
-        tokio::time::timeout(Duration::from_secs(6), wait_for_verified(&client, &ada.account_id)).await;
+    let held = tokio::time::timeout(
+        Duration::from_secs(6),
+        wait_for_verified(&client, &ada.account_id),
+    )
+    .await;
     assert!(held.is_err(), "nobody can write just now");
     writing.rollback().await.unwrap();
     wait_for_verified(&client, &ada.account_id).await;
@@ -169,7 +217,12 @@ async fn a_watch_shows_what_another_replica_did() {
     let mut watch = client.watch(&ada.account_id).await.unwrap();
     watch.message().await.unwrap().unwrap();
     let changed = "UPDATE accounts SET status = 'verified', verified_at = 1790000000000000";
-    world.database().await.execute_unprepared(changed).await.unwrap();
+    world
+        .database()
+        .await
+        .execute_unprepared(changed)
+        .await
+        .unwrap();
     let then = watch.message().await.unwrap().unwrap().account.unwrap();
     assert_eq!(then.verified_at, Some(CONFIRMED.into()));
 }
@@ -183,7 +236,8 @@ async fn i18_open_watches_end_well_when_the_service_stops_and_nobody_waits_for_t
     let mut watch = client.watch(&ada.account_id).await.unwrap();
     watch.message().await.unwrap().unwrap();
     let both = async { tokio::join!(watch.message(), service.stop()) };
-    let (last, ()) =
-        tokio::time::timeout(Duration::from_secs(10), both).await.expect("all ends in ten seconds");
+    let (last, ()) = tokio::time::timeout(Duration::from_secs(10), both)
+        .await
+        .expect("all ends in ten seconds");
     assert_eq!(last.unwrap(), None);
 }

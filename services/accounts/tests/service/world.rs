@@ -42,13 +42,20 @@ impl World {
     }
 
     pub(crate) fn without_streams(nats: NatsServer) -> Self {
-        Self { nats, clock: Clock::default(), folder: TempDir::new().unwrap() }
+        Self {
+            nats,
+            clock: Clock::default(),
+            folder: TempDir::new().unwrap(),
+        }
     }
 
     /// Makes the streams once the broker is there.
     pub(crate) async fn provision(&self) -> Bus {
         let bus = Bus::connect(&self.nats.url(), "test").await.unwrap();
-        eventually("the streams", SOON, async || bus::provision(&bus, None).await.ok()).await;
+        eventually("the streams", SOON, async || {
+            bus::provision(&bus, None).await.ok()
+        })
+        .await;
         bus
     }
 
@@ -61,7 +68,10 @@ impl World {
         let mut settings = self.settings();
         settings.retain(|(key, _)| !more.iter().any(|(other, _)| other == key));
         settings.extend(more.iter().map(|(key, value)| (*key, (*value).to_owned())));
-        let pairs: Vec<_> = settings.iter().map(|(key, value)| (*key, value.as_str())).collect();
+        let pairs: Vec<_> = settings
+            .iter()
+            .map(|(key, value)| (*key, value.as_str()))
+            .collect();
         let config: Config = kit::config::from_pairs(&pairs).unwrap();
         let token = config.admin_token_file.clone();
         // A service that was stopped a moment ago lets go of its database once its last task has ended.
@@ -73,8 +83,14 @@ impl World {
         vec![
             ("USHER_LISTEN", "127.0.0.1:0".to_owned()),
             ("USHER_ADMIN_LISTEN", "127.0.0.1:0".to_owned()),
-            ("USHER_ADMIN_TOKEN_FILE", self.file("admin-token").display().to_string()),
-            ("USHER_DATABASE_URL", format!("sqlite:{}", self.file("accounts.sqlite").display())),
+            (
+                "USHER_ADMIN_TOKEN_FILE",
+                self.file("admin-token").display().to_string(),
+            ),
+            (
+                "USHER_DATABASE_URL",
+                format!("sqlite:{}", self.file("accounts.sqlite").display()),
+            ),
             ("USHER_NATS_URL", self.nats.url()),
         ]
     }
@@ -85,12 +101,18 @@ impl World {
 
     /// A second way into the database, past the service.
     pub(crate) async fn database(&self) -> DatabaseConnection {
-        Database::connect(format!("sqlite:{}", self.file("accounts.sqlite").display())).await.unwrap()
+        Database::connect(format!("sqlite:{}", self.file("accounts.sqlite").display()))
+            .await
+            .unwrap()
     }
 
     /// How many rows a table has, as another program sees it.
     pub(crate) async fn count(&self, table: &str) -> i64 {
-        count(&self.database().await, &format!("SELECT COUNT(*) FROM {table}")).await
+        count(
+            &self.database().await,
+            &format!("SELECT COUNT(*) FROM {table}"),
+        )
+        .await
     }
 
     /// The texts that a query answers with.
@@ -98,19 +120,31 @@ impl World {
         let database = self.database().await;
         let statement = Statement::from_string(database.get_database_backend(), sql);
         let rows = database.query_all_raw(statement).await.unwrap();
-        rows.iter().map(|row| row.try_get_by_index(0).unwrap()).collect()
+        rows.iter()
+            .map(|row| row.try_get_by_index(0).unwrap())
+            .collect()
     }
 
     /// Rows of all tables of the service.
     pub(crate) async fn rows(&self) -> [i64; 3] {
-        [self.count("accounts").await, self.count("outbox").await, self.count("idempotency_keys").await]
+        [
+            self.count("accounts").await,
+            self.count("outbox").await,
+            self.count("idempotency_keys").await,
+        ]
     }
 }
 
 /// The number that a query answers with.
 pub(crate) async fn count(database: &DatabaseConnection, sql: &str) -> i64 {
     let statement = Statement::from_string(database.get_database_backend(), sql);
-    database.query_one_raw(statement).await.unwrap().unwrap().try_get_by_index(0).unwrap()
+    database
+        .query_one_raw(statement)
+        .await
+        .unwrap()
+        .unwrap()
+        .try_get_by_index(0)
+        .unwrap()
 }
 
 /// A running service. Dropped, it is told to stop; `stop` awaits that.
@@ -127,7 +161,13 @@ impl Service {
         let (shutdown, asked) = oneshot::channel();
         let (addr, admin_addr) = (app.addr(), app.admin_addr());
         let ended = tokio::spawn(app.run_until(async { drop(asked.await) }));
-        Self { addr, admin_addr, token, shutdown, ended }
+        Self {
+            addr,
+            admin_addr,
+            token,
+            shutdown,
+            ended,
+        }
     }
 
     pub(crate) fn client(&self) -> Client {
@@ -153,7 +193,10 @@ impl Service {
     pub(crate) fn as_operator<T>(&self, message: T) -> Request<T> {
         let token = std::fs::read_to_string(&self.token).unwrap();
         let mut request = Request::new(message);
-        request.metadata_mut().insert("authorization", format!("Bearer {}", token.trim()).parse().unwrap());
+        request.metadata_mut().insert(
+            "authorization",
+            format!("Bearer {}", token.trim()).parse().unwrap(),
+        );
         request
     }
 
@@ -164,7 +207,9 @@ impl Service {
 }
 
 fn channel(addr: SocketAddr) -> Channel {
-    Channel::from_shared(format!("http://{addr}")).unwrap().connect_lazy()
+    Channel::from_shared(format!("http://{addr}"))
+        .unwrap()
+        .connect_lazy()
 }
 
 /// A caller.
@@ -187,17 +232,40 @@ impl Client {
         request: CreateAccountRequest,
     ) -> Result<Account, Status> {
         let mut request = Request::new(request);
-        request.metadata_mut().insert("idempotency-key", key.parse().unwrap());
-        Ok(self.0.clone().create_account(request).await?.into_inner().account.unwrap())
+        request
+            .metadata_mut()
+            .insert("idempotency-key", key.parse().unwrap());
+        Ok(self
+            .0
+            .clone()
+            .create_account(request)
+            .await?
+            .into_inner()
+            .account
+            .unwrap())
     }
 
     pub(crate) async fn get(&self, account_id: &str) -> Result<Account, Status> {
-        let request = GetAccountRequest { account_id: account_id.to_owned() };
-        Ok(self.0.clone().get_account(request).await?.into_inner().account.unwrap())
+        let request = GetAccountRequest {
+            account_id: account_id.to_owned(),
+        };
+        Ok(self
+            .0
+            .clone()
+            .get_account(request)
+            .await?
+            .into_inner()
+            .account
+            .unwrap())
     }
 
-    pub(crate) async fn watch(&self, account_id: &str) -> Result<Streaming<WatchAccountResponse>, Status> {
-        let request = WatchAccountRequest { account_id: account_id.to_owned() };
+    pub(crate) async fn watch(
+        &self,
+        account_id: &str,
+    ) -> Result<Streaming<WatchAccountResponse>, Status> {
+        let request = WatchAccountRequest {
+            account_id: account_id.to_owned(),
+        };
         Ok(self.0.clone().watch_account(request).await?.into_inner())
     }
 }
@@ -215,7 +283,11 @@ pub(crate) fn shown(status: &Status) -> String {
     let code = format!("{:?}", status.code());
     let mut lines = vec![format!("{code}: {}", status.message())];
     let details = status.get_error_details();
-    for violation in details.bad_request().iter().flat_map(|bad| &bad.field_violations) {
+    for violation in details
+        .bad_request()
+        .iter()
+        .flat_map(|bad| &bad.field_violations)
+    {
         lines.push(format!("  {}: {}", violation.field, violation.description));
     }
     if let Some(info) = details.error_info() {
@@ -232,10 +304,18 @@ pub(crate) fn fields(status: &Status) -> Vec<String> {
     assert_eq!(status.code(), Code::InvalidArgument, "{status:?}");
     let details = status.get_error_details();
     let bad = details.bad_request().expect("a refusal names its fields");
-    bad.field_violations.iter().map(|violation| violation.field.clone()).collect()
+    bad.field_violations
+        .iter()
+        .map(|violation| violation.field.clone())
+        .collect()
 }
 
 /// The reason that programs compare.
 pub(crate) fn reason(status: &Status) -> String {
-    status.get_error_details().error_info().expect("a refusal has a reason").reason.clone()
+    status
+        .get_error_details()
+        .error_info()
+        .expect("a refusal has a reason")
+        .reason
+        .clone()
 }

@@ -31,7 +31,11 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { ack_wait: Duration::from_secs(3), max_deliver: 10, batch: 256 }
+        Self {
+            ack_wait: Duration::from_secs(3),
+            max_deliver: 10,
+            batch: 256,
+        }
     }
 }
 
@@ -52,7 +56,13 @@ impl Consumer {
     /// A consumer; nothing happens until it runs.
     pub fn new(bus: Bus, durable: Durable, settings: Settings, clock: Clock) -> Self {
         let measures = Measures::of(&durable);
-        Self { bus, durable, settings, clock, measures }
+        Self {
+            bus,
+            durable,
+            settings,
+            clock,
+            measures,
+        }
     }
 
     /// Hands messages to `handler` until `stop`, whatever happens to the broker meanwhile. The handler answers each
@@ -65,10 +75,18 @@ impl Consumer {
         F: Future<Output = Vec<Verdict>> + Send,
     {
         let durable = self.durable.advisories();
-        let notices = Self { measures: Measures::of(&durable), durable, ..self.clone() };
+        let notices = Self {
+            measures: Measures::of(&durable),
+            durable,
+            ..self.clone()
+        };
         let bus = self.bus.clone();
         let mut bury = move |batch: Arc<Vec<Delivery>>| bury(bus.clone(), batch);
-        tokio::join!(self.consume(&mut handler, &stop), notices.consume(&mut bury, &stop), self.tidy(&stop));
+        tokio::join!(
+            self.consume(&mut handler, &stop),
+            notices.consume(&mut bury, &stop),
+            self.tidy(&stop)
+        );
         self.bus.flush().await;
     }
 
@@ -98,13 +116,27 @@ impl Consumer {
         let mut complained = false;
         let mut attached = None;
         while !stop.is_cancelled() {
-            let Some(Attached { consumer, stream_created, has_unacked }) = &attached else {
+            let Some(Attached {
+                consumer,
+                stream_created,
+                has_unacked,
+            }) = &attached
+            else {
                 attached = self.attach(&mut complained, stop).await;
                 continue;
             };
-            let alone_until = *alone_until
-                .get_or_insert_with(|| if *has_unacked { Instant::now() + careful } else { Instant::now() });
-            let most = if redelivered || Instant::now() < alone_until { 1 } else { self.settings.batch };
+            let alone_until = *alone_until.get_or_insert_with(|| {
+                if *has_unacked {
+                    Instant::now() + careful
+                } else {
+                    Instant::now()
+                }
+            });
+            let most = if redelivered || Instant::now() < alone_until {
+                1
+            } else {
+                self.settings.batch
+            };
             let pulled = tokio::select! {
                 () = stop.cancelled() => break,
                 pulled = pull(consumer, most) => pulled,
@@ -117,9 +149,15 @@ impl Consumer {
                 Ok(mut batch) => {
                     self.measures.pulled(&batch);
                     let now = self.clock.now();
-                    batch.iter_mut().for_each(|delivery| trace::begin(delivery, &self.durable, now));
+                    batch
+                        .iter_mut()
+                        .for_each(|delivery| trace::begin(delivery, &self.durable, now));
                     redelivered = batch.iter().any(|delivery| delivery.delivered > 1);
-                    let round = Round { consumer: self, stream_created, stop };
+                    let round = Round {
+                        consumer: self,
+                        stream_created,
+                        stop,
+                    };
                     round.handle_all(batch, redelivered, handler).await;
                 }
                 Err(error) => {
@@ -145,7 +183,11 @@ impl Consumer {
             Err(error) => {
                 if self.bus.is_connected() && !std::mem::replace(complained, true) {
                     let (consumer, error) = (self.durable.name.as_str(), format!("{error:#}"));
-                    tracing::warn!(consumer, error, "Events cannot be read yet; trying again every second.");
+                    tracing::warn!(
+                        consumer,
+                        error,
+                        "Events cannot be read yet; trying again every second."
+                    );
                 }
                 let _ = timeout(Duration::from_secs(1), stop.cancelled()).await;
                 None

@@ -32,14 +32,28 @@ pub(super) struct Source<'a> {
 
 /// Publishes a dead letter and waits until it is stored. Repeating it within the duplicate window has no effect.
 pub(super) async fn publish(bus: &Bus, letter: DeadLetter<'_>) -> anyhow::Result<()> {
-    let Source { stream, stream_created, durable, sequence } = letter.source;
+    let Source {
+        stream,
+        stream_created,
+        durable,
+        sequence,
+    } = letter.source;
     // Without NATS's own headers: an expectation that the original met would keep the dead letter out of its stream.
     let mut all = HeaderMap::new();
-    for (name, values) in letter.headers.iter().filter(|(name, _)| !name.to_string().starts_with("Nats-")) {
-        values.iter().for_each(|value| all.append(name.clone(), value.clone()));
+    for (name, values) in letter
+        .headers
+        .iter()
+        .filter(|(name, _)| !name.to_string().starts_with("Nats-"))
+    {
+        values
+            .iter()
+            .for_each(|value| all.append(name.clone(), value.clone()));
     }
     let facts = [
-        (headers::MESSAGE_ID, format!("dlq:{stream}:{stream_created}:{durable}:{sequence}")),
+        (
+            headers::MESSAGE_ID,
+            format!("dlq:{stream}:{stream_created}:{durable}:{sequence}"),
+        ),
         ("usher-dead-letter-reason", letter.reason.to_owned()),
         ("usher-dead-letter-attempts", letter.attempts.to_string()),
         ("usher-dead-letter-first-at", letter.first_at.to_string()),
@@ -53,10 +67,19 @@ pub(super) async fn publish(bus: &Bus, letter: DeadLetter<'_>) -> anyhow::Result
     }
     let subject = format!("{DEAD_LETTER_PREFIX}{}", letter.subject);
     let message = PublishMessage::build().payload(letter.payload).headers(all);
-    let stored =
-        bus.jetstream().send_publish(subject, message).await.context("The dead letter was not sent.")?;
+    let stored = bus
+        .jetstream()
+        .send_publish(subject, message)
+        .await
+        .context("The dead letter was not sent.")?;
     stored.await.context("The dead letter was not stored.")?;
-    tracing::warn!(stream, sequence, durable, reason = letter.reason, "A message became a dead letter.");
+    tracing::warn!(
+        stream,
+        sequence,
+        durable,
+        reason = letter.reason,
+        "A message became a dead letter."
+    );
     Ok(())
 }
 
@@ -82,8 +105,16 @@ impl MaxDeliveries {
     /// Fetches the message that the notice names and makes it a dead letter. Nothing is left to do when the stream
     /// no longer holds it.
     pub(super) async fn bury(&self, bus: &Bus, notice_stored_at: Timestamp) -> anyhow::Result<()> {
-        let stream = bus.jetstream().get_stream(&self.stream).await.context("The stream cannot be read.")?;
-        let created = stream.cached_info().created.unix_timestamp_nanos().to_string();
+        let stream = bus
+            .jetstream()
+            .get_stream(&self.stream)
+            .await
+            .context("The stream cannot be read.")?;
+        let created = stream
+            .cached_info()
+            .created
+            .unix_timestamp_nanos()
+            .to_string();
         let message = match stream.get_raw_message(self.stream_seq).await {
             Ok(message) => message,
             Err(error) if is_gone(&error) => return Ok(()),

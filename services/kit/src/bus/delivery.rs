@@ -39,20 +39,34 @@ pub struct Delivery {
 
 impl fmt::Debug for Delivery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Delivery({} {}, time {})", self.subject(), self.stream_sequence, self.delivered)
+        write!(
+            f,
+            "Delivery({} {}, time {})",
+            self.subject(),
+            self.stream_sequence,
+            self.delivered
+        )
     }
 }
 
 impl Delivery {
     pub(super) fn new(message: jetstream::Message) -> anyhow::Result<Self> {
-        let info = message
-            .info()
-            .map_err(|error| anyhow!(error).context("a message without JetStream's reply subject"))?;
-        let (delivered, stream_sequence, pending) = (info.delivered, info.stream_sequence, info.pending);
+        let info = message.info().map_err(|error| {
+            anyhow!(error).context("a message without JetStream's reply subject")
+        })?;
+        let (delivered, stream_sequence, pending) =
+            (info.delivered, info.stream_sequence, info.pending);
         let micros = info.published.unix_timestamp_nanos() / 1_000;
         let stored_at = Timestamp(i64::try_from(micros).unwrap_or_default());
         let context = Context::new();
-        Ok(Self { message, context, delivered, stream_sequence, pending, stored_at })
+        Ok(Self {
+            message,
+            context,
+            delivered,
+            stream_sequence,
+            pending,
+            stored_at,
+        })
     }
 
     /// Subject it was published to.
@@ -62,7 +76,11 @@ impl Delivery {
 
     /// A header's value; empty when it is not there.
     pub fn header(&self, name: &str) -> &str {
-        self.message.headers.as_ref().and_then(|all| all.get(name)).map_or("", |value| value.as_str())
+        self.message
+            .headers
+            .as_ref()
+            .and_then(|all| all.get(name))
+            .map_or("", |value| value.as_str())
     }
 
     /// CloudEvents `id`; empty when the message is none of ours.

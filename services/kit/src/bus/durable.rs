@@ -50,36 +50,62 @@ pub(super) struct Attached {
 /// Finds the durable, or makes it. One that belongs to an earlier stream of the same name, or has seen more than the
 /// stream holds (a restored copy), would never see what comes now: it is deleted and made again, from the start of
 /// the stream. Natural keys make the repetition harmless.
-pub(super) async fn attach(bus: &Bus, durable: &Durable, settings: &Settings) -> anyhow::Result<Attached> {
+pub(super) async fn attach(
+    bus: &Bus,
+    durable: &Durable,
+    settings: &Settings,
+) -> anyhow::Result<Attached> {
     let stream = bus.jetstream().get_stream(durable.stream.name).await;
     let stream = stream.with_context(|| {
-        format!("Stream {0} cannot be read; `usher nats provision` makes it", durable.stream.name)
+        format!(
+            "Stream {0} cannot be read; `usher nats provision` makes it",
+            durable.stream.name
+        )
     })?;
     let stream_created = created(&stream);
     match stream.consumer_info(&durable.name).await {
         Ok(found) => {
             // Read after the consumer: what it has seen by then is in the stream, however fast others publish.
-            let last = stream.get_info().await.context("The stream cannot be read.")?.state.last_sequence;
+            let last = stream
+                .get_info()
+                .await
+                .context("The stream cannot be read.")?
+                .state
+                .last_sequence;
             let same_stream = found.config.metadata.get(STREAM_CREATED) == Some(&stream_created);
             if !same_stream || found.delivered.stream_sequence > last {
                 tracing::warn!(
                     consumer = durable.name,
                     "The stream was replaced or rolled back; reading it anew."
                 );
-                stream.delete_consumer(&durable.name).await.context("The old consumer cannot be deleted.")?;
+                stream
+                    .delete_consumer(&durable.name)
+                    .await
+                    .context("The old consumer cannot be deleted.")?;
             }
         }
         Err(error) if error.kind() == ConsumerInfoErrorKind::NotFound => {}
         Err(error) => return Err(error).context("The consumer cannot be read."),
     }
-    let consumer = stream.create_consumer(config(durable, settings, stream_created.clone())).await;
-    let consumer = consumer.with_context(|| format!("Consumer {} cannot be made.", durable.name))?;
+    let consumer = stream
+        .create_consumer(config(durable, settings, stream_created.clone()))
+        .await;
+    let consumer =
+        consumer.with_context(|| format!("Consumer {} cannot be made.", durable.name))?;
     let has_unacked = consumer.cached_info().num_ack_pending > 0;
-    Ok(Attached { consumer, stream_created, has_unacked })
+    Ok(Attached {
+        consumer,
+        stream_created,
+        has_unacked,
+    })
 }
 
 fn created(stream: &stream::Stream) -> String {
-    stream.cached_info().created.unix_timestamp_nanos().to_string()
+    stream
+        .cached_info()
+        .created
+        .unix_timestamp_nanos()
+        .to_string()
 }
 
 fn config(durable: &Durable, settings: &Settings, stream_created: String) -> pull::Config {

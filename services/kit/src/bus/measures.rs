@@ -28,21 +28,42 @@ impl Measures {
         let _ = meter
             .u64_observable_gauge(names::USHER_CONSUMER_LAG)
             .with_unit("{message}")
-            .with_description("Messages that wait in the stream behind the one that was pulled last.")
+            .with_description(
+                "Messages that wait in the stream behind the one that was pulled last.",
+            )
             .with_callback(move |gauge| gauge.observe(observed.load(Ordering::Relaxed), &of))
             .build();
-        let counter =
-            |name, what| meter.u64_counter(name).with_unit("{message}").with_description(what).build();
-        let redeliveries = counter(names::USHER_CONSUMER_REDELIVERIES, "Messages that came more than once.");
-        let dead_letters = counter(names::USHER_DEAD_LETTERS, "Messages that became dead letters.");
-        Self { attributes, lag, redeliveries, dead_letters }
+        let counter = |name, what| {
+            meter
+                .u64_counter(name)
+                .with_unit("{message}")
+                .with_description(what)
+                .build()
+        };
+        let redeliveries = counter(
+            names::USHER_CONSUMER_REDELIVERIES,
+            "Messages that came more than once.",
+        );
+        let dead_letters = counter(
+            names::USHER_DEAD_LETTERS,
+            "Messages that became dead letters.",
+        );
+        Self {
+            attributes,
+            lag,
+            redeliveries,
+            dead_letters,
+        }
     }
 
     pub(super) fn pulled(&self, batch: &[Delivery]) {
         if let Some(last) = batch.last() {
             self.lag.store(last.pending, Ordering::Relaxed);
         }
-        let again = batch.iter().filter(|delivery| delivery.delivered > 1).count();
+        let again = batch
+            .iter()
+            .filter(|delivery| delivery.delivered > 1)
+            .count();
         if again > 0 {
             self.redeliveries.add(again as u64, &self.attributes);
         }

@@ -22,7 +22,11 @@ pub(super) async fn pull(consumer: &PullConsumer, most: usize) -> anyhow::Result
     if !ready.is_empty() {
         return Ok(ready);
     }
-    let next = timeout(GRACE, consumer.batch().max_messages(1).expires(IDLE).messages()).await??;
+    let next = timeout(
+        GRACE,
+        consumer.batch().max_messages(1).expires(IDLE).messages(),
+    )
+    .await??;
     collect(next, IDLE + GRACE).await
 }
 
@@ -39,6 +43,10 @@ async fn collect(mut batch: Batch, patience: Duration) -> anyhow::Result<Vec<Del
             Ok(Some(Err(error))) => anyhow!(error),
             Err(silent) => silent.into(),
         };
-        return if deliveries.is_empty() { Err(error) } else { Ok(deliveries) };
+        return if deliveries.is_empty() {
+            Err(error)
+        } else {
+            Ok(deliveries)
+        };
     }
 }

@@ -57,11 +57,17 @@ impl Round<'_> {
     {
         loop {
             let shared = Arc::new(batch);
-            let work = AssertUnwindSafe(async { handler(Arc::clone(&shared)).await }).catch_unwind();
+            let work =
+                AssertUnwindSafe(async { handler(Arc::clone(&shared)).await }).catch_unwind();
             let Ok(verdicts) = holding([&shared, waiting], work, ticks).await else {
                 // Neither acked nor held: it comes again, alone, and counts towards `max_deliver`.
-                tracing::error!(consumer = self.consumer.durable.name, "The handler panicked.");
-                shared.iter().for_each(|delivery| span::fail(&delivery.context, "panic"));
+                tracing::error!(
+                    consumer = self.consumer.durable.name,
+                    "The handler panicked."
+                );
+                shared
+                    .iter()
+                    .for_each(|delivery| span::fail(&delivery.context, "panic"));
                 return;
             };
             let mut pause = Duration::ZERO;
@@ -77,7 +83,9 @@ impl Round<'_> {
             }
             let pause = timeout(pause, self.stop.cancelled());
             if holding([&batch, waiting], pause, ticks).await.is_ok() {
-                batch.iter().for_each(|delivery| span::fail(&delivery.context, "let_go"));
+                batch
+                    .iter()
+                    .for_each(|delivery| span::fail(&delivery.context, "let_go"));
                 return; // the next process gets it after AckWait
             }
         }
@@ -133,7 +141,11 @@ impl Round<'_> {
 }
 
 /// Awaits `work` and tells the server at each tick that the messages are still being worked on.
-async fn holding<T>(held: [&[Delivery]; 2], work: impl Future<Output = T>, ticks: &mut Interval) -> T {
+async fn holding<T>(
+    held: [&[Delivery]; 2],
+    work: impl Future<Output = T>,
+    ticks: &mut Interval,
+) -> T {
     let mut work = pin!(work);
     loop {
         tokio::select! {

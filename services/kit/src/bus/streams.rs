@@ -18,9 +18,14 @@ pub async fn provision(bus: &Bus, replicas: Option<usize>) -> anyhow::Result<()>
     for stream in ALL {
         let copies = match replicas {
             Some(replicas) => replicas,
-            None => found(bus, &stream).await?.map_or(1, |found| found.num_replicas),
+            None => found(bus, &stream)
+                .await?
+                .map_or(1, |found| found.num_replicas),
         };
-        let made = bus.jetstream.create_or_update_stream(config(&stream, copies)).await;
+        let made = bus
+            .jetstream
+            .create_or_update_stream(config(&stream, copies))
+            .await;
         made.with_context(|| format!("Stream {} cannot be made or corrected.", stream.name))?;
     }
     Ok(())
@@ -49,12 +54,18 @@ pub async fn drift(bus: &Bus) -> anyhow::Result<Vec<Finding>> {
     let mut findings = Vec::new();
     for stream in ALL {
         let Some(found) = found(bus, &stream).await? else {
-            findings.push(Finding { stream: stream.name, what: "is missing".to_owned() });
+            findings.push(Finding {
+                stream: stream.name,
+                what: "is missing".to_owned(),
+            });
             continue;
         };
         let wanted = config(&stream, found.num_replicas);
         let differences = differences(&wanted, &found);
-        findings.extend(differences.into_iter().map(|what| Finding { stream: stream.name, what }));
+        findings.extend(differences.into_iter().map(|what| Finding {
+            stream: stream.name,
+            what,
+        }));
     }
     Ok(findings)
 }
@@ -97,12 +108,36 @@ fn differences(wanted: &Config, found: &Config) -> Vec<String> {
         }
     };
     let seconds = |duration: Duration| format!("{} s", duration.as_secs());
-    compare("subjects", wanted.subjects.join(" "), found.subjects.join(" "));
-    compare("retention", format!("{:?}", wanted.retention), format!("{:?}", found.retention));
-    compare("storage", format!("{:?}", wanted.storage), format!("{:?}", found.storage));
-    compare("discard", format!("{:?}", wanted.discard), format!("{:?}", found.discard));
-    compare("max_bytes", wanted.max_bytes.to_string(), found.max_bytes.to_string());
+    compare(
+        "subjects",
+        wanted.subjects.join(" "),
+        found.subjects.join(" "),
+    );
+    compare(
+        "retention",
+        format!("{:?}", wanted.retention),
+        format!("{:?}", found.retention),
+    );
+    compare(
+        "storage",
+        format!("{:?}", wanted.storage),
+        format!("{:?}", found.storage),
+    );
+    compare(
+        "discard",
+        format!("{:?}", wanted.discard),
+        format!("{:?}", found.discard),
+    );
+    compare(
+        "max_bytes",
+        wanted.max_bytes.to_string(),
+        found.max_bytes.to_string(),
+    );
     compare("max_age", seconds(wanted.max_age), seconds(found.max_age));
-    compare("duplicate_window", seconds(wanted.duplicate_window), seconds(found.duplicate_window));
+    compare(
+        "duplicate_window",
+        seconds(wanted.duplicate_window),
+        seconds(found.duplicate_window),
+    );
     all
 }

@@ -25,12 +25,21 @@ pub(super) fn begin(delivery: &mut Delivery, durable: &Durable, now: Timestamp) 
         KeyValue::new(names::MESSAGING_SYSTEM, names::NATS),
         KeyValue::new(names::MESSAGING_OPERATION_NAME, names::PROCESS),
         KeyValue::new(names::MESSAGING_OPERATION_TYPE, names::PROCESS),
-        KeyValue::new(names::MESSAGING_DESTINATION_NAME, delivery.subject().to_owned()),
+        KeyValue::new(
+            names::MESSAGING_DESTINATION_NAME,
+            delivery.subject().to_owned(),
+        ),
         KeyValue::new(names::MESSAGING_CONSUMER_GROUP_NAME, durable.name.clone()),
-        KeyValue::new(names::MESSAGING_MESSAGE_ID, delivery.header(headers::MESSAGE_ID).to_owned()),
+        KeyValue::new(
+            names::MESSAGING_MESSAGE_ID,
+            delivery.header(headers::MESSAGE_ID).to_owned(),
+        ),
         KeyValue::new(names::USHER_EVENT_ID, delivery.event_id().to_owned()),
         KeyValue::new(names::MESSAGING_NATS_STREAM, durable.stream.name),
-        KeyValue::new(names::MESSAGING_NATS_STREAM_SEQUENCE, delivery.stream_sequence.cast_signed()),
+        KeyValue::new(
+            names::MESSAGING_NATS_STREAM_SEQUENCE,
+            delivery.stream_sequence.cast_signed(),
+        ),
         KeyValue::new(names::MESSAGING_NATS_DELIVERY_COUNT, delivery.delivered),
     ];
     let name = names::messaging_span(names::PROCESS, delivery.subject());

@@ -20,7 +20,9 @@ pub async fn update_each<const N: usize>(
 ) -> Result<Vec<Uuid>, DbErr> {
     let mut updated = Vec::with_capacity(rows.len());
     for rows in rows.chunks(VALUES / N) {
-        let lists: Vec<String> = (0..rows.len()).map(|row| placeholders::<N>(2 + row * N)).collect();
+        let lists: Vec<String> = (0..rows.len())
+            .map(|row| placeholders::<N>(2 + row * N))
+            .collect();
         let sql = sql.replace("{rows}", &format!("(VALUES {}) AS given", lists.join(", ")));
         let values = std::iter::once(first.clone()).chain(rows.iter().flatten().cloned());
         let statement = Statement::from_sql_and_values(tx.get_database_backend(), sql, values);

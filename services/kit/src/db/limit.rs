@@ -17,16 +17,23 @@ use crate::telemetry::{self, names};
 pub const LIMIT: Duration = Duration::from_secs(8);
 
 static DURATION: LazyLock<Histogram<f64>> = LazyLock::new(|| {
-    telemetry::durations(names::DB_CLIENT_OPERATION_DURATION, "From a transaction's begin to its end.")
+    telemetry::durations(
+        names::DB_CLIENT_OPERATION_DURATION,
+        "From a transaction's begin to its end.",
+    )
 });
 
 /// Awaits `transaction`, but no longer than `LIMIT`; then the database counts as away.
 ///
 /// # Errors
 /// The transaction's own, or that time is over.
-pub async fn within_limit<T>(transaction: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
+pub async fn within_limit<T>(
+    transaction: impl Future<Output = Result<T, DbErr>>,
+) -> Result<T, DbErr> {
     let lost = |_| Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout));
-    measured("background", timeout(LIMIT, transaction)).await.unwrap_or_else(lost)
+    measured("background", timeout(LIMIT, transaction))
+        .await
+        .unwrap_or_else(lost)
 }
 
 /// Runs a transaction in a task of its own, under the caller's trace context. A cancelled caller then cannot cut
@@ -34,7 +41,9 @@ pub async fn within_limit<T>(transaction: impl Future<Output = Result<T, DbErr>>
 ///
 /// # Panics
 /// When the task panicked: its panic goes on here.
-pub async fn detached<T: Send + 'static>(transaction: impl Future<Output = T> + Send + 'static) -> T {
+pub async fn detached<T: Send + 'static>(
+    transaction: impl Future<Output = T> + Send + 'static,
+) -> T {
     let task = tokio::spawn(transaction.with_context(Context::current()));
     match task.await {
         Ok(result) => result,
@@ -46,6 +55,9 @@ pub async fn detached<T: Send + 'static>(transaction: impl Future<Output = T> + 
 pub async fn measured<T>(operation: &'static str, transaction: impl Future<Output = T>) -> T {
     let begun = Instant::now();
     let result = transaction.await;
-    DURATION.record(begun.elapsed().as_secs_f64(), &[KeyValue::new(names::DB_OPERATION_NAME, operation)]);
+    DURATION.record(
+        begun.elapsed().as_secs_f64(),
+        &[KeyValue::new(names::DB_OPERATION_NAME, operation)],
+    );
     result
 }

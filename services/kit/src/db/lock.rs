@@ -28,7 +28,10 @@ pub(super) fn acquire(database: &str) -> anyhow::Result<File> {
         Err(TryLockError::WouldBlock) => {
             let mut owner = String::new();
             let _ = file.read_to_string(&mut owner);
-            bail!("{database} is in use by process {}; stop that one first.", owner.trim());
+            bail!(
+                "{database} is in use by process {}; stop that one first.",
+                owner.trim()
+            );
         }
         Err(TryLockError::Error(error)) => {
             return Err(error).with_context(|| format!("The lock file {path} cannot be locked."));

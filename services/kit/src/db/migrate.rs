@@ -18,7 +18,8 @@ impl Db {
         let tx = self.begin().await?;
         if tx.get_database_backend() == DbBackend::Postgres {
             tx.execute_unprepared("SET LOCAL lock_timeout = 0").await?; // the other migrator may take its time
-            tx.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({ADVISORY_LOCK})")).await?;
+            tx.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({ADVISORY_LOCK})"))
+                .await?;
         }
         M::up(&tx, None).await?;
         tx.commit().await
@@ -30,6 +31,9 @@ impl Db {
     /// When the database does not answer.
     pub async fn pending_migrations<M: MigratorTrait>(&self) -> Result<Vec<String>, DbErr> {
         let pending = M::get_pending_migrations_read_only(self.reader()).await?;
-        Ok(pending.iter().map(|migration| migration.name().to_owned()).collect())
+        Ok(pending
+            .iter()
+            .map(|migration| migration.name().to_owned())
+            .collect())
     }
 }

@@ -75,8 +75,16 @@ impl Span {
 /// Flattens a request into its spans.
 pub(super) fn of_request(request: ExportTraceServiceRequest) -> impl Iterator<Item = Span> {
     request.resource_spans.into_iter().flat_map(|process| {
-        let resource = attributes(process.resource.map(|resource| resource.attributes).unwrap_or_default());
-        let spans = process.scope_spans.into_iter().flat_map(|scope| scope.spans);
+        let resource = attributes(
+            process
+                .resource
+                .map(|resource| resource.attributes)
+                .unwrap_or_default(),
+        );
+        let spans = process
+            .scope_spans
+            .into_iter()
+            .flat_map(|scope| scope.spans);
         spans.map(move |span| flat(span, &resource))
     })
 }
@@ -87,14 +95,18 @@ fn flat(span: Wire, resource: &BTreeMap<String, String>) -> Span {
     Span {
         trace_id: hex::encode(&span.trace_id),
         span_id: hex::encode(&span.span_id),
-        parent_span_id: (!span.parent_span_id.is_empty()).then(|| hex::encode(&span.parent_span_id)),
+        parent_span_id: (!span.parent_span_id.is_empty())
+            .then(|| hex::encode(&span.parent_span_id)),
         service: of_process(names::SERVICE_NAME),
         instance: of_process(names::SERVICE_INSTANCE_ID),
         kind: kind(span.kind()),
         start: Duration::from_nanos(span.start_time_unix_nano),
         end: Duration::from_nanos(span.end_time_unix_nano),
         links: links
-            .map(|link| Link { trace_id: hex::encode(&link.trace_id), span_id: hex::encode(&link.span_id) })
+            .map(|link| Link {
+                trace_id: hex::encode(&link.trace_id),
+                span_id: hex::encode(&link.span_id),
+            })
             .collect(),
         status: match span.status {
             Some(status) if status.code() == StatusCode::Error => Status::Error(status.message),
@@ -117,7 +129,10 @@ const fn kind(kind: WireKind) -> SpanKind {
 }
 
 fn attributes(pairs: Vec<KeyValue>) -> BTreeMap<String, String> {
-    pairs.into_iter().map(|pair| (pair.key, text(pair.value))).collect()
+    pairs
+        .into_iter()
+        .map(|pair| (pair.key, text(pair.value)))
+        .collect()
 }
 
 fn text(value: Option<AnyValue>) -> String {

@@ -26,11 +26,19 @@ struct Kept {
 
 impl Store {
     pub(super) fn newest(spans: usize) -> Self {
-        Self { newest: Some(spans), kept: Mutex::default(), arrived: watch::Sender::default() }
+        Self {
+            newest: Some(spans),
+            kept: Mutex::default(),
+            arrived: watch::Sender::default(),
+        }
     }
 
     pub(super) fn everything() -> Self {
-        Self { newest: None, kept: Mutex::default(), arrived: watch::Sender::default() }
+        Self {
+            newest: None,
+            kept: Mutex::default(),
+            arrived: watch::Sender::default(),
+        }
     }
 
     /// Keeps a request's text where everything is recorded.
@@ -44,14 +52,21 @@ impl Store {
     pub(super) fn add(&self, spans: impl IntoIterator<Item = Span>) {
         let mut kept = self.kept();
         kept.spans.extend(spans);
-        let excess = self.newest.map_or(0, |newest| kept.spans.len().saturating_sub(newest));
+        let excess = self
+            .newest
+            .map_or(0, |newest| kept.spans.len().saturating_sub(newest));
         kept.spans.drain(..excess);
         drop(kept);
         self.arrived.send_replace(());
     }
 
     pub(super) fn spans(&self, wanted: impl Fn(&Span) -> bool) -> Vec<Span> {
-        self.kept().spans.iter().filter(|span| wanted(span)).cloned().collect()
+        self.kept()
+            .spans
+            .iter()
+            .filter(|span| wanted(span))
+            .cloned()
+            .collect()
     }
 
     pub(super) fn counts(&self) -> HashMap<String, usize> {
@@ -60,7 +75,10 @@ impl Store {
         for span in &kept.spans {
             *counts.entry(&span.trace_id).or_default() += 1;
         }
-        counts.into_iter().map(|(trace, spans)| (trace.to_owned(), spans)).collect()
+        counts
+            .into_iter()
+            .map(|(trace, spans)| (trace.to_owned(), spans))
+            .collect()
     }
 
     pub(super) fn to_text(&self) -> String {

@@ -39,7 +39,12 @@ impl Backlog {
     }
 
     pub(super) fn set(&self, number: i64, age: Duration) {
-        self.0.0.store(u64::try_from(number).unwrap_or(0), Ordering::Relaxed);
-        self.0.1.store(u64::try_from(age.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.0
+            .0
+            .store(u64::try_from(number).unwrap_or(0), Ordering::Relaxed);
+        self.0.1.store(
+            u64::try_from(age.as_millis()).unwrap_or(u64::MAX),
+            Ordering::Relaxed,
+        );
     }
 }

@@ -5,8 +5,9 @@ use std::{collections::BTreeMap, str::FromStr as _};
 use async_nats::{HeaderMap, HeaderName, HeaderValue};
 
 pub(super) fn to_json(headers: &HeaderMap) -> String {
-    let first_values =
-        headers.iter().filter_map(|(name, values)| Some((name.to_string(), values.first()?.as_str())));
+    let first_values = headers
+        .iter()
+        .filter_map(|(name, values)| Some((name.to_string(), values.first()?.as_str())));
     serde_json::to_string(&first_values.collect::<BTreeMap<_, _>>()).unwrap_or_default()
 }
 
@@ -14,7 +15,8 @@ pub(super) fn from_json(json: &str) -> HeaderMap {
     let stored: BTreeMap<String, String> = serde_json::from_str(json).unwrap_or_default();
     let mut headers = HeaderMap::new();
     for (name, value) in stored {
-        if let (Ok(name), Ok(value)) = (HeaderName::from_str(&name), HeaderValue::from_str(&value)) {
+        if let (Ok(name), Ok(value)) = (HeaderName::from_str(&name), HeaderValue::from_str(&value))
+        {
             headers.insert(name, value);
         }
     }

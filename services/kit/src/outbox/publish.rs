@@ -30,18 +30,30 @@ pub(super) async fn publish(
     let mut waiting = Vec::with_capacity(rows.len());
     for row in rows {
         let context = begin(row, now);
-        let message = PublishMessage::build().headers(row.headers.clone()).payload(row.payload.clone());
-        waiting.push((row, context, bus.jetstream().send_publish(row.subject.clone(), message).await));
+        let message = PublishMessage::build()
+            .headers(row.headers.clone())
+            .payload(row.payload.clone());
+        waiting.push((
+            row,
+            context,
+            bus.jetstream()
+                .send_publish(row.subject.clone(), message)
+                .await,
+        ));
     }
     let results = join_all(waiting.into_iter().map(async |(row, context, sent)| {
         let stored = acknowledged(sent).await;
         (row, context, stored)
     }));
-    let (mut acked, mut failed, mut first_error) = (Vec::with_capacity(rows.len()), Vec::new(), None);
+    let (mut acked, mut failed, mut first_error) =
+        (Vec::with_capacity(rows.len()), Vec::new(), None);
     for (row, context, stored) in results.await {
         match stored {
             Ok(sequence) => {
-                span::set(&context, KeyValue::new(names::MESSAGING_NATS_STREAM_SEQUENCE, sequence));
+                span::set(
+                    &context,
+                    KeyValue::new(names::MESSAGING_NATS_STREAM_SEQUENCE, sequence),
+                );
                 span::end(&context);
                 acked.push((row.id, sequence));
             }
@@ -54,7 +66,11 @@ pub(super) async fn publish(
     }
     if let Some(error) = first_error {
         let (events, error) = (failed.len(), format!("{error:#}"));
-        tracing::warn!(events, error, "Events were not published; they are tried again.");
+        tracing::warn!(
+            events,
+            error,
+            "Events were not published; they are tried again."
+        );
     }
     (acked, failed)
 }

@@ -34,7 +34,12 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { lease: Duration::from_secs(10), tick: Duration::from_secs(1), queue: 8_192, window: 512 }
+        Self {
+            lease: Duration::from_secs(10),
+            tick: Duration::from_secs(1),
+            queue: 8_192,
+            window: 512,
+        }
     }
 }
 
@@ -64,8 +69,17 @@ impl Relay {
     pub fn new(db: Db, bus: Bus, settings: Settings) -> (Outbox, Self) {
         let (sender, queue) = mpsc::channel(settings.queue);
         (
-            Outbox { queue: sender, lease: settings.lease },
-            Self { db, bus, settings, queue, backlog: Backlog::measured() },
+            Outbox {
+                queue: sender,
+                lease: settings.lease,
+            },
+            Self {
+                db,
+                bus,
+                settings,
+                queue,
+                backlog: Backlog::measured(),
+            },
         )
     }
 
@@ -85,7 +99,9 @@ impl Relay {
             }
         }
         if timeout(LAST_PASS, self.last_pass()).await.is_err() {
-            tracing::warn!("Events are left in the outbox; they are published after the next start.");
+            tracing::warn!(
+                "Events are left in the outbox; they are published after the next start."
+            );
         }
     }
 
@@ -109,7 +125,12 @@ impl Relay {
     async fn last_pass(&mut self) {
         self.queue.close();
         let mut window = Vec::new();
-        while self.queue.recv_many(&mut window, self.settings.window).await > 0 {
+        while self
+            .queue
+            .recv_many(&mut window, self.settings.window)
+            .await
+            > 0
+        {
             self.publish(std::mem::take(&mut window)).await;
         }
         self.end_claims_of_the_dead().await; // nothing is in memory any more
@@ -118,7 +139,9 @@ impl Relay {
 
     /// Claims and publishes what waits in the table, window by window.
     async fn publish_due(&self) {
-        let Ok((number, oldest)) = within_limit(table::pending(self.db.reader())).await else { return };
+        let Ok((number, oldest)) = within_limit(table::pending(self.db.reader())).await else {
+            return;
+        };
         let age = oldest.map_or(Duration::ZERO, |oldest| self.db.clock().now().since(oldest));
         self.backlog.set(number, age);
         while number > 0 && self.bus.is_connected() {
@@ -142,7 +165,13 @@ impl Relay {
     async fn claim(&self) -> Result<Vec<Outgoing>, DbErr> {
         let tx = self.db.begin().await?;
         let now = self.db.now(&tx).await?;
-        let rows = table::claim(&tx, now, now + self.settings.lease, self.settings.window as u64).await?;
+        let rows = table::claim(
+            &tx,
+            now,
+            now + self.settings.lease,
+            self.settings.window as u64,
+        )
+        .await?;
         tx.commit().await?;
         Ok(rows)
     }
@@ -153,8 +182,9 @@ impl Relay {
             return;
         }
         let settled = if self.bus.is_connected() {
-            let (acked, failed) =
-                self.renewing(&rows, publish(&self.bus, self.db.clock().now(), &rows)).await;
+            let (acked, failed) = self
+                .renewing(&rows, publish(&self.bus, self.db.clock().now(), &rows))
+                .await;
             within_limit(self.settle(acked, failed)).await
         } else {
             within_limit(self.let_go(&rows)).await // no attempt was made and none is counted

@@ -82,7 +82,9 @@ pub async fn create_table(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
 /// # Errors
 /// The database's.
 pub async fn drop_table(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
-    manager.drop_table(Table::drop().table(Entity).to_owned()).await
+    manager
+        .drop_table(Table::drop().table(Entity).to_owned())
+        .await
 }
 
 /// Inserts the rows; the first `claimed` of them are born claimed until `lease`.
@@ -93,24 +95,30 @@ pub(super) async fn insert(
     records: &[Record],
     claimed: usize,
 ) -> Result<(), DbErr> {
-    let rows = records.iter().enumerate().map(|(place, record)| ActiveModel {
-        id: Set(record.id),
-        aggregate_id: Set(record.aggregate_id),
-        subject: Set(record.subject.to_owned()),
-        headers: Set(to_json(&record.headers)),
-        payload: Set(record.payload.to_vec()),
-        created_at: Set(now),
-        attempts: Set(0),
-        next_at: Set(now),
-        claim_no: Set(1),
-        claimed_until: Set(if place < claimed { lease } else { now }),
-        published_at: Set(None),
-        stream_sequence: Set(None),
-    });
+    let rows = records
+        .iter()
+        .enumerate()
+        .map(|(place, record)| ActiveModel {
+            id: Set(record.id),
+            aggregate_id: Set(record.aggregate_id),
+            subject: Set(record.subject.to_owned()),
+            headers: Set(to_json(&record.headers)),
+            payload: Set(record.payload.to_vec()),
+            created_at: Set(now),
+            attempts: Set(0),
+            next_at: Set(now),
+            claim_no: Set(1),
+            claimed_until: Set(if place < claimed { lease } else { now }),
+            published_at: Set(None),
+            stream_sequence: Set(None),
+        });
     if records.is_empty() {
         return Ok(());
     }
-    Entity::insert_many(rows).exec_without_returning(tx).await.map(drop)
+    Entity::insert_many(rows)
+        .exec_without_returning(tx)
+        .await
+        .map(drop)
 }
 
 /// Claims up to `most` due rows until `lease`, oldest first. Two relays never claim the same row: on Postgres they
@@ -147,7 +155,10 @@ pub(super) async fn set_claims(
 ) -> Result<(), DbErr> {
     let sql = "UPDATE outbox SET claimed_until = $1 FROM {rows}
                WHERE id = given.column1 AND claim_no = given.column2 AND published_at IS NULL";
-    let rows: Vec<_> = rows.iter().map(|row| [row.id.into(), row.claim_no.into()]).collect();
+    let rows: Vec<_> = rows
+        .iter()
+        .map(|row| [row.id.into(), row.claim_no.into()])
+        .collect();
     update_each(tx, sql, until.into(), &rows).await.map(drop)
 }
 
@@ -159,7 +170,10 @@ pub(super) async fn mark_published(
 ) -> Result<(), DbErr> {
     let sql = "UPDATE outbox SET published_at = $1, stream_sequence = given.column2 FROM {rows}
                WHERE id = given.column1";
-    let rows: Vec<_> = acked.iter().map(|(id, sequence)| [(*id).into(), (*sequence).into()]).collect();
+    let rows: Vec<_> = acked
+        .iter()
+        .map(|(id, sequence)| [(*id).into(), (*sequence).into()])
+        .collect();
     update_each(tx, sql, now.into(), &rows).await.map(drop)
 }
 
@@ -172,21 +186,30 @@ pub(super) async fn mark_failed(
     let sql =
         "UPDATE outbox SET claimed_until = $1, attempts = attempts + 1, next_at = given.column3 FROM {rows}
                WHERE id = given.column1 AND claim_no = given.column2 AND published_at IS NULL";
-    let row = |(next, row): &(Timestamp, Outgoing)| [row.id.into(), row.claim_no.into(), (*next).into()];
+    let row =
+        |(next, row): &(Timestamp, Outgoing)| [row.id.into(), row.claim_no.into(), (*next).into()];
     let rows: Vec<_> = failed.iter().map(row).collect();
     update_each(tx, sql, now.into(), &rows).await.map(drop)
 }
 
 /// Ends every claim. Only for a process that owns the database alone: the claims are those of one that died.
 pub(super) async fn end_all_claims(tx: &DatabaseTransaction, now: Timestamp) -> Result<(), DbErr> {
-    let open =
-        Entity::update_many().filter(Column::PublishedAt.is_null()).filter(Column::ClaimedUntil.gt(now));
-    open.col_expr(Column::ClaimedUntil, Expr::value(now)).exec(tx).await.map(drop)
+    let open = Entity::update_many()
+        .filter(Column::PublishedAt.is_null())
+        .filter(Column::ClaimedUntil.gt(now));
+    open.col_expr(Column::ClaimedUntil, Expr::value(now))
+        .exec(tx)
+        .await
+        .map(drop)
 }
 
 /// Deletes up to `most` rows of the history before `before` and says how many. Ids grow with time, so that the
 /// primary key finds them.
-pub(super) async fn purge(tx: &DatabaseTransaction, before: Timestamp, most: u64) -> Result<u64, DbErr> {
+pub(super) async fn purge(
+    tx: &DatabaseTransaction,
+    before: Timestamp,
+    most: u64,
+) -> Result<u64, DbErr> {
     let seconds = u64::try_from(before.0.div_euclid(1_000_000)).unwrap_or(0);
     let oldest_kept = Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, 0));
     let old = Entity::find()
@@ -196,7 +219,10 @@ pub(super) async fn purge(tx: &DatabaseTransaction, before: Timestamp, most: u64
         .filter(Column::PublishedAt.lt(before))
         .order_by_id_asc()
         .limit(most);
-    let deleted = Entity::delete_many().filter(Column::Id.in_subquery(old.into_query())).exec(tx).await?;
+    let deleted = Entity::delete_many()
+        .filter(Column::Id.in_subquery(old.into_query()))
+        .exec(tx)
+        .await?;
     Ok(deleted.rows_affected)
 }
 

@@ -30,7 +30,9 @@ impl AdminToken {
     /// When the file cannot be read or made, or others may read it.
     pub fn read_or_make(path: &Path) -> anyhow::Result<Self> {
         let make = || hex::encode(crate::random::bytes::<32>());
-        let token = read_or_make(path, "The admin token", make)?.trim().to_owned();
+        let token = read_or_make(path, "The admin token", make)?
+            .trim()
+            .to_owned();
         // With it nobody could operate the service, and each command would blame its own token.
         ensure!(
             !token.is_empty(),
@@ -41,8 +43,13 @@ impl AdminToken {
     }
 
     fn allows(&self, request: &Request) -> bool {
-        let header = request.headers().get("authorization").and_then(|value| value.to_str().ok());
-        let given = header.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
+        let header = request
+            .headers()
+            .get("authorization")
+            .and_then(|value| value.to_str().ok());
+        let given = header
+            .and_then(|value| value.strip_prefix("Bearer "))
+            .unwrap_or_default();
         given.as_bytes().ct_eq(self.0.as_bytes()).into()
     }
 }
@@ -61,21 +68,30 @@ pub(super) async fn serve(
     health: Health,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let operators = operators.prepare().into_axum_router().layer(from_fn_with_state(token, check));
+    let operators = operators
+        .prepare()
+        .into_axum_router()
+        .layer(from_fn_with_state(token, check));
     let app = Router::new()
         .route("/livez", get(async || "alive\n"))
         .route("/metrics", get(async || telemetry::metrics_text()))
         .route("/readyz", get(readyz).with_state(health))
         .merge(operators);
-    axum::serve(listener, app).with_graceful_shutdown(async move { stop.cancelled().await }).await?;
+    axum::serve(listener, app)
+        .with_graceful_shutdown(async move { stop.cancelled().await })
+        .await?;
     Ok(())
 }
 
 async fn check(State(token): State<AdminToken>, request: Request, next: Next) -> Response {
     // A gRPC refusal has HTTP status 200: a probe of a wrong path would be content for ever.
-    let kind = request.headers().get(CONTENT_TYPE).map_or(&[][..], HeaderValue::as_bytes);
+    let kind = request
+        .headers()
+        .get(CONTENT_TYPE)
+        .map_or(&[][..], HeaderValue::as_bytes);
     if !kind.starts_with(b"application/grpc") {
-        let there_is = "Not found. There are /livez, /readyz and /metrics, and gRPC with the admin token.\n";
+        let there_is =
+            "Not found. There are /livez, /readyz and /metrics, and gRPC with the admin token.\n";
         return (StatusCode::NOT_FOUND, there_is).into_response();
     }
     if token.allows(&request) {
@@ -90,6 +106,10 @@ async fn check(State(token): State<AdminToken>, request: Request, next: Next) ->
 /// 200 when ready and 503 when not; the body says why, and which dependencies are away in either case.
 async fn readyz(State(health): State<Health>) -> Response {
     let report = health.check().await;
-    let code = if report.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let code = if report.ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
     (code, Json(report)).into_response()
 }

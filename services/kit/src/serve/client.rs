@@ -16,8 +16,8 @@ pub type Client = MeasuredClient<Channel>;
 /// # Errors
 /// When `url` is none.
 pub fn client(url: &str) -> anyhow::Result<Client> {
-    let endpoint =
-        Endpoint::from_shared(url.to_owned()).with_context(|| format!("{url} is no http://HOST:PORT."))?;
+    let endpoint = Endpoint::from_shared(url.to_owned())
+        .with_context(|| format!("{url} is no http://HOST:PORT."))?;
     let traced = ClientLayer::new(endpoint.uri());
     let channel = endpoint
         .connect_timeout(Duration::from_secs(2))

@@ -69,7 +69,11 @@ impl Health {
     }
 
     /// Names something that the service can do without for a while. `away` says what is known when it is away.
-    pub fn depends_on(&self, name: &'static str, away: impl Fn() -> Option<String> + Send + Sync + 'static) {
+    pub fn depends_on(
+        &self,
+        name: &'static str,
+        away: impl Fn() -> Option<String> + Send + Sync + 'static,
+    ) {
         let away = Arc::new(away);
         let observed = Arc::clone(&away);
         let _ = telemetry::meter()
@@ -80,7 +84,11 @@ impl Health {
                 gauge.observe(degraded, &[KeyValue::new(names::USHER_DEPENDENCY, name)]);
             })
             .build();
-        let mut dependencies = self.0.dependencies.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut dependencies = self
+            .0
+            .dependencies
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         dependencies.insert(name, away);
     }
 
@@ -90,7 +98,11 @@ impl Health {
 
     pub(super) async fn check(&self) -> Report {
         let reason = self.not_ready().await;
-        Report { ready: reason.is_none(), reason, degraded: self.degraded() }
+        Report {
+            ready: reason.is_none(),
+            reason,
+            degraded: self.degraded(),
+        }
     }
 
     /// Keeps gRPC health up to date. Kubernetes asks every few seconds, so that a look every second is fresh enough.
@@ -113,7 +125,11 @@ impl Health {
         if self.0.draining.load(Ordering::SeqCst) {
             return Some("draining");
         }
-        let State { db, pending_migrations, .. } = &*self.0;
+        let State {
+            db,
+            pending_migrations,
+            ..
+        } = &*self.0;
         let look = async {
             db.ping().await.ok()?;
             Some(pending_migrations(db.clone()).await)
@@ -126,7 +142,14 @@ impl Health {
     }
 
     fn degraded(&self) -> BTreeMap<&'static str, String> {
-        let dependencies = self.0.dependencies.lock().unwrap_or_else(PoisonError::into_inner);
-        dependencies.iter().filter_map(|(name, away)| Some((*name, away()?))).collect()
+        let dependencies = self
+            .0
+            .dependencies
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        dependencies
+            .iter()
+            .filter_map(|(name, away)| Some((*name, away()?)))
+            .collect()
     }
 }

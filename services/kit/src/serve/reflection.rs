@@ -16,5 +16,9 @@ pub(super) fn of(names: &[&str]) -> anyhow::Result<ServerReflectionServer<impl S
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
         .with_service_name("grpc.reflection.v1.ServerReflection");
-    Ok(names.iter().copied().fold(builder, Builder::with_service_name).build_v1()?)
+    Ok(names
+        .iter()
+        .copied()
+        .fold(builder, Builder::with_service_name)
+        .build_v1()?)
 }

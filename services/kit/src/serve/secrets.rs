@@ -13,7 +13,11 @@ use anyhow::{Context as _, bail};
 ///
 /// # Errors
 /// When the file cannot be read or made, or when its mode lets others read it.
-pub fn read_or_make(path: &Path, what: &str, make: impl FnOnce() -> String) -> anyhow::Result<String> {
+pub fn read_or_make(
+    path: &Path,
+    what: &str,
+    make: impl FnOnce() -> String,
+) -> anyhow::Result<String> {
     let shown = path.display();
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)
@@ -28,12 +32,19 @@ pub fn read_or_make(path: &Path, what: &str, make: impl FnOnce() -> String) -> a
             }
             // Of two processes that start together one makes the file, and the other reads it.
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error).with_context(|| format!("{what}: {shown} cannot be made.")),
+            Err(error) => {
+                return Err(error).with_context(|| format!("{what}: {shown} cannot be made."));
+            }
         }
     }
-    let mode = fs::metadata(path).with_context(|| format!("{what}: {shown} cannot be read."))?.mode();
+    let mode = fs::metadata(path)
+        .with_context(|| format!("{what}: {shown} cannot be read."))?
+        .mode();
     if mode & 0o077 != 0 {
-        bail!("{what}: others may read {shown} (mode {:04o}). Run: chmod 600 {shown}", mode & 0o7777);
+        bail!(
+            "{what}: others may read {shown} (mode {:04o}). Run: chmod 600 {shown}",
+            mode & 0o7777
+        );
     }
     fs::read_to_string(path).with_context(|| format!("{what}: {shown} cannot be read."))
 }
@@ -41,7 +52,12 @@ pub fn read_or_make(path: &Path, what: &str, make: impl FnOnce() -> String) -> a
 /// Writes under another name and links it into place: the file appears whole or not at all, and never over another.
 fn create(path: &Path, text: &str) -> io::Result<()> {
     let new = path.with_extension(format!("new-{}", std::process::id()));
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&new)?;
     let linked = file
         .write_all(text.as_bytes())
         .and_then(|()| file.sync_all())

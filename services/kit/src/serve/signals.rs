@@ -11,7 +11,11 @@ use tokio::signal::unix::{SignalKind, signal};
 /// # Errors
 /// When the system refuses to tell of signals.
 pub fn terminated() -> anyhow::Result<impl Future<Output = ()> + Send> {
-    let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+    let kinds = [
+        SignalKind::interrupt(),
+        SignalKind::terminate(),
+        SignalKind::hangup(),
+    ];
     let [interrupt, terminate, hangup] =
         kinds.map(|kind| signal(kind).context("Signals cannot be received."));
     let (mut interrupt, mut terminate, mut hangup) = (interrupt?, terminate?, hangup?);

@@ -14,7 +14,10 @@ pub fn invalid_argument(violations: &[(&str, String)]) -> Status {
     for (field, why) in violations {
         details.add_bad_request_violation(*field, why.clone());
     }
-    let all: Vec<_> = violations.iter().map(|(field, why)| format!("{field}: {why}")).collect();
+    let all: Vec<_> = violations
+        .iter()
+        .map(|(field, why)| format!("{field}: {why}"))
+        .collect();
     Status::with_error_details(Code::InvalidArgument, all.join("; "), details)
 }
 
@@ -31,7 +34,11 @@ pub fn retry_after(message: &str, wait: Duration) -> Status {
 
 /// UNAVAILABLE, reason UNAVAILABLE: the same call may succeed in a moment.
 pub fn unavailable(message: &str) -> Status {
-    Status::with_error_details(Code::Unavailable, message, later("UNAVAILABLE", Duration::from_secs(1)))
+    Status::with_error_details(
+        Code::Unavailable,
+        message,
+        later("UNAVAILABLE", Duration::from_secs(1)),
+    )
 }
 
 fn later(reason: &str, wait: Duration) -> ErrorDetails {

@@ -41,7 +41,10 @@ impl Runtime {
             .name("telemetry-export".to_owned())
             .spawn(move || runtime.block_on(async { drop(stopped.await) }))
             .context("no thread can be made for the OTLP exporter")?;
-        Ok(Self { handle, _stop: stop })
+        Ok(Self {
+            handle,
+            _stop: stop,
+        })
     }
 
     pub(super) fn enter(&self) -> EnterGuard<'_> {
@@ -56,7 +59,10 @@ impl fmt::Debug for Runtime {
 }
 
 /// Spans are sampled as `OTEL_TRACES_SAMPLER` says: all of them by default, and always as the parent was.
-pub(super) fn traces(resource: Resource, endpoint: Option<&str>) -> anyhow::Result<SdkTracerProvider> {
+pub(super) fn traces(
+    resource: Resource,
+    endpoint: Option<&str>,
+) -> anyhow::Result<SdkTracerProvider> {
     let exporter = SpanExporter::builder().with_tonic();
     let exporter = match endpoint {
         Some(endpoint) => exporter.with_endpoint(endpoint).build()?,
@@ -73,15 +79,23 @@ pub(super) fn traces(resource: Resource, endpoint: Option<&str>) -> anyhow::Resu
     if unset("OTEL_BSP_SCHEDULE_DELAY") {
         batch = batch.with_scheduled_delay(DELAY);
     }
-    let processor = BatchSpanProcessor::builder(exporter).with_batch_config(batch.build()).build();
-    Ok(SdkTracerProvider::builder().with_span_processor(processor).with_resource(resource).build())
+    let processor = BatchSpanProcessor::builder(exporter)
+        .with_batch_config(batch.build())
+        .build();
+    Ok(SdkTracerProvider::builder()
+        .with_span_processor(processor)
+        .with_resource(resource)
+        .build())
 }
 
 /// Without a collector, traces have ids and nothing else: enough to find all log lines of a journey. A caller
 /// whose trace is sampled stays so, for whoever comes after us.
 pub(super) fn untraced(resource: Resource) -> SdkTracerProvider {
     let sampler = Sampler::ParentBased(Box::new(Sampler::AlwaysOff));
-    SdkTracerProvider::builder().with_sampler(sampler).with_resource(resource).build()
+    SdkTracerProvider::builder()
+        .with_sampler(sampler)
+        .with_resource(resource)
+        .build()
 }
 
 /// Log records that the bridge in `super::log` takes from `tracing`.
@@ -94,8 +108,13 @@ pub(super) fn logs(resource: Resource) -> anyhow::Result<SdkLoggerProvider> {
     if unset("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE") {
         batch = batch.with_max_export_batch_size(BATCH);
     }
-    let processor = BatchLogProcessor::builder(exporter).with_batch_config(batch.build()).build();
-    Ok(SdkLoggerProvider::builder().with_log_processor(processor).with_resource(resource).build())
+    let processor = BatchLogProcessor::builder(exporter)
+        .with_batch_config(batch.build())
+        .build();
+    Ok(SdkLoggerProvider::builder()
+        .with_log_processor(processor)
+        .with_resource(resource)
+        .build())
 }
 
 /// Metrics are always kept for `/metrics`, and also pushed where a collector wants them.
@@ -104,9 +123,13 @@ pub(super) fn metrics(
     registry: Registry,
     pushed: bool,
 ) -> anyhow::Result<SdkMeterProvider> {
-    let scraped =
-        opentelemetry_prometheus::exporter().with_registry(registry).scope_info_enabled(false).build()?;
-    let mut provider = SdkMeterProvider::builder().with_resource(resource).with_reader(scraped);
+    let scraped = opentelemetry_prometheus::exporter()
+        .with_registry(registry)
+        .scope_info_enabled(false)
+        .build()?;
+    let mut provider = SdkMeterProvider::builder()
+        .with_resource(resource)
+        .with_reader(scraped);
     if pushed {
         let exporter = MetricExporter::builder().with_tonic().build()?;
         provider = provider.with_reader(PeriodicReader::builder(exporter).build());

@@ -46,13 +46,15 @@ pub(super) fn start(
     let lines = Lines::new(service, settings.log_format);
     // One `write` a line: threads do not mix their lines, and a supervisor can read them one by one.
     let console = layer().with_writer(std::io::stderr).event_format(lines);
-    let console = console.with_filter(filter(&settings.log_filter, &QUIET)?.and(filter_fn(tells_no_payload)));
-    let exported = exported.map(|provider| {
-        let bridge = OpenTelemetryTracingBridge::new(provider);
-        anyhow::Ok(
-            bridge.with_filter(filter(&settings.log_filter, &FEEDBACK)?.and(filter_fn(tells_no_payload))),
-        )
-    });
+    let console =
+        console.with_filter(filter(&settings.log_filter, &QUIET)?.and(filter_fn(tells_no_payload)));
+    let exported =
+        exported.map(|provider| {
+            let bridge = OpenTelemetryTracingBridge::new(provider);
+            anyhow::Ok(bridge.with_filter(
+                filter(&settings.log_filter, &FEEDBACK)?.and(filter_fn(tells_no_payload)),
+            ))
+        });
     tracing_subscriber::registry()
         .with(console)
         .with(exported.transpose()?)

@@ -4,7 +4,8 @@ use opentelemetry::{Key, KeyValue};
 use opentelemetry_sdk::{
     Resource,
     resource::{
-        EnvResourceDetector, ResourceDetector as _, SdkProvidedResourceDetector, TelemetryResourceDetector,
+        EnvResourceDetector, ResourceDetector as _, SdkProvidedResourceDetector,
+        TelemetryResourceDetector,
     },
 };
 use uuid::Uuid;
@@ -16,7 +17,9 @@ use super::names;
 pub(super) fn detect(service: &'static str) -> Resource {
     let environment = EnvResourceDetector::new().detect();
     let named = std::env::var("OTEL_SERVICE_NAME").is_ok_and(|name| !name.is_empty())
-        || environment.get(&Key::from_static_str(names::SERVICE_NAME)).is_some();
+        || environment
+            .get(&Key::from_static_str(names::SERVICE_NAME))
+            .is_some();
     let ours = Resource::builder_empty()
         .with_detector(Box::new(TelemetryResourceDetector))
         .with_attributes([
@@ -26,5 +29,10 @@ pub(super) fn detect(service: &'static str) -> Resource {
         ])
         .with_detector(Box::new(EnvResourceDetector::new()));
     // The SDK's own detector falls back to `unknown_service`, which would hide our name.
-    if named { ours.with_detector(Box::new(SdkProvidedResourceDetector)).build() } else { ours.build() }
+    if named {
+        ours.with_detector(Box::new(SdkProvidedResourceDetector))
+            .build()
+    } else {
+        ours.build()
+    }
 }

@@ -25,7 +25,11 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { log_format: LogFormat::Text, log_filter: DEFAULT_FILTER.to_owned(), endpoint: None }
+        Self {
+            log_format: LogFormat::Text,
+            log_filter: DEFAULT_FILTER.to_owned(),
+            endpoint: None,
+        }
     }
 }
 
@@ -59,7 +63,8 @@ pub(super) fn is_disabled() -> bool {
 
 /// `OTEL_PROPAGATORS` is a list of formats; of all that exist we speak `tracecontext`, the default.
 pub(super) fn propagates_trace_context() -> bool {
-    value("OTEL_PROPAGATORS").is_none_or(|list| list.split(',').any(|one| one.trim() == "tracecontext"))
+    value("OTEL_PROPAGATORS")
+        .is_none_or(|list| list.split(',').any(|one| one.trim() == "tracecontext"))
 }
 
 /// Which signals have somewhere to go: an endpoint, and no `OTEL_<SIGNAL>_EXPORTER=none`.
@@ -67,7 +72,11 @@ pub(super) fn propagates_trace_context() -> bool {
 /// # Errors
 /// When a protocol other than gRPC is asked for: it would be ignored silently otherwise.
 pub(super) fn exported_signals() -> anyhow::Result<Signals> {
-    Ok(Signals { traces: exported("TRACES")?, metrics: exported("METRICS")?, logs: exported("LOGS")? })
+    Ok(Signals {
+        traces: exported("TRACES")?,
+        metrics: exported("METRICS")?,
+        logs: exported("LOGS")?,
+    })
 }
 
 fn exported(signal: &str) -> anyhow::Result<bool> {

@@ -101,9 +101,14 @@ pub fn linked(
     attributes: impl IntoIterator<Item = KeyValue>,
     links: impl IntoIterator<Item = SpanContext>,
 ) -> Context {
-    let Some(tracer) = TRACER.get() else { return parent.clone() };
+    let Some(tracer) = TRACER.get() else {
+        return parent.clone();
+    };
     let links = links.into_iter().map(Link::with_context).collect();
-    let builder = SpanBuilder::from_name(name).with_kind(kind).with_attributes(attributes).with_links(links);
+    let builder = SpanBuilder::from_name(name)
+        .with_kind(kind)
+        .with_attributes(attributes)
+        .with_links(links);
     parent.with_span(tracer.build_with_context(builder, parent))
 }
 

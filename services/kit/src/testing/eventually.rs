@@ -10,13 +10,20 @@ const INTERVAL: Duration = Duration::from_millis(5);
 ///
 /// # Panics
 /// When the deadline passes, with `what` was waited for.
-pub async fn eventually<T>(what: &str, deadline: Duration, mut probe: impl AsyncFnMut() -> Option<T>) -> T {
+pub async fn eventually<T>(
+    what: &str,
+    deadline: Duration,
+    mut probe: impl AsyncFnMut() -> Option<T>,
+) -> T {
     let end = Instant::now() + deadline;
     loop {
         if let Some(answer) = probe().await {
             return answer;
         }
-        assert!(Instant::now() < end, "waited {deadline:?} in vain for {what}");
+        assert!(
+            Instant::now() < end,
+            "waited {deadline:?} in vain for {what}"
+        );
         sleep(INTERVAL).await;
     }
 }

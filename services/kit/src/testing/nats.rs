@@ -28,7 +28,11 @@ impl NatsServer {
     /// When there is no nats-server, or it does not come up.
     pub async fn start() -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory can be made");
-        let mut server = Self { directory, port: 0, process: None };
+        let mut server = Self {
+            directory,
+            port: 0,
+            process: None,
+        };
         server.run().await;
         server
     }
@@ -39,9 +43,13 @@ impl NatsServer {
     /// When there is none.
     pub fn program() -> PathBuf {
         let chosen = env::var_os("USHER_NATS_SERVER").map(PathBuf::from);
-        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().map(|up| up.join(".tools/bin"));
+        let workspace = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .ancestors()
+            .map(|up| up.join(".tools/bin"));
         let path = env::var_os("PATH").unwrap_or_default();
-        let installed = workspace.chain(env::split_paths(&path)).map(|folder| folder.join("nats-server"));
+        let installed = workspace
+            .chain(env::split_paths(&path))
+            .map(|folder| folder.join("nats-server"));
         chosen
             .or_else(|| installed.into_iter().find(|program| program.is_file()))
             .expect("there is no nats-server: run `make tools`, which puts one into .tools/bin")
@@ -85,13 +93,18 @@ impl NatsServer {
     async fn run(&mut self) {
         let directory = self.directory.path();
         let config = directory.join("nats.conf");
-        let port = if self.port == 0 { "-1".to_owned() } else { self.port.to_string() };
+        let port = if self.port == 0 {
+            "-1".to_owned()
+        } else {
+            self.port.to_string()
+        };
         let text = format!(
             "listen: \"127.0.0.1:{port}\"\nports_file_dir: {0:?}\njetstream {{ store_dir: {0:?} }}\n",
             directory.display().to_string()
         );
         fs::write(&config, text).expect("the temporary directory can be written");
-        let log = fs::File::create(directory.join("log")).expect("the temporary directory can be written");
+        let log = fs::File::create(directory.join("log"))
+            .expect("the temporary directory can be written");
         let process = Command::new(Self::program())
             .arg("-c")
             .arg(config)
@@ -102,12 +115,18 @@ impl NatsServer {
             .expect("nats-server can be run");
         let ports = directory.join(format!("nats-server_{}.ports", process.id()));
         self.process = Some(process);
-        self.port = eventually("nats-server to listen", START, async || self.listening(&ports)).await;
+        self.port = eventually("nats-server to listen", START, async || {
+            self.listening(&ports)
+        })
+        .await;
     }
 
     /// The port that the server wrote down when it was ready; it writes in place, so half a file is no answer.
     fn listening(&mut self, ports: &Path) -> Option<u16> {
-        let ended = self.process.as_mut().and_then(|process| process.try_wait().ok().flatten());
+        let ended = self
+            .process
+            .as_mut()
+            .and_then(|process| process.try_wait().ok().flatten());
         if let Some(status) = ended {
             let log = fs::read_to_string(self.directory.path().join("log")).unwrap_or_default();
             panic!("nats-server ended with {status}:\n{log}");

@@ -30,8 +30,7 @@ const SETTINGS: [&str; 6] = [
 
 /// Ends the server and deletes its files when standard input closes: also when the test process is killed, or holds
 /// the server in a static, which is never dropped.
-const GUARD: &str =
-    r#"files=$1; shift; "$@" & server=$!; read -r _; kill -QUIT $server; wait $server; rm -rf "$files""#;
+const GUARD: &str = r#"files=$1; shift; "$@" & server=$!; read -r _; kill -QUIT $server; wait $server; rm -rf "$files""#;
 
 /// A running PostgreSQL; stopped on drop, its files deleted.
 #[derive(Debug)]
@@ -51,7 +50,10 @@ impl Postgres {
             Err(reason) => {
                 let test = std::thread::current().name().unwrap_or("a test").to_owned();
                 // Not `eprintln!`: the test harness swallows that of tests that pass.
-                let _ = writeln!(io::stderr(), "skipped: {test} on PostgreSQL, because {reason}");
+                let _ = writeln!(
+                    io::stderr(),
+                    "skipped: {test} on PostgreSQL, because {reason}"
+                );
                 None
             }
         }
@@ -69,9 +71,16 @@ impl Postgres {
     /// When the name is taken or no plain identifier.
     pub async fn database(&self, name: &str) -> String {
         let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
-        assert!(name.bytes().all(plain), "{name:?} is no plain name of a database");
-        let admin = Database::connect(self.url("postgres")).await.expect("the server takes connections");
-        let made = admin.execute_unprepared(&format!("CREATE DATABASE {name}")).await;
+        assert!(
+            name.bytes().all(plain),
+            "{name:?} is no plain name of a database"
+        );
+        let admin = Database::connect(self.url("postgres"))
+            .await
+            .expect("the server takes connections");
+        let made = admin
+            .execute_unprepared(&format!("CREATE DATABASE {name}"))
+            .await;
         made.expect("the database can be made");
         admin.close().await.expect("a connection can be closed");
         self.url(name)
@@ -87,22 +96,47 @@ impl Postgres {
         let data = directory.path().join("data");
         let user = owner(directory.path())?;
         let mut initdb = as_user(user);
-        initdb.arg(programs.join("initdb")).args(["--auth=trust", "--username=usher", "--encoding=UTF8"]);
-        initdb.args(["--locale=C", "--no-sync", "--pgdata"]).arg(&data).stdin(Stdio::null());
-        let output = initdb.current_dir("/").output().map_err(|error| error.to_string())?;
+        initdb.arg(programs.join("initdb")).args([
+            "--auth=trust",
+            "--username=usher",
+            "--encoding=UTF8",
+        ]);
+        initdb
+            .args(["--locale=C", "--no-sync", "--pgdata"])
+            .arg(&data)
+            .stdin(Stdio::null());
+        let output = initdb
+            .current_dir("/")
+            .output()
+            .map_err(|error| error.to_string())?;
         if !output.status.success() {
-            return Err(format!("initdb failed: {}", String::from_utf8_lossy(&output.stderr).trim()));
+            return Err(format!(
+                "initdb failed: {}",
+                String::from_utf8_lossy(&output.stderr).trim()
+            ));
         }
         let port = free_port().map_err(|error| error.to_string())?;
         let log = directory.path().join("log");
         let mut server = as_user(user);
-        server.args(["sh", "-c", GUARD, "guard"]).arg(directory.path());
+        server
+            .args(["sh", "-c", GUARD, "guard"])
+            .arg(directory.path());
         server.arg(programs.join("postgres")).arg("-D").arg(&data);
-        server.args(["-p", &port.to_string()]).args(SETTINGS.iter().flat_map(|setting| ["-c", setting]));
+        server
+            .args(["-p", &port.to_string()])
+            .args(SETTINGS.iter().flat_map(|setting| ["-c", setting]));
         let output = fs::File::create(&log).map_err(|error| error.to_string())?;
-        server.current_dir("/").stdin(Stdio::piped()).stdout(Stdio::null()).stderr(output);
+        server
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(output);
         let process = server.spawn().map_err(|error| error.to_string())?;
-        let server = Self { directory, port, process };
+        let server = Self {
+            directory,
+            port,
+            process,
+        };
         let connect = async || {
             let log = fs::read_to_string(server.directory.path().join("log")).unwrap_or_default();
             log.contains("ready to accept connections").then_some(())
@@ -124,13 +158,21 @@ fn programs() -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let on_path = env::split_paths(&path).filter(|folder| folder.join("postgres").is_file());
     let version = |folder: &PathBuf| {
-        folder.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse::<u32>().ok())
+        folder
+            .file_name()
+            .and_then(|name| name.to_str())
+            .and_then(|name| name.parse::<u32>().ok())
     };
-    let debian = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let debian = fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten();
     let mut debian: Vec<_> = debian.map(|entry| entry.path()).collect();
     debian.sort_by_key(|folder| std::cmp::Reverse(version(folder)));
     let debian = debian.into_iter().map(|folder| folder.join("bin"));
-    on_path.chain(debian).find(|folder| folder.join("initdb").is_file())
+    on_path
+        .chain(debian)
+        .find(|folder| folder.join("initdb").is_file())
 }
 
 /// For root: a user who may run PostgreSQL and owns the directory from now on. For everybody else: nobody new.
@@ -145,8 +187,12 @@ fn owner(directory: &Path) -> Result<Option<&'static str>, String> {
     if output("id", &["-u"])?.stdout != b"0\n" {
         return Ok(None);
     }
-    let known = |user: &&str| output("id", &["-u", user]).is_ok_and(|output| output.status.success());
-    let user = ["postgres", "nobody"].into_iter().find(known).ok_or("root has no other user to run it as")?;
+    let known =
+        |user: &&str| output("id", &["-u", user]).is_ok_and(|output| output.status.success());
+    let user = ["postgres", "nobody"]
+        .into_iter()
+        .find(known)
+        .ok_or("root has no other user to run it as")?;
     let changed = Command::new("chown").arg(user).arg(directory).status();
     let opened = fs::set_permissions(directory, fs::Permissions::from_mode(0o755));
     if changed.is_ok_and(|status| status.success()) && opened.is_ok() {
@@ -157,13 +203,19 @@ fn owner(directory: &Path) -> Result<Option<&'static str>, String> {
 }
 
 fn as_user(user: Option<&str>) -> Command {
-    let Some(user) = user else { return Command::new("env") };
+    let Some(user) = user else {
+        return Command::new("env");
+    };
     let mut command = Command::new("setpriv");
-    command.arg(format!("--reuid={user}")).args(["--clear-groups", "--"]);
+    command
+        .arg(format!("--reuid={user}"))
+        .args(["--clear-groups", "--"]);
     command
 }
 
 /// A port that was free a moment ago; the server binds it at once.
 fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
+        .local_addr()?
+        .port())
 }

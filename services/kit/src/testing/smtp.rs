@@ -107,16 +107,36 @@ impl SmtpServer {
     /// # Panics
     /// When no port can be had.
     pub async fn with(setup: Setup) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port can be had");
-        let port = listener.local_addr().expect("a listener has an address").port();
+        let listener = TcpListener::bind(("127.0.0.1", 0))
+            .await
+            .expect("a port can be had");
+        let port = listener
+            .local_addr()
+            .expect("a listener has an address")
+            .port();
         let (identity, shared) = (Identity::new(), Arc::new(Shared::default()));
-        let task = tokio::spawn(accept(listener, setup.clone(), identity.clone(), shared.clone()));
-        Self { port, setup, identity, shared, task: task.abort_handle() }
+        let task = tokio::spawn(accept(
+            listener,
+            setup.clone(),
+            identity.clone(),
+            shared.clone(),
+        ));
+        Self {
+            port,
+            setup,
+            identity,
+            shared,
+            task: task.abort_handle(),
+        }
     }
 
     /// What goes into `USHER_MAIL_URL`, without a login.
     pub fn url(&self) -> String {
-        let scheme = if self.setup.tls == Tls::Implicit { "smtps" } else { "smtp" };
+        let scheme = if self.setup.tls == Tls::Implicit {
+            "smtps"
+        } else {
+            "smtp"
+        };
         format!("{scheme}://127.0.0.1:{}", self.port)
     }
 
@@ -154,12 +174,19 @@ impl SmtpServer {
         let mut changes = self.shared.changed.subscribe();
         let enough = async {
             while self.shared.state().mails.len() < count {
-                changes.changed().await.expect("the server keeps the sender");
+                changes
+                    .changed()
+                    .await
+                    .expect("the server keeps the sender");
             }
         };
         let waited = tokio::time::timeout(deadline, enough).await;
         let mails = self.mails();
-        assert!(waited.is_ok(), "waited {deadline:?} for {count} mails, {} came", mails.len());
+        assert!(
+            waited.is_ok(),
+            "waited {deadline:?} for {count} mails, {} came",
+            mails.len()
+        );
         mails
     }
 

@@ -39,7 +39,12 @@ impl Seen {
     }
 
     fn times(&self, payload: &str) -> usize {
-        self.times.lock().unwrap().get(payload).copied().unwrap_or_default()
+        self.times
+            .lock()
+            .unwrap()
+            .get(payload)
+            .copied()
+            .unwrap_or_default()
     }
 
     fn distinct(&self) -> usize {
@@ -61,34 +66,59 @@ impl Running {
 }
 
 fn settings() -> Settings {
-    Settings { ack_wait: Duration::from_millis(600), max_deliver: 3, batch: 64 }
+    Settings {
+        ack_wait: Duration::from_millis(600),
+        max_deliver: 3,
+        batch: 64,
+    }
 }
 
 /// Runs a consumer whose verdict on the n-th sight of a payload is `verdict(payload, n)`.
 fn run(bus: &Bus, verdict: fn(&str, usize) -> Verdict) -> Running {
-    let durable = Durable { stream: ACCOUNTS, name: "test".to_owned(), filter: "accounts.v1.>".to_owned() };
+    let durable = Durable {
+        stream: ACCOUNTS,
+        name: "test".to_owned(),
+        filter: "accounts.v1.>".to_owned(),
+    };
     let consumer = Consumer::new(bus.clone(), durable, settings(), Clock::default());
     let (stop, seen) = (CancellationToken::new(), Seen::default());
     let handler = {
         let seen = seen.clone();
         move |batch: Arc<Vec<Delivery>>| {
-            let verdicts = seen.note(&batch).into_iter().map(|(payload, time)| verdict(&payload, time));
+            let verdicts = seen
+                .note(&batch)
+                .into_iter()
+                .map(|(payload, time)| verdict(&payload, time));
             std::future::ready(verdicts.collect())
         }
     };
-    Running { task: tokio::spawn(consumer.run(handler, stop.clone())), stop, seen }
+    Running {
+        task: tokio::spawn(consumer.run(handler, stop.clone())),
+        stop,
+        seen,
+    }
 }
 
 async fn bus(nats: &NatsServer) -> Bus {
     let bus = Bus::connect(&nats.url(), "test").await.unwrap();
-    eventually("streams to be made", PATIENCE, async || bus::provision(&bus, None).await.ok()).await;
+    eventually("streams to be made", PATIENCE, async || {
+        bus::provision(&bus, None).await.ok()
+    })
+    .await;
     bus
 }
 
 async fn publish(bus: &Bus, payloads: impl IntoIterator<Item = String>) {
     for payload in payloads {
-        let message = PublishMessage::build().header("payload", payload.as_str()).payload(payload.into());
-        bus.jetstream().send_publish("accounts.v1.test", message).await.unwrap().await.unwrap();
+        let message = PublishMessage::build()
+            .header("payload", payload.as_str())
+            .payload(payload.into());
+        bus.jetstream()
+            .send_publish("accounts.v1.test", message)
+            .await
+            .unwrap()
+            .await
+            .unwrap();
     }
 }
 
@@ -98,10 +128,21 @@ fn numbers(range: std::ops::Range<u32>) -> impl Iterator<Item = String> {
 
 /// Waits until the durable has nothing left to do.
 async fn drained(bus: &Bus) {
-    eventually("the consumer to have read everything", PATIENCE, async || {
-        let info = bus.jetstream().get_stream(ACCOUNTS.name).await.ok()?.consumer_info("test").await.ok()?;
-        (info.num_pending == 0 && info.num_ack_pending == 0).then_some(())
-    })
+    eventually(
+        "the consumer to have read everything",
+        PATIENCE,
+        async || {
+            let info = bus
+                .jetstream()
+                .get_stream(ACCOUNTS.name)
+                .await
+                .ok()?
+                .consumer_info("test")
+                .await
+                .ok()?;
+            (info.num_pending == 0 && info.num_ack_pending == 0).then_some(())
+        },
+    )
     .await;
 }
 
@@ -152,8 +193,13 @@ async fn i13_a_rejected_message_becomes_one_dead_letter_with_its_reason() {
     let nats = NatsServer::start().await;
     let bus = bus(&nats).await;
     publish(&bus, numbers(0..5)).await;
-    let running =
-        run(&bus, |payload, _| if payload == "3" { Verdict::Reject("too_odd") } else { Verdict::Ack });
+    let running = run(&bus, |payload, _| {
+        if payload == "3" {
+            Verdict::Reject("too_odd")
+        } else {
+            Verdict::Ack
+        }
+    });
     drained(&bus).await;
     running.stop().await;
     let letters = dead_letters(&bus).await;
@@ -171,7 +217,13 @@ async fn i17_a_message_that_kills_its_handler_becomes_a_dead_letter_and_takes_no
     let nats = NatsServer::start().await;
     let bus = bus(&nats).await;
     publish(&bus, numbers(0..20)).await;
-    let running = run(&bus, |payload, _| if payload == "7" { panic!("as asked") } else { Verdict::Ack });
+    let running = run(&bus, |payload, _| {
+        if payload == "7" {
+            panic!("as asked")
+        } else {
+            Verdict::Ack
+        }
+    });
     drained_but_one(&bus).await;
     let letters = eventually("the dead letter", PATIENCE, async || {
         let letters = dead_letters(&bus).await;
@@ -181,7 +233,14 @@ async fn i17_a_message_that_kills_its_handler_becomes_a_dead_letter_and_takes_no
     running.stop().await;
     assert_eq!(letters.len(), 1);
     assert_eq!(letters[0].payload, "7");
-    assert_eq!(letters[0].headers.get("usher-dead-letter-reason").unwrap().as_str(), "max_deliveries");
+    assert_eq!(
+        letters[0]
+            .headers
+            .get("usher-dead-letter-reason")
+            .unwrap()
+            .as_str(),
+        "max_deliveries"
+    );
 }
 
 #[tokio::test]
@@ -190,7 +249,11 @@ async fn i15_a_notice_about_a_stream_that_was_replaced_buries_nobody_of_the_new_
     let bus = bus(&nats).await;
     let notice = r#"{"stream":"ACCOUNTS","consumer":"test","stream_seq":1,"deliveries":3}"#;
     let subject = "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.ACCOUNTS.test";
-    bus.jetstream().client().publish(subject, notice.into()).await.unwrap();
+    bus.jetstream()
+        .client()
+        .publish(subject, notice.into())
+        .await
+        .unwrap();
     eventually("the notice to be captured", PATIENCE, async || {
         let stream = bus.jetstream().get_stream("ADVISORIES").await.ok()?;
         (stream.cached_info().state.messages == 1).then_some(())
@@ -211,7 +274,14 @@ async fn i15_a_notice_about_a_stream_that_was_replaced_buries_nobody_of_the_new_
 
 async fn drained_but_one(bus: &Bus) {
     eventually("all but the poison to be read", PATIENCE, async || {
-        let info = bus.jetstream().get_stream(ACCOUNTS.name).await.ok()?.consumer_info("test").await.ok()?;
+        let info = bus
+            .jetstream()
+            .get_stream(ACCOUNTS.name)
+            .await
+            .ok()?
+            .consumer_info("test")
+            .await
+            .ok()?;
         (info.num_pending == 0 && info.num_ack_pending <= 1).then_some(())
     })
     .await;
@@ -227,8 +297,10 @@ async fn i15_a_stream_that_was_deleted_and_made_again_is_read_from_its_start() {
     bus.jetstream().delete_stream(ACCOUNTS.name).await.unwrap();
     bus::provision(&bus, None).await.unwrap();
     publish(&bus, numbers(10..15)).await;
-    eventually("the new stream to be read", PATIENCE, async || (running.seen.distinct() == 15).then_some(()))
-        .await;
+    eventually("the new stream to be read", PATIENCE, async || {
+        (running.seen.distinct() == 15).then_some(())
+    })
+    .await;
     running.stop().await;
 }
 
@@ -240,10 +312,15 @@ async fn i15_a_broker_that_lost_everything_is_read_again_once_it_is_provisioned(
     publish(&bus, numbers(0..10)).await;
     drained(&bus).await;
     nats.wipe_and_restart().await;
-    eventually("streams to be made again", PATIENCE, async || bus::provision(&bus, None).await.ok()).await;
+    eventually("streams to be made again", PATIENCE, async || {
+        bus::provision(&bus, None).await.ok()
+    })
+    .await;
     publish(&bus, numbers(10..15)).await;
-    eventually("the new stream to be read", PATIENCE, async || (running.seen.distinct() == 15).then_some(()))
-        .await;
+    eventually("the new stream to be read", PATIENCE, async || {
+        (running.seen.distinct() == 15).then_some(())
+    })
+    .await;
     running.stop().await;
 }
 
@@ -252,14 +329,32 @@ async fn drift_is_found_and_provisioning_mends_it() {
     let nats = NatsServer::start().await;
     let bus = bus(&nats).await;
     assert_eq!(bus::drift(&bus).await.unwrap(), []);
-    let mut config = bus.jetstream().get_stream(ACCOUNTS.name).await.unwrap().cached_info().config.clone();
+    let mut config = bus
+        .jetstream()
+        .get_stream(ACCOUNTS.name)
+        .await
+        .unwrap()
+        .cached_info()
+        .config
+        .clone();
     config.max_bytes = 1 << 20;
     bus.jetstream().update_stream(config).await.unwrap();
-    bus.jetstream().delete_stream(DEAD_LETTERS.name).await.unwrap();
-    let found: Vec<_> = bus::drift(&bus).await.unwrap().iter().map(ToString::to_string).collect();
+    bus.jetstream()
+        .delete_stream(DEAD_LETTERS.name)
+        .await
+        .unwrap();
+    let found: Vec<_> = bus::drift(&bus)
+        .await
+        .unwrap()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     assert_eq!(
         found,
-        ["stream ACCOUNTS: max_bytes is 1048576, should be 1073741824", "stream DEAD_LETTERS: is missing",]
+        [
+            "stream ACCOUNTS: max_bytes is 1048576, should be 1073741824",
+            "stream DEAD_LETTERS: is missing",
+        ]
     );
     bus::provision(&bus, None).await.unwrap();
     assert_eq!(bus::drift(&bus).await.unwrap(), []);

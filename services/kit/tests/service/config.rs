@@ -10,7 +10,12 @@ use kit::{config, db::DatabaseUrl};
 #[derive(Debug, Clone, clap::Args)]
 struct Settings {
     /// Where it listens.
-    #[arg(long, env = "USHER_LISTEN", default_value = "127.0.0.1:50051", value_name = "ADDRESS")]
+    #[arg(
+        long,
+        env = "USHER_LISTEN",
+        default_value = "127.0.0.1:50051",
+        value_name = "ADDRESS"
+    )]
     listen: SocketAddr,
     /// Its database.
     #[arg(long, env = "USHER_DATABASE_URL", hide_env_values = true)]
@@ -21,7 +26,9 @@ struct Settings {
 }
 
 fn refusal(pairs: &[(&str, &str)]) -> String {
-    config::from_pairs::<Settings>(pairs).unwrap_err().to_string()
+    config::from_pairs::<Settings>(pairs)
+        .unwrap_err()
+        .to_string()
 }
 
 #[test]
@@ -74,10 +81,20 @@ fn one_file_serves_all_services_and_a_wrong_name_in_it_is_told() {
         })
     };
     let shared = "nats_url = 'nats://a:4222'\npatience = '1s'\n";
-    let settings = read(&format!("{shared}[test]\ndatabase_url = 'sqlite:a.db'\n[other]\nx = 1\n")).unwrap();
-    assert_eq!(settings.patience.as_secs(), 1, "nats_url, which this one does not have, was passed over");
+    let settings = read(&format!(
+        "{shared}[test]\ndatabase_url = 'sqlite:a.db'\n[other]\nx = 1\n"
+    ))
+    .unwrap();
+    assert_eq!(
+        settings.patience.as_secs(),
+        1,
+        "nats_url, which this one does not have, was passed over"
+    );
     let refusal = read("patiense = '1s'\n").unwrap_err().to_string();
-    assert!(refusal.contains("usher.toml sets `patiense`, which is no setting of test"), "{refusal}");
+    assert!(
+        refusal.contains("usher.toml sets `patiense`, which is no setting of test"),
+        "{refusal}"
+    );
     assert!(
         read("[test]\nnats_url = 'nats://a:4222'\n").is_err(),
         "in its own table each name must be right"

@@ -16,7 +16,12 @@ struct Number {
 
 async fn number(db: &Db, sql: &str) -> i64 {
     let statement = Statement::from_string(db.backend(), sql);
-    Number::find_by_statement(statement).one(db.reader()).await.unwrap().unwrap().number
+    Number::find_by_statement(statement)
+        .one(db.reader())
+        .await
+        .unwrap()
+        .unwrap()
+        .number
 }
 
 async fn sqlite(folder: &tempfile::TempDir, clock: Clock) -> Db {
@@ -24,7 +29,9 @@ async fn sqlite(folder: &tempfile::TempDir, clock: Clock) -> Db {
 }
 
 fn url(folder: &tempfile::TempDir) -> DatabaseUrl {
-    format!("sqlite:{}", folder.path().join("test.db").display()).parse().unwrap()
+    format!("sqlite:{}", folder.path().join("test.db").display())
+        .parse()
+        .unwrap()
 }
 
 #[tokio::test]
@@ -52,8 +59,14 @@ async fn i12_now_is_the_databases_clock_and_the_injected_offset() {
 async fn a_second_owner_of_an_sqlite_file_is_told_who_holds_it() {
     let folder = tempfile::tempdir().unwrap();
     let first = sqlite(&folder, Clock::default()).await;
-    let refused = Db::connect(&url(&folder), Clock::default()).await.unwrap_err().to_string();
-    assert!(refused.contains(&format!("in use by process {}", std::process::id())), "{refused}");
+    let refused = Db::connect(&url(&folder), Clock::default())
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        refused.contains(&format!("in use by process {}", std::process::id())),
+        "{refused}"
+    );
     drop(first);
     sqlite(&folder, Clock::default()).await;
 }
@@ -64,10 +77,20 @@ async fn commits_are_on_disk_before_they_are_acknowledged() {
     let db = sqlite(&folder, Clock::default()).await;
     let tx = db.begin().await.unwrap();
     let pragma = |name: &str| Statement::from_string(db.backend(), format!("PRAGMA {name}"));
-    let mode: String =
-        tx.query_one_raw(pragma("journal_mode")).await.unwrap().unwrap().try_get_by_index(0).unwrap();
-    let synchronous: i32 =
-        tx.query_one_raw(pragma("synchronous")).await.unwrap().unwrap().try_get_by_index(0).unwrap();
+    let mode: String = tx
+        .query_one_raw(pragma("journal_mode"))
+        .await
+        .unwrap()
+        .unwrap()
+        .try_get_by_index(0)
+        .unwrap();
+    let synchronous: i32 = tx
+        .query_one_raw(pragma("synchronous"))
+        .await
+        .unwrap()
+        .unwrap()
+        .try_get_by_index(0)
+        .unwrap();
     assert_eq!((mode.as_str(), synchronous), ("wal", 2), "2 is FULL");
 }
 
@@ -76,10 +99,16 @@ async fn concurrent_write_transactions_wait_for_each_other_and_none_fails() {
     let folder = tempfile::tempdir().unwrap();
     let db = sqlite(&folder, Clock::default()).await;
     let tx = db.begin().await.unwrap();
-    tx.execute_unprepared("CREATE TABLE counter (number INTEGER NOT NULL)").await.unwrap();
-    tx.execute_unprepared("INSERT INTO counter VALUES (0)").await.unwrap();
+    tx.execute_unprepared("CREATE TABLE counter (number INTEGER NOT NULL)")
+        .await
+        .unwrap();
+    tx.execute_unprepared("INSERT INTO counter VALUES (0)")
+        .await
+        .unwrap();
     tx.commit().await.unwrap();
-    let writers: Vec<_> = (0..64).map(|_| tokio::spawn(increment(db.clone()))).collect();
+    let writers: Vec<_> = (0..64)
+        .map(|_| tokio::spawn(increment(db.clone())))
+        .collect();
     for writer in writers {
         writer.await.unwrap();
     }
@@ -88,7 +117,9 @@ async fn concurrent_write_transactions_wait_for_each_other_and_none_fails() {
 
 async fn increment(db: Db) {
     let tx = db.begin().await.unwrap();
-    tx.execute_unprepared("UPDATE counter SET number = number + 1").await.unwrap();
+    tx.execute_unprepared("UPDATE counter SET number = number + 1")
+        .await
+        .unwrap();
     tx.commit().await.unwrap();
 }
 
@@ -97,8 +128,12 @@ async fn a_cancelled_caller_does_not_cut_a_detached_transaction() {
     let folder = tempfile::tempdir().unwrap();
     let db = sqlite(&folder, Clock::default()).await;
     let tx = db.begin().await.unwrap();
-    tx.execute_unprepared("CREATE TABLE counter (number INTEGER NOT NULL)").await.unwrap();
-    tx.execute_unprepared("INSERT INTO counter VALUES (0)").await.unwrap();
+    tx.execute_unprepared("CREATE TABLE counter (number INTEGER NOT NULL)")
+        .await
+        .unwrap();
+    tx.execute_unprepared("INSERT INTO counter VALUES (0)")
+        .await
+        .unwrap();
     tx.commit().await.unwrap();
     let (done, finished) = tokio::sync::oneshot::channel();
     let mut caller = Box::pin(db::detached({
@@ -117,12 +152,18 @@ async fn a_cancelled_caller_does_not_cut_a_detached_transaction() {
 #[tokio::test]
 async fn a_database_that_cannot_be_reached_is_away_and_a_bad_statement_is_not() {
     let unreachable = "postgres://usher@127.0.0.1:1/usher".parse().unwrap();
-    let db = Db::connect(&unreachable, Clock::default()).await.expect("a start does not wait for Postgres");
+    let db = Db::connect(&unreachable, Clock::default())
+        .await
+        .expect("a start does not wait for Postgres");
     assert!(db::is_away(&db.begin().await.unwrap_err()));
     let folder = tempfile::tempdir().unwrap();
     let db = sqlite(&folder, Clock::default()).await;
     let tx = db.begin().await.unwrap();
-    assert!(!db::is_away(&tx.execute_unprepared("SELECT nonsense FROM nowhere").await.unwrap_err()));
+    assert!(!db::is_away(
+        &tx.execute_unprepared("SELECT nonsense FROM nowhere")
+            .await
+            .unwrap_err()
+    ));
 }
 
 #[test]
@@ -131,5 +172,11 @@ fn a_timestamp_survives_protobuf_and_refuses_what_is_none() {
     let proto = prost_types::Timestamp::from(at);
     assert_eq!(Timestamp::from_proto(&proto), Some(at));
     assert_eq!(at.to_string(), "2025-11-24T16:00:00.123456Z");
-    assert_eq!(Timestamp::from_proto(&prost_types::Timestamp { seconds: 0, nanos: -1 }), None);
+    assert_eq!(
+        Timestamp::from_proto(&prost_types::Timestamp {
+            seconds: 0,
+            nanos: -1
+        }),
+        None
+    );
 }

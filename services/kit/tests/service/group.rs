@@ -43,7 +43,11 @@ async fn a_lone_command_commits_at_once_and_those_behind_it_together() {
     assert_eq!(size, 49);
     go.send(()).unwrap();
     for (number, other) in (2..).zip(others) {
-        assert_eq!(other.await.unwrap(), Ok(number * 10), "each caller gets its own result");
+        assert_eq!(
+            other.await.unwrap(),
+            Ok(number * 10),
+            "each caller gets its own result"
+        );
     }
 }
 

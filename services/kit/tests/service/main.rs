@@ -1,5 +1,8 @@
 //! kit from outside: each module against the real thing it talks to.
-#![expect(clippy::unwrap_used, reason = "what a test's helper cannot do fails the test")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "what a test's helper cannot do fails the test"
+)]
 
 mod bus;
 mod config;

@@ -9,15 +9,33 @@ async fn jetstream(server: &NatsServer) -> jetstream::Context {
 
 async fn publish_one(server: &NatsServer) {
     let jetstream = jetstream(server).await;
-    let config =
-        stream::Config { name: "S".to_owned(), subjects: vec!["s".to_owned()], ..Default::default() };
+    let config = stream::Config {
+        name: "S".to_owned(),
+        subjects: vec!["s".to_owned()],
+        ..Default::default()
+    };
     jetstream.create_stream(config).await.unwrap();
-    jetstream.publish("s", "payload".into()).await.unwrap().await.unwrap();
+    jetstream
+        .publish("s", "payload".into())
+        .await
+        .unwrap()
+        .await
+        .unwrap();
 }
 
 async fn messages(server: &NatsServer) -> Option<u64> {
     let jetstream = jetstream(server).await;
-    Some(jetstream.get_stream("S").await.ok()?.get_info().await.ok()?.state.messages)
+    Some(
+        jetstream
+            .get_stream("S")
+            .await
+            .ok()?
+            .get_info()
+            .await
+            .ok()?
+            .state
+            .messages,
+    )
 }
 
 #[tokio::test]
@@ -27,7 +45,10 @@ async fn a_restarted_nats_server_keeps_its_address_and_its_messages() {
     let url = server.url();
 
     server.stop();
-    assert!(async_nats::connect(&url).await.is_err(), "a stopped server takes no connections");
+    assert!(
+        async_nats::connect(&url).await.is_err(),
+        "a stopped server takes no connections"
+    );
     server.restart().await;
 
     assert_eq!(server.url(), url);

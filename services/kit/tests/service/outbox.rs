@@ -57,7 +57,12 @@ impl Writer {
     async fn start(db: &Db, bus: &Bus, settings: Settings) -> Self {
         let (outbox, relay) = Relay::new(db.clone(), bus.clone(), settings);
         let stop = CancellationToken::new();
-        Self { db: db.clone(), outbox, relay: tokio::spawn(relay.run(stop.clone())), stop }
+        Self {
+            db: db.clone(),
+            outbox,
+            relay: tokio::spawn(relay.run(stop.clone())),
+            stop,
+        }
     }
 
     /// Writes events in one transaction; hands them over or, as if the process died after the commit, does not.
@@ -66,7 +71,11 @@ impl Writer {
         let tx = self.db.begin().await.unwrap();
         let now = self.db.now(&tx).await.unwrap();
         let records = ids.iter().map(|id| record(*id, now)).collect();
-        let handovers = self.outbox.insert(&tx, now, records, permits).await.unwrap();
+        let handovers = self
+            .outbox
+            .insert(&tx, now, records, permits)
+            .await
+            .unwrap();
         tx.commit().await.unwrap();
         if handed_over {
             handovers.into_iter().for_each(outbox::Handover::deliver);
@@ -80,17 +89,24 @@ impl Writer {
 }
 
 fn record(id: Uuid, at: Timestamp) -> Record {
-    let event = AccountCreated { account_id: id.to_string(), ..AccountCreated::default() };
+    let event = AccountCreated {
+        account_id: id.to_string(),
+        ..AccountCreated::default()
+    };
     Record::new(id, id, &event, at, &Context::new())
 }
 
 fn ids(number: usize) -> Vec<Uuid> {
     let clock = Clock::default();
-    std::iter::repeat_with(|| clock.uuid_v7()).take(number).collect()
+    std::iter::repeat_with(|| clock.uuid_v7())
+        .take(number)
+        .collect()
 }
 
 async fn sqlite(folder: &tempfile::TempDir, clock: Clock) -> Db {
-    let url: DatabaseUrl = format!("sqlite:{}", folder.path().join("test.db").display()).parse().unwrap();
+    let url: DatabaseUrl = format!("sqlite:{}", folder.path().join("test.db").display())
+        .parse()
+        .unwrap();
     let db = Db::connect(&url, clock).await.unwrap();
     db.migrate::<Migrator>().await.unwrap();
     db
@@ -98,25 +114,40 @@ async fn sqlite(folder: &tempfile::TempDir, clock: Clock) -> Db {
 
 async fn bus(nats: &NatsServer) -> Bus {
     let bus = Bus::connect(&nats.url(), "test").await.unwrap();
-    eventually("streams are made", Duration::from_secs(10), async || bus::provision(&bus, None).await.ok())
-        .await;
+    eventually("streams are made", Duration::from_secs(10), async || {
+        bus::provision(&bus, None).await.ok()
+    })
+    .await;
     bus
 }
 
 async fn stored(bus: &Bus) -> u64 {
-    bus.jetstream().get_stream(ACCOUNTS.name).await.unwrap().cached_info().state.messages
+    bus.jetstream()
+        .get_stream(ACCOUNTS.name)
+        .await
+        .unwrap()
+        .cached_info()
+        .state
+        .messages
 }
 
 async fn unpublished(db: &Db) -> i64 {
     let sql = "SELECT count(*) FROM outbox WHERE published_at IS NULL OR stream_sequence IS NULL";
-    let row = db.reader().query_one_raw(Statement::from_string(db.backend(), sql)).await.unwrap().unwrap();
+    let row = db
+        .reader()
+        .query_one_raw(Statement::from_string(db.backend(), sql))
+        .await
+        .unwrap()
+        .unwrap();
     row.try_get_by_index(0).unwrap()
 }
 
 async fn all_published(db: &Db) {
-    eventually("every row is published", Duration::from_secs(20), async || {
-        (unpublished(db).await == 0).then_some(())
-    })
+    eventually(
+        "every row is published",
+        Duration::from_secs(20),
+        async || (unpublished(db).await == 0).then_some(()),
+    )
     .await;
 }
 
@@ -125,8 +156,15 @@ async fn what_is_handed_over_is_published_without_a_look_at_the_table() {
     let (nats, folder) = (NatsServer::start().await, tempfile::tempdir().unwrap());
     let (db, bus) = (sqlite(&folder, Clock::default()).await, bus(&nats).await);
     // A tick that never comes: what arrives came by the hot path.
-    let writer =
-        Writer::start(&db, &bus, Settings { tick: Duration::from_secs(3_600), ..Settings::default() }).await;
+    let writer = Writer::start(
+        &db,
+        &bus,
+        Settings {
+            tick: Duration::from_secs(3_600),
+            ..Settings::default()
+        },
+    )
+    .await;
     writer.write(&ids(100), true).await;
     all_published(&db).await;
     assert_eq!(stored(&bus).await, 100);
@@ -138,7 +176,10 @@ async fn i03_a_row_whose_writer_died_after_the_commit_is_published_by_another_re
     let (nats, folder) = (NatsServer::start().await, tempfile::tempdir().unwrap());
     let clock = Clock::default();
     let (db, bus) = (sqlite(&folder, clock.clone()).await, bus(&nats).await);
-    let settings = Settings { tick: Duration::from_millis(20), ..Settings::default() };
+    let settings = Settings {
+        tick: Duration::from_millis(20),
+        ..Settings::default()
+    };
     let writer = Writer::start(&db, &bus, settings.clone()).await;
     writer.write(&ids(3), false).await;
     assert_eq!(
@@ -156,12 +197,18 @@ async fn i03_a_row_whose_writer_died_after_the_commit_is_published_by_another_re
 async fn i03_events_wait_in_the_table_while_the_broker_is_away() {
     let (mut nats, folder) = (NatsServer::start().await, tempfile::tempdir().unwrap());
     let (db, bus) = (sqlite(&folder, Clock::default()).await, bus(&nats).await);
-    let settings = Settings { tick: Duration::from_millis(20), queue: 10, ..Settings::default() };
+    let settings = Settings {
+        tick: Duration::from_millis(20),
+        queue: 10,
+        ..Settings::default()
+    };
     let writer = Writer::start(&db, &bus, settings).await;
     nats.stop();
-    eventually("the broker is seen to be away", Duration::from_secs(10), async || {
-        (!bus.is_connected()).then_some(())
-    })
+    eventually(
+        "the broker is seen to be away",
+        Duration::from_secs(10),
+        async || (!bus.is_connected()).then_some(()),
+    )
     .await;
     writer.write(&ids(50), true).await;
     assert_eq!(unpublished(&db).await, 50);
@@ -186,13 +233,22 @@ async fn i18_a_stop_publishes_what_was_handed_over() {
 async fn i14_a_row_that_is_published_twice_is_stored_once() {
     let (nats, folder) = (NatsServer::start().await, tempfile::tempdir().unwrap());
     let (db, bus) = (sqlite(&folder, Clock::default()).await, bus(&nats).await);
-    let writer =
-        Writer::start(&db, &bus, Settings { tick: Duration::from_millis(20), ..Settings::default() }).await;
+    let writer = Writer::start(
+        &db,
+        &bus,
+        Settings {
+            tick: Duration::from_millis(20),
+            ..Settings::default()
+        },
+    )
+    .await;
     writer.write(&ids(10), true).await;
     all_published(&db).await;
     // As if the process had died between the acknowledgement and the mark.
     let tx = db.begin().await.unwrap();
-    tx.execute_unprepared("UPDATE outbox SET published_at = NULL, claimed_until = 0").await.unwrap();
+    tx.execute_unprepared("UPDATE outbox SET published_at = NULL, claimed_until = 0")
+        .await
+        .unwrap();
     tx.commit().await.unwrap();
     all_published(&db).await;
     assert_eq!(stored(&bus).await, 10);
@@ -203,24 +259,42 @@ async fn i14_a_row_that_is_published_twice_is_stored_once() {
 async fn i19_the_relays_look_at_the_table_never_reads_the_history() {
     let folder = tempfile::tempdir().unwrap();
     let db = sqlite(&folder, Clock::default()).await;
-    let claim = "EXPLAIN QUERY PLAN SELECT * FROM outbox WHERE published_at IS NULL AND next_at <= 1
+    let claim =
+        "EXPLAIN QUERY PLAN SELECT * FROM outbox WHERE published_at IS NULL AND next_at <= 1
                  AND claimed_until <= 1 ORDER BY id LIMIT 512";
-    let plan = db.reader().query_one_raw(Statement::from_string(db.backend(), claim)).await.unwrap().unwrap();
+    let plan = db
+        .reader()
+        .query_one_raw(Statement::from_string(db.backend(), claim))
+        .await
+        .unwrap()
+        .unwrap();
     let plan: String = plan.try_get("", "detail").unwrap();
-    assert_eq!(plan, "SCAN outbox USING INDEX outbox_due", "that index holds only what waits");
+    assert_eq!(
+        plan, "SCAN outbox USING INDEX outbox_due",
+        "that index holds only what waits"
+    );
 }
 
 #[tokio::test]
 async fn two_relays_on_postgres_share_the_rows_and_publish_each_once() {
-    let Some(postgres) = Postgres::shared().await else { return };
+    let Some(postgres) = Postgres::shared().await else {
+        return;
+    };
     let nats = NatsServer::start().await;
     let bus = bus(&nats).await;
     let url: DatabaseUrl = postgres.database("outbox").await.parse().unwrap();
     let db = Db::connect(&url, Clock::default()).await.unwrap();
     db.migrate::<Migrator>().await.unwrap();
-    let settings = Settings { tick: Duration::from_millis(20), window: 16, queue: 1, ..Settings::default() };
-    let writers =
-        [Writer::start(&db, &bus, settings.clone()).await, Writer::start(&db, &bus, settings).await];
+    let settings = Settings {
+        tick: Duration::from_millis(20),
+        window: 16,
+        queue: 1,
+        ..Settings::default()
+    };
+    let writers = [
+        Writer::start(&db, &bus, settings.clone()).await,
+        Writer::start(&db, &bus, settings).await,
+    ];
     let all = Arc::new(ids(400));
     for part in all.chunks(50) {
         writers[0].write(part, true).await; // room for one in the queue: the others are for whoever claims them
@@ -234,7 +308,9 @@ async fn two_relays_on_postgres_share_the_rows_and_publish_each_once() {
 
 #[tokio::test]
 async fn five_migrators_at_once_apply_each_step_once() {
-    let Some(postgres) = Postgres::shared().await else { return };
+    let Some(postgres) = Postgres::shared().await else {
+        return;
+    };
     let url: DatabaseUrl = postgres.database("migrations").await.parse().unwrap();
     let migrators: Vec<_> = (0..5)
         .map(|_| {

@@ -15,8 +15,8 @@ use opentelemetry::{
     trace::{FutureExt as _, SpanContext, SpanKind, TraceContextExt as _},
 };
 use proto::accounts::{
-    CreateAccountRequest, CreateAccountResponse, GetAccountRequest, GetAccountResponse, WatchAccountRequest,
-    WatchAccountResponse,
+    CreateAccountRequest, CreateAccountResponse, GetAccountRequest, GetAccountResponse,
+    WatchAccountRequest, WatchAccountResponse,
     accounts_service_client::AccountsServiceClient,
     accounts_service_server::{AccountsService, AccountsServiceServer},
 };
@@ -35,8 +35,13 @@ struct Settings {
 
 #[test]
 fn run_as_a_child() {
-    let Ok(scenario) = env::var(CHILD) else { return };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let Ok(scenario) = env::var(CHILD) else {
+        return;
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     println!();
     runtime.block_on(async {
         let started = telemetry::init("accounts", &Settings::parse_from(["test"]).telemetry);
@@ -60,7 +65,10 @@ async fn call() {
     let (trace, status) = get(client, "found").await;
     assert_eq!(status, Code::Ok);
     println!("trace: {trace}");
-    for line in telemetry::metrics_text().lines().filter(|line| !line.starts_with('#')) {
+    for line in telemetry::metrics_text()
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+    {
         let (name, value) = line.rsplit_once(' ').unwrap();
         println!("{name}: {value}");
     }
@@ -72,12 +80,19 @@ async fn failures() {
     assert_eq!(status, Code::NotFound);
     let (broken, status) = get(client.clone(), "broken").await;
     assert_eq!(status, Code::Internal);
-    let (unanswered, status) = get(kit::serve::client("http://127.0.0.1:1").unwrap(), "found").await;
+    let (unanswered, status) =
+        get(kit::serve::client("http://127.0.0.1:1").unwrap(), "found").await;
     assert_eq!(status, Code::Unavailable);
     let root = span::internal("root", &Context::new(), []);
     let mut accounts = AccountsServiceClient::new(client);
-    let endless = accounts.get_account(account("endless")).with_context(root.clone());
-    assert!(tokio::time::timeout(Duration::from_millis(100), endless).await.is_err());
+    let endless = accounts
+        .get_account(account("endless"))
+        .with_context(root.clone());
+    assert!(
+        tokio::time::timeout(Duration::from_millis(100), endless)
+            .await
+            .is_err()
+    );
     println!(
         "refused: {refused}\nbroken: {broken}\nunanswered: {unanswered}\ncancelled: {}",
         trace_id(&root)
@@ -89,8 +104,16 @@ async fn streams() {
     let root = span::internal("root", &Context::new(), []);
     let watching = async {
         let mut accounts = AccountsServiceClient::new(client.clone());
-        let request = WatchAccountRequest { account_id: "found".to_owned() };
-        accounts.watch_account(request).await.unwrap().into_inner().collect::<Vec<_>>().await
+        let request = WatchAccountRequest {
+            account_id: "found".to_owned(),
+        };
+        accounts
+            .watch_account(request)
+            .await
+            .unwrap()
+            .into_inner()
+            .collect::<Vec<_>>()
+            .await
     };
     assert_eq!(watching.with_context(root.clone()).await.len(), 1);
     span::end(&root);
@@ -98,7 +121,10 @@ async fn streams() {
     let mut grpc = tonic::client::Grpc::new(client);
     grpc.ready().await.unwrap();
     let codec = tonic_prost::ProstCodec::<GetAccountRequest, GetAccountResponse>::default();
-    let asked = grpc.unary(Request::new(account("health")), path, codec).with_context(root.clone()).await;
+    let asked = grpc
+        .unary(Request::new(account("health")), path, codec)
+        .with_context(root.clone())
+        .await;
     assert_eq!(asked.unwrap_err().code(), Code::Unimplemented);
     println!("trace: {}\nhealth: asked", trace_id(&root));
 }
@@ -113,7 +139,13 @@ fn messages() {
     span::fail(&old, TOO_OLD);
     let links = [&creation, &old].map(|context| context.span().span_context().clone());
     let links = links.into_iter().chain([SpanContext::empty_context()]);
-    span::end(&span::linked(SpanKind::Internal, "batch", &Context::new(), [], links));
+    span::end(&span::linked(
+        SpanKind::Internal,
+        "batch",
+        &Context::new(),
+        [],
+        links,
+    ));
     println!("trace: {}", trace_id(&creation));
 }
 
@@ -138,13 +170,21 @@ async fn serve() -> Client {
 async fn get(client: Client, id: &str) -> (String, Code) {
     let root = span::internal("root", &Context::new(), []);
     let mut accounts = AccountsServiceClient::new(client);
-    let answer = accounts.get_account(account(id)).with_context(root.clone()).await;
+    let answer = accounts
+        .get_account(account(id))
+        .with_context(root.clone())
+        .await;
     span::end(&root);
-    (trace_id(&root), answer.map_or_else(|status| status.code(), |_| Code::Ok))
+    (
+        trace_id(&root),
+        answer.map_or_else(|status| status.code(), |_| Code::Ok),
+    )
 }
 
 fn account(id: &str) -> GetAccountRequest {
-    GetAccountRequest { account_id: id.to_owned() }
+    GetAccountRequest {
+        account_id: id.to_owned(),
+    }
 }
 
 fn trace_id(context: &Context) -> String {
@@ -174,7 +214,11 @@ impl AccountsService for Accounts {
             "endless" => std::future::pending().await,
             _ => {
                 tracing::info!(account.id = "one\ntwo", "Account looked up.");
-                span::end(&span::internal("inside the handler", &Context::current(), []));
+                span::end(&span::internal(
+                    "inside the handler",
+                    &Context::current(),
+                    [],
+                ));
                 Ok(Response::new(GetAccountResponse::default()))
             }
         }
@@ -186,6 +230,8 @@ impl AccountsService for Accounts {
     ) -> Result<Response<Self::WatchAccountStream>, Status> {
         let caller = kit::propagation::extract_metadata(request.metadata());
         span::end(&span::internal("inside the handler", &caller, []));
-        Ok(Response::new(stream::iter([Ok(WatchAccountResponse::default())]).boxed()))
+        Ok(Response::new(
+            stream::iter([Ok(WatchAccountResponse::default())]).boxed(),
+        ))
     }
 }

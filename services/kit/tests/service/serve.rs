@@ -67,7 +67,9 @@ async fn start() -> Running {
 /// A service whose tables are to be `M`'s; none of its migrations is applied.
 async fn start_on<M: MigratorTrait + 'static>() -> Running {
     let folder = tempfile::tempdir().unwrap();
-    let url: DatabaseUrl = format!("sqlite:{}", folder.path().join("test.db").display()).parse().unwrap();
+    let url: DatabaseUrl = format!("sqlite:{}", folder.path().join("test.db").display())
+        .parse()
+        .unwrap();
     let db = Db::connect(&url, Clock::default()).await.unwrap();
     db.migrate::<NoMigrations>().await.unwrap();
     let any = "127.0.0.1:0".parse().unwrap();
@@ -88,7 +90,14 @@ async fn start_on<M: MigratorTrait + 'static>() -> Running {
     let task = tokio::spawn(server.run(surface, stages.clone(), async {
         let _ = asked.await;
     }));
-    Running { folder, addr, admin_addr, stages, shutdown, task }
+    Running {
+        folder,
+        addr,
+        admin_addr,
+        stages,
+        shutdown,
+        task,
+    }
 }
 
 impl Running {
@@ -110,9 +119,12 @@ impl Running {
     }
 
     async fn list(&self, token: &str) -> Result<Response<ListAccountsResponse>, Status> {
-        let mut admin = AccountsAdminClient::new(client(&format!("http://{}", self.admin_addr)).unwrap());
+        let mut admin =
+            AccountsAdminClient::new(client(&format!("http://{}", self.admin_addr)).unwrap());
         let mut request = Request::new(ListAccountsRequest::default());
-        request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+        request
+            .metadata_mut()
+            .insert("authorization", format!("Bearer {token}").parse().unwrap());
         admin.list_accounts(request).await
     }
 }
@@ -122,15 +134,27 @@ async fn i20_readiness_tells_what_is_away_and_stays_ready() {
     let running = start().await;
     assert_eq!(running.get("/livez").await.0, 200);
     let (code, body) = running.get("/readyz").await;
-    assert_eq!((code, body.as_str()), (200, r#"{"ready":true,"degraded":{"broker":"not connected"}}"#));
+    assert_eq!(
+        (code, body.as_str()),
+        (
+            200,
+            r#"{"ready":true,"degraded":{"broker":"not connected"}}"#
+        )
+    );
     running.stop().await;
 }
 
 #[tokio::test]
 async fn operators_need_the_token_and_probes_do_not() {
     let running = start().await;
-    assert_eq!(running.list("guessed").await.unwrap_err().code(), Code::Unauthenticated);
-    assert_eq!(running.list("").await.unwrap_err().code(), Code::Unauthenticated);
+    assert_eq!(
+        running.list("guessed").await.unwrap_err().code(),
+        Code::Unauthenticated
+    );
+    assert_eq!(
+        running.list("").await.unwrap_err().code(),
+        Code::Unauthenticated
+    );
     let token = std::fs::read_to_string(running.folder.path().join("admin-token")).unwrap();
     running.list(&token).await.unwrap();
     assert_eq!(running.get("/metrics").await.0, 200);
@@ -153,15 +177,31 @@ async fn i20_grpc_health_names_each_service_and_reflection_answers() {
     let running = start().await;
     let channel = client(&format!("http://{}", running.addr)).unwrap();
     for service in ["", SERVICE_NAME] {
-        let request = HealthCheckRequest { service: service.to_owned() };
-        eventually("health to be reported", Duration::from_secs(5), async || {
-            let answer = HealthClient::new(channel.clone()).check(request.clone()).await.ok()?;
-            (answer.into_inner().status == 1).then_some(()) // SERVING
-        })
+        let request = HealthCheckRequest {
+            service: service.to_owned(),
+        };
+        eventually(
+            "health to be reported",
+            Duration::from_secs(5),
+            async || {
+                let answer = HealthClient::new(channel.clone())
+                    .check(request.clone())
+                    .await
+                    .ok()?;
+                (answer.into_inner().status == 1).then_some(()) // SERVING
+            },
+        )
         .await;
     }
     let listed = services_of(running.addr, String::new()).await;
-    assert_eq!(listed, ["grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection", SERVICE_NAME]);
+    assert_eq!(
+        listed,
+        [
+            "grpc.health.v1.Health",
+            "grpc.reflection.v1.ServerReflection",
+            SERVICE_NAME
+        ]
+    );
     running.stop().await;
 }
 
@@ -198,20 +238,35 @@ async fn a_probe_of_a_path_that_there_is_not_is_told_so() {
 /// What reflection lists, in alphabetical order.
 async fn services_of(addr: SocketAddr, token: String) -> Vec<String> {
     let channel = client(&format!("http://{addr}")).unwrap();
-    let mut reflection = ServerReflectionClient::with_interceptor(channel, move |mut request: Request<()>| {
-        request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
-        Ok(request)
-    });
+    let mut reflection =
+        ServerReflectionClient::with_interceptor(channel, move |mut request: Request<()>| {
+            request
+                .metadata_mut()
+                .insert("authorization", format!("Bearer {token}").parse().unwrap());
+            Ok(request)
+        });
     let all = ServerReflectionRequest {
         message_request: Some(MessageRequest::ListServices(String::new())),
         ..ServerReflectionRequest::default()
     };
-    let answers = reflection.server_reflection_info(tokio_stream::iter([all])).await;
-    let answer = answers.unwrap().into_inner().message().await.unwrap().unwrap();
+    let answers = reflection
+        .server_reflection_info(tokio_stream::iter([all]))
+        .await;
+    let answer = answers
+        .unwrap()
+        .into_inner()
+        .message()
+        .await
+        .unwrap()
+        .unwrap();
     let Some(MessageResponse::ListServicesResponse(list)) = answer.message_response else {
         panic!("no list of services: {answer:?}");
     };
-    let mut names: Vec<_> = list.service.into_iter().map(|service| service.name).collect();
+    let mut names: Vec<_> = list
+        .service
+        .into_iter()
+        .map(|service| service.name)
+        .collect();
     names.sort();
     names
 }
@@ -234,7 +289,10 @@ async fn i18_a_shutdown_stops_work_first_and_finishes_it_after_the_servers() {
         finish.cancelled().await;
         finish_came_with_it
     });
-    assert!(running.stop().await < Duration::from_secs(2), "nothing hangs, so nothing is waited for");
+    assert!(
+        running.stop().await < Duration::from_secs(2),
+        "nothing hangs, so nothing is waited for"
+    );
     assert!(!order.await.unwrap());
 }
 
@@ -243,7 +301,14 @@ async fn i20_a_database_whose_tables_are_not_current_is_not_ready() {
     let running = start_on::<Migrator>().await;
     let (code, body) = running.get("/readyz").await;
     assert_eq!(code, 503);
-    assert!(body.contains("the database's tables are not current"), "{body}");
-    assert_eq!(running.get("/livez").await.0, 200, "a restart would not help");
+    assert!(
+        body.contains("the database's tables are not current"),
+        "{body}"
+    );
+    assert_eq!(
+        running.get("/livez").await.0,
+        200,
+        "a restart would not help"
+    );
     running.stop().await;
 }

@@ -25,24 +25,44 @@ struct Ran {
 async fn run(scenario: &str, environment: &[(&str, &str)]) -> Ran {
     let begun = std::time::Instant::now();
     let child = Command::new(env::current_exe().unwrap())
-        .args(["--exact", "scenarios::run_as_a_child", "--nocapture", "--test-threads=1"])
+        .args([
+            "--exact",
+            "scenarios::run_as_a_child",
+            "--nocapture",
+            "--test-threads=1",
+        ])
         .env_remove("RUST_LOG")
         .env(CHILD, scenario)
         .envs(environment.iter().copied())
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();
-    let output = tokio::time::timeout(DEADLINE, child).await.expect("the scenario ends").unwrap();
+    let output = tokio::time::timeout(DEADLINE, child)
+        .await
+        .expect("the scenario ends")
+        .unwrap();
     let log = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.success(), "scenario {scenario} failed:\n{log}");
+    assert!(
+        output.status.success(),
+        "scenario {scenario} failed:\n{log}"
+    );
     let said = String::from_utf8(output.stdout).unwrap();
     let said = said.lines().filter_map(|line| line.split_once(": "));
-    let said = said.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-    Ran { said, log, took: begun.elapsed() }
+    let said = said
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    Ran {
+        said,
+        log,
+        took: begun.elapsed(),
+    }
 }
 
 fn one<'a>(spans: &'a [Span], kind: &SpanKind, name: &str) -> &'a Span {
-    let fitting: Vec<_> = spans.iter().filter(|span| span.kind == *kind && span.name == name).collect();
+    let fitting: Vec<_> = spans
+        .iter()
+        .filter(|span| span.kind == *kind && span.name == name)
+        .collect();
     assert_eq!(fitting.len(), 1, "one {kind:?} span {name:?} in {spans:#?}");
     fitting[0]
 }
@@ -54,9 +74,19 @@ fn is_child(child: &Span, parent: &Span) -> bool {
 #[tokio::test]
 async fn a_trace_passes_through_a_grpc_call_hop_by_hop_and_leaves_a_current_thread_runtime_whole() {
     let receiver = OtlpReceiver::record().await.unwrap();
-    let ran =
-        run("call", &[("OTEL_EXPORTER_OTLP_ENDPOINT", &receiver.endpoint()), ("RUST_LOG", "off")]).await;
-    assert!(ran.log.is_empty(), "RUST_LOG=off silences the log and not the trace: {}", ran.log);
+    let ran = run(
+        "call",
+        &[
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", &receiver.endpoint()),
+            ("RUST_LOG", "off"),
+        ],
+    )
+    .await;
+    assert!(
+        ran.log.is_empty(),
+        "RUST_LOG=off silences the log and not the trace: {}",
+        ran.log
+    );
 
     let spans = receiver.trace(&ran.said["trace"]);
     let root = one(&spans, &SpanKind::Internal, "root");
@@ -69,35 +99,62 @@ async fn a_trace_passes_through_a_grpc_call_hop_by_hop_and_leaves_a_current_thre
     assert_eq!(server.service, "accounts");
     assert_eq!(server.attribute(names::RPC_SYSTEM_NAME), Some("grpc"));
     assert_eq!(server.attribute(names::RPC_METHOD), Some(GET));
-    assert_eq!(server.attribute(names::RPC_RESPONSE_STATUS_CODE), Some("OK"));
+    assert_eq!(
+        server.attribute(names::RPC_RESPONSE_STATUS_CODE),
+        Some("OK")
+    );
     assert_eq!(client.attribute(names::SERVER_ADDRESS), Some("127.0.0.1"));
-    assert_eq!((&server.status, &client.status), (&SpanStatus::Unset, &SpanStatus::Unset));
+    assert_eq!(
+        (&server.status, &client.status),
+        (&SpanStatus::Unset, &SpanStatus::Unset)
+    );
 }
 
 #[tokio::test]
 async fn a_refused_call_is_the_callers_failure_and_a_broken_one_is_both_sides() {
     let receiver = OtlpReceiver::record().await.unwrap();
-    let ran = run("failures", &[("OTEL_EXPORTER_OTLP_ENDPOINT", &receiver.endpoint())]).await;
-    for (call, at_client, at_server) in
-        [("refused", "NOT_FOUND", None), ("broken", "INTERNAL", Some("INTERNAL"))]
-    {
+    let ran = run(
+        "failures",
+        &[("OTEL_EXPORTER_OTLP_ENDPOINT", &receiver.endpoint())],
+    )
+    .await;
+    for (call, at_client, at_server) in [
+        ("refused", "NOT_FOUND", None),
+        ("broken", "INTERNAL", Some("INTERNAL")),
+    ] {
         let spans = receiver.trace(&ran.said[call]);
-        let (client, server) = (one(&spans, &SpanKind::Client, GET), one(&spans, &SpanKind::Server, GET));
-        assert_eq!(server.attribute(names::RPC_RESPONSE_STATUS_CODE), Some(at_client));
+        let (client, server) = (
+            one(&spans, &SpanKind::Client, GET),
+            one(&spans, &SpanKind::Server, GET),
+        );
+        assert_eq!(
+            server.attribute(names::RPC_RESPONSE_STATUS_CODE),
+            Some(at_client)
+        );
         assert_eq!(client.attribute(names::ERROR_TYPE), Some(at_client));
         assert_eq!(client.status, SpanStatus::Error(at_client.to_owned()));
         assert_eq!(server.attribute(names::ERROR_TYPE), at_server);
     }
     let unanswered = receiver.trace(&ran.said["unanswered"]);
-    assert_eq!(one(&unanswered, &SpanKind::Client, GET).attribute(names::ERROR_TYPE), Some("UNAVAILABLE"));
+    assert_eq!(
+        one(&unanswered, &SpanKind::Client, GET).attribute(names::ERROR_TYPE),
+        Some("UNAVAILABLE")
+    );
     let cancelled = receiver.trace(&ran.said["cancelled"]);
-    assert_eq!(one(&cancelled, &SpanKind::Client, GET).attribute(names::ERROR_TYPE), Some("CANCELLED"));
+    assert_eq!(
+        one(&cancelled, &SpanKind::Client, GET).attribute(names::ERROR_TYPE),
+        Some("CANCELLED")
+    );
 }
 
 #[tokio::test]
 async fn probes_and_streams_that_stay_open_make_no_spans_and_still_pass_the_trace_on() {
     let receiver = OtlpReceiver::record().await.unwrap();
-    let ran = run("streams", &[("OTEL_EXPORTER_OTLP_ENDPOINT", &receiver.endpoint())]).await;
+    let ran = run(
+        "streams",
+        &[("OTEL_EXPORTER_OTLP_ENDPOINT", &receiver.endpoint())],
+    )
+    .await;
     let spans = receiver.trace(&ran.said["trace"]);
     let names: Vec<_> = spans.iter().map(|span| span.name.as_str()).collect();
     assert_eq!(names, ["root", "inside the handler"]);
@@ -108,7 +165,11 @@ async fn probes_and_streams_that_stay_open_make_no_spans_and_still_pass_the_trac
 #[tokio::test]
 async fn handling_a_message_is_child_and_link_of_its_creation_unless_it_is_old_or_replayed() {
     let receiver = OtlpReceiver::record().await.unwrap();
-    let ran = run("messages", &[("OTEL_EXPORTER_OTLP_ENDPOINT", &receiver.endpoint())]).await;
+    let ran = run(
+        "messages",
+        &[("OTEL_EXPORTER_OTLP_ENDPOINT", &receiver.endpoint())],
+    )
+    .await;
     let spans = receiver.spans();
     let creation = one(&spans, &SpanKind::Producer, "create subject");
     for name in ["fresh", "old", "replayed"] {
@@ -120,8 +181,14 @@ async fn handling_a_message_is_child_and_link_of_its_creation_unless_it_is_old_o
     }
     let batch = one(&spans, &SpanKind::Internal, "batch");
     assert_eq!(batch.links.len(), 2, "an invalid link is left out");
-    assert_eq!(one(&spans, &SpanKind::Consumer, "old").attribute(names::ERROR_TYPE), Some(TOO_OLD));
-    assert_ne!(ran.said["trace"], one(&spans, &SpanKind::Consumer, "old").trace_id);
+    assert_eq!(
+        one(&spans, &SpanKind::Consumer, "old").attribute(names::ERROR_TYPE),
+        Some(TOO_OLD)
+    );
+    assert_ne!(
+        ran.said["trace"],
+        one(&spans, &SpanKind::Consumer, "old").trace_id
+    );
 }
 
 #[tokio::test]
@@ -129,25 +196,47 @@ async fn every_line_of_a_call_carries_its_trace_in_text_and_in_json_and_in_what_
     for format in ["text", "json"] {
         let receiver = OtlpReceiver::record().await.unwrap();
         let endpoint = receiver.endpoint();
-        let ran =
-            run("call", &[("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint), ("USHER_LOG_FORMAT", format)]).await;
+        let ran = run(
+            "call",
+            &[
+                ("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint),
+                ("USHER_LOG_FORMAT", format),
+            ],
+        )
+        .await;
         let server = receiver.trace(&ran.said["trace"]);
         let server = one(&server, &SpanKind::Server, GET);
-        let line = ran.log.lines().find(|line| line.contains("Account looked up.")).unwrap();
+        let line = ran
+            .log
+            .lines()
+            .find(|line| line.contains("Account looked up."))
+            .unwrap();
         if format == "json" {
             let line: serde_json::Value = serde_json::from_str(line).unwrap();
             assert_eq!(line["trace_id"], server.trace_id.as_str());
             assert_eq!(line["span_id"], server.span_id.as_str());
             assert_eq!(line["account.id"], "one\ntwo", "JSON can hold a line break");
-            assert_eq!((&line["level"], &line["service"]), (&"INFO".into(), &"accounts".into()));
+            assert_eq!(
+                (&line["level"], &line["service"]),
+                (&"INFO".into(), &"accounts".into())
+            );
         } else {
             assert!(
-                line.contains(&format!("trace_id={} span_id={}", server.trace_id, server.span_id)),
+                line.contains(&format!(
+                    "trace_id={} span_id={}",
+                    server.trace_id, server.span_id
+                )),
                 "{line}"
             );
-            assert!(line.contains(r"account.id=one\ntwo"), "a line stays one: {line}");
+            assert!(
+                line.contains(r"account.id=one\ntwo"),
+                "a line stays one: {line}"
+            );
         }
-        assert!(receiver.to_text().contains("Account looked up."), "the line was exported too");
+        assert!(
+            receiver.to_text().contains("Account looked up."),
+            "the line was exported too"
+        );
     }
 }
 
@@ -156,18 +245,31 @@ async fn without_a_collector_the_lines_of_a_journey_can_still_be_found() {
     let ran = run("call", &[]).await;
     let trace = &ran.said["trace"];
     assert_ne!(*trace, "0".repeat(32));
-    assert!(ran.log.contains(&format!("trace_id={trace}")), "{}", ran.log);
+    assert!(
+        ran.log.contains(&format!("trace_id={trace}")),
+        "{}",
+        ran.log
+    );
 }
 
 #[tokio::test]
 async fn exporting_logs_makes_no_logs_to_export_at_any_level() {
     let receiver = OtlpReceiver::record().await.unwrap();
-    run("call", &[("OTEL_EXPORTER_OTLP_ENDPOINT", &receiver.endpoint()), ("RUST_LOG", "trace")]).await;
+    run(
+        "call",
+        &[
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", &receiver.endpoint()),
+            ("RUST_LOG", "trace"),
+        ],
+    )
+    .await;
     let exported = receiver.to_text();
     assert!(exported.contains("Account looked up."));
     for library in ["h2", "hyper", "tonic", "tower", "opentelemetry"] {
         assert!(
-            !exported.contains(&format!("scope: Some(InstrumentationScope {{ name: \"{library}")),
+            !exported.contains(&format!(
+                "scope: Some(InstrumentationScope {{ name: \"{library}"
+            )),
             "{library}"
         );
     }
@@ -176,16 +278,27 @@ async fn exporting_logs_makes_no_logs_to_export_at_any_level() {
 #[tokio::test]
 async fn metrics_are_scraped_and_pushed_under_the_conventions_names() {
     let receiver = OtlpReceiver::record().await.unwrap();
-    let ran = run("call", &[("OTEL_EXPORTER_OTLP_ENDPOINT", &receiver.endpoint())]).await;
+    let ran = run(
+        "call",
+        &[("OTEL_EXPORTER_OTLP_ENDPOINT", &receiver.endpoint())],
+    )
+    .await;
     let count = |side: &str| format!("rpc_{side}_call_duration_seconds_count");
     for side in ["client", "server"] {
-        let value = ran.said.iter().find(|(name, _)| name.starts_with(&count(side)));
+        let value = ran
+            .said
+            .iter()
+            .find(|(name, _)| name.starts_with(&count(side)));
         let (name, _) = value.unwrap_or_else(|| panic!("no {side} in {:#?}", ran.said));
         assert!(
             name.contains(&format!("rpc_method=\"{GET}\""))
                 && name.contains("rpc_response_status_code=\"OK\"")
         );
-        assert!(receiver.to_text().contains(&format!("rpc.{side}.call.duration")));
+        assert!(
+            receiver
+                .to_text()
+                .contains(&format!("rpc.{side}.call.duration"))
+        );
     }
     for resource in ["service.name", "service.version", "service.instance.id"] {
         assert!(receiver.to_text().contains(resource), "{resource}");
@@ -199,18 +312,35 @@ async fn opentelemetrys_own_variables_are_obeyed() {
     let to = ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str());
 
     run("call", &[to, ("OTEL_SDK_DISABLED", "true")]).await;
-    run("call", &[to, ("OTEL_TRACES_EXPORTER", "none"), ("OTEL_LOGS_EXPORTER", "none")]).await;
+    run(
+        "call",
+        &[
+            to,
+            ("OTEL_TRACES_EXPORTER", "none"),
+            ("OTEL_LOGS_EXPORTER", "none"),
+        ],
+    )
+    .await;
     assert!(receiver.spans().is_empty() && !receiver.to_text().contains("Account looked up."));
 
     let apart = run("call", &[to, ("OTEL_PROPAGATORS", "none")]).await;
     let spans = receiver.trace(&apart.said["trace"]);
-    assert!(spans.iter().all(|span| span.kind != SpanKind::Server), "the trace ends at the border");
+    assert!(
+        spans.iter().all(|span| span.kind != SpanKind::Server),
+        "the trace ends at the border"
+    );
 
-    let named =
-        [to, ("OTEL_SERVICE_NAME", "other"), ("OTEL_RESOURCE_ATTRIBUTES", "service.instance.id=seven")];
+    let named = [
+        to,
+        ("OTEL_SERVICE_NAME", "other"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "service.instance.id=seven"),
+    ];
     let named = run("call", &named).await;
     let spans = receiver.trace(&named.said["trace"]);
-    assert_eq!((spans[0].service.as_str(), spans[0].instance.as_str()), ("other", "seven"));
+    assert_eq!(
+        (spans[0].service.as_str(), spans[0].instance.as_str()),
+        ("other", "seven")
+    );
 
     let silent = run("call", &[to, ("OTEL_TRACES_SAMPLER", "always_off")]).await;
     assert!(receiver.trace(&silent.said["trace"]).is_empty());
@@ -220,9 +350,16 @@ async fn opentelemetrys_own_variables_are_obeyed() {
 async fn what_cannot_be_used_is_refused_with_its_name() {
     for (variable, value, expected) in [
         ("RUST_LOG", "info,=,x=loud", "RUST_LOG"),
-        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf", "OTEL_EXPORTER_OTLP_PROTOCOL"),
+        (
+            "OTEL_EXPORTER_OTLP_PROTOCOL",
+            "http/protobuf",
+            "OTEL_EXPORTER_OTLP_PROTOCOL",
+        ),
     ] {
-        let environment = [(variable, value), ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")];
+        let environment = [
+            (variable, value),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1"),
+        ];
         let ran = run("refused settings", &environment).await;
         assert!(ran.said["error"].contains(expected), "{:?}", ran.said);
     }
@@ -231,14 +368,24 @@ async fn what_cannot_be_used_is_refused_with_its_name() {
 #[tokio::test]
 async fn a_burst_of_spans_is_not_dropped() {
     let receiver = OtlpReceiver::record().await.unwrap();
-    run("burst", &[("OTEL_EXPORTER_OTLP_ENDPOINT", &receiver.endpoint()), ("OTEL_LOGS_EXPORTER", "none")])
-        .await;
+    run(
+        "burst",
+        &[
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", &receiver.endpoint()),
+            ("OTEL_LOGS_EXPORTER", "none"),
+        ],
+    )
+    .await;
     assert_eq!(receiver.spans().len(), 20_000);
 }
 
 #[tokio::test]
 async fn a_dead_collector_does_not_hold_up_the_exit() {
-    let ran = run("call", &[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")]).await;
+    let ran = run(
+        "call",
+        &[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")],
+    )
+    .await;
     assert!(ran.took < Duration::from_secs(5), "{:?}", ran.took);
     // One that takes connections and never answers.
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -29,7 +29,8 @@ fn row(
 async fn a_row_is_sent_as_it_is_and_after_each_change_and_ends_with_its_last_version() {
     let watches = Watches::<u8>::default();
     let version = Arc::new(AtomicI64::new(1));
-    let mut rows = pin!(watches.stream(7, row(&version), |row| *row == 3, CancellationToken::new()));
+    let mut rows =
+        pin!(watches.stream(7, row(&version), |row| *row == 3, CancellationToken::new()));
     assert_eq!(rows.next().await, Some(Ok(1)));
 
     version.store(2, Ordering::Relaxed);
@@ -38,7 +39,10 @@ async fn a_row_is_sent_as_it_is_and_after_each_change_and_ends_with_its_last_ver
 
     watches.notify(&[7]);
     let silent = tokio::time::timeout(Duration::from_secs(5), rows.next()).await;
-    assert!(silent.is_err(), "an unchanged version must not be sent again");
+    assert!(
+        silent.is_err(),
+        "an unchanged version must not be sent again"
+    );
 
     version.store(3, Ordering::Relaxed);
     watches.notify(&[7]);
@@ -57,7 +61,11 @@ async fn another_replicas_commit_is_found_by_the_next_query() {
         async move {
             let versions = |keys: Vec<u8>| {
                 let now = version.load(Ordering::Relaxed);
-                let found = keys.into_iter().filter(|_| now > 0).map(|key| (key, now)).collect();
+                let found = keys
+                    .into_iter()
+                    .filter(|_| now > 0)
+                    .map(|key| (key, now))
+                    .collect();
                 futures::future::ready(Ok::<_, Infallible>(found))
             };
             watches.run(Duration::from_secs(1), versions, stop).await;

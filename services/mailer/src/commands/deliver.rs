@@ -16,8 +16,8 @@ pub use self::answer::{Answer, Fate};
 use self::answer::{UNAVAILABLE, answer_of, busy};
 use crate::{
     domain::{
-        digits::Digits, display_name::DisplayName, locale::LocaleTag, outcome::Outcome, recipient::Recipient,
-        redact::redact, sender::Sender, turn::Turn,
+        digits::Digits, display_name::DisplayName, locale::LocaleTag, outcome::Outcome,
+        recipient::Recipient, redact::redact, sender::Sender, turn::Turn,
     },
     door::{Closed, Door, Pass},
     ledger::{Claimed, Ledger, Ours, Refusal, Request, Settlement, State},
@@ -92,7 +92,11 @@ pub struct Mailer {
 impl Mailer {
     /// Delivers a mail. Until it is claimed it can be given up without a trace, when `caller_gone` completes; after
     /// that it runs to its end.
-    pub async fn deliver(&self, mail: &Deliver, caller_gone: impl Future<Output = ()>) -> Option<Answer> {
+    pub async fn deliver(
+        &self,
+        mail: &Deliver,
+        caller_gone: impl Future<Output = ()>,
+    ) -> Option<Answer> {
         let admitted = tokio::select! {
             biased; // nothing is claimed any more after the cut
             () = self.cut.cancelled() => Err(Answer::not_tried(Fate::Later(Duration::ZERO), "the mailer shuts down")),
@@ -110,13 +114,18 @@ impl Mailer {
             Err(away) => away.into(),
         };
         // What the look-up found is not forgotten by an answer that knows less.
-        Some(Answer { unknown_attempts: answer.unknown_attempts.max(unknown_attempts), ..answer })
+        Some(Answer {
+            unknown_attempts: answer.unknown_attempts.max(unknown_attempts),
+            ..answer
+        })
     }
 
     /// Remembers that a mail cannot be made.
     pub async fn refuse(&self, mail: Unusable) -> Answer {
         let answer = Answer::not_tried(Fate::Ended(Outcome::Invalid), mail.reason);
-        let Some(code_id) = mail.code_id else { return answer };
+        let Some(code_id) = mail.code_id else {
+            return answer;
+        };
         let refusal = Refusal {
             code_id,
             account_id: mail.account_id,
@@ -126,7 +135,10 @@ impl Mailer {
             expires_at: mail.expires_at,
             trace_id: trace::trace_id(&Context::current()),
         };
-        self.ledger.refuse(refusal).await.map_or_else(Answer::from, |()| answer)
+        self.ledger
+            .refuse(refusal)
+            .await
+            .map_or_else(Answer::from, |()| answer)
     }
 
     /// What the ledger can answer needs no connection; everything else waits for one. With the pass comes the count
@@ -162,19 +174,31 @@ impl Mailer {
         };
         let watch = Watch::start(ours.held.lease());
         let cx = trace::start(&self.transport, ours.attempt);
-        let sending = self.transport.send(&outgoing, &watch).with_context(cx.clone());
-        let sent = self.door.attend(&mut pass, &watch, sending, &self.cut).await;
+        let sending = self
+            .transport
+            .send(&outgoing, &watch)
+            .with_context(cx.clone());
+        let sent = self
+            .door
+            .attend(&mut pass, &watch, sending, &self.cut)
+            .await;
         self.door.leave(pass, sent.ending);
         let outcome = outcome(sent.ending);
         trace::end(&cx, &sent, outcome);
         self.metrics.attempt(outcome, started.elapsed());
         let reply = redact(&sent.reply, &mail.recipient, &mail.digits);
-        Answer { reached: watch.reached(), ..self.settle(mail, ours, outcome, reply).await }
+        Answer {
+            reached: watch.reached(),
+            ..self.settle(mail, ours, outcome, reply).await
+        }
     }
 
     fn make(&self, mail: &Deliver, ours: &Ours) -> anyhow::Result<Outgoing> {
         let language = mail.locale.language();
-        let link = self.public_url.as_ref().map(|url| format!("{url}/verify/{}", mail.code_id));
+        let link = self
+            .public_url
+            .as_ref()
+            .map(|url| format!("{url}/verify/{}", mail.code_id));
         let rendered = self.templates.render(&Content {
             language,
             sender: self.sender.title(),
@@ -186,7 +210,14 @@ impl Mailer {
         })?;
         let date = SystemTime::UNIX_EPOCH + ours.now.since(Timestamp(0));
         let (sender, recipient, name) = (&self.sender, &mail.recipient, &mail.name);
-        let frame = Frame { code_id: mail.code_id, sender, recipient, name, language, date };
+        let frame = Frame {
+            code_id: mail.code_id,
+            sender,
+            recipient,
+            name,
+            language,
+            date,
+        };
         Ok(Outgoing {
             code_id: mail.code_id,
             attempt: ours.attempt,
@@ -212,7 +243,12 @@ impl Mailer {
             Outcome::Accepted => Fate::Accepted(Some(at)),
             other => Fate::Ended(other),
         };
-        Answer { fate, unknown_attempts, reached: false, reason: reply }
+        Answer {
+            fate,
+            unknown_attempts,
+            reached: false,
+            reason: reply,
+        }
     }
 }
 

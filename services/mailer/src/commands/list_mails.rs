@@ -48,19 +48,32 @@ impl ListMails {
         let size = match size {
             0 => DEFAULT_SIZE,
             1..=LARGEST_SIZE => size,
-            _ => return Err(ListMailsError::Invalid("page_size", "must be 1 to 500, or 0 for 50")),
+            _ => {
+                return Err(ListMailsError::Invalid(
+                    "page_size",
+                    "must be 1 to 500, or 0 for 50",
+                ));
+            }
         };
         let after = match token {
             "" => None,
-            token => Some(
-                read(token).ok_or(ListMailsError::Invalid("page_token", "is no token of a page before"))?,
-            ),
+            token => Some(read(token).ok_or(ListMailsError::Invalid(
+                "page_token",
+                "is no token of a page before",
+            ))?),
         };
         let code_id = match code_id {
             "" => None,
-            id => Some(id.parse().map_err(|_| ListMailsError::Invalid("code_id", "must be a UUID"))?),
+            id => Some(
+                id.parse()
+                    .map_err(|_| ListMailsError::Invalid("code_id", "must be a UUID"))?,
+            ),
         };
-        Ok(Self { size, after, code_id })
+        Ok(Self {
+            size,
+            after,
+            code_id,
+        })
     }
 
     /// Reads the page.
@@ -74,8 +87,14 @@ impl ListMails {
         let more = attempts.len() as u64 == most;
         attempts.truncate(self.size as usize);
         let last = attempts.last().filter(|_| more);
-        let next =
-            last.map(|last| write(Position { ended_at: last.ended_at, id: last.id })).unwrap_or_default();
+        let next = last
+            .map(|last| {
+                write(Position {
+                    ended_at: last.ended_at,
+                    id: last.id,
+                })
+            })
+            .unwrap_or_default();
         Ok(Page { attempts, next })
     }
 }
@@ -87,7 +106,10 @@ fn write(position: Position) -> String {
 
 fn read(token: &str) -> Option<Position> {
     let (at, id) = token.split_once('-')?;
-    Some(Position { ended_at: Timestamp(i64::from_str_radix(at, 16).ok()?), id: Uuid::try_parse(id).ok()? })
+    Some(Position {
+        ended_at: Timestamp(i64::from_str_radix(at, 16).ok()?),
+        id: Uuid::try_parse(id).ok()?,
+    })
 }
 
 #[cfg(test)]
@@ -96,9 +118,15 @@ mod tests {
 
     #[test]
     fn a_token_leads_back_to_its_position() {
-        let position = Position { ended_at: Timestamp(1_795_615_500_000_001), id: Uuid::from_u128(7) };
+        let position = Position {
+            ended_at: Timestamp(1_795_615_500_000_001),
+            id: Uuid::from_u128(7),
+        };
         assert_eq!(read(&write(position)), Some(position));
-        assert_eq!(ListMails::parse(0, &write(position), "").unwrap().after, Some(position));
+        assert_eq!(
+            ListMails::parse(0, &write(position), "").unwrap().after,
+            Some(position)
+        );
     }
 
     #[test]

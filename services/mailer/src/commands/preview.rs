@@ -32,8 +32,12 @@ impl Mailer {
     /// When the compiled-in templates do not fit together.
     pub fn preview(&self, preview: &Preview) -> anyhow::Result<Rendered> {
         let expires_at = preview.now + DAY;
-        let digits = Digits::parse("12345678").ok_or_else(|| anyhow::anyhow!("The sample code is one."))?;
-        let link = self.public_url.as_ref().map(|url| format!("{url}/verify/{}", Uuid::nil()));
+        let digits =
+            Digits::parse("12345678").ok_or_else(|| anyhow::anyhow!("The sample code is one."))?;
+        let link = self
+            .public_url
+            .as_ref()
+            .map(|url| format!("{url}/verify/{}", Uuid::nil()));
         Ok(self.templates.render(&Content {
             language: preview.locale.language(),
             sender: self.sender.title(),

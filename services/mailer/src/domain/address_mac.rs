@@ -39,7 +39,11 @@ impl AddressKeys {
             }
             keys.push(parse_line(line).ok_or(BadKeyFile(number + 1))?);
         }
-        if keys.is_empty() { Err(BadKeyFile(1)) } else { Ok(Self(keys)) }
+        if keys.is_empty() {
+            Err(BadKeyFile(1))
+        } else {
+            Ok(Self(keys))
+        }
     }
 
     /// A new key as a line of the file.
@@ -50,7 +54,10 @@ impl AddressKeys {
     /// The address under the newest key.
     pub fn mac(&self, recipient: &Recipient) -> AddressMac {
         // `parse` lets no empty ring pass; an empty key id would still match no other row.
-        let newest = self.0.first().map(|(id, key)| (id.clone(), mac(key, recipient)));
+        let newest = self
+            .0
+            .first()
+            .map(|(id, key)| (id.clone(), mac(key, recipient)));
         let (key_id, mac) = newest.unwrap_or_default();
         AddressMac { key_id, mac }
     }
@@ -86,14 +93,19 @@ mod tests {
     use super::*;
 
     fn ring(keys: &[(&str, u8)]) -> AddressKeys {
-        let file: String = keys.iter().map(|(id, byte)| AddressKeys::line(id, &[*byte; 32])).collect();
+        let file: String = keys
+            .iter()
+            .map(|(id, byte)| AddressKeys::line(id, &[*byte; 32]))
+            .collect();
         AddressKeys::parse(&file).unwrap()
     }
 
     #[test]
     fn recognises_an_address_under_an_older_key_and_says_when_the_key_is_gone() {
-        let (ada, eve) =
-            (Recipient::parse("ada@example.com").unwrap(), Recipient::parse("eve@example.com").unwrap());
+        let (ada, eve) = (
+            Recipient::parse("ada@example.com").unwrap(),
+            Recipient::parse("eve@example.com").unwrap(),
+        );
         let stored = ring(&[("k1", 1)]).mac(&ada);
         let rotated = ring(&[("k2", 2), ("k1", 1)]);
         assert_eq!(rotated.matches(&stored, &ada), Some(true));
@@ -104,7 +116,10 @@ mod tests {
 
     #[test]
     fn names_the_line_that_is_no_key() {
-        assert_eq!(AddressKeys::parse("# keys\n\nk1:abc\n").unwrap_err(), BadKeyFile(3));
+        assert_eq!(
+            AddressKeys::parse("# keys\n\nk1:abc\n").unwrap_err(),
+            BadKeyFile(3)
+        );
         assert_eq!(AddressKeys::parse("").unwrap_err(), BadKeyFile(1));
     }
 }

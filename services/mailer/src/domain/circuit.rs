@@ -130,7 +130,11 @@ mod tests {
         circuit.hung(start);
         assert_eq!(circuit.gate(start), Gate::Closed);
         circuit.hung(start + 61 * SECOND);
-        assert_eq!(circuit.gate(start + 61 * SECOND), Gate::Closed, "the first one is forgotten");
+        assert_eq!(
+            circuit.gate(start + 61 * SECOND),
+            Gate::Closed,
+            "the first one is forgotten"
+        );
         circuit.accepted(start + 62 * SECOND);
         for second in 63..100 {
             circuit.hung(start + second * SECOND);

@@ -10,7 +10,8 @@ pub struct Digits(String);
 impl Digits {
     /// Takes digits without spaces.
     pub fn parse(text: &str) -> Option<Self> {
-        let valid = (6..=10).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+        let valid =
+            (6..=10).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
         valid.then(|| Self(text.to_owned()))
     }
 
@@ -38,14 +39,25 @@ mod tests {
 
     #[test]
     fn groups_the_digits_in_halves() {
-        for (plain, grouped) in [("123456", "123 456"), ("1234567", "1234 567"), ("12345678", "1234 5678")] {
+        for (plain, grouped) in [
+            ("123456", "123 456"),
+            ("1234567", "1234 567"),
+            ("12345678", "1234 5678"),
+        ] {
             assert_eq!(Digits::parse(plain).unwrap().grouped(), grouped);
         }
     }
 
     #[test]
     fn refuses_other_lengths_and_characters() {
-        for text in ["", "12345", "12345678901", "1234 5678", "12345٦", "123456\n"] {
+        for text in [
+            "",
+            "12345",
+            "12345678901",
+            "1234 5678",
+            "12345٦",
+            "123456\n",
+        ] {
             assert_eq!(Digits::parse(text), None, "{text:?}");
         }
     }

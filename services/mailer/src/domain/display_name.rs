@@ -11,7 +11,8 @@ impl DisplayName {
     /// sentence around it. What else a name may hold is the business of accounts.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
-        let valid = text.chars().count() <= 64 && !text.chars().any(|c| c.is_control() || rearranges(c));
+        let valid =
+            text.chars().count() <= 64 && !text.chars().any(|c| c.is_control() || rearranges(c));
         valid.then(|| Self(text.to_owned()))
     }
 
@@ -38,14 +39,27 @@ mod tests {
 
     #[test]
     fn takes_names_of_many_scripts() {
-        for name in ["", "Ada", "Zoë O'Brien-Müller", "李小龍", "عائشة", "<script>{{ 7 * 7 }}"] {
+        for name in [
+            "",
+            "Ada",
+            "Zoë O'Brien-Müller",
+            "李小龍",
+            "عائشة",
+            "<script>{{ 7 * 7 }}",
+        ] {
             assert_eq!(DisplayName::parse(name).unwrap().as_str(), name);
         }
     }
 
     #[test]
     fn refuses_line_breaks_direction_marks_and_long_names() {
-        for name in ["Ada\r\nBcc: eve@example.com", "Ada\u{202e}adA", "a\u{2028}b", "\u{7f}x", "\u{85}x"] {
+        for name in [
+            "Ada\r\nBcc: eve@example.com",
+            "Ada\u{202e}adA",
+            "a\u{2028}b",
+            "\u{7f}x",
+            "\u{85}x",
+        ] {
             let name = format!("x{name}x");
             assert_eq!(DisplayName::parse(&name), None, "{name:?}");
         }

@@ -43,7 +43,11 @@ mod tests {
             (48 * HOUR - 3, Lifetime::Days(2)),
             (7 * 24 * HOUR, Lifetime::Days(7)),
         ] {
-            assert_eq!(Lifetime::of(Duration::from_secs(seconds)), lifetime, "{seconds} s");
+            assert_eq!(
+                Lifetime::of(Duration::from_secs(seconds)),
+                lifetime,
+                "{seconds} s"
+            );
         }
     }
 }

@@ -11,8 +11,9 @@ impl LocaleTag {
     /// Reads any text; it cannot fail, because an unknown locale only means another language.
     pub fn parse(text: &str) -> Self {
         let text = text.trim().replace('_', "-").to_ascii_lowercase();
-        let subtag =
-            |part: &str| (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric());
+        let subtag = |part: &str| {
+            (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric())
+        };
         let valid = text.len() <= MAX_OCTETS
             && text.split('-').all(subtag)
             && text
@@ -80,8 +81,17 @@ mod tests {
 
     #[test]
     fn stores_nothing_but_a_tag() {
-        for text in ["ada@example.com", "fr ca", &"a-".repeat(40), "12345678", "fr-\r\n"] {
-            assert!(["und", "fr"].contains(&LocaleTag::parse(text).as_str()), "{text:?}");
+        for text in [
+            "ada@example.com",
+            "fr ca",
+            &"a-".repeat(40),
+            "12345678",
+            "fr-\r\n",
+        ] {
+            assert!(
+                ["und", "fr"].contains(&LocaleTag::parse(text).as_str()),
+                "{text:?}"
+            );
         }
         assert_eq!(LocaleTag::parse("fr-CA").as_str(), "fr-ca");
     }

@@ -17,8 +17,13 @@ pub enum Outcome {
 
 impl Outcome {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Accepted, Self::Unavailable, Self::Rejected, Self::Invalid, Self::Unknown];
+    pub const ALL: [Self; 5] = [
+        Self::Accepted,
+        Self::Unavailable,
+        Self::Rejected,
+        Self::Invalid,
+        Self::Unknown,
+    ];
 
     /// Its word.
     pub fn as_str(self) -> &'static str {
@@ -33,6 +38,8 @@ impl Outcome {
 
     /// Reads the word back.
     pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|outcome| outcome.as_str() == word)
+        Self::ALL
+            .into_iter()
+            .find(|outcome| outcome.as_str() == word)
     }
 }

@@ -18,12 +18,19 @@ impl Recipient {
     pub fn parse(text: &str) -> Option<Self> {
         let (local, domain) = text.rsplit_once('@')?;
         let domain = idna::domain_to_ascii_strict(domain).ok()?;
-        let dot_atom = local.split('.').all(|atom| !atom.is_empty() && atom.bytes().all(is_atom_byte));
+        let dot_atom = local
+            .split('.')
+            .all(|atom| !atom.is_empty() && atom.bytes().all(is_atom_byte));
         let fits = local.len() <= 64 && local.len() + 1 + domain.len() <= MAX_OCTETS;
         let is_name = domain.contains('.') || domain == "localhost";
-        let is_number =
-            domain.rsplit('.').next().is_some_and(|label| label.bytes().all(|b| b.is_ascii_digit()));
-        (dot_atom && fits && is_name && !is_number).then(|| Self { local: local.to_owned(), domain })
+        let is_number = domain
+            .rsplit('.')
+            .next()
+            .is_some_and(|label| label.bytes().all(|b| b.is_ascii_digit()));
+        (dot_atom && fits && is_name && !is_number).then(|| Self {
+            local: local.to_owned(),
+            domain,
+        })
     }
 
     /// Local part, in the case it came in.
@@ -61,7 +68,11 @@ mod tests {
     fn takes_ordinary_addresses_and_turns_idn_domains_into_a_labels() {
         for (text, local, domain) in [
             ("ada@example.com", "ada", "example.com"),
-            ("Ada.Lovelace+1@Example.COM", "Ada.Lovelace+1", "example.com"),
+            (
+                "Ada.Lovelace+1@Example.COM",
+                "Ada.Lovelace+1",
+                "example.com",
+            ),
             ("zoe@bücher.example", "zoe", "xn--bcher-kva.example"),
         ] {
             let recipient = Recipient::parse(text).unwrap();
@@ -91,12 +102,18 @@ mod tests {
         ] {
             assert_eq!(Recipient::parse(text), None, "{text:?}");
         }
-        assert_eq!(Recipient::parse(&format!("{}@example.com", "a".repeat(65))), None);
+        assert_eq!(
+            Recipient::parse(&format!("{}@example.com", "a".repeat(65))),
+            None
+        );
     }
 
     #[test]
     fn spellings_of_one_address_are_canonically_equal() {
-        let (one, other) = (Recipient::parse("Ada@EXAMPLE.com"), Recipient::parse("ada@example.com"));
+        let (one, other) = (
+            Recipient::parse("Ada@EXAMPLE.com"),
+            Recipient::parse("ada@example.com"),
+        );
         assert_eq!(one.unwrap().canonical(), other.unwrap().canonical());
     }
 }

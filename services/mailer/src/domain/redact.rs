@@ -32,7 +32,10 @@ fn printable(text: &str) -> String {
         _ => ' ',
     };
     let line: String = text.chars().map(ascii).collect();
-    line.replace("%40", "@").replace("=40", "@").trim().to_owned()
+    line.replace("%40", "@")
+        .replace("=40", "@")
+        .trim()
+        .to_owned()
 }
 
 /// Hides every word with an `@` in it, with the quoted local part before it if there is one.
@@ -70,7 +73,9 @@ fn hide_words(line: &str, word: &str, hidden: &mut [bool]) {
     let is_part = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
     for start in (0..line.len()).filter(|_| !word.is_empty()) {
         let end = start + word.len();
-        let alone = start.checked_sub(1).is_none_or(|before| !is_part(line.as_bytes().get(before)));
+        let alone = start
+            .checked_sub(1)
+            .is_none_or(|before| !is_part(line.as_bytes().get(before)));
         if line[start..].starts_with(&word) && alone && !is_part(line.as_bytes().get(end)) {
             hidden[start..end].fill(true);
         }
@@ -79,8 +84,11 @@ fn hide_words(line: &str, word: &str, hidden: &mut [bool]) {
 
 /// Hides `code` however its digits are separated, as long as no letter stands between them.
 fn hide_digits(line: &str, code: &str, hidden: &mut [bool]) {
-    let meaningful: Vec<(usize, u8)> =
-        line.bytes().enumerate().filter(|(_, byte)| byte.is_ascii_alphanumeric()).collect();
+    let meaningful: Vec<(usize, u8)> = line
+        .bytes()
+        .enumerate()
+        .filter(|(_, byte)| byte.is_ascii_alphanumeric())
+        .collect();
     for window in meaningful.windows(code.len()) {
         if window.iter().map(|(_, byte)| *byte).eq(code.bytes()) {
             hidden[window[0].0..=window[code.len() - 1].0].fill(true);
@@ -111,7 +119,10 @@ mod tests {
     use proptest::prelude::*;
 
     fn ada() -> (Recipient, Digits) {
-        (Recipient::parse("ada.canary@mail.example").unwrap(), Digits::parse("13572468").unwrap())
+        (
+            Recipient::parse("ada.canary@mail.example").unwrap(),
+            Digits::parse("13572468").unwrap(),
+        )
     }
 
     fn redacted(reply: &str) -> String {
@@ -121,8 +132,14 @@ mod tests {
 
     #[test]
     fn keeps_what_operators_need() {
-        assert_eq!(redacted("550 5.1.1 Mailbox unknown"), "550 5.1.1 Mailbox unknown");
-        assert_eq!(redacted("250 2.0.0 Ok: queued as 4F3B21A0\r\n"), "250 2.0.0 Ok: queued as 4F3B21A0");
+        assert_eq!(
+            redacted("550 5.1.1 Mailbox unknown"),
+            "550 5.1.1 Mailbox unknown"
+        );
+        assert_eq!(
+            redacted("250 2.0.0 Ok: queued as 4F3B21A0\r\n"),
+            "250 2.0.0 Ok: queued as 4F3B21A0"
+        );
     }
 
     #[test]
@@ -139,7 +156,10 @@ mod tests {
         ] {
             let out = redacted(reply).to_lowercase();
             assert!(out.contains("<redacted>"), "{out}");
-            assert!(!out.contains("ada.canary") && !out.contains("mail.example"), "{out}");
+            assert!(
+                !out.contains("ada.canary") && !out.contains("mail.example"),
+                "{out}"
+            );
         }
     }
 
@@ -152,12 +172,18 @@ mod tests {
 
     #[test]
     fn takes_out_the_code_in_every_grouping_and_other_addresses() {
-        for reply in
-            ["554 spam: 13572468", "554 spam: 1357 2468", "554 spam: 13-57-24-68", "554 1.3.5.7.2.4.6.8"]
-        {
+        for reply in [
+            "554 spam: 13572468",
+            "554 spam: 1357 2468",
+            "554 spam: 13-57-24-68",
+            "554 1.3.5.7.2.4.6.8",
+        ] {
             assert_eq!(redacted(reply).matches("<redacted>").count(), 1, "{reply}");
         }
-        assert_eq!(redacted("550 ask \"the boss\"@help.example now"), "550 ask <redacted> now");
+        assert_eq!(
+            redacted("550 ask \"the boss\"@help.example now"),
+            "550 ask <redacted> now"
+        );
     }
 
     proptest! {

@@ -24,12 +24,20 @@ pub fn refusal_at_rcpt(code: u16, text: &str) -> Refusal {
         // RFC 5321 §4.2.3: mailbox unavailable, user not local, mailbox name not allowed. RFC 7504: no mail here.
         (code, None) => matches!(code, 521 | 550 | 551 | 553 | 556),
     };
-    if about_recipient { Refusal::Recipient } else { Refusal::NotNow }
+    if about_recipient {
+        Refusal::Recipient
+    } else {
+        Refusal::NotNow
+    }
 }
 
 /// The enhanced status code (RFC 2034) that a reply's text begins with.
 fn enhanced_status(text: &str) -> Option<(u16, u16, u16)> {
-    let mut numbers = text.split_whitespace().next()?.splitn(3, '.').map(str::parse);
+    let mut numbers = text
+        .split_whitespace()
+        .next()?
+        .splitn(3, '.')
+        .map(str::parse);
     match (numbers.next()?, numbers.next()?, numbers.next()?) {
         (Ok(class @ 2..=5), Ok(subject), Ok(detail)) => Some((class, subject, detail)),
         _ => None,
@@ -51,7 +59,11 @@ mod tests {
             (550, "5.2.1 Mailbox disabled"),
             (556, "5.1.10 null MX"),
         ] {
-            assert_eq!(refusal_at_rcpt(code, text), Refusal::Recipient, "{code} {text}");
+            assert_eq!(
+                refusal_at_rcpt(code, text),
+                Refusal::Recipient,
+                "{code} {text}"
+            );
         }
     }
 
@@ -72,7 +84,11 @@ mod tests {
             (554, "Transaction failed"),
             (550, "4.1.1 contradicts itself"),
         ] {
-            assert_eq!(refusal_at_rcpt(code, text), Refusal::NotNow, "{code} {text}");
+            assert_eq!(
+                refusal_at_rcpt(code, text),
+                Refusal::NotNow,
+                "{code} {text}"
+            );
         }
     }
 }

@@ -35,7 +35,11 @@ impl FromStr for Sender {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (name, address) = match text.trim().strip_suffix('>').and_then(|text| text.split_once('<')) {
+        let (name, address) = match text
+            .trim()
+            .strip_suffix('>')
+            .and_then(|text| text.split_once('<'))
+        {
             Some((name, address)) => (name.trim().trim_matches('"'), address),
             None => ("", text.trim()),
         };
@@ -63,7 +67,10 @@ mod tests {
             ),
         ] {
             let sender: Sender = text.parse().unwrap();
-            assert_eq!((sender.name(), sender.address().domain(), sender.title()), (name, domain, title));
+            assert_eq!(
+                (sender.name(), sender.address().domain(), sender.title()),
+                (name, domain, title)
+            );
         }
         assert!("Usher".parse::<Sender>().is_err());
         assert!("Usher <usher@example.com> x".parse::<Sender>().is_err());

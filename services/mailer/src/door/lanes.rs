@@ -47,7 +47,10 @@ pub(super) struct Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.slow_ones.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.number);
+        self.slow_ones
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&self.number);
     }
 }
 
@@ -72,7 +75,12 @@ impl Lanes {
         };
         let any = self.all.clone().acquire_owned().await.expect(OPEN);
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        Place { number, _any: any, slow, slow_ones: self.slow_ones.clone() }
+        Place {
+            number,
+            _any: any,
+            slow,
+            slow_ones: self.slow_ones.clone(),
+        }
     }
 
     /// Returns when the attempt has to give its connection up. Until then it moves the attempt into the slow half
@@ -82,13 +90,22 @@ impl Lanes {
             Some(share) => share,
             None => {
                 self.silence(watch).await;
-                let Some(share) = self.move_over(watch) else { return };
+                let Some(share) = self.move_over(watch) else {
+                    return;
+                };
                 share
             }
         };
         let dropped = CancellationToken::new();
-        let one = SlowOne { watch: watch.clone(), dropped: dropped.clone(), share };
-        self.slow_ones.lock().unwrap_or_else(PoisonError::into_inner).insert(place.number, one);
+        let one = SlowOne {
+            watch: watch.clone(),
+            dropped: dropped.clone(),
+            share,
+        };
+        self.slow_ones
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(place.number, one);
         dropped.cancelled().await;
     }
 
@@ -111,7 +128,10 @@ impl Lanes {
         if let Ok(free) = self.slow.clone().try_acquire_owned() {
             return Some(free);
         }
-        let mut slow_ones = self.slow_ones.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slow_ones = self
+            .slow_ones
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let droppable = slow_ones.iter().filter(|(_, one)| !one.watch.dotted());
         let (number, silent) = droppable
             .map(|(number, one)| (*number, one.watch.silent_for()))

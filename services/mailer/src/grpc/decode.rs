@@ -7,7 +7,8 @@ use uuid::Uuid;
 use crate::{
     commands::deliver::{Answer, Deliver, Fate, Unusable},
     domain::{
-        digits::Digits, display_name::DisplayName, locale::LocaleTag, recipient::Recipient, turn::Turn,
+        digits::Digits, display_name::DisplayName, locale::LocaleTag, recipient::Recipient,
+        turn::Turn,
     },
 };
 
@@ -36,9 +37,14 @@ pub(super) fn mail(mail: &Mail) -> Result<Deliver, Unusable> {
         name: name.ok_or_else(|| {
             unusable("display_name: is too long or has control characters or direction marks")
         })?,
-        digits: Digits::parse(&mail.digits).ok_or_else(|| unusable("digits: must be 6 to 10 digits"))?,
+        digits: Digits::parse(&mail.digits)
+            .ok_or_else(|| unusable("digits: must be 6 to 10 digits"))?,
         expires_at: expires_at.ok_or_else(|| unusable("expires_at: must be a moment"))?,
-        turn: if mail.attempt > 1 { Turn::Later } else { Turn::First },
+        turn: if mail.attempt > 1 {
+            Turn::Later
+        } else {
+            Turn::First
+        },
         locale,
     })
 }

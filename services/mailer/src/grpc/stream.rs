@@ -33,15 +33,29 @@ pub(super) fn open(
 ) -> ReceiverStream<Result<DeliverResponse, Status>> {
     // As wide as the window, so that an answer never waits for a slow reader with a connection in its hands.
     let (responses, receiver) = mpsc::channel(public.rules.window as usize + BESIDES_RESULTS);
-    public.stages.tasks.spawn(talk(public.clone(), requests, responses));
+    public
+        .stages
+        .tasks
+        .spawn(talk(public.clone(), requests, responses));
     ReceiverStream::new(receiver)
 }
 
 async fn talk(public: Public, mut requests: Streaming<DeliverRequest>, responses: Responses) {
-    let Public { mailer, stages, rules, .. } = public;
+    let Public {
+        mailer,
+        stages,
+        rules,
+        ..
+    } = public;
     let window = Arc::new(Semaphore::new(rules.window as usize));
     let mut openings = mailer.door.openings();
-    say(&responses, Message::Hello(Hello { window: rules.window })).await;
+    say(
+        &responses,
+        Message::Hello(Hello {
+            window: rules.window,
+        }),
+    )
+    .await;
     say_pause(&responses, &mut openings).await;
     let mut age = std::pin::pin!(tokio::time::sleep(rules.age));
     let mut refused = None;
@@ -73,26 +87,47 @@ async fn next(
     requests: &mut Streaming<DeliverRequest>,
     window: &Arc<Semaphore>,
 ) -> Result<Option<(Mail, OwnedSemaphorePermit)>, Status> {
-    let permit = window.clone().acquire_owned().await.expect("it is never closed");
+    let permit = window
+        .clone()
+        .acquire_owned()
+        .await
+        .expect("it is never closed");
     let request = requests.message().await?;
     Ok(request.map(|request| (request.mail.unwrap_or_default(), permit)))
 }
 
 /// One mail, in a task of its own: stream or no stream, what has entered the ledger runs to its end.
-async fn deliver(mailer: Arc<Mailer>, mail: Mail, responses: Responses, window: OwnedSemaphorePermit) {
+async fn deliver(
+    mailer: Arc<Mailer>,
+    mail: Mail,
+    responses: Responses,
+    window: OwnedSemaphorePermit,
+) {
     let cx = span::server(
         names::DELIVER,
         &from_traceparent(&mail.traceparent, &mail.tracestate),
         attributes(&mail),
     );
     let answering = answer(&mailer, &mail, &responses).with_context(cx.clone());
-    let answer = AssertUnwindSafe(answering).catch_unwind().await.unwrap_or_else(|_| {
-        tracing::error!("The delivery of a mail panicked; its lease will pass and count as unknown.");
-        Some(Answer::not_tried(Fate::Ended(Outcome::Unavailable), "the mailer failed; its log says why"))
-    });
+    let answer = AssertUnwindSafe(answering)
+        .catch_unwind()
+        .await
+        .unwrap_or_else(|_| {
+            tracing::error!(
+                "The delivery of a mail panicked; its lease will pass and count as unknown."
+            );
+            Some(Answer::not_tried(
+                Fate::Ended(Outcome::Unavailable),
+                "the mailer failed; its log says why",
+            ))
+        });
     end_span(&cx, answer.as_ref());
     if let Some(answer) = answer {
-        say(&responses, Message::Result(decode::result(mail.code_id, answer))).await;
+        say(
+            &responses,
+            Message::Result(decode::result(mail.code_id, answer)),
+        )
+        .await;
     }
     drop(window);
 }
@@ -109,21 +144,38 @@ async fn say_pause(responses: &Responses, openings: &mut watch::Receiver<Option<
     let open_until = *openings.borrow_and_update();
     let left = open_until.and_then(|until| until.checked_duration_since(Instant::now()));
     if let Some(retry_after) = left.and_then(|left| left.try_into().ok()) {
-        say(responses, Message::Pause(Pause { retry_after: Some(retry_after) })).await;
+        say(
+            responses,
+            Message::Pause(Pause {
+                retry_after: Some(retry_after),
+            }),
+        )
+        .await;
     }
 }
 
 /// A client that is gone hears nothing more; that is no error.
 async fn say(responses: &Responses, message: Message) {
-    let _ = responses.send(Ok(DeliverResponse { message: Some(message) })).await;
+    let _ = responses
+        .send(Ok(DeliverResponse {
+            message: Some(message),
+        }))
+        .await;
 }
 
 /// Only ids that are ids: the client's text is not to be trusted with a span.
 fn attributes(mail: &Mail) -> Vec<KeyValue> {
-    let ids = [(names::USHER_CODE_ID, &mail.code_id), (names::USHER_ACCOUNT_ID, &mail.account_id)];
-    let ids = ids.into_iter().filter_map(|(name, id)| Some((name, uuid::Uuid::try_parse(id).ok()?)));
+    let ids = [
+        (names::USHER_CODE_ID, &mail.code_id),
+        (names::USHER_ACCOUNT_ID, &mail.account_id),
+    ];
+    let ids = ids
+        .into_iter()
+        .filter_map(|(name, id)| Some((name, uuid::Uuid::try_parse(id).ok()?)));
     let attempt = KeyValue::new(names::USHER_ATTEMPT, i64::from(mail.attempt));
-    ids.map(|(name, id)| KeyValue::new(name, id.to_string())).chain([attempt]).collect()
+    ids.map(|(name, id)| KeyValue::new(name, id.to_string()))
+        .chain([attempt])
+        .collect()
 }
 
 fn end_span(cx: &Context, answer: Option<&Answer>) {

@@ -56,7 +56,10 @@ pub(super) async fn commit(book: Arc<Book>, requests: Vec<Request>) -> Vec<Resul
             let mut all = Vec::with_capacity(requests.len());
             for request in &requests {
                 let one = claim(&book, std::slice::from_ref(request)).await;
-                all.push(one.map_err(|error| away(&error)).and_then(|mut one| one.pop().ok_or(Away)));
+                all.push(
+                    one.map_err(|error| away(&error))
+                        .and_then(|mut one| one.pop().ok_or(Away)),
+                );
             }
             all
         }
@@ -71,10 +74,16 @@ async fn claim(book: &Arc<Book>, requests: &[Request]) -> Result<Vec<Claimed>, D
     let keys: BTreeSet<Uuid> = requests.iter().map(|request| request.code_id).collect();
     let rows = mails::lock(&tx, &Vec::from_iter(keys)).await?;
     let rows: HashMap<_, _> = rows.into_iter().map(|row| (row.code_id, row)).collect();
-    let mut plan =
-        Plan { token: book.clock.uuid_v7(), now, lease_until_at: now + book.lease, ..Plan::default() };
-    let mut fates: Vec<Fate> =
-        requests.iter().map(|request| plan.decide(book, request, rows.get(&request.code_id))).collect();
+    let mut plan = Plan {
+        token: book.clock.uuid_v7(),
+        now,
+        lease_until_at: now + book.lease,
+        ..Plan::default()
+    };
+    let mut fates: Vec<Fate> = requests
+        .iter()
+        .map(|request| plan.decide(book, request, rows.get(&request.code_id)))
+        .collect();
     // In one order everywhere: two replicas that insert the same keys wait for each other, but not in a circle.
     plan.insert.sort_unstable_by_key(|row| row.code_id);
     let inserted: HashSet<Uuid> = mails::insert(&tx, plan.insert).await?.into_iter().collect();
@@ -90,11 +99,19 @@ async fn claim(book: &Arc<Book>, requests: &[Request]) -> Result<Vec<Claimed>, D
     let take = |(request, fate): (&Request, Fate)| {
         let ours = |attempt, unknown_attempts| {
             let held = book.leases.hold(request.code_id, plan.token, lease_end);
-            Claimed::Ours(Ours { attempt, unknown_attempts, now, held })
+            Claimed::Ours(Ours {
+                attempt,
+                unknown_attempts,
+                now,
+                held,
+            })
         };
         match fate {
             Fate::New => ours(1, 0),
-            Fate::Again { attempt, unknown_attempts } => ours(attempt, unknown_attempts),
+            Fate::Again {
+                attempt,
+                unknown_attempts,
+            } => ours(attempt, unknown_attempts),
             Fate::No(standing) => Claimed::No(standing),
             Fate::Expired => Claimed::Expired,
         }
@@ -139,7 +156,9 @@ impl Default for Plan {
 
 impl Plan {
     fn decide(&mut self, book: &Book, request: &Request, row: Option<&mails::Model>) -> Fate {
-        let standing = row.map_or(Standing::OPEN, |row| standing::of(row, request, &book.keys, self.now));
+        let standing = row.map_or(Standing::OPEN, |row| {
+            standing::of(row, request, &book.keys, self.now)
+        });
         if !matches!(standing.state, State::Open | State::Lapsed) {
             return Fate::No(standing);
         }
@@ -150,13 +169,19 @@ impl Plan {
             (State::Lapsed, Some(row)) => {
                 self.lapsed.push(row.code_id);
                 self.attempts.push(self.lapsed_attempt(book, row));
-                Fate::No(Standing { state: State::Lapsed, unknown_attempts: standing.unknown_attempts + 1 })
+                Fate::No(Standing {
+                    state: State::Lapsed,
+                    unknown_attempts: standing.unknown_attempts + 1,
+                })
             }
             _ if request.expires_at <= self.now => Fate::Expired,
             (_, Some(row)) => {
                 self.begin.push(row.code_id);
                 let attempt = u32::try_from(row.attempts).unwrap_or(0) + 1;
-                Fate::Again { attempt, unknown_attempts: standing.unknown_attempts }
+                Fate::Again {
+                    attempt,
+                    unknown_attempts: standing.unknown_attempts,
+                }
             }
             (_, None) => {
                 self.insert.push(self.new_row(book, request));
@@ -201,5 +226,8 @@ impl Plan {
 }
 
 fn in_flight(book: &Book) -> Standing {
-    Standing { state: State::InFlight(book.lease), unknown_attempts: 0 }
+    Standing {
+        state: State::InFlight(book.lease),
+        unknown_attempts: 0,
+    }
 }

@@ -32,8 +32,16 @@ impl Leases {
     /// Takes up a lease that was just committed.
     pub(super) fn hold(&self, code_id: Uuid, token: Uuid, end: Instant) -> Held {
         let lease = Lease::until(end);
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(code_id, (token, lease.clone()));
-        Held { code_id, token, lease, all: self.0.clone() }
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(code_id, (token, lease.clone()));
+        Held {
+            code_id,
+            token,
+            lease,
+            all: self.0.clone(),
+        }
     }
 }
 
@@ -52,7 +60,10 @@ impl Held {
 impl Drop for Held {
     fn drop(&mut self) {
         let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
-        if all.get(&self.code_id).is_some_and(|(token, _)| *token == self.token) {
+        if all
+            .get(&self.code_id)
+            .is_some_and(|(token, _)| *token == self.token)
+        {
             all.remove(&self.code_id);
         }
     }
@@ -65,7 +76,9 @@ pub(super) async fn keep(book: Arc<Book>, stop: CancellationToken) {
     while stop.run_until_cancelled(tick.tick()).await.is_some() {
         let held: Vec<_> = {
             let all = book.leases.0.lock().unwrap_or_else(PoisonError::into_inner);
-            all.iter().map(|(key, (token, lease))| (*key, *token, lease.clone())).collect()
+            all.iter()
+                .map(|(key, (token, lease))| (*key, *token, lease.clone()))
+                .collect()
         };
         if held.is_empty() {
             continue;

@@ -51,14 +51,21 @@ pub struct Refusal {
 }
 
 /// The group's transaction. After a data error each is tried alone.
-pub(super) async fn commit(book: Arc<Book>, ended: Vec<Settlement>) -> Vec<Result<Timestamp, Away>> {
+pub(super) async fn commit(
+    book: Arc<Book>,
+    ended: Vec<Settlement>,
+) -> Vec<Result<Timestamp, Away>> {
     match settle(&book, &ended).await {
         Ok(now) => vec![Ok(now); ended.len()],
         Err(error) if is_away(&error) || ended.len() == 1 => vec![Err(away(&error)); ended.len()],
         Err(_) => {
             let mut all = Vec::with_capacity(ended.len());
             for one in &ended {
-                all.push(settle(&book, std::slice::from_ref(one)).await.map_err(|error| away(&error)));
+                all.push(
+                    settle(&book, std::slice::from_ref(one))
+                        .await
+                        .map_err(|error| away(&error)),
+                );
             }
             all
         }
@@ -72,7 +79,10 @@ async fn settle(book: &Book, ended: &[Settlement]) -> Result<Timestamp, DbErr> {
     let mut accepted: Vec<_> = accepted.map(|one| one.code_id).collect();
     accepted.sort_unstable(); // one order for all replicas, so that none waits for another in a circle
     mails::settle_accepted(&tx, &accepted, now).await?;
-    let mut others: Vec<_> = ended.iter().filter(|one| one.outcome != Outcome::Accepted).collect();
+    let mut others: Vec<_> = ended
+        .iter()
+        .filter(|one| one.outcome != Outcome::Accepted)
+        .collect();
     others.sort_unstable_by_key(|one| one.code_id);
     for one in others {
         match one.outcome {
@@ -82,7 +92,11 @@ async fn settle(book: &Book, ended: &[Settlement]) -> Result<Timestamp, DbErr> {
             _ => mails::settle_idle(&tx, one.code_id, one.token, one.outcome).await?,
         }
     }
-    attempts::insert(&tx, ended.iter().map(|one| attempt(book, one, now)).collect()).await?;
+    attempts::insert(
+        &tx,
+        ended.iter().map(|one| attempt(book, one, now)).collect(),
+    )
+    .await?;
     tx.commit().await?;
     Ok(now)
 }

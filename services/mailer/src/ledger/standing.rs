@@ -49,11 +49,19 @@ pub enum State {
 
 impl Standing {
     /// Never heard of.
-    pub(super) const OPEN: Self = Self { state: State::Open, unknown_attempts: 0 };
+    pub(super) const OPEN: Self = Self {
+        state: State::Open,
+        unknown_attempts: 0,
+    };
 }
 
 /// Reads the row.
-pub(super) fn of(row: &mails::Model, request: &Request, keys: &AddressKeys, now: Timestamp) -> Standing {
+pub(super) fn of(
+    row: &mails::Model,
+    request: &Request,
+    keys: &AddressKeys,
+    now: Timestamp,
+) -> Standing {
     let state = if !is_same(row, request, keys) {
         State::OtherRequest
     } else if row.state == SENDING && row.lease_until_at > now {
@@ -61,18 +69,27 @@ pub(super) fn of(row: &mails::Model, request: &Request, keys: &AddressKeys, now:
     } else if row.state == SENDING {
         State::Lapsed
     } else if let Some(outcome) = Outcome::parse(&row.state) {
-        State::Final { outcome, reason: row.reason.clone(), at: row.settled_at }
+        State::Final {
+            outcome,
+            reason: row.reason.clone(),
+            at: row.settled_at,
+        }
     } else if row.unknown_attempts >= UNKNOWN_LIMIT {
         State::Unknowable
     } else {
         State::Open
     };
-    Standing { state, unknown_attempts: u32::try_from(row.unknown_attempts).unwrap_or(0) }
+    Standing {
+        state,
+        unknown_attempts: u32::try_from(row.unknown_attempts).unwrap_or(0),
+    }
 }
 
 /// Template, locale and recipient; without the row's address key, the first two alone.
 fn is_same(row: &mails::Model, request: &Request, keys: &AddressKeys) -> bool {
     row.template == request.template
         && row.locale == request.locale.as_str()
-        && keys.matches(&row.address(), &request.recipient).unwrap_or(true)
+        && keys
+            .matches(&row.address(), &request.recipient)
+            .unwrap_or(true)
 }

@@ -13,7 +13,9 @@ use lettre::{
 use uuid::Uuid;
 
 use super::template::Rendered;
-use crate::domain::{display_name::DisplayName, locale::Language, recipient::Recipient, sender::Sender};
+use crate::domain::{
+    display_name::DisplayName, locale::Language, recipient::Recipient, sender::Sender,
+};
 
 /// Around the rendered parts.
 #[derive(Debug)]
@@ -80,7 +82,10 @@ fn mailbox(name: &str, recipient: &Recipient) -> Result<Mailbox, lettre::address
 
 /// Quoted-printable always: seven bits and short lines pass every server, and no server needs to recode them.
 fn part(kind: ContentType, body: String) -> SinglePart {
-    SinglePart::builder().header(kind).header(ContentTransferEncoding::QuotedPrintable).body(body)
+    SinglePart::builder()
+        .header(kind)
+        .header(ContentTransferEncoding::QuotedPrintable)
+        .body(body)
 }
 
 /// RFC 3834 §5: tells vacation responders and list software that no person wrote this.
@@ -111,7 +116,9 @@ impl Header for ContentLanguage {
     }
 
     fn parse(tag: &str) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
-        Ok(Self(crate::domain::locale::LocaleTag::parse(tag).language()))
+        Ok(Self(
+            crate::domain::locale::LocaleTag::parse(tag).language(),
+        ))
     }
 
     fn display(&self) -> HeaderValue {

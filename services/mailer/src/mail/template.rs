@@ -6,7 +6,9 @@ use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value, context};
 use time::OffsetDateTime;
 
 use super::texts::Texts;
-use crate::domain::{digits::Digits, display_name::DisplayName, lifetime::Lifetime, locale::Language};
+use crate::domain::{
+    digits::Digits, display_name::DisplayName, lifetime::Lifetime, locale::Language,
+};
 
 const HTML: &str = "verification.html";
 const TEXT: &str = "verification.txt";
@@ -67,10 +69,16 @@ impl Templates {
             true => AutoEscape::Html,
             false => AutoEscape::None,
         });
-        layouts.add_template(HTML, include_str!(concat!(env!("OUT_DIR"), "/verification.html")))?;
+        layouts.add_template(
+            HTML,
+            include_str!(concat!(env!("OUT_DIR"), "/verification.html")),
+        )?;
         layouts.add_template(TEXT, include_str!("../../templates/verification.txt"))?;
         let languages = [Language::English, Language::French, Language::German];
-        Ok(Self { layouts, texts: languages.map(|language| (language, Texts::of(language))) })
+        Ok(Self {
+            layouts,
+            texts: languages.map(|language| (language, Texts::of(language))),
+        })
     }
 
     /// Renders one mail. Sentences are filled as plain text first and escaped as a whole in the HTML part, so that

@@ -56,7 +56,11 @@ impl MigrationTrait for Migration {
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager.drop_table(Table::drop().table("attempts").to_owned()).await?;
-        manager.drop_table(Table::drop().table("mails").to_owned()).await
+        manager
+            .drop_table(Table::drop().table("attempts").to_owned())
+            .await?;
+        manager
+            .drop_table(Table::drop().table("mails").to_owned())
+            .await
     }
 }

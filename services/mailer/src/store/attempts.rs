@@ -52,8 +52,13 @@ pub async fn insert(tx: &DatabaseTransaction, attempts: Vec<Model>) -> Result<()
     if attempts.is_empty() {
         return Ok(());
     }
-    let rows = attempts.into_iter().map(|row| ActiveModel::from(row).reset_all());
-    Entity::insert_many(rows).exec_without_returning(tx).await.map(drop)
+    let rows = attempts
+        .into_iter()
+        .map(|row| ActiveModel::from(row).reset_all());
+    Entity::insert_many(rows)
+        .exec_without_returning(tx)
+        .await
+        .map(drop)
 }
 
 /// One page, newest first: of one mail or of all, behind `after`.
@@ -66,14 +71,22 @@ pub async fn page(
     after: Option<Position>,
     size: u64,
 ) -> Result<Vec<Model>, DbErr> {
-    let mut page = Entity::find().order_by_desc(Column::EndedAt).order_by_desc(Column::Id).limit(size);
+    let mut page = Entity::find()
+        .order_by_desc(Column::EndedAt)
+        .order_by_desc(Column::Id)
+        .limit(size);
     if let Some(code_id) = code_id {
         page = page.filter(Column::CodeId.eq(code_id));
     }
     if let Some(after) = after {
-        let same_moment =
-            Condition::all().add(Column::EndedAt.eq(after.ended_at)).add(Column::Id.lt(after.id));
-        page = page.filter(Condition::any().add(Column::EndedAt.lt(after.ended_at)).add(same_moment));
+        let same_moment = Condition::all()
+            .add(Column::EndedAt.eq(after.ended_at))
+            .add(Column::Id.lt(after.id));
+        page = page.filter(
+            Condition::any()
+                .add(Column::EndedAt.lt(after.ended_at))
+                .add(same_moment),
+        );
     }
     page.all(db).await
 }
@@ -83,5 +96,9 @@ pub async fn page(
 /// # Errors
 /// The database's.
 pub async fn delete_of(tx: &DatabaseTransaction, keys: SelectStatement) -> Result<(), DbErr> {
-    Entity::delete_many().filter(Column::CodeId.in_subquery(keys)).exec(tx).await.map(drop)
+    Entity::delete_many()
+        .filter(Column::CodeId.in_subquery(keys))
+        .exec(tx)
+        .await
+        .map(drop)
 }

@@ -59,7 +59,10 @@ impl ActiveModelBehavior for ActiveModel {}
 impl Model {
     /// The stored recipient.
     pub fn address(&self) -> AddressMac {
-        AddressMac { key_id: self.address_key_id.clone(), mac: self.address_mac.clone() }
+        AddressMac {
+            key_id: self.address_key_id.clone(),
+            mac: self.address_mac.clone(),
+        }
     }
 }
 
@@ -68,7 +71,10 @@ impl Model {
 /// # Errors
 /// The database's.
 pub async fn find(db: &impl ConnectionTrait, keys: &[Uuid]) -> Result<Vec<Model>, DbErr> {
-    Entity::find().filter(Column::CodeId.is_in(keys.iter().copied())).all(db).await
+    Entity::find()
+        .filter(Column::CodeId.is_in(keys.iter().copied()))
+        .all(db)
+        .await
 }
 
 /// The rows of these keys, locked until the transaction ends, always in one order.
@@ -76,7 +82,9 @@ pub async fn find(db: &impl ConnectionTrait, keys: &[Uuid]) -> Result<Vec<Model>
 /// # Errors
 /// The database's.
 pub async fn lock(tx: &DatabaseTransaction, keys: &[Uuid]) -> Result<Vec<Model>, DbErr> {
-    let rows = Entity::find().filter(Column::CodeId.is_in(keys.iter().copied())).order_by_id_asc();
+    let rows = Entity::find()
+        .filter(Column::CodeId.is_in(keys.iter().copied()))
+        .order_by_id_asc();
     rows.lock(LockType::Update).all(tx).await
 }
 
@@ -85,10 +93,13 @@ pub async fn lock(tx: &DatabaseTransaction, keys: &[Uuid]) -> Result<Vec<Model>,
 /// # Errors
 /// The database's.
 pub async fn insert(tx: &DatabaseTransaction, rows: Vec<Model>) -> Result<Vec<Uuid>, DbErr> {
-    Entity::insert_many(rows.into_iter().map(|row| ActiveModel::from(row).reset_all()))
-        .on_conflict(OnConflict::column(Column::CodeId).do_nothing().to_owned())
-        .exec_with_returning_keys(tx)
-        .await
+    Entity::insert_many(
+        rows.into_iter()
+            .map(|row| ActiveModel::from(row).reset_all()),
+    )
+    .on_conflict(OnConflict::column(Column::CodeId).do_nothing().to_owned())
+    .exec_with_returning_keys(tx)
+    .await
 }
 
 /// Begins an attempt on each of these idle mails.
@@ -151,15 +162,26 @@ pub async fn end_all_leases(tx: &DatabaseTransaction, now: Timestamp) -> Result<
 /// The database's.
 pub async fn count_lapsed(tx: &DatabaseTransaction, keys: &[Uuid]) -> Result<(), DbErr> {
     let lapsed = Entity::update_many().filter(Column::CodeId.is_in(keys.iter().copied()));
-    let lapsed = lapsed.col_expr(Column::UnknownAttempts, Expr::col(Column::UnknownAttempts).add(1));
-    set_idle(lapsed).filter(Column::State.eq(SENDING)).exec(tx).await.map(drop)
+    let lapsed = lapsed.col_expr(
+        Column::UnknownAttempts,
+        Expr::col(Column::UnknownAttempts).add(1),
+    );
+    set_idle(lapsed)
+        .filter(Column::State.eq(SENDING))
+        .exec(tx)
+        .await
+        .map(drop)
 }
 
 /// Notes acceptances. They are facts: whoever holds the claim, and even over a refusal.
 ///
 /// # Errors
 /// The database's.
-pub async fn settle_accepted(tx: &DatabaseTransaction, keys: &[Uuid], now: Timestamp) -> Result<(), DbErr> {
+pub async fn settle_accepted(
+    tx: &DatabaseTransaction,
+    keys: &[Uuid],
+    now: Timestamp,
+) -> Result<(), DbErr> {
     let accepted = Outcome::Accepted.as_str();
     Entity::update_many()
         .col_expr(Column::State, Expr::value(accepted))
@@ -207,9 +229,18 @@ pub async fn settle_idle(
     outcome: Outcome,
 ) -> Result<(), DbErr> {
     let unknown = i32::from(outcome == Outcome::Unknown);
-    let ours = Entity::update_many().filter(Column::CodeId.eq(key)).filter(Column::Token.eq(token));
-    let ours = ours.col_expr(Column::UnknownAttempts, Expr::col(Column::UnknownAttempts).add(unknown));
-    set_idle(ours).filter(Column::State.eq(SENDING)).exec(tx).await.map(drop)
+    let ours = Entity::update_many()
+        .filter(Column::CodeId.eq(key))
+        .filter(Column::Token.eq(token));
+    let ours = ours.col_expr(
+        Column::UnknownAttempts,
+        Expr::col(Column::UnknownAttempts).add(unknown),
+    );
+    set_idle(ours)
+        .filter(Column::State.eq(SENDING))
+        .exec(tx)
+        .await
+        .map(drop)
 }
 
 /// Deletes up to `most` mails whose time is over, with their attempts; returns how many.
@@ -226,7 +257,11 @@ pub async fn purge(tx: &DatabaseTransaction, now: Timestamp, most: u64) -> Resul
         .limit(most)
         .to_owned();
     super::attempts::delete_of(tx, over.clone()).await?;
-    Ok(Entity::delete_many().filter(Column::CodeId.in_subquery(over)).exec(tx).await?.rows_affected)
+    Ok(Entity::delete_many()
+        .filter(Column::CodeId.in_subquery(over))
+        .exec(tx)
+        .await?
+        .rows_affected)
 }
 
 fn set_idle(update: sea_orm::UpdateMany<Entity>) -> sea_orm::UpdateMany<Entity> {

@@ -43,11 +43,18 @@ pub(super) fn trust(server: &SmtpServer) -> anyhow::Result<TlsParameters> {
     use anyhow::Context as _;
     let mut trust = TlsParameters::builder(server.host.clone());
     if let Some(path) = &server.authority {
-        let unreadable = || format!("USHER_MAIL_URL: the certificates in {} cannot be read.", path.display());
+        let unreadable = || {
+            format!(
+                "USHER_MAIL_URL: the certificates in {} cannot be read.",
+                path.display()
+            )
+        };
         let pem = std::fs::read(path).with_context(unreadable)?;
         trust = trust.add_root_certificate(Certificate::from_pem(&pem).with_context(unreadable)?);
     }
-    trust.build().context("USHER_MAIL_URL: TLS cannot be set up for this host.")
+    trust
+        .build()
+        .context("USHER_MAIL_URL: TLS cannot be set up for this host.")
 }
 
 /// Connects. No mail and no password is sent before TLS is as the URL demands it.
@@ -73,12 +80,24 @@ pub(super) async fn connect(
         Tls::Implicit | Tls::Off => false,
     };
     if start_tls {
-        within("STARTTLS", deadlines.tls, smtp.starttls(trust.clone(), hello)).await?;
+        within(
+            "STARTTLS",
+            deadlines.tls,
+            smtp.starttls(trust.clone(), hello),
+        )
+        .await?;
     }
     // lettre does not tell whether PIPELINING was offered, so EHLO is said once more. That also is the first answer
     // that must have come through TLS: one smuggled in before it is out of step from here on, and DATA's 354 fails.
-    let offer = within("EHLO", deadlines.greeting, smtp.command(Ehlo::new(hello.clone()))).await?;
-    let pipelining = offer.message().any(|line| line.trim().eq_ignore_ascii_case("PIPELINING"));
+    let offer = within(
+        "EHLO",
+        deadlines.greeting,
+        smtp.command(Ehlo::new(hello.clone())),
+    )
+    .await?;
+    let pipelining = offer
+        .message()
+        .any(|line| line.trim().eq_ignore_ascii_case("PIPELINING"));
     if let Some(credentials) = &server.credentials {
         if server.tls == Tls::Opportunistic && !start_tls {
             return Err(NotConnected(
@@ -86,9 +105,18 @@ pub(super) async fn connect(
             ));
         }
         let mechanisms = [Mechanism::Plain, Mechanism::Login];
-        within("AUTH", deadlines.greeting, smtp.auth(&mechanisms, credentials)).await?;
+        within(
+            "AUTH",
+            deadlines.greeting,
+            smtp.auth(&mechanisms, credentials),
+        )
+        .await?;
     }
-    Ok(Connection { smtp, pipelining, fuse })
+    Ok(Connection {
+        smtp,
+        pipelining,
+        fuse,
+    })
 }
 
 async fn within<T, E: std::fmt::Display>(
@@ -99,20 +127,29 @@ async fn within<T, E: std::fmt::Display>(
     match timeout(deadline, step).await {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(NotConnected(format!("{phase}: {error}"))),
-        Err(_) => Err(NotConnected(format!("{phase}: no answer within {deadline:?}"))),
+        Err(_) => Err(NotConnected(format!(
+            "{phase}: no answer within {deadline:?}"
+        ))),
     }
 }
 
 /// TLS from the first byte on.
-#[expect(deprecated, reason = "lettre has no other way to put its TLS under a connection on our own socket")]
+#[expect(
+    deprecated,
+    reason = "lettre has no other way to put its TLS under a connection on our own socket"
+)]
 async fn encrypt(
     socket: Box<Socket>,
     trust: TlsParameters,
 ) -> Result<Box<dyn AsyncTokioStream>, lettre::transport::smtp::Error> {
     let peer = socket.peer_addr().ok();
-    let mut stream = lettre::transport::smtp::client::AsyncNetworkStream::use_existing_tokio1(socket);
+    let mut stream =
+        lettre::transport::smtp::client::AsyncNetworkStream::use_existing_tokio1(socket);
     stream.upgrade_tls(trust).await?;
-    Ok(Box::new(Encrypted { stream: stream.compat(), peer }))
+    Ok(Box::new(Encrypted {
+        stream: stream.compat(),
+        peer,
+    }))
 }
 
 /// lettre's TLS stream, as lettre takes it back.
@@ -148,7 +185,11 @@ impl<S: Unpin> AsyncWrite for Encrypted<S>
 where
     Compat<S>: AsyncWrite,
 {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 

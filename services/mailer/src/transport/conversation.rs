@@ -44,7 +44,11 @@ pub(super) async fn send(
 ) -> Result<Response, (Phase, Trouble)> {
     watch.set_reached(true);
     envelope(connection, mail, watch, deadlines).await?;
-    let message = Message { bytes: Some(&mail.bytes), watch, connection_fuse: connection.fuse.clone() };
+    let message = Message {
+        bytes: Some(&mail.bytes),
+        watch,
+        connection_fuse: connection.fuse.clone(),
+    };
     // The two deadlines of the message, for its transfer and for the final reply, can only be told apart inside
     // lettre; the transfer ends when the dot is out.
     let transfer = async {
@@ -52,7 +56,9 @@ pub(super) async fn send(
         match timeout(deadlines.data, &mut waiting).await {
             Ok(answer) => Ok(answer),
             Err(_) if !watch.dotted() => Err(deadlines.data),
-            Err(_) => timeout(deadlines.reply, &mut waiting).await.map_err(|_| deadlines.reply),
+            Err(_) => timeout(deadlines.reply, &mut waiting)
+                .await
+                .map_err(|_| deadlines.reply),
         }
     };
     let answer = match transfer.await {
@@ -73,19 +79,31 @@ async fn envelope(
     let sender = Mail::new(Some(mail.from.clone()), vec![]);
     let recipient = Rcpt::new(mail.to.clone(), vec![]);
     let smtp = &mut connection.smtp;
-    let mut ask = Asking { smtp, watch, deadline: deadlines.command };
+    let mut ask = Asking {
+        smtp,
+        watch,
+        deadline: deadlines.command,
+    };
     if !connection.pipelining {
-        ask.command(sender, &[250]).await.map_err(|trouble| (Phase::Mail, trouble))?;
-        ask.command(recipient, &[250, 251, 252]).await.map_err(|trouble| (Phase::Rcpt, trouble))?;
-        ask.command(Data, &[354]).await.map_err(|trouble| (Phase::Data, trouble))?;
+        ask.command(sender, &[250])
+            .await
+            .map_err(|trouble| (Phase::Mail, trouble))?;
+        ask.command(recipient, &[250, 251, 252])
+            .await
+            .map_err(|trouble| (Phase::Rcpt, trouble))?;
+        ask.command(Data, &[354])
+            .await
+            .map_err(|trouble| (Phase::Data, trouble))?;
         return Ok(());
     }
     // RFC 2920: DATA ends the group. Every command of it is answered, whatever became of the one before.
-    let sender = ask.command(format!("{sender}{recipient}{Data}"), &[250]).await;
+    let sender = ask
+        .command(format!("{sender}{recipient}{Data}"), &[250])
+        .await;
     let recipient = after(&sender, ask.answer(&[250, 251, 252])).await;
     let data = after(&recipient, ask.answer(&[354])).await;
-    let refused =
-        matches!(sender, Err(Trouble::Refused(..))) || matches!(recipient, Err(Trouble::Refused(..)));
+    let refused = matches!(sender, Err(Trouble::Refused(..)))
+        || matches!(recipient, Err(Trouble::Refused(..)));
     if refused && data.is_ok() {
         // Invited without a recipient: whatever were sent now would be read as a message.
         connection.fuse.blow();
@@ -110,7 +128,11 @@ pub(super) async fn reset(
     watch: &Watch,
     deadlines: &Deadlines,
 ) -> Result<(), ()> {
-    let mut ask = Asking { smtp: &mut connection.smtp, watch, deadline: deadlines.command };
+    let mut ask = Asking {
+        smtp: &mut connection.smtp,
+        watch,
+        deadline: deadlines.command,
+    };
     ask.command(Rset, &[250]).await.map(drop).map_err(drop)
 }
 
@@ -137,7 +159,9 @@ impl Asking<'_> {
         wanted: &[u16],
     ) -> Reply {
         self.watch.answered();
-        answer.map_or(Err(Trouble::Hang(self.deadline)), |answer| reply(answer, wanted))
+        answer.map_or(Err(Trouble::Hang(self.deadline)), |answer| {
+            reply(answer, wanted)
+        })
     }
 }
 

@@ -22,23 +22,45 @@ impl Folder {
     /// Writes one mail.
     pub async fn write(&self, mail: &Outgoing, watch: &Watch) -> Sent {
         let name = format!("{}.{}.eml", mail.code_id, mail.attempt);
-        let (folder, bytes, target, theirs) =
-            (self.0.clone(), mail.bytes.clone(), name.clone(), watch.clone());
-        let written = tokio::task::spawn_blocking(move || write(&folder, &target, &bytes, &theirs)).await;
+        let (folder, bytes, target, theirs) = (
+            self.0.clone(),
+            mail.bytes.clone(),
+            name.clone(),
+            watch.clone(),
+        );
+        let written =
+            tokio::task::spawn_blocking(move || write(&folder, &target, &bytes, &theirs)).await;
         match written.unwrap_or_else(|panic| Err(io::Error::other(panic))) {
-            Ok(true) => Sent { ending: Ending::Accepted, code: None, reply: format!("written as {name}") },
+            Ok(true) => Sent {
+                ending: Ending::Accepted,
+                code: None,
+                reply: format!("written as {name}"),
+            },
             Ok(false) => {
-                let reply = "not written: the lease had passed, or the mailer shuts down".to_owned();
-                Sent { ending: Ending::NotNow(Cause::Stopped), code: None, reply }
+                let reply =
+                    "not written: the lease had passed, or the mailer shuts down".to_owned();
+                Sent {
+                    ending: Ending::NotNow(Cause::Stopped),
+                    code: None,
+                    reply,
+                }
             }
             // It is there, but a crash may still take it away.
             Err(error) if watch.reached() => {
                 let reply = format!("written as {name}, perhaps not for good: {}", error.kind());
-                Sent { ending: Ending::Unknown(Cause::Broken), code: None, reply }
+                Sent {
+                    ending: Ending::Unknown(Cause::Broken),
+                    code: None,
+                    reply,
+                }
             }
             Err(error) => {
                 let reply = format!("not written: {}", error.kind());
-                Sent { ending: Ending::NotNow(Cause::Connection), code: None, reply }
+                Sent {
+                    ending: Ending::NotNow(Cause::Connection),
+                    code: None,
+                    reply,
+                }
             }
         }
     }

@@ -45,7 +45,13 @@ impl Smtp {
     /// When the certificates that the URL names cannot be used.
     pub fn new(server: SmtpServer, deadlines: Deadlines) -> anyhow::Result<Self> {
         let trust = connect::trust(&server)?;
-        Ok(Self { server, trust, hello: ClientId::default(), deadlines, idle: Mutex::default() })
+        Ok(Self {
+            server,
+            trust,
+            hello: ClientId::default(),
+            deadlines,
+            idle: Mutex::default(),
+        })
     }
 
     /// Sends one mail, over a kept connection if there is one.
@@ -53,7 +59,10 @@ impl Smtp {
         if let Some(mut connection) = self.kept(watch).await {
             let result = conversation::send(&mut connection, mail, watch, &self.deadlines).await;
             // Closed by the server meanwhile: the mail has not begun, and a new connection tells more.
-            if !matches!(result, Err((Phase::Mail, Trouble::Broken(_) | Trouble::Refused(421, _)))) {
+            if !matches!(
+                result,
+                Err((Phase::Mail, Trouble::Broken(_) | Trouble::Refused(421, _)))
+            ) {
                 return self.finish(connection, result, watch);
             }
             watch.set_reached(false);
@@ -61,10 +70,15 @@ impl Smtp {
         match connect::connect(&self.server, &self.trust, &self.hello, &self.deadlines).await {
             Ok(mut connection) => {
                 watch.answered();
-                let result = conversation::send(&mut connection, mail, watch, &self.deadlines).await;
+                let result =
+                    conversation::send(&mut connection, mail, watch, &self.deadlines).await;
                 self.finish(connection, result, watch)
             }
-            Err(NotConnected(reply)) => Sent { ending: Ending::NotNow(Cause::Connection), code: None, reply },
+            Err(NotConnected(reply)) => Sent {
+                ending: Ending::NotNow(Cause::Connection),
+                code: None,
+                reply,
+            },
         }
     }
 
@@ -76,9 +90,14 @@ impl Smtp {
     /// Says QUIT on every kept connection and waits a moment for the answers.
     pub async fn close(&self) {
         let idle = std::mem::take(&mut *self.idle.lock().unwrap_or_else(PoisonError::into_inner));
-        let goodbyes =
-            idle.into_iter().map(|mut idle| async move { idle.connection.smtp.command(Quit).await });
-        let _ = timeout(Duration::from_millis(500), futures::future::join_all(goodbyes)).await;
+        let goodbyes = idle
+            .into_iter()
+            .map(|mut idle| async move { idle.connection.smtp.command(Quit).await });
+        let _ = timeout(
+            Duration::from_millis(500),
+            futures::future::join_all(goodbyes),
+        )
+        .await;
     }
 
     /// Keeps the connection if it is still in step, and reads the result.
@@ -91,13 +110,28 @@ impl Smtp {
         let since = Instant::now();
         match result {
             Ok(response) => {
-                self.keep(Idle { connection, since, half_open_transaction: false });
-                let (code, reply) = (Some(u16::from(response.code())), conversation::text(&response));
-                Sent { ending: Ending::Accepted, code, reply }
+                self.keep(Idle {
+                    connection,
+                    since,
+                    half_open_transaction: false,
+                });
+                let (code, reply) = (
+                    Some(u16::from(response.code())),
+                    conversation::text(&response),
+                );
+                Sent {
+                    ending: Ending::Accepted,
+                    code,
+                    reply,
+                }
             }
             Err((phase, trouble)) => {
                 if matches!(trouble, Trouble::Refused(code, _) if code != 421) {
-                    self.keep(Idle { connection, since, half_open_transaction: phase != Phase::Message });
+                    self.keep(Idle {
+                        connection,
+                        since,
+                        half_open_transaction: phase != Phase::Message,
+                    });
                 }
                 ending(phase, trouble, watch)
             }
@@ -106,7 +140,10 @@ impl Smtp {
 
     fn keep(&self, idle: Idle) {
         if !idle.connection.fuse.is_blown() {
-            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(idle);
+            self.idle
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(idle);
         }
     }
 
@@ -118,7 +155,9 @@ impl Smtp {
         };
         let mut connection = idle.connection;
         if idle.half_open_transaction {
-            conversation::reset(&mut connection, watch, &self.deadlines).await.ok()?;
+            conversation::reset(&mut connection, watch, &self.deadlines)
+                .await
+                .ok()?;
         }
         Some(connection)
     }
@@ -126,7 +165,13 @@ impl Smtp {
 
 /// What trouble in a phase means. After the final dot only a plain answer is one; everything else is unknowable.
 fn ending(phase: Phase, trouble: Trouble, watch: &Watch) -> Sent {
-    let lost = |cause| if watch.dotted() { Ending::Unknown(cause) } else { Ending::NotNow(cause) };
+    let lost = |cause| {
+        if watch.dotted() {
+            Ending::Unknown(cause)
+        } else {
+            Ending::NotNow(cause)
+        }
+    };
     let words = match phase {
         Phase::Mail => "MAIL",
         Phase::Rcpt => "RCPT",
@@ -136,23 +181,36 @@ fn ending(phase: Phase, trouble: Trouble, watch: &Watch) -> Sent {
     };
     match trouble {
         Trouble::Refused(code, text) => {
-            let final_refusal = phase == Phase::Rcpt && refusal_at_rcpt(code, &text) == Refusal::Recipient;
-            let ending = if final_refusal { Ending::RecipientRefused } else { Ending::NotNow(Cause::Answer) };
-            Sent { ending, code: Some(code), reply: format!("{code} {text}") }
+            let final_refusal =
+                phase == Phase::Rcpt && refusal_at_rcpt(code, &text) == Refusal::Recipient;
+            let ending = if final_refusal {
+                Ending::RecipientRefused
+            } else {
+                Ending::NotNow(Cause::Answer)
+            };
+            Sent {
+                ending,
+                code: Some(code),
+                reply: format!("{code} {text}"),
+            }
         }
         Trouble::Hang(deadline) => Sent {
             ending: lost(Cause::Hang),
             code: None,
             reply: format!("{words}: no answer within {deadline:?}"),
         },
-        Trouble::Broken(text) => {
-            Sent { ending: lost(Cause::Broken), code: None, reply: format!("{words}: {text}") }
-        }
+        Trouble::Broken(text) => Sent {
+            ending: lost(Cause::Broken),
+            code: None,
+            reply: format!("{words}: {text}"),
+        },
     }
 }
 
 impl std::fmt::Debug for Smtp {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Smtp").field("server", &self.server).finish_non_exhaustive()
+        f.debug_struct("Smtp")
+            .field("server", &self.server)
+            .finish_non_exhaustive()
     }
 }

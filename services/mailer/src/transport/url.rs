@@ -52,7 +52,11 @@ impl FromStr for MailUrl {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if let Some(folder) = text.strip_prefix("file:") {
             let folder = folder.strip_prefix("//").unwrap_or(folder);
-            return if folder.is_empty() { Err(EXPECTED) } else { Ok(Self::Folder(folder.into())) };
+            return if folder.is_empty() {
+                Err(EXPECTED)
+            } else {
+                Ok(Self::Folder(folder.into()))
+            };
         }
         let url = Url::parse(text).map_err(|_| EXPECTED)?;
         let credentials = credentials(&url).ok_or(EXPECTED)?;
@@ -73,9 +77,18 @@ impl FromStr for MailUrl {
                 _ => return Err(EXPECTED),
             }
         }
-        let host = url.host_str().filter(|host| !host.is_empty()).ok_or(EXPECTED)?;
+        let host = url
+            .host_str()
+            .filter(|host| !host.is_empty())
+            .ok_or(EXPECTED)?;
         let host = host.trim_matches(['[', ']']).to_owned();
-        Ok(Self::Smtp(SmtpServer { host, port: url.port().unwrap_or(port), tls, credentials, authority }))
+        Ok(Self::Smtp(SmtpServer {
+            host,
+            port: url.port().unwrap_or(port),
+            tls,
+            credentials,
+            authority,
+        }))
     }
 }
 
@@ -84,14 +97,26 @@ fn credentials(url: &Url) -> Option<Option<Credentials>> {
     if url.username().is_empty() {
         return Some(None);
     }
-    let decode = |text| percent_decode_str(text).decode_utf8().ok().map(String::from);
-    let (user, password) = (decode(url.username())?, decode(url.password().unwrap_or_default())?);
+    let decode = |text| {
+        percent_decode_str(text)
+            .decode_utf8()
+            .ok()
+            .map(String::from)
+    };
+    let (user, password) = (
+        decode(url.username())?,
+        decode(url.password().unwrap_or_default())?,
+    );
     Some(Some(Credentials::new(user, password)))
 }
 
 impl fmt::Debug for SmtpServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let user = if self.credentials.is_some() { "<redacted>@" } else { "" };
+        let user = if self.credentials.is_some() {
+            "<redacted>@"
+        } else {
+            ""
+        };
         write!(f, "smtp://{user}{}:{} {:?}", self.host, self.port, self.tls)
     }
 }

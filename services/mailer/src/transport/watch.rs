@@ -64,12 +64,20 @@ impl Watch {
 
     /// The mail server finished an answer. A byte now and then is none: a tarpit stays silent.
     pub(super) fn answered(&self) {
-        *self.0.answered_at.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        *self
+            .0
+            .answered_at
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
     /// How long it has been silent.
     pub fn silent_for(&self) -> Duration {
-        self.0.answered_at.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+        self.0
+            .answered_at
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .elapsed()
     }
 
     /// A connection is there and the mail's first command goes out; or it turned out that there was none.
@@ -94,7 +102,9 @@ impl Watch {
 
     /// One of the two wins: what was declared unsent must not be sent afterwards.
     fn decide(&self, ending: u8) -> Result<u8, u8> {
-        self.0.ending.compare_exchange(OPEN, ending, Ordering::SeqCst, Ordering::SeqCst)
+        self.0
+            .ending
+            .compare_exchange(OPEN, ending, Ordering::SeqCst, Ordering::SeqCst)
     }
 
     /// Whether the final dot is out.

@@ -23,12 +23,22 @@ async fn an_absent_mail_server_opens_the_circuit_and_a_returned_one_closes_it() 
             other => panic!("{other:?}"),
         }
     }
-    assert!(mailer.readiness().await.contains("\"mail server\""), "it shows as degraded");
+    assert!(
+        mailer.readiness().await.contains("\"mail server\""),
+        "it shows as degraded"
+    );
     let early = delivery.deliver(mail("eve@example.com")).await;
-    assert_eq!(early.outcome(), Outcome::InFlight, "not tried, and no attempt is counted");
+    assert_eq!(
+        early.outcome(),
+        Outcome::InFlight,
+        "not tried, and no attempt is counted"
+    );
     assert_eq!(mailer.attempts().await.len(), 1);
     let mut other = mailer.open().await;
-    assert!(matches!(other.next().await, Some(Message::Pause(_))), "a new stream hears of it at once");
+    assert!(
+        matches!(other.next().await, Some(Message::Pause(_))),
+        "a new stream hears of it at once"
+    );
     let mut offered = again(&offered);
     let accepted = eventually("the circuit to close", SOON, async || {
         let result = delivery.insist(&offered).await;
@@ -45,14 +55,26 @@ async fn everybody_waits_while_one_tries_whether_the_mail_server_is_back() {
     server.on(Phase::Connect).times(1).drop_connection();
     let mailer = Mailer::before(&server).await;
     let mut delivery = mailer.open().await;
-    assert_eq!(delivery.deliver(mail("ada@example.com")).await.outcome(), Outcome::Unavailable);
+    assert_eq!(
+        delivery.deliver(mail("ada@example.com")).await.outcome(),
+        Outcome::Unavailable
+    );
     let early = delivery.deliver(mail("eve@example.com")).await;
     wait_as_told(&early).await;
-    server.on(Phase::Ehlo).times(1).after(Duration::from_millis(200)).proceed();
+    server
+        .on(Phase::Ehlo)
+        .times(1)
+        .after(Duration::from_millis(200))
+        .proceed();
     for number in 0..20 {
-        delivery.offer(mail(&format!("ada{number}@example.com"))).await;
+        delivery
+            .offer(mail(&format!("ada{number}@example.com")))
+            .await;
     }
-    eventually("the probe to connect", SOON, async || (server.connections() == 2).then_some(())).await;
+    eventually("the probe to connect", SOON, async || {
+        (server.connections() == 2).then_some(())
+    })
+    .await;
     assert_eq!(delivery.result().await.outcome(), Outcome::Accepted);
     assert_eq!(server.connections(), 2, "the others waited for the probe");
     for _ in 1..20 {
@@ -66,9 +88,18 @@ async fn two_hung_phases_open_the_circuit_when_nothing_was_accepted() {
     server.on(Phase::Rcpt).hang();
     let mailer = Mailer::before(&server).await;
     let mut delivery = mailer.open().await;
-    assert_eq!(delivery.deliver(mail("ada@example.com")).await.outcome(), Outcome::Unavailable);
-    assert_eq!(delivery.deliver(mail("ada@example.com")).await.outcome(), Outcome::Unavailable);
-    assert_eq!(delivery.deliver(mail("ada@example.com")).await.outcome(), Outcome::InFlight);
+    assert_eq!(
+        delivery.deliver(mail("ada@example.com")).await.outcome(),
+        Outcome::Unavailable
+    );
+    assert_eq!(
+        delivery.deliver(mail("ada@example.com")).await.outcome(),
+        Outcome::Unavailable
+    );
+    assert_eq!(
+        delivery.deliver(mail("ada@example.com")).await.outcome(),
+        Outcome::InFlight
+    );
 }
 
 #[tokio::test]
@@ -77,11 +108,20 @@ async fn hung_mailboxes_do_not_open_the_circuit_while_others_are_served() {
     server.on(Phase::Rcpt).to("hung@example.com").hang();
     let mailer = Mailer::before(&server).await;
     let mut delivery = mailer.open().await;
-    assert_eq!(delivery.deliver(mail("ada@example.com")).await.outcome(), Outcome::Accepted);
+    assert_eq!(
+        delivery.deliver(mail("ada@example.com")).await.outcome(),
+        Outcome::Accepted
+    );
     for _ in 0..3 {
-        assert_eq!(delivery.deliver(mail("hung@example.com")).await.outcome(), Outcome::Unavailable);
+        assert_eq!(
+            delivery.deliver(mail("hung@example.com")).await.outcome(),
+            Outcome::Unavailable
+        );
     }
-    assert_eq!(delivery.deliver(mail("ada@example.com")).await.outcome(), Outcome::Accepted);
+    assert_eq!(
+        delivery.deliver(mail("ada@example.com")).await.outcome(),
+        Outcome::Accepted
+    );
 }
 
 #[tokio::test]
@@ -96,12 +136,18 @@ async fn i17_a_mailbox_that_hangs_while_it_tries_the_mail_server_holds_nobody_up
     ];
     let mailer = Mailer::with(&settings).await;
     let (mut good, hung) = (mailer.open().await, mailer.open().await);
-    assert_eq!(good.deliver(mail("ada@example.com")).await.outcome(), Outcome::Unavailable);
+    assert_eq!(
+        good.deliver(mail("ada@example.com")).await.outcome(),
+        Outcome::Unavailable
+    );
     wait_as_told(&good.deliver(mail("ada@example.com")).await).await;
     for _ in 0..3 {
         hung.offer(mail("hung@example.com")).await;
     }
-    eventually("one to try", SOON, async || (server.connections() == 2).then_some(())).await;
+    eventually("one to try", SOON, async || {
+        (server.connections() == 2).then_some(())
+    })
+    .await;
     for _ in 0..20 {
         good.offer(mail("ada@example.com")).await;
     }

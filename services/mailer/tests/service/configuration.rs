@@ -4,7 +4,9 @@ use kit::config::from_pairs;
 use mailer::config::Config;
 
 fn refused(key: &str, value: &str) -> String {
-    from_pairs::<Config>(&[(key, value)]).unwrap_err().to_string()
+    from_pairs::<Config>(&[(key, value)])
+        .unwrap_err()
+        .to_string()
 }
 
 #[test]
@@ -19,17 +21,32 @@ fn the_defaults_are_enough_for_one_machine() {
 fn a_setting_that_cannot_be_used_is_named_with_what_was_expected() {
     for (key, value, expected) in [
         ("USHER_MAIL_URL", "smtp://", "expected smtp://"),
-        ("USHER_MAIL_URL", "smtp://mail.example?tls=maybe", "expected smtp://"),
+        (
+            "USHER_MAIL_URL",
+            "smtp://mail.example?tls=maybe",
+            "expected smtp://",
+        ),
         ("USHER_MAIL_URL", "http://mail.example", "expected smtp://"),
         ("USHER_MAIL_URL", "file:", "expected smtp://"),
-        ("USHER_MAIL_FROM", "Usher", "expected `Name <address@domain>`"),
+        (
+            "USHER_MAIL_FROM",
+            "Usher",
+            "expected `Name <address@domain>`",
+        ),
         ("USHER_MAIL_CONNECTIONS", "1", "1 is not in 2.."),
         ("USHER_PUBLIC_URL", "usher.example", "expected http://HOST"),
-        ("USHER_PUBLIC_URL", "https://usher.example/?a=b", "expected http://HOST"),
+        (
+            "USHER_PUBLIC_URL",
+            "https://usher.example/?a=b",
+            "expected http://HOST",
+        ),
         ("USHER_MAIL_LEASE", "soon", "expected a time"),
     ] {
         let message = refused(key, value);
-        assert!(message.contains(key) && message.contains(expected), "{message}");
+        assert!(
+            message.contains(key) && message.contains(expected),
+            "{message}"
+        );
     }
 }
 
@@ -38,5 +55,11 @@ fn the_mail_servers_password_is_never_shown() {
     let url = "smtp://user:canary@mail.example";
     let config = from_pairs::<Config>(&[("USHER_MAIL_URL", url)]).unwrap();
     assert!(!format!("{config:?}").contains("canary"));
-    assert!(!refused("USHER_MAIL_URL", "smtp://user:canary@mail.example?tls=maybe").contains("canary"));
+    assert!(
+        !refused(
+            "USHER_MAIL_URL",
+            "smtp://user:canary@mail.example?tls=maybe"
+        )
+        .contains("canary")
+    );
 }

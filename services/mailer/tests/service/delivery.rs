@@ -14,14 +14,23 @@ async fn a_mail_is_accepted_once_and_its_key_answers_ever_after() {
     let mut delivery = mailer.open().await;
     let offered = mail("ada@example.com");
     let first = delivery.deliver(offered.clone()).await;
-    assert_eq!((first.outcome(), first.code_id.as_str()), (Outcome::Accepted, offered.code_id.as_str()));
+    assert_eq!(
+        (first.outcome(), first.code_id.as_str()),
+        (Outcome::Accepted, offered.code_id.as_str())
+    );
     assert!(first.accepted_at.is_some());
     let arrived = server.wait_for(1, SOON).await;
     assert_eq!(arrived[0].to, ["ada@example.com"]);
-    assert_eq!(message_id(&arrived[0].bytes), format!("{}@usher.example", offered.code_id));
+    assert_eq!(
+        message_id(&arrived[0].bytes),
+        format!("{}@usher.example", offered.code_id)
+    );
     for _ in 0..3 {
         let repeated = mailer.open().await.deliver(again(&offered)).await;
-        assert_eq!((repeated.outcome(), repeated.accepted_at), (Outcome::Accepted, first.accepted_at));
+        assert_eq!(
+            (repeated.outcome(), repeated.accepted_at),
+            (Outcome::Accepted, first.accepted_at)
+        );
     }
     assert_eq!(server.mails().len(), 1, "a repeated key sends nothing");
 }
@@ -69,10 +78,18 @@ async fn i09_a_key_of_another_request_is_invalid_and_sends_nothing() {
     }
     let mut other_spelling = again(&offered);
     other_spelling.email = "Ada@EXAMPLE.com".to_owned();
-    assert_eq!(delivery.deliver(other_spelling).await.outcome(), Outcome::Accepted, "it is the same address");
+    assert_eq!(
+        delivery.deliver(other_spelling).await.outcome(),
+        Outcome::Accepted,
+        "it is the same address"
+    );
     let mut other_digits = again(&offered);
     other_digits.digits = "87654321".to_owned();
-    assert_eq!(delivery.deliver(other_digits).await.outcome(), Outcome::Accepted, "the code is not compared");
+    assert_eq!(
+        delivery.deliver(other_digits).await.outcome(),
+        Outcome::Accepted,
+        "the code is not compared"
+    );
     assert_eq!(server.mails().len(), 1);
 }
 
@@ -96,11 +113,23 @@ async fn a_mail_that_cannot_be_made_is_invalid_for_good() {
         let mut broken = whole.clone();
         break_it(&mut broken);
         let result = delivery.deliver(broken.clone()).await;
-        assert_eq!((result.outcome(), &result.code_id), (Outcome::Invalid, &broken.code_id), "{number}");
-        assert!(!result.reason.contains("eve") && !result.reason.is_empty(), "{}", result.reason);
+        assert_eq!(
+            (result.outcome(), &result.code_id),
+            (Outcome::Invalid, &broken.code_id),
+            "{number}"
+        );
+        assert!(
+            !result.reason.contains("eve") && !result.reason.is_empty(),
+            "{}",
+            result.reason
+        );
         if broken.code_id == whole.code_id {
             let repeated = delivery.deliver(whole).await;
-            assert_eq!(repeated.outcome(), Outcome::Invalid, "the key is used up: {number}");
+            assert_eq!(
+                repeated.outcome(),
+                Outcome::Invalid,
+                "the key is used up: {number}"
+            );
         }
     }
     assert!(server.mails().is_empty());
@@ -119,7 +148,12 @@ async fn a_message_beyond_the_limit_is_refused_and_what_came_before_it_is_answer
     let first = responses.message().await.unwrap().unwrap().message.unwrap();
     assert!(matches!(first, Message::Result(result) if result.outcome() == Outcome::Accepted));
     let refused = responses.message().await.unwrap_err();
-    assert_eq!(refused.code(), tonic::Code::OutOfRange, "{}", refused.message());
+    assert_eq!(
+        refused.code(),
+        tonic::Code::OutOfRange,
+        "{}",
+        refused.message()
+    );
     assert_eq!(server.mails().len(), 1);
 }
 
@@ -130,7 +164,10 @@ async fn an_expired_code_is_not_sent() {
     let offered = mail("ada@example.com");
     mailer.clock.advance(Duration::from_secs(25 * 60 * 60));
     let result = mailer.open().await.deliver(offered).await;
-    assert_eq!((result.outcome(), result.reason.as_str()), (Outcome::Unavailable, "the code has expired"));
+    assert_eq!(
+        (result.outcome(), result.reason.as_str()),
+        (Outcome::Unavailable, "the code has expired")
+    );
     assert!(server.mails().is_empty() && mailer.attempts().await.is_empty());
 }
 
@@ -158,12 +195,17 @@ async fn an_unknown_locale_falls_back_and_a_region_to_its_language() {
 #[tokio::test]
 async fn a_client_beyond_its_window_waits_and_loses_nothing() {
     let server = SmtpServer::start().await;
-    let settings = [("USHER_MAIL_URL", &*server.url()), ("USHER_MAIL_CONNECTIONS", "2")];
+    let settings = [
+        ("USHER_MAIL_URL", &*server.url()),
+        ("USHER_MAIL_CONNECTIONS", "2"),
+    ];
     let mailer = Mailer::with(&settings).await;
     let mut delivery = mailer.open().await;
     assert_eq!(delivery.window, 32);
     for number in 0..200 {
-        delivery.offer(mail(&format!("ada{number}@example.com"))).await;
+        delivery
+            .offer(mail(&format!("ada{number}@example.com")))
+            .await;
     }
     for _ in 0..200 {
         assert_eq!(delivery.result().await.outcome(), Outcome::Accepted);
@@ -175,7 +217,10 @@ async fn a_client_beyond_its_window_waits_and_loses_nothing() {
 #[tokio::test]
 async fn a_finished_client_gets_its_answers_and_then_the_end() {
     let server = SmtpServer::start().await;
-    server.on(Phase::Rcpt).after(Duration::from_millis(100)).proceed();
+    server
+        .on(Phase::Rcpt)
+        .after(Duration::from_millis(100))
+        .proceed();
     let mailer = Mailer::before(&server).await;
     let delivery = mailer.open().await;
     delivery.offer(mail("ada@example.com")).await;
@@ -188,7 +233,10 @@ async fn a_finished_client_gets_its_answers_and_then_the_end() {
 #[tokio::test]
 async fn a_mail_in_the_ledger_runs_to_its_end_without_its_stream() {
     let server = SmtpServer::start().await;
-    server.on(Phase::Data).after(Duration::from_millis(200)).proceed();
+    server
+        .on(Phase::Data)
+        .after(Duration::from_millis(200))
+        .proceed();
     let mailer = Mailer::before(&server).await;
     let offered = mail("ada@example.com");
     let delivery = mailer.open().await;
@@ -207,19 +255,32 @@ async fn a_mail_in_the_ledger_runs_to_its_end_without_its_stream() {
 #[tokio::test]
 async fn a_stream_that_has_grown_old_is_drained() {
     let server = SmtpServer::start().await;
-    let settings = [("USHER_MAIL_URL", &*server.url()), ("USHER_MAIL_STREAM_AGE", "100ms")];
+    let settings = [
+        ("USHER_MAIL_URL", &*server.url()),
+        ("USHER_MAIL_STREAM_AGE", "100ms"),
+    ];
     let mailer = Mailer::with(&settings).await;
     let mut delivery = mailer.open().await;
-    assert_eq!(delivery.next().await, Some(Message::Draining(proto::mailer::Draining {})));
+    assert_eq!(
+        delivery.next().await,
+        Some(Message::Draining(proto::mailer::Draining {}))
+    );
     assert_eq!(delivery.next().await, None, "it ends with OK");
 }
 
 #[tokio::test]
 async fn i18_sigterm_answers_what_is_under_way_and_ends_the_stream_with_ok() {
     let server = SmtpServer::start().await;
-    server.on(Phase::FinalDot).to("slow@example.com").after(Duration::from_millis(150)).proceed();
+    server
+        .on(Phase::FinalDot)
+        .to("slow@example.com")
+        .after(Duration::from_millis(150))
+        .proceed();
     server.on(Phase::Rcpt).to("stuck@example.com").hang();
-    server.on(Phase::FinalDot).to("lost@example.com").accept_and_hang();
+    server
+        .on(Phase::FinalDot)
+        .to("lost@example.com")
+        .accept_and_hang();
     let settings = [
         ("USHER_MAIL_URL", &*server.url()),
         ("USHER_MAIL_COMMAND_DEADLINE", "1m"),
@@ -231,15 +292,31 @@ async fn i18_sigterm_answers_what_is_under_way_and_ends_the_stream_with_ok() {
         delivery.offer(mail(email)).await;
     }
     server.wait_for(1, SOON).await;
-    kit::testing::eventually("all to be under way", SOON, async || (server.connections() == 3).then_some(()))
-        .await;
+    kit::testing::eventually("all to be under way", SOON, async || {
+        (server.connections() == 3).then_some(())
+    })
+    .await;
     let running = mailer.begin_to_stop();
-    assert_eq!(delivery.next().await, Some(Message::Draining(proto::mailer::Draining {})));
+    assert_eq!(
+        delivery.next().await,
+        Some(Message::Draining(proto::mailer::Draining {}))
+    );
     let mut outcomes = Vec::new();
     while let Some(Message::Result(result)) = delivery.next().await {
         outcomes.push((result.outcome(), result.unknown_attempts));
     }
     outcomes.sort_by_key(|(outcome, _)| *outcome as i32);
-    assert_eq!(outcomes, [(Outcome::Accepted, 0), (Outcome::Unavailable, 0), (Outcome::Unknown, 1)]);
-    tokio::time::timeout(SOON, running).await.expect("it stops in time").unwrap().unwrap();
+    assert_eq!(
+        outcomes,
+        [
+            (Outcome::Accepted, 0),
+            (Outcome::Unavailable, 0),
+            (Outcome::Unknown, 1)
+        ]
+    );
+    tokio::time::timeout(SOON, running)
+        .await
+        .expect("it stops in time")
+        .unwrap()
+        .unwrap();
 }

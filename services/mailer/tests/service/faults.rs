@@ -5,22 +5,58 @@ use proto::mailer::Outcome;
 
 use crate::harness::{Mailer, again, mail, message_id};
 
-const STEPS: [Phase; 6] =
-    [Phase::Greeting, Phase::Ehlo, Phase::Mail, Phase::Rcpt, Phase::Data, Phase::FinalDot];
+const STEPS: [Phase; 6] = [
+    Phase::Greeting,
+    Phase::Ehlo,
+    Phase::Mail,
+    Phase::Rcpt,
+    Phase::Data,
+    Phase::FinalDot,
+];
 
 #[tokio::test]
 async fn only_a_permanent_refusal_of_the_recipient_is_final() {
     for (phase, code, text, outcome) in [
         (Phase::Rcpt, 550, "5.1.1 no such user", Outcome::Rejected),
-        (Phase::Rcpt, 553, "mailbox name not allowed", Outcome::Rejected),
+        (
+            Phase::Rcpt,
+            553,
+            "mailbox name not allowed",
+            Outcome::Rejected,
+        ),
         (Phase::Rcpt, 450, "4.2.0 greylisted", Outcome::Unavailable),
-        (Phase::Rcpt, 550, "5.7.1 relaying denied", Outcome::Unavailable),
+        (
+            Phase::Rcpt,
+            550,
+            "5.7.1 relaying denied",
+            Outcome::Unavailable,
+        ),
         (Phase::Rcpt, 552, "5.2.2 mailbox full", Outcome::Unavailable),
-        (Phase::Mail, 550, "5.1.1 sender unknown", Outcome::Unavailable),
+        (
+            Phase::Mail,
+            550,
+            "5.1.1 sender unknown",
+            Outcome::Unavailable,
+        ),
         (Phase::Mail, 452, "4.3.1 no space", Outcome::Unavailable),
-        (Phase::Data, 554, "no valid recipients", Outcome::Unavailable),
-        (Phase::FinalDot, 554, "5.7.1 looks like spam", Outcome::Unavailable),
-        (Phase::FinalDot, 451, "4.3.0 try again", Outcome::Unavailable),
+        (
+            Phase::Data,
+            554,
+            "no valid recipients",
+            Outcome::Unavailable,
+        ),
+        (
+            Phase::FinalDot,
+            554,
+            "5.7.1 looks like spam",
+            Outcome::Unavailable,
+        ),
+        (
+            Phase::FinalDot,
+            451,
+            "4.3.0 try again",
+            Outcome::Unavailable,
+        ),
     ] {
         let server = SmtpServer::start().await;
         server.on(phase).times(1).answer(code, text);
@@ -28,16 +64,28 @@ async fn only_a_permanent_refusal_of_the_recipient_is_final() {
         let mut delivery = mailer.open().await;
         let offered = mail("ada@example.com");
         let result = delivery.deliver(offered.clone()).await;
-        assert_eq!((result.outcome(), result.unknown_attempts), (outcome, 0), "{phase:?} {code} {text}");
+        assert_eq!(
+            (result.outcome(), result.unknown_attempts),
+            (outcome, 0),
+            "{phase:?} {code} {text}"
+        );
         assert!(
             result.reason.starts_with(&code.to_string()) && result.reason.contains(text),
             "{}",
             result.reason
         );
         let repeated = delivery.insist(&again(&offered)).await;
-        let expected = if outcome == Outcome::Rejected { Outcome::Rejected } else { Outcome::Accepted };
+        let expected = if outcome == Outcome::Rejected {
+            Outcome::Rejected
+        } else {
+            Outcome::Accepted
+        };
         assert_eq!(repeated.outcome(), expected, "{phase:?} {code} {text}");
-        assert_eq!(server.connections(), 1, "a plain answer keeps the connection: {phase:?}");
+        assert_eq!(
+            server.connections(),
+            1,
+            "a plain answer keeps the connection: {phase:?}"
+        );
     }
 }
 
@@ -60,7 +108,11 @@ async fn a_mail_server_that_hangs_is_left_after_the_phases_deadline() {
             "{phase:?}: {}",
             result.reason
         );
-        assert!(result.reason.contains("no answer within 500ms"), "{phase:?}: {}", result.reason);
+        assert!(
+            result.reason.contains("no answer within 500ms"),
+            "{phase:?}: {}",
+            result.reason
+        );
         let repeated = delivery.insist(&again(&offered)).await;
         assert_eq!(
             (repeated.outcome(), repeated.unknown_attempts),
@@ -79,9 +131,17 @@ async fn a_mail_server_that_hangs_up_is_tried_again() {
         let mut delivery = mailer.open().await;
         let offered = mail("ada@example.com");
         let result = delivery.deliver(offered.clone()).await;
-        let expected = if phase == Phase::FinalDot { Outcome::Unknown } else { Outcome::Unavailable };
+        let expected = if phase == Phase::FinalDot {
+            Outcome::Unknown
+        } else {
+            Outcome::Unavailable
+        };
         assert_eq!(result.outcome(), expected, "{phase:?}: {}", result.reason);
-        assert_eq!(delivery.insist(&again(&offered)).await.outcome(), Outcome::Accepted, "{phase:?}");
+        assert_eq!(
+            delivery.insist(&again(&offered)).await.outcome(),
+            Outcome::Accepted,
+            "{phase:?}"
+        );
         assert_eq!(server.mails().len(), 1, "{phase:?}");
     }
 }
@@ -95,17 +155,30 @@ async fn nonsense_is_no_answer_and_no_acceptance() {
         let mut delivery = mailer.open().await;
         let offered = mail("ada@example.com");
         let result = delivery.deliver(offered.clone()).await;
-        let expected = if phase == Phase::FinalDot { Outcome::Unknown } else { Outcome::Unavailable };
+        let expected = if phase == Phase::FinalDot {
+            Outcome::Unknown
+        } else {
+            Outcome::Unavailable
+        };
         assert_eq!(result.outcome(), expected, "{phase:?}: {}", result.reason);
         assert!(
-            result.reason.len() <= 300 && result.reason.bytes().all(|byte| (b' '..=b'~').contains(&byte))
+            result.reason.len() <= 300
+                && result
+                    .reason
+                    .bytes()
+                    .all(|byte| (b' '..=b'~').contains(&byte))
         );
-        assert_eq!(delivery.insist(&again(&offered)).await.outcome(), Outcome::Accepted, "{phase:?}");
+        assert_eq!(
+            delivery.insist(&again(&offered)).await.outcome(),
+            Outcome::Accepted,
+            "{phase:?}"
+        );
     }
 }
 
 #[tokio::test]
-async fn i08_a_lost_answer_to_the_final_dot_is_counted_and_the_second_mail_has_the_same_message_id() {
+async fn i08_a_lost_answer_to_the_final_dot_is_counted_and_the_second_mail_has_the_same_message_id()
+{
     let server = SmtpServer::start().await;
     server.on(Phase::FinalDot).times(2).accept_and_drop();
     let mailer = Mailer::before(&server).await;
@@ -113,21 +186,47 @@ async fn i08_a_lost_answer_to_the_final_dot_is_counted_and_the_second_mail_has_t
     let mut offered = mail("ada@example.com");
     for unknown in 1..=2 {
         let result = delivery.deliver(offered.clone()).await;
-        assert_eq!((result.outcome(), result.unknown_attempts), (Outcome::Unknown, unknown));
+        assert_eq!(
+            (result.outcome(), result.unknown_attempts),
+            (Outcome::Unknown, unknown)
+        );
         offered = again(&offered);
     }
     let result = delivery.deliver(offered).await;
-    assert_eq!((result.outcome(), result.unknown_attempts), (Outcome::Accepted, 2));
+    assert_eq!(
+        (result.outcome(), result.unknown_attempts),
+        (Outcome::Accepted, 2)
+    );
     let arrived = server.mails();
-    assert_eq!(arrived.len(), 3, "one mail, and one for each unknowable attempt");
-    assert!(arrived.iter().all(|mail| message_id(&mail.bytes) == message_id(&arrived[0].bytes)));
-    let history: Vec<_> =
-        mailer.attempts().await.into_iter().map(|one| (one.attempt, one.outcome())).collect();
-    assert_eq!(history, [(3, Outcome::Accepted), (2, Outcome::Unknown), (1, Outcome::Unknown)]);
+    assert_eq!(
+        arrived.len(),
+        3,
+        "one mail, and one for each unknowable attempt"
+    );
+    assert!(
+        arrived
+            .iter()
+            .all(|mail| message_id(&mail.bytes) == message_id(&arrived[0].bytes))
+    );
+    let history: Vec<_> = mailer
+        .attempts()
+        .await
+        .into_iter()
+        .map(|one| (one.attempt, one.outcome()))
+        .collect();
+    assert_eq!(
+        history,
+        [
+            (3, Outcome::Accepted),
+            (2, Outcome::Unknown),
+            (1, Outcome::Unknown)
+        ]
+    );
 }
 
 #[tokio::test]
-async fn i08_after_three_unknown_outcomes_a_mail_is_not_sent_again_even_if_their_answers_were_lost() {
+async fn i08_after_three_unknown_outcomes_a_mail_is_not_sent_again_even_if_their_answers_were_lost()
+{
     let server = SmtpServer::start().await;
     server.on(Phase::FinalDot).times(3).accept_and_drop();
     let mailer = Mailer::before(&server).await;
@@ -135,7 +234,10 @@ async fn i08_after_three_unknown_outcomes_a_mail_is_not_sent_again_even_if_their
     let offered = mail("ada@example.com");
     for unknown in [1, 2, 3, 3] {
         let result = delivery.deliver(again(&offered)).await;
-        assert_eq!((result.outcome(), result.unknown_attempts), (Outcome::Unknown, unknown));
+        assert_eq!(
+            (result.outcome(), result.unknown_attempts),
+            (Outcome::Unknown, unknown)
+        );
     }
     assert_eq!(server.mails().len(), 3);
 }
@@ -143,15 +245,32 @@ async fn i08_after_three_unknown_outcomes_a_mail_is_not_sent_again_even_if_their
 #[tokio::test]
 async fn an_endless_answer_is_cut_off() {
     let server = SmtpServer::start().await;
-    server.on(Phase::Rcpt).times(1).answer(550, &"x".repeat(8 << 20));
-    server.on(Phase::FinalDot).times(1).answer(250, &"x".repeat(8 << 20));
+    server
+        .on(Phase::Rcpt)
+        .times(1)
+        .answer(550, &"x".repeat(8 << 20));
+    server
+        .on(Phase::FinalDot)
+        .times(1)
+        .answer(250, &"x".repeat(8 << 20));
     let mailer = Mailer::before(&server).await;
     let mut delivery = mailer.open().await;
     let offered = mail("ada@example.com");
     let result = delivery.deliver(offered.clone()).await;
-    assert_eq!(result.outcome(), Outcome::Unavailable, "nobody is rejected by a reply that is none");
-    assert!(result.reason.contains("the answer is too long"), "it is not collected first: {}", result.reason);
-    assert_eq!(delivery.deliver(again(&offered)).await.outcome(), Outcome::Unknown);
+    assert_eq!(
+        result.outcome(),
+        Outcome::Unavailable,
+        "nobody is rejected by a reply that is none"
+    );
+    assert!(
+        result.reason.contains("the answer is too long"),
+        "it is not collected first: {}",
+        result.reason
+    );
+    assert_eq!(
+        delivery.deliver(again(&offered)).await.outcome(),
+        Outcome::Unknown
+    );
 }
 
 #[tokio::test]
@@ -159,12 +278,27 @@ async fn a_kept_connection_that_was_closed_meanwhile_costs_no_attempt() {
     let server = SmtpServer::start().await;
     let mailer = Mailer::before(&server).await;
     let mut delivery = mailer.open().await;
-    assert_eq!(delivery.deliver(mail("ada@example.com")).await.outcome(), Outcome::Accepted);
+    assert_eq!(
+        delivery.deliver(mail("ada@example.com")).await.outcome(),
+        Outcome::Accepted
+    );
     server.on(Phase::Mail).times(1).drop_connection();
-    assert_eq!(delivery.deliver(mail("eve@example.com")).await.outcome(), Outcome::Accepted);
-    server.on(Phase::Mail).times(1).answer(421, "4.4.2 idle for too long");
-    assert_eq!(delivery.deliver(mail("bob@example.com")).await.outcome(), Outcome::Accepted);
-    assert_eq!((server.connections(), mailer.attempts().await.len()), (3, 3));
+    assert_eq!(
+        delivery.deliver(mail("eve@example.com")).await.outcome(),
+        Outcome::Accepted
+    );
+    server
+        .on(Phase::Mail)
+        .times(1)
+        .answer(421, "4.4.2 idle for too long");
+    assert_eq!(
+        delivery.deliver(mail("bob@example.com")).await.outcome(),
+        Outcome::Accepted
+    );
+    assert_eq!(
+        (server.connections(), mailer.attempts().await.len()),
+        (3, 3)
+    );
 }
 
 #[tokio::test]
@@ -183,9 +317,17 @@ async fn an_attempt_tells_whether_it_reached_the_mail_server() {
         let mut delivery = mailer.open().await;
         let offered = mail("ada@example.com");
         let result = delivery.deliver(offered.clone()).await;
-        assert_eq!((result.outcome(), result.reached), (Outcome::Unavailable, reached), "{phase:?}");
+        assert_eq!(
+            (result.outcome(), result.reached),
+            (Outcome::Unavailable, reached),
+            "{phase:?}"
+        );
         let repeated = delivery.insist(&again(&offered)).await;
-        assert_eq!((repeated.outcome(), repeated.reached), (Outcome::Accepted, true), "{phase:?}");
+        assert_eq!(
+            (repeated.outcome(), repeated.reached),
+            (Outcome::Accepted, true),
+            "{phase:?}"
+        );
     }
 }
 
@@ -194,19 +336,35 @@ async fn a_kept_connection_to_a_mail_server_that_went_away_has_reached_nobody() 
     let server = SmtpServer::start().await;
     let mailer = Mailer::before(&server).await;
     let mut delivery = mailer.open().await;
-    assert_eq!(delivery.deliver(mail("ada@example.com")).await.outcome(), Outcome::Accepted);
+    assert_eq!(
+        delivery.deliver(mail("ada@example.com")).await.outcome(),
+        Outcome::Accepted
+    );
     server.on(Phase::Mail).drop_connection();
     server.on(Phase::Connect).drop_connection();
     let result = delivery.deliver(mail("eve@example.com")).await;
-    assert_eq!((result.outcome(), result.reached), (Outcome::Unavailable, false));
+    assert_eq!(
+        (result.outcome(), result.reached),
+        (Outcome::Unavailable, false)
+    );
 }
 
 #[tokio::test]
 async fn i16_what_a_mail_server_repeats_of_address_and_code_is_redacted() {
     let server = SmtpServer::start().await;
-    server.on(Phase::FinalDot).answer(554, "5.7.1 spam for canary.ada@example.com: 1357 2468 (13572468)");
+    server.on(Phase::FinalDot).answer(
+        554,
+        "5.7.1 spam for canary.ada@example.com: 1357 2468 (13572468)",
+    );
     let mailer = Mailer::before(&server).await;
-    let result = mailer.open().await.deliver(mail("canary.ada@example.com")).await;
-    assert_eq!(result.reason, "554 5.7.1 spam for <redacted>: <redacted> (<redacted>)");
+    let result = mailer
+        .open()
+        .await
+        .deliver(mail("canary.ada@example.com"))
+        .await;
+    assert_eq!(
+        result.reason,
+        "554 5.7.1 spam for <redacted>: <redacted> (<redacted>)"
+    );
     assert_eq!(mailer.attempts().await[0].reply, result.reason);
 }

@@ -11,24 +11,42 @@ async fn an_eml_file_is_named_by_key_and_attempt_and_appears_whole() {
     let directory = tempfile::tempdir().unwrap();
     let folder = directory.path().join("mails");
     let url = format!("file:{}", folder.display());
-    let mailer =
-        Mailer::with(&[("USHER_MAIL_URL", &url), ("USHER_PUBLIC_URL", "https://usher.example/")]).await;
+    let mailer = Mailer::with(&[
+        ("USHER_MAIL_URL", &url),
+        ("USHER_PUBLIC_URL", "https://usher.example/"),
+    ])
+    .await;
     let mut delivery = mailer.open().await;
     let offered = mail("ada@example.com");
-    assert_eq!(delivery.deliver(offered.clone()).await.outcome(), Outcome::Accepted);
-    assert_eq!(delivery.deliver(again(&offered)).await.outcome(), Outcome::Accepted);
-    let files: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(
+        delivery.deliver(offered.clone()).await.outcome(),
+        Outcome::Accepted
+    );
+    assert_eq!(
+        delivery.deliver(again(&offered)).await.outcome(),
+        Outcome::Accepted
+    );
+    let files: Vec<_> = fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
     assert_eq!(
         files,
         [format!("{}.1.eml", offered.code_id).as_str()],
         "one file, and no temporary one is left"
     );
     let bytes = fs::read(folder.join(&files[0])).unwrap();
-    assert_eq!(message_id(&bytes), format!("{}@usher.example", offered.code_id));
+    assert_eq!(
+        message_id(&bytes),
+        format!("{}@usher.example", offered.code_id)
+    );
     let arrived = mail_parser::MessageParser::default().parse(&bytes).unwrap();
     assert!(arrived.body_text(0).unwrap().contains("1357 2468"));
     assert!(
-        arrived.body_text(0).unwrap().contains(&format!("https://usher.example/verify/{}", offered.code_id))
+        arrived
+            .body_text(0)
+            .unwrap()
+            .contains(&format!("https://usher.example/verify/{}", offered.code_id))
     );
 }
 
@@ -43,30 +61,53 @@ async fn a_folder_that_cannot_be_written_is_an_absent_mail_server() {
     let offered = mail("ada@example.com");
     let failed = delivery.deliver(offered.clone()).await;
     assert_eq!(failed.outcome(), Outcome::Unavailable);
-    assert!(!failed.reason.contains(directory.path().to_str().unwrap()), "{}", failed.reason);
+    assert!(
+        !failed.reason.contains(directory.path().to_str().unwrap()),
+        "{}",
+        failed.reason
+    );
     fs::remove_file(&folder).unwrap();
-    assert_eq!(delivery.insist(&again(&offered)).await.outcome(), Outcome::Accepted);
-    assert!(folder.join(format!("{}.2.eml", offered.code_id)).is_file(), "the second attempt's number");
+    assert_eq!(
+        delivery.insist(&again(&offered)).await.outcome(),
+        Outcome::Accepted
+    );
+    assert!(
+        folder.join(format!("{}.2.eml", offered.code_id)).is_file(),
+        "the second attempt's number"
+    );
 }
 
 #[test]
 fn i08_a_mail_that_a_stop_declares_unsent_is_not_written_afterwards() {
     // One thread writes files, and is kept busy until the mailer has stopped.
     let mut runtime = tokio::runtime::Builder::new_current_thread();
-    let runtime = runtime.enable_all().max_blocking_threads(1).build().unwrap();
+    let runtime = runtime
+        .enable_all()
+        .max_blocking_threads(1)
+        .build()
+        .unwrap();
     runtime.block_on(async {
         let directory = tempfile::tempdir().unwrap();
         let folder = directory.path().join("mails");
-        let mailer = Mailer::with(&[("USHER_MAIL_URL", &format!("file:{}", folder.display()))]).await;
+        let mailer =
+            Mailer::with(&[("USHER_MAIL_URL", &format!("file:{}", folder.display()))]).await;
         let mut delivery = mailer.open().await;
         let (free, busy) = mpsc::channel::<()>();
         tokio::task::spawn_blocking(move || busy.recv());
         delivery.offer(mail("ada@example.com")).await;
-        assert_eq!(delivery.deliver(mail("no address")).await.outcome(), Outcome::Invalid);
+        assert_eq!(
+            delivery.deliver(mail("no address")).await.outcome(),
+            Outcome::Invalid
+        );
         let running = mailer.begin_to_stop();
         assert!(matches!(delivery.next().await, Some(Message::Draining(_))));
         let stopped = delivery.result().await;
-        assert_eq!(stopped.outcome(), Outcome::Unavailable, "{}", stopped.reason);
+        assert_eq!(
+            stopped.outcome(),
+            Outcome::Unavailable,
+            "{}",
+            stopped.reason
+        );
         running.await.unwrap().unwrap();
         drop(free);
         tokio::task::spawn_blocking(|| ()).await.unwrap(); // behind the mail

@@ -9,8 +9,8 @@ use kit::{
 };
 use mailer::{app::App, config::Config};
 use proto::mailer::{
-    DeliverRequest, DeliverResponse, ListMailsRequest, Mail, MailAttempt, Outcome, Result as MailResult,
-    deliver_response::Message, mailer_admin_client::MailerAdminClient,
+    DeliverRequest, DeliverResponse, ListMailsRequest, Mail, MailAttempt, Outcome,
+    Result as MailResult, deliver_response::Message, mailer_admin_client::MailerAdminClient,
     mailer_service_client::MailerServiceClient,
 };
 use tempfile::TempDir;
@@ -68,13 +68,20 @@ impl Mailer {
     pub(crate) async fn within(folder: PathBuf, settings: &[(&str, &str)]) -> Self {
         let path = |name: &str| folder.join(name).display().to_string();
         let files = [
-            ("USHER_DATABASE_URL", format!("sqlite:{}", path("mailer.db"))),
+            (
+                "USHER_DATABASE_URL",
+                format!("sqlite:{}", path("mailer.db")),
+            ),
             ("USHER_ADMIN_TOKEN_FILE", path("admin-token")),
             ("USHER_ADDRESS_KEY_FILE", path("address-keys")),
         ];
         let files = files.iter().map(|(key, value)| (*key, value.as_str()));
         let mut all: Vec<(&str, &str)> = Vec::new();
-        for (key, value) in QUICK.into_iter().chain(files).chain(settings.iter().copied()) {
+        for (key, value) in QUICK
+            .into_iter()
+            .chain(files)
+            .chain(settings.iter().copied())
+        {
             all.retain(|(earlier, _)| *earlier != key);
             all.push((key, value));
         }
@@ -84,7 +91,15 @@ impl Mailer {
         let (shutdown, stopped) = oneshot::channel::<()>();
         let until = async move { drop(stopped.await) };
         let running = tokio::spawn(app.run_until(until));
-        Self { clock, folder, addr, admin_addr, shutdown, running, _directory: None }
+        Self {
+            clock,
+            folder,
+            addr,
+            admin_addr,
+            shutdown,
+            running,
+            _directory: None,
+        }
     }
 
     /// SIGTERM, as `main` passes it on; returns when the service has ended.
@@ -101,7 +116,9 @@ impl Mailer {
     }
 
     pub(crate) async fn client(&self) -> MailerServiceClient<Channel> {
-        MailerServiceClient::connect(format!("http://{}", self.addr)).await.unwrap()
+        MailerServiceClient::connect(format!("http://{}", self.addr))
+            .await
+            .unwrap()
     }
 
     pub(crate) async fn open(&self) -> Delivery {
@@ -109,27 +126,45 @@ impl Mailer {
     }
 
     pub(crate) async fn admin(&self) -> MailerAdminClient<Channel> {
-        MailerAdminClient::connect(format!("http://{}", self.admin_addr)).await.unwrap()
+        MailerAdminClient::connect(format!("http://{}", self.admin_addr))
+            .await
+            .unwrap()
     }
 
     /// A request with the operators' token.
     pub(crate) fn authorized<T>(&self, message: T) -> Request<T> {
         let token = std::fs::read_to_string(self.folder.join("admin-token")).unwrap();
         let mut request = Request::new(message);
-        request.metadata_mut().insert("authorization", format!("Bearer {}", token.trim()).parse().unwrap());
+        request.metadata_mut().insert(
+            "authorization",
+            format!("Bearer {}", token.trim()).parse().unwrap(),
+        );
         request
     }
 
     /// All attempts, newest first.
     pub(crate) async fn attempts(&self) -> Vec<MailAttempt> {
-        let all = ListMailsRequest { page_size: 500, ..ListMailsRequest::default() };
-        self.admin().await.list_mails(self.authorized(all)).await.unwrap().into_inner().attempts
+        let all = ListMailsRequest {
+            page_size: 500,
+            ..ListMailsRequest::default()
+        };
+        self.admin()
+            .await
+            .list_mails(self.authorized(all))
+            .await
+            .unwrap()
+            .into_inner()
+            .attempts
     }
 
     pub(crate) async fn readiness(&self) -> String {
         use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-        let mut tcp = tokio::net::TcpStream::connect(self.admin_addr).await.unwrap();
-        tcp.write_all(b"GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+        let mut tcp = tokio::net::TcpStream::connect(self.admin_addr)
+            .await
+            .unwrap();
+        tcp.write_all(b"GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            .await
+            .unwrap();
         let mut body = String::new();
         tcp.read_to_string(&mut body).await.unwrap();
         body
@@ -145,23 +180,39 @@ pub(crate) struct Delivery {
 
 impl Delivery {
     pub(crate) async fn to(addr: SocketAddr) -> Self {
-        let mut client = MailerServiceClient::connect(format!("http://{addr}")).await.unwrap();
+        let mut client = MailerServiceClient::connect(format!("http://{addr}"))
+            .await
+            .unwrap();
         let (requests, receiver) = mpsc::channel(4_096);
-        let responses = client.deliver(ReceiverStream::new(receiver)).await.unwrap().into_inner();
-        let mut delivery = Self { window: 0, requests, responses };
-        let Some(Message::Hello(hello)) = delivery.next().await else { panic!("Hello comes first") };
+        let responses = client
+            .deliver(ReceiverStream::new(receiver))
+            .await
+            .unwrap()
+            .into_inner();
+        let mut delivery = Self {
+            window: 0,
+            requests,
+            responses,
+        };
+        let Some(Message::Hello(hello)) = delivery.next().await else {
+            panic!("Hello comes first")
+        };
         delivery.window = hello.window;
         delivery
     }
 
     pub(crate) async fn offer(&self, mail: Mail) {
-        self.requests.send(DeliverRequest { mail: Some(mail) }).await.unwrap();
+        self.requests
+            .send(DeliverRequest { mail: Some(mail) })
+            .await
+            .unwrap();
     }
 
     /// What the mailer says next; `None` when the stream has ended with OK.
     pub(crate) async fn next(&mut self) -> Option<Message> {
-        let next =
-            tokio::time::timeout(SOON, self.responses.message()).await.expect("the mailer says something");
+        let next = tokio::time::timeout(SOON, self.responses.message())
+            .await
+            .expect("the mailer says something");
         next.unwrap().map(|response| response.message.unwrap())
     }
 
@@ -200,7 +251,11 @@ impl Delivery {
 
 /// Waits for as long as an IN_FLIGHT says, as verification does.
 pub(crate) async fn wait_as_told(result: &MailResult) {
-    let after = Duration::try_from(result.retry_after.expect("IN_FLIGHT says when to ask again"));
+    let after = Duration::try_from(
+        result
+            .retry_after
+            .expect("IN_FLIGHT says when to ask again"),
+    );
     tokio::time::sleep(after.expect("it is no negative time")).await;
 }
 
@@ -223,10 +278,18 @@ pub(crate) fn mail(email: &str) -> Mail {
 
 /// The same mail, offered once more.
 pub(crate) fn again(mail: &Mail) -> Mail {
-    Mail { attempt: mail.attempt + 1, ..mail.clone() }
+    Mail {
+        attempt: mail.attempt + 1,
+        ..mail.clone()
+    }
 }
 
 /// The Message-ID of a mail that arrived.
 pub(crate) fn message_id(bytes: &[u8]) -> String {
-    mail_parser::MessageParser::default().parse(bytes).unwrap().message_id().unwrap().to_owned()
+    mail_parser::MessageParser::default()
+        .parse(bytes)
+        .unwrap()
+        .message_id()
+        .unwrap()
+        .to_owned()
 }

@@ -24,7 +24,10 @@ async fn narrow(server: &SmtpServer) -> Mailer {
 async fn time_of_good_mails(hung: usize) -> Duration {
     let server = SmtpServer::start().await;
     server.on(Phase::Rcpt).to("hung@example.com").hang();
-    server.on(Phase::FinalDot).after(Duration::from_millis(10)).proceed();
+    server
+        .on(Phase::FinalDot)
+        .after(Duration::from_millis(10))
+        .proceed();
     let settings = [
         ("USHER_MAIL_URL", &*server.url()),
         ("USHER_MAIL_CONNECTIONS", "16"),
@@ -33,7 +36,10 @@ async fn time_of_good_mails(hung: usize) -> Duration {
     ];
     let mailer = Mailer::with(&settings).await;
     let (mut good, bad) = (mailer.open().await, mailer.open().await);
-    assert_eq!(good.deliver(mail("ada@example.com")).await.outcome(), Outcome::Accepted);
+    assert_eq!(
+        good.deliver(mail("ada@example.com")).await.outcome(),
+        Outcome::Accepted
+    );
     let started = Instant::now();
     for number in 0..4 {
         good.offer(mail(&format!("ada{number}@example.com"))).await;
@@ -52,7 +58,10 @@ async fn time_of_good_mails(hung: usize) -> Duration {
 async fn i17_hanging_mailboxes_slow_the_others_at_most_to_half() {
     // Side by side, so that a busy machine slows both.
     let (alone, among) = tokio::join!(time_of_good_mails(0), time_of_good_mails(50));
-    assert!(among <= alone * 2, "{alone:?} alone, {among:?} among hanging ones");
+    assert!(
+        among <= alone * 2,
+        "{alone:?} alone, {among:?} among hanging ones"
+    );
 }
 
 #[tokio::test]
@@ -63,9 +72,15 @@ async fn i17_later_attempts_use_at_most_half_of_the_connections() {
     for _ in 0..10 {
         later.offer(again(&mail("hung@example.com"))).await;
     }
-    eventually("their half to be full", SOON, async || (server.connections() == 2).then_some(())).await;
+    eventually("their half to be full", SOON, async || {
+        (server.connections() == 2).then_some(())
+    })
+    .await;
     for _ in 0..20 {
-        assert_eq!(first.deliver(mail("ada@example.com")).await.outcome(), Outcome::Accepted);
+        assert_eq!(
+            first.deliver(mail("ada@example.com")).await.outcome(),
+            Outcome::Accepted
+        );
     }
     assert!(server.peak_connections() <= 4);
 }
@@ -75,37 +90,62 @@ async fn i17_a_first_attempt_that_hangs_moves_over_before_the_later_ones_that_qu
     let server = SmtpServer::start().await;
     let mailer = narrow(&server).await;
     let (mut good, hung) = (mailer.open().await, mailer.open().await);
-    assert_eq!(good.deliver(mail("ada@example.com")).await.outcome(), Outcome::Accepted);
+    assert_eq!(
+        good.deliver(mail("ada@example.com")).await.outcome(),
+        Outcome::Accepted
+    );
     for _ in 0..10 {
         hung.offer(again(&mail("hung@example.com"))).await;
     }
-    eventually("their half to be full", SOON, async || (server.connections() == 2).then_some(())).await;
+    eventually("their half to be full", SOON, async || {
+        (server.connections() == 2).then_some(())
+    })
+    .await;
     for _ in 0..10 {
         hung.offer(mail("hung@example.com")).await;
     }
-    eventually("all to be in use", SOON, async || (server.connections() >= 4).then_some(())).await;
+    eventually("all to be in use", SOON, async || {
+        (server.connections() >= 4).then_some(())
+    })
+    .await;
     for _ in 0..20 {
-        assert_eq!(good.deliver(mail("ada@example.com")).await.outcome(), Outcome::Accepted);
+        assert_eq!(
+            good.deliver(mail("ada@example.com")).await.outcome(),
+            Outcome::Accepted
+        );
     }
 }
 
 #[tokio::test]
-async fn i17_a_later_attempt_that_waits_for_its_share_does_not_keep_others_from_trying_the_mail_server() {
+async fn i17_a_later_attempt_that_waits_for_its_share_does_not_keep_others_from_trying_the_mail_server()
+ {
     let server = SmtpServer::start().await;
     let mailer = narrow(&server).await;
     let (mut first, later) = (mailer.open().await, mailer.open().await);
     for _ in 0..2 {
         later.offer(again(&mail("hung@example.com"))).await;
     }
-    eventually("their half to be full", SOON, async || (server.connections() == 2).then_some(())).await;
+    eventually("their half to be full", SOON, async || {
+        (server.connections() == 2).then_some(())
+    })
+    .await;
     server.on(Phase::Connect).times(1).drop_connection();
-    assert_eq!(first.deliver(mail("ada@example.com")).await.outcome(), Outcome::Unavailable);
+    assert_eq!(
+        first.deliver(mail("ada@example.com")).await.outcome(),
+        Outcome::Unavailable
+    );
     wait_as_told(&first.deliver(mail("ada@example.com")).await).await;
     for _ in 0..3 {
         later.offer(again(&mail("eve@example.com"))).await;
     }
-    assert_eq!(first.deliver(mail("no address")).await.outcome(), Outcome::Invalid);
+    assert_eq!(
+        first.deliver(mail("no address")).await.outcome(),
+        Outcome::Invalid
+    );
     for _ in 0..20 {
-        assert_eq!(first.deliver(mail("ada@example.com")).await.outcome(), Outcome::Accepted);
+        assert_eq!(
+            first.deliver(mail("ada@example.com")).await.outcome(),
+            Outcome::Accepted
+        );
     }
 }

@@ -12,7 +12,8 @@ use crate::{
 };
 
 #[tokio::test]
-async fn i08_killed_after_the_final_dot_the_next_start_counts_one_unknown_and_sends_the_same_mail() {
+async fn i08_killed_after_the_final_dot_the_next_start_counts_one_unknown_and_sends_the_same_mail()
+{
     let directory = tempfile::tempdir().unwrap();
     let server = SmtpServer::start().await;
     server.on(Phase::FinalDot).times(1).accept_and_hang();
@@ -26,9 +27,15 @@ async fn i08_killed_after_the_final_dot_the_next_start_counts_one_unknown_and_se
     let process = Process::start(directory.path(), &[("USHER_MAIL_URL", &server.url())]);
     let mut delivery = Delivery::to(process.addr).await;
     let lapsed = delivery.deliver(again(&offered)).await;
-    assert_eq!((lapsed.outcome(), lapsed.unknown_attempts), (Outcome::Unknown, 1));
+    assert_eq!(
+        (lapsed.outcome(), lapsed.unknown_attempts),
+        (Outcome::Unknown, 1)
+    );
     let accepted = delivery.deliver(again(&offered)).await;
-    assert_eq!((accepted.outcome(), accepted.unknown_attempts), (Outcome::Accepted, 1));
+    assert_eq!(
+        (accepted.outcome(), accepted.unknown_attempts),
+        (Outcome::Accepted, 1)
+    );
     let arrived = server.mails();
     assert_eq!(arrived.len(), 2);
     assert_eq!(message_id(&arrived[0].bytes), message_id(&arrived[1].bytes));
@@ -41,10 +48,24 @@ async fn killed_after_an_acceptance_the_next_start_remembers_it() {
     let server = SmtpServer::start().await;
     let offered = mail("ada@example.com");
     let process = Process::start(directory.path(), &[("USHER_MAIL_URL", &server.url())]);
-    assert_eq!(Delivery::to(process.addr).await.deliver(offered.clone()).await.outcome(), Outcome::Accepted);
+    assert_eq!(
+        Delivery::to(process.addr)
+            .await
+            .deliver(offered.clone())
+            .await
+            .outcome(),
+        Outcome::Accepted
+    );
     process.kill();
     let process = Process::start(directory.path(), &[("USHER_MAIL_URL", &server.url())]);
-    assert_eq!(Delivery::to(process.addr).await.deliver(again(&offered)).await.outcome(), Outcome::Accepted);
+    assert_eq!(
+        Delivery::to(process.addr)
+            .await
+            .deliver(again(&offered))
+            .await
+            .outcome(),
+        Outcome::Accepted
+    );
     assert_eq!(server.mails().len(), 1);
     process.kill();
 }
@@ -66,7 +87,11 @@ async fn i16_neither_address_nor_name_nor_code_is_in_the_database() {
         let mut offered = mail(email);
         offered.display_name = "Canarina".to_owned();
         offered.locale = "canary@mail.example".to_owned();
-        assert_eq!(delivery.deliver(offered).await.outcome(), outcome, "{email}");
+        assert_eq!(
+            delivery.deliver(offered).await.outcome(),
+            outcome,
+            "{email}"
+        );
     }
     let directory = mailer.stop().await.unwrap();
     let mut seen = 0;
@@ -74,7 +99,13 @@ async fn i16_neither_address_nor_name_nor_code_is_in_the_database() {
         let bytes = std::fs::read(entry.unwrap().path()).unwrap();
         let text = String::from_utf8_lossy(&bytes).to_lowercase();
         seen += usize::from(text.contains("rejected"));
-        for secret in ["canary", "canarina", "mail.example", "13572468", "1357 2468"] {
+        for secret in [
+            "canary",
+            "canarina",
+            "mail.example",
+            "13572468",
+            "1357 2468",
+        ] {
             assert!(!text.contains(secret), "{secret}");
         }
     }
@@ -86,19 +117,26 @@ async fn mails_are_forgotten_seven_days_after_their_code_expired() {
     let server = SmtpServer::start().await;
     let directory = tempfile::tempdir().unwrap();
     let settings = [("USHER_MAIL_URL", server.url())];
-    let settings: Vec<_> = settings.iter().map(|(key, value)| (*key, value.as_str())).collect();
+    let settings: Vec<_> = settings
+        .iter()
+        .map(|(key, value)| (*key, value.as_str()))
+        .collect();
     let mailer = Mailer::within(directory.path().to_owned(), &settings).await;
     mailer.open().await.deliver(mail("ada@example.com")).await;
     let clock = mailer.clock.clone();
     mailer.stop().await;
-    let url = format!("sqlite:{}", directory.path().join("mailer.db").display()).parse().unwrap();
+    let url = format!("sqlite:{}", directory.path().join("mailer.db").display())
+        .parse()
+        .unwrap();
     let db = kit::db::Db::connect(&url, clock.clone()).await.unwrap();
     let day = Duration::from_secs(24 * 60 * 60);
     clock.advance(day * 8 - Duration::from_secs(60));
     assert_eq!(mailer::purge::purge_expired(&db).await.unwrap(), 0);
     clock.advance(Duration::from_secs(120));
     assert_eq!(mailer::purge::purge_expired(&db).await.unwrap(), 1);
-    let attempts = mailer::store::attempts::page(db.reader(), None, None, 10).await.unwrap();
+    let attempts = mailer::store::attempts::page(db.reader(), None, None, 10)
+        .await
+        .unwrap();
     assert!(attempts.is_empty());
 }
 
@@ -115,74 +153,138 @@ async fn lock(mailer: &Mailer) -> sea_orm::DatabaseConnection {
 #[tokio::test]
 async fn an_attempt_whose_lease_has_passed_stops_before_the_final_dot() {
     let server = SmtpServer::start().await;
-    server.on(Phase::Data).times(1).after(Duration::from_millis(400)).proceed();
-    let settings = [("USHER_MAIL_URL", &*server.url()), ("USHER_MAIL_LEASE", "200ms")];
+    server
+        .on(Phase::Data)
+        .times(1)
+        .after(Duration::from_millis(400))
+        .proceed();
+    let settings = [
+        ("USHER_MAIL_URL", &*server.url()),
+        ("USHER_MAIL_LEASE", "200ms"),
+    ];
     let mailer = Mailer::with(&settings).await;
     let mut delivery = mailer.open().await;
     let offered = mail("ada@example.com");
     delivery.offer(offered.clone()).await;
-    eventually("the attempt to begin", SOON, async || (server.connections() == 1).then_some(())).await;
+    eventually("the attempt to begin", SOON, async || {
+        (server.connections() == 1).then_some(())
+    })
+    .await;
     let locked = lock(&mailer).await;
     let given_up = async || (server.open_connections() == 0).then_some(());
     eventually("the attempt to be given up", SOON, given_up).await;
     assert!(server.mails().is_empty());
     locked.close().await.unwrap();
     let stopped = delivery.result().await;
-    assert_eq!(stopped.outcome(), Outcome::Unavailable, "{}", stopped.reason);
-    assert_eq!(delivery.insist(&again(&offered)).await.outcome(), Outcome::Accepted);
+    assert_eq!(
+        stopped.outcome(),
+        Outcome::Unavailable,
+        "{}",
+        stopped.reason
+    );
+    assert_eq!(
+        delivery.insist(&again(&offered)).await.outcome(),
+        Outcome::Accepted
+    );
     assert_eq!(server.mails().len(), 1);
 }
 
 #[tokio::test]
 async fn an_acceptance_is_answered_while_the_database_is_away_and_noted_when_it_is_back() {
     let server = SmtpServer::start().await;
-    server.on(Phase::FinalDot).times(1).after(Duration::from_millis(300)).proceed();
-    let mailer = Mailer::with(&[("USHER_MAIL_URL", &*server.url()), ("USHER_MAIL_LEASE", "10s")]).await;
+    server
+        .on(Phase::FinalDot)
+        .times(1)
+        .after(Duration::from_millis(300))
+        .proceed();
+    let mailer = Mailer::with(&[
+        ("USHER_MAIL_URL", &*server.url()),
+        ("USHER_MAIL_LEASE", "10s"),
+    ])
+    .await;
     let mut delivery = mailer.open().await;
     let offered = mail("ada@example.com");
     delivery.offer(offered.clone()).await;
-    eventually("the attempt to begin", SOON, async || (server.connections() == 1).then_some(())).await;
+    eventually("the attempt to begin", SOON, async || {
+        (server.connections() == 1).then_some(())
+    })
+    .await;
     let locked = lock(&mailer).await;
     assert_eq!(delivery.result().await.outcome(), Outcome::Accepted);
     let refused = delivery.deliver(mail("eve@example.com")).await;
-    assert_eq!((refused.outcome(), refused.reached), (Outcome::Unavailable, false));
+    assert_eq!(
+        (refused.outcome(), refused.reached),
+        (Outcome::Unavailable, false)
+    );
     assert!(mailer.attempts().await.is_empty());
     locked.close().await.unwrap();
-    let noted = async || mailer.attempts().await.first().map(proto::mailer::MailAttempt::outcome);
+    let noted = async || {
+        mailer
+            .attempts()
+            .await
+            .first()
+            .map(proto::mailer::MailAttempt::outcome)
+    };
     assert_eq!(eventually("the note", SOON, noted).await, Outcome::Accepted);
-    assert_eq!(delivery.deliver(again(&offered)).await.outcome(), Outcome::Accepted);
+    assert_eq!(
+        delivery.deliver(again(&offered)).await.outcome(),
+        Outcome::Accepted
+    );
     assert_eq!(server.mails().len(), 1);
 }
 
 /// A mailer on a database of its own in Postgres, tables made as `usher migrate` makes them.
 async fn on_postgres(name: &str, mail_url: &str) -> Option<(Mailer, String)> {
     let url = Postgres::shared().await?.database(name).await;
-    let db = kit::db::Db::connect(&url.parse().unwrap(), kit::clock::Clock::default()).await.unwrap();
+    let db = kit::db::Db::connect(&url.parse().unwrap(), kit::clock::Clock::default())
+        .await
+        .unwrap();
     db.migrate::<mailer::migrations::Migrator>().await.unwrap();
-    let settings = [("USHER_DATABASE_URL", url.as_str()), ("USHER_MAIL_URL", mail_url)];
+    let settings = [
+        ("USHER_DATABASE_URL", url.as_str()),
+        ("USHER_MAIL_URL", mail_url),
+    ];
     Some((Mailer::with(&settings).await, url))
 }
 
 #[tokio::test]
 async fn on_postgres_two_replicas_send_one_mail_for_one_key() {
     let server = SmtpServer::start().await;
-    let Some((one, url)) = on_postgres("replicas", &server.url()).await else { return };
+    let Some((one, url)) = on_postgres("replicas", &server.url()).await else {
+        return;
+    };
     let key = std::fs::read_to_string(one.folder.join("address-keys")).unwrap();
     let directory = tempfile::tempdir().unwrap();
     let key_file = directory.path().join("address-keys");
     std::fs::write(&key_file, key).unwrap();
-    std::fs::set_permissions(&key_file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-    let settings = [("USHER_DATABASE_URL", url.as_str()), ("USHER_MAIL_URL", &server.url())];
+    std::fs::set_permissions(
+        &key_file,
+        std::os::unix::fs::PermissionsExt::from_mode(0o600),
+    )
+    .unwrap();
+    let settings = [
+        ("USHER_DATABASE_URL", url.as_str()),
+        ("USHER_MAIL_URL", &server.url()),
+    ];
     let other = Mailer::within(directory.path().to_owned(), &settings).await;
     let (mut first, mut second) = (one.open().await, other.open().await);
     for _ in 0..50 {
         let offered = mail("ada@example.com");
         first.offer(offered.clone()).await;
         second.offer(offered.clone()).await;
-        for outcome in [first.result().await.outcome(), second.result().await.outcome()] {
-            assert!(matches!(outcome, Outcome::Accepted | Outcome::InFlight), "{outcome:?}");
+        for outcome in [
+            first.result().await.outcome(),
+            second.result().await.outcome(),
+        ] {
+            assert!(
+                matches!(outcome, Outcome::Accepted | Outcome::InFlight),
+                "{outcome:?}"
+            );
         }
-        assert_eq!(first.insist(&again(&offered)).await.outcome(), Outcome::Accepted);
+        assert_eq!(
+            first.insist(&again(&offered)).await.outcome(),
+            Outcome::Accepted
+        );
     }
     assert_eq!(server.mails().len(), 50);
 }
@@ -191,18 +293,41 @@ async fn on_postgres_two_replicas_send_one_mail_for_one_key() {
 async fn on_postgres_a_lease_that_passed_is_one_unknown_attempt() {
     let server = SmtpServer::start().await;
     server.on(Phase::FinalDot).times(1).accept_and_drop();
-    let Some((mailer, url)) = on_postgres("leases", &server.url()).await else { return };
+    let Some((mailer, url)) = on_postgres("leases", &server.url()).await else {
+        return;
+    };
     let mut delivery = mailer.open().await;
     let offered = mail("ada@example.com");
     assert_eq!(delivery.deliver(offered.clone()).await.unknown_attempts, 1);
     // As a replica that died during its attempt leaves it.
     let db = Database::connect(&url).await.unwrap();
-    let sql = "UPDATE mails SET state = 'sending', token = code_id, attempts = 2, lease_until_at = 1";
-    db.execute_raw(Statement::from_string(db.get_database_backend(), sql)).await.unwrap();
+    let sql =
+        "UPDATE mails SET state = 'sending', token = code_id, attempts = 2, lease_until_at = 1";
+    db.execute_raw(Statement::from_string(db.get_database_backend(), sql))
+        .await
+        .unwrap();
     let lapsed = delivery.deliver(again(&offered)).await;
-    assert_eq!((lapsed.outcome(), lapsed.unknown_attempts), (Outcome::Unknown, 2));
+    assert_eq!(
+        (lapsed.outcome(), lapsed.unknown_attempts),
+        (Outcome::Unknown, 2)
+    );
     let accepted = delivery.deliver(again(&offered)).await;
-    assert_eq!((accepted.outcome(), accepted.unknown_attempts), (Outcome::Accepted, 2));
-    let history: Vec<_> = mailer.attempts().await.iter().map(|one| (one.attempt, one.outcome())).collect();
-    assert_eq!(history, [(3, Outcome::Accepted), (2, Outcome::Unknown), (1, Outcome::Unknown)]);
+    assert_eq!(
+        (accepted.outcome(), accepted.unknown_attempts),
+        (Outcome::Accepted, 2)
+    );
+    let history: Vec<_> = mailer
+        .attempts()
+        .await
+        .iter()
+        .map(|one| (one.attempt, one.outcome()))
+        .collect();
+    assert_eq!(
+        history,
+        [
+            (3, Outcome::Accepted),
+            (2, Outcome::Unknown),
+            (1, Outcome::Unknown)
+        ]
+    );
 }

@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime};
 use mail_parser::{MessageParser, MimeHeaders as _};
 use mailer::{
     domain::{
-        digits::Digits, display_name::DisplayName, locale::Language, recipient::Recipient, sender::Sender,
+        digits::Digits, display_name::DisplayName, locale::Language, recipient::Recipient,
+        sender::Sender,
     },
     mail::{
         message::{self, Frame},
@@ -38,17 +39,35 @@ fn render_until(expires_at: i64, language: Language, name: &str, link: Option<&s
 }
 
 fn frame(sender: &str, recipient: &str, name: &str, language: Language) -> Vec<u8> {
-    let (sender, recipient) = (sender.parse::<Sender>().unwrap(), Recipient::parse(recipient).unwrap());
+    let (sender, recipient) = (
+        sender.parse::<Sender>().unwrap(),
+        Recipient::parse(recipient).unwrap(),
+    );
     let name = DisplayName::parse(name).unwrap();
     let date = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_615_500);
-    let rendered = render(language, name.as_str(), Some("https://usher.example/verify/1"));
-    let frame = Frame { code_id: KEY, sender: &sender, recipient: &recipient, name: &name, language, date };
+    let rendered = render(
+        language,
+        name.as_str(),
+        Some("https://usher.example/verify/1"),
+    );
+    let frame = Frame {
+        code_id: KEY,
+        sender: &sender,
+        recipient: &recipient,
+        name: &name,
+        language,
+        date,
+    };
     message::build(&frame, rendered).unwrap()
 }
 
 #[test]
 fn the_english_mail_reads_well() {
-    let mail = render(Language::English, "Ada", Some("https://usher.example/verify/1"));
+    let mail = render(
+        Language::English,
+        "Ada",
+        Some("https://usher.example/verify/1"),
+    );
     insta::assert_snapshot!(mail.subject, @"Confirm your email address");
     insta::assert_snapshot!(mail.text, @r"
     Hello Ada,
@@ -96,7 +115,10 @@ fn the_french_mail_reads_well() {
 fn the_first_of_a_month_is_1er_in_french() {
     let first_of_december = 1_796_083_200;
     let text = render_until(first_of_december, Language::French, "Zoë", None).text;
-    assert!(text.contains("jusqu’au 1er décembre 2026 à 00:00 UTC"), "{text}");
+    assert!(
+        text.contains("jusqu’au 1er décembre 2026 à 00:00 UTC"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -122,13 +144,21 @@ fn the_german_mail_reads_well() {
 
 #[test]
 fn the_html_part_loads_nothing_and_adapts_to_dark_mode_and_small_screens() {
-    let html = render(Language::German, "Ada", Some("https://usher.example/verify/1")).html;
+    let html = render(
+        Language::German,
+        "Ada",
+        Some("https://usher.example/verify/1"),
+    )
+    .html;
     assert!(html.contains(r#"<html lang="de""#) && html.contains("1234 5678"));
     assert!(html.contains("prefers-color-scheme: dark") && html.contains(r#"name="color-scheme""#));
     assert!(html.contains("max-width: 479px"));
-    let addresses = html.match_indices("://").map(|(at, _)| &html[at - 5..(at + 30).min(html.len())]);
-    let remote: Vec<_> =
-        addresses.filter(|text| !text.contains("www.w3.org") && !text.contains("usher.example")).collect();
+    let addresses = html
+        .match_indices("://")
+        .map(|(at, _)| &html[at - 5..(at + 30).min(html.len())]);
+    let remote: Vec<_> = addresses
+        .filter(|text| !text.contains("www.w3.org") && !text.contains("usher.example"))
+        .collect();
     assert!(remote.is_empty(), "{remote:?}");
     for loader in ["<img", "<link", "@import", "url(", "src="] {
         assert!(!html.contains(loader), "{loader}");
@@ -144,20 +174,42 @@ fn without_a_public_url_there_is_no_button() {
 
 #[test]
 fn headers_say_what_a_mail_program_needs() {
-    let bytes =
-        frame("Büro Usher <hallo@bücher.example>", "zoe@bücher.example", "Zoë Żółć", Language::French);
+    let bytes = frame(
+        "Büro Usher <hallo@bücher.example>",
+        "zoe@bücher.example",
+        "Zoë Żółć",
+        Language::French,
+    );
     let mail = MessageParser::default().parse(&bytes).unwrap();
-    assert_eq!(mail.from().unwrap().first().unwrap().name(), Some("Büro Usher"));
-    assert_eq!(mail.from().unwrap().first().unwrap().address(), Some("hallo@xn--bcher-kva.example"));
+    assert_eq!(
+        mail.from().unwrap().first().unwrap().name(),
+        Some("Büro Usher")
+    );
+    assert_eq!(
+        mail.from().unwrap().first().unwrap().address(),
+        Some("hallo@xn--bcher-kva.example")
+    );
     assert_eq!(mail.to().unwrap().first().unwrap().name(), Some("Zoë Żółć"));
-    assert_eq!(mail.to().unwrap().first().unwrap().address(), Some("zoe@xn--bcher-kva.example"));
+    assert_eq!(
+        mail.to().unwrap().first().unwrap().address(),
+        Some("zoe@xn--bcher-kva.example")
+    );
     assert_eq!(mail.subject(), Some("Confirmez votre adresse e-mail"));
-    assert_eq!(mail.message_id(), Some(format!("{KEY}@xn--bcher-kva.example").as_str()));
+    assert_eq!(
+        mail.message_id(),
+        Some(format!("{KEY}@xn--bcher-kva.example").as_str())
+    );
     assert_eq!(mail.date().unwrap().to_timestamp(), 1_795_615_500);
     let text = String::from_utf8(bytes.clone()).unwrap();
-    assert!(text.contains("Auto-Submitted: auto-generated\r\n") && text.contains("Content-Language: fr\r\n"));
+    assert!(
+        text.contains("Auto-Submitted: auto-generated\r\n")
+            && text.contains("Content-Language: fr\r\n")
+    );
     for part in [mail.text_part(0).unwrap(), mail.html_part(0).unwrap()] {
-        assert_eq!(part.content_type().unwrap().attribute("charset"), Some("utf-8"));
+        assert_eq!(
+            part.content_type().unwrap().attribute("charset"),
+            Some("utf-8")
+        );
         assert_eq!(part.content_transfer_encoding(), Some("quoted-printable"));
     }
     assert!(mail.body_text(0).unwrap().contains("Bonjour Zoë Żółć,"));
@@ -165,9 +217,16 @@ fn headers_say_what_a_mail_program_needs() {
 
 #[test]
 fn a_name_is_neither_markup_nor_a_template() {
-    let mail = render(Language::English, "<script>alert(1)</script>{{ code }}", None);
+    let mail = render(
+        Language::English,
+        "<script>alert(1)</script>{{ code }}",
+        None,
+    );
     assert!(!mail.html.contains("<script>") && mail.html.contains("&lt;script&gt;"));
-    assert!(mail.text.contains("Hello <script>alert(1)</script>{{ code }},"));
+    assert!(
+        mail.text
+            .contains("Hello <script>alert(1)</script>{{ code }},")
+    );
 }
 
 proptest! {

@@ -1,5 +1,8 @@
 //! The mailer from outside: its real gRPC service, a mail server that misbehaves on demand, its database, its files.
-#![expect(clippy::unwrap_used, reason = "what a test's helper cannot do fails the test")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "what a test's helper cannot do fails the test"
+)]
 
 mod circuit;
 mod configuration;

@@ -34,13 +34,18 @@ impl Process {
             listen.parse().ok()
         });
         std::thread::spawn(move || lines.for_each(drop)); // so that it never blocks on a full pipe
-        Self { child, addr: addr.expect("it says where it listens") }
+        Self {
+            child,
+            addr: addr.expect("it says where it listens"),
+        }
     }
 
     /// SIGTERM; returns how it ended.
     pub(crate) async fn terminate(mut self) -> ExitStatus {
         kit::testing::terminate(self.child.id());
-        tokio::task::spawn_blocking(move || self.child.wait().unwrap()).await.unwrap()
+        tokio::task::spawn_blocking(move || self.child.wait().unwrap())
+            .await
+            .unwrap()
     }
 
     /// SIGKILL.

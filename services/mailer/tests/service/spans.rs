@@ -19,7 +19,10 @@ const PARENT: &str = "b7ad6b7169203331";
 
 #[tokio::test]
 async fn i16_a_mail_leaves_two_spans_under_its_callers_and_no_secret_in_them() {
-    let (server, receiver) = (SmtpServer::start().await, OtlpReceiver::record().await.unwrap());
+    let (server, receiver) = (
+        SmtpServer::start().await,
+        OtlpReceiver::record().await.unwrap(),
+    );
     server
         .on(Phase::Rcpt)
         .to("canary-two@mail.example")
@@ -34,9 +37,10 @@ async fn i16_a_mail_leaves_two_spans_under_its_callers_and_no_secret_in_them() {
         ],
     );
     let mut delivery = Delivery::to(process.addr).await;
-    for (email, outcome) in
-        [("canary-one@mail.example", Outcome::Accepted), ("canary-two@mail.example", Outcome::Rejected)]
-    {
+    for (email, outcome) in [
+        ("canary-one@mail.example", Outcome::Accepted),
+        ("canary-two@mail.example", Outcome::Rejected),
+    ] {
         let mut offered = mail(email);
         offered.display_name = "Canarina".to_owned();
         offered.traceparent = format!("00-{TRACE}-{PARENT}-01");
@@ -48,21 +52,42 @@ async fn i16_a_mail_leaves_two_spans_under_its_callers_and_no_secret_in_them() {
     assert!(started.elapsed() < SOON);
 
     let spans = receiver.trace(TRACE);
-    let delivered: Vec<_> = spans.iter().filter(|span| span.name == names::DELIVER).collect();
-    let sent: Vec<_> = spans.iter().filter(|span| span.name == names::SMTP_SEND).collect();
+    let delivered: Vec<_> = spans
+        .iter()
+        .filter(|span| span.name == names::DELIVER)
+        .collect();
+    let sent: Vec<_> = spans
+        .iter()
+        .filter(|span| span.name == names::SMTP_SEND)
+        .collect();
     assert_eq!((spans.len(), delivered.len(), sent.len()), (4, 2, 2));
     for (deliver, send) in delivered.iter().zip(&sent) {
-        assert_eq!((&deliver.kind, deliver.parent_span_id.as_deref()), (&SpanKind::Server, Some(PARENT)));
-        assert_eq!((&send.kind, send.parent_span_id.as_ref()), (&SpanKind::Client, Some(&deliver.span_id)));
+        assert_eq!(
+            (&deliver.kind, deliver.parent_span_id.as_deref()),
+            (&SpanKind::Server, Some(PARENT))
+        );
+        assert_eq!(
+            (&send.kind, send.parent_span_id.as_ref()),
+            (&SpanKind::Client, Some(&deliver.span_id))
+        );
         assert_eq!(send.attribute(names::SERVER_ADDRESS), Some("127.0.0.1"));
-        assert_eq!(deliver.attribute(names::USHER_MAIL_OUTCOME), send.attribute(names::USHER_MAIL_OUTCOME));
+        assert_eq!(
+            deliver.attribute(names::USHER_MAIL_OUTCOME),
+            send.attribute(names::USHER_MAIL_OUTCOME)
+        );
     }
     assert_eq!(sent[0].attribute(names::USHER_SMTP_REPLY_CODE), Some("250"));
     assert_eq!(sent[1].attribute(names::USHER_SMTP_REPLY_CODE), Some("550"));
     assert_eq!(sent[1].attribute(names::ERROR_TYPE), Some("rejected"));
     let everything = receiver.to_text().to_lowercase();
     assert!(everything.contains(names::USHER_MAIL_ATTEMPTS) && everything.contains("accepted"));
-    for secret in ["canary", "canarina", "mail.example", "13572468", "1357 2468"] {
+    for secret in [
+        "canary",
+        "canarina",
+        "mail.example",
+        "13572468",
+        "1357 2468",
+    ] {
         assert!(!everything.contains(secret), "{secret}");
     }
 }

@@ -31,7 +31,8 @@ async fn mails_are_encrypted_where_the_url_demands_or_allows_it() {
     ] {
         let server = SmtpServer::with(Setup { tls, login: None }).await;
         let (_directory, path) = authority(&server);
-        let (outcome, reason) = outcome_with(&format!("{}{query}{}", server.url(), path.display())).await;
+        let (outcome, reason) =
+            outcome_with(&format!("{}{query}{}", server.url(), path.display())).await;
         assert_eq!(outcome, Outcome::Accepted, "{tls:?} {query}: {reason}");
         assert!(server.mails()[0].encrypted, "{tls:?} {query}");
     }
@@ -40,21 +41,39 @@ async fn mails_are_encrypted_where_the_url_demands_or_allows_it() {
 #[tokio::test]
 async fn without_tls_nothing_is_sent_where_it_is_required_and_everything_where_it_is_not() {
     let server = SmtpServer::start().await;
-    assert_eq!(outcome_with(&format!("{}?tls=required", server.url())).await.0, Outcome::Unavailable);
+    assert_eq!(
+        outcome_with(&format!("{}?tls=required", server.url()))
+            .await
+            .0,
+        Outcome::Unavailable
+    );
     assert!(server.mails().is_empty());
     for query in ["?tls=off", "?tls=opportunistic", ""] {
-        assert_eq!(outcome_with(&format!("{}{query}", server.url())).await.0, Outcome::Accepted, "{query}");
+        assert_eq!(
+            outcome_with(&format!("{}{query}", server.url())).await.0,
+            Outcome::Accepted,
+            "{query}"
+        );
     }
-    let server = SmtpServer::with(Setup { tls: Tls::StartTls, login: None }).await;
-    assert_eq!(outcome_with(&format!("{}?tls=off", server.url())).await.0, Outcome::Accepted);
+    let server = SmtpServer::with(Setup {
+        tls: Tls::StartTls,
+        login: None,
+    })
+    .await;
+    assert_eq!(
+        outcome_with(&format!("{}?tls=off", server.url())).await.0,
+        Outcome::Accepted
+    );
     assert!(!server.mails()[0].encrypted);
 }
 
 #[tokio::test]
 async fn a_wrong_certificate_never_gets_a_mail() {
-    for (tls, query) in
-        [(Tls::StartTls, "?tls=required"), (Tls::StartTls, "?tls=opportunistic"), (Tls::Implicit, "")]
-    {
+    for (tls, query) in [
+        (Tls::StartTls, "?tls=required"),
+        (Tls::StartTls, "?tls=opportunistic"),
+        (Tls::Implicit, ""),
+    ] {
         let server = SmtpServer::with(Setup { tls, login: None }).await;
         let (outcome, reason) = outcome_with(&format!("{}{query}", server.url())).await;
         assert_eq!(outcome, Outcome::Unavailable, "{tls:?} {query}");
@@ -66,17 +85,26 @@ async fn a_wrong_certificate_never_gets_a_mail() {
 #[tokio::test]
 async fn a_login_goes_over_tls_only_unless_the_url_says_otherwise() {
     let login = Some(("user".to_owned(), "se:cret/!".to_owned()));
-    let server = SmtpServer::with(Setup { tls: Tls::StartTls, login: login.clone() }).await;
+    let server = SmtpServer::with(Setup {
+        tls: Tls::StartTls,
+        login: login.clone(),
+    })
+    .await;
     let (_directory, path) = authority(&server);
-    let url =
-        |password: &str, port: u16, query: &str| format!("smtp://user:{password}@127.0.0.1:{port}{query}");
+    let url = |password: &str, port: u16, query: &str| {
+        format!("smtp://user:{password}@127.0.0.1:{port}{query}")
+    };
     let query = format!("?ca={}", path.display());
     let (outcome, reason) = outcome_with(&url("se%3Acret%2F!", server.port(), &query)).await;
     assert_eq!(outcome, Outcome::Accepted, "{reason}");
     let (outcome, reason) = outcome_with(&url("wrong", server.port(), &query)).await;
     assert_eq!(outcome, Outcome::Unavailable);
     assert!(reason.starts_with("AUTH: "), "{reason}");
-    let plain = SmtpServer::with(Setup { tls: Tls::Off, login }).await;
+    let plain = SmtpServer::with(Setup {
+        tls: Tls::Off,
+        login,
+    })
+    .await;
     for (query, expected) in [
         ("", Outcome::Unavailable),
         ("?tls=opportunistic", Outcome::Unavailable),

@@ -46,10 +46,17 @@ pub(super) async fn run(arguments: Arguments, session: &Session) -> Result<(), F
         true => Target::CodeId(arguments.id),
         false => Target::AccountId(arguments.id),
     };
-    let request = ConfirmCodeRequest { target: Some(target), code: arguments.code.join(" ") };
+    let request = ConfirmCodeRequest {
+        target: Some(target),
+        code: arguments.code.join(" "),
+    };
     let reply = session.verification()?.confirm_code(request).await;
-    let reply = reply.map_err(session.refused(Service::Verification))?.into_inner();
-    let retry = reply.retry_after.and_then(|delay| Duration::try_from(delay).ok());
+    let reply = reply
+        .map_err(session.refused(Service::Verification))?
+        .into_inner();
+    let retry = reply
+        .retry_after
+        .and_then(|delay| Duration::try_from(delay).ok());
     let outcome = reply.outcome();
     let left = reply.attempts_left;
     let refused = |message: &str, hint: &str| {
@@ -63,11 +70,17 @@ pub(super) async fn run(arguments: Arguments, session: &Session) -> Result<(), F
         ConfirmOutcome::Ok => "Confirmed. The account is verified.",
         ConfirmOutcome::AlreadyVerified => "The account had been verified before; nothing changed.",
         ConfirmOutcome::Wrong => {
-            return Err(refused("The code is wrong.", &format!("This code takes {left} more guesses.")));
+            return Err(refused(
+                "The code is wrong.",
+                &format!("This code takes {left} more guesses."),
+            ));
         }
         ConfirmOutcome::Expired => return Err(refused("The code's time is over.", another)),
         ConfirmOutcome::Superseded => {
-            return Err(refused("A newer code replaced this one.", "Use the code in the newest mail."));
+            return Err(refused(
+                "A newer code replaced this one.",
+                "Use the code in the newest mail.",
+            ));
         }
         ConfirmOutcome::Burnt => return Err(refused("Too many wrong guesses.", another)),
         ConfirmOutcome::Unspecified => {
@@ -77,7 +90,12 @@ pub(super) async fn run(arguments: Arguments, session: &Session) -> Result<(), F
             ));
         }
     };
-    let answer = Answer { outcome: word(outcome.as_str_name(), "CONFIRM_OUTCOME_"), trace_id: trace_id() };
-    session.format.print(&answer, |_| format!("{GOOD}{said}{GOOD:#}"));
+    let answer = Answer {
+        outcome: word(outcome.as_str_name(), "CONFIRM_OUTCOME_"),
+        trace_id: trace_id(),
+    };
+    session
+        .format
+        .print(&answer, |_| format!("{GOOD}{said}{GOOD:#}"));
     Ok(())
 }

@@ -52,16 +52,25 @@ pub(super) async fn run(arguments: Arguments, session: &Session) -> Result<(), F
     });
     if let Some(key) = arguments.idempotency_key {
         let key = AsciiMetadataValue::try_from(key).map_err(|_| {
-            Failure::new(Exit::Usage, "An idempotency key is 16 to 128 printable ASCII characters.")
+            Failure::new(
+                Exit::Usage,
+                "An idempotency key is 16 to 128 printable ASCII characters.",
+            )
         })?;
         request.metadata_mut().insert("idempotency-key", key);
     }
     let reply = session.accounts()?.create_account(request).await;
-    let reply = reply.map_err(session.refused(Service::Accounts))?.into_inner();
+    let reply = reply
+        .map_err(session.refused(Service::Accounts))?
+        .into_inner();
     let account = Account::from(reply.account.unwrap_or_default());
-    session
-        .format
-        .print(&Created { account, trace_id: trace_id() }, |created| spoken(created, &session.usher));
+    session.format.print(
+        &Created {
+            account,
+            trace_id: trace_id(),
+        },
+        |created| spoken(created, &session.usher),
+    );
     Ok(())
 }
 

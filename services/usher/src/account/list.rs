@@ -23,8 +23,15 @@ pub(super) async fn run(arguments: Arguments, session: &Session) -> Result<(), F
     let mut page_token = String::new();
     while accounts.len() < arguments.limit {
         let page_size = u32::try_from((arguments.limit - accounts.len()).min(500)).unwrap_or(500);
-        let reply = client.list_accounts(ListAccountsRequest { page_size, page_token }).await;
-        let page = reply.map_err(session.refused_by_admin(Service::Accounts))?.into_inner();
+        let reply = client
+            .list_accounts(ListAccountsRequest {
+                page_size,
+                page_token,
+            })
+            .await;
+        let page = reply
+            .map_err(session.refused_by_admin(Service::Accounts))?
+            .into_inner();
         accounts.extend(page.accounts.into_iter().map(Account::from));
         page_token = page.next_page_token;
         if page_token.is_empty() {
@@ -41,7 +48,12 @@ fn spoken(accounts: &[Account]) -> String {
     }
     let rows = accounts.iter().map(|account| {
         let created = account.created_at.clone().unwrap_or_default();
-        [account.account_id.clone(), account.status.clone(), account.email.clone(), created]
+        [
+            account.account_id.clone(),
+            account.status.clone(),
+            account.email.clone(),
+            created,
+        ]
     });
     table(["ACCOUNT", "STATUS", "ADDRESS", "CREATED"], rows)
 }

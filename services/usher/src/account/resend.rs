@@ -32,15 +32,30 @@ pub(super) async fn run(arguments: Arguments, session: &Session) -> Result<(), F
         true => Target::Email(arguments.whom),
         false => Target::AccountId(arguments.whom),
     };
-    let reply = session.verification()?.resend_code(ResendCodeRequest { target: Some(target) }).await;
-    let reply = reply.map_err(session.refused(Service::Verification))?.into_inner();
-    let next = reply.next_after.and_then(|delay| Duration::try_from(delay).ok()).unwrap_or_default();
-    session.format.print(&Answer { next_after_seconds: next.as_secs() }, |answer| {
-        format!(
-            "If there is such an account and it is not verified, a mail is on its way.\n\
+    let reply = session
+        .verification()?
+        .resend_code(ResendCodeRequest {
+            target: Some(target),
+        })
+        .await;
+    let reply = reply
+        .map_err(session.refused(Service::Verification))?
+        .into_inner();
+    let next = reply
+        .next_after
+        .and_then(|delay| Duration::try_from(delay).ok())
+        .unwrap_or_default();
+    session.format.print(
+        &Answer {
+            next_after_seconds: next.as_secs(),
+        },
+        |answer| {
+            format!(
+                "If there is such an account and it is not verified, a mail is on its way.\n\
              The next one can be asked for in {} s.",
-            answer.next_after_seconds
-        )
-    });
+                answer.next_after_seconds
+            )
+        },
+    );
     Ok(())
 }

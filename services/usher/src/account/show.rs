@@ -43,17 +43,28 @@ pub(super) async fn run(arguments: Arguments, session: &Session) -> Result<(), F
 
 /// Reads both sides of one account.
 pub(crate) async fn read(account_id: &str, session: &Session) -> Result<Shown, Failure> {
-    let request = GetAccountRequest { account_id: account_id.to_owned() };
-    let reply = session.accounts()?.get_account(request).await.map_err(session.refused(Service::Accounts))?;
+    let request = GetAccountRequest {
+        account_id: account_id.to_owned(),
+    };
+    let reply = session
+        .accounts()?
+        .get_account(request)
+        .await
+        .map_err(session.refused(Service::Accounts))?;
     let account = Account::from(reply.into_inner().account.unwrap_or_default());
-    let request = GetVerificationRequest { account_id: account_id.to_owned() };
+    let request = GetVerificationRequest {
+        account_id: account_id.to_owned(),
+    };
     let reply = session.verification()?.get_verification(request).await;
     let verification = match reply.map_err(session.refused(Service::Verification)) {
         Ok(reply) => reply.into_inner().verification.map(Verification::from),
         Err(failure) if failure.exit == Exit::NotFound => None,
         Err(failure) => return Err(failure),
     };
-    Ok(Shown { account, verification })
+    Ok(Shown {
+        account,
+        verification,
+    })
 }
 
 fn spoken(shown: &Shown) -> String {
@@ -70,11 +81,18 @@ fn spoken(shown: &Shown) -> String {
         return text;
     };
     let codes = verification.codes.iter().map(|code| {
-        let next = code.next_attempt_at.clone().map_or_else(String::new, |at| format!(", next at {at}"));
+        let next = code
+            .next_attempt_at
+            .clone()
+            .map_or_else(String::new, |at| format!(", next at {at}"));
         [
             code.number.to_string(),
             code.state.to_lowercase(),
-            format!("{} after {}{next}", code.mail_state.to_lowercase(), attempts(code.mail_attempts)),
+            format!(
+                "{} after {}{next}",
+                code.mail_state.to_lowercase(),
+                attempts(code.mail_attempts)
+            ),
             code.guesses.to_string(),
             code.expires_at.clone().unwrap_or_default(),
         ]
@@ -87,5 +105,9 @@ fn spoken(shown: &Shown) -> String {
 }
 
 fn attempts(number: u32) -> String {
-    if number == 1 { "1 attempt".to_owned() } else { format!("{number} attempts") }
+    if number == 1 {
+        "1 attempt".to_owned()
+    } else {
+        format!("{number} attempts")
+    }
 }

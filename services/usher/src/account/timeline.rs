@@ -16,11 +16,20 @@ pub(crate) fn render(account: &Account, verification: Option<&Verification>) -> 
         what: "account_created".to_owned(),
         detail: "in one commit with its event".to_owned(),
     }];
-    entries.extend(verification.into_iter().flat_map(|known| known.history.iter().cloned()));
+    entries.extend(
+        verification
+            .into_iter()
+            .flat_map(|known| known.history.iter().cloned()),
+    );
     // Stable: facts of one moment keep the order in which they were written.
     entries.sort_by_key(|entry| parsed(entry.at.as_deref()));
-    let start = entries.first().and_then(|entry| parsed(entry.at.as_deref()));
-    entries.iter().map(|entry| line(entry, start) + "\n").collect()
+    let start = entries
+        .first()
+        .and_then(|entry| parsed(entry.at.as_deref()));
+    entries
+        .iter()
+        .map(|entry| line(entry, start) + "\n")
+        .collect()
 }
 
 /// One fact as a line.
@@ -29,15 +38,28 @@ pub(crate) fn line(entry: &HistoryEntry, start: Option<OffsetDateTime>) -> Strin
     let since = match (at, start) {
         (Some(at), Some(start)) => {
             let since = Duration::try_from(at - start).unwrap_or_default();
-            if since.is_zero() { "0".to_owned() } else { format!("+{}", short(since)) }
+            if since.is_zero() {
+                "0".to_owned()
+            } else {
+                format!("+{}", short(since))
+            }
         }
         _ => "?".to_owned(),
     };
-    let clock = entry.at.as_deref().and_then(|at| at.get(11..19)).unwrap_or("").to_owned();
+    let clock = entry
+        .at
+        .as_deref()
+        .and_then(|at| at.get(11..19))
+        .unwrap_or("")
+        .to_owned();
     let what = entry.what.replace('_', " ");
     let detail = match entry.detail.as_str() {
         "" => String::new(),
-        detail => format!("{:fill$}{DIM}{detail}{DIM:#}", "", fill = 18_usize.saturating_sub(what.len()) + 2),
+        detail => format!(
+            "{:fill$}{DIM}{detail}{DIM:#}",
+            "",
+            fill = 18_usize.saturating_sub(what.len()) + 2
+        ),
     };
     format!("  {DIM}{clock} {since:>9}{DIM:#}  {what}{detail}")
 }

@@ -81,7 +81,11 @@ impl From<verification_proto::Verification> for Verification {
             created_at: time(verification.created_at.as_ref()),
             verified_at: time(verification.verified_at.as_ref()),
             codes: verification.codes.into_iter().map(Code::from).collect(),
-            history: verification.history.into_iter().map(HistoryEntry::from).collect(),
+            history: verification
+                .history
+                .into_iter()
+                .map(HistoryEntry::from)
+                .collect(),
         }
     }
 }
@@ -104,7 +108,12 @@ impl From<verification_proto::Code> for Code {
 
 impl From<verification_proto::HistoryEntry> for HistoryEntry {
     fn from(entry: verification_proto::HistoryEntry) -> Self {
-        Self { at: time(entry.at.as_ref()), code_id: entry.code_id, what: entry.what, detail: entry.detail }
+        Self {
+            at: time(entry.at.as_ref()),
+            code_id: entry.code_id,
+            what: entry.what,
+            detail: entry.detail,
+        }
     }
 }
 

@@ -34,18 +34,26 @@ enum Version {
 
 pub(super) async fn run(arguments: Arguments, session: &Session) -> Result<(), Failure> {
     let account_id = arguments.account_id;
-    let request = WatchAccountRequest { account_id: account_id.clone() };
+    let request = WatchAccountRequest {
+        account_id: account_id.clone(),
+    };
     let accounts = session.accounts()?.watch_account(request).await;
-    let accounts = accounts.map_err(session.refused(Service::Accounts))?.into_inner();
+    let accounts = accounts
+        .map_err(session.refused(Service::Accounts))?
+        .into_inner();
     let request = WatchVerificationRequest { account_id };
     let verification = session.verification()?.watch_verification(request).await;
-    let verification = verification.map_err(session.refused(Service::Verification))?.into_inner();
+    let verification = verification
+        .map_err(session.refused(Service::Verification))?
+        .into_inner();
     let accounts = accounts.map(|version| match version {
         Ok(version) => Ok(Version::Account(version.account.unwrap_or_default().into())),
         Err(status) => Err(session.refused(Service::Accounts)(status)),
     });
     let verification = verification.map(|version| match version {
-        Ok(version) => Ok(Version::Verification(version.verification.unwrap_or_default().into())),
+        Ok(version) => Ok(Version::Verification(
+            version.verification.unwrap_or_default().into(),
+        )),
         Err(status) => Err(session.refused(Service::Verification)(status)),
     });
     let mut versions = stream::select(accounts, verification);
@@ -72,7 +80,10 @@ fn show(version: &Version, seen: &mut Vec<HistoryEntry>, session: &Session) {
             crate::terminal::say(format!("  {GOOD}The account is VERIFIED.{GOOD:#}"));
         }
         Version::Account(account) => {
-            crate::terminal::say(format!("  The account of {} is {}.", account.email, account.status));
+            crate::terminal::say(format!(
+                "  The account of {} is {}.",
+                account.email, account.status
+            ));
         }
         Version::Verification(verification) => {
             let start = timeline::parsed(verification.created_at.as_deref());

@@ -15,13 +15,25 @@ const INNER: usize = WIDTH - 6;
 pub(super) fn render(letter: &Letter) -> String {
     let code = letter.code().unwrap_or_default();
     let mut drawn = format!("  {DIM}╭{}╮{DIM:#}\n", "─".repeat(WIDTH - 4));
-    for (label, value) in [("From", &letter.from), ("To", &letter.to), ("Subject", &letter.subject)] {
-        let style = if label == "Subject" { STRONG } else { Style::new() };
+    for (label, value) in [
+        ("From", &letter.from),
+        ("To", &letter.to),
+        ("Subject", &letter.subject),
+    ] {
+        let style = if label == "Subject" {
+            STRONG
+        } else {
+            Style::new()
+        };
         drawn.push_str(&row(&format!("{label:<8} {value}"), style));
     }
     drawn.push_str(&format!("  {DIM}├{}┤{DIM:#}\n", "─".repeat(WIDTH - 4)));
     for line in letter.text.trim().lines().flat_map(wrapped) {
-        let style = if line.trim() == code { GOOD.bold() } else { Style::new() };
+        let style = if line.trim() == code {
+            GOOD.bold()
+        } else {
+            Style::new()
+        };
         drawn.push_str(&row(&line, style));
     }
     drawn.push_str(&format!("  {DIM}╰{}╯{DIM:#}", "─".repeat(WIDTH - 4)));
@@ -45,7 +57,9 @@ fn wrapped(line: &str) -> Vec<String> {
     let indent: String = line.chars().take_while(|c| c.is_whitespace()).collect();
     let mut lines = vec![indent.clone()];
     for word in line.split_whitespace() {
-        let last = lines.last_mut().expect("a line stands there from the beginning");
+        let last = lines
+            .last_mut()
+            .expect("a line stands there from the beginning");
         if last.trim().is_empty() {
             last.push_str(word);
         } else if last.width() + 1 + word.width() <= INNER {

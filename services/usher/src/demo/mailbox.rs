@@ -36,36 +36,59 @@ impl Mailbox {
     /// When mails go to a mail server and nobody said where they arrive.
     pub(super) fn choose(maildir: Option<PathBuf>, data: &Path) -> Result<Self, Failure> {
         let url = std::env::var("USHER_MAIL_URL").ok();
-        let folder = url.as_deref().and_then(|url| url.strip_prefix("file:")).map(PathBuf::from);
+        let folder = url
+            .as_deref()
+            .and_then(|url| url.strip_prefix("file:"))
+            .map(PathBuf::from);
         let folders = match (maildir, folder, url) {
             (Some(maildir), _, _) => vec![maildir.join("new"), maildir.join("cur")],
             (None, Some(folder), _) => vec![folder],
             (None, None, None) => vec![data.join("mails")],
             (None, None, Some(_)) => {
-                let message =
-                    "USHER_MAIL_URL names a mail server; the demo cannot see where its mails arrive.";
-                return Err(Failure::new(Exit::Usage, message).hint("Name their Maildir with --mailbox."));
+                let message = "USHER_MAIL_URL names a mail server; the demo cannot see where its mails arrive.";
+                return Err(
+                    Failure::new(Exit::Usage, message).hint("Name their Maildir with --mailbox.")
+                );
             }
         };
-        let mut mailbox = Self { folders, old: HashSet::new() };
+        let mut mailbox = Self {
+            folders,
+            old: HashSet::new(),
+        };
         // The demo's own folder is emptied before the story begins.
-        mailbox.old = mailbox.files().into_iter().filter(|file| !file.starts_with(data)).collect();
+        mailbox.old = mailbox
+            .files()
+            .into_iter()
+            .filter(|file| !file.starts_with(data))
+            .collect();
         Ok(mailbox)
     }
 
     /// The new mails to `address`, one entry for each time that one was accepted.
     pub(super) fn letters_to(&self, address: &str) -> Vec<Letter> {
-        let new = self.files().into_iter().filter(|file| !self.old.contains(file));
+        let new = self
+            .files()
+            .into_iter()
+            .filter(|file| !self.old.contains(file));
         let letters = new.filter_map(|file| read(&fs::read(file).ok()?));
-        letters.filter(|letter| letter.address.eq_ignore_ascii_case(address)).collect()
+        letters
+            .filter(|letter| letter.address.eq_ignore_ascii_case(address))
+            .collect()
     }
 
     fn files(&self) -> Vec<PathBuf> {
-        let entries = self.folders.iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten();
+        let entries = self
+            .folders
+            .iter()
+            .filter_map(|folder| fs::read_dir(folder).ok())
+            .flatten();
         let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
         // A name that begins with a dot is a file being written.
         paths
-            .filter(|path| path.file_name().is_some_and(|name| !name.to_string_lossy().starts_with('.')))
+            .filter(|path| {
+                path.file_name()
+                    .is_some_and(|name| !name.to_string_lossy().starts_with('.'))
+            })
             .collect()
     }
 }
@@ -94,7 +117,10 @@ impl Letter {
         let lines = self.text.lines().map(str::trim);
         let mut codes = lines.filter(|line| {
             let digits = line.chars().filter(char::is_ascii_digit).count();
-            (6..=10).contains(&digits) && line.chars().all(|c| c.is_ascii_digit() || c.is_whitespace())
+            (6..=10).contains(&digits)
+                && line
+                    .chars()
+                    .all(|c| c.is_ascii_digit() || c.is_whitespace())
         });
         codes.next().map(str::to_owned)
     }

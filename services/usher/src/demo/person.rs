@@ -42,7 +42,9 @@ impl Person {
             locale: "en".to_owned(),
         };
         let reply = self.session.accounts()?.create_account(request).await;
-        let reply = reply.map_err(self.session.refused(Service::Accounts))?.into_inner();
+        let reply = reply
+            .map_err(self.session.refused(Service::Accounts))?
+            .into_inner();
         Ok(reply.account.unwrap_or_default().into())
     }
 
@@ -64,14 +66,18 @@ impl Person {
 
     /// What the mailer knows of a mail that did not arrive.
     async fn no_letter(&self) -> Failure {
-        let attempts = mail::view::read(&self.session, "", 1).await.unwrap_or_default();
+        let attempts = mail::view::read(&self.session, "", 1)
+            .await
+            .unwrap_or_default();
         let hint = match attempts.first() {
             Some(newest) if newest.outcome == "ACCEPTED" => {
                 "The mail server took the mail: does --mailbox name the folder where it puts mails?"
                     .to_owned()
             }
             Some(newest) => format!("The last attempt was {}: {}", newest.outcome, newest.reply),
-            None => "There was no attempt: does the server that USHER_MAIL_URL names answer?".to_owned(),
+            None => {
+                "There was no attempt: does the server that USHER_MAIL_URL names answer?".to_owned()
+            }
         };
         Failure::new(Exit::Failed, "The mail did not arrive.").hint(hint)
     }
@@ -79,9 +85,16 @@ impl Person {
     /// Types the code.
     pub(super) async fn confirm(&self, account_id: &str, code: &str) -> Result<(), Failure> {
         let target = Some(Target::AccountId(account_id.to_owned()));
-        let request = ConfirmCodeRequest { target, code: code.to_owned() };
+        let request = ConfirmCodeRequest {
+            target,
+            code: code.to_owned(),
+        };
         let reply = self.session.verification()?.confirm_code(request).await;
-        match reply.map_err(self.session.refused(Service::Verification))?.into_inner().outcome() {
+        match reply
+            .map_err(self.session.refused(Service::Verification))?
+            .into_inner()
+            .outcome()
+        {
             ConfirmOutcome::Ok => Ok(()),
             other => Err(Failure::new(
                 Exit::Failed,
@@ -92,9 +105,13 @@ impl Person {
 
     /// Waits until accounts has heard that the code was right.
     pub(super) async fn wait_until_verified(&self, account_id: &str) -> Result<(), Failure> {
-        let request = WatchAccountRequest { account_id: account_id.to_owned() };
+        let request = WatchAccountRequest {
+            account_id: account_id.to_owned(),
+        };
         let versions = self.session.accounts()?.watch_account(request).await;
-        let mut versions = versions.map_err(self.session.refused(Service::Accounts))?.into_inner();
+        let mut versions = versions
+            .map_err(self.session.refused(Service::Accounts))?
+            .into_inner();
         let verified = timeout(PATIENCE, async {
             while let Some(version) = versions.next().await {
                 let version = version.map_err(self.session.refused(Service::Accounts))?;
@@ -102,9 +119,14 @@ impl Person {
                     return Ok(());
                 }
             }
-            Err(Failure::new(Exit::Failed, "accounts ended the watch before the account was verified."))
+            Err(Failure::new(
+                Exit::Failed,
+                "accounts ended the watch before the account was verified.",
+            ))
         });
-        verified.await.map_err(|_| Failure::new(Exit::Failed, "The account was not verified in time."))?
+        verified
+            .await
+            .map_err(|_| Failure::new(Exit::Failed, "The account was not verified in time."))?
     }
 
     /// Reads the account once verification knows what became of its mail: then no other one follows.
@@ -113,11 +135,17 @@ impl Person {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let shown = show::read(account_id, &self.session).await?;
-            let codes = shown.verification.iter().flat_map(|verification| &verification.codes);
+            let codes = shown
+                .verification
+                .iter()
+                .flat_map(|verification| &verification.codes);
             if codes.into_iter().any(|code| code.mail_state != "PENDING") {
                 return Ok(shown);
             }
-            in_time(deadline, "Verification never heard that the mail was accepted.")?;
+            in_time(
+                deadline,
+                "Verification never heard that the mail was accepted.",
+            )?;
             sleep(Duration::from_millis(20)).await;
         }
     }
@@ -128,16 +156,24 @@ impl Person {
     /// When they are not one mail, repeated.
     pub(super) fn count_mails(&self, address: &str) -> Result<usize, Failure> {
         let letters = self.mailbox.letters_to(address);
-        match letters.iter().all(|letter| letter.message_id == letters[0].message_id) {
+        match letters
+            .iter()
+            .all(|letter| letter.message_id == letters[0].message_id)
+        {
             true => Ok(letters.len()),
-            false => Err(Failure::new(Exit::Failed, "Two different mails arrived for one sign-up.")),
+            false => Err(Failure::new(
+                Exit::Failed,
+                "Two different mails arrived for one sign-up.",
+            )),
         }
     }
 }
 
 /// The code in a mail.
 pub(super) fn code(letter: &Letter) -> Result<String, Failure> {
-    letter.code().ok_or_else(|| Failure::new(Exit::Failed, "There is no code in the mail."))
+    letter
+        .code()
+        .ok_or_else(|| Failure::new(Exit::Failed, "There is no code in the mail."))
 }
 
 /// Fails once the deadline has passed.

@@ -17,7 +17,10 @@ pub(super) struct Scene {
 
 impl Scene {
     pub(super) fn new(format: Format) -> Self {
-        Self { format, chapter: Cell::new(0) }
+        Self {
+            format,
+            chapter: Cell::new(0),
+        }
     }
 
     /// Says some lines.
@@ -30,7 +33,11 @@ impl Scene {
 
     /// Where progress is shown.
     pub(super) fn progress(&self) -> Progress {
-        if self.format == Format::Json { Progress::Aside } else { Progress::Spoken }
+        if self.format == Format::Json {
+            Progress::Aside
+        } else {
+            Progress::Spoken
+        }
     }
 
     /// What this is.
@@ -44,7 +51,10 @@ impl Scene {
     /// Begins a chapter.
     pub(super) fn chapter(&self, title: &str) {
         self.chapter.set(self.chapter.get() + 1);
-        self.say(format!("\n{STRONG}{}  {title}{STRONG:#}", self.chapter.get()));
+        self.say(format!(
+            "\n{STRONG}{}  {title}{STRONG:#}",
+            self.chapter.get()
+        ));
     }
 
     /// Something that went as it should.
@@ -62,7 +72,10 @@ impl Scene {
         let usher = program();
         let wide = usher.len() + 32;
         let line = |command: &str, what: &str| {
-            format!("  {CODE}{:<wide$}{CODE:#} {DIM}{what}{DIM:#}\n", format!("{usher} {command}"))
+            format!(
+                "  {CODE}{:<wide$}{CODE:#} {DIM}{what}{DIM:#}\n",
+                format!("{usher} {command}")
+            )
         };
         let lines = [
             line("demo --keep", "this, left running"),
@@ -71,7 +84,10 @@ impl Scene {
             line("doctor", "how every part is"),
             line("--help", "everything else"),
         ];
-        self.say(format!("\n{STRONG}Try next{STRONG:#}\n{}", lines.concat().trim_end()));
+        self.say(format!(
+            "\n{STRONG}Try next{STRONG:#}\n{}",
+            lines.concat().trim_end()
+        ));
     }
 
     /// Says that it is still running, and where.

@@ -18,9 +18,15 @@ const SKEW: Duration = Duration::from_secs(3);
 pub(super) async fn all(session: &Session) -> Vec<Finding> {
     let mut findings = Vec::new();
     match &session.places.run {
-        Some(run) => findings.push(Finding::ok("usher up", format!("runs as process {}", run.pid))),
+        Some(run) => findings.push(Finding::ok(
+            "usher up",
+            format!("runs as process {}", run.pid),
+        )),
         None => {
-            findings.push(Finding::ok("usher up", "does not run on this folder; asking the usual places"));
+            findings.push(Finding::ok(
+                "usher up",
+                "does not run on this folder; asking the usual places",
+            ));
         }
     }
     for service in Service::ALL {
@@ -32,18 +38,34 @@ pub(super) async fn all(session: &Session) -> Vec<Finding> {
 }
 
 async fn of_service(session: &Session, service: Service) -> Vec<Finding> {
-    let (name, url, admin) = (service.name(), session.places.url(service), session.places.admin_url(service));
+    let (name, url, admin) = (
+        service.name(),
+        session.places.url(service),
+        session.places.admin_url(service),
+    );
     let mut findings = Vec::new();
     let health = match session.places.channel(service) {
-        Ok(channel) => HealthClient::new(channel).check(HealthCheckRequest { service: String::new() }).await,
+        Ok(channel) => {
+            HealthClient::new(channel)
+                .check(HealthCheckRequest {
+                    service: String::new(),
+                })
+                .await
+        }
         Err(failure) => {
-            findings.push(Finding::problem(name, failure.message, "Give a URL such as http://HOST:PORT."));
+            findings.push(Finding::problem(
+                name,
+                failure.message,
+                "Give a URL such as http://HOST:PORT.",
+            ));
             return findings;
         }
     };
     match health {
         Ok(reply) if reply.get_ref().status() == ServingStatus::Serving => {
-            let version = version(admin).await.map_or_else(String::new, |version| format!("{version} "));
+            let version = version(admin)
+                .await
+                .map_or_else(String::new, |version| format!("{version} "));
             findings.push(Finding::ok(name, format!("{version}serves on {url}")));
         }
         Ok(_) => findings.push(Finding::problem(
@@ -52,8 +74,9 @@ async fn of_service(session: &Session, service: Service) -> Vec<Finding> {
             "Its readiness, below, says why.",
         )),
         Err(status) => {
-            let start =
-                format!("Start it (`usher up`, or `usher {name}`), or name its place with --{name}-url.");
+            let start = format!(
+                "Start it (`usher up`, or `usher {name}`), or name its place with --{name}-url."
+            );
             let what = format!("does not answer on {url} ({:?})", status.code());
             findings.push(Finding::problem(name, what, start));
             return findings;
@@ -67,21 +90,38 @@ async fn readiness(name: &'static str, admin: &str) -> Vec<Finding> {
     let reply = match http::get(admin, "/readyz").await {
         Ok(reply) => reply,
         Err(error) => {
-            let advice = format!("Name it with --{name}-admin-url; the token does not matter for probes.");
-            return vec![Finding::warning(name, format!("admin listener {admin}: {error:#}"), advice)];
+            let advice =
+                format!("Name it with --{name}-admin-url; the token does not matter for probes.");
+            return vec![Finding::warning(
+                name,
+                format!("admin listener {admin}: {error:#}"),
+                advice,
+            )];
         }
     };
     let report: serde_json::Value = serde_json::from_str(&reply.body).unwrap_or_default();
     let mut findings = Vec::new();
     if reply.status != 200 {
-        let reason = report["reason"].as_str().unwrap_or("no reason given").to_owned();
-        let advice = format!("`usher migrate` brings tables up to date; else look into the log of {name}.");
-        findings.push(Finding::problem(name, format!("is not ready: {reason}"), advice));
+        let reason = report["reason"]
+            .as_str()
+            .unwrap_or("no reason given")
+            .to_owned();
+        let advice =
+            format!("`usher migrate` brings tables up to date; else look into the log of {name}.");
+        findings.push(Finding::problem(
+            name,
+            format!("is not ready: {reason}"),
+            advice,
+        ));
     }
     for (dependency, why) in report["degraded"].as_object().into_iter().flatten() {
         let why = why.as_str().unwrap_or_default();
         let advice = format!("Bring {dependency} back; work waits meanwhile and nothing is lost.");
-        findings.push(Finding::problem(name, format!("misses {dependency}: {why}"), advice));
+        findings.push(Finding::problem(
+            name,
+            format!("misses {dependency}: {why}"),
+            advice,
+        ));
     }
     findings.extend(reply.date.as_deref().and_then(|date| skew(name, date)));
     findings
@@ -93,7 +133,10 @@ fn skew(name: &'static str, date: &str) -> Option<Finding> {
     let ours = Clock::default().now();
     let apart = ours.since(theirs).max(theirs.since(ours));
     (apart > SKEW).then(|| {
-        let what = format!("its machine's clock is {} s away from this one's", apart.as_secs());
+        let what = format!(
+            "its machine's clock is {} s away from this one's",
+            apart.as_secs()
+        );
         Finding::warning(
             name,
             what,
@@ -105,7 +148,9 @@ fn skew(name: &'static str, date: &str) -> Option<Finding> {
 /// From `target_info` of `/metrics`.
 async fn version(admin: &str) -> Option<String> {
     let metrics = http::get(admin, "/metrics").await.ok()?.body;
-    let line = metrics.lines().find(|line| line.starts_with("target_info"))?;
+    let line = metrics
+        .lines()
+        .find(|line| line.starts_with("target_info"))?;
     let (_, rest) = line.split_once("service_version=\"")?;
     rest.split_once('"').map(|(version, _)| version.to_owned())
 }
@@ -120,15 +165,25 @@ async fn operators(session: &Session) -> Vec<Finding> {
         }
     };
     let mut findings = vec![Finding::ok("admin token", "is accepted")];
-    let failed = attempts.iter().filter(|attempt| attempt.outcome != "ACCEPTED").count();
+    let failed = attempts
+        .iter()
+        .filter(|attempt| attempt.outcome != "ACCEPTED")
+        .count();
     findings.push(match failed {
         0 => Finding::ok(
             "mails",
-            format!("{} of the newest {} attempts accepted", attempts.len(), attempts.len()),
+            format!(
+                "{} of the newest {} attempts accepted",
+                attempts.len(),
+                attempts.len()
+            ),
         ),
         failed => Finding::warning(
             "mails",
-            format!("{failed} of the newest {} attempts were not accepted", attempts.len()),
+            format!(
+                "{failed} of the newest {} attempts were not accepted",
+                attempts.len()
+            ),
             "`usher mail list` shows what the mail server said.",
         ),
     });
@@ -140,34 +195,56 @@ async fn broker(session: &Session) -> Vec<Finding> {
     let status = match nats::connect(&session.places.nats_url).await {
         Ok(bus) => nats::status(&bus).await,
         Err(failure) => {
-            return vec![Finding::problem(PART, failure.message, failure.hint.unwrap_or_default())];
+            return vec![Finding::problem(
+                PART,
+                failure.message,
+                failure.hint.unwrap_or_default(),
+            )];
         }
     };
     let status = match status {
         Ok(status) => status,
         Err(error) => {
             let advice = "Start it with JetStream (`nats-server -js`), and look into its log.";
-            return vec![Finding::problem(PART, format!("JetStream does not answer: {error:#}"), advice)];
+            return vec![Finding::problem(
+                PART,
+                format!("JetStream does not answer: {error:#}"),
+                advice,
+            )];
         }
     };
-    let mut findings = vec![Finding::ok(PART, format!("{} with JetStream", status.server))];
-    let differ = |what: &String| Finding::problem(PART, what.clone(), "`usher nats provision` corrects it.");
+    let mut findings = vec![Finding::ok(
+        PART,
+        format!("{} with JetStream", status.server),
+    )];
+    let differ =
+        |what: &String| Finding::problem(PART, what.clone(), "`usher nats provision` corrects it.");
     findings.extend(status.drift.iter().map(differ));
     for stream in &status.streams {
-        let durables =
-            stream.durables.iter().filter(|durable| durable.pending > 1_000 || durable.redelivered > 0);
+        let durables = stream
+            .durables
+            .iter()
+            .filter(|durable| durable.pending > 1_000 || durable.redelivered > 0);
         findings.extend(durables.map(|durable| {
             let (waiting, again) = (durable.pending, durable.redelivered);
-            let what =
-                format!("{} reads {} with {waiting} unread, {again} redelivered", durable.name, stream.name);
+            let what = format!(
+                "{} reads {} with {waiting} unread, {again} redelivered",
+                durable.name, stream.name
+            );
             Finding::warning(
                 PART,
                 what,
-                format!("Look into the log of {}; more replicas read faster.", durable.name),
+                format!(
+                    "Look into the log of {}; more replicas read faster.",
+                    durable.name
+                ),
             )
         }));
         if stream.name == proto::streams::DEAD_LETTERS.name && stream.messages > 0 {
-            let what = format!("{} dead letters: messages that nobody could handle", stream.messages);
+            let what = format!(
+                "{} dead letters: messages that nobody could handle",
+                stream.messages
+            );
             findings.push(Finding::warning(
                 PART,
                 what,

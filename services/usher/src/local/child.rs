@@ -27,8 +27,14 @@ pub(super) fn program(
         (STOP_WITH_STDIN, "1".to_owned()),
         ("USHER_LISTEN", ports.grpc(service).to_string()),
         ("USHER_ADMIN_LISTEN", ports.admin(service).to_string()),
-        ("USHER_ADMIN_TOKEN_FILE", run.admin_token_file.display().to_string()),
-        ("USHER_DATABASE_URL", migrate::local_url(data.root(), service)),
+        (
+            "USHER_ADMIN_TOKEN_FILE",
+            run.admin_token_file.display().to_string(),
+        ),
+        (
+            "USHER_DATABASE_URL",
+            migrate::local_url(data.root(), service),
+        ),
         ("USHER_NATS_URL", run.nats_url.clone()),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", run.otlp_endpoint.clone()),
     ];
@@ -37,12 +43,15 @@ pub(super) fn program(
         environment.push(("OTEL_BSP_SCHEDULE_DELAY", "250".to_owned()));
     }
     if signals == Signals::Traces {
-        environment
-            .extend(["OTEL_METRICS_EXPORTER", "OTEL_LOGS_EXPORTER"].map(|key| (key, "none".to_owned())));
+        environment.extend(
+            ["OTEL_METRICS_EXPORTER", "OTEL_LOGS_EXPORTER"].map(|key| (key, "none".to_owned())),
+        );
     }
     let key_file = |name| data.path(name).display().to_string();
     match service {
-        Service::Accounts => environment.push(("USHER_FINGERPRINT_KEY_FILE", key_file("fingerprint-key"))),
+        Service::Accounts => {
+            environment.push(("USHER_FINGERPRINT_KEY_FILE", key_file("fingerprint-key")))
+        }
         Service::Verification => {
             environment.push(("USHER_MAILER_URL", run.mailer.url.clone()));
             environment.push(("USHER_CODE_KEYS_FILE", key_file("code-keys")));
@@ -54,9 +63,13 @@ pub(super) fn program(
             }
         }
     }
-    let binary = std::env::current_exe()
-        .map_err(|error| anyhow::anyhow!("The executable of this process cannot be found: {error}"))?;
-    let environment = environment.into_iter().map(|(key, value)| (key, OsString::from(value))).collect();
+    let binary = std::env::current_exe().map_err(|error| {
+        anyhow::anyhow!("The executable of this process cannot be found: {error}")
+    })?;
+    let environment = environment
+        .into_iter()
+        .map(|(key, value)| (key, OsString::from(value)))
+        .collect();
     let arguments = vec![service.name().into()];
     Ok(Program {
         name: service.name(),

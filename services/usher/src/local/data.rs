@@ -26,12 +26,27 @@ impl DataFolder {
     /// `Refused` when another process has it, naming that process.
     pub(crate) fn open(root: &Path) -> Result<Self, Failure> {
         let cannot = |error: std::io::Error| {
-            Failure::new(Exit::Failed, format!("The data folder {} cannot be used: {error}.", root.display()))
+            Failure::new(
+                Exit::Failed,
+                format!(
+                    "The data folder {} cannot be used: {error}.",
+                    root.display()
+                ),
+            )
         };
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(root).map_err(cannot)?;
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(root)
+            .map_err(cannot)?;
         let root = root.canonicalize().map_err(cannot)?;
         let path = root.join(Self::LOCK);
-        let lock = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+        let lock = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path);
         let mut lock = lock.map_err(cannot)?;
         match lock.try_lock() {
             Ok(()) => {}
@@ -78,8 +93,14 @@ fn taken(root: &Path, lock: &mut File) -> Failure {
     let mut pid = String::new();
     let _ = lock.read_to_string(&mut pid);
     let pid = pid.trim();
-    Failure::new(Exit::Refused, format!("Usher is already running on {} (process {pid}).", root.display()))
-        .hint(format!(
-            "Stop it with Ctrl-C where it runs, or `kill {pid}`; or choose another folder with --data."
-        ))
+    Failure::new(
+        Exit::Refused,
+        format!(
+            "Usher is already running on {} (process {pid}).",
+            root.display()
+        ),
+    )
+    .hint(format!(
+        "Stop it with Ctrl-C where it runs, or `kill {pid}`; or choose another folder with --data."
+    ))
 }

@@ -47,12 +47,20 @@ pub(crate) struct Log {
 impl Log {
     /// The log of `part` in `folder`.
     pub(crate) fn new(part: &'static str, folder: &Path, notices: Notices) -> Self {
-        Self { part, path: folder.join(format!("{part}.log")), notices }
+        Self {
+            part,
+            path: folder.join(format!("{part}.log")),
+            notices,
+        }
     }
 
     /// Says something about the part itself.
     pub(crate) fn notice(&self, level: Level, text: impl Into<String>) {
-        let _ = self.notices.try_send(Notice { part: self.part, level, text: text.into() });
+        let _ = self.notices.try_send(Notice {
+            part: self.part,
+            level,
+            text: text.into(),
+        });
     }
 
     /// Copies what a child writes until it closes its end.
@@ -99,7 +107,10 @@ impl Appender {
 /// The level of a line that matters at the terminal, in either log format; a panic's first line counts.
 fn level(line: &str) -> Option<Level> {
     let head = line.get(..line.len().min(120)).unwrap_or(line);
-    let says = |word: &str| head.split(|c: char| !c.is_ascii_alphabetic()).any(|part| part == word);
+    let says = |word: &str| {
+        head.split(|c: char| !c.is_ascii_alphabetic())
+            .any(|part| part == word)
+    };
     match () {
         () if says("ERROR") || head.contains("panicked at") => Some(Level::Error),
         () if says("WARN") => Some(Level::Warn),

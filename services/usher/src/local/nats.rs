@@ -41,7 +41,11 @@ impl Nats {
                 None => seen.push(format!("{} cannot be run", binary.display())),
             }
         }
-        let found = if seen.is_empty() { "none was found".to_owned() } else { seen.join(", ") };
+        let found = if seen.is_empty() {
+            "none was found".to_owned()
+        } else {
+            seen.join(", ")
+        };
         let (major, minor) = OLDEST;
         Err(Failure::new(Exit::Failed, format!("nats-server {major}.{minor} or newer is needed; {found}."))
             .hint("`make tools` installs one into .tools/bin; or put it on PATH, or name it in USHER_NATS_SERVER."))
@@ -81,9 +85,14 @@ fn candidates() -> Vec<PathBuf> {
     let here = std::env::current_dir().unwrap_or_default();
     let beside = std::env::current_exe().unwrap_or_default();
     // `.tools` lies in the workspace: above the current folder, or above target/debug/usher.
-    let tools =
-        here.ancestors().chain(beside.ancestors()).map(|folder| folder.join(".tools/bin/nats-server"));
-    on_path.chain(tools.collect::<Vec<_>>()).filter(|path| path.is_file()).collect()
+    let tools = here
+        .ancestors()
+        .chain(beside.ancestors())
+        .map(|folder| folder.join(".tools/bin/nats-server"));
+    on_path
+        .chain(tools.collect::<Vec<_>>())
+        .filter(|path| path.is_file())
+        .collect()
 }
 
 fn version(binary: &Path) -> Option<(String, (u32, u32))> {
@@ -91,7 +100,9 @@ fn version(binary: &Path) -> Option<(String, (u32, u32))> {
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let version = text.trim().rsplit(['v', ' ']).next()?.to_owned();
     let mut numbers = version.split('.').map(str::parse);
-    let (Some(Ok(major)), Some(Ok(minor))) = (numbers.next(), numbers.next()) else { return None };
+    let (Some(Ok(major)), Some(Ok(minor))) = (numbers.next(), numbers.next()) else {
+        return None;
+    };
     Some((version, (major, minor)))
 }
 
@@ -101,5 +112,10 @@ fn pid_file(data: &DataFolder) -> PathBuf {
 
 /// A path as a string of NATS's configuration language.
 fn quoted(path: &Path) -> String {
-    format!("\"{}\"", path.to_string_lossy().replace('\\', "\\\\").replace('"', "\\\""))
+    format!(
+        "\"{}\"",
+        path.to_string_lossy()
+            .replace('\\', "\\\\")
+            .replace('"', "\\\"")
+    )
 }

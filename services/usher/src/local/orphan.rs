@@ -12,9 +12,15 @@ use rustix::process::{Pid, Signal, kill_process};
 /// # Errors
 /// When it does not end.
 pub(super) async fn end(name: &str, pid_file: &Path, mark: &Path) -> anyhow::Result<Option<u32>> {
-    let Ok(text) = fs::read_to_string(pid_file) else { return Ok(None) };
-    let Ok(number) = text.trim().parse::<i32>() else { return Ok(None) };
-    let Some(pid) = Pid::from_raw(number) else { return Ok(None) };
+    let Ok(text) = fs::read_to_string(pid_file) else {
+        return Ok(None);
+    };
+    let Ok(number) = text.trim().parse::<i32>() else {
+        return Ok(None);
+    };
+    let Some(pid) = Pid::from_raw(number) else {
+        return Ok(None);
+    };
     let mark = mark.to_string_lossy();
     // A zombie that nobody reaps has no command line either, so this also tells when it has ended.
     let is_ours = || command_line(number).contains(&*mark);
@@ -38,6 +44,10 @@ fn command_line(pid: i32) -> String {
     if let Ok(arguments) = fs::read(format!("/proc/{pid}/cmdline")) {
         return String::from_utf8_lossy(&arguments).into_owned();
     }
-    let listed = Command::new("ps").args(["-ww", "-o", "command=", "-p", &pid.to_string()]).output();
-    listed.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default()
+    let listed = Command::new("ps")
+        .args(["-ww", "-o", "command=", "-p", &pid.to_string()])
+        .output();
+    listed
+        .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
+        .unwrap_or_default()
 }

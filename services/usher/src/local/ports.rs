@@ -50,17 +50,28 @@ impl Ports {
 
     fn usual() -> Result<Self, Failure> {
         let grpc = Service::ALL.map(Service::port);
-        let ports = Self { grpc, admin: grpc.map(|port| port + 100), nats: 4222 };
+        let ports = Self {
+            grpc,
+            admin: grpc.map(|port| port + 100),
+            nats: 4222,
+        };
         let wanted = ports.grpc.iter().chain(&ports.admin).chain([&ports.nats]);
-        let taken: Vec<String> = wanted.filter(|port| bind(**port).is_none()).map(u16::to_string).collect();
+        let taken: Vec<String> = wanted
+            .filter(|port| bind(**port).is_none())
+            .map(u16::to_string)
+            .collect();
         if taken.is_empty() {
             return Ok(ports);
         }
         let ports = if taken.len() == 1 { "Port" } else { "Ports" };
         let are = if taken.len() == 1 { "is" } else { "are" };
-        let what = format!("{ports} {} {are} taken by another program.", taken.join(", "));
-        Err(Failure::new(Exit::Refused, what)
-            .hint("`usher up --ports auto` takes free ones; commands find them through the data folder."))
+        let what = format!(
+            "{ports} {} {are} taken by another program.",
+            taken.join(", ")
+        );
+        Err(Failure::new(Exit::Refused, what).hint(
+            "`usher up --ports auto` takes free ones; commands find them through the data folder.",
+        ))
     }
 
     /// Below the range from which operating systems take the local ends of outgoing connections: there, a port
@@ -72,10 +83,17 @@ impl Ports {
             let port = u16::try_from(20_000 + (first - 20_000 + offset) % 12_000).unwrap_or(20_000);
             held.extend(bind(port).map(|listener| (port, listener)));
             if let [a, b, c, d, e, f, nats] = &held[..] {
-                return Ok(Self { grpc: [a.0, b.0, c.0], admin: [d.0, e.0, f.0], nats: nats.0 });
+                return Ok(Self {
+                    grpc: [a.0, b.0, c.0],
+                    admin: [d.0, e.0, f.0],
+                    nats: nats.0,
+                });
             }
         }
-        Err(Failure::new(Exit::Failed, "No seven free ports were found between 20000 and 32000."))
+        Err(Failure::new(
+            Exit::Failed,
+            "No seven free ports were found between 20000 and 32000.",
+        ))
     }
 }
 

@@ -32,8 +32,11 @@ impl Provisioner {
             sleep(Duration::from_millis(10)).await;
         }
         bus::provision(&bus, Some(1)).await.map_err(|error| {
-            Failure::new(Exit::Unavailable, format!("nats-server did not take the streams: {error:#}."))
-                .hint("Its own words are in logs/nats-server.log of the data folder.")
+            Failure::new(
+                Exit::Unavailable,
+                format!("nats-server did not take the streams: {error:#}."),
+            )
+            .hint("Its own words are in logs/nats-server.log of the data folder.")
         })?;
         let repeated = tokio::spawn(async move {
             let mut ticks = interval(EVERY);
@@ -41,7 +44,10 @@ impl Provisioner {
             loop {
                 ticks.tick().await;
                 if let Err(error) = bus::provision(&bus, Some(1)).await {
-                    log.notice(Level::Warn, format!("the streams could not be checked: {error:#}"));
+                    log.notice(
+                        Level::Warn,
+                        format!("the streams could not be checked: {error:#}"),
+                    );
                 }
             }
         });

@@ -15,10 +15,17 @@ pub(super) enum Readiness {
 
 /// Asks it.
 pub(super) async fn ask(admin_url: &str) -> Readiness {
-    let Ok(reply) = http::get(admin_url, "/readyz").await else { return Readiness::Not };
+    let Ok(reply) = http::get(admin_url, "/readyz").await else {
+        return Readiness::Not;
+    };
     let report: serde_json::Value = serde_json::from_str(&reply.body).unwrap_or_default();
     match reply.status {
-        200 if report["degraded"].as_object().is_none_or(serde_json::Map::is_empty) => Readiness::Warm,
+        200 if report["degraded"]
+            .as_object()
+            .is_none_or(serde_json::Map::is_empty) =>
+        {
+            Readiness::Warm
+        }
         200 => Readiness::Degraded,
         _ => Readiness::Not,
     }

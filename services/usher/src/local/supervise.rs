@@ -2,8 +2,8 @@
 //! them in order. `system` says which.
 
 use std::{
-    collections::HashMap, ffi::OsString, fs, io, path::PathBuf, process::ExitStatus, process::Stdio,
-    time::Duration,
+    collections::HashMap, ffi::OsString, fs, io, path::PathBuf, process::ExitStatus,
+    process::Stdio, time::Duration,
 };
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -79,12 +79,23 @@ impl Supervisor {
         let stop = CancellationToken::new();
         let (name, ending) = (program.name, program.ending);
         let task = tokio::spawn(run(program, log, sender, stop.clone()));
-        self.children.insert(name, Kept { ending, state, stop, task });
+        self.children.insert(
+            name,
+            Kept {
+                ending,
+                state,
+                stop,
+                task,
+            },
+        );
     }
 
     /// How a child is now.
     pub(crate) fn state(&self, name: &str) -> State {
-        self.children.get(name).map(|child| *child.state.borrow()).unwrap_or_default()
+        self.children
+            .get(name)
+            .map(|child| *child.state.borrow())
+            .unwrap_or_default()
     }
 
     /// Kills a child with SIGKILL, as a crash would; it is started again. Answers with the dead process's id.
@@ -98,8 +109,9 @@ impl Supervisor {
     /// ten seconds at most; whoever is not done by then is killed.
     pub(crate) async fn stop(&mut self) {
         for ending in [Ending::ClosedInput, Ending::Terminated] {
-            let (now, later) =
-                std::mem::take(&mut self.children).into_iter().partition(|(_, child)| child.ending == ending);
+            let (now, later) = std::mem::take(&mut self.children)
+                .into_iter()
+                .partition(|(_, child)| child.ending == ending);
             self.children = later;
             let now: HashMap<_, Kept> = now;
             now.values().for_each(|child| child.stop.cancel());
@@ -117,7 +129,10 @@ async fn run(program: Program, log: Log, state: watch::Sender<State>, stop: Canc
         let ended = match Running::spawn(&program, &log) {
             Ok(mut running) => {
                 state.send_modify(|state| {
-                    *state = State { pid: running.child.id(), starts: state.starts + 1 }
+                    *state = State {
+                        pid: running.child.id(),
+                        starts: state.starts + 1,
+                    }
                 });
                 tokio::select! {
                     ended = running.child.wait() => {
@@ -134,7 +149,10 @@ async fn run(program: Program, log: Log, state: watch::Sender<State>, stop: Canc
         if started.elapsed() > HEALTHY_AFTER {
             pause = FIRST_PAUSE;
         }
-        log.notice(Level::Warn, format!("{ended}; starting again in {} ms", pause.as_millis()));
+        log.notice(
+            Level::Warn,
+            format!("{ended}; starting again in {} ms", pause.as_millis()),
+        );
         let _ = timeout(pause, stop.cancelled()).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
@@ -152,7 +170,11 @@ impl Running {
         command
             .args(&program.arguments)
             .envs(program.environment.iter().map(|(key, value)| (key, value)))
-            .stdin(if program.ending == Ending::ClosedInput { Stdio::piped() } else { Stdio::null() })
+            .stdin(if program.ending == Ending::ClosedInput {
+                Stdio::piped()
+            } else {
+                Stdio::null()
+            })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             // A group of its own: Ctrl-C at the terminal reaches this process only, which then ends its children
@@ -170,7 +192,11 @@ impl Running {
         if let Some(errors) = child.stderr.take() {
             copies.spawn(log.clone().copy(errors));
         }
-        Ok(Self { input: child.stdin.take(), child, copies })
+        Ok(Self {
+            input: child.stdin.take(),
+            child,
+            copies,
+        })
     }
 
     async fn end(mut self, ending: Ending, log: &Log) {
@@ -180,14 +206,24 @@ impl Running {
                 Duration::from_secs(9)
             }
             Ending::Terminated => {
-                let pid = self.child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
+                let pid = self
+                    .child
+                    .id()
+                    .and_then(|pid| i32::try_from(pid).ok())
+                    .and_then(Pid::from_raw);
                 // An error means that it has ended already.
                 let _ = pid.map(|pid| kill_process(pid, Signal::TERM));
                 Duration::from_millis(800)
             }
         };
         if timeout(patience, self.child.wait()).await.is_err() {
-            log.notice(Level::Warn, format!("did not end within {} ms and is killed", patience.as_millis()));
+            log.notice(
+                Level::Warn,
+                format!(
+                    "did not end within {} ms and is killed",
+                    patience.as_millis()
+                ),
+            );
             let _ = self.child.kill().await;
         }
         self.last_lines().await;

@@ -55,7 +55,15 @@ impl System {
     pub(crate) fn open(data: &Path) -> Result<(Self, mpsc::Receiver<Notice>), Failure> {
         let data = DataFolder::open(data)?;
         let (notices, receiver) = mpsc::channel(1024);
-        Ok((Self { data, supervisor: Supervisor::default(), notices, provisioner: None }, receiver))
+        Ok((
+            Self {
+                data,
+                supervisor: Supervisor::default(),
+                notices,
+                provisioner: None,
+            },
+            receiver,
+        ))
     }
 
     /// The data folder.
@@ -69,7 +77,9 @@ impl System {
     /// When a broker that it left running cannot be ended, or a file cannot be removed.
     pub(crate) async fn begin_anew(&self) -> anyhow::Result<()> {
         Nats::end_orphan(&self.data).await?;
-        self.data.empty().context("The folder of the last run cannot be emptied.")
+        self.data
+            .empty()
+            .context("The folder of the last run cannot be emptied.")
     }
 
     /// Runs another program beside the services, under `name`.
@@ -107,12 +117,21 @@ impl System {
         let run = self.run_file(&ports, &exports)?;
         self.start_nats(&ports, &run, orphan, progress).await?;
         for service in Service::ALL {
-            self.keep(child::program(service, &self.data, &ports, &run, exports.signals)?);
+            self.keep(child::program(
+                service,
+                &self.data,
+                &ports,
+                &run,
+                exports.signals,
+            )?);
         }
         for service in Service::ALL {
             let step = progress.step(service.name());
             self.wait_until_ready(service, &run).await?;
-            step.done(&format!("{:<12}", service.name()), &format!("gRPC on {}", ports.grpc(service)));
+            step.done(
+                &format!("{:<12}", service.name()),
+                &format!("gRPC on {}", ports.grpc(service)),
+            );
         }
         run.write(self.data.root())
             .map_err(|error| anyhow::anyhow!("run.json cannot be written: {error}"))?;
@@ -129,7 +148,12 @@ impl System {
     /// Databases of services that an earlier `up` left behind are free once those have drained.
     async fn migrate(&self) -> Result<(), Failure> {
         let left_behind = RunFile::read(self.data.root()).is_some();
-        let deadline = Instant::now() + if left_behind { DRAINED_WITHIN } else { Duration::ZERO };
+        let deadline = Instant::now()
+            + if left_behind {
+                DRAINED_WITHIN
+            } else {
+                Duration::ZERO
+            };
         for service in Service::ALL {
             let url = migrate::local_url(self.data.root(), service);
             while let Err(error) = migrate::apply(service, &url).await {
@@ -162,9 +186,13 @@ impl System {
             pid_file: None, // its configuration has it write one
         });
         self.provisioner = Some(Provisioner::start(&run.nats_url, log).await?);
-        let ended =
-            orphan.map_or_else(String::new, |pid| format!("; ended process {pid}, left by an earlier run"));
-        step.done("nats-server ", &format!("{} on 127.0.0.1:{}{ended}", nats.version, ports.nats));
+        let ended = orphan.map_or_else(String::new, |pid| {
+            format!("; ended process {pid}, left by an earlier run")
+        });
+        step.done(
+            "nats-server ",
+            &format!("{} on 127.0.0.1:{}{ended}", nats.version, ports.nats),
+        );
         Ok(())
     }
 
@@ -208,7 +236,11 @@ impl System {
     ///
     /// # Errors
     /// When it does not come up, with its last words.
-    pub(crate) async fn wait_until_ready(&self, service: Service, run: &RunFile) -> Result<(), Failure> {
+    pub(crate) async fn wait_until_ready(
+        &self,
+        service: Service,
+        run: &RunFile,
+    ) -> Result<(), Failure> {
         let deadline = Instant::now() + READY_WITHIN;
         let warm_until = Instant::now() + WARM_WITHIN;
         loop {
@@ -233,5 +265,8 @@ impl System {
 fn last_words(log: &Path) -> String {
     let text = std::fs::read_to_string(log).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
-    lines[lines.len().saturating_sub(3)..].iter().map(|line| format!("\n  {line}")).collect()
+    lines[lines.len().saturating_sub(3)..]
+        .iter()
+        .map(|line| format!("\n  {line}"))
+        .collect()
 }

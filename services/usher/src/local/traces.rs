@@ -52,7 +52,10 @@ pub(crate) enum Signals {
 impl Exports {
     /// Spans to a receiver in this process.
     pub(crate) fn traces_to(receiver: &OtlpReceiver) -> Self {
-        Self { endpoint: receiver.endpoint(), signals: Signals::Traces }
+        Self {
+            endpoint: receiver.endpoint(),
+            signals: Signals::Traces,
+        }
     }
 }
 
@@ -65,12 +68,15 @@ impl Traces {
             // One that a killed `usher up` left behind would pass for somebody else's collector.
             orphan::end("jaeger", &pid_file, binary).await?;
         }
-        let named = std::env::var("OTEL_EXPORTER_OTLP_ENDPOINT").ok().filter(|url| !url.is_empty());
+        let named = std::env::var("OTEL_EXPORTER_OTLP_ENDPOINT")
+            .ok()
+            .filter(|url| !url.is_empty());
         if let Some(url) = named {
             return Ok(Self::Collector(url));
         }
         if ports == Choice::Usual {
-            let connected = timeout(Duration::from_millis(200), TcpStream::connect(COLLECTOR)).await;
+            let connected =
+                timeout(Duration::from_millis(200), TcpStream::connect(COLLECTOR)).await;
             if matches!(connected, Ok(Ok(_))) {
                 return Ok(Self::Collector(format!("http://{COLLECTOR}")));
             }
@@ -86,14 +92,22 @@ impl Traces {
                 return Ok(Self::Jaeger);
             }
         }
-        Ok(Self::Drawn(OtlpReceiver::bind((Ipv4Addr::LOCALHOST, 0).into()).await?))
+        Ok(Self::Drawn(
+            OtlpReceiver::bind((Ipv4Addr::LOCALHOST, 0).into()).await?,
+        ))
     }
 
     /// What the services send to whom.
     pub(crate) fn spans_to(&self) -> Exports {
         match self {
-            Self::Collector(url) => Exports { endpoint: url.clone(), signals: Signals::All },
-            Self::Jaeger => Exports { endpoint: format!("http://{COLLECTOR}"), signals: Signals::Traces },
+            Self::Collector(url) => Exports {
+                endpoint: url.clone(),
+                signals: Signals::All,
+            },
+            Self::Jaeger => Exports {
+                endpoint: format!("http://{COLLECTOR}"),
+                signals: Signals::Traces,
+            },
             Self::Drawn(receiver) => Exports::traces_to(receiver),
         }
     }
@@ -110,5 +124,7 @@ impl Traces {
 
 fn on_path(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|path| path.is_file())
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(name))
+        .find(|path| path.is_file())
 }

@@ -64,7 +64,10 @@ pub(crate) async fn run(arguments: Arguments, data: &Path, format: Format) -> Re
         () = signals.next() => Ok(()),
     };
     if outcome.is_ok() {
-        aside(format, "Stopping: everything finishes what it has begun. Ctrl-C again kills it.");
+        aside(
+            format,
+            "Stopping: everything finishes what it has begun. Ctrl-C again kills it.",
+        );
     }
     tokio::select! {
         () = system.stop() => {}
@@ -83,7 +86,11 @@ async fn attend(
     ports: Choice,
     format: Format,
 ) -> Result<(), Failure> {
-    let progress = if format == Format::Json { Progress::Aside } else { Progress::Spoken };
+    let progress = if format == Format::Json {
+        Progress::Aside
+    } else {
+        Progress::Spoken
+    };
     let run = system.start(ports, traces.spans_to(), progress).await?;
     match format {
         Format::Json => say(json(&run)),
@@ -108,15 +115,37 @@ async fn attend(
 }
 
 fn overview(system: &System, run: &RunFile, traces: &Traces) -> String {
-    let host = |url: &str| url.split_once("://").map_or(url, |(_, host)| host).to_owned();
-    let pid = |name| system.state(name).pid.map_or_else(String::new, |pid| pid.to_string());
+    let host = |url: &str| {
+        url.split_once("://")
+            .map_or(url, |(_, host)| host)
+            .to_owned()
+    };
+    let pid = |name| {
+        system
+            .state(name)
+            .pid
+            .map_or_else(String::new, |pid| pid.to_string())
+    };
     let services = Service::ALL.map(|service| {
         let listening = run.service(service);
         let name = service.name();
-        [name.to_owned(), host(&listening.url), host(&listening.admin_url), pid(name)]
+        [
+            name.to_owned(),
+            host(&listening.url),
+            host(&listening.admin_url),
+            pid(name),
+        ]
     });
-    let nats = ["nats-server".to_owned(), host(&run.nats_url), String::new(), pid("nats-server")];
-    let parts = table(["PART", "LISTENS", "ADMIN, METRICS", "PROCESS"], services.into_iter().chain([nats]));
+    let nats = [
+        "nats-server".to_owned(),
+        host(&run.nats_url),
+        String::new(),
+        pid("nats-server"),
+    ];
+    let parts = table(
+        ["PART", "LISTENS", "ADMIN, METRICS", "PROCESS"],
+        services.into_iter().chain([nats]),
+    );
     let root = system.data().root();
     let places = facts(&[
         ("mails", run.mail.clone()),
@@ -145,7 +174,13 @@ fn show(notice: &Notice, format: Format) {
         Level::Warn => WARN,
         Level::Error => BAD,
     };
-    aside(format, &format!("{style}{:<12}{style:#} {DIM}│{DIM:#} {}", notice.part, notice.text));
+    aside(
+        format,
+        &format!(
+            "{style}{:<12}{style:#} {DIM}│{DIM:#} {}",
+            notice.part, notice.text
+        ),
+    );
 }
 
 /// For people on standard output, beside JSON on standard error.
@@ -163,6 +198,8 @@ fn draw(finished: &[Vec<kit::otlp::Span>]) {
     }
     if more > 0 {
         let plural = if more == 1 { "" } else { "s" };
-        say(format!("{GOOD}…{GOOD:#} {DIM}and {more} more journey{plural}{DIM:#}\n"));
+        say(format!(
+            "{GOOD}…{GOOD:#} {DIM}and {more} more journey{plural}{DIM:#}\n"
+        ));
     }
 }

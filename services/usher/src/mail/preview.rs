@@ -40,17 +40,33 @@ struct Preview {
 }
 
 pub(super) async fn run(arguments: Arguments, session: &Session) -> Result<(), Failure> {
-    let request = PreviewRequest { locale: arguments.locale, display_name: arguments.name };
-    let reply =
-        session.mailer()?.preview(request).await.map_err(session.refused(Service::Mailer))?.into_inner();
-    let preview =
-        Preview { locale: reply.locale, subject: reply.subject, text: reply.text, html: reply.html };
-    session.format.print(&preview, |preview| match arguments.part {
-        Part::Html => preview.html.clone(),
-        Part::Text => {
-            let head = facts(&[("subject", preview.subject.clone()), ("locale", preview.locale.clone())]);
-            format!("{head}\n{}", preview.text)
-        }
-    });
+    let request = PreviewRequest {
+        locale: arguments.locale,
+        display_name: arguments.name,
+    };
+    let reply = session
+        .mailer()?
+        .preview(request)
+        .await
+        .map_err(session.refused(Service::Mailer))?
+        .into_inner();
+    let preview = Preview {
+        locale: reply.locale,
+        subject: reply.subject,
+        text: reply.text,
+        html: reply.html,
+    };
+    session
+        .format
+        .print(&preview, |preview| match arguments.part {
+            Part::Html => preview.html.clone(),
+            Part::Text => {
+                let head = facts(&[
+                    ("subject", preview.subject.clone()),
+                    ("locale", preview.locale.clone()),
+                ]);
+                format!("{head}\n{}", preview.text)
+            }
+        });
     Ok(())
 }

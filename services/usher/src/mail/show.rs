@@ -23,7 +23,9 @@ pub(super) async fn run(arguments: Arguments, session: &Session) -> Result<(), F
     let attempts = view::read(session, &arguments.code_id, 500).await?;
     if attempts.is_empty() {
         let message = format!("The mailer knows no attempt on mail {}.", arguments.code_id);
-        return Err(Failure::new(Exit::NotFound, message).hint("`usher mail list` shows the newest ones."));
+        return Err(
+            Failure::new(Exit::NotFound, message).hint("`usher mail list` shows the newest ones.")
+        );
     }
     session.format.print(&attempts, |attempts| spoken(attempts));
     Ok(())

@@ -37,15 +37,25 @@ impl From<MailAttempt> for Attempt {
 }
 
 /// Attempts, newest first, `limit` at most; `code_id` empty means those of all mails.
-pub(crate) async fn read(session: &Session, code_id: &str, limit: usize) -> Result<Vec<Attempt>, Failure> {
+pub(crate) async fn read(
+    session: &Session,
+    code_id: &str,
+    limit: usize,
+) -> Result<Vec<Attempt>, Failure> {
     let mut client = session.mailer_admin()?;
     let mut attempts = Vec::new();
     let mut page_token = String::new();
     while attempts.len() < limit {
         let page_size = u32::try_from((limit - attempts.len()).min(500)).unwrap_or(500);
-        let request = ListMailsRequest { page_size, page_token, code_id: code_id.to_owned() };
+        let request = ListMailsRequest {
+            page_size,
+            page_token,
+            code_id: code_id.to_owned(),
+        };
         let reply = client.list_mails(request).await;
-        let page = reply.map_err(session.refused_by_admin(Service::Mailer))?.into_inner();
+        let page = reply
+            .map_err(session.refused_by_admin(Service::Mailer))?
+            .into_inner();
         attempts.extend(page.attempts.into_iter().map(Attempt::from));
         page_token = page.next_page_token;
         if page_token.is_empty() {

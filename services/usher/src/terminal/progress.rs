@@ -23,7 +23,10 @@ impl Progress {
         let style = ProgressStyle::with_template("  {spinner:.cyan} {msg:.dim}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
         bar.enable_steady_tick(Duration::from_millis(80));
-        Step { bar, progress: self }
+        Step {
+            bar,
+            progress: self,
+        }
     }
 }
 

@@ -34,7 +34,11 @@ impl<'a> Journeys<'a> {
     pub(crate) fn of(receiver: &'a OtlpReceiver) -> Self {
         let mut arrivals = receiver.arrivals();
         arrivals.mark_changed();
-        Self { receiver, arrivals, traces: HashMap::new() }
+        Self {
+            receiver,
+            arrivals,
+            traces: HashMap::new(),
+        }
     }
 
     /// The traces that have come to rest since the last call and crossed a process border, each with its spans. A
@@ -55,10 +59,16 @@ impl<'a> Journeys<'a> {
             return Vec::new();
         }
         let mut spans: HashMap<String, Vec<Span>> = HashMap::new();
-        for span in self.receiver.matching(|span| rested.contains(span.trace_id.as_str())) {
+        for span in self
+            .receiver
+            .matching(|span| rested.contains(span.trace_id.as_str()))
+        {
             spans.entry(span.trace_id.clone()).or_default().push(span);
         }
-        let mut finished: Vec<_> = spans.into_values().filter(|spans| crosses_a_border(spans)).collect();
+        let mut finished: Vec<_> = spans
+            .into_values()
+            .filter(|spans| crosses_a_border(spans))
+            .collect();
         finished.sort_by_key(|spans| spans.iter().map(|span| span.start).min());
         finished
     }
@@ -67,9 +77,17 @@ impl<'a> Journeys<'a> {
         let counts = self.receiver.counts();
         self.traces.retain(|trace, _| counts.contains_key(trace));
         for (trace, spans) in counts {
-            let known = self.traces.entry(trace).or_insert(Known { spans: 0, since: now, told: false });
+            let known = self.traces.entry(trace).or_insert(Known {
+                spans: 0,
+                since: now,
+                told: false,
+            });
             if known.spans < spans {
-                *known = Known { spans, since: now, told: false };
+                *known = Known {
+                    spans,
+                    since: now,
+                    told: false,
+                };
             }
         }
     }
@@ -77,6 +95,9 @@ impl<'a> Journeys<'a> {
 
 /// A call that one process made and answered alone is not worth a picture.
 fn crosses_a_border(spans: &[Span]) -> bool {
-    let messaging = |span: &Span| span.attribute(kit::telemetry::names::MESSAGING_SYSTEM).is_some();
+    let messaging = |span: &Span| {
+        span.attribute(kit::telemetry::names::MESSAGING_SYSTEM)
+            .is_some()
+    };
     spans.iter().any(messaging)
 }

@@ -17,7 +17,10 @@ pub(crate) struct Line<'a> {
 /// what there is; a repeated id (an exporter's retry) is drawn once.
 pub(crate) fn lines(spans: &[Span]) -> Vec<Line<'_>> {
     let mut ids = HashSet::new();
-    let mut spans: Vec<&Span> = spans.iter().filter(|span| ids.insert(span.span_id.as_str())).collect();
+    let mut spans: Vec<&Span> = spans
+        .iter()
+        .filter(|span| ids.insert(span.span_id.as_str()))
+        .collect();
     spans.sort_by_key(|span| (span.start, std::cmp::Reverse(span.end)));
     let mut children: HashMap<Option<&str>, Vec<&Span>> = HashMap::new();
     for span in spans {
@@ -27,7 +30,10 @@ pub(crate) fn lines(spans: &[Span]) -> Vec<Line<'_>> {
     }
     let mut lines = Vec::new();
     for root in children.get(&None).into_iter().flatten() {
-        lines.push(Line { span: root, branches: String::new() });
+        lines.push(Line {
+            span: root,
+            branches: String::new(),
+        });
         descend(root, "", &children, &mut lines);
     }
     lines
@@ -39,10 +45,20 @@ fn descend<'a>(
     children: &HashMap<Option<&str>, Vec<&'a Span>>,
     lines: &mut Vec<Line<'a>>,
 ) {
-    let Some(siblings) = children.get(&Some(parent.span_id.as_str())) else { return };
+    let Some(siblings) = children.get(&Some(parent.span_id.as_str())) else {
+        return;
+    };
     for (place, span) in siblings.iter().enumerate() {
         let last = place + 1 == siblings.len();
-        lines.push(Line { span, branches: format!("{indent}{}", if last { "└╴" } else { "├╴" }) });
-        descend(span, &format!("{indent}{}", if last { "  " } else { "│ " }), children, lines);
+        lines.push(Line {
+            span,
+            branches: format!("{indent}{}", if last { "└╴" } else { "├╴" }),
+        });
+        descend(
+            span,
+            &format!("{indent}{}", if last { "  " } else { "│ " }),
+            children,
+            lines,
+        );
     }
 }

@@ -21,13 +21,18 @@ const DURATION: usize = 8;
 /// 72 at least. Spans of one trace are expected; without any the picture is empty.
 pub(crate) fn render(spans: &[Span], width: usize) -> String {
     let lines = tree::lines(spans);
-    let (Some(start), Some(end)) =
-        (spans.iter().map(|span| span.start).min(), spans.iter().map(|span| span.end).max())
-    else {
+    let (Some(start), Some(end)) = (
+        spans.iter().map(|span| span.start).min(),
+        spans.iter().map(|span| span.end).max(),
+    ) else {
         return String::new();
     };
     let columns = Columns::fit(&lines, width.clamp(72, 160));
-    let scale = Scale { start, length: (end - start).as_nanos().max(1), cells: columns.bar };
+    let scale = Scale {
+        start,
+        length: (end - start).as_nanos().max(1),
+        cells: columns.bar,
+    };
     let mut picture = header(spans, &columns, end - start);
     for line in &lines {
         draw(line, &columns, &scale, &mut picture);
@@ -44,9 +49,16 @@ struct Columns {
 impl Columns {
     fn fit(lines: &[Line<'_>], width: usize) -> Self {
         let free = width - SERVICE - DURATION - 3;
-        let widest = lines.iter().map(|line| name(line).width()).max().unwrap_or(0);
+        let widest = lines
+            .iter()
+            .map(|line| name(line).width())
+            .max()
+            .unwrap_or(0);
         let name = widest.clamp(16, free * 3 / 5);
-        Self { name, bar: free - name }
+        Self {
+            name,
+            bar: free - name,
+        }
     }
 }
 
@@ -67,11 +79,16 @@ impl Scale {
         let from = place(span.start).min(halves - 1);
         let to = place(span.end).clamp(from + 1, halves);
         (0..self.cells)
-            .map(|cell| match ((from..to).contains(&(cell * 2)), (from..to).contains(&(cell * 2 + 1))) {
-                (true, true) => '━',
-                (true, false) => '╸',
-                (false, true) => '╺',
-                (false, false) => ' ',
+            .map(|cell| {
+                match (
+                    (from..to).contains(&(cell * 2)),
+                    (from..to).contains(&(cell * 2 + 1)),
+                ) {
+                    (true, true) => '━',
+                    (true, false) => '╸',
+                    (false, true) => '╺',
+                    (false, false) => ' ',
+                }
             })
             .collect()
     }
@@ -84,7 +101,10 @@ fn header(spans: &[Span], columns: &Columns, total: Duration) -> String {
     let dim = Style::new().dimmed();
     let indent = " ".repeat(SERVICE + columns.name + 2);
     let total = short(total);
-    let ruler = format!("0{}{total}", " ".repeat(columns.bar.saturating_sub(1 + total.len())));
+    let ruler = format!(
+        "0{}{total}",
+        " ".repeat(columns.bar.saturating_sub(1 + total.len()))
+    );
     let parts = services.len();
     let spoken = format!(
         "trace {}: {} span{} from {parts} process{}",
@@ -103,12 +123,20 @@ fn draw(line: &Line<'_>, columns: &Columns, scale: &Scale, picture: &mut String)
     let branches = &line.branches;
     let name = clip(&name(line), columns.name);
     let text = name.strip_prefix(branches.as_str()).unwrap_or(&name);
-    let mark = if failed(span) { Style::new().fg_color(Some(AnsiColor::Red.into())) } else { Style::new() };
+    let mark = if failed(span) {
+        Style::new().fg_color(Some(AnsiColor::Red.into()))
+    } else {
+        Style::new()
+    };
     let fill = " ".repeat(columns.name - name.width());
     let service = pad(&clip(&span.service, SERVICE - 1), SERVICE);
     let bar = scale.bar(span);
     let duration = short(span.duration());
-    let branches = if text.len() == name.len() { "" } else { branches };
+    let branches = if text.len() == name.len() {
+        ""
+    } else {
+        branches
+    };
     // Writing to a String cannot fail.
     let _ = writeln!(
         picture,
@@ -141,7 +169,14 @@ fn colour(service: &str) -> Style {
 mod tests {
     use super::*;
 
-    fn span(id: &str, parent: Option<&str>, service: &str, name: &str, start: u64, end: u64) -> Span {
+    fn span(
+        id: &str,
+        parent: Option<&str>,
+        service: &str,
+        name: &str,
+        start: u64,
+        end: u64,
+    ) -> Span {
         Span {
             trace_id: "4bf92f3577b34da6a3ce929d0e0e4736".to_owned(),
             span_id: id.to_owned(),
@@ -160,10 +195,31 @@ mod tests {
 
     fn journey() -> Vec<Span> {
         vec![
-            span("d", Some("c"), "mailer", "send usher.mailer.v1.Mail", 40, 48),
+            span(
+                "d",
+                Some("c"),
+                "mailer",
+                "send usher.mailer.v1.Mail",
+                40,
+                48,
+            ),
             span("a", None, "usher", "sign up", 0, 100),
-            span("b", Some("a"), "accounts", "usher.accounts.v1.AccountsService/CreateAccount", 2, 12),
-            span("c", Some("b"), "verification", "process accounts.v1.account_created", 20, 30),
+            span(
+                "b",
+                Some("a"),
+                "accounts",
+                "usher.accounts.v1.AccountsService/CreateAccount",
+                2,
+                12,
+            ),
+            span(
+                "c",
+                Some("b"),
+                "verification",
+                "process accounts.v1.account_created",
+                20,
+                30,
+            ),
             span(
                 "e",
                 Some("a"),
@@ -199,7 +255,11 @@ mod tests {
             spans[0].name = "deliver ".repeat(30);
             spans[0].service = "a-service-with-a-long-name".to_owned();
             for line in plain(&spans, width).lines() {
-                assert!(line.width() <= width, "{} columns of {width}: {line}", line.width());
+                assert!(
+                    line.width() <= width,
+                    "{} columns of {width}: {line}",
+                    line.width()
+                );
             }
         }
     }
@@ -207,7 +267,12 @@ mod tests {
     #[test]
     fn a_span_without_its_parent_is_shown_as_a_root() {
         let lonely = vec![span("x", Some("lost"), "mailer", "send", 0, 1)];
-        assert!(plain(&lonely, 80).lines().last().is_some_and(|line| line.starts_with("mailer       send ")));
+        assert!(
+            plain(&lonely, 80)
+                .lines()
+                .last()
+                .is_some_and(|line| line.starts_with("mailer       send "))
+        );
     }
 
     #[test]

@@ -10,9 +10,15 @@ use unicode_width::UnicodeWidthStr as _;
 pub(super) fn short_name(name: &str) -> String {
     let short = |word: &str| {
         let method = word.rsplit_once('/').map_or(word, |(_, method)| method);
-        method.split_once(".v1.").map_or(method, |(_, fact)| fact).to_owned()
+        method
+            .split_once(".v1.")
+            .map_or(method, |(_, fact)| fact)
+            .to_owned()
     };
-    name.split_whitespace().map(short).collect::<Vec<_>>().join(" ")
+    name.split_whitespace()
+        .map(short)
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// Cut to `width` columns, with an ellipsis where something is missing.
@@ -57,6 +63,11 @@ mod tests {
         let spoken: Vec<String> = [0, 999, 1_000, 9_949, 131_700, 2_449_000, 180_000_000]
             .map(|micros| short(Duration::from_micros(micros)))
             .to_vec();
-        assert_eq!(spoken, ["0 µs", "999 µs", "1.0 ms", "9.9 ms", "132 ms", "2.4 s", "3.0 min"]);
+        assert_eq!(
+            spoken,
+            [
+                "0 µs", "999 µs", "1.0 ms", "9.9 ms", "132 ms", "2.4 s", "3.0 min"
+            ]
+        );
     }
 }

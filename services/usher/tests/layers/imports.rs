@@ -23,7 +23,13 @@ pub(crate) fn of(source: &str, module: &[&str]) -> Vec<Import> {
             at += if tokens[at].1 == "." { 2 } else { 1 };
         }
     }
-    found.into_iter().map(|(line, path)| Import { line, path: absolute(&path, module) }).collect()
+    found
+        .into_iter()
+        .map(|(line, path)| Import {
+            line,
+            path: absolute(&path, module),
+        })
+        .collect()
 }
 
 /// Follows one path or `use` tree that begins at `at`, and returns the index behind it.
@@ -73,7 +79,13 @@ fn absolute(path: &[&str], module: &[&str]) -> String {
         _ => return path.join("::"),
     };
     let rest = path.iter().skip(ups.max(1));
-    ["crate"].iter().chain(own).chain(rest).copied().collect::<Vec<_>>().join("::")
+    ["crate"]
+        .iter()
+        .chain(own)
+        .chain(rest)
+        .copied()
+        .collect::<Vec<_>>()
+        .join("::")
 }
 
 fn text<'s>(tokens: &[(usize, &'s str)], at: usize) -> &'s str {
@@ -96,7 +108,9 @@ fn tokens(source: &str) -> Vec<(usize, &str)> {
             'r' if rest.starts_with("r#\"") => rest.find("\"#").map_or(rest.len(), |end| end + 2),
             '\'' if rest.starts_with("'\"'") => 3,
             ':' if rest.starts_with("::") => 2,
-            _ if is_name(rest) => rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len()),
+            _ if is_name(rest) => rest
+                .find(|c: char| !c.is_alphanumeric() && c != '_')
+                .unwrap_or(rest.len()),
             _ => first.len_utf8(),
         };
         let (token, behind) = rest.split_at(length);

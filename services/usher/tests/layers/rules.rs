@@ -60,7 +60,16 @@ const PLACES: [Place; 6] = [
         modules: &["commands"],
         sees: &["domain", "mechanics"],
         only: None,
-        never: &["async_nats", "axum", "clap", "lettre", "prost", "prost_types", "proto", "tonic"],
+        never: &[
+            "async_nats",
+            "axum",
+            "clap",
+            "lettre",
+            "prost",
+            "prost_types",
+            "proto",
+            "tonic",
+        ],
         instead: "speak in domain types: an edge decodes and encodes, `dispatch` builds the events' payloads",
     },
     Place {
@@ -96,10 +105,26 @@ const CRATES: [(&str, &[&str], &str); 6] = [
         &["accounts", "kit", "mailer", "usher", "verification"],
         "proto holds contracts and stands alone",
     ),
-    ("kit", &["accounts", "mailer", "usher", "verification"], "kit knows no service: pass in what differs"),
-    ("accounts", &["mailer", "usher", "verification"], "services talk by the contracts in proto"),
-    ("verification", &["accounts", "mailer", "usher"], "services talk by the contracts in proto"),
-    ("mailer", &["accounts", "usher", "verification"], "services talk by the contracts in proto"),
+    (
+        "kit",
+        &["accounts", "mailer", "usher", "verification"],
+        "kit knows no service: pass in what differs",
+    ),
+    (
+        "accounts",
+        &["mailer", "usher", "verification"],
+        "services talk by the contracts in proto",
+    ),
+    (
+        "verification",
+        &["accounts", "mailer", "usher"],
+        "services talk by the contracts in proto",
+    ),
+    (
+        "mailer",
+        &["accounts", "usher", "verification"],
+        "services talk by the contracts in proto",
+    ),
     (
         "usher",
         &["sea_orm"],
@@ -109,10 +134,14 @@ const CRATES: [(&str, &[&str], &str); 6] = [
 
 /// What `source`, the content of `file` (`services/accounts/src/grpc.rs`), names against the rules.
 pub(crate) fn complaints(file: &str, source: &str) -> Vec<String> {
-    let Some((owner, inside)) = file.split_once("/src/") else { return Vec::new() };
+    let Some((owner, inside)) = file.split_once("/src/") else {
+        return Vec::new();
+    };
     let owner = owner.rsplit('/').next().unwrap_or(owner);
-    let module =
-        inside.trim_end_matches(".rs").split('/').filter(|name| !["lib", "main", "mod"].contains(name));
+    let module = inside
+        .trim_end_matches(".rs")
+        .split('/')
+        .filter(|name| !["lib", "main", "mod"].contains(name));
     let module: Vec<&str> = module.collect();
     let place = place_of(module.first().unwrap_or(&"lib"));
     let is_service = ["accounts", "verification", "mailer"].contains(&owner);
@@ -120,10 +149,16 @@ pub(crate) fn complaints(file: &str, source: &str) -> Vec<String> {
     let imports = imports::of(source, &module);
     let mut complaints = Vec::new();
     for import in &imports {
-        let broken = between_crates(owner, &import.path)
-            .or_else(|| is_service.then(|| inside_a_service(place, &import.path)).flatten());
+        let broken = between_crates(owner, &import.path).or_else(|| {
+            is_service
+                .then(|| inside_a_service(place, &import.path))
+                .flatten()
+        });
         if let Some(rule) = broken.filter(|_| !is_local(&import.path, source, &imports)) {
-            complaints.push(format!("{file}:{}: names `{}`\n    {rule}", import.line, import.path));
+            complaints.push(format!(
+                "{file}:{}: names `{}`\n    {rule}",
+                import.line, import.path
+            ));
         }
     }
     complaints
@@ -131,7 +166,10 @@ pub(crate) fn complaints(file: &str, source: &str) -> Vec<String> {
 
 fn between_crates(owner: &str, path: &str) -> Option<String> {
     let (_, never, why) = CRATES.iter().find(|rule| rule.0 == owner)?;
-    never.iter().find(|name| is_in(path, name)).map(|name| format!("`{owner}` may not name `{name}`: {why}."))
+    never
+        .iter()
+        .find(|name| is_in(path, name))
+        .map(|name| format!("`{owner}` may not name `{name}`: {why}."))
 }
 
 fn inside_a_service(place: &Place, path: &str) -> Option<String> {
@@ -152,12 +190,20 @@ fn inside_a_service(place: &Place, path: &str) -> Option<String> {
             place.never.join(", ")
         ));
     }
-    let only = place.only.filter(|only| is_crate(path) && !only.iter().any(|part| is_in(path, part)))?;
-    Some(format!("This is `{name}`: it names {} only. Instead, {instead}.", only.join(", ")))
+    let only = place
+        .only
+        .filter(|only| is_crate(path) && !only.iter().any(|part| is_in(path, part)))?;
+    Some(format!(
+        "This is `{name}`: it names {} only. Instead, {instead}.",
+        only.join(", ")
+    ))
 }
 
 fn place_of(module: &str) -> &'static Place {
-    PLACES.iter().find(|place| place.modules.contains(&module)).unwrap_or(&PLACES[1])
+    PLACES
+        .iter()
+        .find(|place| place.modules.contains(&module))
+        .unwrap_or(&PLACES[1])
 }
 
 fn list(own: &str, others: &[&str]) -> String {
@@ -165,24 +211,32 @@ fn list(own: &str, others: &[&str]) -> String {
 }
 
 fn is_in(path: &str, part: &str) -> bool {
-    path.strip_prefix(part).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+    path.strip_prefix(part)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
 }
 
 /// A crate's name begins in lower case and is no primitive type.
 fn is_crate(path: &str) -> bool {
     let first = path.split("::").next().unwrap_or(path);
-    let primitive =
-        ["bool", "char", "f64", "i16", "i32", "i64", "i8", "str", "u128", "u16", "u32", "u64", "u8", "usize"];
+    let primitive = [
+        "bool", "char", "f64", "i16", "i32", "i64", "i8", "str", "u128", "u16", "u32", "u64", "u8",
+        "usize",
+    ];
     first.starts_with(|c: char| c.is_ascii_lowercase()) && !primitive.contains(&first)
 }
 
 /// Whether the path begins with a module that this file declares or has brought in by `use`, which was
 /// judged where it stands.
 fn is_local(path: &str, source: &str, imports: &[imports::Import]) -> bool {
-    let first = path.split("::").next().filter(|_| is_crate(path)).unwrap_or_default();
+    let first = path
+        .split("::")
+        .next()
+        .filter(|_| is_crate(path))
+        .unwrap_or_default();
     let brought = |import: &imports::Import| {
         let path = import.path.trim_end_matches("::self");
-        path.rsplit_once("::").is_some_and(|(parent, last)| last == first && !parent.is_empty())
+        path.rsplit_once("::")
+            .is_some_and(|(parent, last)| last == first && !parent.is_empty())
     };
     source.contains(&format!("mod {first};")) || imports.iter().any(brought)
 }

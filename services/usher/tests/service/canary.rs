@@ -20,7 +20,10 @@ const ADDRESS: &str = "Canary.Zq7xw@example.com";
 async fn i16_no_address_and_no_code_in_logs_spans_metrics_headers_or_the_mailers_database() {
     let receiver = OtlpReceiver::record().await.expect("a receiver can listen");
     let endpoint = receiver.endpoint();
-    let environment = [("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()), ("RUST_LOG", "debug")];
+    let environment = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()),
+        ("RUST_LOG", "debug"),
+    ];
     let mut system = System::start(&environment).await;
     let account = system.sign_up(ADDRESS);
     let code = system.code_for(ADDRESS).await;
@@ -29,7 +32,11 @@ async fn i16_no_address_and_no_code_in_logs_spans_metrics_headers_or_the_mailers
     system.refusal(&["account", "create", ADDRESS]);
     system.command(&["account", "resend", ADDRESS]);
     let newer = eventually("the second mail", SOON, async || {
-        system.mails_to(ADDRESS).into_iter().map(|(_, other)| other).find(|other| *other != code)
+        system
+            .mails_to(ADDRESS)
+            .into_iter()
+            .map(|(_, other)| other)
+            .find(|other| *other != code)
     });
     let newer = newer.await;
     system.json(&["account", "confirm", &account, &newer]);
@@ -38,12 +45,20 @@ async fn i16_no_address_and_no_code_in_logs_spans_metrics_headers_or_the_mailers
     let mut seen = Seen::default();
     let run = system.run_file();
     for service in ["accounts", "verification", "mailer"] {
-        let admin = run[service]["admin_url"].as_str().expect("a service has an admin listener");
+        let admin = run[service]["admin_url"]
+            .as_str()
+            .expect("a service has an admin listener");
         seen.add(&format!("/metrics of {service}"), metrics(admin));
     }
-    seen.add("message headers", headers(run["nats_url"].as_str().expect("there is a broker")).await);
+    seen.add(
+        "message headers",
+        headers(run["nats_url"].as_str().expect("there is a broker")).await,
+    );
     system.stop_by(Signal::TERM);
-    seen.add("spans, metrics and logs by OTLP", receiver.to_text().into_bytes());
+    seen.add(
+        "spans, metrics and logs by OTLP",
+        receiver.to_text().into_bytes(),
+    );
     seen.add("the terminal", system.said().into_bytes());
     seen.add_files(&system.data(), "logs");
     seen.add_files(&system.data(), "mailer.sqlite");
@@ -71,11 +86,19 @@ impl Seen {
 
     /// Every file in the folder `name`, or beside it with this beginning.
     fn add_files(&mut self, data: &Path, name: &str) {
-        let folder = if data.join(name).is_dir() { data.join(name) } else { data.to_owned() };
-        for entry in fs::read_dir(&folder).expect("the folder can be read").filter_map(Result::ok) {
+        let folder = if data.join(name).is_dir() {
+            data.join(name)
+        } else {
+            data.to_owned()
+        };
+        for entry in fs::read_dir(&folder)
+            .expect("the folder can be read")
+            .filter_map(Result::ok)
+        {
             let file = entry.file_name().to_string_lossy().into_owned();
             if folder != data || file.starts_with(name) {
-                self.0.push((file, fs::read(entry.path()).expect("the file can be read")));
+                self.0
+                    .push((file, fs::read(entry.path()).expect("the file can be read")));
             }
         }
     }
@@ -87,7 +110,10 @@ impl Seen {
                 for (at, _) in text.match_indices(secret) {
                     let (before, after) = (&text[..at], &text[at + secret.len()..]);
                     let line = before.rsplit('\n').next().unwrap_or_default();
-                    assert!(is_part_of_a_number(before, after), "{name} holds {secret} after: {line}");
+                    assert!(
+                        is_part_of_a_number(before, after),
+                        "{name} holds {secret} after: {line}"
+                    );
                 }
             }
         }
@@ -103,7 +129,10 @@ fn is_part_of_a_number(before: &str, after: &str) -> bool {
 /// A wrong code that nothing else looks like.
 fn neighbour(code: &str) -> String {
     let (rest, last) = code.split_at(code.len() - 1);
-    format!("{rest}{}", (last.parse::<u8>().expect("a code ends with a digit") + 1) % 10)
+    format!(
+        "{rest}{}",
+        (last.parse::<u8>().expect("a code ends with a digit") + 1) % 10
+    )
 }
 
 fn metrics(admin: &str) -> Vec<u8> {
@@ -111,8 +140,14 @@ fn metrics(admin: &str) -> Vec<u8> {
     let mut stream = TcpStream::connect(host).expect("the admin listener answers");
     write!(stream, "GET /metrics HTTP/1.0\r\nHost: {host}\r\n\r\n").expect("a request can be sent");
     let mut reply = Vec::new();
-    stream.read_to_end(&mut reply).expect("the reply can be read");
-    assert!(reply.starts_with(b"HTTP/1.0 200"), "{}", String::from_utf8_lossy(&reply));
+    stream
+        .read_to_end(&mut reply)
+        .expect("the reply can be read");
+    assert!(
+        reply.starts_with(b"HTTP/1.0 200"),
+        "{}",
+        String::from_utf8_lossy(&reply)
+    );
     reply
 }
 
@@ -122,9 +157,15 @@ async fn headers(url: &str) -> Vec<u8> {
     let jetstream = async_nats::jetstream::new(client);
     let mut text = String::new();
     for described in proto::streams::ALL {
-        let stream = jetstream.get_stream(described.name).await.expect("the stream is there");
+        let stream = jetstream
+            .get_stream(described.name)
+            .await
+            .expect("the stream is there");
         for sequence in 1..=stream.cached_info().state.last_sequence {
-            let message = stream.get_raw_message(sequence).await.expect("the message is there");
+            let message = stream
+                .get_raw_message(sequence)
+                .await
+                .expect("the message is there");
             text.push_str(&format!("{} {:?}\n", message.subject, message.headers));
         }
     }

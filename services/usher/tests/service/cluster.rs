@@ -18,15 +18,24 @@ async fn provisioning_again_keeps_the_copies_that_streams_have() {
         cluster.provision(&["--replicas", "3"]).then_some(())
     })
     .await;
-    let bus = kit::bus::Bus::connect(&cluster.url, "test").await.expect("a URL of a broker");
+    let bus = kit::bus::Bus::connect(&cluster.url, "test")
+        .await
+        .expect("a URL of a broker");
     let copies = async || {
-        let stream = bus.jetstream().get_stream(proto::streams::ACCOUNTS.name).await.ok()?;
+        let stream = bus
+            .jetstream()
+            .get_stream(proto::streams::ACCOUNTS.name)
+            .await
+            .ok()?;
         Some(stream.cached_info().config.num_replicas)
     };
     assert_eq!(eventually("the broker to answer", SOON, copies).await, 3);
     assert!(cluster.provision(&[]), "provisioning may be repeated");
     assert_eq!(eventually("the broker to answer", SOON, copies).await, 3);
-    assert!(cluster.provision(&["--replicas", "1"]), "who asks for fewer copies gets them");
+    assert!(
+        cluster.provision(&["--replicas", "1"]),
+        "who asks for fewer copies gets them"
+    );
     assert_eq!(eventually("the broker to answer", SOON, copies).await, 1);
 }
 
@@ -40,13 +49,17 @@ struct Cluster {
 impl Cluster {
     fn start() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        let held: Vec<_> =
-            (0..6).map(|_| TcpListener::bind(("127.0.0.1", 0)).expect("there are free ports")).collect();
+        let held: Vec<_> = (0..6)
+            .map(|_| TcpListener::bind(("127.0.0.1", 0)).expect("there are free ports"))
+            .collect();
         let port = |held: &TcpListener| held.local_addr().expect("it listens").port();
         let ports: Vec<u16> = held.iter().map(port).collect();
         drop(held);
         let (clients, routes) = ports.split_at(3);
-        let others = routes.iter().map(|port| format!("\"nats://127.0.0.1:{port}\"")).collect::<Vec<_>>();
+        let others = routes
+            .iter()
+            .map(|port| format!("\"nats://127.0.0.1:{port}\""))
+            .collect::<Vec<_>>();
         let start = |number: usize| {
             let configuration = folder.path().join(format!("{number}.conf"));
             let text = format!(
@@ -59,17 +72,30 @@ impl Cluster {
             );
             fs::write(&configuration, text).expect("the folder can be written");
             let mut server = Command::new(NatsServer::program());
-            server.arg("-c").arg(configuration).stdin(Stdio::null()).stdout(Stdio::null());
-            server.stderr(Stdio::null()).spawn().expect("nats-server can be run")
+            server
+                .arg("-c")
+                .arg(configuration)
+                .stdin(Stdio::null())
+                .stdout(Stdio::null());
+            server
+                .stderr(Stdio::null())
+                .spawn()
+                .expect("nats-server can be run")
         };
         let servers = (0..3).map(start).collect();
-        Self { url: format!("nats://127.0.0.1:{}", clients[0]), _folder: folder, servers }
+        Self {
+            url: format!("nats://127.0.0.1:{}", clients[0]),
+            _folder: folder,
+            servers,
+        }
     }
 
     /// Whether `usher nats provision` succeeds.
     fn provision(&self, arguments: &[&str]) -> bool {
         let mut command = usher();
-        command.args(["nats", "provision", "--nats-url", &self.url]).args(arguments);
+        command
+            .args(["nats", "provision", "--nats-url", &self.url])
+            .args(arguments);
         command.output().expect("usher can be run").status.success()
     }
 }

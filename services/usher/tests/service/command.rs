@@ -35,24 +35,43 @@ fn help_tells_the_commands_exit_codes_and_environment() {
 #[test]
 fn every_command_explains_itself_with_an_example() {
     for command in COMMANDS {
-        let output = usher().args(command).arg("--help").output().expect("usher can be run");
+        let output = usher()
+            .args(command)
+            .arg("--help")
+            .output()
+            .expect("usher can be run");
         let help = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{command:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         let is_service = matches!(command, ["accounts" | "mailer"]);
-        assert!(is_service || help.contains("Example"), "{command:?} shows no example:\n{help}");
+        assert!(
+            is_service || help.contains("Example"),
+            "{command:?} shows no example:\n{help}"
+        );
         assert!(
             !is_service || help.contains("USHER_DATABASE_URL"),
             "{command:?} hides its settings:\n{help}"
         );
         for global in ["--data <", "--output <"] {
-            assert_eq!(help.contains(global), !is_service, "{command:?}, {global}:\n{help}");
+            assert_eq!(
+                help.contains(global),
+                !is_service,
+                "{command:?}, {global}:\n{help}"
+            );
         }
     }
 }
 
 #[test]
 fn a_command_line_that_is_not_understood_exits_with_2() {
-    for wrong in [&["acount"][..], &["account", "create"], &["up", "--ports", "none"]] {
+    for wrong in [
+        &["acount"][..],
+        &["account", "create"],
+        &["up", "--ports", "none"],
+    ] {
         let output = usher().args(wrong).output().expect("usher can be run");
         assert_eq!(output.status.code(), Some(2), "{wrong:?}");
     }
@@ -63,11 +82,20 @@ fn a_database_of_no_service_is_not_passed_over() {
     for command in [&["migrate"][..], &["migrate", "status"]] {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let mut migrate = usher();
-        migrate.args(command).args(["--output", "json", "--data"]).arg(folder.path());
-        migrate.env("USHER_DATABASE_URL", "postgres://usher@127.0.0.1:1/accounts");
+        migrate
+            .args(command)
+            .args(["--output", "json", "--data"])
+            .arg(folder.path());
+        migrate.env(
+            "USHER_DATABASE_URL",
+            "postgres://usher@127.0.0.1:1/accounts",
+        );
         let (code, error) = refusal(&migrate.output().expect("usher can be run"));
         assert_eq!(code, 2);
-        assert_eq!(error["message"], "A database is named, but not whose it is: add --service.");
+        assert_eq!(
+            error["message"],
+            "A database is named, but not whose it is: add --service."
+        );
     }
 }
 
@@ -80,7 +108,10 @@ fn i16_a_refused_setting_names_its_variable_and_shows_no_password() {
         .expect("usher can be run");
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(2), "{told}");
-    assert!(told.contains("USHER_DATABASE_URL (from the environment)"), "{told}");
+    assert!(
+        told.contains("USHER_DATABASE_URL (from the environment)"),
+        "{told}"
+    );
     assert!(!told.contains("hunter2"), "{told}");
 }
 
@@ -99,39 +130,76 @@ fn a_service_that_does_not_answer_is_named_with_what_to_do() {
         "json",
         "--data",
     ]);
-    let (code, error) = refusal(&command.arg(folder.path()).output().expect("usher can be run"));
+    let (code, error) = refusal(
+        &command
+            .arg(folder.path())
+            .output()
+            .expect("usher can be run"),
+    );
     assert_eq!(code, 5);
-    assert_eq!(error["message"], format!("accounts does not answer at {nobody}."));
-    assert!(error["hint"].as_str().is_some_and(|hint| hint.contains("usher up")), "{error}");
+    assert_eq!(
+        error["message"],
+        format!("accounts does not answer at {nobody}.")
+    );
+    assert!(
+        error["hint"]
+            .as_str()
+            .is_some_and(|hint| hint.contains("usher up")),
+        "{error}"
+    );
 }
 
 #[test]
 fn operators_commands_without_a_token_are_refused_before_anything_is_sent() {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let mut command = usher();
-    command.args(["account", "list", "--output", "json", "--data"]).arg(folder.path());
+    command
+        .args(["account", "list", "--output", "json", "--data"])
+        .arg(folder.path());
     let (code, error) = refusal(&command.output().expect("usher can be run"));
     assert_eq!(code, 4);
-    assert!(error["hint"].as_str().is_some_and(|hint| hint.contains("--admin-token-file")), "{error}");
+    assert!(
+        error["hint"]
+            .as_str()
+            .is_some_and(|hint| hint.contains("--admin-token-file")),
+        "{error}"
+    );
 }
 
 #[test]
 fn doctor_finds_what_is_missing_and_says_what_to_do() {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let mut command = usher();
-    command.args(["doctor", "--output", "json", "--data"]).arg(folder.path());
+    command
+        .args(["doctor", "--output", "json", "--data"])
+        .arg(folder.path());
     for part in ["accounts", "verification", "mailer"] {
         command.arg(format!("--{part}-url=http://127.0.0.1:1"));
     }
-    let output = command.arg("--nats-url=nats://127.0.0.1:1").output().expect("usher can be run");
+    let output = command
+        .arg("--nats-url=nats://127.0.0.1:1")
+        .output()
+        .expect("usher can be run");
     assert_eq!(output.status.code(), Some(1));
     let findings: Vec<serde_json::Value> =
         serde_json::from_slice(&output.stdout).expect("the output is JSON");
-    for part in ["accounts", "verification", "mailer", "admin token", "nats-server"] {
-        let finding =
-            findings.iter().find(|finding| finding["part"] == part && finding["level"] == "problem");
-        let advice = finding.and_then(|finding| finding["advice"].as_str()).unwrap_or_default();
-        assert!(!advice.is_empty(), "nothing is said of {part}: {findings:?}");
+    for part in [
+        "accounts",
+        "verification",
+        "mailer",
+        "admin token",
+        "nats-server",
+    ] {
+        let finding = findings
+            .iter()
+            .find(|finding| finding["part"] == part && finding["level"] == "problem");
+        let advice = finding
+            .and_then(|finding| finding["advice"].as_str())
+            .unwrap_or_default();
+        assert!(
+            !advice.is_empty(),
+            "nothing is said of {part}: {findings:?}"
+        );
     }
 }
 
@@ -140,22 +208,34 @@ fn a_new_key_is_put_in_front_of_the_old_ones_and_only_its_owner_may_read_the_fil
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let file = folder.path().join("keys/code-keys");
     for _ in 0..2 {
-        let made =
-            usher().args(["keys", "generate", "--file"]).arg(&file).status().expect("usher can be run");
+        let made = usher()
+            .args(["keys", "generate", "--file"])
+            .arg(&file)
+            .status()
+            .expect("usher can be run");
         assert!(made.success());
     }
     let text = std::fs::read_to_string(&file).expect("the file was made");
-    let ids: Vec<&str> = text.lines().filter_map(|line| line.split_once(':')).map(|(id, _)| id).collect();
+    let ids: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.split_once(':'))
+        .map(|(id, _)| id)
+        .collect();
     assert_eq!(ids.len(), 2, "{text}");
     assert_ne!(ids[0], ids[1]);
-    let mode = std::fs::metadata(&file).expect("the file was made").permissions().mode();
+    let mode = std::fs::metadata(&file)
+        .expect("the file was made")
+        .permissions()
+        .mode();
     assert_eq!(mode & 0o777, 0o600);
 }
 
 #[test]
 fn colours_and_progress_stay_away_where_no_terminal_reads() {
-    let output =
-        usher().args(["doctor", "--nats-url=nats://127.0.0.1:1"]).output().expect("usher can be run");
+    let output = usher()
+        .args(["doctor", "--nats-url=nats://127.0.0.1:1"])
+        .output()
+        .expect("usher can be run");
     let all = [output.stdout, output.stderr].concat();
     assert!(!all.contains(&0x1b), "{}", String::from_utf8_lossy(&all));
 }

@@ -41,7 +41,10 @@ async fn killed(service: &str) {
             serde_json::from_slice::<serde_json::Value>(&answer.stdout).ok()
         })
         .await;
-        assert_eq!(confirmed["outcome"], "OK", "the code in the mail is the valid one");
+        assert_eq!(
+            confirmed["outcome"], "OK",
+            "the code in the mail is the valid one"
+        );
     }
 }
 
@@ -51,7 +54,10 @@ async fn settled(system: &System, account: &str) {
         let shown = system.command(&["account", "show", account]);
         let shown: serde_json::Value = serde_json::from_slice(&shown.stdout).ok()?;
         let codes = shown["verification"]["codes"].as_array()?.clone();
-        codes.iter().any(|code| code["mail_state"] == "ACCEPTED").then_some(codes)
+        codes
+            .iter()
+            .any(|code| code["mail_state"] == "ACCEPTED")
+            .then_some(codes)
     })
     .await;
     assert_eq!(codes.len(), 1, "{codes:?}");

@@ -13,16 +13,34 @@ fn the_demo_tells_the_whole_story_and_leaves_nothing_running() {
     let mut runs = Vec::new();
     for _twice in 0..2 {
         let mut demo = usher();
-        demo.arg("demo").env("USHER_DATA", folder.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        demo.arg("demo")
+            .env("USHER_DATA", folder.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let output = demo.output().expect("usher can be run");
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
-        for part in
-            ["VERIFIED", "Subject", "process account_created", "kill -9", "mails for Grace: 1", "Try next"]
-        {
-            assert!(said.contains(part), "the demo does not show {part}:\n{said}");
+        assert!(
+            output.status.success(),
+            "{said}{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        for part in [
+            "VERIFIED",
+            "Subject",
+            "process account_created",
+            "kill -9",
+            "mails for Grace: 1",
+            "Try next",
+        ] {
+            assert!(
+                said.contains(part),
+                "the demo does not show {part}:\n{said}"
+            );
         }
-        assert!(said.lines().all(|line| line.chars().count() <= 80), "wider than 80 columns:\n{said}");
+        assert!(
+            said.lines().all(|line| line.chars().count() <= 80),
+            "wider than 80 columns:\n{said}"
+        );
         nothing_runs(folder.path());
         runs.push(normalised(&said));
     }
@@ -42,7 +60,8 @@ fn a_demo_that_is_interrupted_leaves_nothing_running() {
     let mut line = String::new();
     while !line.contains("signs up") {
         line.clear();
-        let read = std::io::BufRead::read_line(&mut said, &mut line).expect("its output can be read");
+        let read =
+            std::io::BufRead::read_line(&mut said, &mut line).expect("its output can be read");
         assert!(read > 0, "the demo ended before its second chapter");
     }
     let children: Vec<u32> = processes()
@@ -54,7 +73,10 @@ fn a_demo_that_is_interrupted_leaves_nothing_running() {
     signal(demo.id(), Signal::INT);
     let status = ends_within(demo, STOP);
     assert_eq!(status.code(), Some(130));
-    let left: Vec<_> = processes().into_iter().filter(|(pid, _, _)| children.contains(pid)).collect();
+    let left: Vec<_> = processes()
+        .into_iter()
+        .filter(|(pid, _, _)| children.contains(pid))
+        .collect();
     assert!(left.is_empty(), "{left:?}");
 }
 
@@ -67,7 +89,8 @@ fn the_demo_answers_programs_in_json() {
         .stdout(Stdio::piped())
         .stderr(Stdio::null());
     let output = demo.output().expect("usher can be run");
-    let told: serde_json::Value = serde_json::from_slice(&output.stdout).expect("the output is JSON");
+    let told: serde_json::Value =
+        serde_json::from_slice(&output.stdout).expect("the output is JSON");
     assert_eq!(told["account"]["status"], "VERIFIED");
     assert_eq!(told["mails_after_kill"], 1);
 }
@@ -75,6 +98,9 @@ fn the_demo_answers_programs_in_json() {
 /// The broker's command line names the folder; the services end before it does.
 fn nothing_runs(folder: &std::path::Path) {
     let folder = folder.to_string_lossy();
-    let left: Vec<_> = processes().into_iter().filter(|(_, _, command)| command.contains(&*folder)).collect();
+    let left: Vec<_> = processes()
+        .into_iter()
+        .filter(|(_, _, command)| command.contains(&*folder))
+        .collect();
     assert!(left.is_empty(), "{left:?}");
 }

@@ -7,46 +7,79 @@ async fn a_person_signs_up_gets_a_mail_and_confirms_its_code() {
     let system = System::start(&[]).await;
     let account = system.sign_up("ada@example.com");
     let code = system.code_for("ada@example.com").await;
-    assert_eq!(system.json(&["account", "confirm", &account, &code])["outcome"], "OK");
+    assert_eq!(
+        system.json(&["account", "confirm", &account, &code])["outcome"],
+        "OK"
+    );
     let watched = system.command(&["account", "watch", &account]);
     assert!(watched.status.success());
     let versions = String::from_utf8_lossy(&watched.stdout).into_owned();
-    assert!(versions.lines().any(|version| version.contains("\"status\":\"VERIFIED\"")), "{versions}");
+    assert!(
+        versions
+            .lines()
+            .any(|version| version.contains("\"status\":\"VERIFIED\"")),
+        "{versions}"
+    );
     let shown = system.json(&["account", "show", &account]);
     assert_eq!(shown["account"]["status"], "VERIFIED");
     assert_eq!(shown["verification"]["codes"][0]["state"], "USED");
     assert_eq!(shown["verification"]["codes"][0]["mail_state"], "ACCEPTED");
-    assert_eq!(system.json(&["account", "confirm", &account, &code])["outcome"], "ALREADY_VERIFIED");
+    assert_eq!(
+        system.json(&["account", "confirm", &account, &code])["outcome"],
+        "ALREADY_VERIFIED"
+    );
 
     let mails = system.json(&["mail", "list"]);
     assert_eq!(mails.as_array().map(Vec::len), Some(1), "{mails}");
     assert_eq!(mails[0]["outcome"], "ACCEPTED");
     let key = mails[0]["code_id"].as_str().expect("a mail has a key");
-    assert_eq!(system.json(&["mail", "show", key])[0]["account_id"], account.as_str());
+    assert_eq!(
+        system.json(&["mail", "show", key])[0]["account_id"],
+        account.as_str()
+    );
     let listed = system.json(&["account", "list", "--limit", "1"]);
     assert_eq!(listed[0]["account_id"], account.as_str());
 
     let findings = system.json(&["doctor"]);
     let findings = findings.as_array().expect("doctor lists findings");
-    assert!(findings.iter().all(|finding| finding["level"] == "ok"), "{findings:?}");
+    assert!(
+        findings.iter().all(|finding| finding["level"] == "ok"),
+        "{findings:?}"
+    );
 }
 
 #[tokio::test]
 async fn refusals_say_what_to_change_and_have_their_exit_code() {
     let system = System::start(&[]).await;
     let (code, error) = system.refusal(&["account", "create", "no address"]);
-    assert_eq!((code, &error["fields"][0]["field"]), (4, &"email".into()), "{error}");
+    assert_eq!(
+        (code, &error["fields"][0]["field"]),
+        (4, &"email".into()),
+        "{error}"
+    );
 
     let account = system.sign_up("ada@example.com");
     let (code, error) = system.refusal(&["account", "create", "ADA@EXAMPLE.COM"]);
-    assert_eq!((code, &error["reason"]), (4, &"ADDRESS_TAKEN".into()), "{error}");
+    assert_eq!(
+        (code, &error["reason"]),
+        (4, &"ADDRESS_TAKEN".into()),
+        "{error}"
+    );
 
     let right = system.code_for("ada@example.com").await;
-    let wrong = if right.starts_with('0') { "1111 1111" } else { "0000 0000" };
+    let wrong = if right.starts_with('0') {
+        "1111 1111"
+    } else {
+        "0000 0000"
+    };
     let (code, error) = system.refusal(&["account", "confirm", &account, wrong]);
     assert_eq!((code, &error["reason"]), (4, &"WRONG".into()), "{error}");
     let (code, error) = system.refusal(&["account", "confirm", &account, "12"]);
-    assert_eq!((code, &error["fields"][0]["field"]), (4, &"code".into()), "{error}");
+    assert_eq!(
+        (code, &error["fields"][0]["field"]),
+        (4, &"code".into()),
+        "{error}"
+    );
 
     system.json(&["account", "resend", &account]);
     let (code, error) = system.refusal(&["account", "resend", "ada@example.com"]);
@@ -61,12 +94,30 @@ async fn refusals_say_what_to_change_and_have_their_exit_code() {
 #[tokio::test]
 async fn a_repeated_idempotency_key_gives_the_same_account() {
     let system = System::start(&[]).await;
-    let create = ["account", "create", "ada@example.com", "--idempotency-key", "sixteen-characters"];
+    let create = [
+        "account",
+        "create",
+        "ada@example.com",
+        "--idempotency-key",
+        "sixteen-characters",
+    ];
     let (first, second) = (system.json(&create), system.json(&create));
-    assert_eq!(first["account"]["account_id"], second["account"]["account_id"]);
-    let (code, error) =
-        system.refusal(&["account", "create", "eve@example.com", "--idempotency-key", "sixteen-characters"]);
-    assert_eq!((code, &error["reason"]), (4, &"IDEMPOTENCY_KEY_REUSED".into()), "{error}");
+    assert_eq!(
+        first["account"]["account_id"],
+        second["account"]["account_id"]
+    );
+    let (code, error) = system.refusal(&[
+        "account",
+        "create",
+        "eve@example.com",
+        "--idempotency-key",
+        "sixteen-characters",
+    ]);
+    assert_eq!(
+        (code, &error["reason"]),
+        (4, &"IDEMPOTENCY_KEY_REUSED".into()),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -75,10 +126,18 @@ async fn the_mail_can_be_previewed_in_every_language() {
     let subjects = ["en", "fr", "de"].map(|locale| {
         let preview = system.json(&["mail", "preview", "--locale", locale, "--name", "Ada"]);
         assert_eq!(preview["locale"], locale);
-        assert!(preview["html"].as_str().is_some_and(|html| html.contains("<html")), "{preview}");
+        assert!(
+            preview["html"]
+                .as_str()
+                .is_some_and(|html| html.contains("<html")),
+            "{preview}"
+        );
         preview["subject"].to_string()
     });
-    assert!(subjects[0] != subjects[1] && subjects[1] != subjects[2], "{subjects:?}");
+    assert!(
+        subjects[0] != subjects[1] && subjects[1] != subjects[2],
+        "{subjects:?}"
+    );
 }
 #[tokio::test]
 async fn migrations_can_be_looked_at_but_not_made_while_the_services_run() {
@@ -86,8 +145,16 @@ async fn migrations_can_be_looked_at_but_not_made_while_the_services_run() {
     let states = system.json(&["migrate", "status"]);
     let states = states.as_array().expect("a state for each service");
     assert_eq!(states.len(), 3);
-    assert!(states.iter().all(|state| state["pending"].as_array().is_some_and(Vec::is_empty)), "{states:?}");
+    assert!(
+        states
+            .iter()
+            .all(|state| state["pending"].as_array().is_some_and(Vec::is_empty)),
+        "{states:?}"
+    );
     let (code, error) = system.refusal(&["migrate"]);
     let message = error["message"].as_str().unwrap_or_default();
-    assert!(code == 5 && message.contains("is in use by process"), "{error}");
+    assert!(
+        code == 5 && message.contains("is in use by process"),
+        "{error}"
+    );
 }

@@ -19,11 +19,17 @@ fn root() -> PathBuf {
 fn check(part: &str, fresh: &str, same: fn(&str, &str) -> bool) {
     let path = root().join("README.md");
     let readme = fs::read_to_string(&path).expect("README.md can be read");
-    let (begin, end) = (format!("<!-- {part}:begin -->\n"), format!("<!-- {part}:end -->"));
-    let (head, rest) = readme.split_once(&begin).expect("README.md has the part's begin");
+    let (begin, end) = (
+        format!("<!-- {part}:begin -->\n"),
+        format!("<!-- {part}:end -->"),
+    );
+    let (head, rest) = readme
+        .split_once(&begin)
+        .expect("README.md has the part's begin");
     let (old, tail) = rest.split_once(&end).expect("README.md has the part's end");
     if std::env::var_os("USHER_WRITE_PAPERS").is_some() {
-        fs::write(&path, [head, &begin, fresh, &end, tail].concat()).expect("README.md can be written");
+        fs::write(&path, [head, &begin, fresh, &end, tail].concat())
+            .expect("README.md can be written");
     } else if !same(old, fresh) {
         panic!("README.md, part {part}, is not what the code says. Run `make papers`.\n{fresh}");
     }
@@ -32,18 +38,40 @@ fn check(part: &str, fresh: &str, same: fn(&str, &str) -> bool) {
 #[test]
 fn the_reference_of_settings_in_readme_is_the_codes_own() {
     let same = |old: &str, fresh: &str| old == fresh;
-    check("settings accounts", &reference::<accounts::config::Config>(), same);
-    check("settings verification", &reference::<verification::config::Config>(), same);
-    check("settings mailer", &reference::<mailer::config::Config>(), same);
+    check(
+        "settings accounts",
+        &reference::<accounts::config::Config>(),
+        same,
+    );
+    check(
+        "settings verification",
+        &reference::<verification::config::Config>(),
+        same,
+    );
+    check(
+        "settings mailer",
+        &reference::<mailer::config::Config>(),
+        same,
+    );
 }
 
 #[test]
 fn the_demo_in_readme_is_what_it_prints() {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    let demo = usher().arg("demo").env("USHER_DATA", folder.path()).output().expect("usher can be run");
-    assert!(demo.status.success(), "{}", String::from_utf8_lossy(&demo.stderr));
+    let demo = usher()
+        .arg("demo")
+        .env("USHER_DATA", folder.path())
+        .output()
+        .expect("usher can be run");
+    assert!(
+        demo.status.success(),
+        "{}",
+        String::from_utf8_lossy(&demo.stderr)
+    );
     let said = format!("```text\n{}```\n", String::from_utf8_lossy(&demo.stdout));
-    check("demo", &said, |old, fresh| normalised(old) == normalised(fresh));
+    check("demo", &said, |old, fresh| {
+        normalised(old) == normalised(fresh)
+    });
 }
 
 #[test]
@@ -52,23 +80,34 @@ fn every_test_that_the_papers_name_exists() {
         .iter()
         .flat_map(|paper| {
             let text = fs::read_to_string(root().join(paper)).expect("the paper can be read");
-            text.split('`').filter(|word| is_test_name(word)).map(str::to_owned).collect::<Vec<_>>()
+            text.split('`')
+                .filter(|word| is_test_name(word))
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
         })
         .collect();
     assert!(named.len() > 10, "the papers name their tests: {named:?}");
     let mut sources = String::new();
     for member in fs::read_dir(root().join("services")).expect("the services can be listed") {
-        let tests = member.expect("a member can be read").path().join("tests/service");
+        let tests = member
+            .expect("a member can be read")
+            .path()
+            .join("tests/service");
         for file in fs::read_dir(tests).into_iter().flatten().flatten() {
             sources.push_str(&fs::read_to_string(file.path()).unwrap_or_default());
         }
     }
-    let missing: Vec<_> = named.iter().filter(|name| !sources.contains(&format!("fn {name}("))).collect();
+    let missing: Vec<_> = named
+        .iter()
+        .filter(|name| !sources.contains(&format!("fn {name}(")))
+        .collect();
     assert!(missing.is_empty(), "no such tests: {missing:?}");
 }
 
 /// Several lower-case words joined by underscores: how this project names tests and nothing else in its papers.
 fn is_test_name(word: &str) -> bool {
     word.split('_').count() >= 5
-        && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+        && word
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
 }

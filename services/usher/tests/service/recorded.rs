@@ -23,7 +23,9 @@ const BRANCHES: [char; 7] = ['━', '╸', '╺', '├', '└', '│', '╴'];
 
 /// A line of the timeline or of the waterfall: processes run side by side, so that their order may differ.
 fn is_of_a_process(line: &str) -> bool {
-    let is_time = line.get(2..10).is_some_and(|at| at.bytes().filter(|byte| *byte == b':').count() == 2);
+    let is_time = line
+        .get(2..10)
+        .is_some_and(|at| at.bytes().filter(|byte| *byte == b':').count() == 2);
     is_time || line.contains(['━', '╸', '╺'])
 }
 
@@ -44,11 +46,15 @@ fn words(line: &str) -> String {
         None => line,
     };
     // Whether the mail was out before the kill is a race that either may win.
-    line.replace("the mail was already out", "no mail yet").replace("; no mail yet", " no mail yet")
+    line.replace("the mail was already out", "no mail yet")
+        .replace("; no mail yet", " no mail yet")
 }
 
 fn value(word: &str) -> String {
-    let is_id = word.len() >= 16 && word.chars().all(|c| c.is_ascii_hexdigit() || "-:".contains(c));
+    let is_id = word.len() >= 16
+        && word
+            .chars()
+            .all(|c| c.is_ascii_hexdigit() || "-:".contains(c));
     if is_id {
         return "#".to_owned();
     }

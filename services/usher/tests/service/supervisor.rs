@@ -12,11 +12,16 @@ use crate::system::{SOON, System, processes, refusal, signal, usher};
 async fn a_second_up_on_the_same_folder_is_told_who_runs() {
     let system = System::start(&[]).await;
     let mut second = usher();
-    second.args(["up", "--ports", "auto", "--output", "json", "--data"]).arg(system.data());
+    second
+        .args(["up", "--ports", "auto", "--output", "json", "--data"])
+        .arg(system.data());
     let (code, error) = refusal(&second.output().expect("usher can be run"));
     assert_eq!(code, 4);
     let message = error["message"].as_str().unwrap_or_default();
-    assert!(message.contains(&format!("process {}", system.pid())), "{message}");
+    assert!(
+        message.contains(&format!("process {}", system.pid())),
+        "{message}"
+    );
 }
 
 #[tokio::test]
@@ -27,8 +32,15 @@ async fn i18_a_signal_ends_everything_within_ten_seconds() {
         assert_eq!(children.len(), 4, "{:?}", processes());
         let status = system.stop_by(by);
         assert!(status.success(), "{status}: {}", system.said());
-        assert!(!system.said().contains("is killed"), "a child was cut: {}", system.said());
-        let left: Vec<_> = processes().into_iter().filter(|(pid, _, _)| children.contains(pid)).collect();
+        assert!(
+            !system.said().contains("is killed"),
+            "a child was cut: {}",
+            system.said()
+        );
+        let left: Vec<_> = processes()
+            .into_iter()
+            .filter(|(pid, _, _)| children.contains(pid))
+            .collect();
         assert!(left.is_empty(), "{left:?}");
         assert!(!system.data().join("run.json").exists());
     }
@@ -39,8 +51,8 @@ async fn when_up_is_killed_its_services_drain_and_the_next_one_ends_the_broker_l
     let mut system = System::start(&[]).await;
     system.sign_up("before@example.com");
     let nats = system.service("nats.conf").expect("nats-server runs");
-    let services =
-        ["accounts", "verification", "mailer"].map(|name| system.service(name).expect("the service runs"));
+    let services = ["accounts", "verification", "mailer"]
+        .map(|name| system.service(name).expect("the service runs"));
     system.stop_by(Signal::KILL);
     let alive = |pid: u32| processes().iter().any(|(running, _, _)| *running == pid);
     eventually("the services to end with their parent", SOON, async || {
@@ -51,7 +63,10 @@ async fn when_up_is_killed_its_services_drain_and_the_next_one_ends_the_broker_l
     let findings: serde_json::Value =
         serde_json::from_slice(&system.command(&["doctor"]).stdout).expect("the output is JSON");
     let what = findings[0]["what"].as_str().unwrap_or_default();
-    assert!(what.starts_with("does not run on this folder"), "run.json of a dead process is used: {what}");
+    assert!(
+        what.starts_with("does not run on this folder"),
+        "run.json of a dead process is used: {what}"
+    );
     system.start_again(&[]).await;
     assert!(!alive(nats), "the next start ends it");
     let accounts = system.json(&["account", "list"]);
@@ -62,10 +77,20 @@ async fn when_up_is_killed_its_services_drain_and_the_next_one_ends_the_broker_l
 async fn a_process_that_is_not_our_broker_is_left_alone() {
     let mut system = System::start(&[]).await;
     system.stop_by(Signal::TERM);
-    let mut stranger = std::process::Command::new("sleep").arg("60").spawn().expect("sleep can be run");
-    fs::write(system.data().join("nats.pid"), stranger.id().to_string()).expect("the folder can be written");
+    let mut stranger = std::process::Command::new("sleep")
+        .arg("60")
+        .spawn()
+        .expect("sleep can be run");
+    fs::write(system.data().join("nats.pid"), stranger.id().to_string())
+        .expect("the folder can be written");
     system.start_again(&[]).await;
-    assert!(stranger.try_wait().expect("the process can be asked").is_none(), "it was killed");
+    assert!(
+        stranger
+            .try_wait()
+            .expect("the process can be asked")
+            .is_none(),
+        "it was killed"
+    );
     signal(stranger.id(), Signal::TERM);
     let _ = stranger.wait();
 }
@@ -76,13 +101,21 @@ async fn a_jaeger_that_was_left_behind_is_ended_by_the_next_start() {
     system.stop_by(Signal::KILL);
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let jaeger = script(&folder, "jaeger", "read -r line\n");
-    let left = std::process::Command::new(&jaeger).stdin(std::process::Stdio::piped()).spawn();
+    let left = std::process::Command::new(&jaeger)
+        .stdin(std::process::Stdio::piped())
+        .spawn();
     let mut left = left.expect("a script can be run");
-    fs::write(system.data().join("jaeger.pid"), left.id().to_string()).expect("the folder can be written");
+    fs::write(system.data().join("jaeger.pid"), left.id().to_string())
+        .expect("the folder can be written");
     let path = std::env::var("PATH").unwrap_or_default();
-    system.start_again(&[("PATH", &format!("{}:{path}", folder.path().display()))]).await;
+    system
+        .start_again(&[("PATH", &format!("{}:{path}", folder.path().display()))])
+        .await;
     let ended = left.try_wait().expect("the process can be asked");
-    assert!(ended.is_some_and(|status| status.code().is_none()), "it was not ended: {ended:?}");
+    assert!(
+        ended.is_some_and(|status| status.code().is_none()),
+        "it was not ended: {ended:?}"
+    );
 }
 
 /// Each time it writes more than one turn of a reader takes and dies: its last line is in the pipe then.
@@ -106,7 +139,8 @@ async fn the_last_words_of_a_child_that_dies_reach_its_log() {
         ),
     );
     let system = System::start(&[("USHER_NATS_SERVER", &nats)]).await;
-    let log = fs::read_to_string(system.data().join("logs/nats-server.log")).expect("there is a log");
+    let log =
+        fs::read_to_string(system.data().join("logs/nats-server.log")).expect("there is a log");
     assert_eq!(log.matches("last words").count(), 4);
 }
 
@@ -122,9 +156,12 @@ async fn a_line_that_is_not_utf_8_does_not_end_a_log() {
         ),
     );
     let system = System::start(&[("USHER_NATS_SERVER", &nats)]).await;
-    eventually("the line after it", SOON, async || system.said().contains("WARN after it").then_some(()))
-        .await;
-    let log = fs::read_to_string(system.data().join("logs/nats-server.log")).expect("the log is text");
+    eventually("the line after it", SOON, async || {
+        system.said().contains("WARN after it").then_some(())
+    })
+    .await;
+    let log =
+        fs::read_to_string(system.data().join("logs/nats-server.log")).expect("the log is text");
     assert!(log.contains("\u{fffd}\nWARN after it\n"), "{log}");
 }
 
@@ -135,15 +172,18 @@ async fn a_dead_broker_is_started_again_with_its_streams() {
     let account = system.sign_up("ada@example.com");
     let code = system.code_for("ada@example.com").await;
     system.json(&["account", "confirm", &account, &code]);
-    assert_eq!(system.json(&["nats", "status"])["drift"], serde_json::json!([]));
+    assert_eq!(
+        system.json(&["nats", "status"])["drift"],
+        serde_json::json!([])
+    );
 }
 
 #[tokio::test]
 async fn secrets_are_made_on_the_first_start_for_their_owner_only() {
     let system = System::start(&[]).await;
     for name in ["admin-token", "run.json", "code-keys", "address-keys"] {
-        let metadata =
-            fs::metadata(system.data().join(name)).unwrap_or_else(|_| panic!("{name} was not made"));
+        let metadata = fs::metadata(system.data().join(name))
+            .unwrap_or_else(|_| panic!("{name} was not made"));
         assert_eq!(metadata.permissions().mode() & 0o777, 0o600, "{name}");
     }
 }
@@ -152,6 +192,9 @@ async fn secrets_are_made_on_the_first_start_for_their_owner_only() {
 fn script(folder: &TempDir, name: &str, text: &str) -> String {
     let path = folder.path().join(name);
     fs::write(&path, format!("#!/bin/sh\n{text}")).expect("the folder can be written");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("a file can be made executable");
-    path.to_str().expect("temporary folders have plain names").to_owned()
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755))
+        .expect("a file can be made executable");
+    path.to_str()
+        .expect("temporary folders have plain names")
+        .to_owned()
 }

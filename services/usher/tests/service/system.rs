@@ -31,7 +31,8 @@ pub(crate) fn usher() -> Command {
 
 /// Sends a signal to a process by its id.
 pub(crate) fn signal(pid: u32, signal: Signal) {
-    let pid = Pid::from_raw(pid.try_into().expect("process ids are small")).expect("a process id is not 0");
+    let pid = Pid::from_raw(pid.try_into().expect("process ids are small"))
+        .expect("a process id is not 0");
     kill_process(pid, signal).expect("the process takes the signal");
 }
 
@@ -39,12 +40,16 @@ pub(crate) fn signal(pid: u32, signal: Signal) {
 pub(crate) fn ends_within(mut child: Child, deadline: Duration) -> ExitStatus {
     let (ended, end) = mpsc::channel();
     std::thread::spawn(move || ended.send(child.wait()));
-    end.recv_timeout(deadline).expect("the process ends in time").expect("the process can be waited for")
+    end.recv_timeout(deadline)
+        .expect("the process ends in time")
+        .expect("the process can be waited for")
 }
 
 /// The processes that run now, as (id, parent's id, command line): from /proc, else from `ps`.
 pub(crate) fn processes() -> Vec<(u32, u32, String)> {
-    let Ok(proc) = fs::read_dir("/proc") else { return listed_by_ps() };
+    let Ok(proc) = fs::read_dir("/proc") else {
+        return listed_by_ps();
+    };
     let folders = proc.flatten().filter_map(|entry| {
         let pid = entry.file_name().to_str()?.parse().ok()?;
         // Behind the name in brackets, which may hold anything: state and parent's id.
@@ -60,7 +65,9 @@ pub(crate) fn processes() -> Vec<(u32, u32, String)> {
 }
 
 fn listed_by_ps() -> Vec<(u32, u32, String)> {
-    let listed = Command::new("ps").args(["-A", "-ww", "-o", "pid=,ppid=,stat=,command="]).output();
+    let listed = Command::new("ps")
+        .args(["-A", "-ww", "-o", "pid=,ppid=,stat=,command="])
+        .output();
     let listed = listed.expect("ps can be run");
     let process = |line: &str| {
         let mut words = line.split_whitespace();
@@ -68,7 +75,10 @@ fn listed_by_ps() -> Vec<(u32, u32, String)> {
         let is_zombie = words.next()?.starts_with('Z');
         (!is_zombie).then(|| (pid, parent, words.collect::<Vec<_>>().join(" ")))
     };
-    String::from_utf8_lossy(&listed.stdout).lines().filter_map(process).collect()
+    String::from_utf8_lossy(&listed.stdout)
+        .lines()
+        .filter_map(process)
+        .collect()
 }
 
 /// A system that runs on a folder of its own; stopped when dropped.
@@ -95,7 +105,9 @@ impl System {
             .open(self.path("said"))
             .expect("the folder can be written");
         let mut command = usher();
-        command.args(["up", "--ports", "auto", "--output", "json", "--data"]).arg(self.data());
+        command
+            .args(["up", "--ports", "auto", "--output", "json", "--data"])
+            .arg(self.data());
         command
             .envs(environment.iter().copied())
             .stdout(said.try_clone().expect("a file can be shared"))
@@ -136,15 +148,20 @@ impl System {
     /// Process id of a service.
     pub(crate) fn service(&self, name: &str) -> Option<u32> {
         let up = self.pid();
-        let ours =
-            processes().into_iter().find(|(_, parent, command)| *parent == up && command.ends_with(name));
+        let ours = processes()
+            .into_iter()
+            .find(|(_, parent, command)| *parent == up && command.ends_with(name));
         ours.map(|(pid, _, _)| pid)
     }
 
     /// Process ids of everything that `usher up` runs.
     pub(crate) fn children(&self) -> Vec<u32> {
         let up = self.pid();
-        processes().into_iter().filter(|(_, parent, _)| *parent == up).map(|(pid, _, _)| pid).collect()
+        processes()
+            .into_iter()
+            .filter(|(_, parent, _)| *parent == up)
+            .map(|(pid, _, _)| pid)
+            .collect()
     }
 
     /// Kills a service as a crash would, waiting for it if it is being started again.
@@ -156,7 +173,10 @@ impl System {
     /// Runs a command against the system.
     pub(crate) fn command(&self, arguments: &[&str]) -> Output {
         let mut command = usher();
-        command.args(arguments).args(["--output", "json", "--data"]).arg(self.data());
+        command
+            .args(arguments)
+            .args(["--output", "json", "--data"])
+            .arg(self.data());
         command.output().expect("usher can be run")
     }
 
@@ -164,7 +184,10 @@ impl System {
     pub(crate) fn json(&self, arguments: &[&str]) -> Value {
         let output = self.command(arguments);
         let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "usher {arguments:?} failed: {errors}");
+        assert!(
+            output.status.success(),
+            "usher {arguments:?} failed: {errors}"
+        );
         serde_json::from_slice(&output.stdout).expect("the output is JSON")
     }
 
@@ -176,12 +199,17 @@ impl System {
     /// Signs a person up and answers with the account's id.
     pub(crate) fn sign_up(&self, email: &str) -> String {
         let created = self.json(&["account", "create", email, "--name", "Ada"]);
-        created["account"]["account_id"].as_str().expect("an account has an id").to_owned()
+        created["account"]["account_id"]
+            .as_str()
+            .expect("an account has an id")
+            .to_owned()
     }
 
     /// The mails to an address, each as (Message-ID, code).
     pub(crate) fn mails_to(&self, address: &str) -> Vec<(String, String)> {
-        let Ok(files) = fs::read_dir(self.data().join("mails")) else { return Vec::new() };
+        let Ok(files) = fs::read_dir(self.data().join("mails")) else {
+            return Vec::new();
+        };
         let files = files.filter_map(|file| Some(file.ok()?.path()));
         files
             .filter(|file| file.extension().is_some_and(|kind| kind == "eml"))
@@ -191,7 +219,10 @@ impl System {
 
     /// Waits for the first mail to an address and answers with its code.
     pub(crate) async fn code_for(&self, address: &str) -> String {
-        eventually("the mail", SOON, async || Some(self.mails_to(address).first()?.1.clone())).await
+        eventually("the mail", SOON, async || {
+            Some(self.mails_to(address).first()?.1.clone())
+        })
+        .await
     }
 
     /// Sends a signal to `usher up` and waits until it has ended.
@@ -219,8 +250,12 @@ impl Drop for System {
 pub(crate) fn refusal(output: &Output) -> (i32, Value) {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success(), "nothing was refused");
-    let error: Value = serde_json::from_str(&errors).unwrap_or_else(|_| panic!("no JSON error: {errors}"));
-    (output.status.code().expect("the command was not killed"), error["error"].clone())
+    let error: Value =
+        serde_json::from_str(&errors).unwrap_or_else(|_| panic!("no JSON error: {errors}"));
+    (
+        output.status.code().expect("the command was not killed"),
+        error["error"].clone(),
+    )
 }
 
 fn mail(file: &Path, address: &str) -> Option<(String, String)> {

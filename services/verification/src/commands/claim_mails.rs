@@ -15,7 +15,11 @@ use crate::{
 impl Commands {
     /// Claims up to `most` due mails, of them at most `most_again` that were tried before. Returns fewer when there is
     /// less room in memory.
-    pub(crate) async fn claim_mails(&self, most: usize, most_again: usize) -> Result<Vec<Mail>, DbErr> {
+    pub(crate) async fn claim_mails(
+        &self,
+        most: usize,
+        most_again: usize,
+    ) -> Result<Vec<Mail>, DbErr> {
         let mut room = self.queue.reserve(most);
         if room.len() == 0 {
             return Ok(Vec::new());
@@ -23,7 +27,8 @@ impl Commands {
         let tx = self.db.begin().await?;
         let now = self.db.now(&tx).await?;
         let lease = now + self.rules.lease;
-        let mut codes = store::mails::claim(&tx, now, lease, Turn::First, room.len() as u64).await?;
+        let mut codes =
+            store::mails::claim(&tx, now, lease, Turn::First, room.len() as u64).await?;
         let left = (room.len() - codes.len()).min(most_again);
         if left > 0 {
             codes.extend(store::mails::claim(&tx, now, lease, Turn::Again, left as u64).await?);
@@ -33,7 +38,9 @@ impl Commands {
         tx.commit().await?;
         let mut mails = Vec::with_capacity(codes.len());
         for code in codes {
-            let Some(person) = people.get(&code.account_id) else { continue };
+            let Some(person) = people.get(&code.account_id) else {
+                continue;
+            };
             match self.mail(&code, person, &mut room) {
                 Some(mail) => mails.push(mail),
                 None => self.replace_keyless(code).await?,
@@ -62,7 +69,10 @@ impl Commands {
         let reader = self.db.reader();
         let now = self.db.now(reader).await?;
         let (number, oldest) = store::mails::due(reader, now).await?;
-        Ok((number, oldest.map(|oldest| now.since(oldest)).unwrap_or_default()))
+        Ok((
+            number,
+            oldest.map(|oldest| now.since(oldest)).unwrap_or_default(),
+        ))
     }
 
     /// With SQLite this process owns the database alone: claims that it finds are those of one that died.
@@ -80,6 +90,7 @@ impl Commands {
     /// comes before its codes' everywhere.
     async fn replace_keyless(&self, code: Code) -> Result<(), DbErr> {
         tracing::warn!(code.id = %code.id, key.id = code.key_id, "The key of a pending code is gone; it is replaced.");
-        self.replace_codes(vec![(code.id, code.account_id)], "its key is gone").await
+        self.replace_codes(vec![(code.id, code.account_id)], "its key is gone")
+            .await
     }
 }

@@ -87,12 +87,19 @@ impl Commands {
         typed: &Digits,
         context: &Context,
     ) -> Result<Confirmed, ConfirmError> {
-        let account_id = self.account_of(target).await?.ok_or(ConfirmError::Unknown)?;
+        let account_id = self
+            .account_of(target)
+            .await?
+            .ok_or(ConfirmError::Unknown)?;
         let tx = self.db.begin().await?;
         let now = self.db.now(&tx).await?;
         // From here on every other guess, resend and replacement of this account waits.
-        let person = store::verifications::lock(&tx, account_id).await?.ok_or(ConfirmError::Unknown)?;
-        let code = store::codes::newest(&tx, account_id).await?.ok_or(ConfirmError::Unknown)?;
+        let person = store::verifications::lock(&tx, account_id)
+            .await?
+            .ok_or(ConfirmError::Unknown)?;
+        let code = store::codes::newest(&tx, account_id)
+            .await?
+            .ok_or(ConfirmError::Unknown)?;
         let older = store::codes::superseded(&tx, account_id).await?;
         let has_its_length = |code: &Code| usize::try_from(code.digits) == Ok(typed.count());
         if !has_its_length(&code) && !older.iter().any(has_its_length) {
@@ -102,13 +109,21 @@ impl Commands {
         if let Some(settled) = standing(now, &person, &code, &guesses).settled() {
             return self.answer(&tx, now, &person, settled).await;
         }
-        let digits = self.digits(&code).ok_or_else(|| ConfirmError::KeyMissing(code.key_id.clone()))?;
+        let digits = self
+            .digits(&code)
+            .ok_or_else(|| ConfirmError::KeyMissing(code.key_id.clone()))?;
         if !store::codes::take_guess(&tx, now, code.id, PER_CODE).await? {
-            return self.answer(&tx, now, &person, Settled::Burnt(Duration::ZERO)).await;
+            return self
+                .answer(&tx, now, &person, Settled::Burnt(Duration::ZERO))
+                .await;
         }
         let guess = if digits.matches(typed) {
             Guess::Right
-        } else if older.iter().filter_map(|code| self.digits(code)).any(|digits| digits.matches(typed)) {
+        } else if older
+            .iter()
+            .filter_map(|code| self.digits(code))
+            .any(|digits| digits.matches(typed))
+        {
             Guess::Superseded
         } else {
             Guess::Wrong
@@ -138,7 +153,8 @@ impl Commands {
         let account_id = code.account_id;
         store::codes::end(&tx, code.id, CodeState::Used).await?;
         store::verifications::mark_verified(&tx, now, account_id).await?;
-        let (event, creation) = events::account_verified(self.clock.uuid_v7(), account_id, now, context);
+        let (event, creation) =
+            events::account_verified(self.clock.uuid_v7(), account_id, now, context);
         let room = self.outbox.reserve(1);
         let handovers = self.outbox.insert(&tx, now, vec![event], room).await?;
         tx.commit().await?;
@@ -165,7 +181,8 @@ impl Commands {
             Settled::Burnt(daily) => {
                 // Another guess takes another code, and that takes a resend.
                 let taken =
-                    store::resends::taken(tx, &self.keys.blind("address", &person.address_key)).await?;
+                    store::resends::taken(tx, &self.keys.blind("address", &person.address_key))
+                        .await?;
                 let ages: Vec<Duration> = taken.into_iter().map(|at| now.since(at)).collect();
                 Confirmed::Burnt(daily.max(budget::next_after(&ages)))
             }
@@ -174,7 +191,9 @@ impl Commands {
 }
 
 fn standing(now: Timestamp, person: &Verification, code: &Code, guesses: &[Timestamp]) -> Standing {
-    let oldest = guesses.last().filter(|_| guesses.len() >= PER_ACCOUNT as usize);
+    let oldest = guesses
+        .last()
+        .filter(|_| guesses.len() >= PER_ACCOUNT as usize);
     Standing {
         verified: person.verified_at.is_some(),
         daily_limit_for: oldest.map(|oldest| (*oldest + WINDOW).since(now)),

@@ -46,7 +46,11 @@ impl Commands {
             accepted_at: None,
             next_attempt_at: now,
             claim_no: i32::from(claimed),
-            lease_until: if claimed { now + self.rules.lease } else { Timestamp(0) },
+            lease_until: if claimed {
+                now + self.rules.lease
+            } else {
+                Timestamp(0)
+            },
             traceparent,
             tracestate,
         }
@@ -55,14 +59,22 @@ impl Commands {
     /// The digits of a code; none when its key is gone.
     pub(super) fn digits(&self, code: &Code) -> Option<Digits> {
         let length = Length::parse(code.digits.into())?;
-        Some(Digits::derive(self.keys.get(&code.key_id)?, code.id, &code.salt, length))
+        Some(Digits::derive(
+            self.keys.get(&code.key_id)?,
+            code.id,
+            &code.salt,
+            length,
+        ))
     }
 
     /// A claimed code's mail, in a place of `room`; none when the code's key is gone or the room is used up.
     pub(super) fn mail(&self, code: &Code, person: &Verification, room: &mut Room) -> Option<Mail> {
         let digits = self.digits(code)?;
         Some(Mail {
-            claim: Claim { code_id: code.id, claim_no: code.claim_no },
+            claim: Claim {
+                code_id: code.id,
+                claim_no: code.claim_no,
+            },
             account_id: code.account_id,
             attempts: u32::try_from(code.mail_attempts).unwrap_or(0),
             email: person.email.clone(),
@@ -96,7 +108,13 @@ impl Commands {
             store::history::append(tx, now, vec![superseded]).await?;
         }
         let mut room = self.queue.reserve(1);
-        let next = self.new_code(now, newest.account_id, newest.number + 1, context, room.len() > 0);
+        let next = self.new_code(
+            now,
+            newest.account_id,
+            newest.number + 1,
+            context,
+            room.len() > 0,
+        );
         let mail = self.mail(&next, person, &mut room);
         store::codes::insert(tx, vec![next]).await?;
         Ok(mail)

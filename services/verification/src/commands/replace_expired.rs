@@ -42,17 +42,28 @@ impl Commands {
     }
 
     /// Replaces codes that are live and whose mail is pending.
-    pub(super) async fn replace_codes(&self, codes: Vec<(Uuid, Uuid)>, why: &str) -> Result<(), DbErr> {
+    pub(super) async fn replace_codes(
+        &self,
+        codes: Vec<(Uuid, Uuid)>,
+        why: &str,
+    ) -> Result<(), DbErr> {
         let tx = self.db.begin().await?;
         let now = self.db.now(&tx).await?;
         let people = store::verifications::lock_free(&tx, accounts(&codes)).await?;
         let mut mails = Vec::new();
         for (code_id, account_id) in &codes {
-            let Some(person) = people.get(account_id) else { continue };
-            let Some(newest) = store::codes::newest(&tx, *account_id).await? else { continue };
+            let Some(person) = people.get(account_id) else {
+                continue;
+            };
+            let Some(newest) = store::codes::newest(&tx, *account_id).await? else {
+                continue;
+            };
             let waits = newest.state == CodeState::Live && newest.mail_state == MailState::Pending;
             if newest.id == *code_id && waits {
-                mails.extend(self.replace(&tx, now, person, &newest, why, &Context::new()).await?);
+                mails.extend(
+                    self.replace(&tx, now, person, &newest, why, &Context::new())
+                        .await?,
+                );
             }
         }
         tx.commit().await?;
@@ -70,11 +81,21 @@ impl Commands {
     ) -> Result<Option<Mail>, DbErr> {
         if !code.mail_reached {
             // A trace of its own: the one that made the code ended a code's life ago.
-            return self.replace(tx, now, person, code, "it expired unsent", &Context::new()).await;
+            return self
+                .replace(tx, now, person, code, "it expired unsent", &Context::new())
+                .await;
         }
         store::mails::mark_expired(tx, vec![code.id]).await?;
         let ended = Fact::of_code(code.account_id, code.id, What::MailUndelivered);
-        store::history::append(tx, now, vec![Fact { detail: "expired".to_owned(), ..ended }]).await?;
+        store::history::append(
+            tx,
+            now,
+            vec![Fact {
+                detail: "expired".to_owned(),
+                ..ended
+            }],
+        )
+        .await?;
         Ok(None)
     }
 }

@@ -50,8 +50,10 @@ impl Commands {
     /// Takes the wish and returns how long to wait before the next one.
     pub(crate) async fn resend_code(&self, target: ResendTarget) -> Result<Duration, ResendError> {
         let this = self.clone();
-        let (subject, next_after) =
-            db::detached(db::measured("resend_code", async move { this.take_wish(target).await })).await?;
+        let (subject, next_after) = db::detached(db::measured("resend_code", async move {
+            this.take_wish(target).await
+        }))
+        .await?;
         let this = self.clone();
         // Not awaited: the answer must not take longer where there is something to do. What a crash leaves is
         // served by the delivery's tick.
@@ -99,7 +101,11 @@ impl Commands {
         tx.commit().await?;
         let ages: Vec<Duration> = taken.into_iter().map(|at| now.since(at)).collect();
         let next_after = budget::next_after(&ages);
-        if allowed { Ok((subject, next_after)) } else { Err(ResendError::Limited(next_after)) }
+        if allowed {
+            Ok((subject, next_after))
+        } else {
+            Err(ResendError::Limited(next_after))
+        }
     }
 
     /// What the budget is counted under, and whom the wish is for. A known account's two names share one budget.
@@ -110,12 +116,17 @@ impl Commands {
                 let found = store::verifications::by_address(reader, address.expose()).await?;
                 (found, "address", address.expose().to_owned())
             }
-            ResendTarget::Account(account_id) => {
-                (store::verifications::find(reader, account_id).await?, "account", account_id.to_string())
-            }
+            ResendTarget::Account(account_id) => (
+                store::verifications::find(reader, account_id).await?,
+                "account",
+                account_id.to_string(),
+            ),
         };
         Ok(match found {
-            Some(known) => (self.keys.blind("address", &known.address_key).to_vec(), Some(known.account_id)),
+            Some(known) => (
+                self.keys.blind("address", &known.address_key).to_vec(),
+                Some(known.account_id),
+            ),
             None => (self.keys.blind(kind, &name).to_vec(), None),
         })
     }
@@ -141,8 +152,12 @@ impl Commands {
         now: Timestamp,
         account_id: Uuid,
     ) -> Result<Option<Mail>, DbErr> {
-        let Some(person) = store::verifications::lock(tx, account_id).await? else { return Ok(None) };
-        let Some(newest) = store::codes::newest(tx, account_id).await? else { return Ok(None) };
+        let Some(person) = store::verifications::lock(tx, account_id).await? else {
+            return Ok(None);
+        };
+        let Some(newest) = store::codes::newest(tx, account_id).await? else {
+            return Ok(None);
+        };
         let requested = Fact::of_code(account_id, newest.id, What::ResendRequested);
         store::history::append(tx, now, vec![requested]).await?;
         if person.verified_at.is_some() {
@@ -153,6 +168,14 @@ impl Commands {
             store::codes::make_due(tx, now, newest.id).await?;
             return Ok(None);
         }
-        self.replace(tx, now, &person, &newest, "another code was asked for", &Context::current()).await
+        self.replace(
+            tx,
+            now,
+            &person,
+            &newest,
+            "another code was asked for",
+            &Context::current(),
+        )
+        .await
     }
 }

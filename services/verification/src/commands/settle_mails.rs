@@ -66,14 +66,26 @@ impl Commands {
 
 impl Sorted {
     fn add(&mut self, now: Timestamp, settled: &Settlement) {
-        let Settlement { claim, attempts, outcome, unknown_attempts, reached, .. } = *settled;
+        let Settlement {
+            claim,
+            attempts,
+            outcome,
+            unknown_attempts,
+            reached,
+            ..
+        } = *settled;
         let code_id = claim.code_id;
         let mut tell = |what, detail: &str| {
-            let fact = Fact { detail: detail.to_owned(), ..Fact::of_code(settled.account_id, code_id, what) };
+            let fact = Fact {
+                detail: detail.to_owned(),
+                ..Fact::of_code(settled.account_id, code_id, what)
+            };
             self.facts.insert(code_id, fact);
         };
         match fate(outcome, attempts + 1, unknown_attempts, random::fraction()) {
-            Fate::Accepted => self.accepted.push((code_id, settled.accepted_at.unwrap_or(now))),
+            Fate::Accepted => self
+                .accepted
+                .push((code_id, settled.accepted_at.unwrap_or(now))),
             Fate::Rejected => {
                 tell(What::MailRejected, &settled.reason);
                 self.rejected.push(code_id);
@@ -87,17 +99,29 @@ impl Sorted {
                 if counted {
                     tell(What::MailAttemptFailed, &settled.reason);
                 }
-                self.postponed.push(Postponed { claim, next_attempt_at: now + wait, counted, reached });
+                self.postponed.push(Postponed {
+                    claim,
+                    next_attempt_at: now + wait,
+                    counted,
+                    reached,
+                });
             }
         }
     }
 
-    async fn write(mut self, tx: &DatabaseTransaction, now: Timestamp) -> Result<HashSet<Uuid>, DbErr> {
+    async fn write(
+        mut self,
+        tx: &DatabaseTransaction,
+        now: Timestamp,
+    ) -> Result<HashSet<Uuid>, DbErr> {
         let accepted = store::mails::accept(tx, &self.accepted).await?;
         let mut changed = store::mails::reject(tx, &self.rejected).await?;
         changed.extend(store::mails::give_up(tx, &self.given_up).await?);
         changed.extend(store::mails::postpone(tx, &self.postponed).await?);
-        let facts = changed.iter().filter_map(|code_id| self.facts.remove(code_id)).collect();
+        let facts = changed
+            .iter()
+            .filter_map(|code_id| self.facts.remove(code_id))
+            .collect();
         store::history::append(tx, now, facts).await?;
         Ok(accepted.into_iter().collect())
     }

@@ -58,7 +58,11 @@ pub(crate) enum StartError {
 
 impl From<DbErr> for StartError {
     fn from(error: DbErr) -> Self {
-        if store::refuses_data(&error) { Self::Refused(error) } else { Self::Unavailable(error) }
+        if store::refuses_data(&error) {
+            Self::Refused(error)
+        } else {
+            Self::Unavailable(error)
+        }
     }
 }
 
@@ -97,8 +101,10 @@ impl Commands {
         }
         let mut rows: Vec<Verification> = wanted.values().map(|new| row(now, new)).collect();
         rows.sort_unstable_by_key(|row| row.account_id); // replicas that hold the same events wait, never deadlock
-        let people: HashMap<Uuid, Verification> =
-            rows.iter().map(|row| (row.account_id, row.clone())).collect();
+        let people: HashMap<Uuid, Verification> = rows
+            .iter()
+            .map(|row| (row.account_id, row.clone()))
+            .collect();
         let inserted = store::verifications::insert_new(&tx, rows).await?;
 
         let mut codes: Vec<Code> = Vec::with_capacity(inserted.len());
@@ -120,7 +126,11 @@ impl Commands {
 }
 
 fn judge(now: Timestamp, new: &NewVerification) -> Started {
-    if now.since(new.account_created_at) > OLDEST { Started::TooOld } else { Started::Stored }
+    if now.since(new.account_created_at) > OLDEST {
+        Started::TooOld
+    } else {
+        Started::Stored
+    }
 }
 
 fn row(now: Timestamp, new: &NewVerification) -> Verification {
@@ -138,9 +148,21 @@ fn row(now: Timestamp, new: &NewVerification) -> Verification {
 
 /// The transaction's own span: within its message's when it is alone, else a root that links to all of them.
 fn batch_span(batch: &[NewVerification]) -> Context {
-    let parent = if let [alone] = batch { alone.context.clone() } else { Context::new() };
-    let links = batch.iter().map(|new| new.context.span().span_context().clone());
+    let parent = if let [alone] = batch {
+        alone.context.clone()
+    } else {
+        Context::new()
+    };
+    let links = batch
+        .iter()
+        .map(|new| new.context.span().span_context().clone());
     let size = i64::try_from(batch.len()).unwrap_or(i64::MAX);
     let attributes = [KeyValue::new(names::DB_OPERATION_BATCH_SIZE, size)];
-    span::linked(SpanKind::Internal, "store verifications", &parent, attributes, links)
+    span::linked(
+        SpanKind::Internal,
+        "store verifications",
+        &parent,
+        attributes,
+        links,
+    )
 }

@@ -25,12 +25,17 @@ impl Delivery {
                     None => self.unsettled.extend(batch),
                     Some(accepted) => {
                         // The first unknown outcome of a mail is tried again at once.
-                        if batch.iter().any(|settled| settled.outcome == Outcome::Unknown) {
+                        if batch
+                            .iter()
+                            .any(|settled| settled.outcome == Outcome::Unknown)
+                        {
                             self.backlog = true;
                         }
                         for settled in batch {
                             let mail = self.mails.forget(settled.claim.code_id);
-                            if let Some(mail) = mail.filter(|mail| accepted.contains(&mail.claim.code_id)) {
+                            if let Some(mail) =
+                                mail.filter(|mail| accepted.contains(&mail.claim.code_id))
+                            {
                                 self.measure(&mail, &settled);
                             }
                         }
@@ -79,7 +84,8 @@ impl Delivery {
             Event::Said(..) => {}
             Event::Ended(stream) => {
                 let (spans, lost) = self.mails.broken(stream);
-                self.unsettled.extend(lost.into_iter().map(encode::unanswered));
+                self.unsettled
+                    .extend(lost.into_iter().map(encode::unanswered));
                 for span in spans {
                     span::fail(&span, "stream_broken");
                 }
@@ -89,8 +95,12 @@ impl Delivery {
     }
 
     fn result(&mut self, stream: StreamId, result: &mailer::Result) {
-        let Ok(id) = Uuid::try_parse(&result.code_id) else { return };
-        let Some((mail, span)) = self.mails.answered(id, stream) else { return };
+        let Ok(id) = Uuid::try_parse(&result.code_id) else {
+            return;
+        };
+        let Some((mail, span)) = self.mails.answered(id, stream) else {
+            return;
+        };
         self.streams.answered(stream, turn(mail));
         let settlement = encode::settlement(mail, result, &span);
         self.measures.attempt(settlement.outcome);

@@ -41,7 +41,12 @@ pub(super) fn request(mail: &Mail) -> (DeliverRequest, Context) {
         traceparent,
         tracestate,
     };
-    (DeliverRequest { mail: Some(message) }, context)
+    (
+        DeliverRequest {
+            mail: Some(message),
+        },
+        context,
+    )
 }
 
 /// Ends the attempt's span and reads the result. An outcome that this version does not know counts as a failed
@@ -55,7 +60,10 @@ pub(super) fn settlement(mail: &Mail, result: &mailer::Result, context: &Context
         mailer::Outcome::InFlight => Outcome::InFlight(wait(result.retry_after.as_ref())),
         mailer::Outcome::Unavailable | mailer::Outcome::Unspecified => Outcome::Unavailable,
     };
-    span::set(context, KeyValue::new(names::USHER_MAIL_OUTCOME, word(outcome)));
+    span::set(
+        context,
+        KeyValue::new(names::USHER_MAIL_OUTCOME, word(outcome)),
+    );
     match outcome {
         Outcome::Accepted => span::end(context),
         other => span::fail(context, word(other)),
@@ -100,11 +108,19 @@ pub(super) fn word(outcome: Outcome) -> &'static str {
 
 /// A duration that a message says; a nonsensical one is none.
 pub(super) fn wait(duration: Option<&prost_types::Duration>) -> Duration {
-    duration.and_then(|wait| Duration::try_from(*wait).ok()).unwrap_or_default()
+    duration
+        .and_then(|wait| Duration::try_from(*wait).ok())
+        .unwrap_or_default()
 }
 
 /// The mailer has taken out whatever is secret; should it ever not, it still does not reach the history.
 fn redacted(reason: &str, mail: &Mail) -> String {
-    let reason = reason.replace(&mail.email, "<redacted>").replace(mail.digits.expose(), "<redacted>");
-    reason.chars().filter(|char| !char.is_control()).take(LONGEST_REASON).collect()
+    let reason = reason
+        .replace(&mail.email, "<redacted>")
+        .replace(mail.digits.expose(), "<redacted>");
+    reason
+        .chars()
+        .filter(|char| !char.is_control())
+        .take(LONGEST_REASON)
+        .collect()
 }

@@ -47,7 +47,12 @@ pub(super) struct Mails {
 
 impl Mails {
     pub(super) fn new(lease: Duration) -> Self {
-        Self { held: HashMap::new(), first: VecDeque::new(), again: VecDeque::new(), lease }
+        Self {
+            held: HashMap::new(),
+            first: VecDeque::new(),
+            again: VecDeque::new(),
+            lease,
+        }
     }
 
     /// Takes claimed mails in. One that is held already has outlived its claim: the new one is adopted.
@@ -61,7 +66,15 @@ impl Mails {
                 continue;
             }
             self.line(turn(&mail)).push_back(id);
-            self.held.insert(id, Held { mail, place: Place::Waiting, held_until, breaks: 0 });
+            self.held.insert(
+                id,
+                Held {
+                    mail,
+                    place: Place::Waiting,
+                    held_until,
+                    breaks: 0,
+                },
+            );
         }
     }
 
@@ -96,7 +109,10 @@ impl Mails {
     pub(super) fn answered(&mut self, id: Uuid, stream: StreamId) -> Option<(&Mail, Context)> {
         let held = self.held.get_mut(&id)?;
         match std::mem::replace(&mut held.place, Place::Answered) {
-            Place::Sent { stream: sent_on, span } if sent_on == stream => Some((&held.mail, span)),
+            Place::Sent {
+                stream: sent_on,
+                span,
+            } if sent_on == stream => Some((&held.mail, span)),
             other => {
                 held.place = other;
                 None
@@ -109,7 +125,13 @@ impl Mails {
     pub(super) fn broken(&mut self, stream: StreamId) -> (Vec<Context>, Vec<&Mail>) {
         let (mut spans, mut lost) = (Vec::new(), Vec::new());
         for held in self.held.values_mut() {
-            let Place::Sent { stream: sent_on, span } = &held.place else { continue };
+            let Place::Sent {
+                stream: sent_on,
+                span,
+            } = &held.place
+            else {
+                continue;
+            };
             if *sent_on != stream {
                 continue;
             }
@@ -120,7 +142,11 @@ impl Mails {
                 lost.push(&held.mail);
             } else {
                 held.place = Place::Waiting;
-                let line = if turn(&held.mail) == Turn::First { &mut self.first } else { &mut self.again };
+                let line = if turn(&held.mail) == Turn::First {
+                    &mut self.first
+                } else {
+                    &mut self.again
+                };
                 line.push_front(held.mail.claim.code_id);
             }
         }
@@ -130,12 +156,17 @@ impl Mails {
     /// Lets go of what waits, and returns its claims.
     pub(super) fn take_waiting(&mut self) -> Vec<Claim> {
         let waiting = self.first.drain(..).chain(self.again.drain(..));
-        waiting.filter_map(|id| self.held.remove(&id)).map(|held| held.mail.claim).collect()
+        waiting
+            .filter_map(|id| self.held.remove(&id))
+            .map(|held| held.mail.claim)
+            .collect()
     }
 
     /// Lets go of what was sent and not answered, and returns its claims.
     pub(super) fn take_sent(&mut self) -> Vec<Claim> {
-        let sent = self.held.extract_if(|_, held| matches!(held.place, Place::Sent { .. }));
+        let sent = self
+            .held
+            .extract_if(|_, held| matches!(held.place, Place::Sent { .. }));
         sent.map(|(_, held)| held.mail.claim).collect()
     }
 
@@ -152,7 +183,11 @@ impl Mails {
     /// Notes that these claims were renewed at `at`.
     pub(super) fn renewed(&mut self, at: Instant, claims: &[Claim]) {
         for claim in claims {
-            if let Some(held) = self.held.get_mut(&claim.code_id).filter(|held| held.mail.claim == *claim) {
+            if let Some(held) = self
+                .held
+                .get_mut(&claim.code_id)
+                .filter(|held| held.mail.claim == *claim)
+            {
                 held.held_until = at + self.lease;
             }
         }
@@ -160,7 +195,11 @@ impl Mails {
 
     /// How many wait for their turn.
     pub(super) fn waiting(&self, turn: Turn) -> usize {
-        if turn == Turn::First { self.first.len() } else { self.again.len() }
+        if turn == Turn::First {
+            self.first.len()
+        } else {
+            self.again.len()
+        }
     }
 
     /// Whether nothing is held.
@@ -169,11 +208,19 @@ impl Mails {
     }
 
     fn line(&mut self, turn: Turn) -> &mut VecDeque<Uuid> {
-        if turn == Turn::First { &mut self.first } else { &mut self.again }
+        if turn == Turn::First {
+            &mut self.first
+        } else {
+            &mut self.again
+        }
     }
 }
 
 /// Whose turn a mail waits for.
 pub(super) fn turn(mail: &Mail) -> Turn {
-    if mail.attempts == 0 { Turn::First } else { Turn::Again }
+    if mail.attempts == 0 {
+        Turn::First
+    } else {
+        Turn::Again
+    }
 }

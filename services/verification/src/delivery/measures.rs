@@ -56,11 +56,18 @@ impl Measures {
             names::USHER_COMMIT_TO_ACCEPTED,
             "From the account's commit to the mail server's acceptance.",
         );
-        Self { attempts, commit_to_accepted, due }
+        Self {
+            attempts,
+            commit_to_accepted,
+            due,
+        }
     }
 
     pub(super) fn attempt(&self, outcome: Outcome) {
-        self.attempts.add(1, &[KeyValue::new(names::USHER_MAIL_OUTCOME, word(outcome))]);
+        self.attempts.add(
+            1,
+            &[KeyValue::new(names::USHER_MAIL_OUTCOME, word(outcome))],
+        );
     }
 
     pub(super) fn accepted(&self, after: Duration) {
@@ -68,7 +75,12 @@ impl Measures {
     }
 
     pub(super) fn due(&self, number: i64, age: Duration) {
-        self.due.0.store(u64::try_from(number).unwrap_or(0), Ordering::Relaxed);
-        self.due.1.store(u64::try_from(age.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.due
+            .0
+            .store(u64::try_from(number).unwrap_or(0), Ordering::Relaxed);
+        self.due.1.store(
+            u64::try_from(age.as_millis()).unwrap_or(u64::MAX),
+            Ordering::Relaxed,
+        );
     }
 }

@@ -96,6 +96,8 @@ impl Stream {
     /// A mail was answered.
     pub(super) fn answered(&mut self, turn: Turn) {
         self.unanswered = self.unanswered.saturating_sub(1);
-        self.unanswered_again = self.unanswered_again.saturating_sub(usize::from(turn == Turn::Again));
+        self.unanswered_again = self
+            .unanswered_again
+            .saturating_sub(usize::from(turn == Turn::Again));
     }
 }

@@ -9,7 +9,8 @@ use futures::{
 };
 use kit::{random, serve::Client};
 use proto::mailer::{
-    DeliverRequest, DeliverResponse, deliver_response::Message, mailer_service_client::MailerServiceClient,
+    DeliverRequest, DeliverResponse, deliver_response::Message,
+    mailer_service_client::MailerServiceClient,
 };
 use tokio::{
     sync::mpsc,
@@ -45,7 +46,10 @@ pub(super) enum Event {
 }
 
 /// Both directions of a new stream.
-type Both = (mpsc::UnboundedSender<DeliverRequest>, Streaming<DeliverResponse>);
+type Both = (
+    mpsc::UnboundedSender<DeliverRequest>,
+    Streaming<DeliverResponse>,
+);
 
 /// What a stream says; nothing when it is over.
 type Said = Option<Result<DeliverResponse, Status>>;
@@ -105,7 +109,10 @@ impl Streams {
     /// Sends a mail on the stream with the most room for its turn, and says on which.
     pub(super) fn send(&mut self, turn: Turn, request: DeliverRequest) -> Option<StreamId> {
         let now = Instant::now();
-        let free = self.open.iter_mut().filter(|(_, stream)| stream.room(now, turn) > 0);
+        let free = self
+            .open
+            .iter_mut()
+            .filter(|(_, stream)| stream.room(now, turn) > 0);
         let (id, stream) = free.max_by_key(|(_, stream)| stream.room(now, turn))?;
         stream.send(turn, request).then_some(*id)
     }
@@ -120,7 +127,10 @@ impl Streams {
     /// How many more mails the streams take just now.
     pub(super) fn room(&self, turn: Turn) -> usize {
         let now = Instant::now();
-        self.open.values().map(|stream| stream.room(now, turn)).sum()
+        self.open
+            .values()
+            .map(|stream| stream.room(now, turn))
+            .sum()
     }
 
     /// How many unanswered mails the streams that are in use may hold together; 0 when no mailer takes mails.
@@ -139,7 +149,11 @@ impl Streams {
     /// When the first pause ends.
     pub(super) fn resumes_at(&self) -> Option<Instant> {
         let now = Instant::now();
-        self.open.values().filter_map(Stream::paused_until).filter(|until| *until > now).min()
+        self.open
+            .values()
+            .filter_map(Stream::paused_until)
+            .filter(|until| *until > now)
+            .min()
     }
 
     /// Opens no more streams.
@@ -200,19 +214,31 @@ impl Streams {
     fn failed(&mut self, mailer: usize) {
         let failures = self.failures[mailer];
         self.failures[mailer] = failures.saturating_add(1);
-        self.reopen(mailer, (SHORTEST_WAIT * 2_u32.pow(failures.min(6))).min(LONGEST_WAIT));
+        self.reopen(
+            mailer,
+            (SHORTEST_WAIT * 2_u32.pow(failures.min(6))).min(LONGEST_WAIT),
+        );
     }
 
     fn reopen(&mut self, mailer: usize, wait: Duration) {
-        let Some(client) = self.mailers.get(mailer).cloned() else { return };
+        let Some(client) = self.mailers.get(mailer).cloned() else {
+            return;
+        };
         let wait = jittered(wait, random::fraction());
         let opening = async move {
             sleep(wait).await;
             let (requests, receiver) = mpsc::unbounded_channel();
             let mut client = MailerServiceClient::new(client);
-            let opened = timeout(OPENING, client.deliver(UnboundedReceiverStream::new(receiver))).await;
+            let opened = timeout(
+                OPENING,
+                client.deliver(UnboundedReceiverStream::new(receiver)),
+            )
+            .await;
             let opened = opened.unwrap_or_else(|_| Err(Status::deadline_exceeded("no answer")));
-            (mailer, opened.map(|response| (requests, response.into_inner())))
+            (
+                mailer,
+                opened.map(|response| (requests, response.into_inner())),
+            )
         };
         self.opening.push(opening.boxed());
     }

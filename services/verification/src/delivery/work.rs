@@ -51,7 +51,9 @@ pub(super) struct Look {
 pub(super) fn settle(commands: &Commands, batch: Vec<Settlement>, pause: Duration) -> Work {
     let (commands, batch) = (commands.clone(), Arc::new(batch));
     let (number, theirs) = (batch.len(), Arc::clone(&batch));
-    let settling = errand("settle mails", async move { commands.settle_mails(&theirs).await });
+    let settling = errand("settle mails", async move {
+        commands.settle_mails(&theirs).await
+    });
     async move {
         let accepted = match settling.await {
             Some(Ok(accepted)) => Some(accepted),
@@ -71,7 +73,9 @@ pub(super) fn settle(commands: &Commands, batch: Vec<Settlement>, pause: Duratio
 /// Looks for what is due.
 pub(super) fn look(commands: &Commands, look: Look) -> Work {
     let commands = commands.clone();
-    let looking = errand("look for due mails", async move { look_at(&commands, look).await });
+    let looking = errand("look for due mails", async move {
+        look_at(&commands, look).await
+    });
     async move {
         match looking.await {
             Some(Ok(mails)) => {
@@ -156,7 +160,9 @@ async fn look_at(commands: &Commands, look: Look) -> Result<Vec<Mail>, Failed> {
 }
 
 /// Rounds until there is no more, or due mails have waited long enough: the next tick does the rest.
-async fn all<E, R: Future<Output = Result<bool, E>>>(mut round: impl FnMut() -> R) -> Result<(), E> {
+async fn all<E, R: Future<Output = Result<bool, E>>>(
+    mut round: impl FnMut() -> R,
+) -> Result<(), E> {
     let end = Instant::now() + ROUNDS;
     while round().await? && Instant::now() < end {}
     Ok(())
@@ -167,7 +173,9 @@ async fn errand<T: Send + 'static>(
     what: &'static str,
     work: impl Future<Output = T> + Send + 'static,
 ) -> Option<T> {
-    let done = tokio::time::timeout(PATIENCE, db::detached(db::measured(what, work))).await.ok();
+    let done = tokio::time::timeout(PATIENCE, db::detached(db::measured(what, work)))
+        .await
+        .ok();
     if done.is_none() {
         tracing::warn!(
             errand = what,

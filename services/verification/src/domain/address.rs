@@ -53,7 +53,10 @@ mod tests {
     fn spellings_of_one_address_are_equal() {
         let key = AddressKey::parse("Ada@Bücher.example").unwrap();
         assert_eq!(key.expose(), "ada@xn--bcher-kva.example");
-        assert_eq!(AddressKey::parse(" ada@XN--BCHER-KVA.example ").unwrap(), key);
+        assert_eq!(
+            AddressKey::parse(" ada@XN--BCHER-KVA.example ").unwrap(),
+            key
+        );
         assert_eq!(format!("{key:?}"), "AddressKey(<redacted>)");
     }
 

@@ -20,14 +20,25 @@ pub const COOLDOWN: Duration = Duration::from_secs(60);
 
 /// All limits; each is exact over a rolling window.
 pub const LIMITS: [Limit; 3] = [
-    Limit { nth: 1, age: COOLDOWN },
-    Limit { nth: 5, age: Duration::from_secs(60 * 60) },
-    Limit { nth: REMEMBERED, age: Duration::from_secs(24 * 60 * 60) },
+    Limit {
+        nth: 1,
+        age: COOLDOWN,
+    },
+    Limit {
+        nth: 5,
+        age: Duration::from_secs(60 * 60),
+    },
+    Limit {
+        nth: REMEMBERED,
+        age: Duration::from_secs(24 * 60 * 60),
+    },
 ];
 
 /// How long until the next request is allowed; zero if it is now. `ages` of the requests so far, newest first.
 pub fn next_after(ages: &[Duration]) -> Duration {
-    let waits = LIMITS.iter().filter_map(|limit| Some(limit.age.saturating_sub(*ages.get(limit.nth - 1)?)));
+    let waits = LIMITS
+        .iter()
+        .filter_map(|limit| Some(limit.age.saturating_sub(*ages.get(limit.nth - 1)?)));
     waits.max().unwrap_or_default()
 }
 

@@ -22,7 +22,10 @@ impl Length {
 
     /// A length within the limits.
     pub fn parse(digits: i64) -> Option<Self> {
-        u8::try_from(digits).ok().filter(|digits| (Self::MIN..=Self::MAX).contains(digits)).map(Self)
+        u8::try_from(digits)
+            .ok()
+            .filter(|digits| (Self::MIN..=Self::MAX).contains(digits))
+            .map(Self)
     }
 
     /// The number of digits.
@@ -36,7 +39,13 @@ impl std::str::FromStr for Length {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let digits = text.parse().ok().and_then(Self::parse);
-        digits.ok_or_else(|| format!("expected a number of digits from {} to {}", Self::MIN, Self::MAX))
+        digits.ok_or_else(|| {
+            format!(
+                "expected a number of digits from {} to {}",
+                Self::MIN,
+                Self::MAX
+            )
+        })
     }
 }
 
@@ -61,11 +70,21 @@ impl Digits {
     /// # Errors
     /// When anything else remains, or a number of digits that no code has.
     pub fn parse(typed: &str) -> Result<Self, MalformedCode> {
-        let kept = typed.chars().filter(|char| !char.is_whitespace() && !is_hyphen(*char));
+        let kept = typed
+            .chars()
+            .filter(|char| !char.is_whitespace() && !is_hyphen(*char));
         // One more than the longest is enough to know that it is too long, whatever the length of the input.
-        let digits: Option<String> = kept.take(usize::from(Length::MAX) + 1).map(to_ascii_digit).collect();
+        let digits: Option<String> = kept
+            .take(usize::from(Length::MAX) + 1)
+            .map(to_ascii_digit)
+            .collect();
         digits
-            .filter(|digits| i64::try_from(digits.len()).ok().and_then(Length::parse).is_some())
+            .filter(|digits| {
+                i64::try_from(digits.len())
+                    .ok()
+                    .and_then(Length::parse)
+                    .is_some()
+            })
             .map(Self)
             .ok_or(MalformedCode)
     }
@@ -89,8 +108,15 @@ impl Digits {
         let codes = 10_u64.pow(u32::from(length.get()));
         let limit = u64::MAX - u64::MAX % codes;
         // One number in 1.8e9 is rejected at most (10^10 of 2^64); the numbers do not run out.
-        let number = words.into_iter().find(|word| *word < limit).unwrap_or_default() % codes;
-        Self(format!("{number:0width$}", width = usize::from(length.get())))
+        let number = words
+            .into_iter()
+            .find(|word| *word < limit)
+            .unwrap_or_default()
+            % codes;
+        Self(format!(
+            "{number:0width$}",
+            width = usize::from(length.get())
+        ))
     }
 }
 
@@ -115,7 +141,10 @@ fn words(block: &[u8; KEY_BYTES]) -> [u64; 4] {
 
 fn is_hyphen(char: char) -> bool {
     // Hyphens and dashes, minus sign, small and full-width hyphen.
-    matches!(char, '-' | '\u{00ad}' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{fe63}' | '\u{ff0d}')
+    matches!(
+        char,
+        '-' | '\u{00ad}' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{fe63}' | '\u{ff0d}'
+    )
 }
 
 fn to_ascii_digit(char: char) -> Option<char> {
@@ -141,23 +170,37 @@ mod tests {
     }
 
     fn parsed(typed: &str) -> Option<String> {
-        Digits::parse(typed).ok().map(|digits| digits.expose().to_owned())
+        Digits::parse(typed)
+            .ok()
+            .map(|digits| digits.expose().to_owned())
     }
 
     #[test]
     fn spaces_hyphens_and_full_width_digits_are_read() {
-        for typed in
-            ["12345678", " 1234 5678\n", "1234-5678", "1234\u{a0}5678", "１２３４　５６７８", "1234–5678"]
-        {
+        for typed in [
+            "12345678",
+            " 1234 5678\n",
+            "1234-5678",
+            "1234\u{a0}5678",
+            "１２３４　５６７８",
+            "1234–5678",
+        ] {
             assert_eq!(parsed(typed).as_deref(), Some("12345678"), "{typed:?}");
         }
     }
 
     #[test]
     fn what_no_code_can_be_is_malformed() {
-        for typed in
-            ["", "12345", "12345678901", "1234567a", "12345678;", "٣٤٥٦٧٨٩٠", "+1234567", "1234.5678"]
-        {
+        for typed in [
+            "",
+            "12345",
+            "12345678901",
+            "1234567a",
+            "12345678;",
+            "٣٤٥٦٧٨٩٠",
+            "+1234567",
+            "1234.5678",
+        ] {
             assert_eq!(parsed(typed), None, "{typed:?}");
         }
         assert_eq!(parsed(&"9".repeat(1 << 20)), None);
@@ -167,8 +210,14 @@ mod tests {
     fn the_incomplete_last_interval_is_rejected_and_zeros_are_kept() {
         let six = length(6);
         let limit = u64::MAX - u64::MAX % 1_000_000;
-        assert_eq!(Digits::first_unbiased([limit, u64::MAX, 42].into_iter(), six).expose(), "000042");
-        assert_eq!(Digits::first_unbiased([limit - 1].into_iter(), six).expose(), "999999");
+        assert_eq!(
+            Digits::first_unbiased([limit, u64::MAX, 42].into_iter(), six).expose(),
+            "000042"
+        );
+        assert_eq!(
+            Digits::first_unbiased([limit - 1].into_iter(), six).expose(),
+            "999999"
+        );
     }
 
     #[test]
@@ -177,7 +226,12 @@ mod tests {
         let digits = Digits::derive(&key(1), id, &[0; SALT_BYTES], length(8));
         assert!(digits.matches(&Digits::derive(&key(1), id, &[0; SALT_BYTES], length(8))));
         assert!(!digits.matches(&Digits::derive(&key(2), id, &[0; SALT_BYTES], length(8))));
-        assert!(!digits.matches(&Digits::derive(&key(1), Uuid::from_u128(8), &[0; SALT_BYTES], length(8))));
+        assert!(!digits.matches(&Digits::derive(
+            &key(1),
+            Uuid::from_u128(8),
+            &[0; SALT_BYTES],
+            length(8)
+        )));
         assert!(!digits.matches(&Digits::derive(&key(1), id, &[1; SALT_BYTES], length(8))));
         assert!(!digits.matches(&Digits::derive(&key(1), id, &[0; SALT_BYTES], length(9))));
         assert_eq!(format!("{digits:?}"), "Digits(<redacted>)");

@@ -41,7 +41,10 @@ impl Standing {
     pub fn settled(&self) -> Option<Settled> {
         match self {
             Self { verified: true, .. } => Some(Settled::AlreadyVerified),
-            Self { daily_limit_for: Some(wait), .. } => Some(Settled::Burnt(*wait)),
+            Self {
+                daily_limit_for: Some(wait),
+                ..
+            } => Some(Settled::Burnt(*wait)),
             Self { burnt: true, .. } => Some(Settled::Burnt(Duration::ZERO)),
             Self { expired: true, .. } => Some(Settled::Expired),
             _ => None,
@@ -51,7 +54,9 @@ impl Standing {
 
 /// How many more guesses are left for a code after `on_code` on it and `on_account` on its account.
 pub fn left(on_code: u32, on_account: u32) -> u32 {
-    PER_CODE.saturating_sub(on_code).min(PER_ACCOUNT.saturating_sub(on_account))
+    PER_CODE
+        .saturating_sub(on_code)
+        .min(PER_ACCOUNT.saturating_sub(on_account))
 }
 
 #[cfg(test)]
@@ -61,15 +66,39 @@ mod tests {
     #[test]
     fn verified_comes_before_the_daily_limit_before_burnt_before_expired() {
         let minute = Duration::from_secs(60);
-        let all = Standing { verified: true, daily_limit_for: Some(minute), burnt: true, expired: true };
+        let all = Standing {
+            verified: true,
+            daily_limit_for: Some(minute),
+            burnt: true,
+            expired: true,
+        };
         assert_eq!(all.settled(), Some(Settled::AlreadyVerified));
-        let pending = Standing { verified: false, ..all };
+        let pending = Standing {
+            verified: false,
+            ..all
+        };
         assert_eq!(pending.settled(), Some(Settled::Burnt(minute)));
-        let under_the_limit = Standing { daily_limit_for: None, ..pending };
-        assert_eq!(under_the_limit.settled(), Some(Settled::Burnt(Duration::ZERO)));
-        let not_burnt = Standing { burnt: false, ..under_the_limit };
+        let under_the_limit = Standing {
+            daily_limit_for: None,
+            ..pending
+        };
+        assert_eq!(
+            under_the_limit.settled(),
+            Some(Settled::Burnt(Duration::ZERO))
+        );
+        let not_burnt = Standing {
+            burnt: false,
+            ..under_the_limit
+        };
         assert_eq!(not_burnt.settled(), Some(Settled::Expired));
-        assert_eq!(Standing { expired: false, ..not_burnt }.settled(), None);
+        assert_eq!(
+            Standing {
+                expired: false,
+                ..not_burnt
+            }
+            .settled(),
+            None
+        );
     }
 
     #[test]

@@ -23,7 +23,10 @@ impl Key {
     /// A key out of fresh random bytes. Its id is made of the first half of `id_bytes`' hexadecimal form, so that
     /// two machines that make a key at the same time do not name it alike.
     pub fn new(id_bytes: [u8; 4], bytes: [u8; KEY_BYTES]) -> Self {
-        Self { id: format!("k{}", hex::encode(id_bytes)), bytes }
+        Self {
+            id: format!("k{}", hex::encode(id_bytes)),
+            bytes,
+        }
     }
 
     /// The name under which codes remember their key. No secret.
@@ -39,14 +42,21 @@ impl Key {
     fn parse(line: &str) -> Result<Self, &'static str> {
         let (id, secret) = line.split_once(':').ok_or("expected `id:hex`")?;
         let id_is_fine = (1..=LONGEST_ID).contains(&id.len())
-            && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+            && id
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
         if !id_is_fine {
-            return Err("expected an id of 1 to 32 letters, digits, `-`, `_` and `.` before the colon");
+            return Err(
+                "expected an id of 1 to 32 letters, digits, `-`, `_` and `.` before the colon",
+            );
         }
         let mut bytes = [0; KEY_BYTES];
         hex::decode_to_slice(secret.trim(), &mut bytes)
             .map_err(|_| "expected 64 hexadecimal digits after the colon")?;
-        Ok(Self { id: id.to_owned(), bytes })
+        Ok(Self {
+            id: id.to_owned(),
+            bytes,
+        })
     }
 
     fn line(&self) -> String {
@@ -78,13 +88,18 @@ impl KeyRing {
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
-            let key = Key::parse(line).map_err(|expected| InvalidKeyRing::Line { number, expected })?;
+            let key =
+                Key::parse(line).map_err(|expected| InvalidKeyRing::Line { number, expected })?;
             if keys.iter().any(|known| known.id == key.id) {
                 return Err(InvalidKeyRing::Twice { number, id: key.id });
             }
             keys.push(key);
         }
-        if keys.is_empty() { Err(InvalidKeyRing::Empty) } else { Ok(Self { keys }) }
+        if keys.is_empty() {
+            Err(InvalidKeyRing::Empty)
+        } else {
+            Ok(Self { keys })
+        }
     }
 
     /// The key for new codes.
@@ -150,8 +165,11 @@ mod tests {
 
     #[test]
     fn the_first_key_is_the_newest_and_older_ones_are_found_by_their_id() {
-        let ring =
-            KeyRing::parse(&format!("# codes\n\nk2:{SECRET}\nk1:{}\n", SECRET.replace('0', "f"))).unwrap();
+        let ring = KeyRing::parse(&format!(
+            "# codes\n\nk2:{SECRET}\nk1:{}\n",
+            SECRET.replace('0', "f")
+        ))
+        .unwrap();
         assert_eq!(ring.newest().id(), "k2");
         assert_eq!(ring.get("k1").unwrap().id(), "k1");
         assert!(ring.get("k3").is_none());
@@ -172,21 +190,36 @@ mod tests {
         let refused = |text: &str| KeyRing::parse(text).unwrap_err().to_string();
         assert_eq!(refused(""), "there is no key in it");
         assert_eq!(refused("\nk1"), "line 2: expected `id:hex`");
-        assert_eq!(refused(&format!("k 1:{SECRET}")), refused(&format!(":{SECRET}")));
-        assert_eq!(refused("k1:00ff"), "line 1: expected 64 hexadecimal digits after the colon");
-        assert_eq!(refused(&format!("k1:{SECRET}\nk1:{SECRET}")), "line 2: a second key named k1");
+        assert_eq!(
+            refused(&format!("k 1:{SECRET}")),
+            refused(&format!(":{SECRET}"))
+        );
+        assert_eq!(
+            refused("k1:00ff"),
+            "line 1: expected 64 hexadecimal digits after the colon"
+        );
+        assert_eq!(
+            refused(&format!("k1:{SECRET}\nk1:{SECRET}")),
+            "line 2: a second key named k1"
+        );
     }
 
     #[test]
     fn a_key_is_not_printed() {
         let ring = KeyRing::parse(&format!("k1:{SECRET}")).unwrap();
-        assert_eq!(format!("{ring:?}"), "KeyRing { keys: [Key(k1, <redacted>)] }");
+        assert_eq!(
+            format!("{ring:?}"),
+            "KeyRing { keys: [Key(k1, <redacted>)] }"
+        );
     }
 
     #[test]
     fn blinded_values_differ_by_kind_and_value_only() {
         let ring = KeyRing::parse(&format!("k1:{SECRET}")).unwrap();
-        assert_eq!(ring.blind("address", "ada@example.com"), ring.blind("address", "ada@example.com"));
+        assert_eq!(
+            ring.blind("address", "ada@example.com"),
+            ring.blind("address", "ada@example.com")
+        );
         assert_ne!(ring.blind("address", "x"), ring.blind("account", "x"));
         assert_ne!(ring.blind("address", "x"), ring.blind("address", "y"));
     }

@@ -57,7 +57,9 @@ pub fn fate(outcome: Outcome, attempts: u32, unknown_attempts: u32, random: f64)
         Outcome::Rejected => Fate::Rejected,
         Outcome::Invalid => Fate::Undelivered("invalid"),
         // What is under way may still be accepted, whatever came before.
-        Outcome::InFlight(wait) => Fate::Again(wait.clamp(Duration::from_secs(1), LONGEST_IN_FLIGHT)),
+        Outcome::InFlight(wait) => {
+            Fate::Again(wait.clamp(Duration::from_secs(1), LONGEST_IN_FLIGHT))
+        }
         Outcome::Unknown | Outcome::Unavailable if unknown_attempts >= UNKNOWN_LIMIT => {
             Fate::Undelivered("outcome unknown")
         }
@@ -75,28 +77,49 @@ mod tests {
 
     #[test]
     fn an_unknown_outcome_is_tried_at_once_then_slowly_then_given_up() {
-        assert_eq!(fate(Outcome::Unknown, 1, 1, 0.5), Fate::Again(Duration::ZERO));
+        assert_eq!(
+            fate(Outcome::Unknown, 1, 1, 0.5),
+            Fate::Again(Duration::ZERO)
+        );
         assert_eq!(fate(Outcome::Unknown, 2, 2, 0.5), Fate::Again(SLOW_END));
-        assert_eq!(fate(Outcome::Unknown, 3, 3, 0.5), Fate::Undelivered("outcome unknown"));
+        assert_eq!(
+            fate(Outcome::Unknown, 3, 3, 0.5),
+            Fate::Undelivered("outcome unknown")
+        );
     }
 
     #[test]
     fn unknown_attempts_are_remembered_when_the_mail_server_is_away_between_them() {
-        assert_eq!(fate(Outcome::Unavailable, 2, 1, 0.5), Fate::Again(wait_after(2, 0.5)));
+        assert_eq!(
+            fate(Outcome::Unavailable, 2, 1, 0.5),
+            Fate::Again(wait_after(2, 0.5))
+        );
         assert_eq!(fate(Outcome::Unavailable, 3, 2, 0.5), Fate::Again(SLOW_END));
-        assert_eq!(fate(Outcome::Unavailable, 4, 3, 0.5), Fate::Undelivered("outcome unknown"));
+        assert_eq!(
+            fate(Outcome::Unavailable, 4, 3, 0.5),
+            Fate::Undelivered("outcome unknown")
+        );
     }
 
     #[test]
     fn a_mail_under_way_elsewhere_is_asked_for_again_within_bounds() {
-        assert_eq!(fate(Outcome::InFlight(Duration::ZERO), 9, 3, 0.5), Fate::Again(Duration::from_secs(1)));
-        assert_eq!(fate(Outcome::InFlight(Duration::MAX), 9, 0, 0.5), Fate::Again(LONGEST_IN_FLIGHT));
+        assert_eq!(
+            fate(Outcome::InFlight(Duration::ZERO), 9, 3, 0.5),
+            Fate::Again(Duration::from_secs(1))
+        );
+        assert_eq!(
+            fate(Outcome::InFlight(Duration::MAX), 9, 0, 0.5),
+            Fate::Again(LONGEST_IN_FLIGHT)
+        );
     }
 
     #[test]
     fn final_answers_are_final() {
         assert_eq!(fate(Outcome::Accepted, 9, 9, 0.5), Fate::Accepted);
         assert_eq!(fate(Outcome::Rejected, 1, 0, 0.5), Fate::Rejected);
-        assert_eq!(fate(Outcome::Invalid, 1, 0, 0.5), Fate::Undelivered("invalid"));
+        assert_eq!(
+            fate(Outcome::Invalid, 1, 0, 0.5),
+            Fate::Undelivered("invalid")
+        );
     }
 }

@@ -26,7 +26,8 @@ impl Person {
     /// Names the field that is wrong, never what stands in it.
     pub fn parse(email: &str, display_name: &str, locale: &str) -> Result<Self, InvalidPerson> {
         let address = AddressKey::parse(email).map_err(|_| InvalidPerson("invalid_email"))?;
-        let email_is_fine = email.len() <= LONGEST && email.bytes().all(|byte| byte.is_ascii_graphic());
+        let email_is_fine =
+            email.len() <= LONGEST && email.bytes().all(|byte| byte.is_ascii_graphic());
         if !email_is_fine {
             return Err(InvalidPerson("invalid_email"));
         }
@@ -97,11 +98,23 @@ mod tests {
         let refused = |email: &str, name: &str, locale: &str| {
             Person::parse(email, name, locale).unwrap_err().to_string()
         };
-        assert_eq!(refused("ada@example.com\r\nBcc: x@example.com", "", ""), "invalid_email");
+        assert_eq!(
+            refused("ada@example.com\r\nBcc: x@example.com", "", ""),
+            "invalid_email"
+        );
         assert_eq!(refused(" ada@example.com", "", ""), "invalid_email");
         assert_eq!(refused("ada@bücher.example", "", ""), "invalid_email");
-        assert_eq!(refused("ada@example.com", "Ada\nL", ""), "invalid_display_name");
-        assert_eq!(refused("ada@example.com", &"a".repeat(65), ""), "invalid_display_name");
-        assert_eq!(refused("ada@example.com", "", &"x".repeat(36)), "invalid_locale");
+        assert_eq!(
+            refused("ada@example.com", "Ada\nL", ""),
+            "invalid_display_name"
+        );
+        assert_eq!(
+            refused("ada@example.com", &"a".repeat(65), ""),
+            "invalid_display_name"
+        );
+        assert_eq!(
+            refused("ada@example.com", "", &"x".repeat(36)),
+            "invalid_locale"
+        );
     }
 }

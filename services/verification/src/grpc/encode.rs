@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use proto::verification::{
-    self as messages, CodeState as CodeStateMessage, ConfirmCodeResponse, ConfirmOutcome, HistoryEntry,
-    MailState as MailStateMessage, Verification,
+    self as messages, CodeState as CodeStateMessage, ConfirmCodeResponse, ConfirmOutcome,
+    HistoryEntry, MailState as MailStateMessage, Verification,
 };
 
 use crate::commands::{Code, CodeState, Confirmed, Happened, MailState, Shown};
@@ -18,7 +18,11 @@ pub(super) fn confirmed(confirmed: Confirmed) -> ConfirmCodeResponse {
         Confirmed::Burnt(wait) => (ConfirmOutcome::Burnt, 0, Some(duration(wait))),
         Confirmed::AlreadyVerified => (ConfirmOutcome::AlreadyVerified, 0, None),
     };
-    ConfirmCodeResponse { outcome: outcome.into(), attempts_left, retry_after }
+    ConfirmCodeResponse {
+        outcome: outcome.into(),
+        attempts_left,
+        retry_after,
+    }
 }
 
 pub(super) fn verification(shown: Shown) -> Verification {
@@ -73,7 +77,10 @@ fn mail_state(state: MailState) -> MailStateMessage {
 fn happened(happened: Happened) -> HistoryEntry {
     HistoryEntry {
         at: Some(happened.at.into()),
-        code_id: happened.code_id.map(|id| id.to_string()).unwrap_or_default(),
+        code_id: happened
+            .code_id
+            .map(|id| id.to_string())
+            .unwrap_or_default(),
         what: happened.what,
         detail: happened.detail,
     }

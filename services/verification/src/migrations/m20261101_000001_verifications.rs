@@ -22,7 +22,9 @@ impl MigrationTrait for Migration {
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         kit::outbox::drop_table(manager).await?;
         for table in ["resends", "history", "codes", "verifications"] {
-            manager.drop_table(Table::drop().table(table).to_owned()).await?;
+            manager
+                .drop_table(Table::drop().table(table).to_owned())
+                .await?;
         }
         Ok(())
     }
@@ -53,7 +55,11 @@ fn verifications() -> TableCreateStatement {
         .col(ColumnDef::new("address_key").text().not_null()) // lower-cased: what a resend is looked up by
         .col(ColumnDef::new("display_name").text().not_null())
         .col(ColumnDef::new("locale").text().not_null())
-        .col(ColumnDef::new("account_created_at").big_integer().not_null()) // by accounts' clock
+        .col(
+            ColumnDef::new("account_created_at")
+                .big_integer()
+                .not_null(),
+        ) // by accounts' clock
         .col(ColumnDef::new("created_at").big_integer().not_null())
         .col(ColumnDef::new("verified_at").big_integer());
     table
@@ -93,7 +99,13 @@ fn history() -> TableCreateStatement {
     let mut table = Table::create();
     table
         .table("history")
-        .col(ColumnDef::new("id").big_integer().not_null().auto_increment().primary_key())
+        .col(
+            ColumnDef::new("id")
+                .big_integer()
+                .not_null()
+                .auto_increment()
+                .primary_key(),
+        )
         .col(ColumnDef::new("account_id").uuid().not_null())
         .col(ColumnDef::new("code_id").uuid())
         .col(ColumnDef::new("at").big_integer().not_null())
@@ -112,7 +124,11 @@ fn resends() -> TableCreateStatement {
         .col(ColumnDef::new("account_id").uuid())
         .col(ColumnDef::new("wanted_at").big_integer());
     for nth in 1..=10 {
-        table.col(ColumnDef::new(format!("taken_{nth}_at")).big_integer().not_null());
+        table.col(
+            ColumnDef::new(format!("taken_{nth}_at"))
+                .big_integer()
+                .not_null(),
+        );
     }
     table
 }

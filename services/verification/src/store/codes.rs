@@ -2,8 +2,8 @@
 
 use kit::clock::Timestamp;
 use sea_orm::{
-    DatabaseTransaction, DbErr, ExprTrait as _, QueryOrder as _, QuerySelect as _, entity::prelude::*,
-    sea_query::CaseStatement,
+    DatabaseTransaction, DbErr, ExprTrait as _, QueryOrder as _, QuerySelect as _,
+    entity::prelude::*, sea_query::CaseStatement,
 };
 
 use super::entities::code::{ActiveModel, CodeState, Column, Entity, MailState, Model};
@@ -18,22 +18,40 @@ pub(crate) async fn insert(tx: &DatabaseTransaction, rows: Vec<Model>) -> Result
     if rows.is_empty() {
         return Ok(());
     }
-    let rows = rows.into_iter().map(|row| ActiveModel::from(row).reset_all());
-    Entity::insert_many(rows).exec_without_returning(tx).await.map(drop)
+    let rows = rows
+        .into_iter()
+        .map(|row| ActiveModel::from(row).reset_all());
+    Entity::insert_many(rows)
+        .exec_without_returning(tx)
+        .await
+        .map(drop)
 }
 
 /// The account's newest code, whatever became of it.
-pub(crate) async fn newest(db: &impl ConnectionTrait, account_id: Uuid) -> Result<Option<Model>, DbErr> {
+pub(crate) async fn newest(
+    db: &impl ConnectionTrait,
+    account_id: Uuid,
+) -> Result<Option<Model>, DbErr> {
     of(account_id).one(db).await
 }
 
 /// The account's newest superseded codes: as many as a guess is compared with.
-pub(crate) async fn superseded(db: &impl ConnectionTrait, account_id: Uuid) -> Result<Vec<Model>, DbErr> {
-    of(account_id).filter(Column::State.eq(CodeState::Superseded)).limit(COMPARED).all(db).await
+pub(crate) async fn superseded(
+    db: &impl ConnectionTrait,
+    account_id: Uuid,
+) -> Result<Vec<Model>, DbErr> {
+    of(account_id)
+        .filter(Column::State.eq(CodeState::Superseded))
+        .limit(COMPARED)
+        .all(db)
+        .await
 }
 
 /// The account's newest codes: as many as are shown.
-pub(crate) async fn shown(db: &impl ConnectionTrait, account_id: Uuid) -> Result<Vec<Model>, DbErr> {
+pub(crate) async fn shown(
+    db: &impl ConnectionTrait,
+    account_id: Uuid,
+) -> Result<Vec<Model>, DbErr> {
     of(account_id).limit(SHOWN).all(db).await
 }
 
@@ -59,7 +77,10 @@ pub(crate) async fn take_guess(
 /// Ends a live code. A mail that is still pending becomes obsolete with it.
 pub(crate) async fn end(tx: &DatabaseTransaction, id: Uuid, state: CodeState) -> Result<(), DbErr> {
     let mail_state = CaseStatement::new()
-        .case(Column::MailState.eq(MailState::Pending), Expr::val(MailState::Obsolete.to_value()))
+        .case(
+            Column::MailState.eq(MailState::Pending),
+            Expr::val(MailState::Obsolete.to_value()),
+        )
         .finally(Expr::col(Column::MailState));
     Entity::update_many()
         .col_expr(Column::State, Expr::val(state.to_value()))
@@ -73,7 +94,11 @@ pub(crate) async fn end(tx: &DatabaseTransaction, id: Uuid, state: CodeState) ->
 }
 
 /// Makes a pending mail due now.
-pub(crate) async fn make_due(tx: &DatabaseTransaction, now: Timestamp, id: Uuid) -> Result<(), DbErr> {
+pub(crate) async fn make_due(
+    tx: &DatabaseTransaction,
+    now: Timestamp,
+    id: Uuid,
+) -> Result<(), DbErr> {
     Entity::update_many()
         .col_expr(Column::NextAttemptAt, Expr::val(now))
         .col_expr(Column::Version, Expr::col(Column::Version).add(1))
@@ -101,5 +126,7 @@ pub(crate) async fn versions(
 }
 
 fn of(account_id: Uuid) -> sea_orm::Select<Entity> {
-    Entity::find().filter(Column::AccountId.eq(account_id)).order_by_desc(Column::Number)
+    Entity::find()
+        .filter(Column::AccountId.eq(account_id))
+        .order_by_desc(Column::Number)
 }

@@ -3,7 +3,8 @@
 
 use kit::clock::Timestamp;
 use sea_orm::{
-    ActiveValue::Set, DatabaseTransaction, DbErr, QueryOrder as _, QuerySelect as _, entity::prelude::*,
+    ActiveValue::Set, DatabaseTransaction, DbErr, QueryOrder as _, QuerySelect as _,
+    entity::prelude::*,
 };
 
 use super::entities::history::{ActiveModel, Column, Entity, Model};
@@ -61,12 +62,21 @@ pub(crate) struct Fact {
 impl Fact {
     /// A fact about a code, without more to say.
     pub(crate) fn of_code(account_id: Uuid, code_id: Uuid, what: What) -> Self {
-        Self { account_id, code_id: Some(code_id), what, detail: String::new() }
+        Self {
+            account_id,
+            code_id: Some(code_id),
+            what,
+            detail: String::new(),
+        }
     }
 }
 
 /// Appends facts.
-pub(crate) async fn append(tx: &DatabaseTransaction, now: Timestamp, facts: Vec<Fact>) -> Result<(), DbErr> {
+pub(crate) async fn append(
+    tx: &DatabaseTransaction,
+    now: Timestamp,
+    facts: Vec<Fact>,
+) -> Result<(), DbErr> {
     if facts.is_empty() {
         return Ok(());
     }
@@ -78,7 +88,10 @@ pub(crate) async fn append(tx: &DatabaseTransaction, now: Timestamp, facts: Vec<
         detail: Set(fact.detail),
         ..Default::default()
     });
-    Entity::insert_many(rows).exec_without_returning(tx).await.map(drop)
+    Entity::insert_many(rows)
+        .exec_without_returning(tx)
+        .await
+        .map(drop)
 }
 
 /// When the account's guesses after `since` were counted: the newest `most`, newest first.
@@ -102,7 +115,12 @@ pub(crate) async fn guesses(
 }
 
 /// The account's newest facts, newest first: as many as are shown.
-pub(crate) async fn shown(db: &impl ConnectionTrait, account_id: Uuid) -> Result<Vec<Model>, DbErr> {
-    let newest = Entity::find().filter(Column::AccountId.eq(account_id)).order_by_desc(Column::Id);
+pub(crate) async fn shown(
+    db: &impl ConnectionTrait,
+    account_id: Uuid,
+) -> Result<Vec<Model>, DbErr> {
+    let newest = Entity::find()
+        .filter(Column::AccountId.eq(account_id))
+        .order_by_desc(Column::Id);
     newest.limit(SHOWN as u64).all(db).await
 }

@@ -68,7 +68,10 @@ pub(crate) async fn set_leases(
 ) -> Result<(), DbErr> {
     let sql = "UPDATE codes SET lease_until = $1 FROM {rows}
                WHERE id = given.column1 AND claim_no = given.column2 AND mail_state = 'pending' RETURNING id";
-    let rows: Vec<_> = claims.iter().map(|claim| [claim.code_id.into(), claim.claim_no.into()]).collect();
+    let rows: Vec<_> = claims
+        .iter()
+        .map(|claim| [claim.code_id.into(), claim.claim_no.into()])
+        .collect();
     update_each(tx, sql, until.into(), &rows).await.map(drop)
 }
 
@@ -88,15 +91,22 @@ pub(crate) async fn accept(
     tx: &DatabaseTransaction,
     accepted: &[(Uuid, Timestamp)],
 ) -> Result<Vec<Uuid>, DbErr> {
-    let sql = "UPDATE codes SET mail_state = 'accepted', accepted_at = given.column2, mail_reached = $1,
+    let sql =
+        "UPDATE codes SET mail_state = 'accepted', accepted_at = given.column2, mail_reached = $1,
                       mail_attempts = mail_attempts + 1, lease_until = 0, version = version + 1
                FROM {rows} WHERE id = given.column1 AND mail_state <> 'accepted' RETURNING id";
-    let rows: Vec<_> = accepted.iter().map(|(id, at)| [(*id).into(), (*at).into()]).collect();
+    let rows: Vec<_> = accepted
+        .iter()
+        .map(|(id, at)| [(*id).into(), (*at).into()])
+        .collect();
     update_each(tx, sql, true.into(), &rows).await
 }
 
 /// Marks mails whose recipient the mail server refused. A fact as well; returns those for which it is news.
-pub(crate) async fn reject(tx: &DatabaseTransaction, rejected: &[Uuid]) -> Result<Vec<Uuid>, DbErr> {
+pub(crate) async fn reject(
+    tx: &DatabaseTransaction,
+    rejected: &[Uuid],
+) -> Result<Vec<Uuid>, DbErr> {
     let sql = "UPDATE codes SET mail_state = 'rejected', mail_reached = $1,
                       mail_attempts = mail_attempts + 1, lease_until = 0, version = version + 1
                FROM {rows} WHERE id = given.column1 AND mail_state NOT IN ('accepted', 'rejected') RETURNING id";
@@ -109,13 +119,18 @@ pub(crate) async fn give_up(
     tx: &DatabaseTransaction,
     given_up: &[(Claim, bool)],
 ) -> Result<Vec<Uuid>, DbErr> {
-    let sql = "UPDATE codes SET mail_state = 'undelivered', mail_reached = mail_reached OR given.column3,
+    let sql =
+        "UPDATE codes SET mail_state = 'undelivered', mail_reached = mail_reached OR given.column3,
                       mail_attempts = mail_attempts + $1, lease_until = 0, version = version + 1
                FROM {rows} WHERE id = given.column1 AND claim_no = given.column2
                              AND mail_state = 'pending' RETURNING id";
-    let rows = given_up
-        .iter()
-        .map(|(claim, reached)| [claim.code_id.into(), claim.claim_no.into(), (*reached).into()]);
+    let rows = given_up.iter().map(|(claim, reached)| {
+        [
+            claim.code_id.into(),
+            claim.claim_no.into(),
+            (*reached).into(),
+        ]
+    });
     update_each(tx, sql, 1.into(), &rows.collect::<Vec<_>>()).await
 }
 
@@ -133,16 +148,30 @@ pub(crate) struct Postponed {
 }
 
 /// Writes down when mails are due again. Returns those that the claim still covered.
-pub(crate) async fn postpone(tx: &DatabaseTransaction, postponed: &[Postponed]) -> Result<Vec<Uuid>, DbErr> {
+pub(crate) async fn postpone(
+    tx: &DatabaseTransaction,
+    postponed: &[Postponed],
+) -> Result<Vec<Uuid>, DbErr> {
     let sql =
         "UPDATE codes SET next_attempt_at = given.column3, mail_attempts = mail_attempts + given.column4,
                       mail_reached = mail_reached OR given.column5, lease_until = 0, version = version + $1
                FROM {rows} WHERE id = given.column1 AND claim_no = given.column2
                              AND mail_state = 'pending' RETURNING id";
     let rows = postponed.iter().map(|mail| {
-        let Postponed { claim, next_attempt_at, counted, reached } = *mail;
+        let Postponed {
+            claim,
+            next_attempt_at,
+            counted,
+            reached,
+        } = *mail;
         let counted = i32::from(counted);
-        [claim.code_id.into(), claim.claim_no.into(), next_attempt_at.into(), counted.into(), reached.into()]
+        [
+            claim.code_id.into(),
+            claim.claim_no.into(),
+            next_attempt_at.into(),
+            counted.into(),
+            reached.into(),
+        ]
     });
     update_each(tx, sql, 1_i64.into(), &rows.collect::<Vec<_>>()).await
 }
@@ -175,7 +204,10 @@ pub(crate) async fn still_expired(
 /// Ends the mail of an expired code that an attempt got to the mail server.
 pub(crate) async fn mark_expired(tx: &DatabaseTransaction, ids: Vec<Uuid>) -> Result<(), DbErr> {
     Entity::update_many()
-        .col_expr(Column::MailState, Expr::val(MailState::Undelivered.to_value()))
+        .col_expr(
+            Column::MailState,
+            Expr::val(MailState::Undelivered.to_value()),
+        )
         .col_expr(Column::Version, Expr::col(Column::Version).add(1))
         .filter(Column::Id.is_in(ids))
         .filter(Column::MailState.eq(MailState::Pending))

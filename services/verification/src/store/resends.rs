@@ -50,7 +50,9 @@ pub(crate) async fn take(
         taken_10_at: none,
     };
     let mut again = OnConflict::column(Column::Subject);
-    again.value(Column::AccountId, Expr::val(account_id)).value(Column::WantedAt, Expr::val(now));
+    again
+        .value(Column::AccountId, Expr::val(account_id))
+        .value(Column::WantedAt, Expr::val(now));
     again.value(TAKEN[0], Expr::val(now));
     for pair in TAKEN.windows(2) {
         again.value(pair[1], Expr::col((Entity, pair[0])));
@@ -59,13 +61,21 @@ pub(crate) async fn take(
         again.action_and_where(old(TAKEN[limit.nth - 1]).lte(now - limit.age));
     }
     let row = ActiveModel::from(first).reset_all();
-    let written = Entity::insert(row).on_conflict(again).exec_without_returning(tx).await?;
+    let written = Entity::insert(row)
+        .on_conflict(again)
+        .exec_without_returning(tx)
+        .await?;
     Ok(written == 1)
 }
 
 /// When the asker's last requests were, newest first.
-pub(crate) async fn taken(db: &impl ConnectionTrait, subject: &[u8]) -> Result<Vec<Timestamp>, DbErr> {
-    let Some(row) = Entity::find_by_id(subject.to_vec()).one(db).await? else { return Ok(Vec::new()) };
+pub(crate) async fn taken(
+    db: &impl ConnectionTrait,
+    subject: &[u8],
+) -> Result<Vec<Timestamp>, DbErr> {
+    let Some(row) = Entity::find_by_id(subject.to_vec()).one(db).await? else {
+        return Ok(Vec::new());
+    };
     let all = [
         row.taken_1_at,
         row.taken_2_at,
@@ -108,7 +118,9 @@ pub(crate) async fn serve(tx: &DatabaseTransaction, subject: &[u8]) -> Result<Op
 
 /// Deletes rows whose last request is before `before`: no limit looks back that far.
 pub(crate) async fn purge(tx: &DatabaseTransaction, before: Timestamp) -> Result<(), DbErr> {
-    let old = Entity::delete_many().filter(Column::Taken1At.lte(before)).filter(Column::WantedAt.is_null());
+    let old = Entity::delete_many()
+        .filter(Column::Taken1At.lte(before))
+        .filter(Column::WantedAt.is_null());
     old.exec(tx).await.map(drop)
 }
 

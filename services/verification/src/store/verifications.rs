@@ -17,17 +17,32 @@ use super::entities::{
 };
 
 /// Writes those that are new and returns their accounts. For an account that is known nothing is written.
-pub(crate) async fn insert_new(tx: &DatabaseTransaction, rows: Vec<Model>) -> Result<Vec<Uuid>, DbErr> {
-    let rows = rows.into_iter().map(|row| ActiveModel::from(row).reset_all());
+pub(crate) async fn insert_new(
+    tx: &DatabaseTransaction,
+    rows: Vec<Model>,
+) -> Result<Vec<Uuid>, DbErr> {
+    let rows = rows
+        .into_iter()
+        .map(|row| ActiveModel::from(row).reset_all());
     Entity::insert_many(rows)
-        .on_conflict(OnConflict::column(Column::AccountId).do_nothing().to_owned())
+        .on_conflict(
+            OnConflict::column(Column::AccountId)
+                .do_nothing()
+                .to_owned(),
+        )
         .exec_with_returning_keys(tx)
         .await
 }
 
 /// One account's row, locked until the transaction ends.
-pub(crate) async fn lock(tx: &DatabaseTransaction, account_id: Uuid) -> Result<Option<Model>, DbErr> {
-    Entity::find_by_id(account_id).lock_exclusive().one(tx).await
+pub(crate) async fn lock(
+    tx: &DatabaseTransaction,
+    account_id: Uuid,
+) -> Result<Option<Model>, DbErr> {
+    Entity::find_by_id(account_id)
+        .lock_exclusive()
+        .one(tx)
+        .await
 }
 
 /// Those accounts' rows that nobody else has locked, locked until the transaction ends.
@@ -44,7 +59,10 @@ pub(crate) async fn lock_free(
 }
 
 /// One account's row.
-pub(crate) async fn find(db: &impl ConnectionTrait, account_id: Uuid) -> Result<Option<Model>, DbErr> {
+pub(crate) async fn find(
+    db: &impl ConnectionTrait,
+    account_id: Uuid,
+) -> Result<Option<Model>, DbErr> {
     Entity::find_by_id(account_id).one(db).await
 }
 
@@ -53,18 +71,34 @@ pub(crate) async fn find_all(
     db: &impl ConnectionTrait,
     accounts: Vec<Uuid>,
 ) -> Result<HashMap<Uuid, Model>, DbErr> {
-    Ok(by_account(Entity::find().filter(Column::AccountId.is_in(accounts)).all(db).await?))
+    Ok(by_account(
+        Entity::find()
+            .filter(Column::AccountId.is_in(accounts))
+            .all(db)
+            .await?,
+    ))
 }
 
 /// The newest account with this address.
-pub(crate) async fn by_address(db: &impl ConnectionTrait, address_key: &str) -> Result<Option<Model>, DbErr> {
+pub(crate) async fn by_address(
+    db: &impl ConnectionTrait,
+    address_key: &str,
+) -> Result<Option<Model>, DbErr> {
     let same = Entity::find().filter(Column::AddressKey.eq(address_key));
-    same.order_by_desc(Column::CreatedAt).order_by_desc(Column::AccountId).one(db).await
+    same.order_by_desc(Column::CreatedAt)
+        .order_by_desc(Column::AccountId)
+        .one(db)
+        .await
 }
 
 /// The account that a code belongs to.
-pub(crate) async fn account_of(db: &impl ConnectionTrait, code_id: Uuid) -> Result<Option<Uuid>, DbErr> {
-    let code = code::Entity::find_by_id(code_id).select_only().column(code::Column::AccountId);
+pub(crate) async fn account_of(
+    db: &impl ConnectionTrait,
+    code_id: Uuid,
+) -> Result<Option<Uuid>, DbErr> {
+    let code = code::Entity::find_by_id(code_id)
+        .select_only()
+        .column(code::Column::AccountId);
     code.into_tuple().one(db).await
 }
 
@@ -74,9 +108,15 @@ pub(crate) async fn mark_verified(
     now: Timestamp,
     account_id: Uuid,
 ) -> Result<(), DbErr> {
-    let verified =
-        ActiveModel { account_id: Set(account_id), verified_at: Set(Some(now)), ..Default::default() };
-    Entity::update(verified).exec_without_returning(tx).await.map(drop)
+    let verified = ActiveModel {
+        account_id: Set(account_id),
+        verified_at: Set(Some(now)),
+        ..Default::default()
+    };
+    Entity::update(verified)
+        .exec_without_returning(tx)
+        .await
+        .map(drop)
 }
 
 fn by_account(rows: Vec<Model>) -> HashMap<Uuid, Model> {

@@ -39,7 +39,10 @@ async fn a_mail_that_cannot_be_sent_is_tried_again_by_the_schedule_until_it_can(
         let now = client.until("another attempt", &account_id, is).await;
         let (wait, _) = due_in(&world, &now);
         let expected = Duration::from_secs(seconds);
-        assert!(wait > expected * 17 / 20 && wait <= expected * 11 / 10, "attempt {tried}: {wait:?}");
+        assert!(
+            wait > expected * 17 / 20 && wait <= expected * 11 / 10,
+            "attempt {tried}: {wait:?}"
+        );
         world.clock.advance(wait + Duration::from_secs(1));
         if seconds >= 14_400 {
             break; // the day is nearly over
@@ -50,7 +53,10 @@ async fn a_mail_that_cannot_be_sent_is_tried_again_by_the_schedule_until_it_can(
     let mails = world.mailer.mails_of(&account_id);
     let attempts: Vec<u32> = mails.iter().map(|mail| mail.attempt).collect();
     assert_eq!(attempts, (1..=9).collect::<Vec<_>>());
-    let same: HashSet<_> = mails.iter().map(|mail| (&mail.code_id, &mail.digits)).collect();
+    let same: HashSet<_> = mails
+        .iter()
+        .map(|mail| (&mail.code_id, &mail.digits))
+        .collect();
     assert_eq!(same.len(), 1, "one code, whatever happens to its mail");
 }
 
@@ -69,14 +75,26 @@ async fn final_answers_are_final() {
     client.until_mail(&invalid, 1, MailState::Undelivered).await;
     let told = client.get(&rejected).await.unwrap();
     assert_eq!(facts(&told), ["code_issued", "mail_rejected"]);
-    assert_eq!(told.history[1].detail, "as told about <redacted> and <redacted>");
+    assert_eq!(
+        told.history[1].detail,
+        "as told about <redacted> and <redacted>"
+    );
     let told = client.get(&invalid).await.unwrap();
-    assert_eq!((facts(&told)[1], &*told.history[1].detail), ("mail_undelivered", "invalid"));
+    assert_eq!(
+        (facts(&told)[1], &*told.history[1].detail),
+        ("mail_undelivered", "invalid")
+    );
 
     world.clock.advance(HOUR * 2);
     let other = world.sign_up("third@example.org").await;
     client.until_mail(&other, 1, MailState::Undelivered).await;
-    assert_eq!((world.mailer.mails_of(&rejected).len(), world.mailer.mails_of(&invalid).len()), (1, 1));
+    assert_eq!(
+        (
+            world.mailer.mails_of(&rejected).len(),
+            world.mailer.mails_of(&invalid).len()
+        ),
+        (1, 1)
+    );
 }
 
 #[tokio::test]
@@ -90,17 +108,30 @@ async fn i08_an_unknown_outcome_is_sent_again_at_once_then_slowly_and_then_given
     let service = world.verification().await;
     let client = service.client();
     let account_id = world.sign_up("ada@example.org").await;
-    let twice = client.until("the second attempt", &account_id, |all| all.codes[0].mail_attempts == 2).await;
+    let twice = client
+        .until("the second attempt", &account_id, |all| {
+            all.codes[0].mail_attempts == 2
+        })
+        .await;
     let (wait, _) = due_in(&world, &twice);
     assert!(wait > MINUTE * 50 && wait < MINUTE * 70, "{wait:?}");
     world.clock.advance(MINUTE * 70);
-    client.until_mail(&account_id, 1, MailState::Undelivered).await;
+    client
+        .until_mail(&account_id, 1, MailState::Undelivered)
+        .await;
     let told = client.get(&account_id).await.unwrap();
     assert_eq!(told.history.last().unwrap().detail, "outcome unknown");
-    assert_eq!(told.codes[0].state(), CodeState::Live, "each of them may have arrived");
+    assert_eq!(
+        told.codes[0].state(),
+        CodeState::Live,
+        "each of them may have arrived"
+    );
     let mails = world.mailer.mails_of(&account_id);
     assert_eq!(mails.len(), 3);
-    assert_eq!(client.outcome(&account_id, &mails[0].digits).await, ConfirmOutcome::Ok);
+    assert_eq!(
+        client.outcome(&account_id, &mails[0].digits).await,
+        ConfirmOutcome::Ok
+    );
 }
 
 #[tokio::test]
@@ -109,13 +140,25 @@ async fn a_mail_in_flight_elsewhere_is_asked_for_again_and_not_counted() {
     let mut asked = 0;
     world.mailer.answers(move |_| {
         asked += 1;
-        if asked == 1 { Says::Outcome(Outcome::InFlight, 0, false, 1) } else { Says::accepted() }
+        if asked == 1 {
+            Says::Outcome(Outcome::InFlight, 0, false, 1)
+        } else {
+            Says::accepted()
+        }
     });
     let service = world.verification().await;
     let account_id = world.sign_up("ada@example.org").await;
-    let code = service.client().until_mail(&account_id, 1, MailState::Accepted).await;
+    let code = service
+        .client()
+        .until_mail(&account_id, 1, MailState::Accepted)
+        .await;
     assert_eq!(code.mail_attempts, 1);
-    let attempts: Vec<u32> = world.mailer.mails_of(&account_id).iter().map(|mail| mail.attempt).collect();
+    let attempts: Vec<u32> = world
+        .mailer
+        .mails_of(&account_id)
+        .iter()
+        .map(|mail| mail.attempt)
+        .collect();
     assert_eq!(attempts, [1, 1]);
 }
 
@@ -132,7 +175,10 @@ async fn the_window_is_honoured_and_what_has_no_room_waits() {
     }
     let stored = async || (world.count("codes").await == 10).then_some(());
     eventually("ten codes", SOON, stored).await;
-    eventually("three mails", SOON, async || (world.mailer.mails().len() == 3).then_some(())).await;
+    eventually("three mails", SOON, async || {
+        (world.mailer.mails().len() == 3).then_some(())
+    })
+    .await;
     world.mailer.answers(|_| Says::accepted());
     let held = world.mailer.mails();
     assert_eq!(held.len(), 3, "no more than the window");
@@ -149,12 +195,19 @@ async fn the_window_is_honoured_and_what_has_no_room_waits() {
 async fn what_a_broken_stream_left_unanswered_is_offered_again_at_once() {
     let world = World::new().await;
     let mut broke = false;
-    world
-        .mailer
-        .answers(move |_| if std::mem::replace(&mut broke, true) { Says::accepted() } else { Says::Breaks });
+    world.mailer.answers(move |_| {
+        if std::mem::replace(&mut broke, true) {
+            Says::accepted()
+        } else {
+            Says::Breaks
+        }
+    });
     let service = world.verification().await;
     let account_id = world.sign_up("ada@example.org").await;
-    let code = service.client().until_mail(&account_id, 1, MailState::Accepted).await;
+    let code = service
+        .client()
+        .until_mail(&account_id, 1, MailState::Accepted)
+        .await;
     assert_eq!(code.mail_attempts, 1, "the break counted nothing");
     let mails = world.mailer.mails_of(&account_id);
     assert_eq!((mails.len(), &mails[0].code_id), (2, &mails[1].code_id));
@@ -172,7 +225,9 @@ async fn i17_a_mail_that_breaks_every_stream_does_not_take_the_others_along() {
     let client = service.client();
     let poison = world.sign_up("poison@example.org").await;
     let postponed = |all: &Verification| all.codes[0].mail_attempts == 1;
-    let now = client.until("the poison to be put off", &poison, postponed).await;
+    let now = client
+        .until("the poison to be put off", &poison, postponed)
+        .await;
     assert_eq!(facts(&now), ["code_issued", "mail_attempt_failed"]);
     let other = world.sign_up("ada@example.org").await;
     client.until_mail(&other, 1, MailState::Accepted).await;
@@ -190,10 +245,20 @@ async fn i17_mails_that_hang_again_leave_half_of_the_window_to_the_others() {
         hanging.push(world.sign_up(&format!("hanging{n}@example.org")).await);
     }
     for account_id in &hanging {
-        client.until("its first attempt", account_id, |all| all.codes[0].mail_attempts == 1).await;
+        client
+            .until("its first attempt", account_id, |all| {
+                all.codes[0].mail_attempts == 1
+            })
+            .await;
     }
     let tried = world.mailer.mails().len();
-    world.mailer.answers(|mail: &Mail| if mail.attempt > 1 { Says::Nothing } else { Says::accepted() });
+    world.mailer.answers(|mail: &Mail| {
+        if mail.attempt > 1 {
+            Says::Nothing
+        } else {
+            Says::accepted()
+        }
+    });
     world.clock.advance(MINUTE);
     let two = async || (world.mailer.mails().len() == tried + 2).then_some(());
     eventually("two of them to hang", SOON, two).await;
@@ -221,9 +286,16 @@ async fn a_pause_stops_the_mails_counts_nothing_and_ends_by_itself() {
     let stored = client.until_mail(&second, 1, MailState::Pending).await;
     assert_eq!(stored.mail_attempts, 0);
     let code = client.until_mail(&second, 1, MailState::Accepted).await;
-    assert!(begun.elapsed() >= pause, "nothing was sent before the pause was over");
+    assert!(
+        begun.elapsed() >= pause,
+        "nothing was sent before the pause was over"
+    );
     assert_eq!(code.mail_attempts, 1);
-    assert_eq!((world.mailer.mails().len(), world.mailer.opened()), (2, 1), "one stream all the time");
+    assert_eq!(
+        (world.mailer.mails().len(), world.mailer.opened()),
+        (2, 1),
+        "one stream all the time"
+    );
 }
 
 #[tokio::test]
@@ -241,22 +313,40 @@ async fn a_draining_stream_answers_what_it_holds_while_another_one_takes_the_res
     assert_eq!(world.mailer.opened(), 2);
     world.mailer.accept(&mail);
     client.until_mail(&held, 1, MailState::Accepted).await;
-    assert_eq!(world.mailer.mails_of(&held).len(), 1, "it was not offered twice");
+    assert_eq!(
+        world.mailer.mails_of(&held).len(),
+        1,
+        "it was not offered twice"
+    );
 }
 
 #[tokio::test]
 async fn i18_a_stop_settles_what_is_answered_and_lets_go_of_the_rest_at_once() {
     let world = World::new().await;
     world.mailer.answers(|_| Says::Nothing);
-    let service = world.verification_with(&[("USHER_DELIVERY_LEASE", "1h")]).await;
+    let service = world
+        .verification_with(&[("USHER_DELIVERY_LEASE", "1h")])
+        .await;
     let account_id = world.sign_up("ada@example.org").await;
     world.mailer.mail(&account_id, 1).await;
     let stopped = tokio::time::timeout(Duration::from_secs(10), service.stop()).await;
     assert!(stopped.is_ok(), "a mail without an answer holds nobody up");
-    assert_eq!(world.count("codes WHERE lease_until > 0").await, 0, "another replica need not wait an hour");
+    assert_eq!(
+        world.count("codes WHERE lease_until > 0").await,
+        0,
+        "another replica need not wait an hour"
+    );
     world.mailer.answers(|_| Says::accepted());
     let service = world.verification().await;
-    service.client().until_mail(&account_id, 1, MailState::Accepted).await;
-    let keys: HashSet<_> = world.mailer.mails().into_iter().map(|mail| mail.code_id).collect();
+    service
+        .client()
+        .until_mail(&account_id, 1, MailState::Accepted)
+        .await;
+    let keys: HashSet<_> = world
+        .mailer
+        .mails()
+        .into_iter()
+        .map(|mail| mail.code_id)
+        .collect();
     assert_eq!(keys.len(), 1, "the mailer sees the same key again");
 }

@@ -14,7 +14,12 @@ use crate::world::{SOON, World, event_headers, nobody};
 
 /// Waits for so many dead letters and returns their reasons, and how often each names an address.
 async fn reasons(world: &World, number: u64) -> Vec<String> {
-    let stream = world.bus.jetstream().get_stream(DEAD_LETTERS.name).await.unwrap();
+    let stream = world
+        .bus
+        .jetstream()
+        .get_stream(DEAD_LETTERS.name)
+        .await
+        .unwrap();
     let all = async || {
         let info = stream.get_info().await.ok()?;
         (info.state.messages >= number).then_some(info.state.last_sequence)
@@ -23,10 +28,23 @@ async fn reasons(world: &World, number: u64) -> Vec<String> {
     let mut reasons = Vec::new();
     for sequence in 1..=last {
         let letter = stream.get_raw_message(sequence).await.unwrap();
-        assert_eq!(letter.subject.as_str().strip_prefix("dlq."), Some(original(&letter)));
+        assert_eq!(
+            letter.subject.as_str().strip_prefix("dlq."),
+            Some(original(&letter))
+        );
         let shown = format!("{:?}", letter.headers);
-        assert!(!shown.contains("example.org"), "i16: a dead letter's headers name nobody");
-        reasons.push(letter.headers.get("usher-dead-letter-reason").unwrap().as_str().to_owned());
+        assert!(
+            !shown.contains("example.org"),
+            "i16: a dead letter's headers name nobody"
+        );
+        reasons.push(
+            letter
+                .headers
+                .get("usher-dead-letter-reason")
+                .unwrap()
+                .as_str()
+                .to_owned(),
+        );
     }
     reasons
 }
@@ -51,33 +69,59 @@ async fn i13_each_event_that_is_no_good_is_one_dead_letter_that_says_why() {
         world.publish(&event).await;
         expected.push(reason.to_owned());
     };
-    refuse("invalid_account_id", &|event| event.account_id = "1".to_owned()).await;
-    refuse("invalid_email", &|event| event.email = "canary@example.org\r\nBcc: x@example.org".to_owned())
-        .await;
+    refuse("invalid_account_id", &|event| {
+        event.account_id = "1".to_owned()
+    })
+    .await;
+    refuse("invalid_email", &|event| {
+        event.email = "canary@example.org\r\nBcc: x@example.org".to_owned()
+    })
+    .await;
     refuse("invalid_email", &|event| event.email.clear()).await;
-    refuse("invalid_display_name", &|event| event.display_name = "Ada\nLovelace".to_owned()).await;
-    refuse("invalid_display_name", &|event| event.display_name = "A".repeat(65)).await;
+    refuse("invalid_display_name", &|event| {
+        event.display_name = "Ada\nLovelace".to_owned()
+    })
+    .await;
+    refuse("invalid_display_name", &|event| {
+        event.display_name = "A".repeat(65)
+    })
+    .await;
     refuse("invalid_locale", &|event| event.locale = "x".repeat(36)).await;
     refuse("invalid_created_at", &|event| event.created_at = None).await;
     let long_ago = world.clock.now() - Duration::from_secs(31 * 24 * 60 * 60);
     refuse("too_old", &|event| event.created_at = Some(long_ago.into())).await;
 
     let broken = event_headers(&nobody(), &nobody());
-    world.publish_raw(AccountCreated::SUBJECT, broken, vec![0xff; 40]).await;
+    world
+        .publish_raw(AccountCreated::SUBJECT, broken, vec![0xff; 40])
+        .await;
     let mut unknown = event_headers(&"1".repeat(36), &nobody());
     unknown.insert(headers::TYPE, "usher.accounts.v2.AccountCreated");
-    world.publish_raw(AccountCreated::SUBJECT, unknown, Vec::new()).await;
+    world
+        .publish_raw(AccountCreated::SUBJECT, unknown, Vec::new())
+        .await;
     let other = event_headers(&"2".repeat(36), &nobody());
-    world.publish_raw("accounts.v1.account_vanished", other, Vec::new()).await;
+    world
+        .publish_raw("accounts.v1.account_vanished", other, Vec::new())
+        .await;
     expected.extend(["broken_payload", "unknown_type", "unknown_type"].map(ToOwned::to_owned));
 
     let account_id = world.sign_up("ada@example.org").await;
-    service.client().until_mail(&account_id, 1, MailState::Accepted).await;
+    service
+        .client()
+        .until_mail(&account_id, 1, MailState::Accepted)
+        .await;
     let mut reasons = reasons(&world, expected.len() as u64).await;
     reasons.sort();
     expected.sort();
     assert_eq!(reasons, expected);
-    assert_eq!((world.count("verifications").await, world.count("codes").await), (1, 1));
+    assert_eq!(
+        (
+            world.count("verifications").await,
+            world.count("codes").await
+        ),
+        (1, 1)
+    );
 }
 
 #[tokio::test]
@@ -99,7 +143,10 @@ async fn good_events_in_the_same_batch_as_bad_ones_go_on() {
     }
     let service = world.verification().await;
     for account_id in &good {
-        service.client().until_mail(account_id, 1, MailState::Accepted).await;
+        service
+            .client()
+            .until_mail(account_id, 1, MailState::Accepted)
+            .await;
     }
     assert_eq!(reasons(&world, 20).await, vec!["broken_payload"; 20]);
     assert_eq!(world.count("codes").await, 40);

@@ -20,23 +20,48 @@ async fn an_account_gets_a_mail_whose_code_verifies_it_and_the_event_says_so() {
     world.publish(&event).await;
 
     let mail = world.mailer.mail(&event.account_id, 1).await;
-    assert_eq!((&*mail.email, &*mail.display_name, &*mail.locale), ("Ada@example.org", "Ada Lovelace", "en"));
+    assert_eq!(
+        (&*mail.email, &*mail.display_name, &*mail.locale),
+        ("Ada@example.org", "Ada Lovelace", "en")
+    );
     assert_eq!((mail.attempt, mail.digits.len()), (1, 8));
-    let code = client.until_mail(&event.account_id, 1, MailState::Accepted).await;
+    let code = client
+        .until_mail(&event.account_id, 1, MailState::Accepted)
+        .await;
     assert_eq!((code.code_id, code.mail_attempts), (mail.code_id, 1));
     assert_eq!(code.expires_at, mail.expires_at);
 
-    assert_eq!(client.outcome(&event.account_id, &mail.digits).await, ConfirmOutcome::Ok);
+    assert_eq!(
+        client.outcome(&event.account_id, &mail.digits).await,
+        ConfirmOutcome::Ok
+    );
     let verified = client.get(&event.account_id).await.unwrap();
     assert_eq!(verified.codes[0].state(), CodeState::Used);
-    assert_eq!(facts(&verified), ["code_issued", "mail_accepted", "verified"]);
+    assert_eq!(
+        facts(&verified),
+        ["code_issued", "mail_accepted", "verified"]
+    );
 
-    let stream = world.bus.jetstream().get_stream(VERIFICATION.name).await.unwrap();
-    let published = eventually("AccountVerified", SOON, async || stream.get_raw_message(1).await.ok()).await;
+    let stream = world
+        .bus
+        .jetstream()
+        .get_stream(VERIFICATION.name)
+        .await
+        .unwrap();
+    let published = eventually("AccountVerified", SOON, async || {
+        stream.get_raw_message(1).await.ok()
+    })
+    .await;
     assert_eq!(published.subject.as_str(), AccountVerified::SUBJECT);
-    assert_eq!(published.headers.get(headers::SUBJECT).unwrap().as_str(), event.account_id);
+    assert_eq!(
+        published.headers.get(headers::SUBJECT).unwrap().as_str(),
+        event.account_id
+    );
     let told: AccountVerified = prost::Message::decode(published.payload).unwrap();
-    assert_eq!((told.account_id, told.verified_at), (event.account_id, verified.verified_at));
+    assert_eq!(
+        (told.account_id, told.verified_at),
+        (event.account_id, verified.verified_at)
+    );
 }
 
 #[tokio::test]
@@ -48,20 +73,39 @@ async fn i14_a_repeated_event_makes_nothing_twice_not_even_from_the_start_of_the
     for _ in 0..5 {
         world.publish(&event).await; // each under its own message id: the broker sees five messages
     }
-    client.until_mail(&event.account_id, 1, MailState::Accepted).await;
+    client
+        .until_mail(&event.account_id, 1, MailState::Accepted)
+        .await;
     service.stop().await;
 
     // A deleted durable is made again and reads everything once more.
-    let stream = world.bus.jetstream().get_stream(proto::streams::ACCOUNTS.name).await.unwrap();
+    let stream = world
+        .bus
+        .jetstream()
+        .get_stream(proto::streams::ACCOUNTS.name)
+        .await
+        .unwrap();
     stream.delete_consumer("verification").await.unwrap();
     let service = world.verification().await;
     let other = world.sign_up("grace@example.org").await; // comes after all repetitions
-    service.client().until_mail(&other, 1, MailState::Accepted).await;
+    service
+        .client()
+        .until_mail(&other, 1, MailState::Accepted)
+        .await;
     assert_eq!(world.count("verifications").await, 2);
     assert_eq!(world.count("codes").await, 2);
     assert_eq!(world.mailer.mails_of(&event.account_id).len(), 1);
-    let dead = world.bus.jetstream().get_stream(proto::streams::DEAD_LETTERS.name).await.unwrap();
-    assert_eq!(dead.cached_info().state.messages, 0, "a repetition is handled, not refused");
+    let dead = world
+        .bus
+        .jetstream()
+        .get_stream(proto::streams::DEAD_LETTERS.name)
+        .await
+        .unwrap();
+    assert_eq!(
+        dead.cached_info().state.messages,
+        0,
+        "a repetition is handled, not refused"
+    );
 }
 
 #[tokio::test]
@@ -69,11 +113,22 @@ async fn i15_a_stream_that_lost_everything_is_followed_from_its_new_start() {
     let world = World::new().await;
     let service = world.verification().await;
     let before = world.sign_up("ada@example.org").await;
-    service.client().until_mail(&before, 1, MailState::Accepted).await;
-    world.bus.jetstream().delete_stream(proto::streams::ACCOUNTS.name).await.unwrap();
+    service
+        .client()
+        .until_mail(&before, 1, MailState::Accepted)
+        .await;
+    world
+        .bus
+        .jetstream()
+        .delete_stream(proto::streams::ACCOUNTS.name)
+        .await
+        .unwrap();
     kit::bus::provision(&world.bus, None).await.unwrap();
     let after = world.sign_up("grace@example.org").await;
-    service.client().until_mail(&after, 1, MailState::Accepted).await;
+    service
+        .client()
+        .until_mail(&after, 1, MailState::Accepted)
+        .await;
 }
 
 #[tokio::test]
@@ -85,7 +140,12 @@ async fn a_watcher_sees_each_change_until_the_account_is_verified() {
     let mut versions = client.watch(&event.account_id).await; // silent: nobody has heard of the account yet
     world.publish(&event).await;
     let mail = world.mailer.mail(&event.account_id, 1).await;
-    let mut next = async || versions.next().await.map(|version| version.unwrap().verification.unwrap());
+    let mut next = async || {
+        versions
+            .next()
+            .await
+            .map(|version| version.unwrap().verification.unwrap())
+    };
 
     let accepted = loop {
         let seen = next().await.unwrap();
@@ -95,14 +155,19 @@ async fn a_watcher_sees_each_change_until_the_account_is_verified() {
         assert_eq!(seen.codes[0].mail_state(), MailState::Pending);
     };
     assert_eq!(accepted.verified_at, None);
-    client.confirm(&event.account_id, &wrong(&mail.digits)).await;
+    client
+        .confirm(&event.account_id, &wrong(&mail.digits))
+        .await;
     // Version and codes are read one after the other: a change in between shows at once, and again as its own version.
     let guessed = loop {
         let seen = next().await.unwrap();
         if seen.codes[0].guesses > 0 {
             break seen;
         }
-        assert_eq!((seen.codes[0].mail_state(), seen.verified_at), (MailState::Accepted, None));
+        assert_eq!(
+            (seen.codes[0].mail_state(), seen.verified_at),
+            (MailState::Accepted, None)
+        );
     };
     assert_eq!((guessed.codes[0].guesses, guessed.verified_at), (1, None));
     client.confirm(&event.account_id, &mail.digits).await;
@@ -113,7 +178,11 @@ async fn a_watcher_sees_each_change_until_the_account_is_verified() {
         }
         assert_eq!(seen.codes[0].guesses, 1);
     }
-    assert_eq!(next().await, None, "verified is the last thing that happens");
+    assert_eq!(
+        next().await,
+        None,
+        "verified is the last thing that happens"
+    );
 }
 
 #[tokio::test]
@@ -130,8 +199,20 @@ async fn who_has_no_verification_is_not_found_and_what_is_no_id_is_refused() {
     let world = World::new().await;
     let service = world.verification().await;
     let client = service.client();
-    assert_eq!(client.get(&nobody()).await.unwrap_err().code(), Code::NotFound);
-    for id in ["", "1", "018f5c1e7b9a7cc08f0e3c2a9d6b4e11", "{018f5c1e-7b9a-7cc0-8f0e-3c2a9d6b4e11}"] {
-        assert_eq!(client.get(id).await.unwrap_err().code(), Code::InvalidArgument, "{id:?}");
+    assert_eq!(
+        client.get(&nobody()).await.unwrap_err().code(),
+        Code::NotFound
+    );
+    for id in [
+        "",
+        "1",
+        "018f5c1e7b9a7cc08f0e3c2a9d6b4e11",
+        "{018f5c1e-7b9a-7cc0-8f0e-3c2a9d6b4e11}",
+    ] {
+        assert_eq!(
+            client.get(id).await.unwrap_err().code(),
+            Code::InvalidArgument,
+            "{id:?}"
+        );
     }
 }

@@ -9,8 +9,8 @@ use std::{
 use futures::{StreamExt as _, stream::BoxStream};
 use kit::testing::eventually;
 use proto::mailer::{
-    DeliverRequest, DeliverResponse, Draining, Hello, Mail, Outcome, Pause, PreviewRequest, PreviewResponse,
-    Result as Answer,
+    DeliverRequest, DeliverResponse, Draining, Hello, Mail, Outcome, Pause, PreviewRequest,
+    PreviewResponse, Result as Answer,
     deliver_response::Message,
     mailer_service_server::{MailerService, MailerServiceServer},
 };
@@ -74,7 +74,11 @@ impl Mailer {
         };
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = listener.local_addr().unwrap();
-        let mut mailer = Self { addr, state: Arc::new(Mutex::new(state)), serving: None };
+        let mut mailer = Self {
+            addr,
+            state: Arc::new(Mutex::new(state)),
+            serving: None,
+        };
         mailer.serve(listener);
         mailer
     }
@@ -122,7 +126,9 @@ impl Mailer {
     }
 
     pub(crate) fn pause(&self, wait: Duration) {
-        self.say(&Message::Pause(Pause { retry_after: Some(wait.try_into().unwrap()) }));
+        self.say(&Message::Pause(Pause {
+            retry_after: Some(wait.try_into().unwrap()),
+        }));
     }
 
     /// Says that the streams are about to end; `end` ends them.
@@ -132,7 +138,13 @@ impl Mailer {
 
     /// Answers a mail that was left unanswered, on every open stream.
     pub(crate) fn accept(&self, mail: &Mail) {
-        self.say(&Message::Result(answer(mail, Outcome::Accepted, 0, true, 0)));
+        self.say(&Message::Result(answer(
+            mail,
+            Outcome::Accepted,
+            0,
+            true,
+            0,
+        )));
     }
 
     /// Dies: connections break.
@@ -152,12 +164,19 @@ impl Mailer {
 
     fn serve(&mut self, listener: std::net::TcpListener) {
         let service = MailerServiceServer::new(Service(Arc::clone(&self.state)));
-        let serving =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let serving = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
         listener.set_nonblocking(true).unwrap();
         serving.spawn(async move {
             let incoming = TcpIncoming::from(TcpListener::from_std(listener).unwrap());
-            Server::builder().add_service(service).serve_with_incoming(incoming).await.unwrap();
+            Server::builder()
+                .add_service(service)
+                .serve_with_incoming(incoming)
+                .await
+                .unwrap();
         });
         self.serving = Some(serving);
     }
@@ -171,8 +190,13 @@ impl Drop for Mailer {
 
 impl State {
     fn say(&mut self, message: &Message) {
-        let response = || Ok(DeliverResponse { message: Some(message.clone()) });
-        self.streams.retain(|stream| stream.send(response()).is_ok());
+        let response = || {
+            Ok(DeliverResponse {
+                message: Some(message.clone()),
+            })
+        };
+        self.streams
+            .retain(|stream| stream.send(response()).is_ok());
     }
 
     fn take(&mut self, mail: Mail) -> Says {
@@ -182,7 +206,13 @@ impl State {
     }
 }
 
-fn answer(mail: &Mail, outcome: Outcome, unknown_attempts: u32, reached: bool, retry_after: u64) -> Answer {
+fn answer(
+    mail: &Mail,
+    outcome: Outcome,
+    unknown_attempts: u32,
+    reached: bool,
+    retry_after: u64,
+) -> Answer {
     Answer {
         code_id: mail.code_id.clone(),
         outcome: outcome.into(),
@@ -212,7 +242,11 @@ impl MailerService for Service {
             state.window
         };
         let hello = Message::Hello(Hello { window });
-        responses.send(Ok(DeliverResponse { message: Some(hello) })).unwrap();
+        responses
+            .send(Ok(DeliverResponse {
+                message: Some(hello),
+            }))
+            .unwrap();
         let state = Arc::clone(&self.0);
         let mut mails = request.into_inner();
         tokio::spawn(async move {
@@ -221,7 +255,9 @@ impl MailerService for Service {
                 match says {
                     Says::Outcome(outcome, unknown, reached, retry_after) => {
                         let result = answer(&mail, outcome, unknown, reached, retry_after);
-                        let response = DeliverResponse { message: Some(Message::Result(result)) };
+                        let response = DeliverResponse {
+                            message: Some(Message::Result(result)),
+                        };
                         let _ = responses.send(Ok(response));
                     }
                     Says::Nothing => {}
@@ -233,10 +269,15 @@ impl MailerService for Service {
                 }
             }
         });
-        Ok(Response::new(UnboundedReceiverStream::new(receiver).boxed()))
+        Ok(Response::new(
+            UnboundedReceiverStream::new(receiver).boxed(),
+        ))
     }
 
-    async fn preview(&self, _: Request<PreviewRequest>) -> Result<Response<PreviewResponse>, Status> {
+    async fn preview(
+        &self,
+        _: Request<PreviewRequest>,
+    ) -> Result<Response<PreviewResponse>, Status> {
         Err(Status::unimplemented("this mailer only delivers"))
     }
 }

@@ -34,7 +34,10 @@ async fn while_the_mailer_is_away_mails_wait_and_come_when_it_is_back() {
     world.mailer.restart().await;
     for account_id in &accounts {
         let code = client.until_mail(account_id, 1, MailState::Accepted).await;
-        assert_eq!(code.mail_attempts, 1, "the time without a mailer counted nothing");
+        assert_eq!(
+            code.mail_attempts, 1,
+            "the time without a mailer counted nothing"
+        );
     }
     assert_eq!(world.mailer.mails().len(), 20);
 }
@@ -49,7 +52,10 @@ async fn a_mailer_that_dies_and_comes_back_gets_what_it_had_not_answered() {
     world.mailer.stop();
     world.mailer.answers(|_| Says::accepted());
     world.mailer.restart().await;
-    service.client().until_mail(&account_id, 1, MailState::Accepted).await;
+    service
+        .client()
+        .until_mail(&account_id, 1, MailState::Accepted)
+        .await;
     let mails = world.mailer.mails_of(&account_id);
     assert_eq!((mails.len(), &mails[0].code_id), (2, &mails[1].code_id));
 }
@@ -74,21 +80,35 @@ async fn i07_an_outage_longer_than_a_codes_life_loses_nobody() {
     let told = client.get(&account_id).await.unwrap();
     assert_eq!(told.codes[2].state(), CodeState::Superseded);
     assert_eq!(told.codes[2].mail_state(), MailState::Obsolete);
-    assert_eq!(client.outcome(&account_id, &mails[0].digits).await, ConfirmOutcome::Ok);
+    assert_eq!(
+        client.outcome(&account_id, &mails[0].digits).await,
+        ConfirmOutcome::Ok
+    );
 }
 
 #[tokio::test]
 async fn i07_a_mail_server_that_never_took_the_mail_is_an_end_on_record() {
     let world = World::new().await;
-    world.mailer.answers(|_| Says::Outcome(Outcome::Unavailable, 0, true, 0)); // 450: it answered
+    world
+        .mailer
+        .answers(|_| Says::Outcome(Outcome::Unavailable, 0, true, 0)); // 450: it answered
     let service = world.verification().await;
     let client = service.client();
     let account_id = world.sign_up("ada@example.org").await;
-    client.until("an attempt", &account_id, |all: &Verification| all.codes[0].mail_attempts == 1).await;
+    client
+        .until("an attempt", &account_id, |all: &Verification| {
+            all.codes[0].mail_attempts == 1
+        })
+        .await;
     world.clock.advance(DAY);
-    client.until_mail(&account_id, 1, MailState::Undelivered).await;
+    client
+        .until_mail(&account_id, 1, MailState::Undelivered)
+        .await;
     let told = client.get(&account_id).await.unwrap();
-    assert_eq!((told.codes.len(), facts(&told).last()), (1, Some(&"mail_undelivered")));
+    assert_eq!(
+        (told.codes.len(), facts(&told).last()),
+        (1, Some(&"mail_undelivered"))
+    );
     assert_eq!(told.history.last().unwrap().detail, "expired");
 }
 
@@ -98,7 +118,10 @@ async fn a_pending_mail_whose_key_is_gone_gets_the_next_code() {
     world.mailer.stop();
     let service = world.verification().await;
     let account_id = world.sign_up("ada@example.org").await;
-    service.client().until_mail(&account_id, 1, MailState::Pending).await;
+    service
+        .client()
+        .until_mail(&account_id, 1, MailState::Pending)
+        .await;
     service.stop().await;
     std::fs::remove_file(world.file("code-keys")).unwrap();
     world.mailer.restart().await;
@@ -106,7 +129,10 @@ async fn a_pending_mail_whose_key_is_gone_gets_the_next_code() {
     let client = service.client();
     client.until_mail(&account_id, 2, MailState::Accepted).await;
     let mail = world.mailer.mail(&account_id, 1).await;
-    assert_eq!(client.outcome(&account_id, &mail.digits).await, ConfirmOutcome::Ok);
+    assert_eq!(
+        client.outcome(&account_id, &mail.digits).await,
+        ConfirmOutcome::Ok
+    );
 }
 
 #[tokio::test]
@@ -116,10 +142,14 @@ async fn without_the_broker_codes_are_confirmed_and_the_event_follows_when_it_is
     let client = service.client();
     let (account_id, digits) = world.sign_up_and_read(&client, "ada@example.org").await;
     world.nats.stop();
-    assert_eq!(client.outcome(&account_id, &digits).await, ConfirmOutcome::Ok);
+    assert_eq!(
+        client.outcome(&account_id, &digits).await,
+        ConfirmOutcome::Ok
+    );
     assert_eq!(world.count("outbox WHERE published_at IS NULL").await, 1);
     world.nats.restart().await;
-    let published = async || (world.count("outbox WHERE published_at IS NULL").await == 0).then_some(());
+    let published =
+        async || (world.count("outbox WHERE published_at IS NULL").await == 0).then_some(());
     eventually("AccountVerified to be published", SOON, published).await;
 }
 
@@ -131,7 +161,9 @@ async fn while_the_database_is_locked_calls_are_unavailable_and_events_are_held(
     let (account_id, digits) = world.sign_up_and_read(&client, "ada@example.org").await;
     let database = world.database().await;
     let lock = database.begin().await.unwrap();
-    lock.execute_unprepared("UPDATE codes SET version = version").await.unwrap();
+    lock.execute_unprepared("UPDATE codes SET version = version")
+        .await
+        .unwrap();
     let refused = client.try_confirm(&account_id, &digits).await.unwrap_err();
     assert_eq!(refused.code(), Code::Unavailable, "{refused:?}");
     let other = world.sign_up("grace@example.org").await;
@@ -143,7 +175,15 @@ async fn while_the_database_is_locked_calls_are_unavailable_and_events_are_held(
     );
     client.until_mail(&other, 1, MailState::Accepted).await;
     assert_eq!(
-        world.bus.jetstream().get_stream("DEAD_LETTERS").await.unwrap().cached_info().state.messages,
+        world
+            .bus
+            .jetstream()
+            .get_stream("DEAD_LETTERS")
+            .await
+            .unwrap()
+            .cached_info()
+            .state
+            .messages,
         0
     );
 }

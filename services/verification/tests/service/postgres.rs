@@ -34,18 +34,34 @@ struct Pair {
 impl Pair {
     async fn start(name: &str) -> Option<Self> {
         let url = Postgres::shared().await?.database(name).await;
-        let migrating = Db::connect(&url.parse().unwrap(), Clock::default()).await.unwrap();
+        let migrating = Db::connect(&url.parse().unwrap(), Clock::default())
+            .await
+            .unwrap();
         migrating.migrate::<Migrator>().await.unwrap();
         let world = World::new().await;
         let settings = [("USHER_DATABASE_URL", url.as_str())];
-        let replicas = [world.verification_with(&settings).await, world.verification_with(&settings).await];
-        Some(Self { database: Database::connect(&url).await.unwrap(), world, replicas })
+        let replicas = [
+            world.verification_with(&settings).await,
+            world.verification_with(&settings).await,
+        ];
+        Some(Self {
+            database: Database::connect(&url).await.unwrap(),
+            world,
+            replicas,
+        })
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_replicas_send_each_mail_once_and_judge_each_guess_once() {
-    let Some(Pair { world, database, replicas }) = Pair::start("guesses").await else { return };
+    let Some(Pair {
+        world,
+        database,
+        replicas,
+    }) = Pair::start("guesses").await
+    else {
+        return;
+    };
     let [one, two] = [replicas[0].client(), replicas[1].client()];
     let mut accounts = Vec::new();
     for n in 0..30 {
@@ -57,81 +73,182 @@ async fn two_replicas_send_each_mail_once_and_judge_each_guess_once() {
     for account_id in &accounts {
         one.until_mail(account_id, 1, MailState::Accepted).await;
     }
-    let keys: HashSet<String> = world.mailer.mails().into_iter().map(|mail| mail.code_id).collect();
+    let keys: HashSet<String> = world
+        .mailer
+        .mails()
+        .into_iter()
+        .map(|mail| mail.code_id)
+        .collect();
     assert_eq!((keys.len(), world.mailer.mails().len()), (30, 30));
 
     // i11: one account's wrong guesses from both sides; i10: another's right ones.
     let digits = world.mailer.mail(&accounts[0], 1).await.digits;
     let guess = wrong(&digits);
-    let answers =
-        join_all((0..40).map(|n| if n % 2 == 0 { &one } else { &two }.outcome(&accounts[0], &guess))).await;
-    assert_eq!(answers.iter().filter(|answer| **answer == ConfirmOutcome::Wrong).count(), 5);
-    assert_eq!(answers.iter().filter(|answer| **answer == ConfirmOutcome::Burnt).count(), 35);
+    let answers = join_all(
+        (0..40).map(|n| if n % 2 == 0 { &one } else { &two }.outcome(&accounts[0], &guess)),
+    )
+    .await;
+    assert_eq!(
+        answers
+            .iter()
+            .filter(|answer| **answer == ConfirmOutcome::Wrong)
+            .count(),
+        5
+    );
+    assert_eq!(
+        answers
+            .iter()
+            .filter(|answer| **answer == ConfirmOutcome::Burnt)
+            .count(),
+        35
+    );
     let digits = world.mailer.mail(&accounts[1], 1).await.digits;
-    let answers =
-        join_all((0..40).map(|n| if n % 2 == 0 { &one } else { &two }.outcome(&accounts[1], &digits))).await;
-    assert_eq!(answers.iter().filter(|answer| **answer == ConfirmOutcome::Ok).count(), 1);
-    let already = answers.iter().filter(|answer| **answer == ConfirmOutcome::AlreadyVerified).count();
+    let answers = join_all(
+        (0..40).map(|n| if n % 2 == 0 { &one } else { &two }.outcome(&accounts[1], &digits)),
+    )
+    .await;
+    assert_eq!(
+        answers
+            .iter()
+            .filter(|answer| **answer == ConfirmOutcome::Ok)
+            .count(),
+        1
+    );
+    let already = answers
+        .iter()
+        .filter(|answer| **answer == ConfirmOutcome::AlreadyVerified)
+        .count();
     assert_eq!(already, 39, "each guess waits for the one before it");
     assert_eq!(count(&database, "SELECT COUNT(*) FROM outbox").await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn resends_expiry_and_watching_work_across_replicas() {
-    let Some(Pair { world, database, replicas }) = Pair::start("resends").await else { return };
+    let Some(Pair {
+        world,
+        database,
+        replicas,
+    }) = Pair::start("resends").await
+    else {
+        return;
+    };
     let [one, two] = [replicas[0].client(), replicas[1].client()];
     let (account_id, _) = world.sign_up_and_read(&one, "ada@example.org").await;
     let mut versions = two.watch(&account_id).await;
-    assert_eq!(versions.next().await.unwrap().unwrap().verification.unwrap().codes.len(), 1);
+    assert_eq!(
+        versions
+            .next()
+            .await
+            .unwrap()
+            .unwrap()
+            .verification
+            .unwrap()
+            .codes
+            .len(),
+        1
+    );
 
-    let asked = join_all((0..20).map(|n| if n % 2 == 0 { &one } else { &two }.resend(&account_id))).await;
-    assert_eq!(asked.iter().filter(|answer| answer.is_ok()).count(), 1, "one budget, whoever is asked");
+    let asked =
+        join_all((0..20).map(|n| if n % 2 == 0 { &one } else { &two }.resend(&account_id))).await;
+    assert_eq!(
+        asked.iter().filter(|answer| answer.is_ok()).count(),
+        1,
+        "one budget, whoever is asked"
+    );
     assert!(
-        asked.iter().all(|answer| answer.as_ref().map_or_else(Status::code, |_| Code::Ok) != Code::Internal)
+        asked.iter().all(
+            |answer| answer.as_ref().map_or_else(Status::code, |_| Code::Ok) != Code::Internal
+        )
     );
     one.until_mail(&account_id, 2, MailState::Accepted).await;
-    while versions.next().await.unwrap().unwrap().verification.unwrap().codes.len() < 2 {}
+    while versions
+        .next()
+        .await
+        .unwrap()
+        .unwrap()
+        .verification
+        .unwrap()
+        .codes
+        .len()
+        < 2
+    {}
     assert_eq!(one.resend(&nobody()).await.unwrap(), MINUTE);
 
     world.mailer.answers(|_| Says::unavailable());
     let other = world.sign_up("grace@example.org").await;
-    one.until("an attempt", &other, |all| all.codes[0].mail_attempts == 1).await;
+    one.until("an attempt", &other, |all| all.codes[0].mail_attempts == 1)
+        .await;
     world.clock.advance(DAY);
     two.until_code(&other, 2).await;
     world.mailer.answers(|_| Says::accepted());
     world.clock.advance(MINUTE);
     one.until_mail(&other, 2, MailState::Accepted).await;
     let served = "SELECT COUNT(*) FROM resends WHERE wanted_at IS NOT NULL";
-    eventually("all wishes to be served", SOON, async || (count(&database, served).await == 0).then_some(()))
-        .await;
-    assert_eq!(count(&database, "SELECT COUNT(*) FROM codes WHERE state = 'live'").await, 2);
+    eventually("all wishes to be served", SOON, async || {
+        (count(&database, served).await == 0).then_some(())
+    })
+    .await;
+    assert_eq!(
+        count(&database, "SELECT COUNT(*) FROM codes WHERE state = 'live'").await,
+        2
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn i05_the_database_itself_refuses_a_second_live_code() {
-    let Some(Pair { world, database, replicas }) = Pair::start("live").await else { return };
-    let (account_id, _) = world.sign_up_and_read(&replicas[0].client(), "ada@example.org").await;
+    let Some(Pair {
+        world,
+        database,
+        replicas,
+    }) = Pair::start("live").await
+    else {
+        return;
+    };
+    let (account_id, _) = world
+        .sign_up_and_read(&replicas[0].client(), "ada@example.org")
+        .await;
     replicas[0].client().resend(&account_id).await.unwrap();
-    replicas[1].client().until_mail(&account_id, 2, MailState::Accepted).await;
+    replicas[1]
+        .client()
+        .until_mail(&account_id, 2, MailState::Accepted)
+        .await;
     let both =
-        sea_orm::ConnectionTrait::execute_unprepared(&database, "UPDATE codes SET state = 'live'").await;
+        sea_orm::ConnectionTrait::execute_unprepared(&database, "UPDATE codes SET state = 'live'")
+            .await;
     assert!(both.unwrap_err().to_string().contains("codes_live"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn i03_the_claim_of_a_replica_that_died_runs_out_and_the_other_sends_the_mail() {
-    let Some(Pair { world, database, replicas }) = Pair::start("claims").await else { return };
+    let Some(Pair {
+        world,
+        database,
+        replicas,
+    }) = Pair::start("claims").await
+    else {
+        return;
+    };
     world.mailer.answers(|_| Says::unavailable());
     let account_id = world.sign_up("ada@example.org").await;
     let client = replicas[0].client();
-    client.until("an attempt", &account_id, |all| all.codes[0].mail_attempts == 1).await;
+    client
+        .until("an attempt", &account_id, |all| {
+            all.codes[0].mail_attempts == 1
+        })
+        .await;
     // As the dead one leaves the row: claimed, and nobody renews it.
     let claimed = "UPDATE codes SET claim_no = claim_no + 1, next_attempt_at = 0, \
                    lease_until = CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint) + 1500000";
     world.mailer.answers(|_| Says::accepted());
-    sea_orm::ConnectionTrait::execute_unprepared(&database, claimed).await.unwrap();
+    sea_orm::ConnectionTrait::execute_unprepared(&database, claimed)
+        .await
+        .unwrap();
     let begun = Instant::now();
     client.until_mail(&account_id, 1, MailState::Accepted).await;
-    assert!(begun.elapsed() > Duration::from_millis(1_000), "not before it ran out: {:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() > Duration::from_millis(1_000),
+        "not before it ran out: {:?}",
+        begun.elapsed()
+    );
     assert_eq!(world.mailer.mails().len(), 2);
 }

@@ -14,7 +14,9 @@ use kit::{
     testing::{OtlpReceiver, eventually},
 };
 use opentelemetry::trace::SpanKind;
-use proto::verification::{ConfirmCodeRequest, ConfirmOutcome, MailState, confirm_code_request::Target};
+use proto::verification::{
+    ConfirmCodeRequest, ConfirmOutcome, MailState, confirm_code_request::Target,
+};
 use tokio::{
     io::AsyncReadExt as _,
     process::{Child, Command},
@@ -35,9 +37,14 @@ struct Process {
 impl Process {
     /// Starts it and waits until it answers.
     async fn start(world: &World, more: &[(&str, &str)]) -> Self {
-        let addr = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+        let addr = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .unwrap()
+            .local_addr()
+            .unwrap();
         let mut command = command(world);
-        command.env("USHER_LISTEN", addr.to_string()).envs(more.iter().copied());
+        command
+            .env("USHER_LISTEN", addr.to_string())
+            .envs(more.iter().copied());
         let mut child = command.spawn().unwrap();
         let mut stderr = child.stderr.take().unwrap();
         let said = tokio::spawn(async move {
@@ -47,8 +54,9 @@ impl Process {
         });
         let process = Self { child, said, addr };
         let client = process.client();
-        let answers =
-            async || (client.get(&nobody()).await.unwrap_err().code() == Code::NotFound).then_some(());
+        let answers = async || {
+            (client.get(&nobody()).await.unwrap_err().code() == Code::NotFound).then_some(())
+        };
         eventually("verification to answer", SOON, answers).await;
         process
     }
@@ -73,7 +81,12 @@ impl Process {
 
 fn command(world: &World) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_verification"));
-    command.env_clear().envs(world.settings()).stdin(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+    command
+        .env_clear()
+        .envs(world.settings())
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
     command
 }
 
@@ -96,10 +109,15 @@ async fn i03_i08_after_kill_nine_at_any_moment_each_account_has_one_code_and_its
     for account_id in &accounts {
         client.until_mail(account_id, 1, MailState::Accepted).await;
     }
-    assert_eq!(world.count("codes").await, i64::try_from(accounts.len()).unwrap());
+    assert_eq!(
+        world.count("codes").await,
+        i64::try_from(accounts.len()).unwrap()
+    );
     let mut keys: HashMap<String, Vec<String>> = HashMap::new();
     for mail in world.mailer.mails() {
-        keys.entry(mail.account_id).or_default().push(format!("{} {}", mail.code_id, mail.digits));
+        keys.entry(mail.account_id)
+            .or_default()
+            .push(format!("{} {}", mail.code_id, mail.digits));
     }
     for account_id in &accounts {
         let mut keys = keys.remove(account_id).unwrap();
@@ -112,59 +130,117 @@ async fn i03_i08_after_kill_nine_at_any_moment_each_account_has_one_code_and_its
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_trace_goes_through_code_row_and_mail_with_the_log_off_and_the_event_hangs_on_the_confirmation() {
+async fn the_trace_goes_through_code_row_and_mail_with_the_log_off_and_the_event_hangs_on_the_confirmation()
+ {
     let world = World::new().await;
     let receiver = OtlpReceiver::record().await.unwrap();
     let endpoint = receiver.endpoint();
-    let telemetry = [("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()), ("RUST_LOG", "off")];
+    let telemetry = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()),
+        ("RUST_LOG", "off"),
+    ];
     let process = Process::start(&world, &telemetry).await;
     let client = process.client();
     let (trace, creation) = ("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331");
     let event = world.created("canary.address@example.org");
-    world.publish_as(&event, &format!("00-{trace}-{creation}-01")).await;
+    world
+        .publish_as(&event, &format!("00-{trace}-{creation}-01"))
+        .await;
     let mail = world.mailer.mail(&event.account_id, 1).await;
-    client.until_mail(&event.account_id, 1, MailState::Accepted).await;
+    client
+        .until_mail(&event.account_id, 1, MailState::Accepted)
+        .await;
     let complete = |spans: &[Span]| spans.iter().any(|span| span.name == "deliver");
-    let spans = receiver.wait_for_trace(trace, complete, SOON).await.unwrap();
-    let process_span = spans.iter().find(|span| span.name.starts_with("process")).unwrap();
+    let spans = receiver
+        .wait_for_trace(trace, complete, SOON)
+        .await
+        .unwrap();
+    let process_span = spans
+        .iter()
+        .find(|span| span.name.starts_with("process"))
+        .unwrap();
     let deliver = spans.iter().find(|span| span.name == "deliver").unwrap();
     assert_eq!(
-        (process_span.kind.clone(), process_span.parent_span_id.as_deref()),
+        (
+            process_span.kind.clone(),
+            process_span.parent_span_id.as_deref()
+        ),
         (SpanKind::Consumer, Some(creation))
     );
-    assert!(process_span.links.iter().any(|link| link.span_id == creation));
+    assert!(
+        process_span
+            .links
+            .iter()
+            .any(|link| link.span_id == creation)
+    );
     assert_eq!(
         (deliver.kind.clone(), deliver.parent_span_id.as_deref()),
         (SpanKind::Client, Some(&*process_span.span_id))
     );
-    assert_eq!(mail.traceparent, format!("00-{trace}-{}-01", deliver.span_id));
-    let batch = receiver.spans().into_iter().find(|span| span.name == "store verifications").unwrap();
-    assert!(batch.links.iter().any(|link| link.span_id == process_span.span_id));
+    assert_eq!(
+        mail.traceparent,
+        format!("00-{trace}-{}-01", deliver.span_id)
+    );
+    let batch = receiver
+        .spans()
+        .into_iter()
+        .find(|span| span.name == "store verifications")
+        .unwrap();
+    assert!(
+        batch
+            .links
+            .iter()
+            .any(|link| link.span_id == process_span.span_id)
+    );
 
     let (trace, caller) = ("1bf7651916cd43dd8448eb211c80319d", "c7ad6b7169203332");
     let target = Some(Target::AccountId(event.account_id.clone()));
-    let mut request = Request::new(ConfirmCodeRequest { target, code: mail.digits.clone() });
-    request.metadata_mut().insert("traceparent", format!("00-{trace}-{caller}-01").parse().unwrap());
+    let mut request = Request::new(ConfirmCodeRequest {
+        target,
+        code: mail.digits.clone(),
+    });
+    request.metadata_mut().insert(
+        "traceparent",
+        format!("00-{trace}-{caller}-01").parse().unwrap(),
+    );
     client.0.clone().confirm_code(request).await.unwrap();
     let complete = |spans: &[Span]| {
         spans.iter().any(|span| span.name.starts_with("publish"))
             && spans.iter().any(|span| span.name.starts_with("create"))
     };
-    let spans = receiver.wait_for_trace(trace, complete, SOON).await.unwrap();
-    let server = spans.iter().find(|span| span.kind == SpanKind::Server).unwrap();
-    let create = spans.iter().find(|span| span.kind == SpanKind::Producer).unwrap();
-    let publish = spans.iter().find(|span| span.name.starts_with("publish")).unwrap();
+    let spans = receiver
+        .wait_for_trace(trace, complete, SOON)
+        .await
+        .unwrap();
+    let server = spans
+        .iter()
+        .find(|span| span.kind == SpanKind::Server)
+        .unwrap();
+    let create = spans
+        .iter()
+        .find(|span| span.kind == SpanKind::Producer)
+        .unwrap();
+    let publish = spans
+        .iter()
+        .find(|span| span.name.starts_with("publish"))
+        .unwrap();
     assert_eq!(server.parent_span_id.as_deref(), Some(caller));
     assert_eq!(
         (&*create.name, create.parent_span_id.as_deref()),
-        ("create verification.v1.account_verified", Some(&*server.span_id))
+        (
+            "create verification.v1.account_verified",
+            Some(&*server.span_id)
+        )
     );
     assert_eq!(publish.parent_span_id.as_deref(), Some(&*create.span_id));
 
     let said = process.terminate().await;
     let exported = receiver.to_text();
     for (what, text) in [("the export", &exported), ("the log", &said)] {
-        assert!(!text.contains("canary") && !text.contains(&mail.digits), "i16: {what} holds a secret");
+        assert!(
+            !text.contains("canary") && !text.contains(&mail.digits),
+            "i16: {what} holds a secret"
+        );
     }
 }
 
@@ -173,26 +249,45 @@ async fn i16_neither_log_nor_database_holds_digits_and_no_log_line_an_address_or
     let world = World::new().await;
     let process = Process::start(&world, &[("RUST_LOG", "trace")]).await;
     let client = process.client();
-    let (account_id, digits) = world.sign_up_and_read(&client, "canary.address@example.org").await;
+    let (account_id, digits) = world
+        .sign_up_and_read(&client, "canary.address@example.org")
+        .await;
     client.outcome(&account_id, &wrong(&digits)).await;
     client.try_confirm(&account_id, "123").await.unwrap_err();
-    client.resend_by_email("canary.address@example.org").await.unwrap();
-    client.resend_by_email("canary.stranger@example.org").await.unwrap();
+    client
+        .resend_by_email("canary.address@example.org")
+        .await
+        .unwrap();
+    client
+        .resend_by_email("canary.stranger@example.org")
+        .await
+        .unwrap();
     client.until_mail(&account_id, 2, MailState::Accepted).await;
     let second = world.mailer.mail(&account_id, 2).await.digits;
-    assert_eq!(client.outcome(&account_id, &second).await, ConfirmOutcome::Ok);
+    assert_eq!(
+        client.outcome(&account_id, &second).await,
+        ConfirmOutcome::Ok
+    );
     let said = process.terminate().await;
     assert!(said.contains(&account_id), "the log was captured");
 
     let ring = std::fs::read_to_string(world.file("code-keys")).unwrap();
     let secret = ring.trim().split_once(':').unwrap().1.to_owned();
-    for canary in [&digits, &second, &secret, &"canary.address".to_owned(), &"canary.stranger".to_owned()] {
+    for canary in [
+        &digits,
+        &second,
+        &secret,
+        &"canary.address".to_owned(),
+        &"canary.stranger".to_owned(),
+    ] {
         assert!(!said.contains(canary.as_str()), "the log says {canary:?}");
     }
     for file in ["verification.sqlite", "verification.sqlite-wal"] {
         let bytes = std::fs::read(world.file(file)).unwrap_or_default();
         for canary in [&digits, &second, &secret, &"canary.stranger".to_owned()] {
-            let found = bytes.windows(canary.len()).any(|window| window == canary.as_bytes());
+            let found = bytes
+                .windows(canary.len())
+                .any(|window| window == canary.as_bytes());
             assert!(!found, "{file} holds {canary:?}");
         }
     }
@@ -215,17 +310,25 @@ async fn the_key_ring_is_made_once_with_mode_0600_and_refused_when_others_may_re
     std::fs::set_permissions(&keys, Permissions::from_mode(0o644)).unwrap();
     let refused = command(&world).output().await.unwrap();
     let said = String::from_utf8(refused.stderr).unwrap();
-    assert!(!refused.status.success() && said.contains(&format!("chmod 600 {}", keys.display())), "{said}");
+    assert!(
+        !refused.status.success() && said.contains(&format!("chmod 600 {}", keys.display())),
+        "{said}"
+    );
 }
 
 #[tokio::test]
 async fn a_setting_that_cannot_be_is_refused_by_its_name() {
     let world = World::new().await;
-    for (key, value) in
-        [("USHER_CODE_DIGITS", "5"), ("USHER_CODE_LIFETIME", "soon"), ("USHER_DELIVERY_QUEUE", "0")]
-    {
+    for (key, value) in [
+        ("USHER_CODE_DIGITS", "5"),
+        ("USHER_CODE_LIFETIME", "soon"),
+        ("USHER_DELIVERY_QUEUE", "0"),
+    ] {
         let refused = command(&world).env(key, value).output().await.unwrap();
         let said = String::from_utf8(refused.stderr).unwrap();
-        assert!(!refused.status.success() && said.contains(key) && said.contains(value), "{said}");
+        assert!(
+            !refused.status.success() && said.contains(key) && said.contains(value),
+            "{said}"
+        );
     }
 }

@@ -17,7 +17,12 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// How long a refused caller is told to wait.
 fn retry_after(status: &Status) -> Duration {
     assert_eq!(status.code(), Code::ResourceExhausted, "{status:?}");
-    status.get_error_details().retry_info().unwrap().retry_delay.unwrap()
+    status
+        .get_error_details()
+        .retry_info()
+        .unwrap()
+        .retry_delay
+        .unwrap()
 }
 
 #[tokio::test]
@@ -25,14 +30,26 @@ async fn another_code_supersedes_the_last_one_and_is_mailed() {
     let world = World::new().await;
     let service = world.verification().await;
     let client = service.client();
-    let (account_id, first) =
-        world.sign_up_and_read(&client, "Ada@Bücher.example".replace('ü', "u").as_str()).await;
-    assert_eq!(client.resend_by_email(" ada@BUCHER.example").await.unwrap(), MINUTE);
+    let (account_id, first) = world
+        .sign_up_and_read(&client, "Ada@Bücher.example".replace('ü', "u").as_str())
+        .await;
+    assert_eq!(
+        client.resend_by_email(" ada@BUCHER.example").await.unwrap(),
+        MINUTE
+    );
     let second = world.mailer.mail(&account_id, 2).await;
-    assert_ne!((second.digits, second.attempt), (first, 2), "another code's first mail");
+    assert_ne!(
+        (second.digits, second.attempt),
+        (first, 2),
+        "another code's first mail"
+    );
     client.until_mail(&account_id, 2, MailState::Accepted).await;
     let now = client.get(&account_id).await.unwrap();
-    let states: Vec<_> = now.codes.iter().map(|code| (code.number, code.state())).collect();
+    let states: Vec<_> = now
+        .codes
+        .iter()
+        .map(|code| (code.number, code.state()))
+        .collect();
     assert_eq!(states, [(2, CodeState::Live), (1, CodeState::Superseded)]);
     let expected = [
         "code_issued",
@@ -59,7 +76,10 @@ async fn while_the_mail_is_pending_it_is_made_due_and_nothing_is_issued() {
     client.until_mail(&account_id, 1, MailState::Accepted).await; // five seconds early
     let mails = world.mailer.mails_of(&account_id);
     assert_eq!((mails.len(), mails[1].attempt), (2, 2));
-    assert_eq!((&mails[0].code_id, &mails[0].digits), (&mails[1].code_id, &mails[1].digits));
+    assert_eq!(
+        (&mails[0].code_id, &mails[0].digits),
+        (&mails[1].code_id, &mails[1].digits)
+    );
     assert_eq!(world.count("codes").await, 1);
 }
 
@@ -74,20 +94,32 @@ async fn known_and_unknown_get_the_same_answers_and_the_same_limits() {
         client.resend_by_email("ada@example.org").await.unwrap(),
         client.resend_by_email("nobody@example.org").await.unwrap()
     );
-    assert_eq!(client.resend(&by_id).await.unwrap(), client.resend(&nobody()).await.unwrap());
+    assert_eq!(
+        client.resend(&by_id).await.unwrap(),
+        client.resend(&nobody()).await.unwrap()
+    );
     world.clock.advance(MINUTE / 2);
     let refused = [
         client.resend_by_email("ada@example.org").await.unwrap_err(),
-        client.resend_by_email("nobody@example.org").await.unwrap_err(),
+        client
+            .resend_by_email("nobody@example.org")
+            .await
+            .unwrap_err(),
         client.resend(&by_id).await.unwrap_err(),
         client.resend(&nobody()).await.unwrap_err(),
     ];
     for status in &refused {
         assert_eq!(status.message(), refused[0].message());
-        assert!((Duration::from_secs(20)..=MINUTE / 2).contains(&retry_after(status)), "{status:?}");
+        assert!(
+            (Duration::from_secs(20)..=MINUTE / 2).contains(&retry_after(status)),
+            "{status:?}"
+        );
     }
     // An account has one budget, by whatever name it is asked for.
-    assert_eq!(client.resend(&account_id).await.unwrap_err().code(), Code::ResourceExhausted);
+    assert_eq!(
+        client.resend(&account_id).await.unwrap_err().code(),
+        Code::ResourceExhausted
+    );
     assert_eq!(world.count("resends").await, 4);
 }
 
@@ -100,16 +132,29 @@ async fn five_an_hour_and_ten_a_day_are_the_limits_over_rolling_windows() {
         client.resend_by_email("nobody@example.org").await.unwrap();
         world.clock.advance(MINUTE * 2);
     }
-    let wait = retry_after(&client.resend_by_email("nobody@example.org").await.unwrap_err());
+    let wait = retry_after(
+        &client
+            .resend_by_email("nobody@example.org")
+            .await
+            .unwrap_err(),
+    );
     assert!(wait > MINUTE * 49 && wait <= MINUTE * 50, "{wait:?}");
     for _ in 0..5 {
         world.clock.advance(MINUTE * 60);
         client.resend_by_email("nobody@example.org").await.unwrap();
     }
     world.clock.advance(MINUTE * 60);
-    let wait = retry_after(&client.resend_by_email("nobody@example.org").await.unwrap_err());
+    let wait = retry_after(
+        &client
+            .resend_by_email("nobody@example.org")
+            .await
+            .unwrap_err(),
+    );
     let (day, passed) = (MINUTE * 60 * 24, MINUTE * (10 + 6 * 60));
-    assert!(wait > day - passed - MINUTE && wait <= day - passed, "{wait:?}");
+    assert!(
+        wait > day - passed - MINUTE && wait <= day - passed,
+        "{wait:?}"
+    );
     world.clock.advance(wait + MINUTE);
     client.resend_by_email("nobody@example.org").await.unwrap();
 }
@@ -125,10 +170,16 @@ async fn a_wish_that_a_crash_left_unserved_is_served_by_the_tick() {
     service.stop().await;
     // As the row stands between its commit and the issuing.
     let database = world.database().await;
-    database.execute_unprepared("UPDATE resends SET wanted_at = taken_1_at").await.unwrap();
+    database
+        .execute_unprepared("UPDATE resends SET wanted_at = taken_1_at")
+        .await
+        .unwrap();
     drop(database);
     let service = world.verification().await;
-    service.client().until_mail(&account_id, 3, MailState::Accepted).await;
+    service
+        .client()
+        .until_mail(&account_id, 3, MailState::Accepted)
+        .await;
     assert_eq!(world.count("resends WHERE wanted_at IS NOT NULL").await, 0);
 }
 
@@ -141,7 +192,9 @@ async fn a_verified_account_gets_no_more_codes() {
     client.confirm(&account_id, &digits).await;
     client.resend(&account_id).await.unwrap();
     let asked = |all: &proto::verification::Verification| facts(all).contains(&"resend_requested");
-    client.until("the wish to be served", &account_id, asked).await;
+    client
+        .until("the wish to be served", &account_id, asked)
+        .await;
     assert_eq!(world.count("codes").await, 1);
 }
 
@@ -150,13 +203,22 @@ async fn what_is_no_address_is_refused_by_name() {
     let world = World::new().await;
     let service = world.verification().await;
     let client = service.client();
-    for email in ["", "ada", "@example.org", "a b@example.org", "ada@exa mple.org"] {
+    for email in [
+        "",
+        "ada",
+        "@example.org",
+        "a b@example.org",
+        "ada@exa mple.org",
+    ] {
         assert_eq!(
             client.resend_by_email(email).await.unwrap_err().code(),
             Code::InvalidArgument,
             "{email:?}"
         );
     }
-    assert_eq!(client.resend("1").await.unwrap_err().code(), Code::InvalidArgument);
+    assert_eq!(
+        client.resend("1").await.unwrap_err().code(),
+        Code::InvalidArgument
+    );
     assert_eq!(world.count("resends").await, 0, "nothing is written");
 }

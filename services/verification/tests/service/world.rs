@@ -12,9 +12,10 @@ use proto::{
     accounts::AccountCreated,
     events::{Event as _, headers},
     verification::{
-        Code, CodeState, ConfirmCodeRequest, ConfirmCodeResponse, ConfirmOutcome, GetVerificationRequest,
-        MailState, ResendCodeRequest, Verification, WatchVerificationRequest, WatchVerificationResponse,
-        confirm_code_request, resend_code_request, verification_service_client::VerificationServiceClient,
+        Code, CodeState, ConfirmCodeRequest, ConfirmCodeResponse, ConfirmOutcome,
+        GetVerificationRequest, MailState, ResendCodeRequest, Verification,
+        WatchVerificationRequest, WatchVerificationResponse, confirm_code_request,
+        resend_code_request, verification_service_client::VerificationServiceClient,
     },
 };
 use sea_orm::{ConnectionTrait as _, Database, DatabaseConnection, Statement};
@@ -42,9 +43,18 @@ impl World {
     pub(crate) async fn new() -> Self {
         let nats = NatsServer::start().await;
         let bus = Bus::connect(&nats.url(), "test").await.unwrap();
-        eventually("the streams", SOON, async || bus::provision(&bus, None).await.ok()).await;
+        eventually("the streams", SOON, async || {
+            bus::provision(&bus, None).await.ok()
+        })
+        .await;
         let mailer = Mailer::start();
-        Self { nats, bus, mailer, clock: Clock::default(), folder: TempDir::new().unwrap() }
+        Self {
+            nats,
+            bus,
+            mailer,
+            clock: Clock::default(),
+            folder: TempDir::new().unwrap(),
+        }
     }
 
     /// Starts verification in this process, on the world's SQLite database.
@@ -56,7 +66,10 @@ impl World {
         let mut settings = self.settings();
         settings.retain(|(key, _)| !more.iter().any(|(other, _)| other == key));
         settings.extend(more.iter().map(|(key, value)| (*key, (*value).to_owned())));
-        let pairs: Vec<_> = settings.iter().map(|(key, value)| (*key, value.as_str())).collect();
+        let pairs: Vec<_> = settings
+            .iter()
+            .map(|(key, value)| (*key, value.as_str()))
+            .collect();
         let config: Config = kit::config::from_pairs(&pairs).unwrap();
         Service::start(App::build(config, self.clock.clone()).await.unwrap())
     }
@@ -65,11 +78,20 @@ impl World {
         vec![
             ("USHER_LISTEN", "127.0.0.1:0".to_owned()),
             ("USHER_ADMIN_LISTEN", "127.0.0.1:0".to_owned()),
-            ("USHER_ADMIN_TOKEN_FILE", self.file("admin-token").display().to_string()),
-            ("USHER_DATABASE_URL", format!("sqlite:{}", self.file("verification.sqlite").display())),
+            (
+                "USHER_ADMIN_TOKEN_FILE",
+                self.file("admin-token").display().to_string(),
+            ),
+            (
+                "USHER_DATABASE_URL",
+                format!("sqlite:{}", self.file("verification.sqlite").display()),
+            ),
             ("USHER_NATS_URL", self.nats.url()),
             ("USHER_MAILER_URL", self.mailer.url()),
-            ("USHER_CODE_KEYS_FILE", self.file("code-keys").display().to_string()),
+            (
+                "USHER_CODE_KEYS_FILE",
+                self.file("code-keys").display().to_string(),
+            ),
             ("USHER_DELIVERY_TICK", "50ms".to_owned()),
             ("USHER_ACK_WAIT", "600ms".to_owned()),
         ]
@@ -81,12 +103,21 @@ impl World {
 
     /// A second way into the database, past the service.
     pub(crate) async fn database(&self) -> DatabaseConnection {
-        Database::connect(format!("sqlite:{}", self.file("verification.sqlite").display())).await.unwrap()
+        Database::connect(format!(
+            "sqlite:{}",
+            self.file("verification.sqlite").display()
+        ))
+        .await
+        .unwrap()
     }
 
     /// How many rows a table has, as another program sees it.
     pub(crate) async fn count(&self, table: &str) -> i64 {
-        count(&self.database().await, &format!("SELECT COUNT(*) FROM {table}")).await
+        count(
+            &self.database().await,
+            &format!("SELECT COUNT(*) FROM {table}"),
+        )
+        .await
     }
 
     /// The event of a new account, which nobody has published yet.
@@ -111,11 +142,25 @@ impl World {
         if !traceparent.is_empty() {
             all.insert(kit::propagation::TRACEPARENT, traceparent);
         }
-        self.publish_raw(AccountCreated::SUBJECT, all, prost::Message::encode_to_vec(event)).await;
+        self.publish_raw(
+            AccountCreated::SUBJECT,
+            all,
+            prost::Message::encode_to_vec(event),
+        )
+        .await;
     }
 
-    pub(crate) async fn publish_raw(&self, subject: &'static str, headers: HeaderMap, payload: Vec<u8>) {
-        let sent = self.bus.jetstream().publish_with_headers(subject, headers, payload.into()).await;
+    pub(crate) async fn publish_raw(
+        &self,
+        subject: &'static str,
+        headers: HeaderMap,
+        payload: Vec<u8>,
+    ) {
+        let sent = self
+            .bus
+            .jetstream()
+            .publish_with_headers(subject, headers, payload.into())
+            .await;
         sent.unwrap().await.unwrap();
     }
 
@@ -150,12 +195,24 @@ pub(crate) fn event_headers(id: &str, account_id: &str) -> HeaderMap {
 /// The number that a query answers with.
 pub(crate) async fn count(database: &DatabaseConnection, sql: &str) -> i64 {
     let statement = Statement::from_string(database.get_database_backend(), sql);
-    database.query_one_raw(statement).await.unwrap().unwrap().try_get_by_index(0).unwrap()
+    database
+        .query_one_raw(statement)
+        .await
+        .unwrap()
+        .unwrap()
+        .try_get_by_index(0)
+        .unwrap()
 }
 
 /// Other digits than these.
 pub(crate) fn wrong(digits: &str) -> String {
-    let other = |digit: char| if digit == '9' { '0' } else { char::from(digit as u8 + 1) };
+    let other = |digit: char| {
+        if digit == '9' {
+            '0'
+        } else {
+            char::from(digit as u8 + 1)
+        }
+    };
     digits.chars().map(other).collect()
 }
 
@@ -171,7 +228,11 @@ impl Service {
         let (shutdown, asked) = oneshot::channel();
         let addr = app.addr();
         let ended = tokio::spawn(app.run_until(async { drop(asked.await) }));
-        Self { addr, shutdown, ended }
+        Self {
+            addr,
+            shutdown,
+            ended,
+        }
     }
 
     pub(crate) fn client(&self) -> Client {
@@ -190,7 +251,9 @@ pub(crate) struct Client(pub(crate) VerificationServiceClient<Channel>);
 
 impl Client {
     pub(crate) fn of(addr: SocketAddr) -> Self {
-        let channel = Channel::from_shared(format!("http://{addr}")).unwrap().connect_lazy();
+        let channel = Channel::from_shared(format!("http://{addr}"))
+            .unwrap()
+            .connect_lazy();
         Self(VerificationServiceClient::new(channel))
     }
 
@@ -199,8 +262,13 @@ impl Client {
         account_id: &str,
         code: &str,
     ) -> Result<ConfirmCodeResponse, Status> {
-        let target = Some(confirm_code_request::Target::AccountId(account_id.to_owned()));
-        let request = ConfirmCodeRequest { target, code: code.to_owned() };
+        let target = Some(confirm_code_request::Target::AccountId(
+            account_id.to_owned(),
+        ));
+        let request = ConfirmCodeRequest {
+            target,
+            code: code.to_owned(),
+        };
         Ok(self.0.clone().confirm_code(request).await?.into_inner())
     }
 
@@ -214,26 +282,57 @@ impl Client {
 
     /// Asks by account; the wait before the next time.
     pub(crate) async fn resend(&self, account_id: &str) -> Result<Duration, Status> {
-        self.resend_to(resend_code_request::Target::AccountId(account_id.to_owned())).await
+        self.resend_to(resend_code_request::Target::AccountId(
+            account_id.to_owned(),
+        ))
+        .await
     }
 
     pub(crate) async fn resend_by_email(&self, email: &str) -> Result<Duration, Status> {
-        self.resend_to(resend_code_request::Target::Email(email.to_owned())).await
+        self.resend_to(resend_code_request::Target::Email(email.to_owned()))
+            .await
     }
 
     async fn resend_to(&self, target: resend_code_request::Target) -> Result<Duration, Status> {
-        let response = self.0.clone().resend_code(ResendCodeRequest { target: Some(target) }).await?;
-        Ok(response.into_inner().next_after.unwrap().try_into().unwrap())
+        let response = self
+            .0
+            .clone()
+            .resend_code(ResendCodeRequest {
+                target: Some(target),
+            })
+            .await?;
+        Ok(response
+            .into_inner()
+            .next_after
+            .unwrap()
+            .try_into()
+            .unwrap())
     }
 
     pub(crate) async fn get(&self, account_id: &str) -> Result<Verification, Status> {
-        let request = GetVerificationRequest { account_id: account_id.to_owned() };
-        Ok(self.0.clone().get_verification(request).await?.into_inner().verification.unwrap())
+        let request = GetVerificationRequest {
+            account_id: account_id.to_owned(),
+        };
+        Ok(self
+            .0
+            .clone()
+            .get_verification(request)
+            .await?
+            .into_inner()
+            .verification
+            .unwrap())
     }
 
     pub(crate) async fn watch(&self, account_id: &str) -> Streaming<WatchVerificationResponse> {
-        let request = WatchVerificationRequest { account_id: account_id.to_owned() };
-        self.0.clone().watch_verification(request).await.unwrap().into_inner()
+        let request = WatchVerificationRequest {
+            account_id: account_id.to_owned(),
+        };
+        self.0
+            .clone()
+            .watch_verification(request)
+            .await
+            .unwrap()
+            .into_inner()
     }
 
     /// Waits until the verification satisfies, and returns it.
@@ -251,21 +350,31 @@ impl Client {
     pub(crate) async fn until_mail(&self, account_id: &str, number: u32, state: MailState) -> Code {
         let is = |code: &Code| code.number == number && code.mail_state() == state;
         let what = format!("code {number}'s mail to be {state:?}");
-        let found = self.until(&what, account_id, |all| all.codes.iter().any(is)).await;
+        let found = self
+            .until(&what, account_id, |all| all.codes.iter().any(is))
+            .await;
         found.codes.into_iter().find(is).unwrap()
     }
 
     /// Waits until the account's newest code is `number` and live.
     pub(crate) async fn until_code(&self, account_id: &str, number: u32) -> Code {
         let is = |code: &Code| code.number == number && code.state() == CodeState::Live;
-        let found = self.until("the next code", account_id, |all| all.codes.first().is_some_and(is)).await;
+        let found = self
+            .until("the next code", account_id, |all| {
+                all.codes.first().is_some_and(is)
+            })
+            .await;
         found.codes.into_iter().next().unwrap()
     }
 }
 
 /// What happened to a verification, in order.
 pub(crate) fn facts(verification: &Verification) -> Vec<&str> {
-    verification.history.iter().map(|entry| entry.what.as_str()).collect()
+    verification
+        .history
+        .iter()
+        .map(|entry| entry.what.as_str())
+        .collect()
 }
 
 /// A UUID that names nothing.

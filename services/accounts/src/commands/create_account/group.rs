@@ -80,7 +80,9 @@ impl Writer {
     pub(super) async fn commit(self: Arc<Self>, sign_ups: Vec<SignUp>) -> Vec<Outcome> {
         match self.write_traced(&sign_ups).await {
             Ok(outcomes) => outcomes,
-            Err(error) if sign_ups.len() > 1 && !kit::db::is_away(&error) => self.one_by_one(&sign_ups).await,
+            Err(error) if sign_ups.len() > 1 && !kit::db::is_away(&error) => {
+                self.one_by_one(&sign_ups).await
+            }
             Err(error) => all_fail(&sign_ups, error),
         }
     }
@@ -103,10 +105,18 @@ impl Writer {
 
     /// The group belongs to no single caller's trace: its span links to all of them.
     async fn write_traced(&self, sign_ups: &[SignUp]) -> Result<Vec<Outcome>, DbErr> {
-        let callers = sign_ups.iter().map(|sign_up| sign_up.caller.span().span_context().clone());
+        let callers = sign_ups
+            .iter()
+            .map(|sign_up| sign_up.caller.span().span_context().clone());
         let size = i64::try_from(sign_ups.len()).unwrap_or(i64::MAX);
         let size = KeyValue::new(names::DB_OPERATION_BATCH_SIZE, size);
-        let context = span::linked(SpanKind::Internal, "commit sign-ups", &Context::new(), [size], callers);
+        let context = span::linked(
+            SpanKind::Internal,
+            "commit sign-ups",
+            &Context::new(),
+            [size],
+            callers,
+        );
         let written = self.write(sign_ups).with_context(context.clone()).await;
         match &written {
             Ok(_) => span::end(&context),
@@ -130,7 +140,11 @@ impl Writer {
 
 /// A group that made no account has nothing to commit: the keys it took it has given back.
 async fn finish(tx: DatabaseTransaction, wrote: bool) -> Result<(), DbErr> {
-    if wrote { tx.commit().await } else { tx.rollback().await }
+    if wrote {
+        tx.commit().await
+    } else {
+        tx.rollback().await
+    }
 }
 
 /// What each is told. Whoever stands first with a new account delivers its event: that is who created it.
@@ -139,12 +153,16 @@ fn outcomes(standings: Vec<Standing>, mut pending: HashMap<Uuid, Pending>) -> Ve
     for standing in standings {
         let decided = match standing {
             Standing::Decided(decided) => decided,
-            Standing::Follows(first) => {
-                outcomes[first].as_ref().map(|committed| committed.account.clone()).map_err(Clone::clone)
-            }
+            Standing::Follows(first) => outcomes[first]
+                .as_ref()
+                .map(|committed| committed.account.clone())
+                .map_err(Clone::clone),
             Standing::Candidate => Err(CreateAccountError::AddressTaken), // `addresses` leaves none
         };
-        outcomes.push(decided.map(|account| Committed { pending: pending.remove(&account.id), account }));
+        outcomes.push(decided.map(|account| Committed {
+            pending: pending.remove(&account.id),
+            account,
+        }));
     }
     outcomes
 }
@@ -155,5 +173,8 @@ fn all_fail(sign_ups: &[SignUp], error: DbErr) -> Vec<Outcome> {
     if let StoreError::Unavailable(cause) = &error {
         tracing::warn!(sign_ups = sign_ups.len(), error = %cause, "Sign-ups could not be stored.");
     }
-    sign_ups.iter().map(|_| Err(CreateAccountError::Store(error.clone()))).collect()
+    sign_ups
+        .iter()
+        .map(|_| Err(CreateAccountError::Store(error.clone())))
+        .collect()
 }

@@ -25,7 +25,10 @@ impl<B> MeasuredBody<B> {
 
 impl<B: Default> Default for MeasuredBody<B> {
     fn default() -> Self {
-        Self { inner: B::default(), call: None }
+        Self {
+            inner: B::default(),
+            call: None,
+        }
     }
 }
 
@@ -39,7 +42,10 @@ impl<B: Body + Unpin> Body for MeasuredBody<B> {
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let this = &mut *self;
         // A streaming handler runs inside this poll: what it logs and calls belongs to the call.
-        let attached = this.call.as_ref().map(|call| call.context().clone().attach());
+        let attached = this
+            .call
+            .as_ref()
+            .map(|call| call.context().clone().attach());
         let frame = ready!(Pin::new(&mut this.inner).poll_frame(task));
         drop(attached);
         if let Some(call) = &mut this.call {

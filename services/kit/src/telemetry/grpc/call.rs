@@ -33,7 +33,14 @@ impl Call {
         attributes: Vec<KeyValue>,
         duration: Histogram<f64>,
     ) -> Self {
-        Self { context, side, attributes, duration, started: Instant::now(), ended: false }
+        Self {
+            context,
+            side,
+            attributes,
+            duration,
+            started: Instant::now(),
+            ended: false,
+        }
     }
 
     /// The context to run the call's work under.
@@ -57,12 +64,14 @@ impl Call {
         self.attributes.push(status.clone());
         span::set(&self.context, status);
         if self.side.failed(code) {
-            self.attributes.push(KeyValue::new(names::ERROR_TYPE, text(code)));
+            self.attributes
+                .push(KeyValue::new(names::ERROR_TYPE, text(code)));
             span::fail(&self.context, text(code));
         } else {
             span::end(&self.context);
         }
-        self.duration.record(self.started.elapsed().as_secs_f64(), &self.attributes);
+        self.duration
+            .record(self.started.elapsed().as_secs_f64(), &self.attributes);
     }
 }
 

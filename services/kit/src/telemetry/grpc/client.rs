@@ -28,11 +28,20 @@ pub struct ClientLayer {
 impl ClientLayer {
     /// `peer` is where the channel goes.
     pub fn new(peer: &Uri) -> Self {
-        let duration =
-            telemetry::durations(names::RPC_CLIENT_CALL_DURATION, "Time from a call to its status.");
-        let host = peer.host().map(|host| KeyValue::new(names::SERVER_ADDRESS, host.to_owned()));
-        let port = peer.port_u16().map(|port| KeyValue::new(names::SERVER_PORT, i64::from(port)));
-        Self { peer: host.into_iter().chain(port).collect(), duration }
+        let duration = telemetry::durations(
+            names::RPC_CLIENT_CALL_DURATION,
+            "Time from a call to its status.",
+        );
+        let host = peer
+            .host()
+            .map(|host| KeyValue::new(names::SERVER_ADDRESS, host.to_owned()));
+        let port = peer
+            .port_u16()
+            .map(|port| KeyValue::new(names::SERVER_PORT, i64::from(port)));
+        Self {
+            peer: host.into_iter().chain(port).collect(),
+            duration,
+        }
     }
 }
 
@@ -40,7 +49,10 @@ impl<S> Layer<S> for ClientLayer {
     type Service = MeasuredClient<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        MeasuredClient { inner, layer: self.clone() }
+        MeasuredClient {
+            inner,
+            layer: self.clone(),
+        }
     }
 }
 
@@ -78,7 +90,12 @@ where
         attributes.extend(self.layer.peer.iter().cloned());
         let context = span::client(method, &parent, attributes.iter().cloned());
         propagation::inject_http(&context, request.headers_mut());
-        let mut call = Call::begin(context.clone(), Side::Client, attributes, self.layer.duration.clone());
+        let mut call = Call::begin(
+            context.clone(),
+            Side::Client,
+            attributes,
+            self.layer.duration.clone(),
+        );
         let answer = self.inner.call(request);
         let answer = async move {
             // No answer at all: the connection could not be made, or broke.

@@ -13,10 +13,15 @@ static METHODS: LazyLock<HashMap<String, bool>> = LazyLock::new(|| {
     let set = FileDescriptorSet::decode(proto::DESCRIPTORS).unwrap_or_default();
     let methods = set.file.iter().flat_map(|file| {
         file.service.iter().flat_map(move |service| {
-            let name = move |method: &str| format!("{}.{}/{method}", file.package(), service.name());
-            let unary =
-                |method: &MethodDescriptorProto| !method.client_streaming() && !method.server_streaming();
-            service.method.iter().map(move |method| (name(method.name()), unary(method)))
+            let name =
+                move |method: &str| format!("{}.{}/{method}", file.package(), service.name());
+            let unary = |method: &MethodDescriptorProto| {
+                !method.client_streaming() && !method.server_streaming()
+            };
+            service
+                .method
+                .iter()
+                .map(move |method| (name(method.name()), unary(method)))
         })
     });
     methods.collect()

@@ -27,7 +27,9 @@ pub struct ServerLayer {
 impl Default for ServerLayer {
     fn default() -> Self {
         let what = "Time from a request to its status.";
-        Self { duration: telemetry::durations(names::RPC_SERVER_CALL_DURATION, what) }
+        Self {
+            duration: telemetry::durations(names::RPC_SERVER_CALL_DURATION, what),
+        }
     }
 }
 
@@ -35,7 +37,10 @@ impl<S> Layer<S> for ServerLayer {
     type Service = MeasuredServer<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        MeasuredServer { inner, layer: self.clone() }
+        MeasuredServer {
+            inner,
+            layer: self.clone(),
+        }
     }
 }
 
@@ -70,7 +75,12 @@ where
         ];
         let parent = propagation::extract_http(request.headers());
         let context = span::server(method, &parent, attributes.iter().cloned());
-        let mut call = Call::begin(context.clone(), Side::Server, attributes, self.layer.duration.clone());
+        let mut call = Call::begin(
+            context.clone(),
+            Side::Server,
+            attributes,
+            self.layer.duration.clone(),
+        );
         let attached = context.clone().attach();
         let answer = self.inner.call(request);
         drop(attached);

@@ -55,7 +55,12 @@ where
     }
 }
 
-fn text(writer: &mut Writer<'_>, event: &Event<'_>, fields: &Fields, span: &SpanContext) -> fmt::Result {
+fn text(
+    writer: &mut Writer<'_>,
+    event: &Event<'_>,
+    fields: &Fields,
+    span: &SpanContext,
+) -> fmt::Result {
     SystemTime.format_time(writer)?;
     write!(
         writer,
@@ -71,7 +76,12 @@ fn text(writer: &mut Writer<'_>, event: &Event<'_>, fields: &Fields, span: &Span
         }
     }
     if span.is_valid() {
-        write!(writer, " trace_id={} span_id={}", span.trace_id(), span.span_id())?;
+        write!(
+            writer,
+            " trace_id={} span_id={}",
+            span.trace_id(),
+            span.span_id()
+        )?;
     }
     writeln!(writer)
 }

@@ -25,7 +25,11 @@ impl Session {
             }
             _ => return self.reply("504 5.5.4 unknown mechanism").await,
         };
-        let answer = if right { "235 2.7.0 welcome" } else { "535 5.7.8 wrong user or password" };
+        let answer = if right {
+            "235 2.7.0 welcome"
+        } else {
+            "535 5.7.8 wrong user or password"
+        };
         self.logged_in = self.perform(Phase::Auth, Some(answer)).await? && right;
         Ok(())
     }
@@ -44,11 +48,17 @@ fn base64(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::new();
     for chunk in bytes.chunks(3) {
-        let group = chunk.iter().fold(0_u32, |group, &byte| (group << 8) | u32::from(byte));
+        let group = chunk
+            .iter()
+            .fold(0_u32, |group, &byte| (group << 8) | u32::from(byte));
         let group = group << (8 * (3 - chunk.len()));
         for at in 0..4 {
             let sextet = (group >> (18 - 6 * at)) & 63;
-            text.push(if at <= chunk.len() { char::from(ALPHABET[sextet as usize]) } else { '=' });
+            text.push(if at <= chunk.len() {
+                char::from(ALPHABET[sextet as usize])
+            } else {
+                '='
+            });
         }
     }
     text

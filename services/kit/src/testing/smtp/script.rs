@@ -58,9 +58,14 @@ impl Script {
         let fits = |rule: &&mut Rule| {
             rule.phase == phase
                 && rule.remaining != Some(0)
-                && rule.recipient.as_ref().is_none_or(|wanted| recipients.contains(wanted))
+                && rule
+                    .recipient
+                    .as_ref()
+                    .is_none_or(|wanted| recipients.contains(wanted))
         };
-        let Some(rule) = self.0.iter_mut().find(fits) else { return (Duration::ZERO, Action::Proceed) };
+        let Some(rule) = self.0.iter_mut().find(fits) else {
+            return (Duration::ZERO, Action::Proceed);
+        };
         rule.remaining = rule.remaining.map(|remaining| remaining - 1);
         (rule.delay, rule.action.clone())
     }
@@ -79,17 +84,29 @@ pub struct On<'a> {
 
 impl<'a> On<'a> {
     pub(super) fn new(shared: &'a Shared, phase: Phase) -> Self {
-        Self { shared, phase, recipient: None, remaining: None, delay: Duration::ZERO }
+        Self {
+            shared,
+            phase,
+            recipient: None,
+            remaining: None,
+            delay: Duration::ZERO,
+        }
     }
 
     /// Only for a mail to this address; at RCPT, DATA and the final dot.
     pub fn to(self, recipient: &str) -> Self {
-        Self { recipient: Some(recipient.to_owned()), ..self }
+        Self {
+            recipient: Some(recipient.to_owned()),
+            ..self
+        }
     }
 
     /// Only the next `count` times; for ever without it.
     pub fn times(self, count: usize) -> Self {
-        Self { remaining: Some(count), ..self }
+        Self {
+            remaining: Some(count),
+            ..self
+        }
     }
 
     /// Wait so long before.
@@ -133,7 +150,19 @@ impl<'a> On<'a> {
     }
 
     fn act(self, action: Action) {
-        let Self { shared, phase, recipient, remaining, delay } = self;
-        shared.state().script.0.push(Rule { phase, recipient, remaining, delay, action });
+        let Self {
+            shared,
+            phase,
+            recipient,
+            remaining,
+            delay,
+        } = self;
+        shared.state().script.0.push(Rule {
+            phase,
+            recipient,
+            remaining,
+            delay,
+            action,
+        });
     }
 }

@@ -38,10 +38,24 @@ impl From<io::Error> for End {
 pub(super) type Step = Result<(), End>;
 
 impl Session {
-    pub(super) fn new(stream: TcpStream, setup: Setup, identity: Identity, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(
+        stream: TcpStream,
+        setup: Setup,
+        identity: Identity,
+        shared: Arc<Shared>,
+    ) -> Self {
         let logged_in = setup.login.is_none();
         let (wire, from, to) = (Wire::new(stream), None, Vec::new());
-        Self { wire, setup, identity, shared, encrypted: false, logged_in, from, to }
+        Self {
+            wire,
+            setup,
+            identity,
+            shared,
+            encrypted: false,
+            logged_in,
+            from,
+            to,
+        }
     }
 
     pub(super) async fn run(mut self) {
@@ -55,10 +69,15 @@ impl Session {
         if self.setup.tls == Tls::Implicit {
             self.encrypt().await?;
         }
-        self.perform(Phase::Greeting, Some("220 localhost ESMTP")).await?;
+        self.perform(Phase::Greeting, Some("220 localhost ESMTP"))
+            .await?;
         loop {
             let line = self.wire.line().await?;
-            let verb = line.split([' ', ':']).next().unwrap_or_default().to_ascii_uppercase();
+            let verb = line
+                .split([' ', ':'])
+                .next()
+                .unwrap_or_default()
+                .to_ascii_uppercase();
             match verb.as_str() {
                 "EHLO" | "HELO" => self.hello().await?,
                 "STARTTLS" => self.start_tls().await?,
@@ -79,7 +98,12 @@ impl Session {
 
     async fn hello(&mut self) -> Step {
         self.reset();
-        let mut lines = vec!["250-localhost", "250-PIPELINING", "250-8BITMIME", "250-SMTPUTF8"];
+        let mut lines = vec![
+            "250-localhost",
+            "250-PIPELINING",
+            "250-8BITMIME",
+            "250-SMTPUTF8",
+        ];
         if self.setup.tls == Tls::StartTls && !self.encrypted {
             lines.push("250-STARTTLS");
         }
@@ -87,14 +111,19 @@ impl Session {
             lines.push("250-AUTH PLAIN LOGIN");
         }
         lines.push("250 ENHANCEDSTATUSCODES");
-        self.perform(Phase::Ehlo, Some(&lines.join("\r\n"))).await.map(drop)
+        self.perform(Phase::Ehlo, Some(&lines.join("\r\n")))
+            .await
+            .map(drop)
     }
 
     async fn start_tls(&mut self) -> Step {
         if self.setup.tls != Tls::StartTls || self.encrypted {
             return self.reply("503 5.5.1 no TLS here").await;
         }
-        if self.perform(Phase::StartTls, Some("220 2.0.0 go ahead")).await? {
+        if self
+            .perform(Phase::StartTls, Some("220 2.0.0 go ahead"))
+            .await?
+        {
             self.encrypt().await?;
             self.reset();
         }
@@ -142,7 +171,10 @@ impl Session {
             encrypted: self.encrypted,
         };
         sleep(delay).await;
-        if matches!(action, Action::Proceed | Action::AcceptAndHang | Action::AcceptAndDrop) {
+        if matches!(
+            action,
+            Action::Proceed | Action::AcceptAndHang | Action::AcceptAndDrop
+        ) {
             self.shared.accept(mail);
         }
         match action {
@@ -195,6 +227,8 @@ impl Session {
 
 /// What stands between the angle brackets of `MAIL FROM:<…>` or `RCPT TO:<…>`.
 fn address(line: &str) -> String {
-    let inside = line.split_once('<').and_then(|(_, rest)| rest.split_once('>'));
+    let inside = line
+        .split_once('<')
+        .and_then(|(_, rest)| rest.split_once('>'));
     inside.map_or("", |(address, _)| address).to_owned()
 }

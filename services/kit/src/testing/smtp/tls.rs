@@ -20,11 +20,16 @@ impl Identity {
         let ca_key = key();
         let mut ca = CertificateParams::default();
         ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let ca_pem = ca.self_signed(&ca_key).expect("the authority can sign itself").pem();
+        let ca_pem = ca
+            .self_signed(&ca_key)
+            .expect("the authority can sign itself")
+            .pem();
         let own_key = key();
         let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
         let own = CertificateParams::new(names).expect("both are names of a host");
-        let own = own.signed_by(&own_key, &Issuer::new(ca, ca_key)).expect("the authority can sign");
+        let own = own
+            .signed_by(&own_key, &Issuer::new(ca, ca_key))
+            .expect("the authority can sign");
         let private = PrivatePkcs8KeyDer::from(own_key.serialize_der());
         // Named, since a process that links two providers has no default one.
         let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -33,7 +38,10 @@ impl Identity {
             .with_no_client_auth()
             .with_single_cert(vec![own.der().clone()], private.into())
             .expect("the certificate fits its key");
-        Self { ca_pem, acceptor: TlsAcceptor::from(Arc::new(config)) }
+        Self {
+            ca_pem,
+            acceptor: TlsAcceptor::from(Arc::new(config)),
+        }
     }
 
     pub(super) fn ca_pem(&self) -> &str {

@@ -3,8 +3,8 @@
 use std::io;
 
 use tokio::io::{
-    AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader, copy,
-    empty, join, sink,
+    AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader,
+    copy, empty, join, sink,
 };
 use tokio_rustls::TlsAcceptor;
 
@@ -23,7 +23,9 @@ impl Wire {
 
     pub(super) async fn encrypt(&mut self, acceptor: &TlsAcceptor) -> io::Result<()> {
         // What a client sent ahead of the handshake is thrown away with the buffer, as RFC 3207 §6 demands.
-        let plain = std::mem::replace(self, Self::new(join(empty(), sink()))).0.into_inner();
+        let plain = std::mem::replace(self, Self::new(join(empty(), sink())))
+            .0
+            .into_inner();
         *self = Self::new(acceptor.accept(plain).await?);
         Ok(())
     }
@@ -31,7 +33,11 @@ impl Wire {
     /// The next line without its end.
     pub(super) async fn line(&mut self) -> io::Result<String> {
         let mut line = String::new();
-        match (&mut self.0).take(LONGEST_LINE).read_line(&mut line).await? {
+        match (&mut self.0)
+            .take(LONGEST_LINE)
+            .read_line(&mut line)
+            .await?
+        {
             0 => Err(io::ErrorKind::UnexpectedEof.into()),
             _ => Ok(line.trim_end().to_owned()),
         }

@@ -39,7 +39,12 @@ pub(super) const UNAVAILABLE: Fate = Fate::Ended(Outcome::Unavailable);
 impl Answer {
     /// The answer to a mail that no attempt was made on.
     pub fn not_tried(fate: Fate, reason: &str) -> Self {
-        Self { fate, unknown_attempts: 0, reached: false, reason: reason.to_owned() }
+        Self {
+            fate,
+            unknown_attempts: 0,
+            reached: false,
+            reason: reason.to_owned(),
+        }
     }
 }
 
@@ -53,23 +58,47 @@ impl From<Away> for Answer {
 pub(super) fn answer_of(standing: Standing) -> Option<Answer> {
     let (fate, reached, reason) = match standing.state {
         State::Open => return None,
-        State::InFlight(left) => (Fate::Later(left), false, "another attempt is under way".to_owned()),
-        State::Lapsed => {
-            (Fate::Ended(Outcome::Unknown), true, "the sender was lost during an attempt".to_owned())
-        }
-        State::Unknowable => {
-            (Fate::Ended(Outcome::Unknown), true, "the outcomes of earlier attempts are unknown".to_owned())
-        }
-        State::Final { outcome: Outcome::Accepted, at, .. } => (Fate::Accepted(at), true, String::new()),
-        State::Final { outcome, reason, .. } => (Fate::Ended(outcome), outcome == Outcome::Rejected, reason),
-        State::OtherRequest => {
-            (Fate::Ended(Outcome::Invalid), false, "code_id: the key was used for another mail".to_owned())
-        }
+        State::InFlight(left) => (
+            Fate::Later(left),
+            false,
+            "another attempt is under way".to_owned(),
+        ),
+        State::Lapsed => (
+            Fate::Ended(Outcome::Unknown),
+            true,
+            "the sender was lost during an attempt".to_owned(),
+        ),
+        State::Unknowable => (
+            Fate::Ended(Outcome::Unknown),
+            true,
+            "the outcomes of earlier attempts are unknown".to_owned(),
+        ),
+        State::Final {
+            outcome: Outcome::Accepted,
+            at,
+            ..
+        } => (Fate::Accepted(at), true, String::new()),
+        State::Final {
+            outcome, reason, ..
+        } => (Fate::Ended(outcome), outcome == Outcome::Rejected, reason),
+        State::OtherRequest => (
+            Fate::Ended(Outcome::Invalid),
+            false,
+            "code_id: the key was used for another mail".to_owned(),
+        ),
     };
-    Some(Answer { fate, unknown_attempts: standing.unknown_attempts, reached, reason })
+    Some(Answer {
+        fate,
+        unknown_attempts: standing.unknown_attempts,
+        reached,
+        reason,
+    })
 }
 
 /// A claim that was refused on an open mail: somebody settled it in between.
 pub(super) fn busy() -> Answer {
-    Answer::not_tried(Fate::Later(Duration::from_secs(1)), "another attempt has just ended")
+    Answer::not_tried(
+        Fate::Later(Duration::from_secs(1)),
+        "another attempt has just ended",
+    )
 }

@@ -19,7 +19,11 @@ pub(super) fn start(transport: &Transport, attempt: u32) -> Context {
             let (host, port) = smtp.server();
             let address = KeyValue::new(names::SERVER_ADDRESS, host.to_owned());
             let port = KeyValue::new(names::SERVER_PORT, i64::from(port));
-            span::client(names::SMTP_SEND, &parent, [attempt, template, address, port])
+            span::client(
+                names::SMTP_SEND,
+                &parent,
+                [attempt, template, address, port],
+            )
         }
         Transport::Folder(_) => span::internal(names::FILE_WRITE, &parent, [attempt, template]),
     }
@@ -27,9 +31,15 @@ pub(super) fn start(transport: &Transport, attempt: u32) -> Context {
 
 /// Ends it.
 pub(super) fn end(cx: &Context, sent: &Sent, outcome: Outcome) {
-    span::set(cx, KeyValue::new(names::USHER_MAIL_OUTCOME, outcome.as_str()));
+    span::set(
+        cx,
+        KeyValue::new(names::USHER_MAIL_OUTCOME, outcome.as_str()),
+    );
     if let Some(code) = sent.code {
-        span::set(cx, KeyValue::new(names::USHER_SMTP_REPLY_CODE, i64::from(code)));
+        span::set(
+            cx,
+            KeyValue::new(names::USHER_SMTP_REPLY_CODE, i64::from(code)),
+        );
     }
     match sent.ending {
         Ending::Accepted => span::end(cx),
@@ -41,5 +51,9 @@ pub(super) fn end(cx: &Context, sent: &Sent, outcome: Outcome) {
 /// The current trace for operators; empty when there is none.
 pub(super) fn trace_id(cx: &Context) -> String {
     let span = cx.span().span_context().clone();
-    if span.is_valid() { span.trace_id().to_string() } else { String::new() }
+    if span.is_valid() {
+        span.trace_id().to_string()
+    } else {
+        String::new()
+    }
 }

@@ -22,7 +22,9 @@ pub(super) async fn settle(
     standings: &mut [Standing],
 ) -> Result<Vec<Created>, DbErr> {
     let candidates: Vec<&SignUp> = std::iter::zip(sign_ups, &*standings)
-        .filter_map(|(sign_up, standing)| matches!(standing, Standing::Candidate).then_some(sign_up))
+        .filter_map(|(sign_up, standing)| {
+            matches!(standing, Standing::Candidate).then_some(sign_up)
+        })
         .collect();
     let inserted = insert(tx, now, &candidates).await?;
     let own = own_from_before(tx, &candidates, &inserted).await?;
@@ -35,7 +37,10 @@ pub(super) async fn settle(
         }
         let decided = if inserted.contains(&sign_up.id) {
             let account = Account::pending(sign_up.id, &sign_up.new, now);
-            created.push(Created { account: account.clone(), context: sign_up.caller.clone() });
+            created.push(Created {
+                account: account.clone(),
+                context: sign_up.caller.clone(),
+            });
             Ok(account)
         } else if let Some(account) = own.get(&sign_up.id) {
             Ok(account.clone())
@@ -56,8 +61,12 @@ async fn insert(
     candidates: &[&SignUp],
 ) -> Result<HashSet<Uuid>, DbErr> {
     let mut addresses = HashSet::new();
-    let first = candidates.iter().filter(|candidate| addresses.insert(candidate.new.email.key()));
-    let rows = first.map(|candidate| Account::pending(candidate.id, &candidate.new, now)).collect();
+    let first = candidates
+        .iter()
+        .filter(|candidate| addresses.insert(candidate.new.email.key()));
+    let rows = first
+        .map(|candidate| Account::pending(candidate.id, &candidate.new, now))
+        .collect();
     Ok(accounts::insert(tx, rows).await?.into_iter().collect())
 }
 
@@ -67,7 +76,13 @@ async fn own_from_before(
     candidates: &[&SignUp],
     inserted: &HashSet<Uuid>,
 ) -> Result<HashMap<Uuid, Account>, DbErr> {
-    let lost = candidates.iter().map(|candidate| candidate.id).filter(|id| !inserted.contains(id));
+    let lost = candidates
+        .iter()
+        .map(|candidate| candidate.id)
+        .filter(|id| !inserted.contains(id));
     let own = accounts::by_ids(tx, lost).await?;
-    Ok(own.into_iter().map(|account| (account.id, account)).collect())
+    Ok(own
+        .into_iter()
+        .map(|account| (account.id, account))
+        .collect())
 }

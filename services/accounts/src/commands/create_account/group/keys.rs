@@ -28,7 +28,9 @@ pub(super) async fn settle(
     }
     let known = take_or_read(tx, now, owners.values().map(|owner| &sign_ups[*owner])).await?;
     let standing = |(place, sign_up): (usize, &SignUp)| {
-        let Some(request) = &sign_up.request else { return Standing::Candidate };
+        let Some(request) = &sign_up.request else {
+            return Standing::Candidate;
+        };
         let owner = owners[&request.key];
         match known.get(request.key.as_slice()) {
             Some(use_before) => Standing::Decided(use_before.answer(request)),
@@ -57,7 +59,9 @@ impl Use {
 
 impl SignUp {
     fn repeats(&self, request: &RequestId) -> bool {
-        self.request.as_ref().is_some_and(|own| own.fingerprint == request.fingerprint)
+        self.request
+            .as_ref()
+            .is_some_and(|own| own.fingerprint == request.fingerprint)
     }
 }
 
@@ -70,7 +74,12 @@ async fn take_or_read(
     let row = |sign_up: &SignUp| {
         let request = sign_up.request.as_ref()?;
         let (key_hash, fingerprint) = (request.key.to_vec(), request.fingerprint.to_vec());
-        Some(idempotency_keys::Model { key_hash, fingerprint, account_id: sign_up.id, created_at: now })
+        Some(idempotency_keys::Model {
+            key_hash,
+            fingerprint,
+            account_id: sign_up.id,
+            created_at: now,
+        })
     };
     let rows: Vec<_> = owners.filter_map(row).collect();
     let mut known: HashSet<Vec<u8>> = rows.iter().map(|row| row.key_hash.clone()).collect();
@@ -79,11 +88,19 @@ async fn take_or_read(
     }
     let known = idempotency_keys::by_hashes(tx, known).await?;
     let accounts = accounts::by_ids(tx, known.iter().map(|key| key.account_id)).await?;
-    let accounts: HashMap<Uuid, Account> =
-        accounts.into_iter().map(|account| (account.id, account)).collect();
+    let accounts: HashMap<Uuid, Account> = accounts
+        .into_iter()
+        .map(|account| (account.id, account))
+        .collect();
     let uses = known.into_iter().filter_map(|key| {
         let account = accounts.get(&key.account_id)?.clone();
-        Some((key.key_hash, Use { fingerprint: key.fingerprint, account }))
+        Some((
+            key.key_hash,
+            Use {
+                fingerprint: key.fingerprint,
+                account,
+            },
+        ))
     });
     Ok(uses.collect())
 }
