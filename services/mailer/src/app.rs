@@ -18,10 +18,10 @@ use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
 use crate::{
+    admission::{Admission, Rules},
     commands::deliver::Mailer,
     config::{Config, Times},
     domain::address_mac::AddressKeys,
-    door::{Door, Rules},
     grpc::{Admin, Public, StreamRules},
     ledger::Ledger,
     mail::template::Templates,
@@ -92,7 +92,7 @@ impl App {
                 config.times.lease,
                 cut.clone(),
             ),
-            door: Door::new(&rules(connections, &config.times), metrics.clone()),
+            admission: Admission::new(&rules(connections, &config.times), metrics.clone()),
             transport: transport(config.mail_url, &config.times)?,
             templates: Templates::compile()
                 .context("The compiled-in templates do not fit together.")?,
@@ -145,7 +145,7 @@ impl App {
             rules,
         } = self;
         let health = Health::new::<Migrator>(db.clone());
-        mailer.door.show_in(&health);
+        mailer.admission.show_in(&health);
         let grace = rules.grace;
         let public = Public {
             mailer: mailer.clone(),

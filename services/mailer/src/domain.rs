@@ -13,3 +13,4 @@ pub mod redact;
 pub mod reply;
 pub mod sender;
 pub mod turn;
+pub mod yielding;

@@ -1,7 +1,7 @@
 //! The mailer: renders mails and hands them to the mail server, once per key.
 //!
 //! A mail comes in over a client's stream (`grpc`), becomes a command that asks the `ledger` whether it may be sent
-//! and the `door` for a connection (`commands::deliver`), is rendered and framed (`mail`), leaves by SMTP or into a
+//! and `admission` for a connection (`commands::deliver`), is rendered and framed (`mail`), leaves by SMTP or into a
 //! folder (`transport`), and is settled in the ledger's tables (`store`) before the answer goes back.
 //!
 //! Modules in reading order:
@@ -14,7 +14,7 @@ pub mod domain;
 
 pub mod ledger;
 
-pub mod door;
+pub mod admission;
 
 pub mod mail;
 

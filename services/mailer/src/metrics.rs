@@ -1,4 +1,4 @@
-//! The mailer's instruments: made once at start, recorded into by `commands::deliver` and `door`.
+//! The mailer's instruments: made once at start, recorded into by `commands::deliver` and `admission`.
 
 use std::time::Duration;
 

@@ -1,6 +1,7 @@
 //! How a mail leaves: by SMTP (`smtp`) or into a folder (`folder`), as `USHER_MAIL_URL` says. `commands::deliver`
 //! hands a mail over and gets back how it ended; what that means for the ledger is decided there.
 
+mod attempt;
 mod connect;
 mod conversation;
 mod deadlines;
@@ -8,7 +9,6 @@ mod folder;
 mod smtp;
 mod socket;
 mod url;
-mod watch;
 
 use std::fmt;
 
@@ -16,11 +16,11 @@ use lettre::Address;
 use uuid::Uuid;
 
 pub use self::{
+    attempt::{Attempt, Lease, Phase},
     deadlines::Deadlines,
     folder::Folder,
     smtp::Smtp,
     url::{MailUrl, SmtpServer, Tls},
-    watch::{Lease, Watch},
 };
 
 /// A finished mail with its envelope. Never printed: it holds the address and the code.
@@ -113,11 +113,11 @@ pub enum Transport {
 }
 
 impl Transport {
-    /// Sends one mail. The caller may drop the future to give the connection up; `watch` knows how far it came.
-    pub async fn send(&self, mail: &Outgoing, watch: &Watch) -> Sent {
+    /// Sends one mail. The caller may drop the future to give the connection up; `attempt` knows how far it came.
+    pub async fn send(&self, mail: &Outgoing, attempt: &Attempt) -> Sent {
         match self {
-            Self::Smtp(smtp) => smtp.send(mail, watch).await,
-            Self::Folder(folder) => folder.write(mail, watch).await,
+            Self::Smtp(smtp) => smtp.send(mail, attempt).await,
+            Self::Folder(folder) => folder.write(mail, attempt).await,
         }
     }
 

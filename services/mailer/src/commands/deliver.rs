@@ -15,18 +15,18 @@ use uuid::Uuid;
 pub use self::answer::{Answer, Fate};
 use self::answer::{UNAVAILABLE, answer_of, busy};
 use crate::{
+    admission::{Admission, CircuitOpen, Slot},
     domain::{
         digits::Digits, display_name::DisplayName, locale::LocaleTag, outcome::Outcome,
         recipient::Recipient, redact::redact, sender::Sender, turn::Turn,
     },
-    door::{Closed, Door, Pass},
     ledger::{Claimed, Ledger, Ours, Refusal, Request, Settlement, State},
     mail::{
         message::{self, Frame},
         template::{Content, Templates},
     },
     metrics::Metrics,
-    transport::{Ending, Outgoing, Transport, Watch},
+    transport::{Attempt, Ending, Outgoing, Transport},
 };
 
 /// The template's name in the ledger.
@@ -74,7 +74,7 @@ pub struct Mailer {
     /// Who may send what.
     pub ledger: Ledger,
     /// How many may send at once.
-    pub door: Door,
+    pub admission: Admission,
     /// How it is sent.
     pub transport: Transport,
     /// What it says.
@@ -103,12 +103,12 @@ impl Mailer {
             admitted = self.admit(mail) => admitted,
             () = caller_gone => return None,
         };
-        let (pass, unknown_attempts) = match admitted {
+        let (slot, unknown_attempts) = match admitted {
             Ok(admitted) => admitted,
             Err(answer) => return Some(answer),
         };
         let answer = match self.ledger.claim(mail.request()).await {
-            Ok(Claimed::Ours(ours)) => return Some(self.send(mail, pass, ours).await),
+            Ok(Claimed::Ours(ours)) => return Some(self.send(mail, slot, ours).await),
             Ok(Claimed::No(standing)) => answer_of(standing).unwrap_or_else(busy),
             Ok(Claimed::Expired) => Answer::not_tried(UNAVAILABLE, "the code has expired"),
             Err(away) => away.into(),
@@ -141,9 +141,9 @@ impl Mailer {
             .map_or_else(Answer::from, |()| answer)
     }
 
-    /// What the ledger can answer needs no connection; everything else waits for one. With the pass comes the count
+    /// What the ledger can answer needs no connection; everything else waits for one. With the slot comes the count
     /// of unknown attempts.
-    async fn admit(&self, mail: &Deliver) -> Result<(Pass, u32), Answer> {
+    async fn admit(&self, mail: &Deliver) -> Result<(Slot, u32), Answer> {
         let standing = self.ledger.look_up(&mail.request()).await?;
         let unknown_attempts = standing.unknown_attempts;
         // A lapsed attempt is counted by the claim, which alone may write.
@@ -152,43 +152,43 @@ impl Mailer {
         {
             return Err(answer);
         }
-        match self.door.enter(mail.turn).await {
-            Ok(pass) => Ok((pass, unknown_attempts)),
-            Err(Closed(pause)) => Err(Answer {
+        match self.admission.enter(mail.turn).await {
+            Ok(slot) => Ok((slot, unknown_attempts)),
+            Err(CircuitOpen(pause)) => Err(Answer {
                 unknown_attempts,
                 ..Answer::not_tried(Fate::Later(pause), "the mail server cannot be used for now")
             }),
         }
     }
 
-    async fn send(&self, mail: &Deliver, mut pass: Pass, ours: Ours) -> Answer {
+    async fn send(&self, mail: &Deliver, mut slot: Slot, ours: Ours) -> Answer {
         let started = Instant::now();
         let outgoing = match self.make(mail, &ours) {
             Ok(outgoing) => outgoing,
             Err(error) => {
-                drop(pass);
+                drop(slot);
                 tracing::error!(%error, code.id = %mail.code_id, "A mail cannot be made.");
                 let reply = "the mail cannot be made".to_owned();
                 return self.settle(mail, ours, Outcome::Invalid, reply).await;
             }
         };
-        let watch = Watch::start(ours.held.lease());
+        let attempt = Attempt::start(ours.held.lease());
         let cx = trace::start(&self.transport, ours.attempt);
         let sending = self
             .transport
-            .send(&outgoing, &watch)
+            .send(&outgoing, &attempt)
             .with_context(cx.clone());
         let sent = self
-            .door
-            .attend(&mut pass, &watch, sending, &self.cut)
+            .admission
+            .attend(&mut slot, &attempt, sending, &self.cut)
             .await;
-        self.door.leave(pass, sent.ending);
+        self.admission.leave(slot, sent.ending);
         let outcome = outcome(sent.ending);
         trace::end(&cx, &sent, outcome);
         self.metrics.attempt(outcome, started.elapsed());
         let reply = redact(&sent.reply, &mail.recipient, &mail.digits);
         Answer {
-            reached: watch.reached(),
+            reached: attempt.reached(),
             ..self.settle(mail, ours, outcome, reply).await
         }
     }

@@ -48,7 +48,7 @@ async fn talk(public: Public, mut requests: Streaming<DeliverRequest>, responses
         ..
     } = public;
     let window = Arc::new(Semaphore::new(rules.window as usize));
-    let mut openings = mailer.door.openings();
+    let mut openings = mailer.admission.openings();
     say(
         &responses,
         Message::Hello(Hello {

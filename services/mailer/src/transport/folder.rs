@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Cause, Ending, Outgoing, Sent, watch::Watch};
+use super::{Cause, Ending, Outgoing, Sent, attempt::Attempt};
 
 /// The folder.
 #[derive(Debug)]
@@ -20,13 +20,13 @@ impl Folder {
     }
 
     /// Writes one mail.
-    pub async fn write(&self, mail: &Outgoing, watch: &Watch) -> Sent {
+    pub async fn write(&self, mail: &Outgoing, attempt: &Attempt) -> Sent {
         let name = format!("{}.{}.eml", mail.code_id, mail.attempt);
         let (folder, bytes, target, theirs) = (
             self.0.clone(),
             mail.bytes.clone(),
             name.clone(),
-            watch.clone(),
+            attempt.clone(),
         );
         let written =
             tokio::task::spawn_blocking(move || write(&folder, &target, &bytes, &theirs)).await;
@@ -46,7 +46,7 @@ impl Folder {
                 }
             }
             // It is there, but a crash may still take it away.
-            Err(error) if watch.reached() => {
+            Err(error) if attempt.reached() => {
                 let reply = format!("written as {name}, perhaps not for good: {}", error.kind());
                 Sent {
                     ending: Ending::Unknown(Cause::Broken),
@@ -68,18 +68,18 @@ impl Folder {
 
 /// Temporary name, sync, rename, sync of the folder: what a crash leaves is the whole file or a `.tmp` that nobody
 /// reads. `false` if it was not to be sent any more.
-fn write(folder: &Path, name: &str, bytes: &[u8], watch: &Watch) -> io::Result<bool> {
+fn write(folder: &Path, name: &str, bytes: &[u8], attempt: &Attempt) -> io::Result<bool> {
     fs::create_dir_all(folder)?;
     let temporary = folder.join(format!(".{name}.tmp"));
     let mut file = File::create(&temporary)?;
     file.write_all(bytes)?;
     file.sync_all()?;
-    if !watch.may_dot() {
+    if !attempt.may_send_final_dot() {
         fs::remove_file(&temporary)?;
         return Ok(false);
     }
     fs::rename(&temporary, folder.join(name))?;
-    watch.set_reached(true);
+    attempt.set_reached(true);
     File::open(folder)?.sync_all()?;
     Ok(true)
 }

@@ -12,18 +12,18 @@ use tokio::time::timeout;
 
 use super::{
     Cause, Ending, Outgoing, Sent,
+    attempt::Attempt,
     connect::{self, Connection, NotConnected},
-    conversation::{self, Phase, Trouble},
+    conversation::{self, Step, Trouble},
     deadlines::Deadlines,
     url::SmtpServer,
-    watch::Watch,
 };
 use crate::domain::reply::{Refusal, refusal_at_rcpt};
 
 /// Servers close connections that idle for minutes; one that is about to be closed is not worth a try.
 const LONGEST_IDLE: Duration = Duration::from_secs(60);
 
-/// A mail server with its kept connections. How many there are at most is `lanes`' business.
+/// A mail server with its kept connections. How many there are at most is the business of `admission`.
 pub struct Smtp {
     server: SmtpServer,
     trust: TlsParameters,
@@ -55,24 +55,24 @@ impl Smtp {
     }
 
     /// Sends one mail, over a kept connection if there is one.
-    pub async fn send(&self, mail: &Outgoing, watch: &Watch) -> Sent {
-        if let Some(mut connection) = self.kept(watch).await {
-            let result = conversation::send(&mut connection, mail, watch, &self.deadlines).await;
+    pub async fn send(&self, mail: &Outgoing, attempt: &Attempt) -> Sent {
+        if let Some(mut connection) = self.kept(attempt).await {
+            let result = conversation::send(&mut connection, mail, attempt, &self.deadlines).await;
             // Closed by the server meanwhile: the mail has not begun, and a new connection tells more.
             if !matches!(
                 result,
-                Err((Phase::Mail, Trouble::Broken(_) | Trouble::Refused(421, _)))
+                Err((Step::Mail, Trouble::Broken(_) | Trouble::Refused(421, _)))
             ) {
-                return self.finish(connection, result, watch);
+                return self.finish(connection, result, attempt);
             }
-            watch.set_reached(false);
+            attempt.set_reached(false);
         }
         match connect::connect(&self.server, &self.trust, &self.hello, &self.deadlines).await {
             Ok(mut connection) => {
-                watch.answered();
+                attempt.answered();
                 let result =
-                    conversation::send(&mut connection, mail, watch, &self.deadlines).await;
-                self.finish(connection, result, watch)
+                    conversation::send(&mut connection, mail, attempt, &self.deadlines).await;
+                self.finish(connection, result, attempt)
             }
             Err(NotConnected(reply)) => Sent {
                 ending: Ending::NotNow(Cause::Connection),
@@ -104,8 +104,8 @@ impl Smtp {
     fn finish(
         &self,
         connection: Connection,
-        result: Result<Response, (Phase, Trouble)>,
-        watch: &Watch,
+        result: Result<Response, (Step, Trouble)>,
+        attempt: &Attempt,
     ) -> Sent {
         let since = Instant::now();
         match result {
@@ -125,15 +125,15 @@ impl Smtp {
                     reply,
                 }
             }
-            Err((phase, trouble)) => {
+            Err((step, trouble)) => {
                 if matches!(trouble, Trouble::Refused(code, _) if code != 421) {
                     self.keep(Idle {
                         connection,
                         since,
-                        half_open_transaction: phase != Phase::Message,
+                        half_open_transaction: step != Step::Message,
                     });
                 }
-                ending(phase, trouble, watch)
+                ending(step, trouble, attempt)
             }
         }
     }
@@ -147,7 +147,7 @@ impl Smtp {
         }
     }
 
-    async fn kept(&self, watch: &Watch) -> Option<Connection> {
+    async fn kept(&self, attempt: &Attempt) -> Option<Connection> {
         let idle = {
             let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
             idle.retain(|idle| idle.since.elapsed() < LONGEST_IDLE);
@@ -155,7 +155,7 @@ impl Smtp {
         };
         let mut connection = idle.connection;
         if idle.half_open_transaction {
-            conversation::reset(&mut connection, watch, &self.deadlines)
+            conversation::reset(&mut connection, attempt, &self.deadlines)
                 .await
                 .ok()?;
         }
@@ -164,25 +164,25 @@ impl Smtp {
 }
 
 /// What trouble in a phase means. After the final dot only a plain answer is one; everything else is unknowable.
-fn ending(phase: Phase, trouble: Trouble, watch: &Watch) -> Sent {
+fn ending(step: Step, trouble: Trouble, attempt: &Attempt) -> Sent {
     let lost = |cause| {
-        if watch.dotted() {
+        if attempt.is_past_return() {
             Ending::Unknown(cause)
         } else {
             Ending::NotNow(cause)
         }
     };
-    let words = match phase {
-        Phase::Mail => "MAIL",
-        Phase::Rcpt => "RCPT",
-        Phase::Data => "DATA",
-        Phase::Message if watch.dotted() => "final dot",
-        Phase::Message => "message",
+    let words = match step {
+        Step::Mail => "MAIL",
+        Step::Rcpt => "RCPT",
+        Step::Data => "DATA",
+        Step::Message if attempt.is_past_return() => "final dot",
+        Step::Message => "message",
     };
     match trouble {
         Trouble::Refused(code, text) => {
             let final_refusal =
-                phase == Phase::Rcpt && refusal_at_rcpt(code, &text) == Refusal::Recipient;
+                step == Step::Rcpt && refusal_at_rcpt(code, &text) == Refusal::Recipient;
             let ending = if final_refusal {
                 Ending::RecipientRefused
             } else {

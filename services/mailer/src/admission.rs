@@ -1,11 +1,11 @@
 //! The way to the mail server: at most so many at once (`lanes`), nobody while the circuit is open, one to try when
-//! its pause is over. `commands::deliver` asks for a pass, sends, and reports what it met.
+//! its pause is over. `commands::deliver` asks for a slot, sends, and reports what it met.
 
 mod lanes;
 
 use std::{
     convert::Infallible,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -13,17 +13,17 @@ use kit::serve::Health;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use self::lanes::{Lanes, Place};
+use self::lanes::{Lanes, Seat};
 use crate::{
     domain::{
         circuit::{Circuit, Gate},
         turn::Turn,
     },
     metrics::Metrics,
-    transport::{Cause, Ending, Sent, Watch},
+    transport::{Attempt, Cause, Ending, Phase, Sent},
 };
 
-/// How the door is kept.
+/// How many may go at once, and how long they wait.
 #[derive(Debug, Clone)]
 pub struct Rules {
     /// Connections at most.
@@ -36,12 +36,12 @@ pub struct Rules {
     pub longest_pause: Duration,
 }
 
-/// The door. Clones share it.
+/// Who may go to the mail server now. Clones share it.
 #[derive(Debug, Clone)]
-pub struct Door(Arc<State>);
+pub struct Admission(Arc<Shared>);
 
 #[derive(Debug)]
-struct State {
+struct Shared {
     lanes: Lanes,
     circuit: Mutex<Circuit>,
     /// Until when the circuit is open; `None` while it is closed.
@@ -53,8 +53,8 @@ struct State {
 
 /// The right to use one connection.
 #[derive(Debug)]
-pub struct Pass {
-    place: Place,
+pub struct Slot {
+    seat: Seat,
     /// Of the one that tries whether the mail server is back.
     probe: Option<Probe>,
 }
@@ -69,14 +69,14 @@ impl Drop for Probe {
     }
 }
 
-/// The circuit is open: come back after that time.
+/// The mail server cannot be used: come back after that time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Closed(pub Duration);
+pub struct CircuitOpen(pub Duration);
 
-impl Door {
-    /// An open door: the circuit is closed.
+impl Admission {
+    /// With a circuit that is closed: mails may go.
     pub fn new(rules: &Rules, metrics: Metrics) -> Self {
-        Self(Arc::new(State {
+        Self(Arc::new(Shared {
             lanes: Lanes::new(rules.connections, rules.slow_after),
             circuit: Mutex::new(Circuit::new(rules.first_pause, rules.longest_pause)),
             open_until: watch::Sender::new(None),
@@ -87,9 +87,11 @@ impl Door {
 
     /// Shows an open circuit in the readiness body.
     pub fn show_in(&self, health: &Health) {
-        let opened = self.0.open_until.subscribe();
+        let openings = self.0.open_until.subscribe();
         let what = || "the circuit is open: the mail server cannot be used".to_owned();
-        health.depends_on("mail server", move || opened.borrow().is_some().then(what));
+        health.depends_on("mail server", move || {
+            openings.borrow().is_some().then(what)
+        });
     }
 
     /// Tells streams when the circuit opens, for their Pause.
@@ -101,25 +103,28 @@ impl Door {
     ///
     /// # Errors
     /// When the circuit is open or opens meanwhile.
-    pub async fn enter(&self, turn: Turn) -> Result<Pass, Closed> {
+    pub async fn enter(&self, turn: Turn) -> Result<Slot, CircuitOpen> {
         loop {
+            // Subscribed before the circuit is asked: a change between the question and the wait is not missed.
             let (mut openings, mut probes) = (self.openings(), self.0.probing.subscribe());
-            self.gate()?;
-            // The place comes first: everybody else would wait for one who has the probe and waits for a place.
-            let place = tokio::select! {
-                place = self.0.lanes.enter(turn) => place,
+            self.ask_circuit()?;
+            // The seat comes first: everybody else would wait for one who has the probe and waits for a seat.
+            let seat = tokio::select! {
+                seat = self.0.lanes.enter(turn) => seat,
                 _ = openings.changed() => continue,
             };
-            if self.gate()? == Gate::Closed {
-                return Ok(Pass { place, probe: None });
+            // Asked again: the circuit may have opened while this one queued.
+            if self.ask_circuit()? == Gate::Pass {
+                return Ok(Slot { seat, probe: None });
             }
-            if let Some(probe) = self.probe() {
-                return Ok(Pass {
-                    place,
+            if let Some(probe) = self.take_probe() {
+                return Ok(Slot {
+                    seat,
                     probe: Some(probe),
                 });
             }
-            drop(place);
+            // Somebody else tries. This one lets its seat go, so that the one who tries next finds one.
+            drop(seat);
             tokio::select! {
                 _ = probes.wait_for(|taken| !taken) => {}
                 _ = openings.changed() => {}
@@ -127,47 +132,31 @@ impl Door {
         }
     }
 
-    /// Runs one attempt in its place, until it ends, is dropped for its silence, or `cut`.
+    /// Runs one attempt in its slot, until it ends, is dropped for its silence, or `cut`.
     pub async fn attend(
         &self,
-        pass: &mut Pass,
-        watch: &Watch,
+        slot: &mut Slot,
+        attempt: &Attempt,
         sending: impl Future<Output = Sent>,
         cut: &CancellationToken,
     ) -> Sent {
-        let stopped = |cause, reply: &str| {
-            let ending = if watch.stop() {
-                Ending::Unknown(cause)
-            } else {
-                Ending::NotNow(cause)
-            };
-            Sent {
-                ending,
-                code: None,
-                reply: reply.to_owned(),
-            }
-        };
-        let Pass { place, probe } = pass;
+        let Slot { seat, probe } = slot;
         tokio::select! {
             biased; // an answer that is there already counts
             sent = sending => sent,
-            () = self.0.lanes.drop_if_slow(place, watch) => {
-                stopped(Cause::Hang, "given up: the mail server was silent while others waited")
+            () = self.0.lanes.drop_if_slow(seat, attempt) => {
+                stop(attempt, Cause::Hang, "given up: the mail server was silent while others waited")
             }
-            () = cut.cancelled() => stopped(Cause::Stopped, "given up: the mailer shuts down"),
-            never = self.0.hand_on(probe, watch) => match never {},
+            () = cut.cancelled() => stop(attempt, Cause::Stopped, "given up: the mailer shuts down"),
+            never = self.0.hand_probe_on(probe, attempt) => match never {},
         }
     }
 
-    /// Takes the pass back and tells the circuit what its attempt met.
-    pub fn leave(&self, pass: Pass, ending: Ending) {
+    /// Takes the slot back and tells the circuit what its attempt met.
+    pub fn leave(&self, slot: Slot, ending: Ending) {
         let now = Instant::now();
         let open_until = {
-            let mut circuit = self
-                .0
-                .circuit
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
+            let mut circuit = self.circuit();
             match ending {
                 Ending::Accepted => circuit.accepted(now),
                 Ending::RecipientRefused | Ending::NotNow(Cause::Answer) => circuit.answered(),
@@ -183,12 +172,10 @@ impl Door {
             changed
         });
         if changed {
-            self.announce(
-                open_until.map(|until| until.saturating_duration_since(now)),
-                ending,
-            );
+            let pause = open_until.map(|until| until.saturating_duration_since(now));
+            self.announce(pause, ending);
         }
-        drop(pass); // last: whoever waits for it finds the circuit as it is now
+        drop(slot); // last: whoever waits for it finds the circuit as it is now
     }
 
     fn announce(&self, pause: Option<Duration>, ending: Ending) {
@@ -206,45 +193,55 @@ impl Door {
         }
     }
 
-    fn probe(&self) -> Option<Probe> {
-        let ours = self
-            .0
-            .probing
-            .send_if_modified(|taken| !std::mem::replace(taken, true));
-        ours.then(|| Probe(self.0.probing.clone()))
-    }
-
-    fn gate(&self) -> Result<Gate, Closed> {
+    /// `Pass` or `Probe`; an error while nobody may go.
+    fn ask_circuit(&self) -> Result<Gate, CircuitOpen> {
         let now = Instant::now();
-        match self
-            .0
-            .circuit
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .gate(now)
-        {
-            Gate::Open(until) => Err(Closed(until.saturating_duration_since(now))),
+        match self.circuit().gate(now) {
+            Gate::Wait(until) => Err(CircuitOpen(until.saturating_duration_since(now))),
             gate => Ok(gate),
         }
     }
+
+    fn take_probe(&self) -> Option<Probe> {
+        let probing = &self.0.probing;
+        let is_ours = probing.send_if_modified(|taken| !std::mem::replace(taken, true));
+        is_ours.then(|| Probe(probing.clone()))
+    }
+
+    fn circuit(&self) -> MutexGuard<'_, Circuit> {
+        self.0
+            .circuit
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-impl State {
+/// Stops an attempt from outside. Past the point of no return that leaves an outcome nobody knows.
+fn stop(attempt: &Attempt, cause: Cause, reply: &str) -> Sent {
+    let ending = match attempt.stop() {
+        Phase::PastReturn => Ending::Unknown(cause),
+        Phase::Open | Phase::Stopped => Ending::NotNow(cause),
+    };
+    Sent {
+        ending,
+        code: None,
+        reply: reply.to_owned(),
+    }
+}
+
+impl Shared {
     /// Gives the probe up once the mail server has been reached and is silent: it may be this mailbox alone that
-    /// hangs, and the next mail finds out.
-    async fn hand_on(&self, probe: &mut Option<Probe>, watch: &Watch) -> Infallible {
+    /// hangs, and the next mail finds out. Never returns: an attempt does not end by it.
+    async fn hand_probe_on(&self, probe: &mut Option<Probe>, attempt: &Attempt) -> Infallible {
         while probe.is_some() {
-            let silent = watch.silent_for();
-            if watch.reached() && silent >= self.lanes.slow_after {
+            let silent = attempt.silent_for();
+            let left = self.lanes.slow_after.saturating_sub(silent);
+            if left.is_zero() && attempt.reached() {
                 *probe = None;
+            } else if left.is_zero() {
+                tokio::time::sleep(self.lanes.slow_after).await; // still connecting: the probe has not begun
             } else {
-                let left = self.lanes.slow_after.saturating_sub(silent);
-                tokio::time::sleep(if left.is_zero() {
-                    self.lanes.slow_after
-                } else {
-                    left
-                })
-                .await;
+                tokio::time::sleep(left).await;
             }
         }
         std::future::pending().await
