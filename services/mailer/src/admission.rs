@@ -15,30 +15,27 @@ use tokio_util::sync::CancellationToken;
 
 use self::lanes::{Lanes, Seat};
 use crate::{
-    domain::{
-        circuit::{Circuit, Gate},
-        turn::Turn,
-    },
+    domain::{Circuit, Gate, Turn},
     metrics::Metrics,
     transport::{Attempt, Cause, Ending, Phase, Sent},
 };
 
 /// How many may go at once, and how long they wait.
 #[derive(Debug, Clone)]
-pub struct Rules {
+pub(crate) struct Rules {
     /// Connections at most.
-    pub connections: usize,
+    pub(crate) connections: usize,
     /// A first attempt that is silent for that long moves over to the second ones.
-    pub slow_after: Duration,
+    pub(crate) slow_after: Duration,
     /// The circuit's first pause; it doubles with each failed probe.
-    pub first_pause: Duration,
+    pub(crate) first_pause: Duration,
     /// Its longest.
-    pub longest_pause: Duration,
+    pub(crate) longest_pause: Duration,
 }
 
 /// Who may go to the mail server now. Clones share it.
 #[derive(Debug, Clone)]
-pub struct Admission(Arc<Shared>);
+pub(crate) struct Admission(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
@@ -53,7 +50,7 @@ struct Shared {
 
 /// The right to use one connection.
 #[derive(Debug)]
-pub struct Slot {
+pub(crate) struct Slot {
     seat: Seat,
     /// Of the one that tries whether the mail server is back.
     probe: Option<Probe>,
@@ -71,11 +68,11 @@ impl Drop for Probe {
 
 /// The mail server cannot be used: come back after that time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CircuitOpen(pub Duration);
+pub(crate) struct CircuitOpen(pub(crate) Duration);
 
 impl Admission {
     /// With a circuit that is closed: mails may go.
-    pub fn new(rules: &Rules, metrics: Metrics) -> Self {
+    pub(crate) fn new(rules: &Rules, metrics: Metrics) -> Self {
         Self(Arc::new(Shared {
             lanes: Lanes::new(rules.connections, rules.slow_after),
             circuit: Mutex::new(Circuit::new(rules.first_pause, rules.longest_pause)),
@@ -86,7 +83,7 @@ impl Admission {
     }
 
     /// Shows an open circuit in the readiness body.
-    pub fn show_in(&self, health: &Health) {
+    pub(crate) fn show_in(&self, health: &Health) {
         let openings = self.0.open_until.subscribe();
         let what = || "the circuit is open: the mail server cannot be used".to_owned();
         health.depends_on("mail server", move || {
@@ -95,7 +92,7 @@ impl Admission {
     }
 
     /// Tells streams when the circuit opens, for their Pause.
-    pub fn openings(&self) -> watch::Receiver<Option<Instant>> {
+    pub(crate) fn openings(&self) -> watch::Receiver<Option<Instant>> {
         self.0.open_until.subscribe()
     }
 
@@ -103,7 +100,7 @@ impl Admission {
     ///
     /// # Errors
     /// When the circuit is open or opens meanwhile.
-    pub async fn enter(&self, turn: Turn) -> Result<Slot, CircuitOpen> {
+    pub(crate) async fn enter(&self, turn: Turn) -> Result<Slot, CircuitOpen> {
         loop {
             // Subscribed before the circuit is asked: a change between the question and the wait is not missed.
             let (mut openings, mut probes) = (self.openings(), self.0.probing.subscribe());
@@ -133,7 +130,7 @@ impl Admission {
     }
 
     /// Runs one attempt in its slot, until it ends, is dropped for its silence, or `cut`.
-    pub async fn attend(
+    pub(crate) async fn attend(
         &self,
         slot: &mut Slot,
         attempt: &Attempt,
@@ -153,7 +150,7 @@ impl Admission {
     }
 
     /// Takes the slot back and tells the circuit what its attempt met.
-    pub fn leave(&self, slot: Slot, ending: Ending) {
+    pub(crate) fn leave(&self, slot: Slot, ending: Ending) {
         let now = Instant::now();
         let open_until = {
             let mut circuit = self.circuit();

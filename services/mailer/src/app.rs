@@ -21,7 +21,7 @@ use crate::{
     admission::{Admission, Rules},
     commands::deliver::Mailer,
     config::{Config, Times},
-    domain::address_mac::AddressKeys,
+    domain::AddressKeys,
     grpc::{Admin, Public, StreamRules},
     ledger::Ledger,
     mail::template::Templates,

@@ -1,5 +1,5 @@
 //! What the mailer does, one use case a file; `grpc` decodes for them and encodes what they answer.
 
-pub mod deliver;
-pub mod list_mails;
-pub mod preview;
+pub(crate) mod deliver;
+pub(crate) mod list_mails;
+pub(crate) mod preview;

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use kit::{config::duration, db::DatabaseUrl, telemetry};
 use url::Url;
 
-use crate::{domain::sender::Sender, transport::MailUrl};
+use crate::{domain::Sender, transport::MailUrl};
 
 /// Settings of the mailer.
 #[derive(clap::Args, Debug, Clone)]
@@ -46,14 +46,14 @@ pub struct Config {
         default_value = "file:data/mails",
         hide_env_values = true
     )]
-    pub mail_url: MailUrl,
+    pub(crate) mail_url: MailUrl,
     /// Whom mails come from: `Name <address>`
     #[arg(
         long,
         env = "USHER_MAIL_FROM",
         default_value = "Usher <usher@localhost>"
     )]
-    pub mail_from: Sender,
+    pub(crate) mail_from: Sender,
     /// Connections to the mail server at most; half of them for second and later attempts
     #[arg(long, env = "USHER_MAIL_CONNECTIONS", default_value = "16", value_parser = clap::value_parser!(u16).range(2..))]
     pub mail_connections: u16,

@@ -25,38 +25,38 @@ use crate::{
         list_mails::{Attempt, ListMails, ListMailsError},
         preview::Preview,
     },
-    domain::{display_name::DisplayName, locale::LocaleTag, outcome::Outcome},
+    domain::{DisplayName, LocaleTag, Outcome},
 };
 
 /// How streams are kept.
 #[derive(Debug, Clone)]
-pub struct StreamRules {
+pub(crate) struct StreamRules {
     /// Unanswered mails that one may hold.
-    pub window: u32,
+    pub(crate) window: u32,
     /// It is ended at that age, so that clients spread over new replicas.
-    pub age: Duration,
+    pub(crate) age: Duration,
     /// What has not ended that long after a stop is cut.
-    pub grace: Duration,
+    pub(crate) grace: Duration,
 }
 
 /// `MailerService`.
 #[derive(Debug, Clone)]
-pub struct Public {
+pub(crate) struct Public {
     /// The commands.
-    pub mailer: Arc<Mailer>,
+    pub(crate) mailer: Arc<Mailer>,
     /// For the sample's date.
-    pub clock: Clock,
+    pub(crate) clock: Clock,
     /// Stops streams.
-    pub stages: Stages,
+    pub(crate) stages: Stages,
     /// How streams are kept.
-    pub rules: StreamRules,
+    pub(crate) rules: StreamRules,
 }
 
 /// `MailerAdmin`.
 #[derive(Debug, Clone)]
-pub struct Admin {
+pub(crate) struct Admin {
     /// Where the attempts are.
-    pub db: Db,
+    pub(crate) db: Db,
 }
 
 #[tonic::async_trait]
@@ -75,10 +75,9 @@ impl MailerService for Public {
         request: Request<PreviewRequest>,
     ) -> Result<Response<PreviewResponse>, Status> {
         let request = request.into_inner();
-        let name = DisplayName::parse(&request.display_name);
-        let name =
-            name.ok_or_else(|| invalid_argument(&[("display_name", decode::BAD_NAME.to_owned())]))?;
-        let locale = LocaleTag::parse(&request.locale);
+        let name = DisplayName::parse(&request.display_name)
+            .map_err(|why| invalid_argument(&[("display_name", why.to_string())]))?;
+        let locale = LocaleTag::new(&request.locale);
         let preview = Preview {
             locale,
             name,

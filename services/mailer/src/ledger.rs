@@ -17,14 +17,13 @@ use sea_orm::{DbErr, prelude::Uuid};
 use tokio_util::sync::CancellationToken;
 
 use self::leases::Leases;
-pub use self::{
+pub(crate) use self::{
     claims::{Claimed, Ours},
-    leases::Held,
     settles::{Refusal, Settlement},
     standing::{Standing, State},
 };
 use crate::{
-    domain::{address_mac::AddressKeys, locale::LocaleTag, recipient::Recipient},
+    domain::{AddressKeys, LocaleTag, Recipient},
     store::mails,
 };
 
@@ -37,29 +36,29 @@ const BATCH: usize = 256;
 
 /// What makes two offers of one key the same mail, and what the row needs besides. Never the code.
 #[derive(Debug, Clone)]
-pub struct Request {
+pub(crate) struct Request {
     /// The mail's key.
-    pub code_id: Uuid,
+    pub(crate) code_id: Uuid,
     /// The account.
-    pub account_id: Uuid,
+    pub(crate) account_id: Uuid,
     /// Which mail.
-    pub template: &'static str,
+    pub(crate) template: &'static str,
     /// Language that was asked for.
-    pub locale: LocaleTag,
+    pub(crate) locale: LocaleTag,
     /// To whom.
-    pub recipient: Recipient,
+    pub(crate) recipient: Recipient,
     /// When the code stops working.
-    pub expires_at: Timestamp,
+    pub(crate) expires_at: Timestamp,
 }
 
 /// The database could not be asked or told. Nothing was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the mailer's database does not answer")]
-pub struct Away;
+pub(crate) struct Away;
 
 /// The ledger. Clones share it.
 #[derive(Debug, Clone)]
-pub struct Ledger {
+pub(crate) struct Ledger {
     book: Arc<Book>,
     lookups: Group<Uuid, Result<Option<Found>, Away>>,
     claims: Group<Request, Result<Claimed, Away>>,
@@ -81,7 +80,7 @@ struct Book {
 
 impl Ledger {
     /// Opens the ledger and keeps its leases until `stop`.
-    pub fn open(
+    pub(crate) fn open(
         db: Db,
         clock: Clock,
         keys: AddressKeys,
@@ -110,10 +109,7 @@ impl Ledger {
     }
 
     /// How a mail stands, without a lock: what is final or under way is answered by this alone.
-    ///
-    /// # Errors
-    /// When the database is away.
-    pub async fn look_up(&self, request: &Request) -> Result<Standing, Away> {
+    pub(crate) async fn look_up(&self, request: &Request) -> Result<Standing, Away> {
         let found = self
             .lookups
             .submit(request.code_id)
@@ -128,13 +124,13 @@ impl Ledger {
     ///
     /// # Errors
     /// When the database is away; then nothing may be sent.
-    pub async fn claim(&self, request: Request) -> Result<Claimed, Away> {
+    pub(crate) async fn claim(&self, request: Request) -> Result<Claimed, Away> {
         self.claims.submit(request).await.unwrap_or_else(refused)
     }
 
     /// Notes how an attempt ended, and answers when by the database's clock. While the database is away the caller
     /// is not kept: the note is tried again until `give_up`, under the attempt's lease.
-    pub async fn settle(
+    pub(crate) async fn settle(
         &self,
         ours: Ours,
         ended: Settlement,
@@ -160,10 +156,7 @@ impl Ledger {
     }
 
     /// Notes that a mail cannot be made. A row that is there already stays as it is.
-    ///
-    /// # Errors
-    /// When the database is away.
-    pub async fn refuse(&self, refusal: Refusal) -> Result<(), Away> {
+    pub(crate) async fn refuse(&self, refusal: Refusal) -> Result<(), Away> {
         let book = self.book.clone();
         kit::db::detached(async move { settles::refuse(&book, refusal).await })
             .await

@@ -15,7 +15,7 @@ const INTERVAL: Duration = Duration::from_secs(10 * 60);
 const BATCH: u64 = 500;
 
 /// Purges now and then until `stop`.
-pub async fn run(db: Db, stop: CancellationToken) {
+pub(crate) async fn run(db: Db, stop: CancellationToken) {
     let mut tick = tokio::time::interval(INTERVAL);
     while stop.run_until_cancelled(tick.tick()).await.is_some() {
         match purge_expired(&db).await {
@@ -29,10 +29,7 @@ pub async fn run(db: Db, stop: CancellationToken) {
 }
 
 /// Deletes all that is due, and returns how many mails that was.
-///
-/// # Errors
-/// The database's.
-pub async fn purge_expired(db: &Db) -> Result<u64, DbErr> {
+pub(crate) async fn purge_expired(db: &Db) -> Result<u64, DbErr> {
     let mut all = 0;
     loop {
         let tx = db.begin().await?;

@@ -15,26 +15,26 @@ use std::fmt;
 use lettre::Address;
 use uuid::Uuid;
 
-pub use self::{
+pub(crate) use self::{
     attempt::{Attempt, Lease, Phase},
     deadlines::Deadlines,
     folder::Folder,
     smtp::Smtp,
-    url::{MailUrl, SmtpServer, Tls},
+    url::MailUrl,
 };
 
 /// A finished mail with its envelope. Never printed: it holds the address and the code.
-pub struct Outgoing {
+pub(crate) struct Outgoing {
     /// The mail's key.
-    pub code_id: Uuid,
+    pub(crate) code_id: Uuid,
     /// Which attempt this is, by the ledger.
-    pub attempt: u32,
+    pub(crate) attempt: u32,
     /// Envelope sender.
-    pub from: Address,
+    pub(crate) from: Address,
     /// Envelope recipient.
-    pub to: Address,
+    pub(crate) to: Address,
     /// Headers and body, CRLF line ends, not dot-stuffed.
-    pub bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl fmt::Debug for Outgoing {
@@ -44,13 +44,13 @@ impl fmt::Debug for Outgoing {
 }
 
 /// How an attempt ended.
-pub struct Sent {
+pub(crate) struct Sent {
     /// The class.
-    pub ending: Ending,
+    pub(crate) ending: Ending,
     /// The mail server's three-digit code, if it said one.
-    pub code: Option<u16>,
+    pub(crate) code: Option<u16>,
     /// What it said, or what happened instead. Not redacted: neither for tables nor for logs.
-    pub reply: String,
+    pub(crate) reply: String,
 }
 
 impl fmt::Debug for Sent {
@@ -64,7 +64,7 @@ impl fmt::Debug for Sent {
 
 /// Classes of endings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
+pub(crate) enum Ending {
     /// The mail server took responsibility.
     Accepted,
     /// It refused this recipient for good.
@@ -77,7 +77,7 @@ pub enum Ending {
 
 /// What kept a mail from being answered as it should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cause {
+pub(crate) enum Cause {
     /// No connection that could be used: refused, no TLS, wrong certificate, wrong password, bad greeting.
     Connection,
     /// The mail server answered the mail, with a refusal.
@@ -92,7 +92,7 @@ pub enum Cause {
 
 impl Cause {
     /// One word for spans.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Connection => "connection",
             Self::Answer => "refused",
@@ -105,7 +105,7 @@ impl Cause {
 
 /// The closed set of transports.
 #[derive(Debug)]
-pub enum Transport {
+pub(crate) enum Transport {
     /// A mail server.
     Smtp(Box<Smtp>),
     /// A folder of `.eml` files.
@@ -114,7 +114,7 @@ pub enum Transport {
 
 impl Transport {
     /// Sends one mail. The caller may drop the future to give the connection up; `attempt` knows how far it came.
-    pub async fn send(&self, mail: &Outgoing, attempt: &Attempt) -> Sent {
+    pub(crate) async fn send(&self, mail: &Outgoing, attempt: &Attempt) -> Sent {
         match self {
             Self::Smtp(smtp) => smtp.send(mail, attempt).await,
             Self::Folder(folder) => folder.write(mail, attempt).await,
@@ -122,7 +122,7 @@ impl Transport {
     }
 
     /// Says goodbye on the connections that are kept.
-    pub async fn close(&self) {
+    pub(crate) async fn close(&self) {
         if let Self::Smtp(smtp) = self {
             smtp.close().await;
         }

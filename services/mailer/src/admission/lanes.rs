@@ -32,10 +32,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    domain::{
-        turn::Turn,
-        yielding::{SlowAttempt, who_yields},
-    },
+    domain::{SlowAttempt, Turn, who_yields},
     transport::Attempt,
 };
 

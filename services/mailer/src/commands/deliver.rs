@@ -12,14 +12,11 @@ use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-pub use self::answer::{Answer, Fate};
+pub(crate) use self::answer::{Answer, Fate};
 use self::answer::{UNAVAILABLE, answer_of, busy};
 use crate::{
     admission::{Admission, CircuitOpen, Slot},
-    domain::{
-        digits::Digits, display_name::DisplayName, locale::LocaleTag, outcome::Outcome,
-        recipient::Recipient, redact::redact, sender::Sender, turn::Turn,
-    },
+    domain::{Digits, DisplayName, LocaleTag, Outcome, Recipient, Sender, Turn, redact},
     ledger::{Claimed, Ledger, Ours, Refusal, Request, Settlement, State},
     mail::{
         message::{self, Frame},
@@ -34,65 +31,65 @@ const TEMPLATE: &str = "verification";
 
 /// A verification mail to deliver, checked.
 #[derive(Debug, Clone)]
-pub struct Deliver {
+pub(crate) struct Deliver {
     /// The mail's key.
-    pub code_id: Uuid,
+    pub(crate) code_id: Uuid,
     /// The account.
-    pub account_id: Uuid,
+    pub(crate) account_id: Uuid,
     /// To whom.
-    pub recipient: Recipient,
+    pub(crate) recipient: Recipient,
     /// Whom to greet.
-    pub name: DisplayName,
+    pub(crate) name: DisplayName,
     /// Language that was asked for.
-    pub locale: LocaleTag,
+    pub(crate) locale: LocaleTag,
     /// The code.
-    pub digits: Digits,
+    pub(crate) digits: Digits,
     /// When it stops working.
-    pub expires_at: Timestamp,
+    pub(crate) expires_at: Timestamp,
     /// First offer of this mail, or a later one.
-    pub turn: Turn,
+    pub(crate) turn: Turn,
 }
 
 /// A mail that cannot be made, with as much of it as can be kept.
 #[derive(Debug)]
-pub struct Unusable {
+pub(crate) struct Unusable {
     /// The mail's key; without one there is nothing to remember it by.
-    pub code_id: Option<Uuid>,
+    pub(crate) code_id: Option<Uuid>,
     /// The account.
-    pub account_id: Uuid,
+    pub(crate) account_id: Uuid,
     /// Language that was asked for.
-    pub locale: LocaleTag,
+    pub(crate) locale: LocaleTag,
     /// When its code stops working.
-    pub expires_at: Option<Timestamp>,
+    pub(crate) expires_at: Option<Timestamp>,
     /// Which field is wrong, and how; no value is in it.
-    pub reason: &'static str,
+    pub(crate) reason: &'static str,
 }
 
 /// The command, with all that it needs.
 #[derive(Debug)]
-pub struct Mailer {
+pub(crate) struct Mailer {
     /// Who may send what.
-    pub ledger: Ledger,
+    pub(crate) ledger: Ledger,
     /// How many may send at once.
-    pub admission: Admission,
+    pub(crate) admission: Admission,
     /// How it is sent.
-    pub transport: Transport,
+    pub(crate) transport: Transport,
     /// What it says.
-    pub templates: Templates,
+    pub(crate) templates: Templates,
     /// From whom.
-    pub sender: Sender,
+    pub(crate) sender: Sender,
     /// Where the link in the mail leads; no link without it.
-    pub public_url: Option<String>,
+    pub(crate) public_url: Option<String>,
     /// What is measured.
-    pub metrics: Metrics,
+    pub(crate) metrics: Metrics,
     /// Ends what has not ended by itself when the service stops.
-    pub cut: CancellationToken,
+    pub(crate) cut: CancellationToken,
 }
 
 impl Mailer {
     /// Delivers a mail. Until it is claimed it can be given up without a trace, when `caller_gone` completes; after
     /// that it runs to its end.
-    pub async fn deliver(
+    pub(crate) async fn deliver(
         &self,
         mail: &Deliver,
         caller_gone: impl Future<Output = ()>,
@@ -121,7 +118,7 @@ impl Mailer {
     }
 
     /// Remembers that a mail cannot be made.
-    pub async fn refuse(&self, mail: Unusable) -> Answer {
+    pub(crate) async fn refuse(&self, mail: Unusable) -> Answer {
         let answer = Answer::not_tried(Fate::Ended(Outcome::Invalid), mail.reason);
         let Some(code_id) = mail.code_id else {
             return answer;

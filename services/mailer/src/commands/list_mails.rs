@@ -5,7 +5,7 @@ use sea_orm::DbErr;
 use uuid::Uuid;
 
 /// An attempt as its row says.
-pub use crate::store::attempts::Model as Attempt;
+pub(crate) use crate::store::attempts::Model as Attempt;
 use crate::store::attempts::{self, Position};
 
 const DEFAULT_SIZE: u32 = 50;
@@ -13,7 +13,7 @@ const LARGEST_SIZE: u32 = 500;
 
 /// Which page.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListMails {
+pub(crate) struct ListMails {
     size: u32,
     after: Option<Position>,
     code_id: Option<Uuid>,
@@ -21,16 +21,16 @@ pub struct ListMails {
 
 /// A page.
 #[derive(Debug)]
-pub struct Page {
+pub(crate) struct Page {
     /// Newest first.
-    pub attempts: Vec<Attempt>,
+    pub(crate) attempts: Vec<Attempt>,
     /// Leads to the next page; empty on the last.
-    pub next: String,
+    pub(crate) next: String,
 }
 
 /// Why a page cannot be listed.
 #[derive(Debug, thiserror::Error)]
-pub enum ListMailsError {
+pub(crate) enum ListMailsError {
     /// A field of the request is none; it and the reason.
     #[error("{0}: {1}")]
     Invalid(&'static str, &'static str),
@@ -44,7 +44,7 @@ impl ListMails {
     ///
     /// # Errors
     /// `Invalid`, with the field.
-    pub fn parse(size: u32, token: &str, code_id: &str) -> Result<Self, ListMailsError> {
+    pub(crate) fn parse(size: u32, token: &str, code_id: &str) -> Result<Self, ListMailsError> {
         let size = match size {
             0 => DEFAULT_SIZE,
             1..=LARGEST_SIZE => size,
@@ -77,10 +77,7 @@ impl ListMails {
     }
 
     /// Reads the page.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn run(&self, db: &Db) -> Result<Page, ListMailsError> {
+    pub(crate) async fn run(&self, db: &Db) -> Result<Page, ListMailsError> {
         // One more than asked for tells whether there is a next page.
         let most = u64::from(self.size) + 1;
         let mut attempts = attempts::page(db.reader(), self.code_id, self.after, most).await?;

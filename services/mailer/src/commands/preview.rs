@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::deliver::Mailer;
 use crate::{
-    domain::{digits::Digits, display_name::DisplayName, locale::LocaleTag},
+    domain::{Digits, DisplayName, LocaleTag},
     mail::template::{Content, Rendered},
 };
 
@@ -16,13 +16,13 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What to render.
 #[derive(Debug)]
-pub struct Preview {
+pub(crate) struct Preview {
     /// Language that was asked for.
-    pub locale: LocaleTag,
+    pub(crate) locale: LocaleTag,
     /// Whom to greet.
-    pub name: DisplayName,
+    pub(crate) name: DisplayName,
     /// From which the sample's expiry counts.
-    pub now: Timestamp,
+    pub(crate) now: Timestamp,
 }
 
 impl Mailer {
@@ -30,10 +30,9 @@ impl Mailer {
     ///
     /// # Errors
     /// When the compiled-in templates do not fit together.
-    pub fn preview(&self, preview: &Preview) -> anyhow::Result<Rendered> {
+    pub(crate) fn preview(&self, preview: &Preview) -> anyhow::Result<Rendered> {
         let expires_at = preview.now + DAY;
-        let digits =
-            Digits::parse("12345678").ok_or_else(|| anyhow::anyhow!("The sample code is one."))?;
+        let digits = Digits::parse("12345678")?;
         let link = self
             .public_url
             .as_ref()

@@ -10,28 +10,28 @@ use super::recipient::Recipient;
 
 /// The keys, newest first; the first one is used for new rows.
 #[derive(Clone)]
-pub struct AddressKeys(Vec<(String, [u8; 32])>);
+pub(crate) struct AddressKeys(Vec<(String, [u8; 32])>);
 
 /// An address' HMAC and the id of its key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AddressMac {
+pub(crate) struct AddressMac {
     /// Id of the key.
-    pub key_id: String,
+    pub(crate) key_id: String,
     /// HMAC-SHA256.
-    pub mac: Vec<u8>,
+    pub(crate) mac: Vec<u8>,
 }
 
 /// Why a key file cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {0} is not `<key id>:<64 hexadecimal digits>`")]
-pub struct BadKeyFile(usize);
+pub(crate) struct BadKeyFile(usize);
 
 impl AddressKeys {
     /// Reads lines of `<key id>:<64 hexadecimal digits>`; empty lines and lines that start with `#` are skipped.
     ///
     /// # Errors
     /// Names the line that is no key; an empty file counts as a bad first line.
-    pub fn parse(file: &str) -> Result<Self, BadKeyFile> {
+    pub(crate) fn parse(file: &str) -> Result<Self, BadKeyFile> {
         let mut keys = Vec::new();
         for (number, line) in file.lines().enumerate() {
             if line.trim().is_empty() || line.starts_with('#') {
@@ -47,12 +47,12 @@ impl AddressKeys {
     }
 
     /// A new key as a line of the file.
-    pub fn line(id: &str, key: &[u8; 32]) -> String {
+    pub(crate) fn line(id: &str, key: &[u8; 32]) -> String {
         format!("{id}:{}\n", hex::encode(key))
     }
 
     /// The address under the newest key.
-    pub fn mac(&self, recipient: &Recipient) -> AddressMac {
+    pub(crate) fn mac(&self, recipient: &Recipient) -> AddressMac {
         // `parse` lets no empty ring pass; an empty key id would still match no other row.
         let newest = self
             .0
@@ -63,7 +63,7 @@ impl AddressKeys {
     }
 
     /// Whether `stored` is this address. `None` when its key is no longer known.
-    pub fn matches(&self, stored: &AddressMac, recipient: &Recipient) -> Option<bool> {
+    pub(crate) fn matches(&self, stored: &AddressMac, recipient: &Recipient) -> Option<bool> {
         let (_, key) = self.0.iter().find(|(id, _)| *id == stored.key_id)?;
         Some(mac(key, recipient) == stored.mac)
     }

@@ -8,7 +8,7 @@ const MEMORY: Duration = Duration::from_secs(60);
 
 /// What the circuit says to the next mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Gate {
+pub(crate) enum Gate {
     /// The circuit is closed: everybody may go.
     Pass,
     /// It is open: nobody may go before that moment.
@@ -20,7 +20,7 @@ pub enum Gate {
 /// The circuit. It opens on a failed connection, on two hung phases within a minute in which nothing was accepted,
 /// and again, for longer, when a probe fails; it closes when the mail server answers a mail.
 #[derive(Debug)]
-pub struct Circuit {
+pub(crate) struct Circuit {
     first_pause: Duration,
     longest_pause: Duration,
     pause: Duration,
@@ -31,7 +31,7 @@ pub struct Circuit {
 
 impl Circuit {
     /// A closed circuit, whose pauses double from the first to the longest one.
-    pub fn new(first_pause: Duration, longest_pause: Duration) -> Self {
+    pub(crate) fn new(first_pause: Duration, longest_pause: Duration) -> Self {
         Self {
             first_pause,
             longest_pause,
@@ -43,7 +43,7 @@ impl Circuit {
     }
 
     /// What it says now.
-    pub fn gate(&self, now: Instant) -> Gate {
+    pub(crate) fn gate(&self, now: Instant) -> Gate {
         match self.open_until {
             None => Gate::Pass,
             Some(until) if now < until => Gate::Wait(until),
@@ -52,18 +52,18 @@ impl Circuit {
     }
 
     /// Until when nobody may go; it stays set, in the past, until a mail is answered. `None` while closed.
-    pub fn open_until(&self) -> Option<Instant> {
+    pub(crate) fn open_until(&self) -> Option<Instant> {
         self.open_until
     }
 
     /// The mail server could not be reached, greeted, trusted or logged in to.
-    pub fn connection_failed(&mut self, now: Instant) {
+    pub(crate) fn connection_failed(&mut self, now: Instant) {
         self.open(now);
     }
 
     /// A phase passed its deadline. One dead mailbox may hang while everybody else is served: that is no reason to
     /// stop.
-    pub fn hung(&mut self, now: Instant) {
+    pub(crate) fn hung(&mut self, now: Instant) {
         let recent = |at: Option<Instant>| at.is_some_and(|at| now.duration_since(at) < MEMORY);
         if recent(self.accepted_at) {
             return;
@@ -76,13 +76,13 @@ impl Circuit {
     }
 
     /// The mail server answered a mail, if only with a refusal.
-    pub fn answered(&mut self) {
+    pub(crate) fn answered(&mut self) {
         self.open_until = None;
         self.pause = self.first_pause;
     }
 
     /// The mail server accepted a mail.
-    pub fn accepted(&mut self, now: Instant) {
+    pub(crate) fn accepted(&mut self, now: Instant) {
         self.answered();
         self.accepted_at = Some(now);
         self.hung_at = None;

@@ -5,23 +5,31 @@ use std::fmt;
 
 /// Six to ten ASCII digits. Never shown by `Debug`.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Digits(String);
+pub(crate) struct Digits(String);
+
+/// Not six to ten ASCII digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be 6 to 10 digits")]
+pub(crate) struct InvalidDigits;
 
 impl Digits {
     /// Takes digits without spaces.
-    pub fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Result<Self, InvalidDigits> {
         let valid =
             (6..=10).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
-        valid.then(|| Self(text.to_owned()))
+        if valid {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidDigits)
+        }
     }
 
-    /// The digits alone.
-    pub fn plain(&self) -> &str {
+    pub(crate) fn plain(&self) -> &str {
         &self.0
     }
 
     /// In two groups, as people read and type them: `1234 5678`.
-    pub fn grouped(&self) -> String {
+    pub(crate) fn grouped(&self) -> String {
         let (first, second) = self.0.split_at(self.0.len().div_ceil(2));
         format!("{first} {second}")
     }
@@ -58,7 +66,7 @@ mod tests {
             "12345٦",
             "123456\n",
         ] {
-            assert_eq!(Digits::parse(text), None, "{text:?}");
+            assert_eq!(Digits::parse(text), Err(InvalidDigits), "{text:?}");
         }
     }
 }

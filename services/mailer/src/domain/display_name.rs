@@ -4,20 +4,30 @@ use std::fmt;
 
 /// At most 64 characters of one line; may be empty. Never shown by `Debug`.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct DisplayName(String);
+pub(crate) struct DisplayName(String);
+
+/// More than one line, too long, or with characters that rearrange text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "must be at most 64 characters of one line, without control characters and direction marks"
+)]
+pub(crate) struct InvalidDisplayName;
 
 impl DisplayName {
     /// Takes one line. Control characters would break headers, and direction marks would let a name rearrange the
     /// sentence around it. What else a name may hold is the business of accounts.
-    pub fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Result<Self, InvalidDisplayName> {
         let text = text.trim();
         let valid =
             text.chars().count() <= 64 && !text.chars().any(|c| c.is_control() || rearranges(c));
-        valid.then(|| Self(text.to_owned()))
+        if valid {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidDisplayName)
+        }
     }
 
-    /// The name.
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }
@@ -61,8 +71,12 @@ mod tests {
             "\u{85}x",
         ] {
             let name = format!("x{name}x");
-            assert_eq!(DisplayName::parse(&name), None, "{name:?}");
+            assert_eq!(
+                DisplayName::parse(&name),
+                Err(InvalidDisplayName),
+                "{name:?}"
+            );
         }
-        assert_eq!(DisplayName::parse(&"ä".repeat(65)), None);
+        assert_eq!(DisplayName::parse(&"ä".repeat(65)), Err(InvalidDisplayName));
     }
 }

@@ -2,7 +2,7 @@
 
 /// One attempt's end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// The mail server took responsibility for the mail.
     Accepted,
     /// Not possible now; another attempt may succeed.
@@ -17,7 +17,7 @@ pub enum Outcome {
 
 impl Outcome {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 5] = [
         Self::Accepted,
         Self::Unavailable,
         Self::Rejected,
@@ -26,7 +26,7 @@ impl Outcome {
     ];
 
     /// Its word.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Accepted => "accepted",
             Self::Unavailable => "unavailable",
@@ -37,7 +37,7 @@ impl Outcome {
     }
 
     /// Reads the word back.
-    pub fn parse(word: &str) -> Option<Self> {
+    pub(crate) fn parse(word: &str) -> Option<Self> {
         Self::ALL
             .into_iter()
             .find(|outcome| outcome.as_str() == word)

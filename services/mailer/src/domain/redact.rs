@@ -10,7 +10,7 @@ const MAX_BYTES: usize = 300;
 
 /// The reply as one line of at most 300 printable ASCII bytes. The recipient as a whole, its local part and its
 /// domain, the code in any grouping, and everything with an `@` become `<redacted>`.
-pub fn redact(reply: &str, recipient: &Recipient, digits: &Digits) -> String {
+pub(crate) fn redact(reply: &str, recipient: &Recipient, digits: &Digits) -> String {
     let line = printable(reply);
     let mut hidden = vec![false; line.len()];
     hide_addresses(&line, &mut hidden);

@@ -2,7 +2,7 @@
 
 /// Which attempt on its mail this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Turn {
+pub(crate) enum Turn {
     /// The first.
     First,
     /// Any other.

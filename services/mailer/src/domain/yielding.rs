@@ -4,18 +4,18 @@ use std::time::Duration;
 
 /// What the rule sees of an attempt in the slow half.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SlowAttempt {
+pub(crate) struct SlowAttempt {
     /// Names it.
-    pub number: u64,
+    pub(crate) number: u64,
     /// How long the mail server has said nothing to it.
-    pub silent_for: Duration,
+    pub(crate) silent_for: Duration,
     /// Its final dot is out: dropped now, it would leave an outcome that nobody knows.
-    pub is_past_return: bool,
+    pub(crate) is_past_return: bool,
 }
 
 /// Who yields when one more attempt, silent for `newcomer`, wants into a slow half that is full: the longest silent of
 /// all that may still be dropped. `None` if that is the newcomer itself.
-pub fn who_yields(newcomer: Duration, slow: &[SlowAttempt]) -> Option<u64> {
+pub(crate) fn who_yields(newcomer: Duration, slow: &[SlowAttempt]) -> Option<u64> {
     let mut yields = None;
     let mut longest = newcomer;
     for attempt in slow {

@@ -6,20 +6,14 @@ use uuid::Uuid;
 
 use crate::{
     commands::deliver::{Answer, Deliver, Fate, Unusable},
-    domain::{
-        digits::Digits, display_name::DisplayName, locale::LocaleTag, recipient::Recipient,
-        turn::Turn,
-    },
+    domain::{Digits, DisplayName, LocaleTag, Recipient, Turn},
 };
-
-pub(super) const BAD_NAME: &str =
-    "must be at most 64 characters of one line, without control characters and direction marks";
 
 /// The command, or why there is none.
 pub(super) fn mail(mail: &Mail) -> Result<Deliver, Unusable> {
     let code_id = Uuid::try_parse(&mail.code_id).ok();
     let account_id = Uuid::try_parse(&mail.account_id).ok();
-    let locale = LocaleTag::parse(&mail.locale);
+    let locale = LocaleTag::new(&mail.locale);
     let expires_at = mail.expires_at.as_ref().and_then(Timestamp::from_proto);
     let unusable = |reason| Unusable {
         code_id,
@@ -33,12 +27,12 @@ pub(super) fn mail(mail: &Mail) -> Result<Deliver, Unusable> {
         code_id: code_id.ok_or_else(|| unusable("code_id: must be a UUID"))?,
         account_id: account_id.ok_or_else(|| unusable("account_id: must be a UUID"))?,
         recipient: Recipient::parse(&mail.email)
-            .ok_or_else(|| unusable("email: is no address to send to"))?,
-        name: name.ok_or_else(|| {
+            .map_err(|_| unusable("email: is no address to send to"))?,
+        name: name.map_err(|_| {
             unusable("display_name: is too long or has control characters or direction marks")
         })?,
         digits: Digits::parse(&mail.digits)
-            .ok_or_else(|| unusable("digits: must be 6 to 10 digits"))?,
+            .map_err(|_| unusable("digits: must be 6 to 10 digits"))?,
         expires_at: expires_at.ok_or_else(|| unusable("expires_at: must be a moment"))?,
         turn: if mail.attempt > 1 {
             Turn::Later

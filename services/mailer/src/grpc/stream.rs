@@ -18,7 +18,7 @@ use tonic::{Status, Streaming};
 use super::{Public, decode};
 use crate::{
     commands::deliver::{Answer, Fate, Mailer},
-    domain::outcome::Outcome,
+    domain::Outcome,
 };
 
 type Responses = mpsc::Sender<Result<DeliverResponse, Status>>;

@@ -16,13 +16,13 @@ use super::{
     standing::{self, Standing, State},
 };
 use crate::{
-    domain::outcome::Outcome,
+    domain::Outcome,
     store::{attempts, mails},
 };
 
 /// What became of a claim.
 #[derive(Debug)]
-pub enum Claimed {
+pub(crate) enum Claimed {
     /// The mail is the caller's to send.
     Ours(Ours),
     /// It is not to be sent now.
@@ -33,15 +33,15 @@ pub enum Claimed {
 
 /// The right and the duty to send one mail and to settle it.
 #[derive(Debug)]
-pub struct Ours {
+pub(crate) struct Ours {
     /// Which attempt this is, from 1.
-    pub attempt: u32,
+    pub(crate) attempt: u32,
     /// Earlier attempts whose outcome could not be learnt.
-    pub unknown_attempts: u32,
+    pub(crate) unknown_attempts: u32,
     /// When it was claimed, by the database's clock.
-    pub now: Timestamp,
+    pub(crate) now: Timestamp,
     /// The lease; renewed for as long as this lives.
-    pub held: Held,
+    pub(crate) held: Held,
 }
 
 /// The group's transaction. After a data error each is tried alone, so that one cannot spoil the others.

@@ -21,7 +21,7 @@ pub(super) struct Leases(All);
 
 /// One of them, held until this is dropped.
 #[derive(Debug)]
-pub struct Held {
+pub(crate) struct Held {
     code_id: Uuid,
     token: Uuid,
     lease: Lease,
@@ -47,12 +47,12 @@ impl Leases {
 
 impl Held {
     /// The token to settle with.
-    pub fn token(&self) -> Uuid {
+    pub(crate) fn token(&self) -> Uuid {
         self.token
     }
 
     /// The lease as the transport watches it.
-    pub fn lease(&self) -> Lease {
+    pub(crate) fn lease(&self) -> Lease {
         self.lease.clone()
     }
 }

@@ -8,46 +8,46 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Away, Book, MEMORY, Ours, away};
 use crate::{
-    domain::outcome::Outcome,
+    domain::Outcome,
     store::{attempts, mails},
 };
 
 /// How one attempt ended.
 #[derive(Debug, Clone)]
-pub struct Settlement {
+pub(crate) struct Settlement {
     /// The mail's key.
-    pub code_id: Uuid,
+    pub(crate) code_id: Uuid,
     /// The account.
-    pub account_id: Uuid,
+    pub(crate) account_id: Uuid,
     /// Of the claim.
-    pub token: Uuid,
+    pub(crate) token: Uuid,
     /// Of the claim.
-    pub attempt: u32,
+    pub(crate) attempt: u32,
     /// The class.
-    pub outcome: Outcome,
+    pub(crate) outcome: Outcome,
     /// The mail server's answer, redacted.
-    pub reply: String,
+    pub(crate) reply: String,
     /// For operators; empty when the attempt was not traced.
-    pub trace_id: String,
+    pub(crate) trace_id: String,
 }
 
 /// A mail that cannot be made, and was never claimed.
 #[derive(Debug)]
-pub struct Refusal {
+pub(crate) struct Refusal {
     /// The mail's key.
-    pub code_id: Uuid,
+    pub(crate) code_id: Uuid,
     /// The account.
-    pub account_id: Uuid,
+    pub(crate) account_id: Uuid,
     /// Which mail.
-    pub template: &'static str,
+    pub(crate) template: &'static str,
     /// Language that was asked for.
-    pub locale: String,
+    pub(crate) locale: String,
     /// Why; no value of the request is in it.
-    pub reason: &'static str,
+    pub(crate) reason: &'static str,
     /// When its code stops working; now, if that is what is wrong with it.
-    pub expires_at: Option<Timestamp>,
+    pub(crate) expires_at: Option<Timestamp>,
     /// For operators.
-    pub trace_id: String,
+    pub(crate) trace_id: String,
 }
 
 /// The group's transaction. After a data error each is tried alone.

@@ -6,7 +6,7 @@ use kit::clock::Timestamp;
 
 use super::Request;
 use crate::{
-    domain::{address_mac::AddressKeys, outcome::Outcome},
+    domain::{AddressKeys, Outcome},
     store::mails::{self, SENDING},
 };
 
@@ -16,16 +16,16 @@ const UNKNOWN_LIMIT: i32 = 3;
 
 /// How a mail stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Standing {
+pub(crate) struct Standing {
     /// Its state.
-    pub state: State,
+    pub(crate) state: State,
     /// Attempts so far whose outcome could not be learnt.
-    pub unknown_attempts: u32,
+    pub(crate) unknown_attempts: u32,
 }
 
 /// States of a mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum State {
+pub(crate) enum State {
     /// May be sent.
     Open,
     /// Is being sent; the lease ends in that time at the latest.

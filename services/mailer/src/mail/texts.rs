@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::domain::{lifetime::Lifetime, locale::Language};
+use crate::domain::{Language, Lifetime};
 
 /// One language's sentences; each is a template itself.
 #[derive(Debug, Deserialize)]

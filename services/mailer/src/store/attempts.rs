@@ -9,46 +9,43 @@ use sea_orm::{
 /// One attempt to send one mail.
 #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "attempts")]
-pub struct Model {
+pub(crate) struct Model {
     /// UUID version 7.
     #[sea_orm(primary_key, auto_increment = false)]
-    pub id: Uuid,
+    pub(crate) id: Uuid,
     /// The mail's key.
-    pub code_id: Uuid,
+    pub(crate) code_id: Uuid,
     /// The account's id.
-    pub account_id: Uuid,
+    pub(crate) account_id: Uuid,
     /// 1 for the mail's first, then counting.
-    pub attempt: i32,
+    pub(crate) attempt: i32,
     /// `domain::outcome`'s word.
-    pub outcome: String,
+    pub(crate) outcome: String,
     /// The mail server's answer, redacted.
-    pub reply: String,
+    pub(crate) reply: String,
     /// When it ended.
-    pub ended_at: Timestamp,
+    pub(crate) ended_at: Timestamp,
     /// 32 hexadecimal digits; empty when it was not traced.
-    pub trace_id: String,
+    pub(crate) trace_id: String,
 }
 
 /// None.
 #[derive(Debug, Clone, Copy, EnumIter, DeriveRelation)]
-pub enum Relation {}
+pub(crate) enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 
 /// Where a page begins: behind this attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Position {
+pub(crate) struct Position {
     /// Its end.
-    pub ended_at: Timestamp,
+    pub(crate) ended_at: Timestamp,
     /// Its id, where several ended at once.
-    pub id: Uuid,
+    pub(crate) id: Uuid,
 }
 
 /// Inserts the attempts.
-///
-/// # Errors
-/// The database's.
-pub async fn insert(tx: &DatabaseTransaction, attempts: Vec<Model>) -> Result<(), DbErr> {
+pub(crate) async fn insert(tx: &DatabaseTransaction, attempts: Vec<Model>) -> Result<(), DbErr> {
     if attempts.is_empty() {
         return Ok(());
     }
@@ -62,10 +59,7 @@ pub async fn insert(tx: &DatabaseTransaction, attempts: Vec<Model>) -> Result<()
 }
 
 /// One page, newest first: of one mail or of all, behind `after`.
-///
-/// # Errors
-/// The database's.
-pub async fn page(
+pub(crate) async fn page(
     db: &impl ConnectionTrait,
     code_id: Option<Uuid>,
     after: Option<Position>,
@@ -92,10 +86,10 @@ pub async fn page(
 }
 
 /// Deletes the attempts of these mails.
-///
-/// # Errors
-/// The database's.
-pub async fn delete_of(tx: &DatabaseTransaction, keys: SelectStatement) -> Result<(), DbErr> {
+pub(crate) async fn delete_of(
+    tx: &DatabaseTransaction,
+    keys: SelectStatement,
+) -> Result<(), DbErr> {
     Entity::delete_many()
         .filter(Column::CodeId.in_subquery(keys))
         .exec(tx)

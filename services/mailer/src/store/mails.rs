@@ -8,57 +8,57 @@ use sea_orm::{
     sea_query::{LockType, OnConflict, Order, Query},
 };
 
-use crate::domain::{address_mac::AddressMac, outcome::Outcome};
+use crate::domain::{AddressMac, Outcome};
 
 /// Between attempts.
-pub const IDLE: &str = "idle";
+pub(crate) const IDLE: &str = "idle";
 /// An attempt is under way, or was when its process died.
-pub const SENDING: &str = "sending";
+pub(crate) const SENDING: &str = "sending";
 
 /// A mail. Neither its address nor its code are in it.
 #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "mails")]
-pub struct Model {
+pub(crate) struct Model {
     /// The mail's key.
     #[sea_orm(primary_key, auto_increment = false)]
-    pub code_id: Uuid,
+    pub(crate) code_id: Uuid,
     /// For operators.
-    pub account_id: Uuid,
+    pub(crate) account_id: Uuid,
     /// What was asked for, to recognise a key that is used again for another mail.
-    pub template: String,
+    pub(crate) template: String,
     /// The tag that was asked for.
-    pub locale: String,
+    pub(crate) locale: String,
     /// HMAC of the recipient.
-    pub address_mac: Vec<u8>,
+    pub(crate) address_mac: Vec<u8>,
     /// Names the key of that HMAC.
-    pub address_key_id: String,
+    pub(crate) address_key_id: String,
     /// See the module's text.
-    pub state: String,
+    pub(crate) state: String,
     /// Of the attempt under way: whoever settles it must know it.
-    pub token: Option<Uuid>,
+    pub(crate) token: Option<Uuid>,
     /// End of the attempt's lease.
-    pub lease_until_at: Timestamp,
+    pub(crate) lease_until_at: Timestamp,
     /// Attempts that were begun.
-    pub attempts: i32,
+    pub(crate) attempts: i32,
     /// Those whose outcome could not be learnt.
-    pub unknown_attempts: i32,
+    pub(crate) unknown_attempts: i32,
     /// With a final state other than accepted: why, redacted.
-    pub reason: String,
+    pub(crate) reason: String,
     /// When it became final.
-    pub settled_at: Option<Timestamp>,
+    pub(crate) settled_at: Option<Timestamp>,
     /// When the row may be deleted: seven days after the code's expiry.
-    pub keep_until_at: Timestamp,
+    pub(crate) keep_until_at: Timestamp,
 }
 
 /// None.
 #[derive(Debug, Clone, Copy, EnumIter, DeriveRelation)]
-pub enum Relation {}
+pub(crate) enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 
 impl Model {
     /// The stored recipient.
-    pub fn address(&self) -> AddressMac {
+    pub(crate) fn address(&self) -> AddressMac {
         AddressMac {
             key_id: self.address_key_id.clone(),
             mac: self.address_mac.clone(),
@@ -67,10 +67,7 @@ impl Model {
 }
 
 /// The rows of these keys, without a lock.
-///
-/// # Errors
-/// The database's.
-pub async fn find(db: &impl ConnectionTrait, keys: &[Uuid]) -> Result<Vec<Model>, DbErr> {
+pub(crate) async fn find(db: &impl ConnectionTrait, keys: &[Uuid]) -> Result<Vec<Model>, DbErr> {
     Entity::find()
         .filter(Column::CodeId.is_in(keys.iter().copied()))
         .all(db)
@@ -78,10 +75,7 @@ pub async fn find(db: &impl ConnectionTrait, keys: &[Uuid]) -> Result<Vec<Model>
 }
 
 /// The rows of these keys, locked until the transaction ends, always in one order.
-///
-/// # Errors
-/// The database's.
-pub async fn lock(tx: &DatabaseTransaction, keys: &[Uuid]) -> Result<Vec<Model>, DbErr> {
+pub(crate) async fn lock(tx: &DatabaseTransaction, keys: &[Uuid]) -> Result<Vec<Model>, DbErr> {
     let rows = Entity::find()
         .filter(Column::CodeId.is_in(keys.iter().copied()))
         .order_by_id_asc();
@@ -89,10 +83,7 @@ pub async fn lock(tx: &DatabaseTransaction, keys: &[Uuid]) -> Result<Vec<Model>,
 }
 
 /// Inserts the rows that are not there yet and returns the keys that were inserted.
-///
-/// # Errors
-/// The database's.
-pub async fn insert(tx: &DatabaseTransaction, rows: Vec<Model>) -> Result<Vec<Uuid>, DbErr> {
+pub(crate) async fn insert(tx: &DatabaseTransaction, rows: Vec<Model>) -> Result<Vec<Uuid>, DbErr> {
     Entity::insert_many(
         rows.into_iter()
             .map(|row| ActiveModel::from(row).reset_all()),
@@ -103,10 +94,7 @@ pub async fn insert(tx: &DatabaseTransaction, rows: Vec<Model>) -> Result<Vec<Uu
 }
 
 /// Begins an attempt on each of these idle mails.
-///
-/// # Errors
-/// The database's.
-pub async fn begin_sending(
+pub(crate) async fn begin_sending(
     tx: &DatabaseTransaction,
     keys: &[Uuid],
     token: Uuid,
@@ -125,10 +113,7 @@ pub async fn begin_sending(
 }
 
 /// Moves the leases of what is still being sent under one of these tokens; returns the keys it found.
-///
-/// # Errors
-/// The database's.
-pub async fn renew(
+pub(crate) async fn renew(
     tx: &DatabaseTransaction,
     held: &[(Uuid, Uuid)],
     lease: Timestamp,
@@ -144,10 +129,7 @@ pub async fn renew(
 }
 
 /// Ends every lease. Only for a process that owns the database alone: they are those of one that died.
-///
-/// # Errors
-/// The database's.
-pub async fn end_all_leases(tx: &DatabaseTransaction, now: Timestamp) -> Result<(), DbErr> {
+pub(crate) async fn end_all_leases(tx: &DatabaseTransaction, now: Timestamp) -> Result<(), DbErr> {
     Entity::update_many()
         .col_expr(Column::LeaseUntilAt, Expr::value(now))
         .filter(Column::State.eq(SENDING))
@@ -157,10 +139,7 @@ pub async fn end_all_leases(tx: &DatabaseTransaction, now: Timestamp) -> Result<
 }
 
 /// Counts the attempt whose lease has passed as one unknown.
-///
-/// # Errors
-/// The database's.
-pub async fn count_lapsed(tx: &DatabaseTransaction, keys: &[Uuid]) -> Result<(), DbErr> {
+pub(crate) async fn count_lapsed(tx: &DatabaseTransaction, keys: &[Uuid]) -> Result<(), DbErr> {
     let lapsed = Entity::update_many().filter(Column::CodeId.is_in(keys.iter().copied()));
     let lapsed = lapsed.col_expr(
         Column::UnknownAttempts,
@@ -174,10 +153,7 @@ pub async fn count_lapsed(tx: &DatabaseTransaction, keys: &[Uuid]) -> Result<(),
 }
 
 /// Notes acceptances. They are facts: whoever holds the claim, and even over a refusal.
-///
-/// # Errors
-/// The database's.
-pub async fn settle_accepted(
+pub(crate) async fn settle_accepted(
     tx: &DatabaseTransaction,
     keys: &[Uuid],
     now: Timestamp,
@@ -196,10 +172,7 @@ pub async fn settle_accepted(
 }
 
 /// Notes a final refusal; a fact, too, but never over another final state.
-///
-/// # Errors
-/// The database's.
-pub async fn settle_refused(
+pub(crate) async fn settle_refused(
     tx: &DatabaseTransaction,
     key: Uuid,
     outcome: Outcome,
@@ -219,10 +192,7 @@ pub async fn settle_refused(
 }
 
 /// Notes attempts that were not final, each only under its own token; an unknown one is counted.
-///
-/// # Errors
-/// The database's.
-pub async fn settle_idle(
+pub(crate) async fn settle_idle(
     tx: &DatabaseTransaction,
     key: Uuid,
     token: Uuid,
@@ -244,10 +214,11 @@ pub async fn settle_idle(
 }
 
 /// Deletes up to `most` mails whose time is over, with their attempts; returns how many.
-///
-/// # Errors
-/// The database's.
-pub async fn purge(tx: &DatabaseTransaction, now: Timestamp, most: u64) -> Result<u64, DbErr> {
+pub(crate) async fn purge(
+    tx: &DatabaseTransaction,
+    now: Timestamp,
+    most: u64,
+) -> Result<u64, DbErr> {
     let over = Query::select()
         .column(Column::CodeId)
         .from(Entity)

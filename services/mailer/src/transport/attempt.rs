@@ -9,28 +9,28 @@ use std::{
 
 /// Until when the ledger lets this attempt send, by the monotonic clock; every renewal moves it on.
 #[derive(Debug, Clone)]
-pub struct Lease(Arc<Mutex<Instant>>);
+pub(crate) struct Lease(Arc<Mutex<Instant>>);
 
 impl Lease {
     /// A lease until then.
-    pub fn until(end: Instant) -> Self {
+    pub(crate) fn until(end: Instant) -> Self {
         Self(Arc::new(Mutex::new(end)))
     }
 
     /// Moves its end.
-    pub fn renew(&self, end: Instant) {
+    pub(crate) fn renew(&self, end: Instant) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = end;
     }
 
     /// Whether it has not passed.
-    pub fn holds(&self) -> bool {
+    pub(crate) fn holds(&self) -> bool {
         Instant::now() < *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// How far an attempt is. It leaves `Open` once, for one of the others, and stays there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
+pub(crate) enum Phase {
     /// It may still be stopped, and then nothing was sent.
     Open,
     /// The point of no return is passed: the final dot is out, or is about to be. What became of the mail is the mail
@@ -42,7 +42,7 @@ pub enum Phase {
 
 /// An attempt's state. Clones share it.
 #[derive(Debug, Clone)]
-pub struct Attempt {
+pub(crate) struct Attempt {
     lease: Lease,
     progress: Arc<Mutex<Progress>>,
 }
@@ -57,7 +57,7 @@ struct Progress {
 
 impl Attempt {
     /// An attempt that starts now.
-    pub fn start(lease: Lease) -> Self {
+    pub(crate) fn start(lease: Lease) -> Self {
         let progress = Progress {
             phase: Phase::Open,
             reached: false,
@@ -75,7 +75,7 @@ impl Attempt {
     }
 
     /// How long the mail server has been silent.
-    pub fn silent_for(&self) -> Duration {
+    pub(crate) fn silent_for(&self) -> Duration {
         self.progress().answered_at.elapsed()
     }
 
@@ -85,7 +85,7 @@ impl Attempt {
     }
 
     /// Whether the mail server answered a command of this mail, or may have.
-    pub fn reached(&self) -> bool {
+    pub(crate) fn reached(&self) -> bool {
         self.progress().reached
     }
 
@@ -97,12 +97,12 @@ impl Attempt {
 
     /// Stops the attempt wherever it is, in another thread too, and says where that met it: `Stopped`, or
     /// `PastReturn` if it came too late.
-    pub fn stop(&self) -> Phase {
+    pub(crate) fn stop(&self) -> Phase {
         self.leave_open(Phase::Stopped)
     }
 
     /// Whether its final dot is out, or is about to be.
-    pub fn is_past_return(&self) -> bool {
+    pub(crate) fn is_past_return(&self) -> bool {
         self.progress().phase == Phase::PastReturn
     }
 

@@ -4,17 +4,17 @@ use std::time::Duration;
 
 /// How long each phase may take (RFC 5321 §4.5.3.2 for the last three). They run on the real clock.
 #[derive(Debug, Clone)]
-pub struct Deadlines {
+pub(crate) struct Deadlines {
     /// TCP.
-    pub connect: Duration,
+    pub(crate) connect: Duration,
     /// TLS handshake, with STARTTLS before it.
-    pub tls: Duration,
+    pub(crate) tls: Duration,
     /// Greeting, EHLO and AUTH, each.
-    pub greeting: Duration,
+    pub(crate) greeting: Duration,
     /// MAIL, RCPT, DATA and RSET, each.
-    pub command: Duration,
+    pub(crate) command: Duration,
     /// Transfer of the message.
-    pub data: Duration,
+    pub(crate) data: Duration,
     /// The answer to the final dot.
-    pub reply: Duration,
+    pub(crate) reply: Duration,
 }

@@ -11,16 +11,16 @@ use super::{Cause, Ending, Outgoing, Sent, attempt::Attempt};
 
 /// The folder.
 #[derive(Debug)]
-pub struct Folder(PathBuf);
+pub(crate) struct Folder(PathBuf);
 
 impl Folder {
     /// A folder, made with the first mail if it is missing.
-    pub fn new(path: PathBuf) -> Self {
+    pub(crate) fn new(path: PathBuf) -> Self {
         Self(path)
     }
 
     /// Writes one mail.
-    pub async fn write(&self, mail: &Outgoing, attempt: &Attempt) -> Sent {
+    pub(crate) async fn write(&self, mail: &Outgoing, attempt: &Attempt) -> Sent {
         let name = format!("{}.{}.eml", mail.code_id, mail.attempt);
         let (folder, bytes, target, theirs) = (
             self.0.clone(),

@@ -18,13 +18,13 @@ use super::{
     deadlines::Deadlines,
     url::SmtpServer,
 };
-use crate::domain::reply::{Refusal, refusal_at_rcpt};
+use crate::domain::{Refusal, refusal_at_rcpt};
 
 /// Servers close connections that idle for minutes; one that is about to be closed is not worth a try.
 const LONGEST_IDLE: Duration = Duration::from_secs(60);
 
 /// A mail server with its kept connections. How many there are at most is the business of `admission`.
-pub struct Smtp {
+pub(crate) struct Smtp {
     server: SmtpServer,
     trust: TlsParameters,
     hello: ClientId,
@@ -43,7 +43,7 @@ impl Smtp {
     ///
     /// # Errors
     /// When the certificates that the URL names cannot be used.
-    pub fn new(server: SmtpServer, deadlines: Deadlines) -> anyhow::Result<Self> {
+    pub(crate) fn new(server: SmtpServer, deadlines: Deadlines) -> anyhow::Result<Self> {
         let trust = connect::trust(&server)?;
         Ok(Self {
             server,
@@ -55,7 +55,7 @@ impl Smtp {
     }
 
     /// Sends one mail, over a kept connection if there is one.
-    pub async fn send(&self, mail: &Outgoing, attempt: &Attempt) -> Sent {
+    pub(crate) async fn send(&self, mail: &Outgoing, attempt: &Attempt) -> Sent {
         if let Some(mut connection) = self.kept(attempt).await {
             let result = conversation::send(&mut connection, mail, attempt, &self.deadlines).await;
             // Closed by the server meanwhile: the mail has not begun, and a new connection tells more.
@@ -83,12 +83,12 @@ impl Smtp {
     }
 
     /// Host and port, for spans.
-    pub fn server(&self) -> (&str, u16) {
+    pub(crate) fn server(&self) -> (&str, u16) {
         (&self.server.host, self.server.port)
     }
 
     /// Says QUIT on every kept connection and waits a moment for the answers.
-    pub async fn close(&self) {
+    pub(crate) async fn close(&self) {
         let idle = std::mem::take(&mut *self.idle.lock().unwrap_or_else(PoisonError::into_inner));
         let goodbyes = idle
             .into_iter()

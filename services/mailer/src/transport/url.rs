@@ -8,7 +8,7 @@ use url::Url;
 
 /// Where mails go. The password is never shown.
 #[derive(Debug, Clone)]
-pub enum MailUrl {
+pub(crate) enum MailUrl {
     /// `smtp://` and `smtps://`
     Smtp(SmtpServer),
     /// `file:`
@@ -17,22 +17,22 @@ pub enum MailUrl {
 
 /// A mail server and how to speak to it.
 #[derive(Clone)]
-pub struct SmtpServer {
+pub(crate) struct SmtpServer {
     /// Host name, which its certificate must bear, or address.
-    pub host: String,
+    pub(crate) host: String,
     /// TCP port.
-    pub port: u16,
+    pub(crate) port: u16,
     /// Encryption.
-    pub tls: Tls,
+    pub(crate) tls: Tls,
     /// User and password.
-    pub credentials: Option<Credentials>,
+    pub(crate) credentials: Option<Credentials>,
     /// PEM file of a certificate authority to trust besides the public ones.
-    pub authority: Option<PathBuf>,
+    pub(crate) authority: Option<PathBuf>,
 }
 
 /// Encryption of an SMTP connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tls {
+pub(crate) enum Tls {
     /// From the first byte on: `smtps://`.
     Implicit,
     /// STARTTLS, or no mail.

@@ -66,6 +66,15 @@ impl Mailer {
     }
 
     pub(crate) async fn within(folder: PathBuf, settings: &[(&str, &str)]) -> Self {
+        Self::within_at(folder, settings, Clock::default()).await
+    }
+
+    /// At the moment that `clock` shows.
+    pub(crate) async fn within_at(
+        folder: PathBuf,
+        settings: &[(&str, &str)],
+        clock: Clock,
+    ) -> Self {
         let path = |name: &str| folder.join(name).display().to_string();
         let files = [
             (
@@ -85,7 +94,7 @@ impl Mailer {
             all.retain(|(earlier, _)| *earlier != key);
             all.push((key, value));
         }
-        let (clock, config) = (Clock::default(), from_pairs::<Config>(&all).unwrap());
+        let config = from_pairs::<Config>(&all).unwrap();
         let app = App::build(config, clock.clone()).await.unwrap();
         let (addr, admin_addr) = (app.addr(), app.admin_addr());
         let (shutdown, stopped) = oneshot::channel::<()>();

@@ -116,28 +116,38 @@ async fn i16_neither_address_nor_name_nor_code_is_in_the_database() {
 async fn mails_are_forgotten_seven_days_after_their_code_expired() {
     let server = SmtpServer::start().await;
     let directory = tempfile::tempdir().unwrap();
-    let settings = [("USHER_MAIL_URL", server.url())];
-    let settings: Vec<_> = settings
-        .iter()
-        .map(|(key, value)| (*key, value.as_str()))
-        .collect();
+    let url = server.url();
+    let settings = [("USHER_MAIL_URL", &*url)];
     let mailer = Mailer::within(directory.path().to_owned(), &settings).await;
-    mailer.open().await.deliver(mail("ada@example.com")).await;
     let clock = mailer.clock.clone();
+    // The codes of both work for a day; one was made two minutes before the other.
+    let (earlier, later) = (mail("ada@example.com"), {
+        clock.advance(Duration::from_secs(120));
+        let mut later = mail("eve@example.com");
+        later.expires_at = Some((clock.now() + Duration::from_secs(24 * 60 * 60)).into());
+        later
+    });
+    let mut delivery = mailer.open().await;
+    delivery.deliver(earlier.clone()).await;
+    delivery.deliver(later.clone()).await;
+    drop(delivery);
     mailer.stop().await;
-    let url = format!("sqlite:{}", directory.path().join("mailer.db").display())
-        .parse()
-        .unwrap();
-    let db = kit::db::Db::connect(&url, clock.clone()).await.unwrap();
-    let day = Duration::from_secs(24 * 60 * 60);
-    clock.advance(day * 8 - Duration::from_secs(60));
-    assert_eq!(mailer::purge::purge_expired(&db).await.unwrap(), 0);
-    clock.advance(Duration::from_secs(120));
-    assert_eq!(mailer::purge::purge_expired(&db).await.unwrap(), 1);
-    let attempts = mailer::store::attempts::page(db.reader(), None, None, 10)
-        .await
-        .unwrap();
-    assert!(attempts.is_empty());
+
+    // What is due is forgotten by the next start: eight days are over for one of them, and a minute short for the other.
+    clock.advance(Duration::from_secs(8 * 24 * 60 * 60 - 60));
+    let mailer = Mailer::within_at(directory.path().to_owned(), &settings, clock).await;
+    let kept = async || {
+        let attempts = mailer.attempts().await;
+        (attempts.len() < 2).then_some(attempts)
+    };
+    let kept = eventually("the earlier one to be forgotten", SOON, kept).await;
+    assert_eq!(kept.len(), 1);
+    assert_eq!(kept[0].code_id, later.code_id);
+    // Forgotten means that the key is free again, not only that operators see nothing.
+    let mut renewed = again(&earlier);
+    renewed.expires_at = Some((mailer.clock.now() + Duration::from_secs(60)).into());
+    mailer.open().await.deliver(renewed).await;
+    assert_eq!(server.mails().len(), 3);
 }
 
 /// Takes the write lock of a mailer's SQLite file, as a long transaction would, until it is dropped.

@@ -12,7 +12,6 @@ mod folder;
 mod harness;
 mod lanes;
 mod ledger;
-mod mails;
 mod operators;
 mod process;
 mod spans;

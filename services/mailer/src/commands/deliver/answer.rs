@@ -5,26 +5,26 @@ use std::time::Duration;
 use kit::clock::Timestamp;
 
 use crate::{
-    domain::outcome::Outcome,
+    domain::Outcome,
     ledger::{Away, Standing, State},
 };
 
 /// What becomes of an offered mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
+pub(crate) struct Answer {
     /// How it stands.
-    pub fate: Fate,
+    pub(crate) fate: Fate,
     /// All attempts so far whose outcome could not be learnt.
-    pub unknown_attempts: u32,
+    pub(crate) unknown_attempts: u32,
     /// Whether an attempt got as far as the mail server, or may have.
-    pub reached: bool,
+    pub(crate) reached: bool,
     /// Why, redacted.
-    pub reason: String,
+    pub(crate) reason: String,
 }
 
 /// How an offered mail stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
+pub(crate) enum Fate {
     /// Accepted, now or before.
     Accepted(Option<Timestamp>),
     /// An attempt ended, or the mail cannot be made.
@@ -38,7 +38,7 @@ pub(super) const UNAVAILABLE: Fate = Fate::Ended(Outcome::Unavailable);
 
 impl Answer {
     /// The answer to a mail that no attempt was made on.
-    pub fn not_tried(fate: Fate, reason: &str) -> Self {
+    pub(crate) fn not_tried(fate: Fate, reason: &str) -> Self {
         Self {
             fate,
             unknown_attempts: 0,

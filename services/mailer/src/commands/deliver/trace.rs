@@ -5,7 +5,7 @@ use opentelemetry::{Context, KeyValue, trace::TraceContextExt as _};
 
 use super::TEMPLATE;
 use crate::{
-    domain::outcome::Outcome,
+    domain::Outcome,
     transport::{Ending, Sent, Transport},
 };
 
