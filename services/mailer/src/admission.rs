@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kit::serve::Health;
+use kit::{config::duration, serve::Health};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -20,16 +20,17 @@ use crate::{
     transport::{Attempt, Cause, Ending, Phase, Sent},
 };
 
-/// How many may go at once, and how long they wait.
-#[derive(Debug, Clone)]
+/// How long others are kept waiting, as operators set it. All of it follows the real clock, not the injected one.
+#[derive(clap::Args, Debug, Clone)]
 pub(crate) struct Rules {
-    /// Connections at most.
-    pub(crate) connections: usize,
-    /// A first attempt that is silent for that long moves over to the second ones.
+    /// A first attempt without an answer for that long gives way to others
+    #[arg(long, env = "USHER_MAIL_SLOW_AFTER", default_value = "2s", value_parser = duration)]
     pub(crate) slow_after: Duration,
-    /// The circuit's first pause; it doubles with each failed probe.
+    /// First pause after the mail server could not be used; it doubles with each failed try
+    #[arg(long, env = "USHER_MAIL_FIRST_PAUSE", default_value = "1s", value_parser = duration)]
     pub(crate) first_pause: Duration,
-    /// Its longest.
+    /// Longest pause after the mail server could not be used
+    #[arg(long, env = "USHER_MAIL_LONGEST_PAUSE", default_value = "30s", value_parser = duration)]
     pub(crate) longest_pause: Duration,
 }
 
@@ -72,9 +73,9 @@ pub(crate) struct CircuitOpen(pub(crate) Duration);
 
 impl Admission {
     /// With a circuit that is closed: mails may go.
-    pub(crate) fn new(rules: &Rules, metrics: Metrics) -> Self {
+    pub(crate) fn new(connections: u16, rules: &Rules, metrics: Metrics) -> Self {
         Self(Arc::new(Shared {
-            lanes: Lanes::new(rules.connections, rules.slow_after),
+            lanes: Lanes::new(usize::from(connections), rules.slow_after),
             circuit: Mutex::new(Circuit::new(rules.first_pause, rules.longest_pause)),
             open_until: watch::Sender::new(None),
             probing: watch::Sender::new(false),

@@ -1,5 +1,77 @@
-//! What the mailer does, one use case a file; `grpc` decodes for them and encodes what they answer.
+//! What the mailer does, a use case a file. `grpc` decodes for them and encodes what they answer. `deliver` is the
+//! story; `look_up`, `claim` and `record_outcome` are its steps in the ledger, each shared by all mails that take it at
+//! once.
 
+pub(crate) mod claim;
 pub(crate) mod deliver;
+pub(crate) mod forget_mails;
+pub(crate) mod keep_leases;
 pub(crate) mod list_mails;
+pub(crate) mod look_up;
 pub(crate) mod preview;
+pub(crate) mod record_outcome;
+pub(crate) mod refuse;
+mod trace;
+
+use std::sync::Arc;
+
+use kit::group::Refused;
+use sea_orm::DbErr;
+
+pub(crate) use crate::store::{Outcome, PastAttempt};
+
+/// Commands of one step that may wait; more than all streams together hold.
+const QUEUE: usize = 16 * 1024;
+/// Commands of one step in one transaction.
+const BATCH: usize = 256;
+
+/// The store did not do its part. Nothing was written.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(crate) enum StoreError {
+    /// Locked, unreachable or out of space: the same command may succeed later.
+    #[error("the database is away: {0}")]
+    Unavailable(Arc<DbErr>),
+    /// A bug, or data that the database refuses: the same command would only fail again.
+    #[error("the database refused: {0}")]
+    Unexpected(Arc<DbErr>),
+}
+
+impl From<DbErr> for StoreError {
+    fn from(error: DbErr) -> Self {
+        match kit::db::is_away(&error) {
+            true => Self::Unavailable(Arc::new(error)),
+            false => Self::Unexpected(Arc::new(error)),
+        }
+    }
+}
+
+/// The ledger could not be asked or told. The cause was logged once, for all who were in the same transaction.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(crate) enum LedgerError {
+    /// A full queue or a stopped worker mean what an absent database means: later.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Every way in which a call fails, for the one place that tells callers. A mail on a stream is answered in any case:
+/// what keeps it from being tried is a result, not a status.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub(crate) enum CommandError {
+    ListMails(#[from] list_mails::ListMailsError),
+    Preview(#[from] preview::PreviewError),
+}
+
+/// Logs why a transaction failed, once for all who were in it.
+fn log(error: &StoreError) {
+    match error {
+        StoreError::Unavailable(cause) => {
+            tracing::warn!(error = %cause, "The ledger's database does not answer; mails wait.");
+        }
+        StoreError::Unexpected(cause) => {
+            tracing::error!(error = %cause, "The ledger's database refused a statement.");
+        }
+    }
+}

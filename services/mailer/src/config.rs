@@ -5,7 +5,11 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use kit::{config::duration, db::DatabaseUrl, telemetry};
 use url::Url;
 
-use crate::{domain::Sender, transport::MailUrl};
+use crate::{
+    admission::Rules,
+    domain::Sender,
+    transport::{Deadlines, MailUrl},
+};
 
 /// Settings of the mailer.
 #[derive(clap::Args, Debug, Clone)]
@@ -60,53 +64,32 @@ pub struct Config {
     /// Where people find Usher: the mail links to it; no link without it
     #[arg(long, env = "USHER_PUBLIC_URL", value_parser = public_url)]
     pub public_url: Option<String>,
-    /// How long attempts and streams may take
+    /// How long each part of a conversation may take
     #[command(flatten)]
-    pub times: Times,
+    pub(crate) deadlines: Deadlines,
+    /// How long others are kept waiting
+    #[command(flatten)]
+    pub(crate) rules: Rules,
+    /// How long attempts and streams may last
+    #[command(flatten)]
+    pub(crate) times: Times,
     /// What is logged, and how
     #[command(flatten)]
     pub telemetry: telemetry::Settings,
 }
 
-/// Deadlines, leases and pauses. They follow the real clock, not the injected one.
+/// How long attempts and streams may last. They follow the real clock, not the injected one.
 #[derive(clap::Args, Debug, Clone)]
-pub struct Times {
-    /// Deadline to connect to the mail server
-    #[arg(long, env = "USHER_MAIL_CONNECT_DEADLINE", default_value = "10s", value_parser = duration)]
-    pub connect_deadline: Duration,
-    /// Deadline of the TLS handshake
-    #[arg(long, env = "USHER_MAIL_TLS_DEADLINE", default_value = "10s", value_parser = duration)]
-    pub tls_deadline: Duration,
-    /// Deadlines of the greeting, EHLO and AUTH
-    #[arg(long, env = "USHER_MAIL_GREETING_DEADLINE", default_value = "30s", value_parser = duration)]
-    pub greeting_deadline: Duration,
-    /// Deadlines of MAIL, RCPT and DATA
-    #[arg(long, env = "USHER_MAIL_COMMAND_DEADLINE", default_value = "5m", value_parser = duration)]
-    pub command_deadline: Duration,
-    /// Deadline to transfer a message
-    #[arg(long, env = "USHER_MAIL_DATA_DEADLINE", default_value = "2m", value_parser = duration)]
-    pub data_deadline: Duration,
-    /// Deadline of the answer to the final dot
-    #[arg(long, env = "USHER_MAIL_REPLY_DEADLINE", default_value = "10m", value_parser = duration)]
-    pub reply_deadline: Duration,
-    /// A first attempt without an answer for that long gives way to others
-    #[arg(long, env = "USHER_MAIL_SLOW_AFTER", default_value = "2s", value_parser = duration)]
-    pub slow_after: Duration,
-    /// First pause after the mail server could not be used; it doubles with each failed try
-    #[arg(long, env = "USHER_MAIL_FIRST_PAUSE", default_value = "1s", value_parser = duration)]
-    pub first_pause: Duration,
-    /// Longest pause after the mail server could not be used
-    #[arg(long, env = "USHER_MAIL_LONGEST_PAUSE", default_value = "30s", value_parser = duration)]
-    pub longest_pause: Duration,
+pub(crate) struct Times {
     /// How long an attempt is its sender's own; renewed while it lasts
     #[arg(long, env = "USHER_MAIL_LEASE", default_value = "10s", value_parser = duration)]
-    pub lease: Duration,
+    pub(crate) lease: Duration,
     /// A delivery stream is ended at that age
     #[arg(long, env = "USHER_MAIL_STREAM_AGE", default_value = "30m", value_parser = duration)]
-    pub stream_age: Duration,
+    pub(crate) stream_age: Duration,
     /// How long attempts may go on after a stop
     #[arg(long, env = "USHER_MAIL_STOP_GRACE", default_value = "4s", value_parser = duration)]
-    pub stop_grace: Duration,
+    pub(crate) stop_grace: Duration,
 }
 
 /// `https://usher.example`, without the slash at its end.

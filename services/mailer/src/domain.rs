@@ -2,29 +2,29 @@
 //! it. `commands` call these; nothing here does I/O or reads a clock.
 
 mod address_mac;
+mod answer;
 mod circuit;
 mod digits;
 mod display_name;
 mod lifetime;
 mod locale;
-mod outcome;
+mod offer;
 mod recipient;
 mod redact;
 mod reply;
 mod sender;
-mod turn;
 mod yielding;
 
 pub(crate) use address_mac::{AddressKeys, AddressMac};
+pub(crate) use answer::{Answer, Fate};
 pub(crate) use circuit::{Circuit, Gate};
 pub(crate) use digits::Digits;
 pub(crate) use display_name::DisplayName;
 pub(crate) use lifetime::Lifetime;
 pub(crate) use locale::{Language, LocaleTag};
-pub(crate) use outcome::Outcome;
+pub(crate) use offer::{Offer, TEMPLATE, Turn};
 pub(crate) use recipient::Recipient;
 pub(crate) use redact::redact;
 pub(crate) use reply::{Refusal, refusal_at_rcpt};
 pub(crate) use sender::Sender;
-pub(crate) use turn::Turn;
 pub(crate) use yielding::{SlowAttempt, who_yields};

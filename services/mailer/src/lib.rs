@@ -17,11 +17,7 @@ mod mail;
 
 mod transport;
 
-mod ledger;
-
 mod store;
-
-mod purge;
 
 mod metrics;
 

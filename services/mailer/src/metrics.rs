@@ -8,7 +8,7 @@ use opentelemetry::{
     metrics::{Counter, Gauge, Histogram},
 };
 
-use crate::domain::Outcome;
+use crate::store::Outcome;
 
 /// The instruments. Clones share them.
 #[derive(Debug, Clone)]
@@ -44,7 +44,7 @@ impl Metrics {
 
     /// Counts an attempt that has ended.
     pub(crate) fn attempt(&self, outcome: Outcome, took: Duration) {
-        let outcome = [KeyValue::new(names::USHER_MAIL_OUTCOME, outcome.as_str())];
+        let outcome = [KeyValue::new(names::USHER_MAIL_OUTCOME, outcome.word())];
         self.attempts.add(1, &outcome);
         self.sending.record(took.as_secs_f64(), &outcome);
     }

@@ -28,7 +28,7 @@ pub(crate) struct Outgoing {
     /// The mail's key.
     pub(crate) code_id: Uuid,
     /// Which attempt this is, by the ledger.
-    pub(crate) attempt: u32,
+    pub(crate) attempt: i32,
     /// Envelope sender.
     pub(crate) from: Address,
     /// Envelope recipient.

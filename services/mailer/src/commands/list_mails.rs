@@ -1,135 +1,107 @@
 //! Lists attempts for operators, newest first, a page at a time.
 
 use kit::{clock::Timestamp, db::Db};
-use sea_orm::DbErr;
 use uuid::Uuid;
 
-/// An attempt as its row says.
-pub(crate) use crate::store::attempts::Model as Attempt;
-use crate::store::attempts::{self, Position};
+use super::{PastAttempt, StoreError};
+use crate::store::attempts;
 
 const DEFAULT_SIZE: u32 = 50;
 const LARGEST_SIZE: u32 = 500;
 
 /// Which page.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct ListMails {
     size: u32,
-    after: Option<Position>,
+    after: Option<(Timestamp, Uuid)>,
     code_id: Option<Uuid>,
 }
 
-/// A page.
+/// One page.
 #[derive(Debug)]
 pub(crate) struct Page {
     /// Newest first.
-    pub(crate) attempts: Vec<Attempt>,
+    pub(crate) attempts: Vec<PastAttempt>,
     /// Leads to the next page; empty on the last.
     pub(crate) next: String,
 }
 
-/// Why a page cannot be listed.
+/// Why there is no page to show.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ListMailsError {
-    /// A field of the request is none; it and the reason.
-    #[error("{0}: {1}")]
-    Invalid(&'static str, &'static str),
-    /// The database's.
-    #[error("the attempts cannot be read")]
-    Unexpected(#[from] DbErr),
+    /// Parts of the request are not well-formed.
+    #[error("the request has invalid fields")]
+    Invalid(Vec<(&'static str, String)>),
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 impl ListMails {
-    /// Reads a request.
+    /// Parses a request. A size of 0 means 50, an empty token the first page, an empty `code_id` all mails.
     ///
     /// # Errors
-    /// `Invalid`, with the field.
+    /// `Invalid`, with all that is wrong.
     pub(crate) fn parse(size: u32, token: &str, code_id: &str) -> Result<Self, ListMailsError> {
-        let size = match size {
-            0 => DEFAULT_SIZE,
-            1..=LARGEST_SIZE => size,
-            _ => {
-                return Err(ListMailsError::Invalid(
-                    "page_size",
-                    "must be 1 to 500, or 0 for 50",
-                ));
+        let mut violations = Vec::new();
+        if size > LARGEST_SIZE {
+            violations.push(("page_size", format!("must be at most {LARGEST_SIZE}")));
+        }
+        let mut page = Self {
+            size: if size == 0 { DEFAULT_SIZE } else { size },
+            after: None,
+            code_id: None,
+        };
+        if !token.is_empty() {
+            page.after = read(token);
+            if page.after.is_none() {
+                violations.push(("page_token", "is no token of a page before".to_owned()));
             }
-        };
-        let after = match token {
-            "" => None,
-            token => Some(read(token).ok_or(ListMailsError::Invalid(
-                "page_token",
-                "is no token of a page before",
-            ))?),
-        };
-        let code_id = match code_id {
-            "" => None,
-            id => Some(
-                id.parse()
-                    .map_err(|_| ListMailsError::Invalid("code_id", "must be a UUID"))?,
-            ),
-        };
-        Ok(Self {
-            size,
-            after,
-            code_id,
-        })
-    }
-
-    /// Reads the page.
-    pub(crate) async fn run(&self, db: &Db) -> Result<Page, ListMailsError> {
-        // One more than asked for tells whether there is a next page.
-        let most = u64::from(self.size) + 1;
-        let mut attempts = attempts::page(db.reader(), self.code_id, self.after, most).await?;
-        let more = attempts.len() as u64 == most;
-        attempts.truncate(self.size as usize);
-        let last = attempts.last().filter(|_| more);
-        let next = last
-            .map(|last| {
-                write(Position {
-                    ended_at: last.ended_at,
-                    id: last.id,
-                })
-            })
-            .unwrap_or_default();
-        Ok(Page { attempts, next })
+        }
+        if !code_id.is_empty() {
+            page.code_id = Uuid::try_parse(code_id).ok();
+            if page.code_id.is_none() {
+                violations.push(("code_id", "must be a UUID".to_owned()));
+            }
+        }
+        if violations.is_empty() {
+            Ok(page)
+        } else {
+            Err(ListMailsError::Invalid(violations))
+        }
     }
 }
 
-/// A position as a token. Callers pass it on and read nothing into it.
-fn write(position: Position) -> String {
-    format!("{:x}-{}", position.ended_at.0, position.id.simple())
-}
-
-fn read(token: &str) -> Option<Position> {
-    let (at, id) = token.split_once('-')?;
-    Some(Position {
-        ended_at: Timestamp(i64::from_str_radix(at, 16).ok()?),
-        id: Uuid::try_parse(id).ok()?,
+/// The page. One attempt more than asked for is read, which tells whether there is another page.
+///
+/// # Errors
+/// The store's.
+pub(crate) async fn list_mails(db: &Db, page: ListMails) -> Result<Page, ListMailsError> {
+    let ListMails {
+        size,
+        after,
+        code_id,
+    } = page;
+    let limit = u64::from(size) + 1;
+    let mut attempts = attempts::newest_first(db.reader(), code_id, after, limit)
+        .await
+        .map_err(StoreError::from)?;
+    let is_last = attempts.len() <= size as usize;
+    attempts.truncate(size as usize);
+    let last = attempts.last().filter(|_| !is_last);
+    let next = last.map(|last| write((last.ended_at, last.id)));
+    Ok(Page {
+        next: next.unwrap_or_default(),
+        attempts,
     })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// A position as a token. Callers pass it on and read nothing into it.
+fn write((at, id): (Timestamp, Uuid)) -> String {
+    format!("{:x}-{}", at.0, id.simple())
+}
 
-    #[test]
-    fn a_token_leads_back_to_its_position() {
-        let position = Position {
-            ended_at: Timestamp(1_795_615_500_000_001),
-            id: Uuid::from_u128(7),
-        };
-        assert_eq!(read(&write(position)), Some(position));
-        assert_eq!(
-            ListMails::parse(0, &write(position), "").unwrap().after,
-            Some(position)
-        );
-    }
-
-    #[test]
-    fn refuses_what_is_no_page() {
-        assert!(ListMails::parse(501, "", "").is_err());
-        assert!(ListMails::parse(1, "next", "").is_err());
-        assert!(ListMails::parse(1, "", "ada").is_err());
-    }
+fn read(token: &str) -> Option<(Timestamp, Uuid)> {
+    let (at, id) = token.split_once('-')?;
+    let at = Timestamp(i64::from_str_radix(at, 16).ok()?);
+    Some((at, Uuid::try_parse(id).ok()?))
 }

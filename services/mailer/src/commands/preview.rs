@@ -3,13 +3,11 @@
 use std::time::Duration;
 
 use kit::clock::Timestamp;
-use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::deliver::Mailer;
 use crate::{
-    domain::{Digits, DisplayName, LocaleTag},
-    mail::template::{Content, Rendered},
+    domain::{Digits, DisplayName, LocaleTag, Offer, Recipient, Turn},
+    mail::{Composer, Rendered, Unmailable},
 };
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -25,26 +23,51 @@ pub(crate) struct Preview {
     pub(crate) now: Timestamp,
 }
 
-impl Mailer {
-    /// The mail with the code 1234 5678, fresh for a day.
+/// Why there is nothing to show.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PreviewError {
+    /// The name is none.
+    #[error("the request has invalid fields")]
+    Invalid(Vec<(&'static str, String)>),
+    /// The compiled-in templates do not fit together.
+    #[error("the mail cannot be rendered")]
+    Unrendered(#[from] Unmailable),
+}
+
+impl Preview {
+    /// Parses a request.
     ///
     /// # Errors
-    /// When the compiled-in templates do not fit together.
-    pub(crate) fn preview(&self, preview: &Preview) -> anyhow::Result<Rendered> {
-        let expires_at = preview.now + DAY;
-        let digits = Digits::parse("12345678")?;
-        let link = self
-            .public_url
-            .as_ref()
-            .map(|url| format!("{url}/verify/{}", Uuid::nil()));
-        Ok(self.templates.render(&Content {
-            language: preview.locale.language(),
-            sender: self.sender.title(),
-            name: &preview.name,
-            digits: &digits,
-            link: link.as_deref(),
-            left: DAY,
-            expires_at: OffsetDateTime::from_unix_timestamp(expires_at.0.div_euclid(1_000_000))?,
-        })?)
+    /// `Invalid`.
+    pub(crate) fn parse(locale: &str, name: &str, now: Timestamp) -> Result<Self, PreviewError> {
+        match DisplayName::parse(name) {
+            Ok(name) => Ok(Self {
+                locale: LocaleTag::new(locale),
+                name,
+                now,
+            }),
+            Err(why) => Err(PreviewError::Invalid(vec![(
+                "display_name",
+                why.to_string(),
+            )])),
+        }
     }
+}
+
+/// The mail with the code 1234 5678, fresh for a day.
+///
+/// # Errors
+/// `Unrendered`.
+pub(crate) fn preview(composer: &Composer, preview: Preview) -> Result<Rendered, PreviewError> {
+    let sample = Offer {
+        code_id: Uuid::nil(),
+        account_id: Uuid::nil(),
+        recipient: Recipient::parse("ada@example.com").expect("the sample's address is one"),
+        name: preview.name,
+        locale: preview.locale,
+        digits: Digits::parse("12345678").expect("the sample's code is one"),
+        expires_at: preview.now + DAY,
+        turn: Turn::First,
+    };
+    Ok(composer.render(&sample, preview.now)?)
 }

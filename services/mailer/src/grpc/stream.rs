@@ -9,16 +9,17 @@ use kit::{
 };
 use opentelemetry::{Context, KeyValue, trace::FutureExt as _};
 use proto::mailer::{
-    DeliverRequest, DeliverResponse, Draining, Hello, Mail, Pause, deliver_response::Message,
+    DeliverRequest, DeliverResponse, Draining, Hello, Mail, Outcome, Pause, Result as MailResult,
+    deliver_response::Message,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
-use super::{Public, decode};
+use super::{Public, decode, encode};
 use crate::{
-    commands::deliver::{Answer, Fate, Mailer},
-    domain::Outcome,
+    commands::{deliver::DeliverError, refuse::refuse},
+    domain::Answer,
 };
 
 type Responses = mpsc::Sender<Result<DeliverResponse, Status>>;
@@ -41,14 +42,9 @@ pub(super) fn open(
 }
 
 async fn talk(public: Public, mut requests: Streaming<DeliverRequest>, responses: Responses) {
-    let Public {
-        mailer,
-        stages,
-        rules,
-        ..
-    } = public;
+    let Public { stages, rules, .. } = public.clone();
     let window = Arc::new(Semaphore::new(rules.window as usize));
-    let mut openings = mailer.admission.openings();
+    let mut openings = public.deliver.admission.openings();
     say(
         &responses,
         Message::Hello(Hello {
@@ -63,7 +59,7 @@ async fn talk(public: Public, mut requests: Streaming<DeliverRequest>, responses
         tokio::select! {
             next = next(&mut requests, &window) => match next {
                 Ok(Some((mail, permit))) => {
-                    let offered = deliver(mailer.clone(), mail, responses.clone(), permit);
+                    let offered = deliver(public.clone(), mail, responses.clone(), permit);
                     stages.tasks.spawn(offered);
                 }
                 Ok(None) => break, // the client has said all it has to say
@@ -97,45 +93,41 @@ async fn next(
 }
 
 /// One mail, in a task of its own: stream or no stream, what has entered the ledger runs to its end.
-async fn deliver(
-    mailer: Arc<Mailer>,
-    mail: Mail,
-    responses: Responses,
-    window: OwnedSemaphorePermit,
-) {
+async fn deliver(public: Public, mail: Mail, responses: Responses, window: OwnedSemaphorePermit) {
     let cx = span::server(
         names::DELIVER,
         &from_traceparent(&mail.traceparent, &mail.tracestate),
         attributes(&mail),
     );
-    let answering = answer(&mailer, &mail, &responses).with_context(cx.clone());
-    let answer = AssertUnwindSafe(answering)
-        .catch_unwind()
-        .await
-        .unwrap_or_else(|_| {
+    let answering = answer(&public, &mail, &responses).with_context(cx.clone());
+    let result = match AssertUnwindSafe(answering).catch_unwind().await {
+        Ok(Ok(answer)) => Some(encode::answer(mail.code_id, answer)),
+        Ok(Err(error)) => encode::failure(mail.code_id, &error),
+        Err(_) => {
             tracing::error!(
                 "The delivery of a mail panicked; its lease will pass and count as unknown."
             );
-            Some(Answer::not_tried(
-                Fate::Ended(Outcome::Unavailable),
-                "the mailer failed; its log says why",
-            ))
-        });
-    end_span(&cx, answer.as_ref());
-    if let Some(answer) = answer {
-        say(
-            &responses,
-            Message::Result(decode::result(mail.code_id, answer)),
-        )
-        .await;
+            Some(encode::broken(mail.code_id))
+        }
+    };
+    end_span(&cx, result.as_ref());
+    if let Some(result) = result {
+        say(&responses, Message::Result(result)).await;
     }
     drop(window);
 }
 
-async fn answer(mailer: &Mailer, mail: &Mail, responses: &Responses) -> Option<Answer> {
-    match decode::mail(mail) {
-        Ok(command) => mailer.deliver(&command, responses.closed()).await,
-        Err(unusable) => Some(mailer.refuse(unusable).await),
+async fn answer(
+    public: &Public,
+    mail: &Mail,
+    responses: &Responses,
+) -> Result<Answer, DeliverError> {
+    match decode::offer(mail) {
+        Ok(offer) => {
+            let caller_gone = responses.closed();
+            public.deliver.run(Arc::new(offer), caller_gone).await
+        }
+        Err(unusable) => Ok(refuse(&public.db, &public.clock, unusable).await?),
     }
 }
 
@@ -178,16 +170,19 @@ fn attributes(mail: &Mail) -> Vec<KeyValue> {
         .collect()
 }
 
-fn end_span(cx: &Context, answer: Option<&Answer>) {
-    let outcome = match answer.map(|answer| answer.fate) {
-        Some(Fate::Accepted(_)) => Outcome::Accepted.as_str(),
-        Some(Fate::Ended(outcome)) => outcome.as_str(),
-        Some(Fate::Later(_)) => "in_flight",
+fn end_span(cx: &Context, result: Option<&MailResult>) {
+    let outcome = match result.map(MailResult::outcome) {
+        Some(Outcome::Accepted) => "accepted",
+        Some(Outcome::InFlight) => "in_flight",
+        Some(Outcome::Rejected) => "rejected",
+        Some(Outcome::Invalid) => "invalid",
+        Some(Outcome::Unknown) => "unknown",
+        Some(Outcome::Unavailable | Outcome::Unspecified) => "unavailable",
         None => "abandoned",
     };
     span::set(cx, KeyValue::new(names::USHER_MAIL_OUTCOME, outcome));
-    match answer.map(|answer| answer.fate) {
-        Some(Fate::Ended(_)) => span::fail(cx, outcome),
-        _ => span::end(cx),
+    match outcome {
+        "accepted" | "in_flight" | "abandoned" => span::end(cx),
+        _ => span::fail(cx, outcome),
     }
 }

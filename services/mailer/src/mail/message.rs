@@ -41,6 +41,12 @@ pub(crate) enum Unmailable {
     /// lettre does not build the message.
     #[error("the message cannot be built")]
     Message(#[from] lettre::error::Error),
+    /// A text or layout names a value that there is not.
+    #[error("the template cannot be filled: {0}")]
+    Template(#[from] minijinja::Error),
+    /// Beyond what a calendar has.
+    #[error("the code's expiry is no date")]
+    Date(#[from] time::error::ComponentRange),
 }
 
 /// The whole mail, ready for DATA but for dot-stuffing.

@@ -1,20 +1,29 @@
-//! The patience of `connect` and `conversation`, phase by phase.
+//! The patience of `connect` and `conversation`, exchange by exchange, as operators set it.
 
 use std::time::Duration;
 
-/// How long each phase may take (RFC 5321 §4.5.3.2 for the last three). They run on the real clock.
-#[derive(Debug, Clone)]
+use kit::config::duration;
+
+/// How long each part of a conversation may take (RFC 5321 §4.5.3.2 for the last three). They follow the real clock, not
+/// the injected one.
+#[derive(clap::Args, Debug, Clone)]
 pub(crate) struct Deadlines {
-    /// TCP.
+    /// Deadline to connect to the mail server
+    #[arg(long = "connect-deadline", env = "USHER_MAIL_CONNECT_DEADLINE", default_value = "10s", value_parser = duration)]
     pub(crate) connect: Duration,
-    /// TLS handshake, with STARTTLS before it.
+    /// Deadline of the TLS handshake
+    #[arg(long = "tls-deadline", env = "USHER_MAIL_TLS_DEADLINE", default_value = "10s", value_parser = duration)]
     pub(crate) tls: Duration,
-    /// Greeting, EHLO and AUTH, each.
+    /// Deadlines of the greeting, EHLO and AUTH
+    #[arg(long = "greeting-deadline", env = "USHER_MAIL_GREETING_DEADLINE", default_value = "30s", value_parser = duration)]
     pub(crate) greeting: Duration,
-    /// MAIL, RCPT, DATA and RSET, each.
+    /// Deadlines of MAIL, RCPT and DATA
+    #[arg(long = "command-deadline", env = "USHER_MAIL_COMMAND_DEADLINE", default_value = "5m", value_parser = duration)]
     pub(crate) command: Duration,
-    /// Transfer of the message.
+    /// Deadline to transfer a message
+    #[arg(long = "data-deadline", env = "USHER_MAIL_DATA_DEADLINE", default_value = "2m", value_parser = duration)]
     pub(crate) data: Duration,
-    /// The answer to the final dot.
+    /// Deadline of the answer to the final dot
+    #[arg(long = "reply-deadline", env = "USHER_MAIL_REPLY_DEADLINE", default_value = "10m", value_parser = duration)]
     pub(crate) reply: Duration,
 }

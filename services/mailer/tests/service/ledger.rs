@@ -311,8 +311,7 @@ async fn on_postgres_a_lease_that_passed_is_one_unknown_attempt() {
     assert_eq!(delivery.deliver(offered.clone()).await.unknown_attempts, 1);
     // As a replica that died during its attempt leaves it.
     let db = Database::connect(&url).await.unwrap();
-    let sql =
-        "UPDATE mails SET state = 'sending', token = code_id, attempts = 2, lease_until_at = 1";
+    let sql = "UPDATE mails SET state = 'sending', claim_no = 2, claimed_until = 1";
     db.execute_raw(Statement::from_string(db.get_database_backend(), sql))
         .await
         .unwrap();

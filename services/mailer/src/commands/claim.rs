@@ -1,0 +1,281 @@
+//! Claims mails, many in one transaction: `sending`, the claim's number and its lease are committed before the first
+//! SMTP command of any of them. Whatever dies after that, the row says that an attempt was under way.
+
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use kit::{
+    clock::{Clock, Timestamp},
+    db::{Db, is_away},
+    group::Group,
+};
+use sea_orm::{DatabaseTransaction, DbErr, prelude::Uuid};
+
+use super::{
+    BATCH, LedgerError, Outcome, PastAttempt, QUEUE, StoreError,
+    keep_leases::{LeaseGuard, Leases},
+    look_up::{Known, Standing, in_flight},
+};
+use crate::{
+    domain::{AddressKeys, Answer, Fate, Offer, TEMPLATE},
+    store::{
+        attempts,
+        mails::{self, State},
+    },
+};
+
+/// What became of a claim.
+#[derive(Debug)]
+pub(crate) enum Claimed {
+    /// The mail is the caller's to send.
+    Ours(Claim),
+    /// It is not to be sent now.
+    Answered(Answer),
+}
+
+/// The right and the duty to send one mail and to record how that ended.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    /// Which attempt this is, from 1.
+    pub(crate) claim_no: i32,
+    /// Earlier attempts whose outcome could not be learnt.
+    pub(crate) unknown_attempts: u32,
+    /// When it was claimed, by the database's clock.
+    pub(crate) now: Timestamp,
+    /// Renewed for as long as this lives.
+    pub(crate) lease: LeaseGuard,
+}
+
+/// The way to claim mails. Clones share the queue.
+#[derive(Debug, Clone)]
+pub(crate) struct Claims(Group<Arc<Offer>, Result<Claimed, StoreError>>);
+
+/// What the worker works with.
+#[derive(Debug)]
+struct Claimer {
+    db: Db,
+    clock: Clock,
+    keys: AddressKeys,
+    leases: Leases,
+    lease: Duration,
+}
+
+impl Claims {
+    /// Starts the worker. Claims last for `lease`; `keep_leases` renews what is in `leases`.
+    pub(crate) fn start(
+        db: Db,
+        clock: Clock,
+        keys: AddressKeys,
+        leases: Leases,
+        lease: Duration,
+    ) -> Self {
+        let claimer = Arc::new(Claimer {
+            db,
+            clock,
+            keys,
+            leases,
+            lease,
+        });
+        Self(Group::spawn(QUEUE, BATCH, move |offers| {
+            Arc::clone(&claimer).commit(offers)
+        }))
+    }
+
+    /// Begins an attempt, if the mail may be sent. Committed when this returns; after an error nothing may be sent.
+    pub(crate) async fn claim(&self, offer: Arc<Offer>) -> Result<Claimed, LedgerError> {
+        Ok(self.0.submit(offer).await??)
+    }
+}
+
+/// What the transaction does about one offer.
+enum Decision<'r> {
+    /// A new row, already claimed.
+    Insert,
+    /// The next attempt on an idle one.
+    Begin(&'r mails::Model),
+    /// Its sender died or was cut off: that attempt counts as unknown.
+    CountLapsed(&'r mails::Model),
+    Nothing(Answer),
+}
+
+impl Claimer {
+    /// The group's transaction. After a data error each is tried alone, so that one cannot spoil the others.
+    async fn commit(self: Arc<Self>, offers: Vec<Arc<Offer>>) -> Vec<Result<Claimed, StoreError>> {
+        match self.claim(&offers).await {
+            Ok(claimed) => claimed.into_iter().map(Ok).collect(),
+            Err(error) if is_away(&error) || offers.len() == 1 => {
+                let error = StoreError::from(error);
+                super::log(&error);
+                offers.iter().map(|_| Err(error.clone())).collect()
+            }
+            Err(_) => {
+                let mut all = Vec::with_capacity(offers.len());
+                for alone in offers.chunks(1) {
+                    match self.claim(alone).await {
+                        Ok(claimed) => all.extend(claimed.into_iter().map(Ok)),
+                        Err(error) => {
+                            let error = StoreError::from(error);
+                            super::log(&error);
+                            all.push(Err(error));
+                        }
+                    }
+                }
+                all
+            }
+        }
+    }
+
+    async fn claim(&self, offers: &[Arc<Offer>]) -> Result<Vec<Claimed>, DbErr> {
+        // Taken before the database reads its own clock: our copy of the lease ends no later than the row's.
+        let lease_end = Instant::now() + self.lease;
+        let tx = self.db.begin().await?;
+        let now = self.db.now(&tx).await?;
+        let keys: BTreeSet<Uuid> = offers.iter().map(|offer| offer.code_id).collect();
+        let rows: HashMap<Uuid, mails::Model> = mails::lock(&tx, keys)
+            .await?
+            .into_iter()
+            .map(|row| (row.code_id, row))
+            .collect();
+        let decisions = self.decide(offers, &rows, now);
+        let inserted = self.write(&tx, offers, &decisions, now).await?;
+        tx.commit().await?;
+
+        let mut claimed = Vec::with_capacity(offers.len());
+        for (offer, decision) in offers.iter().zip(decisions) {
+            // A lease is taken up only here: one that was not committed must never let anything be sent.
+            let ours = |claim_no, unknown_attempts| {
+                Claimed::Ours(Claim {
+                    claim_no,
+                    unknown_attempts,
+                    now,
+                    lease: self.leases.hold(offer.code_id, claim_no, lease_end),
+                })
+            };
+            claimed.push(match decision {
+                Decision::Insert if inserted.contains(&offer.code_id) => ours(FIRST_CLAIM, 0),
+                // Another replica was quicker: its row was not there to be locked, and is now.
+                Decision::Insert => Claimed::Answered(in_flight(self.lease, 0)),
+                Decision::Begin(row) => ours(row.claim_no + 1, row.unknown_attempts()),
+                Decision::CountLapsed(row) => Claimed::Answered(Answer {
+                    fate: Fate::Unknown,
+                    unknown_attempts: row.unknown_attempts() + 1,
+                    reached: true,
+                    reason: "the sender was lost during an attempt".to_owned(),
+                }),
+                Decision::Nothing(answer) => Claimed::Answered(answer),
+            });
+        }
+        Ok(claimed)
+    }
+
+    fn decide<'r>(
+        &self,
+        offers: &[Arc<Offer>],
+        rows: &'r HashMap<Uuid, mails::Model>,
+        now: Timestamp,
+    ) -> Vec<Decision<'r>> {
+        let mut taken = HashSet::new();
+        let mut decisions = Vec::with_capacity(offers.len());
+        for offer in offers {
+            let row = rows.get(&offer.code_id);
+            let known = row.map_or(Known::NEW, |row| Known::of(row, offer, &self.keys, now));
+            let decision = if let Standing::Answered(answer) = known.standing {
+                Decision::Nothing(answer)
+            } else if !taken.insert(offer.code_id) {
+                // The same key twice in one group.
+                Decision::Nothing(in_flight(self.lease, known.unknown_attempts))
+            } else {
+                self.decide_open(offer, row, &known, now)
+            };
+            decisions.push(decision);
+        }
+        decisions
+    }
+
+    fn decide_open<'r>(
+        &self,
+        offer: &Offer,
+        row: Option<&'r mails::Model>,
+        known: &Known,
+        now: Timestamp,
+    ) -> Decision<'r> {
+        match (row, &known.standing) {
+            (Some(row), Standing::Lapsed) => Decision::CountLapsed(row),
+            // By the row, where there is one: `store::mails` says why.
+            (Some(row), _) if row.expires_at() > now => Decision::Begin(row),
+            (None, _) if offer.expires_at > now => Decision::Insert,
+            _ => Decision::Nothing(Answer {
+                fate: Fate::Unavailable,
+                unknown_attempts: known.unknown_attempts,
+                reached: false,
+                reason: "the code has expired".to_owned(), // an old code would only confuse
+            }),
+        }
+    }
+
+    /// Writes what was decided, and returns the keys whose rows are new.
+    async fn write(
+        &self,
+        tx: &DatabaseTransaction,
+        offers: &[Arc<Offer>],
+        decisions: &[Decision<'_>],
+        now: Timestamp,
+    ) -> Result<HashSet<Uuid>, DbErr> {
+        let claimed_until = now + self.lease;
+        let (mut new, mut begun, mut lapsed, mut ended) = (vec![], vec![], vec![], vec![]);
+        for (offer, decision) in offers.iter().zip(decisions) {
+            match decision {
+                Decision::Insert => new.push(self.new_row(offer, claimed_until)),
+                Decision::Begin(row) => begun.push(row.code_id),
+                Decision::CountLapsed(row) => {
+                    lapsed.push(row.code_id);
+                    ended.push(self.lapsed_attempt(row, now));
+                }
+                Decision::Nothing(_) => {}
+            }
+        }
+        mails::begin_sending(tx, &begun, claimed_until).await?;
+        mails::count_lapsed(tx, &lapsed).await?;
+        attempts::insert(tx, ended).await?;
+        let inserted = mails::insert(tx, new).await?;
+        Ok(inserted.into_iter().collect())
+    }
+
+    fn new_row(&self, offer: &Offer, claimed_until: Timestamp) -> mails::Model {
+        let address = self.keys.mac(&offer.recipient);
+        mails::Model {
+            code_id: offer.code_id,
+            account_id: offer.account_id,
+            template: TEMPLATE.to_owned(),
+            locale: offer.locale.as_str().to_owned(),
+            address_mac: address.mac,
+            address_key_id: address.key_id,
+            state: State::Sending,
+            claim_no: FIRST_CLAIM,
+            claimed_until,
+            unknown_attempts: 0,
+            reason: String::new(),
+            ended_at: None,
+            keep_until: mails::keep_until(offer.expires_at),
+        }
+    }
+
+    /// Nobody is left to tell of an attempt whose sender died; so this does.
+    fn lapsed_attempt(&self, row: &mails::Model, now: Timestamp) -> PastAttempt {
+        PastAttempt {
+            id: self.clock.uuid_v7(),
+            code_id: row.code_id,
+            account_id: row.account_id,
+            attempt: row.claim_no,
+            outcome: Outcome::Unknown,
+            reply: "the sender was lost during this attempt".to_owned(),
+            ended_at: now,
+            trace_id: String::new(),
+        }
+    }
+}
+
+const FIRST_CLAIM: i32 = 1;

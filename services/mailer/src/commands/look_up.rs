@@ -1,0 +1,155 @@
+//! How an offered mail stands in the ledger: may it be sent, is it, was it, or is the key another mail's? `deliver` asks
+//! first, without a lock; `claim` asks again under one.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use kit::{clock::Timestamp, db::Db, group::Group};
+use sea_orm::{DbErr, prelude::Uuid};
+
+use super::{BATCH, LedgerError, QUEUE, StoreError};
+use crate::{
+    domain::{AddressKeys, Answer, Fate, Offer, TEMPLATE},
+    store::mails::{self, State},
+};
+
+/// After so many attempts whose outcome could not be learnt, a mail is not sent again: each may have delivered it.
+/// The client gives up at the same count, but an answer can be lost on its way there.
+const UNKNOWN_LIMIT: u32 = 3;
+
+/// What the ledger knows of an offered mail.
+#[derive(Debug, Clone)]
+pub(crate) struct Known {
+    pub(crate) standing: Standing,
+    /// Attempts so far whose outcome could not be learnt.
+    pub(crate) unknown_attempts: u32,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum Standing {
+    /// It may be sent.
+    Open,
+    /// Its sender's lease has passed: `claim`, which alone may write, counts that attempt before another one begins.
+    Lapsed,
+    /// Nothing is to be sent now, and this is the answer.
+    Answered(Answer),
+}
+
+/// The way to look mails up. Clones share the queue.
+#[derive(Debug, Clone)]
+pub(crate) struct LookUps(Group<Arc<Offer>, Result<Known, StoreError>>);
+
+impl LookUps {
+    /// Starts the worker: one query for all that are looked up meanwhile.
+    pub(crate) fn start(db: Db, keys: AddressKeys) -> Self {
+        let keys = Arc::new(keys);
+        Self(Group::spawn(QUEUE, BATCH, move |offers| {
+            look_up(db.clone(), Arc::clone(&keys), offers)
+        }))
+    }
+
+    /// What is final or under way is answered by this alone; the rest waits for a connection.
+    pub(crate) async fn look_up(&self, offer: Arc<Offer>) -> Result<Known, LedgerError> {
+        Ok(self.0.submit(offer).await??)
+    }
+}
+
+async fn look_up(
+    db: Db,
+    keys: Arc<AddressKeys>,
+    offers: Vec<Arc<Offer>>,
+) -> Vec<Result<Known, StoreError>> {
+    match read(&db, &keys, &offers).await {
+        Ok(known) => known.into_iter().map(Ok).collect(),
+        Err(error) => {
+            let error = StoreError::from(error);
+            super::log(&error);
+            vec![Err(error); offers.len()]
+        }
+    }
+}
+
+async fn read(db: &Db, keys: &AddressKeys, offers: &[Arc<Offer>]) -> Result<Vec<Known>, DbErr> {
+    let rows = mails::find(db.reader(), offers.iter().map(|offer| offer.code_id)).await?;
+    if rows.is_empty() {
+        return Ok(vec![Known::NEW; offers.len()]); // new mails all of them: no clock is needed
+    }
+    // Leases are judged by the database's clock and no other.
+    let now = db.now(db.reader()).await?;
+    let rows: HashMap<Uuid, mails::Model> =
+        rows.into_iter().map(|row| (row.code_id, row)).collect();
+    let mut known = Vec::with_capacity(offers.len());
+    for offer in offers {
+        let row = rows.get(&offer.code_id);
+        known.push(row.map_or(Known::NEW, |row| Known::of(row, offer, keys, now)));
+    }
+    Ok(known)
+}
+
+impl Known {
+    /// Never heard of.
+    pub(super) const NEW: Self = Self {
+        standing: Standing::Open,
+        unknown_attempts: 0,
+    };
+
+    /// Reads a row for an offer of its key.
+    pub(super) fn of(
+        row: &mails::Model,
+        offer: &Offer,
+        keys: &AddressKeys,
+        now: Timestamp,
+    ) -> Self {
+        let unknown_attempts = row.unknown_attempts();
+        let answered = |fate, reached, reason: &str| {
+            Standing::Answered(Answer {
+                fate,
+                unknown_attempts,
+                reached,
+                reason: reason.to_owned(),
+            })
+        };
+        let standing = match row.state {
+            _ if !is_same_mail(row, offer, keys) => answered(
+                Fate::Invalid,
+                false,
+                "code_id: the key was used for another mail",
+            ),
+            State::Accepted => answered(Fate::Accepted(row.ended_at), true, ""),
+            State::Rejected => answered(Fate::Rejected, true, &row.reason),
+            State::Invalid => answered(Fate::Invalid, false, &row.reason),
+            State::Sending if row.claimed_until > now => {
+                Standing::Answered(in_flight(row.claimed_until.since(now), unknown_attempts))
+            }
+            State::Sending => Standing::Lapsed,
+            State::Idle if unknown_attempts >= UNKNOWN_LIMIT => answered(
+                Fate::Unknown,
+                true,
+                "the outcomes of earlier attempts are unknown",
+            ),
+            State::Idle => Standing::Open,
+        };
+        Self {
+            standing,
+            unknown_attempts,
+        }
+    }
+}
+
+/// Somebody else is sending it, for that long at the most.
+pub(super) fn in_flight(left: Duration, unknown_attempts: u32) -> Answer {
+    Answer {
+        fate: Fate::InFlight(left),
+        unknown_attempts,
+        reached: false,
+        reason: "another attempt is under way".to_owned(),
+    }
+}
+
+/// Template, locale and recipient, never the code; without the row's address key, the first two alone.
+fn is_same_mail(row: &mails::Model, offer: &Offer, keys: &AddressKeys) -> bool {
+    row.template == TEMPLATE
+        && row.locale == offer.locale.as_str()
+        && keys
+            .matches(&row.address(), &offer.recipient)
+            .unwrap_or(true)
+}

@@ -1,0 +1,179 @@
+//! Records how attempts ended, many in one transaction, each with the row that tells operators of it.
+
+use std::{sync::Arc, time::Duration};
+
+use kit::{
+    clock::{Clock, Timestamp},
+    db::{Db, is_away},
+    group::Group,
+};
+use sea_orm::DbErr;
+use tokio_util::sync::CancellationToken;
+
+use super::{BATCH, Outcome, PastAttempt, QUEUE, StoreError, claim::Claim};
+use crate::{
+    domain::Offer,
+    store::{
+        attempts,
+        mails::{self, State},
+    },
+};
+
+/// While the database is away, an outcome is tried again that often.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// How one attempt ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) offer: Arc<Offer>,
+    pub(crate) claim_no: i32,
+    pub(crate) outcome: Outcome,
+    /// The mail server's answer, redacted.
+    pub(crate) reply: String,
+    /// For operators; empty when the attempt was not traced.
+    pub(crate) trace_id: String,
+}
+
+type Recording = Group<Arc<Ended>, Result<Timestamp, StoreError>>;
+
+/// The way to record outcomes. Clones share the queue.
+#[derive(Debug, Clone)]
+pub(crate) struct Outcomes {
+    group: Recording,
+    clock: Clock,
+    give_up: CancellationToken,
+}
+
+impl Outcomes {
+    /// Starts the worker. What could not be recorded is tried again until `give_up`.
+    pub(crate) fn start(db: Db, clock: Clock, give_up: CancellationToken) -> Self {
+        let recorder = Arc::new(Recorder {
+            db,
+            clock: clock.clone(),
+        });
+        Self {
+            group: Group::spawn(QUEUE, BATCH, move |ended| {
+                Arc::clone(&recorder).commit(ended)
+            }),
+            clock,
+            give_up,
+        }
+    }
+
+    /// Notes how an attempt ended, and answers when by the database's clock. While the database is away the caller
+    /// is not kept: what the mail server said is known, and the note is tried again under the claim's lease.
+    pub(crate) async fn record(&self, claim: Claim, ended: Ended) -> Timestamp {
+        let ended = Arc::new(ended);
+        if let Ok(Ok(at)) = self.group.submit(Arc::clone(&ended)).await {
+            return at;
+        }
+        tokio::spawn(keep_trying(
+            self.group.clone(),
+            claim,
+            ended,
+            self.give_up.clone(),
+        ));
+        self.clock.now()
+    }
+}
+
+/// The lease is renewed as soon as the database is back, unless it has passed by then; an acceptance is written in
+/// either case.
+async fn keep_trying(
+    group: Recording,
+    claim: Claim,
+    ended: Arc<Ended>,
+    give_up: CancellationToken,
+) {
+    let pause = || tokio::time::sleep(PAUSE);
+    while give_up.run_until_cancelled(pause()).await.is_some() {
+        if let Ok(Ok(_)) = group.submit(Arc::clone(&ended)).await {
+            break;
+        }
+    }
+    drop(claim); // it was held until here
+}
+
+/// What the worker works with.
+#[derive(Debug)]
+struct Recorder {
+    db: Db,
+    clock: Clock,
+}
+
+impl Recorder {
+    /// The group's transaction. After a data error each is tried alone.
+    async fn commit(self: Arc<Self>, ended: Vec<Arc<Ended>>) -> Vec<Result<Timestamp, StoreError>> {
+        match self.record(&ended).await {
+            Ok(now) => vec![Ok(now); ended.len()],
+            Err(error) if is_away(&error) || ended.len() == 1 => {
+                let error = StoreError::from(error);
+                super::log(&error);
+                vec![Err(error); ended.len()]
+            }
+            Err(_) => {
+                let mut all = Vec::with_capacity(ended.len());
+                for alone in ended.chunks(1) {
+                    let recorded = self.record(alone).await.map_err(StoreError::from);
+                    if let Err(error) = &recorded {
+                        super::log(error);
+                    }
+                    all.push(recorded);
+                }
+                all
+            }
+        }
+    }
+
+    async fn record(&self, ended: &[Arc<Ended>]) -> Result<Timestamp, DbErr> {
+        let tx = self.db.begin().await?;
+        let now = self.db.now(&tx).await?;
+        // One order for all replicas, so that none waits for another in a circle.
+        let mut sorted: Vec<&Ended> = ended.iter().map(Arc::as_ref).collect();
+        sorted.sort_unstable_by_key(|ended| ended.offer.code_id);
+        let accepted: Vec<_> = sorted
+            .iter()
+            .filter(|ended| ended.outcome == Outcome::Accepted)
+            .map(|ended| ended.offer.code_id)
+            .collect();
+        mails::mark_accepted(&tx, &accepted, now).await?;
+        for Ended {
+            offer,
+            claim_no,
+            outcome,
+            reply,
+            ..
+        } in &sorted
+        {
+            let (key, claim_no) = (offer.code_id, *claim_no);
+            match outcome {
+                Outcome::Accepted => {}
+                Outcome::Rejected => {
+                    mails::mark_refused(&tx, key, State::Rejected, reply, now).await?;
+                }
+                Outcome::Invalid => {
+                    mails::mark_refused(&tx, key, State::Invalid, reply, now).await?;
+                }
+                Outcome::Unavailable => mails::set_idle(&tx, key, claim_no, 0).await?,
+                Outcome::Unknown => mails::set_idle(&tx, key, claim_no, 1).await?,
+            }
+        }
+        let attempts = sorted.iter().map(|ended| self.attempt(ended, now));
+        attempts::insert(&tx, attempts.collect()).await?;
+        tx.commit().await?;
+        Ok(now)
+    }
+
+    fn attempt(&self, ended: &Ended, now: Timestamp) -> PastAttempt {
+        PastAttempt {
+            id: self.clock.uuid_v7(),
+            code_id: ended.offer.code_id,
+            account_id: ended.offer.account_id,
+            attempt: ended.claim_no,
+            outcome: ended.outcome,
+            reply: ended.reply.clone(),
+            ended_at: now,
+            trace_id: ended.trace_id.clone(),
+        }
+    }
+}
