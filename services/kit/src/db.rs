@@ -12,13 +12,16 @@ mod reader;
 mod task;
 mod tx;
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::{str::FromStr, time::Duration};
 
 use anyhow::Context as _;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement};
 
 use self::connection::Pool;
-use crate::clock::{Clock, Timestamp};
+use crate::{
+    Private,
+    clock::{Clock, Timestamp},
+};
 
 pub use bulk::update_given;
 pub use error::{StoreError, is_away};
@@ -28,13 +31,13 @@ pub use task::detached;
 pub use tx::{LIMIT, Tx};
 
 /// Where a database is: `sqlite:PATH` or `postgres://…`. Never printed: it may hold a password.
-#[derive(Clone)]
-pub struct DatabaseUrl(String);
+#[derive(Debug, Clone)]
+pub struct DatabaseUrl(Private<String>);
 
 impl DatabaseUrl {
     /// The file of an SQLite database.
     pub fn sqlite_path(&self) -> Option<&str> {
-        let path = self.0.strip_prefix("sqlite:")?;
+        let path = self.0.expose().strip_prefix("sqlite:")?;
         let path = path.strip_prefix("//").unwrap_or(path);
         Some(path.split('?').next().unwrap_or(path))
     }
@@ -50,17 +53,11 @@ impl FromStr for DatabaseUrl {
         let in_memory = url.contains(":memory:") || url.contains("mode=memory");
         let nowhere = url == "sqlite:" || url == "sqlite://";
         match known && !in_memory && !nowhere {
-            true => Ok(Self(url.to_owned())),
+            true => Ok(Self(Private::new(url.to_owned()))),
             false => {
                 Err("expected sqlite:PATH (a file) or postgres://USER@HOST/DATABASE".to_owned())
             }
         }
-    }
-}
-
-impl fmt::Debug for DatabaseUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("DatabaseUrl(<redacted>)")
     }
 }
 
@@ -81,7 +78,8 @@ impl Db {
     /// When the file cannot be opened or another process owns it.
     pub async fn connect(url: &DatabaseUrl, clock: Clock) -> anyhow::Result<Self> {
         let Some(path) = url.sqlite_path() else {
-            let pool = pools::postgres(&url.0).context("The Postgres URL cannot be used.")?;
+            let pool =
+                pools::postgres(url.0.expose()).context("The Postgres URL cannot be used.")?;
             return Ok(Self::of(pool.clone(), pool, clock, None));
         };
         let lock = lock::acquire(path)?;
@@ -98,7 +96,7 @@ impl Db {
     pub async fn observe(url: &DatabaseUrl) -> anyhow::Result<Self> {
         let pool = match url.sqlite_path() {
             Some(path) => pools::sqlite(path, 1).await,
-            None => pools::postgres(&url.0),
+            None => pools::postgres(url.0.expose()),
         };
         let pool = pool.context("The database cannot be opened.")?;
         Ok(Self::of(pool.clone(), pool, Clock::default(), None))
