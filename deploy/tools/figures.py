@@ -1,42 +1,42 @@
 #!/usr/bin/env python3
 """What the code weighs: a few figures of a checkout, as one table.
 
-    deploy/tools/figures.py [FOLDER ...]      one column for each folder; the default is this checkout
-    deploy/tools/figures.py --detail FOLDER   and what is behind the figures: circles, shared names, long functions
+    deploy/tools/figures.py [FOLDER ...]      one column for each folder; this checkout by default
+    deploy/tools/figures.py --detail FOLDER   and what is behind the figures, place by place
 
 The figures serve the reader: where one would make the code worse, the code is right. What is counted:
 
-source lines    lines of `proto/build.rs`, `proto/src` and `services/*/src` without `kit::testing` and without
-                unit-test modules (`#[cfg(test)] mod … { … }`). All other rows count `kit::testing` as source.
+source lines    lines of `proto/build.rs`, `proto/src` and `services/*/src` without `kit::testing` and
+                without unit tests (`#[cfg(test)] mod … { … }`). Other rows count `kit::testing`, too.
 code lines      source lines that hold a token: neither blank nor only comment.
 characters      of a code line, without its indentation; a comment behind code counts.
-closures        `|…| …` in code, for each 100 code lines; for each 10,000 tokens, it does not depend on the width.
+closures        `|…| …` in code, for each 100 code lines; and for each 10,000 tokens, which does not
+                depend on the width.
 inline comments lines that hold a `//` or `/* */` that is no doc comment, of all source lines.
-shared names    struct, enum, union, trait and type definitions whose name another one of the workspace has. The
-                row below it leaves out what a library or a trait wants to be called so: `Model`, `Entity`,
-                `Relation`, …, and associated types.
-create to mail  `figures-journey.txt` beside this script lists the files one reads to follow a sign-up to its
-                mail; of each checkout its own list is counted, and files that it lacks are named.
-test harness    files of `services/*/tests` and of `kit::testing` that start and drive services: no test stands in
-                them, and they are not one of the stand-ins (STAND_INS below) for what services talk to.
-functions       from `fn` to the closing brace, in lines and in tokens; those without a body do not count.
+shared names    struct, enum, union, trait and type definitions whose name another one of the
+                workspace has. The row below leaves out what a library or a trait wants to be called
+                so: `Model`, `Entity`, `Relation`, …, and associated types.
+create to mail  `figures-journey.txt` beside this script lists the files one reads to follow a sign-up
+                to its mail; of each checkout its own list is counted, and what it lacks is named.
+test harness    files of `services/*/tests` and of `kit::testing` that start and drive services: no
+                test stands in them, and they are not one of the STAND_INS below.
+functions       from `fn` to the closing brace, in lines and in tokens; those with a body.
 tokens          identifiers, literals, lifetimes, and punctuation character by character.
-import circles  groups of modules of one crate that name each other in a circle; a name that a parent re-exports
-                counts as its child's. A parent and its own children are no circle.
-unused          what `cargo machete` finds, where it is installed.
+import circles  groups of modules of one crate that name each other in a circle; a name that a parent
+                re-exports counts as its child's. A parent and its own children are no circle.
+unused          dependencies that no source of their crate names, as `cargo machete` looks for them; those
+                that generated code names are listed under `package.metadata.cargo-machete`.
 """
 
 import collections
 import json
-import os
 import re
-import shutil
 import statistics
-import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
-# ---------------------------------------------------------------------------------------------------- lexing
+# ------------------------------------------------------------------------------------------- lexing
 
 Token = collections.namedtuple("Token", "kind text start end line last_line")
 # kinds: comment, doc, string, char, lifetime, number, name, punctuation
@@ -73,7 +73,8 @@ def lex(text):
                     depth, at = depth - 1, at + 2
                 else:
                     at += 1
-            doc = text.startswith(("/**", "/*!"), start) and not text.startswith(("/***", "/**/"), start)
+            plain = text.startswith(("/***", "/**/"), start)
+            doc = text.startswith(("/**", "/*!"), start) and not plain
             kind = "doc" if doc else "comment"
         elif match := STRING_BEGIN.match(text, at):
             at = match.end()
@@ -106,7 +107,10 @@ def is_code(token):
     return token.kind not in ("comment", "doc")
 
 
-# ------------------------------------------------------------------------------------------- reading one file
+# ---------------------------------------------------------------------------------- reading one file
+
+
+KINDS = ("struct", "enum", "union", "trait", "type")
 
 
 class File:
@@ -116,35 +120,21 @@ class File:
         self.path = path
         tokens = lex(text)
         cut = test_modules(tokens)
-        self.tokens = [token for token in tokens if not any(a <= token.start < b for a, b in cut)]
+        self.tokens = [
+            token for token in tokens if not any(begin <= token.start < end for begin, end in cut)
+        ]
         gone = set()
         for a, b in cut:
             gone.update(range(text.count("\n", 0, a) + 1, text.count("\n", 0, b) + 2))
-        self.lines = {
-            number: line for number, line in enumerate(text.split("\n"), 1) if number not in gone
-        }
+        numbered = enumerate(text.split("\n"), 1)
+        self.lines = {number: line for number, line in numbered if number not in gone}
         if self.lines and not self.lines.get(max(self.lines), "x"):
             del self.lines[max(self.lines)]  # what follows the last line end is no line
         code = [token for token in self.tokens if is_code(token)]
         self.code = code
-        self.code_lines = {
-            number
-            for token in code
-            for number in range(token.line, token.last_line + 1)
-            if self.lines.get(number, "").strip()
-        }
-        self.comment_lines = {
-            number
-            for token in self.tokens
-            if token.kind == "comment"
-            for number in range(token.line, token.last_line + 1)
-        }
-        self.doc_lines = {
-            number
-            for token in self.tokens
-            if token.kind == "doc"
-            for number in range(token.line, token.last_line + 1)
-        }
+        self.code_lines = {n for n in lines_of(code) if self.lines.get(n, "").strip()}
+        self.comment_lines = lines_of(token for token in self.tokens if token.kind == "comment")
+        self.doc_lines = lines_of(token for token in self.tokens if token.kind == "doc")
 
     def characters(self):
         return sum(len(self.lines[number].strip()) for number in self.code_lines)
@@ -157,8 +147,12 @@ class File:
 
     def types(self):
         for here, following in zip(self.code, self.code[1:]):
-            if here.text in ("struct", "enum", "union", "trait", "type") and following.kind == "name":
+            if here.text in KINDS and following.kind == "name":
                 yield here, following.text
+
+
+def lines_of(tokens):
+    return {number for token in tokens for number in range(token.line, token.last_line + 1)}
 
 
 def test_modules(tokens):
@@ -186,7 +180,7 @@ def closing(code, opening):
     return len(code) - 1
 
 
-# A `|` opens a closure where an expression begins. Behind a value it is an operator or separates patterns.
+# A `|` opens a closure where an expression begins. Behind a value it is an operator, or separates patterns.
 BEFORE = {"(", ",", "=", "{", "}", ";", ":", "[", "&"}
 BEFORE_WORDS = {"move", "async", "return", "else", "in", "break", "static"}
 
@@ -235,7 +229,7 @@ def functions(code):
         yield code[at + 1].text, code[end].last_line - token.line + 1, end - at + 1
 
 
-# ----------------------------------------------------------------------------------------------- import circles
+# -------------------------------------------------------------------------------------- import circles
 
 
 def module_of(path, source):
@@ -246,7 +240,7 @@ def module_of(path, source):
 
 
 def named_paths(code, module):
-    """Every path in the file that begins with `crate`, `self` or `super`, as a path from the crate's root."""
+    """Every path that begins with `crate`, `self` or `super`, as a path from the crate's root."""
     at = 0
     while at < len(code):
         if code[at].kind == "name" and code[at].text in ("crate", "self", "super"):
@@ -264,7 +258,7 @@ def named_paths(code, module):
 
 
 def _tree(code, at, base):
-    """What follows `prefix::`: a name, a path, or a group of them. Answers with the paths and where it ended."""
+    """What follows `prefix::`: a name, a path, or a group of them; and where that ends."""
     paths = []
     if at < len(code) and code[at].text == "{":
         end = closing(code, at)
@@ -300,8 +294,8 @@ def circles(files, source):
             target = resolve(path, modules, exports)
             if target is not None and target != module:
                 edges[module].add(target)
-    # A parent that calls its child and a child that uses its parent's types are one room; a circle is between rooms.
-    # So an edge counts between the outermost ancestors in which the two modules differ.
+    # A parent that calls its child and a child that uses its parent's types are one room; a circle
+    # is between rooms. So an edge counts between the outermost ancestors in which two modules differ.
     rooms = collections.defaultdict(set)
     for origin, targets in edges.items():
         for target in targets:
@@ -311,7 +305,8 @@ def circles(files, source):
             if shared == len(origin) or shared == len(target):
                 continue
             rooms[origin[: shared + 1]].add(target[: shared + 1])
-    return [sorted("::".join(module) for module in group) for group in components(rooms) if len(group) > 1]
+    groups = [group for group in components(rooms) if len(group) > 1]
+    return [sorted("::".join(module) for module in group) for group in groups]
 
 
 def reexports(file, module):
@@ -337,12 +332,13 @@ def reexports(file, module):
 
 
 def resolve(path, modules, exports, depth=0):
-    """The module that a path leads to: the longest one that is a file, further where that re-exports the rest."""
+    """The module that a path leads to: the longest that is a file, or whose name it re-exports."""
     for size in range(len(path), -1, -1):
         if path[:size] in modules:
             found, rest = path[:size], path[size:]
-            if rest and depth < 4 and rest[0] in exports[found] and exports[found][rest[0]] != path:
-                return resolve(exports[found][rest[0]] + rest[1:], modules, exports, depth + 1)
+            known = exports[found].get(rest[0]) if rest else None
+            if known and known != path and depth < 4:
+                return resolve(known + rest[1:], modules, exports, depth + 1)
             return found if found else None
     return None
 
@@ -377,12 +373,20 @@ def components(edges):
     return found
 
 
-# ------------------------------------------------------------------------------------------------- one checkout
+# ---------------------------------------------------------------------------------------- one checkout
 
 # What SeaORM and its migrations want each table's types to be called.
 LIBRARY_NAMES = {"Model", "Entity", "Column", "Relation", "ActiveModel", "Migration", "Migrator"}
 # Real servers and imitations that tests talk to, and what records or compares: no harness.
-STAND_INS = {"eventually", "mailer", "nats", "otlp", "postgres", "proxy", "recorded", "scenarios", "smtp", "testing"}
+STAND_INS = {
+    "eventually", "mailer", "nats", "otlp", "postgres", "proxy", "recorded", "scenarios", "smtp", "testing",
+}
+# Where a dependency of each table is to be named.
+DEPENDENCIES = {
+    "dependencies": ["src/**/*.rs"],
+    "dev-dependencies": ["src/**/*.rs", "tests/**/*.rs", "benches/**/*.rs"],
+    "build-dependencies": ["build.rs"],
+}
 TEST = re.compile(r"#\[(?:tokio::)?test\b")
 
 
@@ -395,7 +399,8 @@ class Checkout:
         for folder in [self.root / "proto", *sorted((self.root / "services").iterdir())]:
             source = folder / "src"
             if source.is_dir():
-                self.crates[folder.name] = (source, [read(path) for path in sorted(source.rglob("*.rs"))])
+                files = [read(path) for path in sorted(source.rglob("*.rs"))]
+                self.crates[folder.name] = (source, files)
         build = self.root / "proto/build.rs"
         self.files = [file for _, files in self.crates.values() for file in files]
         if build.is_file():
@@ -407,30 +412,36 @@ class Checkout:
         testing = sum(len(file.lines) for file in files if is_testing(file.path))
         code_lines = sum(len(file.code_lines) for file in files)
         tokens = sum(len(file.code) for file in files)
+        characters = sum(file.characters() for file in files)
         closures_found = sum(file.closures() for file in files)
         functions_found = [function for file in files for function in file.functions()]
+        comments = sum(len(file.comment_lines) for file in files)
+        docs = sum(len(file.doc_lines) for file in files)
+        harness = sum(count for _, count in self.harness())
+        by_lines = quantiles(length for _, length, _ in functions_found)
+        by_tokens = quantiles(size for _, _, size in functions_found)
         return [
             ("source lines", f"{lines - testing} (and {testing} of kit::testing)"),
             ("code lines", f"{code_lines}"),
             ("tokens", f"{tokens}"),
             ("tokens a code line", f"{tokens / code_lines:.1f}"),
-            ("characters a code line", f"{sum(file.characters() for file in files) / code_lines:.1f}"),
+            ("characters a code line", f"{characters / code_lines:.1f}"),
             ("closures / 100 code lines", f"{100 * closures_found / code_lines:.1f}"),
             ("closures / 10,000 tokens", f"{10000 * closures_found / tokens:.0f}"),
-            ("inline comments, % of lines", f"{100 * sum(len(file.comment_lines) for file in files) / lines:.1f}"),
-            ("doc comments, % of lines", f"{100 * sum(len(file.doc_lines) for file in files) / lines:.1f}"),
+            ("inline comments, % of lines", f"{100 * comments / lines:.1f}"),
+            ("doc comments, % of lines", f"{100 * docs / lines:.1f}"),
             ("types that share their name", self.shared(files, every=True)),
             ("… where no library or trait gave it", self.shared(files)),
             ("… with one of their own crate", self.shared_within()),
             ("files from create to mail", self.journey()),
-            ("test harness lines", f"{sum(count for _, count in self.harness())}"),
+            ("test harness lines", f"{harness}"),
             ("functions", f"{len(functions_found)}"),
-            ("function median / p90 / max, lines", quantiles(length for _, length, _ in functions_found)),
-            ("function median / p90 / max, tokens", quantiles(size for _, _, size in functions_found)),
+            ("function median / p90 / max, lines", by_lines),
+            ("function median / p90 / max, tokens", by_tokens),
             ("files", f"{len(files)}"),
             ("file median / p90 / max, lines", quantiles(len(file.lines) for file in files)),
             ("import circles", f"{len(self.circles())}"),
-            ("unused dependencies", self.unused()),
+            ("unused dependencies", f"{len(self.unused())}"),
         ]
 
     @staticmethod
@@ -442,7 +453,8 @@ class Checkout:
 
     def shared_within(self):
         each = [names(files).values() for _, files in self.crates.values()]
-        return str(sum(len(places) for places_of in each for places in places_of if len(places) > 1))
+        lengths = [len(places) for of_crate in each for places in of_crate]
+        return str(sum(length for length in lengths if length > 1))
 
     def circles(self):
         return [
@@ -477,26 +489,43 @@ class Checkout:
         return f"{len(files)}"
 
     def unused(self):
-        if not shutil.which("cargo-machete"):
-            return "not checked: no cargo-machete"
-        said = subprocess.run(["cargo-machete", str(self.root)], capture_output=True, text=True, check=False)
-        return str(len([line for line in said.stdout.split("\n") if line.startswith("\t")]))
+        """(crate, dependency) of each that no source of its crate names."""
+        found = []
+        for folder in (source.parent for source, _ in self.crates.values()):
+            manifest = tomllib.loads((folder / "Cargo.toml").read_text())
+            metadata = manifest["package"].get("metadata", {})
+            ignored = metadata.get("cargo-machete", {}).get("ignored", [])
+            for table, places in DEPENDENCIES.items():
+                texts = [path.read_text() for place in places for path in folder.glob(place)]
+                named = {token.text for text in texts for token in lex(text) if is_code(token)}
+                for name in manifest.get(table, {}):
+                    if name.replace("-", "_") not in named and name not in ignored:
+                        found.append((folder.relative_to(self.root), name))
+        return found
 
     def detail(self):
         for crate, group in self.circles():
             print(f"circle in {crate}: {' · '.join(group)}")
+        for folder, name in self.unused():
+            print(f"unused: {name} of {folder}")
         for path, lines in self.harness():
             print(f"test harness: {path.relative_to(self.root)}, {lines} lines")
         for crate, (_, files) in self.crates.items():
-            for name, places in names(files).items():
-                if len(places) > 1:
-                    print(f"twice in {crate}: {name}, {', '.join(where(self.root, *place) for place in places)}")
-        for name, places in sorted(names(self.files).items(), key=lambda item: -len(item[1])):
+            self.show_shared(f"twice in {crate}", names(files))
+        self.show_shared("shared", names(self.files))
+        longest = [
+            (length, size, name, file.path)
+            for file in self.files
+            for name, length, size in file.functions()
+        ]
+        for length, size, name, path in sorted(longest, reverse=True)[:20]:
+            print(f"function of {length} lines, {size} tokens: {name} in {path.relative_to(self.root)}")
+
+    def show_shared(self, how, names_found):
+        for name, places in sorted(names_found.items(), key=lambda item: -len(item[1])):
             if len(places) > 1:
-                print(f"shared name {name}: {', '.join(where(self.root, *place) for place in places)}")
-        longest = [(length, size, name, file) for file in self.files for name, length, size in file.functions()]
-        for length, size, name, file in sorted(longest, key=lambda item: -item[0])[:20]:
-            print(f"function of {length} lines, {size} tokens: {name} in {where(self.root, file.path)}")
+                shown = [f"{path.relative_to(self.root)}:{line}" for path, line in places]
+                print(f"{how}: {name}, {', '.join(shown)}")
 
 
 def names(files, every=False):
@@ -511,10 +540,6 @@ def names(files, every=False):
             if every or not asked_for:
                 found[name].append((file.path, keyword.line))
     return found
-
-
-def where(root, path, line=None):
-    return f"{path.relative_to(root)}{f':{line}' if line else ''}"
 
 
 def is_testing(path):
@@ -538,11 +563,12 @@ def main(arguments):
         print(__doc__)
         return
     folders = [argument for argument in arguments if not argument.startswith("--")]
-    folders = folders or [os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")]
+    folders = folders or [Path(__file__).parent / "../.."]
     checkouts = [Checkout(folder) for folder in folders]
     columns = [checkout.rows() for checkout in checkouts]
     if as_json:
-        print(json.dumps({str(c.root): dict(rows) for c, rows in zip(checkouts, columns)}, indent=2))
+        table = {str(checkout.root): dict(rows) for checkout, rows in zip(checkouts, columns)}
+        print(json.dumps(table, indent=2))
         return
     print("| | " + " | ".join(checkout.root.name for checkout in checkouts) + " |")
     print("|---|" + "---|" * len(checkouts))
