@@ -6,13 +6,16 @@ use anyhow::Context as _;
 use kit::{
     clock::Clock,
     db::Db,
-    serve::{self, AdminToken, Health, MESSAGE_LIMIT, Server, Stages, Surface},
+    keyring::{self, Key},
+    random,
+    serve::{self, Health, MESSAGE_LIMIT, Parts, Stages, Surface},
     telemetry,
 };
 use proto::mailer::{
     mailer_admin_server::{MailerAdminServer, SERVICE_NAME as ADMIN_NAME},
     mailer_service_server::{MailerServiceServer, SERVICE_NAME},
 };
+use sea_orm::DbBackend;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
@@ -41,14 +44,14 @@ use crate::{
 /// # Errors
 /// What `App::build` and `App::run_until` say.
 pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
-    let telemetry = telemetry::init("mailer", &config.telemetry)?;
+    let telemetry = telemetry::init("mailer", &config.service.telemetry)?;
     let served = async {
         App::build(config, Clock::default())
             .await?
             .run_until(shutdown)
             .await
-    }
-    .await;
+    };
+    let served = served.await;
     telemetry.shutdown().await; // last: what was drained has spans too
     served
 }
@@ -58,9 +61,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::
 pub struct App {
     config: Config,
     clock: Clock,
-    db: Db,
-    server: Server,
-    token: AdminToken,
+    parts: Parts,
     keys: AddressKeys,
     transport: Arc<Transport>,
     composer: Arc<Composer>,
@@ -73,19 +74,18 @@ impl App {
     /// # Errors
     /// What cannot be opened, bound or read, as a sentence.
     pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Self> {
-        let db = open_database(&config, clock.clone()).await?;
-        let server = Server::bind(config.listen, config.admin_listen).await?;
-        let token = AdminToken::read_or_make(&config.admin_token_file)?;
-        let keys = address_keys(&config, &clock)?;
+        let parts = config.service.open::<Migrator>(clock.clone()).await?;
+        end_leases_of_the_last_run(&parts.db)
+            .await
+            .context("The leases of the last run cannot be ended.")?;
+        let keys = address_keys(&config)?;
         let transport = transport(&config)?;
         let composer = Composer::new(config.mail_from.clone(), config.public_url.clone())
             .context("The compiled-in templates do not fit together.")?;
         Ok(Self {
             config,
             clock,
-            db,
-            server,
-            token,
+            parts,
             keys,
             transport: Arc::new(transport),
             composer: Arc::new(composer),
@@ -93,15 +93,13 @@ impl App {
     }
 
     /// Where the public service listens.
-    #[must_use]
     pub fn addr(&self) -> SocketAddr {
-        self.server.addr()
+        self.parts.server.addr()
     }
 
     /// Where operators and probes ask.
-    #[must_use]
     pub fn admin_addr(&self) -> SocketAddr {
-        self.server.admin_addr()
+        self.parts.server.admin_addr()
     }
 
     /// Serves until `shutdown`, then answers what it holds and ends what does not end by itself.
@@ -111,20 +109,30 @@ impl App {
     pub async fn run_until(self, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
         let stages = Stages::default();
         let cut = CancellationToken::new();
-        let public = self.start_workers(&stages, &cut);
-        let health = Health::new::<Migrator>(self.db.clone());
-        public.deliver.admission.show_in(&health);
-        let public = MailerServiceServer::new(public).max_decoding_message_size(MESSAGE_LIMIT);
+        let deliver = self.start_workers(&stages, &cut);
         let Self {
             config,
-            db,
-            server,
-            token,
+            clock,
+            parts: Parts { db, server, token },
             transport,
             ..
         } = self;
-        let admin = MailerAdminServer::new(Admin { db: db.clone() })
-            .max_decoding_message_size(MESSAGE_LIMIT);
+
+        let health = Health::new::<Migrator>(db.clone());
+        deliver.admission.show_in(&health);
+        let public = Public {
+            deliver: Arc::new(deliver),
+            db: db.clone(),
+            clock,
+            stages: stages.clone(),
+            rules: StreamRules {
+                window: window(config.mail_connections),
+                age: config.times.stream_age,
+            },
+        };
+        let admin = Admin { db: db.clone() };
+        let public = MailerServiceServer::new(public).max_decoding_message_size(MESSAGE_LIMIT);
+        let admin = MailerAdminServer::new(admin).max_decoding_message_size(MESSAGE_LIMIT);
         let surface = Surface {
             public: Routes::new(public),
             names: &[SERVICE_NAME],
@@ -133,11 +141,8 @@ impl App {
             token,
             health,
         };
-        let cutting = tokio::spawn(cut_after(
-            stages.stop.clone(),
-            config.times.stop_grace,
-            cut.clone(),
-        ));
+        let (stop, grace) = (stages.stop.clone(), config.times.stop_grace);
+        let cutting = tokio::spawn(cut_after(stop, grace, cut.clone()));
         let served = server.run(surface, stages, shutdown).await;
         cutting.abort();
         cut.cancel();
@@ -146,19 +151,13 @@ impl App {
         served
     }
 
-    /// Starts all that works without being called, and returns what is called.
-    fn start_workers(&self, stages: &Stages, cut: &CancellationToken) -> Public {
-        let Self {
-            config,
-            clock,
-            db,
-            keys,
-            ..
-        } = self;
-        let lease = config.times.lease;
+    /// Starts all that works without being called, and answers with the command that callers need.
+    fn start_workers(&self, stages: &Stages, cut: &CancellationToken) -> Deliver {
+        let (db, clock, config) = (&self.parts.db, &self.clock, &self.config);
+        let (keys, lease) = (&self.keys, config.times.lease);
         let metrics = Metrics::new();
-        let leases = Leases::default();
 
+        let leases = Leases::default();
         let look_ups = LookUps::start(db.clone(), keys.clone());
         let claims = Claims::start(
             db.clone(),
@@ -168,7 +167,13 @@ impl App {
             lease,
         );
         let outcomes = Outcomes::start(db.clone(), clock.clone(), cut.clone());
-        let deliver = Deliver {
+        // No shutdown waits for this one: it goes on until the last attempt has ended or was cut.
+        tokio::spawn(keep_leases::run(db.clone(), leases, lease, cut.clone()));
+
+        let forgetting = forget_mails::run(db.clone(), stages.stop.clone());
+        stages.tasks.spawn(forgetting);
+        tracing::info!("Look-ups, claims, outcomes, leases and housekeeping are at work.");
+        Deliver {
             look_ups,
             admission: Admission::new(config.mail_connections, &config.rules, metrics.clone()),
             claims,
@@ -177,51 +182,24 @@ impl App {
             outcomes,
             metrics,
             cut: cut.clone(),
-        };
-
-        // No shutdown waits for this one: it goes on until the last attempt has ended or was cut.
-        tokio::spawn(keep_leases::run(db.clone(), leases, lease, cut.clone()));
-        stages
-            .tasks
-            .spawn(forget_mails::run(db.clone(), stages.stop.clone()));
-        Public {
-            deliver: Arc::new(deliver),
-            db: db.clone(),
-            clock: clock.clone(),
-            stages: stages.clone(),
-            rules: StreamRules {
-                window: window(config.mail_connections),
-                age: config.times.stream_age,
-            },
         }
     }
 }
 
-/// SQLite is the local mode: this process owns the file, makes its tables, and knows that whoever held a lease when
-/// it was closed is dead. On Postgres `usher migrate` makes the tables, and leases pass by themselves.
-async fn open_database(config: &Config, clock: Clock) -> anyhow::Result<Db> {
-    let db = Db::connect(&config.database_url, clock).await?;
-    if config.database_url.sqlite_path().is_some() {
-        db.migrate::<Migrator>()
-            .await
-            .context("The database cannot be migrated.")?;
-        end_leases(&db)
-            .await
-            .context("The leases of the last run cannot be ended.")?;
+/// SQLite is the local mode: this process owns the file, and knows that whoever held a lease when it was closed is dead.
+/// On Postgres other replicas may hold them; there they pass by themselves.
+async fn end_leases_of_the_last_run(db: &Db) -> Result<(), sea_orm::DbErr> {
+    if db.backend() != DbBackend::Sqlite {
+        return Ok(());
     }
-    Ok(db)
-}
-
-async fn end_leases(db: &Db) -> Result<(), sea_orm::DbErr> {
-    let tx = db.begin().await?;
-    let now = db.now(&tx).await?;
-    mails::end_all_leases(&tx, now).await?;
+    let tx = db.write("end leases").await?;
+    mails::end_all_leases(&tx).await?;
     tx.commit().await
 }
 
-fn address_keys(config: &Config, clock: &Clock) -> anyhow::Result<AddressKeys> {
+fn address_keys(config: &Config) -> anyhow::Result<AddressKeys> {
     let file = &config.address_key_file;
-    let make = || AddressKeys::line(&clock.uuid_v7().simple().to_string(), &kit::random::bytes());
+    let make = || keyring::with_newest("", &Key::new(random::bytes(), random::bytes()));
     let text = serve::read_or_make(file, "The mailer's ring of address keys", make)?;
     AddressKeys::parse(&text)
         .with_context(|| format!("The address keys in {} cannot be used.", file.display()))

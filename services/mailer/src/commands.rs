@@ -13,9 +13,10 @@ pub(crate) mod record_outcome;
 pub(crate) mod refuse;
 mod trace;
 
-use std::sync::Arc;
-
-use kit::group::Refused;
+use kit::{
+    db::{StoreError, is_away},
+    group::Refused,
+};
 use sea_orm::DbErr;
 
 pub(crate) use crate::store::{Outcome, PastAttempt};
@@ -24,26 +25,6 @@ pub(crate) use crate::store::{Outcome, PastAttempt};
 const QUEUE: usize = 16 * 1024;
 /// Commands of one step in one transaction.
 const BATCH: usize = 256;
-
-/// The store did not do its part. Nothing was written.
-#[derive(Debug, Clone, thiserror::Error)]
-pub(crate) enum StoreError {
-    /// Locked, unreachable or out of space: the same command may succeed later.
-    #[error("the database is away: {0}")]
-    Unavailable(Arc<DbErr>),
-    /// A bug, or data that the database refuses: the same command would only fail again.
-    #[error("the database refused: {0}")]
-    Unexpected(Arc<DbErr>),
-}
-
-impl From<DbErr> for StoreError {
-    fn from(error: DbErr) -> Self {
-        match kit::db::is_away(&error) {
-            true => Self::Unavailable(Arc::new(error)),
-            false => Self::Unexpected(Arc::new(error)),
-        }
-    }
-}
 
 /// The ledger could not be asked or told. The cause was logged once, for all who were in the same transaction.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -64,14 +45,10 @@ pub(crate) enum CommandError {
     Preview(#[from] preview::PreviewError),
 }
 
-/// Logs why a transaction failed, once for all who were in it.
-fn log(error: &StoreError) {
-    match error {
-        StoreError::Unavailable(cause) => {
-            tracing::warn!(error = %cause, "The ledger's database does not answer; mails wait.");
-        }
-        StoreError::Unexpected(cause) => {
-            tracing::error!(error = %cause, "The ledger's database refused a statement.");
-        }
+/// Logs why a step's transaction failed, once for all who were in it.
+fn log(error: &DbErr) {
+    match is_away(error) {
+        true => tracing::warn!(%error, "The ledger's database does not answer; mails wait."),
+        false => tracing::error!(%error, "The ledger's database refused a statement."),
     }
 }

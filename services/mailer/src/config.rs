@@ -1,8 +1,8 @@
-//! The mailer's settings; `app` composes the service from them.
+//! What can be set about the mailer: by environment, file or flag. `app` builds the service from it.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
-use kit::{config::duration, db::DatabaseUrl, telemetry};
+use kit::{config::duration, serve};
 use url::Url;
 
 use crate::{
@@ -11,30 +11,20 @@ use crate::{
     transport::{Deadlines, MailUrl},
 };
 
-/// Settings of the mailer.
+/// The settings of the mailer. Doc comments are the help and the reference in `docs/settings.md`.
 #[derive(clap::Args, Debug, Clone)]
+#[command(
+    mut_arg("listen", |arg| arg.default_value("127.0.0.1:50053").required(false)),
+    mut_arg("admin_listen", |arg| arg.default_value("127.0.0.1:50153").required(false)),
+    mut_arg("database_url", |arg| {
+        arg.default_value("sqlite:data/mailer.sqlite").required(false)
+    })
+)]
 pub struct Config {
-    /// Where the gRPC service listens
-    #[arg(long, env = "USHER_LISTEN", default_value = "127.0.0.1:50053")]
-    pub listen: SocketAddr,
-    /// Where operators and probes ask
-    #[arg(long, env = "USHER_ADMIN_LISTEN", default_value = "127.0.0.1:50153")]
-    pub admin_listen: SocketAddr,
-    /// File of the operators' token; made on first start
-    #[arg(
-        long,
-        env = "USHER_ADMIN_TOKEN_FILE",
-        default_value = "data/admin-token"
-    )]
-    pub admin_token_file: PathBuf,
-    /// The mailer's own database: sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE
-    #[arg(
-        long,
-        env = "USHER_DATABASE_URL",
-        default_value = "sqlite:data/mailer.sqlite",
-        hide_env_values = true
-    )]
-    pub database_url: DatabaseUrl,
+    /// What all services have
+    #[command(flatten)]
+    pub service: serve::Settings,
+
     /// File of the keys under which addresses are recognised, `id:hex` a line, newest first; made on first
     /// start
     #[arg(
@@ -73,9 +63,6 @@ pub struct Config {
     /// How long attempts and streams may last
     #[command(flatten)]
     pub(crate) times: Times,
-    /// What is logged, and how
-    #[command(flatten)]
-    pub telemetry: telemetry::Settings,
 }
 
 /// How long attempts and streams may last. They follow the real clock, not the injected one.

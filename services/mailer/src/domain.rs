@@ -1,7 +1,7 @@
 //! Pure rules of a mail: what a request must look like, how a server's answer is to be read, what may be stored of
 //! it. `commands` call these; nothing here does I/O or reads a clock.
 
-mod address_mac;
+mod address_keys;
 mod answer;
 mod circuit;
 mod digits;
@@ -15,7 +15,7 @@ mod reply;
 mod sender;
 mod yielding;
 
-pub(crate) use address_mac::{AddressKeys, AddressMac};
+pub(crate) use address_keys::{AddressKeys, AddressMac};
 pub(crate) use answer::{Answer, Fate};
 pub(crate) use circuit::{Circuit, Gate};
 pub(crate) use digits::Digits;

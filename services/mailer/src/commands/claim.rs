@@ -9,13 +9,13 @@ use std::{
 
 use kit::{
     clock::{Clock, Timestamp},
-    db::{Db, is_away},
-    group::Group,
+    db::{Db, StoreError, Tx},
+    group::{Batch, Group},
 };
-use sea_orm::{DatabaseTransaction, DbErr, prelude::Uuid};
+use sea_orm::{DbErr, prelude::Uuid};
 
 use super::{
-    BATCH, LedgerError, Outcome, PastAttempt, QUEUE, StoreError,
+    BATCH, LedgerError, Outcome, PastAttempt, QUEUE,
     keep_leases::{LeaseGuard, Leases},
     look_up::{Known, Standing, in_flight},
 };
@@ -79,9 +79,9 @@ impl Claims {
             leases,
             lease,
         });
-        Self(Group::spawn(QUEUE, BATCH, move |offers| {
-            Arc::clone(&claimer).commit(offers)
-        }))
+        let claim = move |offers| Arc::clone(&claimer).claim(offers);
+        let failed = |error: &StoreError| Err(error.clone());
+        Self(Group::start(QUEUE, BATCH, claim, failed))
     }
 
     /// Begins an attempt, if the mail may be sent. Committed when this returns; after an error nothing may be sent.
@@ -102,45 +102,25 @@ enum Decision<'r> {
 }
 
 impl Claimer {
-    /// The group's transaction. After a data error each is tried alone, so that one cannot spoil the others.
-    async fn commit(self: Arc<Self>, offers: Vec<Arc<Offer>>) -> Vec<Result<Claimed, StoreError>> {
-        match self.claim(&offers).await {
-            Ok(claimed) => claimed.into_iter().map(Ok).collect(),
-            Err(error) if is_away(&error) || offers.len() == 1 => {
-                let error = StoreError::from(error);
-                super::log(&error);
-                offers.iter().map(|_| Err(error.clone())).collect()
-            }
-            Err(_) => {
-                let mut all = Vec::with_capacity(offers.len());
-                for alone in offers.chunks(1) {
-                    match self.claim(alone).await {
-                        Ok(claimed) => all.extend(claimed.into_iter().map(Ok)),
-                        Err(error) => {
-                            let error = StoreError::from(error);
-                            super::log(&error);
-                            all.push(Err(error));
-                        }
-                    }
-                }
-                all
-            }
-        }
+    async fn claim(
+        self: Arc<Self>,
+        offers: Batch<Arc<Offer>>,
+    ) -> Result<Vec<Result<Claimed, StoreError>>, DbErr> {
+        self.commit(&offers).await.inspect_err(super::log)
     }
 
-    async fn claim(&self, offers: &[Arc<Offer>]) -> Result<Vec<Claimed>, DbErr> {
+    async fn commit(
+        &self,
+        offers: &[Arc<Offer>],
+    ) -> Result<Vec<Result<Claimed, StoreError>>, DbErr> {
         // Taken before the database reads its own clock: our copy of the lease ends no later than the row's.
         let lease_end = Instant::now() + self.lease;
-        let tx = self.db.begin().await?;
-        let now = self.db.now(&tx).await?;
+        let tx = self.db.write("claim mails").await?;
+        let now = tx.now();
         let keys: BTreeSet<Uuid> = offers.iter().map(|offer| offer.code_id).collect();
-        let rows: HashMap<Uuid, mails::Model> = mails::lock(&tx, keys)
-            .await?
-            .into_iter()
-            .map(|row| (row.code_id, row))
-            .collect();
+        let rows = mails::by_key(mails::lock(&tx, keys).await?);
         let decisions = self.decide(offers, &rows, now);
-        let inserted = self.write(&tx, offers, &decisions, now).await?;
+        let inserted = self.write(&tx, offers, &decisions).await?;
         tx.commit().await?;
 
         let mut claimed = Vec::with_capacity(offers.len());
@@ -154,7 +134,7 @@ impl Claimer {
                     lease: self.leases.hold(offer.code_id, claim_no, lease_end),
                 })
             };
-            claimed.push(match decision {
+            claimed.push(Ok(match decision {
                 Decision::Insert if inserted.contains(&offer.code_id) => ours(FIRST_CLAIM, 0),
                 // Another replica was quicker: its row was not there to be locked, and is now.
                 Decision::Insert => Claimed::Answered(in_flight(self.lease, 0)),
@@ -166,7 +146,7 @@ impl Claimer {
                     reason: "the sender was lost during an attempt".to_owned(),
                 }),
                 Decision::Nothing(answer) => Claimed::Answered(answer),
-            });
+            }));
         }
         Ok(claimed)
     }
@@ -219,12 +199,11 @@ impl Claimer {
     /// Writes what was decided, and returns the keys whose rows are new.
     async fn write(
         &self,
-        tx: &DatabaseTransaction,
+        tx: &Tx,
         offers: &[Arc<Offer>],
         decisions: &[Decision<'_>],
-        now: Timestamp,
     ) -> Result<HashSet<Uuid>, DbErr> {
-        let claimed_until = now + self.lease;
+        let claimed_until = tx.now() + self.lease;
         let (mut new, mut begun, mut lapsed, mut ended) = (vec![], vec![], vec![], vec![]);
         for (offer, decision) in offers.iter().zip(decisions) {
             match decision {
@@ -232,7 +211,7 @@ impl Claimer {
                 Decision::Begin(row) => begun.push(row.code_id),
                 Decision::CountLapsed(row) => {
                     lapsed.push(row.code_id);
-                    ended.push(self.lapsed_attempt(row, now));
+                    ended.push(self.lapsed_attempt(row, tx.now()));
                 }
                 Decision::Nothing(_) => {}
             }

@@ -7,11 +7,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use kit::db::StoreError;
 use opentelemetry::{Context, trace::FutureExt as _};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    LedgerError, Outcome, StoreError,
+    LedgerError, Outcome,
     claim::{Claim, Claimed, Claims},
     look_up::{Known, LookUps, Standing},
     record_outcome::{Ended, Outcomes},

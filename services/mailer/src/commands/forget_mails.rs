@@ -3,10 +3,9 @@
 
 use std::time::Duration;
 
-use kit::db::Db;
+use kit::db::{Db, StoreError};
 use tokio_util::sync::CancellationToken;
 
-use super::StoreError;
 use crate::store::{attempts, mails};
 
 const INTERVAL: Duration = Duration::from_secs(10 * 60);
@@ -31,10 +30,9 @@ pub(crate) async fn run(db: Db, stop: CancellationToken) {
 async fn forget_mails(db: &Db) -> Result<u64, StoreError> {
     let mut all = 0;
     loop {
-        let tx = db.begin().await?;
-        let now = db.now(&tx).await?;
+        let tx = db.write("forget mails").await?;
         // Attempts of exactly the mails that are deleted: another replica may be at the same ones.
-        let due = mails::lock_due(&tx, now, BATCH).await?;
+        let due = mails::lock_due(&tx, BATCH).await?;
         attempts::delete_of(&tx, &due).await?;
         mails::delete(&tx, &due).await?;
         tx.commit().await?;

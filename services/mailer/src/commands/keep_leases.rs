@@ -81,14 +81,13 @@ pub(crate) async fn run(db: Db, leases: Leases, lease: Duration, stop: Cancellat
 async fn renew(db: &Db, held: &BTreeMap<Uuid, (i32, Lease)>, lease: Duration) -> Result<(), DbErr> {
     // Taken before the database reads its own clock: our copies of the leases end no later than the rows'.
     let end = Instant::now() + lease;
-    let tx = db.begin().await?;
-    let now = db.now(&tx).await?;
+    let tx = db.write("renew leases of mails").await?;
     mails::lock(&tx, held.keys().copied()).await?; // in the order of their keys, as everywhere
     let claims: Vec<_> = held
         .iter()
         .map(|(key, (claim_no, _))| (*key, *claim_no))
         .collect();
-    let renewed = mails::renew(&tx, &claims, now + lease).await?;
+    let renewed = mails::renew(&tx, &claims, tx.now() + lease).await?;
     tx.commit().await?;
     let renewed: HashSet<Uuid> = renewed.into_iter().collect();
     for (key, (_, lease)) in held {

@@ -1,12 +1,16 @@
 //! How an offered mail stands in the ledger: may it be sent, is it, was it, or is the key another mail's? `deliver` asks
 //! first, without a lock; `claim` asks again under one.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use kit::{clock::Timestamp, db::Db, group::Group};
-use sea_orm::{DbErr, prelude::Uuid};
+use kit::{
+    clock::Timestamp,
+    db::{Db, StoreError},
+    group::{Batch, Group},
+};
+use sea_orm::DbErr;
 
-use super::{BATCH, LedgerError, QUEUE, StoreError};
+use super::{BATCH, LedgerError, QUEUE};
 use crate::{
     domain::{AddressKeys, Answer, Fate, Offer, TEMPLATE},
     store::mails::{self, State},
@@ -41,10 +45,12 @@ pub(crate) struct LookUps(Group<Arc<Offer>, Result<Known, StoreError>>);
 impl LookUps {
     /// Starts the worker: one query for all that are looked up meanwhile.
     pub(crate) fn start(db: Db, keys: AddressKeys) -> Self {
-        let keys = Arc::new(keys);
-        Self(Group::spawn(QUEUE, BATCH, move |offers| {
-            look_up(db.clone(), Arc::clone(&keys), offers)
-        }))
+        let look_up = move |offers: Batch<Arc<Offer>>| {
+            let (db, keys) = (db.clone(), keys.clone());
+            async move { look_up(&db, &keys, &offers).await.inspect_err(super::log) }
+        };
+        let failed = |error: &StoreError| Err(error.clone());
+        Self(Group::start(QUEUE, BATCH, look_up, failed))
     }
 
     /// What is final or under way is answered by this alone; the rest waits for a connection.
@@ -54,33 +60,23 @@ impl LookUps {
 }
 
 async fn look_up(
-    db: Db,
-    keys: Arc<AddressKeys>,
-    offers: Vec<Arc<Offer>>,
-) -> Vec<Result<Known, StoreError>> {
-    match read(&db, &keys, &offers).await {
-        Ok(known) => known.into_iter().map(Ok).collect(),
-        Err(error) => {
-            let error = StoreError::from(error);
-            super::log(&error);
-            vec![Err(error); offers.len()]
-        }
-    }
-}
-
-async fn read(db: &Db, keys: &AddressKeys, offers: &[Arc<Offer>]) -> Result<Vec<Known>, DbErr> {
-    let rows = mails::find(db.reader(), offers.iter().map(|offer| offer.code_id)).await?;
+    db: &Db,
+    keys: &AddressKeys,
+    offers: &[Arc<Offer>],
+) -> Result<Vec<Result<Known, StoreError>>, DbErr> {
+    let keys_of_mails = offers.iter().map(|offer| offer.code_id);
+    let rows = mails::find(db.reader(), keys_of_mails).await?;
     if rows.is_empty() {
-        return Ok(vec![Known::NEW; offers.len()]); // new mails all of them: no clock is needed
+        return Ok(vec![Ok(Known::NEW); offers.len()]); // new mails all of them: no clock is needed
     }
-    // Leases are judged by the database's clock and no other.
-    let now = db.now(db.reader()).await?;
-    let rows: HashMap<Uuid, mails::Model> =
-        rows.into_iter().map(|row| (row.code_id, row)).collect();
+    let now = db.now(db.reader()).await?; // leases are judged by the database's clock and no other
+    let rows = mails::by_key(rows);
     let mut known = Vec::with_capacity(offers.len());
     for offer in offers {
-        let row = rows.get(&offer.code_id);
-        known.push(row.map_or(Known::NEW, |row| Known::of(row, offer, keys, now)));
+        known.push(Ok(match rows.get(&offer.code_id) {
+            Some(row) => Known::of(row, offer, keys, now),
+            None => Known::NEW,
+        }));
     }
     Ok(known)
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kit::clock::Timestamp;
+use kit::{Violation, clock::Timestamp};
 use uuid::Uuid;
 
 use crate::{
@@ -26,9 +26,8 @@ pub(crate) struct Preview {
 /// Why there is nothing to show.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PreviewError {
-    /// The name is none.
     #[error("the request has invalid fields")]
-    Invalid(Vec<(&'static str, String)>),
+    Invalid(Vec<Violation>),
     /// The compiled-in templates do not fit together.
     #[error("the mail cannot be rendered")]
     Unrendered(#[from] Unmailable),

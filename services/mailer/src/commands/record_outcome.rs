@@ -4,13 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use kit::{
     clock::{Clock, Timestamp},
-    db::{Db, is_away},
-    group::Group,
+    db::{Db, StoreError},
+    group::{Batch, Group},
 };
 use sea_orm::DbErr;
 use tokio_util::sync::CancellationToken;
 
-use super::{BATCH, Outcome, PastAttempt, QUEUE, StoreError, claim::Claim};
+use super::{BATCH, Outcome, PastAttempt, QUEUE, claim::Claim};
 use crate::{
     domain::Offer,
     store::{
@@ -51,10 +51,10 @@ impl Outcomes {
             db,
             clock: clock.clone(),
         });
+        let record = move |ended| Arc::clone(&recorder).record(ended);
+        let failed = |error: &StoreError| Err(error.clone());
         Self {
-            group: Group::spawn(QUEUE, BATCH, move |ended| {
-                Arc::clone(&recorder).commit(ended)
-            }),
+            group: Group::start(QUEUE, BATCH, record, failed),
             clock,
             give_up,
         }
@@ -102,32 +102,19 @@ struct Recorder {
 }
 
 impl Recorder {
-    /// The group's transaction. After a data error each is tried alone.
-    async fn commit(self: Arc<Self>, ended: Vec<Arc<Ended>>) -> Vec<Result<Timestamp, StoreError>> {
-        match self.record(&ended).await {
-            Ok(now) => vec![Ok(now); ended.len()],
-            Err(error) if is_away(&error) || ended.len() == 1 => {
-                let error = StoreError::from(error);
-                super::log(&error);
-                vec![Err(error); ended.len()]
-            }
-            Err(_) => {
-                let mut all = Vec::with_capacity(ended.len());
-                for alone in ended.chunks(1) {
-                    let recorded = self.record(alone).await.map_err(StoreError::from);
-                    if let Err(error) = &recorded {
-                        super::log(error);
-                    }
-                    all.push(recorded);
-                }
-                all
-            }
-        }
+    async fn record(
+        self: Arc<Self>,
+        ended: Batch<Arc<Ended>>,
+    ) -> Result<Vec<Result<Timestamp, StoreError>>, DbErr> {
+        self.commit(&ended).await.inspect_err(super::log)
     }
 
-    async fn record(&self, ended: &[Arc<Ended>]) -> Result<Timestamp, DbErr> {
-        let tx = self.db.begin().await?;
-        let now = self.db.now(&tx).await?;
+    async fn commit(
+        &self,
+        ended: &[Arc<Ended>],
+    ) -> Result<Vec<Result<Timestamp, StoreError>>, DbErr> {
+        let tx = self.db.write("record outcomes").await?;
+        let now = tx.now();
         // One order for all replicas, so that none waits for another in a circle.
         let mut sorted: Vec<&Ended> = ended.iter().map(Arc::as_ref).collect();
         sorted.sort_unstable_by_key(|ended| ended.offer.code_id);
@@ -136,7 +123,7 @@ impl Recorder {
             .filter(|ended| ended.outcome == Outcome::Accepted)
             .map(|ended| ended.offer.code_id)
             .collect();
-        mails::mark_accepted(&tx, &accepted, now).await?;
+        mails::mark_accepted(&tx, &accepted).await?;
         for Ended {
             offer,
             claim_no,
@@ -149,10 +136,10 @@ impl Recorder {
             match outcome {
                 Outcome::Accepted => {}
                 Outcome::Rejected => {
-                    mails::mark_refused(&tx, key, State::Rejected, reply, now).await?;
+                    mails::mark_refused(&tx, key, State::Rejected, reply).await?;
                 }
                 Outcome::Invalid => {
-                    mails::mark_refused(&tx, key, State::Invalid, reply, now).await?;
+                    mails::mark_refused(&tx, key, State::Invalid, reply).await?;
                 }
                 Outcome::Unavailable => mails::set_idle(&tx, key, claim_no, 0).await?,
                 Outcome::Unknown => mails::set_idle(&tx, key, claim_no, 1).await?,
@@ -161,7 +148,7 @@ impl Recorder {
         let attempts = sorted.iter().map(|ended| self.attempt(ended, now));
         attempts::insert(&tx, attempts.collect()).await?;
         tx.commit().await?;
-        Ok(now)
+        Ok(vec![Ok(now); ended.len()])
     }
 
     fn attempt(&self, ended: &Ended, now: Timestamp) -> PastAttempt {

@@ -2,12 +2,12 @@
 
 use kit::{
     clock::{Clock, Timestamp},
-    db::Db,
+    db::{Db, StoreError},
 };
 use opentelemetry::Context;
 use sea_orm::{DbErr, prelude::Uuid};
 
-use super::{Outcome, PastAttempt, StoreError, trace};
+use super::{Outcome, PastAttempt, trace};
 use crate::{
     domain::{Answer, Fate, LocaleTag, TEMPLATE},
     store::{
@@ -45,24 +45,15 @@ pub(crate) async fn refuse(
         reason: unusable.reason.clone(),
     };
     if let Some(code_id) = unusable.code_id {
-        let (db, clock) = (db.clone(), clock.clone());
-        let trace_id = trace::trace_id(&Context::current());
-        let writing = async move { write(&db, &clock, code_id, unusable, trace_id).await };
-        let written = kit::db::detached(writing).await.map_err(StoreError::from);
+        let written = write(db, clock, code_id, unusable).await;
         written.inspect_err(super::log)?;
     }
     Ok(answer)
 }
 
-async fn write(
-    db: &Db,
-    clock: &Clock,
-    code_id: Uuid,
-    unusable: Unusable,
-    trace_id: String,
-) -> Result<(), DbErr> {
-    let tx = db.begin().await?;
-    let now = db.now(&tx).await?;
+async fn write(db: &Db, clock: &Clock, code_id: Uuid, unusable: Unusable) -> Result<(), DbErr> {
+    let tx = db.write("refuse a mail").await?;
+    let now = tx.now();
     let row = mails::Model {
         code_id,
         account_id: unusable.account_id,
@@ -87,7 +78,7 @@ async fn write(
             outcome: Outcome::Invalid,
             reply: unusable.reason,
             ended_at: now,
-            trace_id,
+            trace_id: trace::trace_id(&Context::current()),
         };
         attempts::insert(&tx, vec![attempt]).await?;
     }

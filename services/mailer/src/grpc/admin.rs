@@ -1,16 +1,15 @@
 //! The operators' side, on the admin listener behind its token.
 
-use kit::db::Db;
+use kit::{db::Db, page::PageToken, serve};
 use proto::mailer::{ListMailsRequest, ListMailsResponse, mailer_admin_server::MailerAdmin};
 use tonic::{Request, Response, Status};
 
 use super::{encode, status::status};
-use crate::commands::list_mails::{ListMails, list_mails};
+use crate::commands::list_mails::list_mails;
 
 /// `usher.mailer.v1.MailerAdmin`.
 #[derive(Debug)]
 pub(crate) struct Admin {
-    /// For reading.
     pub(crate) db: Db,
 }
 
@@ -25,11 +24,15 @@ impl MailerAdmin for Admin {
             page_token,
             code_id,
         } = request.into_inner();
-        let command = ListMails::parse(page_size, &page_token, &code_id).map_err(status)?;
-        let page = list_mails(&self.db, command).await.map_err(status)?;
+        let code_id = match &*code_id {
+            "" => None, // of all mails
+            id => Some(serve::uuid("code_id", id)?),
+        };
+        let listed = list_mails(&self.db, page_size, &page_token, code_id).await;
+        let (attempts, next) = listed.map_err(status)?;
         Ok(Response::new(ListMailsResponse {
-            attempts: page.attempts.into_iter().map(encode::attempt).collect(),
-            next_page_token: page.next,
+            attempts: attempts.into_iter().map(encode::attempt).collect(),
+            next_page_token: next.map(PageToken::to_text).unwrap_or_default(),
         }))
     }
 }

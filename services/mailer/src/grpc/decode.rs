@@ -2,19 +2,20 @@
 
 use std::fmt::Display;
 
-use kit::clock::Timestamp;
+use kit::{clock::Timestamp, serve};
 use proto::mailer::Mail;
-use uuid::Uuid;
 
 use crate::{
     commands::refuse::Unusable,
     domain::{Digits, DisplayName, LocaleTag, Offer, Recipient, Turn},
 };
 
+const NO_UUID: &str = "must be a hyphenated UUID";
+
 /// The offer, or as much of it as can be kept and the first field that is wrong.
 pub(super) fn offer(mail: &Mail) -> Result<Offer, Unusable> {
-    let code_id = Uuid::try_parse(&mail.code_id).ok();
-    let account_id = Uuid::try_parse(&mail.account_id).ok();
+    let code_id = serve::uuid("code_id", &mail.code_id).ok();
+    let account_id = serve::uuid("account_id", &mail.account_id).ok();
     let locale = LocaleTag::new(&mail.locale);
     let expires_at = mail.expires_at.as_ref().and_then(Timestamp::from_proto);
     let unusable = |field: &str, why: &dyn Display| Unusable {
@@ -25,8 +26,8 @@ pub(super) fn offer(mail: &Mail) -> Result<Offer, Unusable> {
         reason: format!("{field}: {why}"),
     };
     Ok(Offer {
-        code_id: code_id.ok_or_else(|| unusable("code_id", &"must be a UUID"))?,
-        account_id: account_id.ok_or_else(|| unusable("account_id", &"must be a UUID"))?,
+        code_id: code_id.ok_or_else(|| unusable("code_id", &NO_UUID))?,
+        account_id: account_id.ok_or_else(|| unusable("account_id", &NO_UUID))?,
         recipient: Recipient::parse(&mail.email).map_err(|why| unusable("email", &why))?,
         name: DisplayName::parse(&mail.display_name)
             .map_err(|why| unusable("display_name", &why))?,

@@ -3,12 +3,10 @@
 
 use std::fmt::Display;
 
-use kit::serve;
+use kit::{db::StoreError, serve};
 use tonic::Status;
 
-use crate::commands::{
-    CommandError, StoreError, list_mails::ListMailsError, preview::PreviewError,
-};
+use crate::commands::{CommandError, list_mails::ListMailsError, preview::PreviewError};
 
 /// The one map from errors to statuses.
 pub(super) fn status(error: impl Into<CommandError>) -> Status {

@@ -5,6 +5,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
 use futures::FutureExt as _;
 use kit::{
     propagation::from_traceparent,
+    serve,
     telemetry::{names, span},
 };
 use opentelemetry::{Context, KeyValue, trace::FutureExt as _};
@@ -163,7 +164,7 @@ fn attributes(mail: &Mail) -> Vec<KeyValue> {
     ];
     let ids = ids
         .into_iter()
-        .filter_map(|(name, id)| Some((name, uuid::Uuid::try_parse(id).ok()?)));
+        .filter_map(|(name, id)| Some((name, serve::uuid(name, id).ok()?)));
     let attempt = KeyValue::new(names::USHER_ATTEMPT, i64::from(mail.attempt));
     ids.map(|(name, id)| KeyValue::new(name, id.to_string()))
         .chain([attempt])

@@ -1,9 +1,7 @@
 //! The table `attempts`: what became of each attempt, for people. Nothing is decided by it.
 
-use kit::clock::Timestamp;
-use sea_orm::{
-    Condition, DatabaseTransaction, DbErr, QueryOrder as _, QuerySelect as _, entity::prelude::*,
-};
+use kit::{clock::Timestamp, db::Tx, page::PageToken};
+use sea_orm::{Condition, QueryOrder as _, QuerySelect as _, entity::prelude::*};
 
 /// One attempt to send one mail, after its end.
 #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
@@ -58,7 +56,7 @@ pub(crate) enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 
-pub(crate) async fn insert(tx: &DatabaseTransaction, attempts: Vec<Model>) -> Result<(), DbErr> {
+pub(crate) async fn insert(tx: &Tx, attempts: Vec<Model>) -> Result<(), DbErr> {
     if attempts.is_empty() {
         return Ok(());
     }
@@ -73,9 +71,9 @@ pub(crate) async fn insert(tx: &DatabaseTransaction, attempts: Vec<Model>) -> Re
 
 /// At most `limit` attempts, newest first, of one mail or of all; with `after`, those that follow it.
 pub(crate) async fn newest_first(
-    db: &impl ConnectionTrait,
+    connection: &impl ConnectionTrait,
     code_id: Option<Uuid>,
-    after: Option<(Timestamp, Uuid)>,
+    after: Option<PageToken>,
     limit: u64,
 ) -> Result<Vec<Model>, DbErr> {
     let mut attempts = Entity::find()
@@ -85,7 +83,7 @@ pub(crate) async fn newest_first(
     if let Some(code_id) = code_id {
         attempts = attempts.filter(Column::CodeId.eq(code_id));
     }
-    if let Some((at, id)) = after {
+    if let Some(PageToken { at, id }) = after {
         let same_moment = Condition::all()
             .add(Column::EndedAt.eq(at))
             .add(Column::Id.lt(id));
@@ -94,11 +92,11 @@ pub(crate) async fn newest_first(
             .add(same_moment);
         attempts = attempts.filter(following);
     }
-    attempts.all(db).await
+    attempts.all(connection).await
 }
 
 /// Deletes the attempts of these mails.
-pub(crate) async fn delete_of(tx: &DatabaseTransaction, mails: &[Uuid]) -> Result<(), DbErr> {
+pub(crate) async fn delete_of(tx: &Tx, mails: &[Uuid]) -> Result<(), DbErr> {
     Entity::delete_many()
         .filter(Column::CodeId.is_in(mails.iter().copied()))
         .exec(tx)

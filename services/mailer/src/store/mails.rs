@@ -20,11 +20,14 @@
 //! expiry that it was inserted with, and no claim begins after that expiry, whatever a later offer says: whoever holds an
 //! old row's number has had seven days to write its end.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
-use kit::{clock::Timestamp, db::update_each};
+use kit::{
+    clock::Timestamp,
+    db::{Tx, update_given},
+};
 use sea_orm::{
-    DatabaseTransaction, DbErr, ExprTrait as _, QueryOrder as _, QuerySelect as _, UpdateMany,
+    DbErr, ExprTrait as _, QueryOrder as _, QuerySelect as _, UpdateMany,
     entity::prelude::*,
     sea_query::{LockType, OnConflict},
 };
@@ -112,6 +115,11 @@ impl Model {
     }
 }
 
+/// Rows by their keys.
+pub(crate) fn by_key(rows: Vec<Model>) -> HashMap<Uuid, Model> {
+    rows.into_iter().map(|row| (row.code_id, row)).collect()
+}
+
 /// The rows of these keys, without a lock.
 pub(crate) async fn find(
     connection: &impl ConnectionTrait,
@@ -125,7 +133,7 @@ pub(crate) async fn find(
 
 /// The rows of these keys, locked until the transaction ends, always in one order.
 pub(crate) async fn lock(
-    tx: &DatabaseTransaction,
+    tx: &Tx,
     keys: impl IntoIterator<Item = Uuid>,
 ) -> Result<Vec<Model>, DbErr> {
     Entity::find()
@@ -138,10 +146,7 @@ pub(crate) async fn lock(
 
 /// Inserts the rows that are not there yet and returns the keys that were inserted. In one order everywhere: two
 /// replicas that insert the same keys wait for each other, but not in a circle.
-pub(crate) async fn insert(
-    tx: &DatabaseTransaction,
-    mut rows: Vec<Model>,
-) -> Result<Vec<Uuid>, DbErr> {
+pub(crate) async fn insert(tx: &Tx, mut rows: Vec<Model>) -> Result<Vec<Uuid>, DbErr> {
     if rows.is_empty() {
         return Ok(Vec::new());
     }
@@ -158,7 +163,7 @@ pub(crate) async fn insert(
 
 /// Begins an attempt on each of these idle mails: the next claim.
 pub(crate) async fn begin_sending(
-    tx: &DatabaseTransaction,
+    tx: &Tx,
     keys: &[Uuid],
     claimed_until: Timestamp,
 ) -> Result<(), DbErr> {
@@ -178,24 +183,31 @@ pub(crate) async fn begin_sending(
 
 /// Moves the leases of those of these claims, by key and number, that still send; returns their keys.
 pub(crate) async fn renew(
-    tx: &DatabaseTransaction,
+    tx: &Tx,
     claims: &[(Uuid, i32)],
     claimed_until: Timestamp,
 ) -> Result<Vec<Uuid>, DbErr> {
-    const SQL: &str = "UPDATE mails SET claimed_until = $1 FROM {rows}
-        WHERE mails.code_id = given.column1 AND mails.claim_no = given.column2
+    const SQL: &str = "UPDATE mails SET claimed_until = $1 FROM given
+        WHERE mails.code_id = given.code_id AND mails.claim_no = given.claim_no
         AND mails.state = 'sending' RETURNING mails.code_id";
     let rows: Vec<[Value; 2]> = claims
         .iter()
         .map(|(key, claim_no)| [(*key).into(), (*claim_no).into()])
         .collect();
-    update_each(tx, SQL, claimed_until.into(), &rows).await
+    update_given(
+        tx,
+        ["code_id", "claim_no"],
+        SQL,
+        claimed_until.into(),
+        &rows,
+    )
+    .await
 }
 
 /// Ends every lease. Only for a process that owns the database alone: they are those of one that died.
-pub(crate) async fn end_all_leases(tx: &DatabaseTransaction, now: Timestamp) -> Result<(), DbErr> {
+pub(crate) async fn end_all_leases(tx: &Tx) -> Result<(), DbErr> {
     Entity::update_many()
-        .col_expr(Column::ClaimedUntil, Expr::value(now))
+        .col_expr(Column::ClaimedUntil, Expr::value(tx.now()))
         .filter(Column::State.eq(State::Sending))
         .exec(tx)
         .await
@@ -203,7 +215,7 @@ pub(crate) async fn end_all_leases(tx: &DatabaseTransaction, now: Timestamp) -> 
 }
 
 /// Counts attempts whose lease has passed as unknown, one each.
-pub(crate) async fn count_lapsed(tx: &DatabaseTransaction, keys: &[Uuid]) -> Result<(), DbErr> {
+pub(crate) async fn count_lapsed(tx: &Tx, keys: &[Uuid]) -> Result<(), DbErr> {
     if keys.is_empty() {
         return Ok(());
     }
@@ -212,12 +224,7 @@ pub(crate) async fn count_lapsed(tx: &DatabaseTransaction, keys: &[Uuid]) -> Res
 }
 
 /// Notes the end of an attempt that was not final, under its own claim alone; `unknown` is 1 if its outcome is.
-pub(crate) async fn set_idle(
-    tx: &DatabaseTransaction,
-    key: Uuid,
-    claim_no: i32,
-    unknown: i32,
-) -> Result<(), DbErr> {
+pub(crate) async fn set_idle(tx: &Tx, key: Uuid, claim_no: i32, unknown: i32) -> Result<(), DbErr> {
     let ours = Entity::update_many()
         .filter(Column::CodeId.eq(key))
         .filter(Column::ClaimNo.eq(claim_no));
@@ -233,18 +240,14 @@ fn to_idle(update: UpdateMany<Entity>, unknown: i32) -> UpdateMany<Entity> {
 }
 
 /// Notes acceptances. They are facts: whoever holds the claim, and even over a refusal.
-pub(crate) async fn mark_accepted(
-    tx: &DatabaseTransaction,
-    keys: &[Uuid],
-    now: Timestamp,
-) -> Result<(), DbErr> {
+pub(crate) async fn mark_accepted(tx: &Tx, keys: &[Uuid]) -> Result<(), DbErr> {
     if keys.is_empty() {
         return Ok(());
     }
     Entity::update_many()
         .col_expr(Column::State, Expr::value(State::Accepted))
         .col_expr(Column::Reason, Expr::value(""))
-        .col_expr(Column::EndedAt, Expr::value(now))
+        .col_expr(Column::EndedAt, Expr::value(tx.now()))
         .filter(Column::CodeId.is_in(keys.iter().copied()))
         .filter(Column::State.ne(State::Accepted))
         .exec(tx)
@@ -254,16 +257,15 @@ pub(crate) async fn mark_accepted(
 
 /// Notes a final refusal; a fact, too, but never over another final state.
 pub(crate) async fn mark_refused(
-    tx: &DatabaseTransaction,
+    tx: &Tx,
     key: Uuid,
     refused: State,
     reason: &str,
-    now: Timestamp,
 ) -> Result<(), DbErr> {
     Entity::update_many()
         .col_expr(Column::State, Expr::value(refused))
         .col_expr(Column::Reason, Expr::value(reason))
-        .col_expr(Column::EndedAt, Expr::value(now))
+        .col_expr(Column::EndedAt, Expr::value(tx.now()))
         .filter(Column::CodeId.eq(key))
         .filter(Column::State.is_in([State::Idle, State::Sending]))
         .exec(tx)
@@ -272,13 +274,9 @@ pub(crate) async fn mark_refused(
 }
 
 /// Keys of at most `limit` mails whose time is over, locked: of two replicas that forget at once, one waits.
-pub(crate) async fn lock_due(
-    tx: &DatabaseTransaction,
-    now: Timestamp,
-    limit: u64,
-) -> Result<Vec<Uuid>, DbErr> {
+pub(crate) async fn lock_due(tx: &Tx, limit: u64) -> Result<Vec<Uuid>, DbErr> {
     let due = Entity::find()
-        .filter(Column::KeepUntil.lt(now))
+        .filter(Column::KeepUntil.lt(tx.now()))
         .order_by_asc(Column::KeepUntil)
         .order_by_asc(Column::CodeId)
         .limit(limit)
@@ -288,7 +286,7 @@ pub(crate) async fn lock_due(
     Ok(due.into_iter().map(|mail| mail.code_id).collect())
 }
 
-pub(crate) async fn delete(tx: &DatabaseTransaction, keys: &[Uuid]) -> Result<(), DbErr> {
+pub(crate) async fn delete(tx: &Tx, keys: &[Uuid]) -> Result<(), DbErr> {
     Entity::delete_many()
         .filter(Column::CodeId.is_in(keys.iter().copied()))
         .exec(tx)
