@@ -22,7 +22,7 @@ use crate::{
 
 /// How long others are kept waiting, as operators set it. All of it follows the real clock, not the injected one.
 #[derive(clap::Args, Debug, Clone)]
-pub(crate) struct Rules {
+pub(crate) struct Patience {
     /// A first attempt without an answer for that long gives way to others
     #[arg(long, env = "USHER_MAIL_SLOW_AFTER", default_value = "2s", value_parser = duration)]
     pub(crate) slow_after: Duration,
@@ -36,10 +36,10 @@ pub(crate) struct Rules {
 
 /// Who may go to the mail server now. Clones share it.
 #[derive(Debug, Clone)]
-pub(crate) struct Admission(Arc<Shared>);
+pub(crate) struct Admission(Arc<AdmissionState>);
 
 #[derive(Debug)]
-struct Shared {
+struct AdmissionState {
     lanes: Lanes,
     circuit: Mutex<Circuit>,
     /// Until when the circuit is open; `None` while it is closed.
@@ -73,10 +73,10 @@ pub(crate) struct CircuitOpen(pub(crate) Duration);
 
 impl Admission {
     /// With a circuit that is closed: mails may go.
-    pub(crate) fn new(connections: u16, rules: &Rules, metrics: Metrics) -> Self {
-        Self(Arc::new(Shared {
-            lanes: Lanes::new(usize::from(connections), rules.slow_after),
-            circuit: Mutex::new(Circuit::new(rules.first_pause, rules.longest_pause)),
+    pub(crate) fn new(connections: u16, patience: &Patience, metrics: Metrics) -> Self {
+        Self(Arc::new(AdmissionState {
+            lanes: Lanes::new(usize::from(connections), patience.slow_after),
+            circuit: Mutex::new(Circuit::new(patience.first_pause, patience.longest_pause)),
             open_until: watch::Sender::new(None),
             probing: watch::Sender::new(false),
             metrics,
@@ -220,14 +220,10 @@ fn stop(attempt: &Attempt, cause: Cause, reply: &str) -> Sent {
         Phase::PastReturn => Ending::Unknown(cause),
         Phase::Open | Phase::Stopped => Ending::NotNow(cause),
     };
-    Sent {
-        ending,
-        code: None,
-        reply: reply.to_owned(),
-    }
+    Sent::new(ending, None, reply)
 }
 
-impl Shared {
+impl AdmissionState {
     /// Gives the probe up once the mail server has been reached and is silent: it may be this mailbox alone that
     /// hangs, and the next mail finds out. Never returns: an attempt does not end by it.
     async fn hand_probe_on(&self, probe: &mut Option<Probe>, attempt: &Attempt) -> Infallible {

@@ -175,7 +175,7 @@ impl App {
         tracing::info!("Look-ups, claims, outcomes, leases and housekeeping are at work.");
         Deliver {
             look_ups,
-            admission: Admission::new(config.mail_connections, &config.rules, metrics.clone()),
+            admission: Admission::new(config.mail_connections, &config.patience, metrics.clone()),
             claims,
             composer: Arc::clone(&self.composer),
             transport: Arc::clone(&self.transport),

@@ -26,6 +26,9 @@ const QUEUE: usize = 16 * 1024;
 /// Commands of one step in one transaction.
 const BATCH: usize = 256;
 
+/// What each command of such a transaction is told.
+type Each<T> = Vec<Result<T, StoreError>>;
+
 /// The ledger could not be asked or told. The cause was logged once, for all who were in the same transaction.
 #[derive(Debug, Clone, thiserror::Error)]
 pub(crate) enum LedgerError {

@@ -6,7 +6,7 @@ use kit::{config::duration, serve};
 use url::Url;
 
 use crate::{
-    admission::Rules,
+    admission::Patience,
     domain::Sender,
     transport::{Deadlines, MailUrl},
 };
@@ -59,7 +59,7 @@ pub struct Config {
     pub(crate) deadlines: Deadlines,
     /// How long others are kept waiting
     #[command(flatten)]
-    pub(crate) rules: Rules,
+    pub(crate) patience: Patience,
     /// How long attempts and streams may last
     #[command(flatten)]
     pub(crate) times: Times,

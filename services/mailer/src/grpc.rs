@@ -20,10 +20,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 pub(crate) use self::admin::Admin;
 use self::status::status;
-use crate::commands::{
-    deliver::Deliver,
-    preview::{Preview, preview},
-};
+use crate::commands::{deliver::Deliver, preview::preview};
 
 /// How streams are kept.
 #[derive(Debug, Clone)]
@@ -65,9 +62,9 @@ impl MailerService for Public {
             locale,
             display_name,
         } = request.into_inner();
-        let command = Preview::parse(&locale, &display_name, self.clock.now()).map_err(status)?;
-        let language = command.locale.language();
-        let rendered = preview(&self.deliver.composer, command).map_err(status)?;
+        let (composer, now) = (&self.deliver.composer, self.clock.now());
+        let previewed = preview(composer, &locale, &display_name, now);
+        let (language, rendered) = previewed.map_err(status)?;
         Ok(Response::new(PreviewResponse {
             locale: language.tag().to_owned(),
             subject: rendered.subject,

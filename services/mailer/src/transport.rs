@@ -10,8 +10,6 @@ mod smtp;
 mod socket;
 mod url;
 
-use std::fmt;
-
 use lettre::Address;
 use uuid::Uuid;
 
@@ -23,8 +21,8 @@ pub(crate) use self::{
     url::MailUrl,
 };
 
-/// A finished mail with its envelope. Never printed: it holds the address and the code.
-pub(crate) struct Outgoing {
+/// A finished mail with its envelope. It holds address and code: without `Debug` nothing can print it.
+pub(crate) struct ComposedMail {
     /// The mail's key.
     pub(crate) code_id: Uuid,
     /// Which attempt this is, by the ledger.
@@ -37,29 +35,14 @@ pub(crate) struct Outgoing {
     pub(crate) bytes: Vec<u8>,
 }
 
-impl fmt::Debug for Outgoing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Outgoing({}, attempt {})", self.code_id, self.attempt)
-    }
-}
-
-/// How an attempt ended.
+/// How an attempt ended. Its reply may hold the address: without `Debug` nothing can print it.
 pub(crate) struct Sent {
     /// The class.
     pub(crate) ending: Ending,
     /// The mail server's three-digit code, if it said one.
     pub(crate) code: Option<u16>,
-    /// What it said, or what happened instead. Not redacted: neither for tables nor for logs.
+    /// What it said, or what happened instead; not redacted.
     pub(crate) reply: String,
-}
-
-impl fmt::Debug for Sent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sent")
-            .field("ending", &self.ending)
-            .field("code", &self.code)
-            .finish_non_exhaustive()
-    }
 }
 
 /// Classes of endings.
@@ -90,6 +73,16 @@ pub(crate) enum Cause {
     Stopped,
 }
 
+impl Sent {
+    pub(crate) fn new(ending: Ending, code: Option<u16>, reply: impl Into<String>) -> Self {
+        Self {
+            ending,
+            code,
+            reply: reply.into(),
+        }
+    }
+}
+
 impl Cause {
     /// One word for spans.
     pub(crate) fn as_str(self) -> &'static str {
@@ -114,7 +107,7 @@ pub(crate) enum Transport {
 
 impl Transport {
     /// Sends one mail. The caller may drop the future to give the connection up; `attempt` knows how far it came.
-    pub(crate) async fn send(&self, mail: &Outgoing, attempt: &Attempt) -> Sent {
+    pub(crate) async fn send(&self, mail: &ComposedMail, attempt: &Attempt) -> Sent {
         match self {
             Self::Smtp(smtp) => smtp.send(mail, attempt).await,
             Self::Folder(folder) => folder.write(mail, attempt).await,

@@ -2,7 +2,7 @@
 //! SMTP command of any of them. Whatever dies after that, the row says that an attempt was under way.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeSet, HashSet},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -15,17 +15,20 @@ use kit::{
 use sea_orm::{DbErr, prelude::Uuid};
 
 use super::{
-    BATCH, LedgerError, Outcome, PastAttempt, QUEUE,
+    BATCH, Each, LedgerError, Outcome, PastAttempt, QUEUE,
     keep_leases::{LeaseGuard, Leases},
-    look_up::{Known, Standing, in_flight},
+    look_up::{Standing, in_flight},
 };
 use crate::{
     domain::{AddressKeys, Answer, Fate, Offer, TEMPLATE},
     store::{
         attempts,
-        mails::{self, State},
+        mails::{self, LedgerState},
     },
 };
+
+/// A row's first claim, which it is born with.
+const FIRST_CLAIM: i32 = 1;
 
 /// What became of a claim.
 #[derive(Debug)]
@@ -102,24 +105,22 @@ enum Decision<'r> {
 }
 
 impl Claimer {
-    async fn claim(
-        self: Arc<Self>,
-        offers: Batch<Arc<Offer>>,
-    ) -> Result<Vec<Result<Claimed, StoreError>>, DbErr> {
+    async fn claim(self: Arc<Self>, offers: Batch<Arc<Offer>>) -> Result<Each<Claimed>, DbErr> {
         self.commit(&offers).await.inspect_err(super::log)
     }
 
-    async fn commit(
-        &self,
-        offers: &[Arc<Offer>],
-    ) -> Result<Vec<Result<Claimed, StoreError>>, DbErr> {
+    async fn commit(&self, offers: &[Arc<Offer>]) -> Result<Each<Claimed>, DbErr> {
         // Taken before the database reads its own clock: our copy of the lease ends no later than the row's.
         let lease_end = Instant::now() + self.lease;
         let tx = self.db.write("claim mails").await?;
         let now = tx.now();
         let keys: BTreeSet<Uuid> = offers.iter().map(|offer| offer.code_id).collect();
         let rows = mails::by_key(mails::lock(&tx, keys).await?);
-        let decisions = self.decide(offers, &rows, now);
+        let mut taken = HashSet::new();
+        let decisions: Vec<Decision<'_>> = offers
+            .iter()
+            .map(|offer| self.decide(offer, rows.get(&offer.code_id), &mut taken, now))
+            .collect();
         let inserted = self.write(&tx, offers, &decisions).await?;
         tx.commit().await?;
 
@@ -151,47 +152,32 @@ impl Claimer {
         Ok(claimed)
     }
 
+    /// `taken` are the keys that this group claims already: the same one may come twice, over two streams.
     fn decide<'r>(
-        &self,
-        offers: &[Arc<Offer>],
-        rows: &'r HashMap<Uuid, mails::Model>,
-        now: Timestamp,
-    ) -> Vec<Decision<'r>> {
-        let mut taken = HashSet::new();
-        let mut decisions = Vec::with_capacity(offers.len());
-        for offer in offers {
-            let row = rows.get(&offer.code_id);
-            let known = row.map_or(Known::NEW, |row| Known::of(row, offer, &self.keys, now));
-            let decision = if let Standing::Answered(answer) = known.standing {
-                Decision::Nothing(answer)
-            } else if !taken.insert(offer.code_id) {
-                // The same key twice in one group.
-                Decision::Nothing(in_flight(self.lease, known.unknown_attempts))
-            } else {
-                self.decide_open(offer, row, &known, now)
-            };
-            decisions.push(decision);
-        }
-        decisions
-    }
-
-    fn decide_open<'r>(
         &self,
         offer: &Offer,
         row: Option<&'r mails::Model>,
-        known: &Known,
+        taken: &mut HashSet<Uuid>,
         now: Timestamp,
     ) -> Decision<'r> {
-        match (row, &known.standing) {
-            (Some(row), Standing::Lapsed) => Decision::CountLapsed(row),
-            // By the row, where there is one: `store::mails` says why.
-            (Some(row), _) if row.expires_at() > now => Decision::Begin(row),
-            (None, _) if offer.expires_at > now => Decision::Insert,
-            _ => Decision::Nothing(Answer {
+        let unknown_attempts = match Standing::of(row, offer, &self.keys, now) {
+            Standing::Claimable { unknown_attempts } => unknown_attempts,
+            Standing::Answered(answer) => return Decision::Nothing(answer),
+        };
+        if !taken.insert(offer.code_id) {
+            return Decision::Nothing(in_flight(self.lease, unknown_attempts));
+        }
+        match row {
+            Some(row) if row.state == LedgerState::Sending => Decision::CountLapsed(row),
+            // By the row's own expiry: `store::mails` says why.
+            Some(row) if row.expires_at() > now => Decision::Begin(row),
+            None if offer.expires_at > now => Decision::Insert,
+            // An old code would only confuse.
+            Some(_) | None => Decision::Nothing(Answer {
                 fate: Fate::Unavailable,
-                unknown_attempts: known.unknown_attempts,
+                unknown_attempts,
                 reached: false,
-                reason: "the code has expired".to_owned(), // an old code would only confuse
+                reason: "the code has expired".to_owned(),
             }),
         }
     }
@@ -232,7 +218,7 @@ impl Claimer {
             locale: offer.locale.as_str().to_owned(),
             address_mac: address.mac,
             address_key_id: address.key_id,
-            state: State::Sending,
+            state: LedgerState::Sending,
             claim_no: FIRST_CLAIM,
             claimed_until,
             unknown_attempts: 0,
@@ -256,5 +242,3 @@ impl Claimer {
         }
     }
 }
-
-const FIRST_CLAIM: i32 = 1;

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     LedgerError, Outcome,
     claim::{Claim, Claimed, Claims},
-    look_up::{Known, LookUps, Standing},
+    look_up::{LookUps, Standing},
     record_outcome::{Ended, Outcomes},
     trace,
 };
@@ -89,12 +89,13 @@ impl Deliver {
         caller_gone: impl Future<Output = ()>,
     ) -> Result<Answer, DeliverError> {
         let mut given_up = pin!(self.given_up(caller_gone));
-        let known = unless(given_up.as_mut(), self.look_up(&offer)).await?;
-        if let Standing::Answered(answer) = known.standing {
-            return Ok(answer);
-        }
-        let slot = unless(given_up.as_mut(), self.enter(&offer, &known)).await?;
-        let claim = match self.claim(&offer, &known).await? {
+        let unknown_attempts = match unless(given_up.as_mut(), self.look_up(&offer)).await? {
+            Standing::Claimable { unknown_attempts } => unknown_attempts,
+            Standing::Answered(answer) => return Ok(answer),
+        };
+        let entering = self.enter(&offer, unknown_attempts);
+        let slot = unless(given_up, entering).await?;
+        let claim = match self.claim(&offer, unknown_attempts).await? {
             Claimed::Ours(claim) => claim,
             Claimed::Answered(answer) => return Ok(answer),
         };
@@ -111,28 +112,32 @@ impl Deliver {
         }
     }
 
-    async fn look_up(&self, offer: &Arc<Offer>) -> Result<Known, DeliverError> {
-        let known = self.look_ups.look_up(Arc::clone(offer)).await;
-        known.map_err(|source| DeliverError::Ledger {
+    async fn look_up(&self, offer: &Arc<Offer>) -> Result<Standing, DeliverError> {
+        let standing = self.look_ups.look_up(Arc::clone(offer)).await;
+        standing.map_err(|source| DeliverError::Ledger {
             source,
             unknown_attempts: 0,
         })
     }
 
-    async fn enter(&self, offer: &Offer, known: &Known) -> Result<Slot, DeliverError> {
-        let slot = self.admission.enter(offer.turn).await;
-        slot.map_err(|CircuitOpen(pause)| DeliverError::CircuitOpen {
+    async fn enter(&self, offer: &Offer, unknown_attempts: u32) -> Result<Slot, DeliverError> {
+        let entered = self.admission.enter(offer.turn).await;
+        entered.map_err(|CircuitOpen(pause)| DeliverError::CircuitOpen {
             pause,
-            unknown_attempts: known.unknown_attempts,
+            unknown_attempts,
         })
     }
 
     /// An error may hide a claim that was committed: nobody keeps its lease, and it will count as unknown.
-    async fn claim(&self, offer: &Arc<Offer>, known: &Known) -> Result<Claimed, DeliverError> {
+    async fn claim(
+        &self,
+        offer: &Arc<Offer>,
+        unknown_attempts: u32,
+    ) -> Result<Claimed, DeliverError> {
         let claimed = self.claims.claim(Arc::clone(offer)).await;
         claimed.map_err(|source| DeliverError::Ledger {
             source,
-            unknown_attempts: known.unknown_attempts,
+            unknown_attempts,
         })
     }
 

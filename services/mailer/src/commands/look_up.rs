@@ -10,37 +10,29 @@ use kit::{
 };
 use sea_orm::DbErr;
 
-use super::{BATCH, LedgerError, QUEUE};
+use super::{BATCH, Each, LedgerError, QUEUE};
 use crate::{
     domain::{AddressKeys, Answer, Fate, Offer, TEMPLATE},
-    store::mails::{self, State},
+    store::mails::{self, LedgerState},
 };
 
 /// After so many attempts whose outcome could not be learnt, a mail is not sent again: each may have delivered it.
 /// The client gives up at the same count, but an answer can be lost on its way there.
 const UNKNOWN_LIMIT: u32 = 3;
 
-/// What the ledger knows of an offered mail.
-#[derive(Debug, Clone)]
-pub(crate) struct Known {
-    pub(crate) standing: Standing,
-    /// Attempts so far whose outcome could not be learnt.
-    pub(crate) unknown_attempts: u32,
-}
-
+/// What the ledger says to an offered mail. Unknown attempts are those whose outcome could not be learnt.
 #[derive(Debug, Clone)]
 pub(crate) enum Standing {
-    /// It may be sent.
-    Open,
-    /// Its sender's lease has passed: `claim`, which alone may write, counts that attempt before another one begins.
-    Lapsed,
+    /// It may be claimed: because it may be sent, or because its sender's lease has passed; then the claim, which alone
+    /// may write, counts that attempt before another one begins.
+    Claimable { unknown_attempts: u32 },
     /// Nothing is to be sent now, and this is the answer.
     Answered(Answer),
 }
 
 /// The way to look mails up. Clones share the queue.
 #[derive(Debug, Clone)]
-pub(crate) struct LookUps(Group<Arc<Offer>, Result<Known, StoreError>>);
+pub(crate) struct LookUps(Group<Arc<Offer>, Result<Standing, StoreError>>);
 
 impl LookUps {
     /// Starts the worker: one query for all that are looked up meanwhile.
@@ -54,7 +46,7 @@ impl LookUps {
     }
 
     /// What is final or under way is answered by this alone; the rest waits for a connection.
-    pub(crate) async fn look_up(&self, offer: Arc<Offer>) -> Result<Known, LedgerError> {
+    pub(crate) async fn look_up(&self, offer: Arc<Offer>) -> Result<Standing, LedgerError> {
         Ok(self.0.submit(offer).await??)
     }
 }
@@ -63,71 +55,62 @@ async fn look_up(
     db: &Db,
     keys: &AddressKeys,
     offers: &[Arc<Offer>],
-) -> Result<Vec<Result<Known, StoreError>>, DbErr> {
+) -> Result<Each<Standing>, DbErr> {
     let keys_of_mails = offers.iter().map(|offer| offer.code_id);
     let rows = mails::find(db.reader(), keys_of_mails).await?;
     if rows.is_empty() {
-        return Ok(vec![Ok(Known::NEW); offers.len()]); // new mails all of them: no clock is needed
+        return Ok(vec![Ok(Standing::NEW); offers.len()]); // new mails all of them: no clock is needed
     }
     let now = db.now(db.reader()).await?; // leases are judged by the database's clock and no other
     let rows = mails::by_key(rows);
-    let mut known = Vec::with_capacity(offers.len());
+    let mut standings = Vec::with_capacity(offers.len());
     for offer in offers {
-        known.push(Ok(match rows.get(&offer.code_id) {
-            Some(row) => Known::of(row, offer, keys, now),
-            None => Known::NEW,
-        }));
+        let row = rows.get(&offer.code_id);
+        standings.push(Ok(Standing::of(row, offer, keys, now)));
     }
-    Ok(known)
+    Ok(standings)
 }
 
-impl Known {
-    /// Never heard of.
-    pub(super) const NEW: Self = Self {
-        standing: Standing::Open,
+impl Standing {
+    const NEW: Self = Self::Claimable {
         unknown_attempts: 0,
     };
 
-    /// Reads a row for an offer of its key.
+    /// Reads the row of an offer's key.
     pub(super) fn of(
-        row: &mails::Model,
+        row: Option<&mails::Model>,
         offer: &Offer,
         keys: &AddressKeys,
         now: Timestamp,
     ) -> Self {
+        const OTHER_MAIL: &str = "code_id: the key was used for another mail";
+        const UNKNOWABLE: &str = "the outcomes of earlier attempts are unknown";
+        let Some(row) = row else {
+            return Self::NEW;
+        };
         let unknown_attempts = row.unknown_attempts();
-        let answered = |fate, reached, reason: &str| {
-            Standing::Answered(Answer {
-                fate,
-                unknown_attempts,
-                reached,
-                reason: reason.to_owned(),
-            })
-        };
-        let standing = match row.state {
-            _ if !is_same_mail(row, offer, keys) => answered(
-                Fate::Invalid,
-                false,
-                "code_id: the key was used for another mail",
-            ),
-            State::Accepted => answered(Fate::Accepted(row.ended_at), true, ""),
-            State::Rejected => answered(Fate::Rejected, true, &row.reason),
-            State::Invalid => answered(Fate::Invalid, false, &row.reason),
-            State::Sending if row.claimed_until > now => {
-                Standing::Answered(in_flight(row.claimed_until.since(now), unknown_attempts))
+        let (fate, reached, reason) = match row.state {
+            _ if !is_same_mail(row, offer, keys) => (Fate::Invalid, false, OTHER_MAIL),
+            LedgerState::Accepted => (Fate::Accepted(row.ended_at), true, ""),
+            LedgerState::Rejected => (Fate::Rejected, true, &*row.reason),
+            LedgerState::Invalid => (Fate::Invalid, false, &*row.reason),
+            LedgerState::Sending if row.claimed_until > now => {
+                let left = row.claimed_until.since(now);
+                return Self::Answered(in_flight(left, unknown_attempts));
             }
-            State::Sending => Standing::Lapsed,
-            State::Idle if unknown_attempts >= UNKNOWN_LIMIT => answered(
-                Fate::Unknown,
-                true,
-                "the outcomes of earlier attempts are unknown",
-            ),
-            State::Idle => Standing::Open,
+            LedgerState::Idle if unknown_attempts >= UNKNOWN_LIMIT => {
+                (Fate::Unknown, true, UNKNOWABLE)
+            }
+            LedgerState::Idle | LedgerState::Sending => {
+                return Self::Claimable { unknown_attempts };
+            }
         };
-        Self {
-            standing,
+        Self::Answered(Answer {
+            fate,
             unknown_attempts,
-        }
+            reached,
+            reason: reason.to_owned(),
+        })
     }
 }
 

@@ -6,67 +6,40 @@ use kit::{Violation, clock::Timestamp};
 use uuid::Uuid;
 
 use crate::{
-    domain::{Digits, DisplayName, LocaleTag, Offer, Recipient, Turn},
+    domain::{Digits, DisplayName, Language, LocaleTag, Offer, Recipient, Turn},
     mail::{Composer, Rendered, Unmailable},
 };
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What to render.
-#[derive(Debug)]
-pub(crate) struct Preview {
-    /// Language that was asked for.
-    pub(crate) locale: LocaleTag,
-    /// Whom to greet.
-    pub(crate) name: DisplayName,
-    /// From which the sample's expiry counts.
-    pub(crate) now: Timestamp,
-}
-
-/// Why there is nothing to show.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PreviewError {
     #[error("the request has invalid fields")]
     Invalid(Vec<Violation>),
     /// The compiled-in templates do not fit together.
-    #[error("the mail cannot be rendered")]
-    Unrendered(#[from] Unmailable),
+    #[error(transparent)]
+    Unmailable(#[from] Unmailable),
 }
 
-impl Preview {
-    /// Parses a request.
-    ///
-    /// # Errors
-    /// `Invalid`.
-    pub(crate) fn parse(locale: &str, name: &str, now: Timestamp) -> Result<Self, PreviewError> {
-        match DisplayName::parse(name) {
-            Ok(name) => Ok(Self {
-                locale: LocaleTag::new(locale),
-                name,
-                now,
-            }),
-            Err(why) => Err(PreviewError::Invalid(vec![(
-                "display_name",
-                why.to_string(),
-            )])),
-        }
-    }
-}
-
-/// The mail with the code 1234 5678, fresh for a day.
-///
-/// # Errors
-/// `Unrendered`.
-pub(crate) fn preview(composer: &Composer, preview: Preview) -> Result<Rendered, PreviewError> {
+/// The mail with the code 1234 5678, fresh for a day at `now`, and the language it is in.
+pub(crate) fn preview(
+    composer: &Composer,
+    locale: &str,
+    display_name: &str,
+    now: Timestamp,
+) -> Result<(Language, Rendered), PreviewError> {
+    let name = DisplayName::parse(display_name)
+        .map_err(|why| PreviewError::Invalid(vec![("display_name", why.to_string())]))?;
     let sample = Offer {
         code_id: Uuid::nil(),
         account_id: Uuid::nil(),
         recipient: Recipient::parse("ada@example.com").expect("the sample's address is one"),
-        name: preview.name,
-        locale: preview.locale,
+        name,
+        locale: LocaleTag::new(locale),
         digits: Digits::parse("12345678").expect("the sample's code is one"),
-        expires_at: preview.now + DAY,
+        expires_at: now + DAY,
         turn: Turn::First,
     };
-    Ok(composer.render(&sample, preview.now)?)
+    let rendered = composer.render(&sample, now)?;
+    Ok((sample.locale.language(), rendered))
 }

@@ -10,12 +10,12 @@ use kit::{
 use sea_orm::DbErr;
 use tokio_util::sync::CancellationToken;
 
-use super::{BATCH, Outcome, PastAttempt, QUEUE, claim::Claim};
+use super::{BATCH, Each, Outcome, PastAttempt, QUEUE, claim::Claim};
 use crate::{
     domain::Offer,
     store::{
         attempts,
-        mails::{self, State},
+        mails::{self, LedgerState},
     },
 };
 
@@ -102,17 +102,11 @@ struct Recorder {
 }
 
 impl Recorder {
-    async fn record(
-        self: Arc<Self>,
-        ended: Batch<Arc<Ended>>,
-    ) -> Result<Vec<Result<Timestamp, StoreError>>, DbErr> {
+    async fn record(self: Arc<Self>, ended: Batch<Arc<Ended>>) -> Result<Each<Timestamp>, DbErr> {
         self.commit(&ended).await.inspect_err(super::log)
     }
 
-    async fn commit(
-        &self,
-        ended: &[Arc<Ended>],
-    ) -> Result<Vec<Result<Timestamp, StoreError>>, DbErr> {
+    async fn commit(&self, ended: &[Arc<Ended>]) -> Result<Each<Timestamp>, DbErr> {
         let tx = self.db.write("record outcomes").await?;
         let now = tx.now();
         // One order for all replicas, so that none waits for another in a circle.
@@ -136,10 +130,10 @@ impl Recorder {
             match outcome {
                 Outcome::Accepted => {}
                 Outcome::Rejected => {
-                    mails::mark_refused(&tx, key, State::Rejected, reply).await?;
+                    mails::mark_refused(&tx, key, LedgerState::Rejected, reply).await?;
                 }
                 Outcome::Invalid => {
-                    mails::mark_refused(&tx, key, State::Invalid, reply).await?;
+                    mails::mark_refused(&tx, key, LedgerState::Invalid, reply).await?;
                 }
                 Outcome::Unavailable => mails::set_idle(&tx, key, claim_no, 0).await?,
                 Outcome::Unknown => mails::set_idle(&tx, key, claim_no, 1).await?,

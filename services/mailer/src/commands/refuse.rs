@@ -12,7 +12,7 @@ use crate::{
     domain::{Answer, Fate, LocaleTag, TEMPLATE},
     store::{
         attempts,
-        mails::{self, State},
+        mails::{self, LedgerState},
     },
 };
 
@@ -30,9 +30,6 @@ pub(crate) struct Unusable {
 }
 
 /// Commits a final row. One that is there already stays as it is: whoever made it decides about the key.
-///
-/// # Errors
-/// The store's; then nothing is remembered, and the mail may be offered again.
 pub(crate) async fn refuse(
     db: &Db,
     clock: &Clock,
@@ -61,7 +58,7 @@ async fn write(db: &Db, clock: &Clock, code_id: Uuid, unusable: Unusable) -> Res
         locale: unusable.locale.as_str().to_owned(),
         address_mac: Vec::new(),
         address_key_id: String::new(),
-        state: State::Invalid,
+        state: LedgerState::Invalid,
         claim_no: 1,
         claimed_until: now,
         unknown_attempts: 0,

@@ -18,9 +18,6 @@ pub(crate) struct AddressMac {
 
 impl AddressKeys {
     /// Reads a key file.
-    ///
-    /// # Errors
-    /// Names the line that is no key.
     pub(crate) fn parse(text: &str) -> Result<Self, InvalidKeyRing> {
         Ok(Self(KeyRing::parse(text)?))
     }

@@ -1,11 +1,11 @@
 //! The code as the mail shows it. It goes into the message and, to be recognised there, into `redact`; never into
 //! a table.
 
-use std::fmt;
+use kit::Private;
 
-/// Six to ten ASCII digits. Never shown by `Debug`.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Digits(String);
+/// Six to ten ASCII digits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Digits(Private<String>);
 
 /// Not six to ten ASCII digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -18,26 +18,21 @@ impl Digits {
         let valid =
             (6..=10).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
         if valid {
-            Ok(Self(text.to_owned()))
+            Ok(Self(Private::new(text.to_owned())))
         } else {
             Err(InvalidDigits)
         }
     }
 
     pub(crate) fn plain(&self) -> &str {
-        &self.0
+        self.0.expose()
     }
 
     /// In two groups, as people read and type them: `1234 5678`.
     pub(crate) fn grouped(&self) -> String {
-        let (first, second) = self.0.split_at(self.0.len().div_ceil(2));
+        let digits = self.plain();
+        let (first, second) = digits.split_at(digits.len().div_ceil(2));
         format!("{first} {second}")
-    }
-}
-
-impl fmt::Debug for Digits {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Digits(<redacted>)")
     }
 }
 

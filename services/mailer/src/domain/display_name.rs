@@ -1,10 +1,10 @@
 //! The name in the greeting and in the To header.
 
-use std::fmt;
+use kit::Private;
 
-/// At most 64 characters of one line; may be empty. Never shown by `Debug`.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub(crate) struct DisplayName(String);
+/// At most 64 characters of one line; may be empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DisplayName(Private<String>);
 
 /// More than one line, too long, or with characters that rearrange text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -21,20 +21,14 @@ impl DisplayName {
         let valid =
             text.chars().count() <= 64 && !text.chars().any(|c| c.is_control() || rearranges(c));
         if valid {
-            Ok(Self(text.to_owned()))
+            Ok(Self(Private::new(text.to_owned())))
         } else {
             Err(InvalidDisplayName)
         }
     }
 
     pub(crate) fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for DisplayName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("DisplayName(<redacted>)")
+        self.0.expose()
     }
 }
 

@@ -14,7 +14,6 @@ pub(crate) enum Lifetime {
 }
 
 impl Lifetime {
-    /// Names `left`.
     pub(crate) fn of(left: Duration) -> Self {
         const HOUR: u64 = 60;
         const DAY: u64 = 24 * HOUR;

@@ -1,12 +1,12 @@
 //! The address a mail goes to, checked again where it is used; the message and the SMTP envelope take it from here.
 
-use std::fmt;
+use kit::Private;
 
-/// An address in ASCII form: dot-atom local part, domain of A-labels. Never shown by `Debug`.
-#[derive(Clone, PartialEq, Eq)]
+/// An address in ASCII form: dot-atom local part, domain of A-labels.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Recipient {
-    local: String,
-    domain: String,
+    local: Private<String>,
+    domain: Private<String>,
 }
 
 /// Nothing a mail can be sent to, or nothing that may stand in an SMTP command.
@@ -36,30 +36,24 @@ impl Recipient {
             return Err(InvalidRecipient);
         }
         Ok(Self {
-            local: local.to_owned(),
-            domain,
+            local: Private::new(local.to_owned()),
+            domain: Private::new(domain),
         })
     }
 
     /// Local part, in the case it came in.
     pub(crate) fn local(&self) -> &str {
-        &self.local
+        self.local.expose()
     }
 
     /// Domain, A-labels.
     pub(crate) fn domain(&self) -> &str {
-        &self.domain
+        self.domain.expose()
     }
 
     /// What two spellings of one address have in common, for `address_mac`.
     pub(crate) fn canonical(&self) -> String {
-        format!("{}@{}", self.local.to_ascii_lowercase(), self.domain)
-    }
-}
-
-impl fmt::Debug for Recipient {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Recipient(<redacted>)")
+        format!("{}@{}", self.local().to_ascii_lowercase(), self.domain())
     }
 }
 

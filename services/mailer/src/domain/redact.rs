@@ -1,7 +1,7 @@
 //! Makes a mail server's answer fit to be kept: what it repeats of the recipient, the code or any other address is
 //! taken out before the text reaches a table, a log or a client.
 
-use super::{digits::Digits, recipient::Recipient};
+use super::{Digits, Recipient};
 
 const REDACTED: &str = "<redacted>";
 

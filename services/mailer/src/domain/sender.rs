@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use super::{display_name::DisplayName, recipient::Recipient};
+use super::{DisplayName, Recipient};
 
 /// `Name <address>` or an address alone. Not a secret: it stands in every mail.
 #[derive(Debug, Clone)]

@@ -5,7 +5,6 @@ use std::time::Duration;
 /// What the rule sees of an attempt in the slow half.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SlowAttempt {
-    /// Names it.
     pub(crate) number: u64,
     /// How long the mail server has said nothing to it.
     pub(crate) silent_for: Duration,

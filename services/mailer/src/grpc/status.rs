@@ -21,7 +21,7 @@ pub(super) fn status(error: impl Into<CommandError>) -> Status {
             serve::unavailable("The mailer's database does not answer.")
         }
         CommandError::ListMails(List::Store(StoreError::Unexpected(cause))) => unexpected(&cause),
-        CommandError::Preview(PreviewError::Unrendered(cause)) => unexpected(&cause),
+        CommandError::Preview(PreviewError::Unmailable(cause)) => unexpected(&cause),
     }
 }
 

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     domain::{Offer, Sender},
-    transport::Outgoing,
+    transport::ComposedMail,
 };
 
 /// What all mails have in common.
@@ -25,9 +25,6 @@ pub(crate) struct Composer {
 
 impl Composer {
     /// Compiles the templates.
-    ///
-    /// # Errors
-    /// When a layout is no template.
     pub(crate) fn new(sender: Sender, public_url: Option<String>) -> Result<Self, Unmailable> {
         Ok(Self {
             templates: Templates::compile()?,
@@ -37,9 +34,6 @@ impl Composer {
     }
 
     /// The mail's three parts, as they read at `now`.
-    ///
-    /// # Errors
-    /// When the templates do not fit together.
     pub(crate) fn render(&self, offer: &Offer, now: Timestamp) -> Result<Rendered, Unmailable> {
         let link = self
             .public_url
@@ -59,15 +53,12 @@ impl Composer {
     }
 
     /// The whole mail with its envelope.
-    ///
-    /// # Errors
-    /// When a part of it cannot be made.
     pub(crate) fn compose(
         &self,
         offer: &Offer,
         attempt: i32,
         now: Timestamp,
-    ) -> Result<Outgoing, Unmailable> {
+    ) -> Result<ComposedMail, Unmailable> {
         let frame = Frame {
             code_id: offer.code_id,
             sender: &self.sender,
@@ -77,7 +68,7 @@ impl Composer {
             date: SystemTime::UNIX_EPOCH + now.since(Timestamp(0)),
         };
         let rendered = self.render(offer, now)?;
-        Ok(Outgoing {
+        Ok(ComposedMail {
             code_id: offer.code_id,
             attempt,
             from: message::address(self.sender.address())?,

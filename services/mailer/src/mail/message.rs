@@ -20,15 +20,10 @@ use crate::domain::{DisplayName, Language, Recipient, Sender};
 pub(crate) struct Frame<'a> {
     /// The mail's key. Repeating a mail repeats its Message-ID, so that a mail program can drop the second one.
     pub(crate) code_id: Uuid,
-    /// From.
     pub(crate) sender: &'a Sender,
-    /// To.
     pub(crate) recipient: &'a Recipient,
-    /// Name in To.
     pub(crate) name: &'a DisplayName,
-    /// Content-Language.
     pub(crate) language: Language,
-    /// Date.
     pub(crate) date: SystemTime,
 }
 
@@ -50,9 +45,6 @@ pub(crate) enum Unmailable {
 }
 
 /// The whole mail, ready for DATA but for dot-stuffing.
-///
-/// # Errors
-/// When lettre refuses a part of it.
 pub(crate) fn build(frame: &Frame<'_>, rendered: Rendered) -> Result<Vec<u8>, Unmailable> {
     let sender = frame.sender.address();
     let message = Message::builder()
@@ -72,9 +64,6 @@ pub(crate) fn build(frame: &Frame<'_>, rendered: Rendered) -> Result<Vec<u8>, Un
 }
 
 /// An address as lettre's transports take it.
-///
-/// # Errors
-/// When lettre's rules are stricter than ours.
 pub(crate) fn address(recipient: &Recipient) -> Result<Address, lettre::address::AddressError> {
     Address::new(recipient.local(), recipient.domain())
 }

@@ -1,6 +1,6 @@
 //! Fills the compiled layout and the texts with one mail's values; `message` frames the result.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value, context};
 use time::OffsetDateTime;
@@ -25,9 +25,7 @@ pub(crate) struct Content<'a> {
     pub(crate) language: Language,
     /// How the texts call the sender.
     pub(crate) sender: &'a str,
-    /// Whom to greet.
     pub(crate) name: &'a DisplayName,
-    /// The code.
     pub(crate) digits: &'a Digits,
     /// Where a press of the button leads, a URL without quotes and angle brackets; no button without it.
     pub(crate) link: Option<&'a str>,
@@ -37,28 +35,16 @@ pub(crate) struct Content<'a> {
     pub(crate) expires_at: OffsetDateTime,
 }
 
-/// A mail's three parts. Never printed: they hold the code.
-#[derive(Clone, PartialEq, Eq)]
+/// A mail's three parts. They hold the code: without `Debug` nothing can print them.
 pub(crate) struct Rendered {
     /// One line; the code is not in it, so that a locked screen does not show it.
     pub(crate) subject: String,
-    /// The text part.
     pub(crate) text: String,
-    /// The HTML part.
     pub(crate) html: String,
-}
-
-impl fmt::Debug for Rendered {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Rendered(<redacted>)")
-    }
 }
 
 impl Templates {
     /// Compiles them.
-    ///
-    /// # Errors
-    /// When a layout is no template.
     pub(crate) fn compile() -> Result<Self, minijinja::Error> {
         let mut layouts = Environment::new();
         layouts.set_undefined_behavior(UndefinedBehavior::Strict);
@@ -81,9 +67,6 @@ impl Templates {
 
     /// Renders one mail. Sentences are filled as plain text first and escaped as a whole in the HTML part, so that
     /// a value can neither be markup nor a template.
-    ///
-    /// # Errors
-    /// When a text or layout names a value that there is not.
     pub(crate) fn render(&self, content: &Content<'_>) -> Result<Rendered, minijinja::Error> {
         let texts = self.texts(content.language);
         let sentences = self.sentences(texts, content)?;

@@ -26,7 +26,6 @@ pub(super) struct Texts {
 }
 
 impl Texts {
-    /// The compiled-in sentences.
     pub(super) fn of(language: Language) -> Self {
         let file = match language {
             Language::English => include_str!("../../templates/texts/en.toml"),

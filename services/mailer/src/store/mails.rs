@@ -44,7 +44,6 @@ pub(crate) struct Model {
     /// The mail's key.
     #[sea_orm(primary_key, auto_increment = false)]
     pub(crate) code_id: Uuid,
-    /// For operators.
     pub(crate) account_id: Uuid,
     /// What was asked for, to recognise a key that is used again for another mail.
     pub(crate) template: String,
@@ -54,7 +53,7 @@ pub(crate) struct Model {
     pub(crate) address_mac: Vec<u8>,
     /// Names the key of that HMAC.
     pub(crate) address_key_id: String,
-    pub(crate) state: State,
+    pub(crate) state: LedgerState,
     /// Counts the claims, which are the attempts that were begun.
     pub(crate) claim_no: i32,
     /// Until when the latest claim is its sender's own.
@@ -72,7 +71,7 @@ pub(crate) struct Model {
 /// Where a mail stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "Text")]
-pub(crate) enum State {
+pub(crate) enum LedgerState {
     /// Between attempts.
     #[sea_orm(string_value = "idle")]
     Idle,
@@ -171,11 +170,11 @@ pub(crate) async fn begin_sending(
         return Ok(());
     }
     Entity::update_many()
-        .col_expr(Column::State, Expr::value(State::Sending))
+        .col_expr(Column::State, Expr::value(LedgerState::Sending))
         .col_expr(Column::ClaimNo, Expr::col(Column::ClaimNo).add(1))
         .col_expr(Column::ClaimedUntil, Expr::value(claimed_until))
         .filter(Column::CodeId.is_in(keys.iter().copied()))
-        .filter(Column::State.eq(State::Idle))
+        .filter(Column::State.eq(LedgerState::Idle))
         .exec(tx)
         .await
         .map(drop)
@@ -208,7 +207,7 @@ pub(crate) async fn renew(
 pub(crate) async fn end_all_leases(tx: &Tx) -> Result<(), DbErr> {
     Entity::update_many()
         .col_expr(Column::ClaimedUntil, Expr::value(tx.now()))
-        .filter(Column::State.eq(State::Sending))
+        .filter(Column::State.eq(LedgerState::Sending))
         .exec(tx)
         .await
         .map(drop)
@@ -234,9 +233,9 @@ pub(crate) async fn set_idle(tx: &Tx, key: Uuid, claim_no: i32, unknown: i32) ->
 fn to_idle(update: UpdateMany<Entity>, unknown: i32) -> UpdateMany<Entity> {
     let unknown = Expr::col(Column::UnknownAttempts).add(unknown);
     update
-        .col_expr(Column::State, Expr::value(State::Idle))
+        .col_expr(Column::State, Expr::value(LedgerState::Idle))
         .col_expr(Column::UnknownAttempts, unknown)
-        .filter(Column::State.eq(State::Sending))
+        .filter(Column::State.eq(LedgerState::Sending))
 }
 
 /// Notes acceptances. They are facts: whoever holds the claim, and even over a refusal.
@@ -245,11 +244,11 @@ pub(crate) async fn mark_accepted(tx: &Tx, keys: &[Uuid]) -> Result<(), DbErr> {
         return Ok(());
     }
     Entity::update_many()
-        .col_expr(Column::State, Expr::value(State::Accepted))
+        .col_expr(Column::State, Expr::value(LedgerState::Accepted))
         .col_expr(Column::Reason, Expr::value(""))
         .col_expr(Column::EndedAt, Expr::value(tx.now()))
         .filter(Column::CodeId.is_in(keys.iter().copied()))
-        .filter(Column::State.ne(State::Accepted))
+        .filter(Column::State.ne(LedgerState::Accepted))
         .exec(tx)
         .await
         .map(drop)
@@ -259,7 +258,7 @@ pub(crate) async fn mark_accepted(tx: &Tx, keys: &[Uuid]) -> Result<(), DbErr> {
 pub(crate) async fn mark_refused(
     tx: &Tx,
     key: Uuid,
-    refused: State,
+    refused: LedgerState,
     reason: &str,
 ) -> Result<(), DbErr> {
     Entity::update_many()
@@ -267,7 +266,7 @@ pub(crate) async fn mark_refused(
         .col_expr(Column::Reason, Expr::value(reason))
         .col_expr(Column::EndedAt, Expr::value(tx.now()))
         .filter(Column::CodeId.eq(key))
-        .filter(Column::State.is_in([State::Idle, State::Sending]))
+        .filter(Column::State.is_in([LedgerState::Idle, LedgerState::Sending]))
         .exec(tx)
         .await
         .map(drop)

@@ -16,8 +16,6 @@ impl Lease {
     pub(crate) fn until(end: Instant) -> Self {
         Self(Arc::new(Mutex::new(end)))
     }
-
-    /// Moves its end.
     pub(crate) fn renew(&self, end: Instant) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = end;
     }
@@ -44,11 +42,11 @@ pub(crate) enum Phase {
 #[derive(Debug, Clone)]
 pub(crate) struct Attempt {
     lease: Lease,
-    progress: Arc<Mutex<Progress>>,
+    state: Arc<Mutex<AttemptState>>,
 }
 
 #[derive(Debug)]
-struct Progress {
+struct AttemptState {
     phase: Phase,
     /// Whether a command of this mail may have reached the mail server.
     reached: bool,
@@ -58,35 +56,35 @@ struct Progress {
 impl Attempt {
     /// An attempt that starts now.
     pub(crate) fn start(lease: Lease) -> Self {
-        let progress = Progress {
+        let state = AttemptState {
             phase: Phase::Open,
             reached: false,
             answered_at: Instant::now(),
         };
         Self {
             lease,
-            progress: Arc::new(Mutex::new(progress)),
+            state: Arc::new(Mutex::new(state)),
         }
     }
 
     /// The mail server finished an answer. A byte now and then is none: a tarpit stays silent.
     pub(super) fn answered(&self) {
-        self.progress().answered_at = Instant::now();
+        self.state().answered_at = Instant::now();
     }
 
     /// How long the mail server has been silent.
     pub(crate) fn silent_for(&self) -> Duration {
-        self.progress().answered_at.elapsed()
+        self.state().answered_at.elapsed()
     }
 
     /// A connection is there and the mail's first command goes out; or it turned out that there was none.
     pub(super) fn set_reached(&self, reached: bool) {
-        self.progress().reached = reached;
+        self.state().reached = reached;
     }
 
     /// Whether the mail server answered a command of this mail, or may have.
     pub(crate) fn reached(&self) -> bool {
-        self.progress().reached
+        self.state().reached
     }
 
     /// Asks to pass the point of no return, just before the final dot is sent. A lease that has passed says no: by
@@ -103,19 +101,19 @@ impl Attempt {
 
     /// Whether its final dot is out, or is about to be.
     pub(crate) fn is_past_return(&self) -> bool {
-        self.progress().phase == Phase::PastReturn
+        self.state().phase == Phase::PastReturn
     }
 
     /// The first one to ask decides, under one lock: what was declared unsent must not be sent afterwards.
     fn leave_open(&self, to: Phase) -> Phase {
-        let mut progress = self.progress();
-        if progress.phase == Phase::Open {
-            progress.phase = to;
+        let mut state = self.state();
+        if state.phase == Phase::Open {
+            state.phase = to;
         }
-        progress.phase
+        state.phase
     }
 
-    fn progress(&self) -> MutexGuard<'_, Progress> {
-        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, AttemptState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -108,7 +108,7 @@ pub(super) async fn connect(
         within(
             "AUTH",
             deadlines.greeting,
-            smtp.auth(&mechanisms, credentials),
+            smtp.auth(&mechanisms, credentials.expose()),
         )
         .await?;
     }

@@ -10,11 +10,11 @@ use lettre::transport::smtp::{
 };
 use tokio::time::timeout;
 
-use super::{Outgoing, attempt::Attempt, connect::Connection, deadlines::Deadlines};
+use super::{ComposedMail, attempt::Attempt, connect::Connection, deadlines::Deadlines};
 
 /// The exchanges that send a mail, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum Exchange {
     Mail,
     Rcpt,
     Data,
@@ -38,10 +38,10 @@ type Reply = Result<Response, Trouble>;
 /// after `Refused`, unless this says otherwise by breaking it.
 pub(super) async fn send(
     connection: &mut Connection,
-    mail: &Outgoing,
+    mail: &ComposedMail,
     attempt: &Attempt,
     deadlines: &Deadlines,
-) -> Result<Response, (Step, Trouble)> {
+) -> Result<Response, (Exchange, Trouble)> {
     attempt.set_reached(true);
     envelope(connection, mail, attempt, deadlines).await?;
     let message = Message {
@@ -66,16 +66,16 @@ pub(super) async fn send(
         Err(deadline) => Err(Trouble::Hang(deadline)),
     };
     attempt.answered();
-    answer.map_err(|trouble| (Step::Message, trouble))
+    answer.map_err(|trouble| (Exchange::Message, trouble))
 }
 
 /// Up to the 354 that invites the message.
 async fn envelope(
     connection: &mut Connection,
-    mail: &Outgoing,
+    mail: &ComposedMail,
     attempt: &Attempt,
     deadlines: &Deadlines,
-) -> Result<(), (Step, Trouble)> {
+) -> Result<(), (Exchange, Trouble)> {
     let sender = Mail::new(Some(mail.from.clone()), vec![]);
     let recipient = Rcpt::new(mail.to.clone(), vec![]);
     let smtp = &mut connection.smtp;
@@ -87,13 +87,13 @@ async fn envelope(
     if !connection.pipelining {
         ask.command(sender, &[250])
             .await
-            .map_err(|trouble| (Step::Mail, trouble))?;
+            .map_err(|trouble| (Exchange::Mail, trouble))?;
         ask.command(recipient, &[250, 251, 252])
             .await
-            .map_err(|trouble| (Step::Rcpt, trouble))?;
+            .map_err(|trouble| (Exchange::Rcpt, trouble))?;
         ask.command(Data, &[354])
             .await
-            .map_err(|trouble| (Step::Data, trouble))?;
+            .map_err(|trouble| (Exchange::Data, trouble))?;
         return Ok(());
     }
     // RFC 2920: DATA ends the group. Every command of it is answered, whatever became of the one before.
@@ -108,9 +108,9 @@ async fn envelope(
         // Invited without a recipient: whatever were sent now would be read as a message.
         connection.fuse.blow();
     }
-    sender.map_err(|trouble| (Step::Mail, trouble))?;
-    recipient.map_err(|trouble| (Step::Rcpt, trouble))?;
-    data.map_err(|trouble| (Step::Data, trouble))?;
+    sender.map_err(|trouble| (Exchange::Mail, trouble))?;
+    recipient.map_err(|trouble| (Exchange::Rcpt, trouble))?;
+    data.map_err(|trouble| (Exchange::Data, trouble))?;
     Ok(())
 }
 

@@ -7,9 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Cause, Ending, Outgoing, Sent, attempt::Attempt};
-
-/// The folder.
+use super::{Cause, ComposedMail, Ending, Sent, attempt::Attempt};
 #[derive(Debug)]
 pub(crate) struct Folder(PathBuf);
 
@@ -18,49 +16,26 @@ impl Folder {
     pub(crate) fn new(path: PathBuf) -> Self {
         Self(path)
     }
-
-    /// Writes one mail.
-    pub(crate) async fn write(&self, mail: &Outgoing, attempt: &Attempt) -> Sent {
+    pub(crate) async fn write(&self, mail: &ComposedMail, attempt: &Attempt) -> Sent {
         let name = format!("{}.{}.eml", mail.code_id, mail.attempt);
-        let (folder, bytes, target, theirs) = (
-            self.0.clone(),
-            mail.bytes.clone(),
-            name.clone(),
-            attempt.clone(),
-        );
-        let written =
-            tokio::task::spawn_blocking(move || write(&folder, &target, &bytes, &theirs)).await;
+        let (folder, bytes) = (self.0.clone(), mail.bytes.clone());
+        let (target, theirs) = (name.clone(), attempt.clone());
+        let writing = move || write(&folder, &target, &bytes, &theirs);
+        let written = tokio::task::spawn_blocking(writing).await;
         match written.unwrap_or_else(|panic| Err(io::Error::other(panic))) {
-            Ok(true) => Sent {
-                ending: Ending::Accepted,
-                code: None,
-                reply: format!("written as {name}"),
-            },
+            Ok(true) => Sent::new(Ending::Accepted, None, format!("written as {name}")),
             Ok(false) => {
-                let reply =
-                    "not written: the lease had passed, or the mailer shuts down".to_owned();
-                Sent {
-                    ending: Ending::NotNow(Cause::Stopped),
-                    code: None,
-                    reply,
-                }
+                let reply = "not written: the lease had passed, or the mailer shuts down";
+                Sent::new(Ending::NotNow(Cause::Stopped), None, reply)
             }
             // It is there, but a crash may still take it away.
             Err(error) if attempt.reached() => {
                 let reply = format!("written as {name}, perhaps not for good: {}", error.kind());
-                Sent {
-                    ending: Ending::Unknown(Cause::Broken),
-                    code: None,
-                    reply,
-                }
+                Sent::new(Ending::Unknown(Cause::Broken), None, reply)
             }
             Err(error) => {
                 let reply = format!("not written: {}", error.kind());
-                Sent {
-                    ending: Ending::NotNow(Cause::Connection),
-                    code: None,
-                    reply,
-                }
+                Sent::new(Ending::NotNow(Cause::Connection), None, reply)
             }
         }
     }

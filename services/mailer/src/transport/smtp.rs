@@ -11,10 +11,10 @@ use lettre::transport::smtp::{
 use tokio::time::timeout;
 
 use super::{
-    Cause, Ending, Outgoing, Sent,
+    Cause, ComposedMail, Ending, Sent,
     attempt::Attempt,
     connect::{self, Connection, NotConnected},
-    conversation::{self, Step, Trouble},
+    conversation::{self, Exchange, Trouble},
     deadlines::Deadlines,
     url::SmtpServer,
 };
@@ -40,9 +40,6 @@ struct Idle {
 
 impl Smtp {
     /// Prepares; connects when there is a mail.
-    ///
-    /// # Errors
-    /// When the certificates that the URL names cannot be used.
     pub(crate) fn new(server: SmtpServer, deadlines: Deadlines) -> anyhow::Result<Self> {
         let trust = connect::trust(&server)?;
         Ok(Self {
@@ -55,13 +52,16 @@ impl Smtp {
     }
 
     /// Sends one mail, over a kept connection if there is one.
-    pub(crate) async fn send(&self, mail: &Outgoing, attempt: &Attempt) -> Sent {
+    pub(crate) async fn send(&self, mail: &ComposedMail, attempt: &Attempt) -> Sent {
         if let Some(mut connection) = self.kept(attempt).await {
             let result = conversation::send(&mut connection, mail, attempt, &self.deadlines).await;
             // Closed by the server meanwhile: the mail has not begun, and a new connection tells more.
             if !matches!(
                 result,
-                Err((Step::Mail, Trouble::Broken(_) | Trouble::Refused(421, _)))
+                Err((
+                    Exchange::Mail,
+                    Trouble::Broken(_) | Trouble::Refused(421, _)
+                ))
             ) {
                 return self.finish(connection, result, attempt);
             }
@@ -74,11 +74,7 @@ impl Smtp {
                     conversation::send(&mut connection, mail, attempt, &self.deadlines).await;
                 self.finish(connection, result, attempt)
             }
-            Err(NotConnected(reply)) => Sent {
-                ending: Ending::NotNow(Cause::Connection),
-                code: None,
-                reply,
-            },
+            Err(NotConnected(reply)) => Sent::new(Ending::NotNow(Cause::Connection), None, reply),
         }
     }
 
@@ -104,7 +100,7 @@ impl Smtp {
     fn finish(
         &self,
         connection: Connection,
-        result: Result<Response, (Step, Trouble)>,
+        result: Result<Response, (Exchange, Trouble)>,
         attempt: &Attempt,
     ) -> Sent {
         let since = Instant::now();
@@ -115,25 +111,18 @@ impl Smtp {
                     since,
                     half_open_transaction: false,
                 });
-                let (code, reply) = (
-                    Some(u16::from(response.code())),
-                    conversation::text(&response),
-                );
-                Sent {
-                    ending: Ending::Accepted,
-                    code,
-                    reply,
-                }
+                let code = u16::from(response.code());
+                Sent::new(Ending::Accepted, Some(code), conversation::text(&response))
             }
-            Err((step, trouble)) => {
+            Err((exchange, trouble)) => {
                 if matches!(trouble, Trouble::Refused(code, _) if code != 421) {
                     self.keep(Idle {
                         connection,
                         since,
-                        half_open_transaction: step != Step::Message,
+                        half_open_transaction: exchange != Exchange::Message,
                     });
                 }
-                ending(step, trouble, attempt)
+                ending(exchange, trouble, attempt)
             }
         }
     }
@@ -163,8 +152,8 @@ impl Smtp {
     }
 }
 
-/// What trouble in a phase means. After the final dot only a plain answer is one; everything else is unknowable.
-fn ending(step: Step, trouble: Trouble, attempt: &Attempt) -> Sent {
+/// What trouble in an exchange means. After the final dot only a plain answer is one; everything else is unknowable.
+fn ending(exchange: Exchange, trouble: Trouble, attempt: &Attempt) -> Sent {
     let lost = |cause| {
         if attempt.is_past_return() {
             Ending::Unknown(cause)
@@ -172,38 +161,29 @@ fn ending(step: Step, trouble: Trouble, attempt: &Attempt) -> Sent {
             Ending::NotNow(cause)
         }
     };
-    let words = match step {
-        Step::Mail => "MAIL",
-        Step::Rcpt => "RCPT",
-        Step::Data => "DATA",
-        Step::Message if attempt.is_past_return() => "final dot",
-        Step::Message => "message",
+    let words = match exchange {
+        Exchange::Mail => "MAIL",
+        Exchange::Rcpt => "RCPT",
+        Exchange::Data => "DATA",
+        Exchange::Message if attempt.is_past_return() => "final dot",
+        Exchange::Message => "message",
     };
     match trouble {
         Trouble::Refused(code, text) => {
             let final_refusal =
-                step == Step::Rcpt && refusal_at_rcpt(code, &text) == Refusal::Recipient;
+                exchange == Exchange::Rcpt && refusal_at_rcpt(code, &text) == Refusal::Recipient;
             let ending = if final_refusal {
                 Ending::RecipientRefused
             } else {
                 Ending::NotNow(Cause::Answer)
             };
-            Sent {
-                ending,
-                code: Some(code),
-                reply: format!("{code} {text}"),
-            }
+            Sent::new(ending, Some(code), format!("{code} {text}"))
         }
-        Trouble::Hang(deadline) => Sent {
-            ending: lost(Cause::Hang),
-            code: None,
-            reply: format!("{words}: no answer within {deadline:?}"),
-        },
-        Trouble::Broken(text) => Sent {
-            ending: lost(Cause::Broken),
-            code: None,
-            reply: format!("{words}: {text}"),
-        },
+        Trouble::Hang(deadline) => {
+            let reply = format!("{words}: no answer within {deadline:?}");
+            Sent::new(lost(Cause::Hang), None, reply)
+        }
+        Trouble::Broken(text) => Sent::new(lost(Cause::Broken), None, format!("{words}: {text}")),
     }
 }
 
