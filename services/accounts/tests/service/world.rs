@@ -73,7 +73,7 @@ impl World {
             .map(|(key, value)| (*key, value.as_str()))
             .collect();
         let config: Config = kit::config::from_pairs(&pairs).unwrap();
-        let token = config.admin_token_file.clone();
+        let token = config.service.admin_token_file.clone();
         // A service that was stopped a moment ago lets go of its database once its last task has ended.
         let build = async || App::build(config.clone(), self.clock.clone()).await.ok();
         Service::start(eventually("accounts to start", SOON, build).await, token)
