@@ -17,8 +17,8 @@ use sea_orm_migration::{
 use uuid::Uuid;
 
 use super::{
-    Outgoing, Record,
     headers::{from_json, to_json},
+    record::{Outgoing, Record},
 };
 use crate::{
     clock::Timestamp,
