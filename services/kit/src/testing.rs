@@ -1,17 +1,20 @@
 //! The real parts that tests run on, each on a free port of 127.0.0.1 and gone with its value; enabled by the
 //! feature `testing`, which only `dev-dependencies` turn on.
 //!
-//! Only the outside world is played by us: [`SmtpServer`] is a mail server that can be told to misbehave.
+//! Only the outside world is played by us: [`SmtpServer`] is a mail server that can be told to misbehave, and
+//! [`Proxy`] a network that delays, tears, cuts or swallows what it carries.
 //! Nothing here sleeps: [`eventually`] asks until it hears, everything else is awaited.
 
 mod eventually;
 mod nats;
 mod postgres;
+mod proxy;
 mod smtp;
 
 pub use eventually::eventually;
 pub use nats::NatsServer;
 pub use postgres::Postgres;
+pub use proxy::Proxy;
 pub use smtp::{Mail, On, Phase, Setup, SmtpServer, Tls};
 
 pub use crate::otlp::OtlpReceiver;
