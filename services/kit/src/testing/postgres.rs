@@ -3,7 +3,6 @@
 use std::{
     env, fs,
     io::{self, Write as _},
-    net::{Ipv4Addr, TcpListener},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -14,7 +13,7 @@ use sea_orm::{ConnectionTrait as _, Database};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
-use super::eventually;
+use super::{eventually, free_port};
 
 const START: Duration = Duration::from_secs(30);
 
@@ -120,7 +119,7 @@ impl Postgres {
                 String::from_utf8_lossy(&output.stderr).trim()
             ));
         }
-        let port = free_port().map_err(|error| error.to_string())?;
+        let port = free_port();
         let log = directory.path().join("log");
         let mut server = as_user(user);
         server
@@ -216,11 +215,4 @@ fn as_user(user: Option<&str>) -> Command {
         .arg(format!("--reuid={user}"))
         .args(["--clear-groups", "--"]);
     command
-}
-
-/// A port that was free a moment ago; the server binds it at once.
-fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
-        .local_addr()?
-        .port())
 }
