@@ -18,4 +18,5 @@ mod scenarios;
 mod serve;
 mod smtp;
 mod telemetry;
+mod tx;
 mod watch;
