@@ -9,7 +9,10 @@ use proto::{
     streams::ACCOUNTS,
 };
 
-use crate::world::{UNPUBLISHED, World, sign_up};
+use crate::{
+    client::sign_up,
+    world::{UNPUBLISHED, World},
+};
 
 /// The first message of stream ACCOUNTS, once all events are published.
 async fn first_event(world: &World) -> StreamMessage {

@@ -8,7 +8,10 @@ use kit::testing::{SOON, eventually};
 use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
 use tonic::Code;
 
-use crate::world::{UNPUBLISHED, World, reason, shown, sign_up};
+use crate::{
+    client::{reason, shown, sign_up},
+    world::{UNPUBLISHED, World},
+};
 
 #[tokio::test]
 async fn two_hundred_concurrent_creates_of_one_address_make_one_account() {

@@ -8,7 +8,10 @@ use proto::{accounts::Account, streams::ACCOUNTS};
 use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
 use tonic::{Code, Status};
 
-use crate::world::{Client, UNPUBLISHED, World, shown, sign_up};
+use crate::{
+    client::{Client, shown, sign_up},
+    world::{UNPUBLISHED, World},
+};
 
 /// The n-th sign-up, under its key.
 async fn numbered(client: Client, n: usize) -> Result<Account, Status> {

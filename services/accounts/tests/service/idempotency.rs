@@ -6,7 +6,10 @@ use futures::future::join_all;
 use insta::assert_snapshot;
 use tonic::Code;
 
-use crate::world::{World, reason, shown, sign_up};
+use crate::{
+    client::{reason, shown, sign_up},
+    world::World,
+};
 
 const KEY: &str = "3f0c6a52-7d0e-4f57-9a39-1d2b8b0a7c11";
 

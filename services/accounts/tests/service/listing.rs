@@ -7,7 +7,10 @@ use proto::accounts::{
 };
 use tonic::Status;
 
-use crate::world::{Service, World, fields, shown, sign_up};
+use crate::{
+    client::{fields, shown, sign_up},
+    world::{Service, World},
+};
 
 async fn list(
     service: &Service,

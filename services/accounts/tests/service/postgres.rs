@@ -11,8 +11,9 @@ use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
 use tonic::Code;
 
 use crate::{
+    client::{reason, sign_up},
     verified::{CONFIRMED, publish, verified},
-    world::{UNPUBLISHED, World, reason, sign_up},
+    world::{UNPUBLISHED, World},
 };
 
 #[tokio::test]

@@ -11,7 +11,10 @@ use proto::{events::headers, streams::ACCOUNTS};
 use tokio::task::JoinSet;
 use tonic::Request;
 
-use crate::world::{Client, PROGRAM, Process, UNPUBLISHED, World, sign_up};
+use crate::{
+    client::{Client, sign_up},
+    world::{PROGRAM, Process, UNPUBLISHED, World},
+};
 
 /// Signs people up without a pause, 50 at a time, until the service does not answer any more. Returns the ids of the
 /// acknowledged accounts.

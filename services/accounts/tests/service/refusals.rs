@@ -6,7 +6,10 @@ use proto::accounts::{
 };
 use tonic::Code;
 
-use crate::world::{World, fields, reason, shown, sign_up};
+use crate::{
+    client::{fields, reason, shown, sign_up},
+    world::World,
+};
 
 #[tokio::test]
 async fn every_bad_field_is_refused_by_its_name_and_nothing_is_written() {

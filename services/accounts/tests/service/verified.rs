@@ -14,7 +14,7 @@ use proto::{
 };
 use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
 
-use crate::world::{World, sign_up};
+use crate::{client::sign_up, world::World};
 
 pub(crate) const CONFIRMED: Timestamp = Timestamp(1_790_000_000_000_000);
 

@@ -5,7 +5,10 @@ use std::time::Duration;
 use kit::testing::{Phase, SOON, SmtpServer, eventually};
 use proto::mailer::{Outcome, deliver_response::Message};
 
-use crate::world::{World, again, attempts, mail, wait_as_told};
+use crate::{
+    client::{again, attempts, mail, wait_as_told},
+    world::World,
+};
 
 #[tokio::test]
 async fn an_absent_mail_server_opens_the_circuit_and_a_returned_one_closes_it() {

@@ -5,7 +5,10 @@ use std::time::Duration;
 use kit::testing::{Phase, SOON, SmtpServer};
 use proto::mailer::{Outcome, deliver_response::Message};
 
-use crate::world::{World, again, attempts, mail, message_id};
+use crate::{
+    client::{again, attempts, mail, message_id},
+    world::World,
+};
 
 #[tokio::test]
 async fn a_mail_is_accepted_once_and_its_key_answers_ever_after() {

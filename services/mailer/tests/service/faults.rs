@@ -3,7 +3,10 @@
 use kit::testing::{Phase, SmtpServer};
 use proto::mailer::Outcome;
 
-use crate::world::{World, again, attempts, mail, message_id};
+use crate::{
+    client::{again, attempts, mail, message_id},
+    world::World,
+};
 
 const STEPS: [Phase; 6] = [
     Phase::Greeting,

@@ -4,7 +4,10 @@ use std::{fs, os::unix::fs::PermissionsExt as _, sync::mpsc};
 
 use proto::mailer::{Outcome, deliver_response::Message};
 
-use crate::world::{World, again, mail, message_id};
+use crate::{
+    client::{again, mail, message_id},
+    world::World,
+};
 
 #[tokio::test]
 async fn an_eml_file_is_named_by_key_and_attempt_and_appears_whole() {

@@ -5,7 +5,10 @@ use std::time::{Duration, Instant};
 use kit::testing::{Phase, SmtpServer};
 use proto::mailer::Outcome;
 
-use crate::world::{Service, World, again, mail, wait_as_told};
+use crate::{
+    client::{again, mail, wait_as_told},
+    world::{Service, World},
+};
 
 /// Two of four connections are for later attempts, and mailboxes hang for longer than any test lasts.
 async fn narrow(server: &SmtpServer) -> (World, Service) {

@@ -6,7 +6,10 @@ use kit::testing::{Phase, SOON, SmtpServer, eventually};
 use proto::mailer::Outcome;
 use sea_orm::{ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection};
 
-use crate::world::{World, again, attempts, mail, message_id};
+use crate::{
+    client::{again, attempts, mail, message_id},
+    world::World,
+};
 
 #[tokio::test]
 async fn i08_killed_after_the_final_dot_the_next_start_counts_one_unknown_and_sends_the_same_mail()

@@ -5,7 +5,7 @@ use proto::mailer::{
 };
 use tonic::{Code, Request};
 
-use crate::world::{World, mail};
+use crate::{client::mail, world::World};
 use kit::testing::{Phase, SmtpServer};
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use kit::{
 use opentelemetry::trace::SpanKind;
 use proto::mailer::Outcome;
 
-use crate::world::{World, mail};
+use crate::{client::mail, world::World};
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const PARENT: &str = "b7ad6b7169203331";

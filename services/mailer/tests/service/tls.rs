@@ -6,7 +6,7 @@ use kit::testing::{Setup, SmtpServer, Tls};
 use proto::mailer::Outcome;
 use tempfile::TempDir;
 
-use crate::world::{World, mail};
+use crate::{client::mail, world::World};
 
 fn authority(server: &SmtpServer) -> (TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();

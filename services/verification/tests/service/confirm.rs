@@ -9,7 +9,10 @@ use proto::verification::{
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-use crate::world::{Client, World, facts, nobody, wrong};
+use crate::{
+    client::{Client, facts, nobody, wrong},
+    world::World,
+};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);

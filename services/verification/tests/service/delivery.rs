@@ -15,8 +15,9 @@ use proto::{
 };
 
 use crate::{
+    client::facts,
     mailer::{Mailer, Says},
-    world::{World, facts},
+    world::World,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);

@@ -9,7 +9,10 @@ use proto::{
     verification::MailState,
 };
 
-use crate::world::{World, event_headers, nobody};
+use crate::{
+    client::nobody,
+    world::{World, event_headers},
+};
 
 /// The reasons of all dead letters, none of which names an address.
 async fn reasons(world: &World) -> Vec<String> {

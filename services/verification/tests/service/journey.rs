@@ -8,7 +8,10 @@ use proto::{
 };
 use tonic::Code;
 
-use crate::world::{World, facts, nobody, wrong};
+use crate::{
+    client::{facts, nobody, wrong},
+    world::World,
+};
 
 #[tokio::test]
 async fn an_account_gets_a_mail_whose_code_verifies_it_and_the_event_says_so() {

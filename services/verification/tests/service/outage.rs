@@ -9,10 +9,7 @@ use proto::{
 use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
 use tonic::Code;
 
-use crate::{
-    mailer::Says,
-    world::{World, facts},
-};
+use crate::{client::facts, mailer::Says, world::World};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 

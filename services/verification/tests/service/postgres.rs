@@ -11,8 +11,9 @@ use sea_orm::ConnectionTrait as _;
 use tonic::{Code, Status};
 
 use crate::{
+    client::{nobody, wrong},
     mailer::Says,
-    world::{World, nobody, wrong},
+    world::World,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);

@@ -13,7 +13,10 @@ use proto::verification::{
 use tonic::Request;
 
 use crate::mailer::Mailer;
-use crate::world::{PROGRAM, Process, World, wrong};
+use crate::{
+    client::wrong,
+    world::{PROGRAM, Process, World},
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn i03_i08_after_kill_nine_at_any_moment_each_account_has_one_code_and_its_one_mail_key() {

@@ -7,8 +7,9 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
 use crate::{
+    client::{facts, nobody},
     mailer::Says,
-    world::{World, facts, nobody},
+    world::World,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
