@@ -197,7 +197,7 @@ pub(crate) async fn renew(
         tx,
         ["code_id", "claim_no"],
         SQL,
-        claimed_until.into(),
+        &[claimed_until.into()],
         &rows,
     )
     .await
