@@ -298,3 +298,24 @@ async fn on_postgres_a_lease_that_passed_is_one_unknown_attempt() {
         ]
     );
 }
+
+#[tokio::test]
+async fn on_postgres_an_attempt_that_lasts_longer_than_a_lease_keeps_it() {
+    let server = SmtpServer::start().await;
+    let slowly = Duration::from_millis(2_500);
+    server.on(Phase::Data).times(1).after(slowly).proceed();
+    let Some(world) = World::on_postgres("renewals", &server).await else {
+        return;
+    };
+    let patient = [("USHER_MAIL_COMMAND_DEADLINE", "10s")];
+    let service = world.start_with(&patient).await;
+    let mut delivery = service.client().open().await;
+    let accepted = delivery.deliver(mail("ada@example.com")).await;
+    assert_eq!(
+        (accepted.outcome(), accepted.unknown_attempts),
+        (Outcome::Accepted, 0),
+        "{}",
+        accepted.reason
+    );
+    assert_eq!(server.mails().len(), 1);
+}
