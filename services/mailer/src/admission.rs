@@ -115,6 +115,7 @@ impl Admission {
             if self.ask_circuit()? == Gate::Pass {
                 return Ok(Slot { seat, probe: None });
             }
+            // The pause is over, and this one has all that it takes to see.
             if let Some(probe) = self.take_probe() {
                 return Ok(Slot {
                     seat,
@@ -123,6 +124,7 @@ impl Admission {
             }
             // Somebody else tries. This one lets its seat go, so that the one who tries next finds one.
             drop(seat);
+            // Until the probe is over: it was answered, or the circuit is open again, or it was handed on.
             tokio::select! {
                 _ = probes.wait_for(|taken| !taken) => {}
                 _ = openings.changed() => {}
@@ -142,6 +144,7 @@ impl Admission {
         tokio::select! {
             biased; // an answer that is there already counts
             sent = sending => sent,
+            // Whoever ends it from outside asks the attempt first: past the point of no return it is unknown.
             () = self.0.lanes.drop_if_slow(seat, attempt) => {
                 stop(attempt, Cause::Hang, "given up: the mail server was silent while others waited")
             }
@@ -157,13 +160,16 @@ impl Admission {
             let mut circuit = self.circuit();
             match ending {
                 Ending::Accepted => circuit.accepted(now),
+                // It serves mails, if not this one.
                 Ending::RecipientRefused | Ending::NotNow(Cause::Answer) => circuit.answered(),
                 Ending::NotNow(Cause::Connection) => circuit.connection_failed(now),
                 Ending::NotNow(Cause::Hang) | Ending::Unknown(Cause::Hang) => circuit.hung(now),
+                // Broken off by it or by us: says nothing of whether it can be used.
                 Ending::NotNow(_) | Ending::Unknown(_) => {}
             }
             circuit.open_until()
         };
+        // Who waits is woken by a change alone: each of many mails under way reports the same outage.
         let changed = self.0.open_until.send_if_modified(|known| {
             let changed = *known != open_until;
             *known = open_until;

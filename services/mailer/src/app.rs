@@ -141,11 +141,12 @@ impl App {
             token,
             health,
         };
+        // Beside the server: the cut comes a while after the stop, while the server still waits for answers.
         let (stop, grace) = (stages.stop.clone(), config.times.stop_grace);
         let cutting = tokio::spawn(cut_after(stop, grace, cut.clone()));
         let served = server.run(surface, stages, shutdown).await;
         cutting.abort();
-        cut.cancel();
+        cut.cancel(); // nobody is answered any more: leases and late notes end, too
         transport.close().await;
         db.close().await;
         served

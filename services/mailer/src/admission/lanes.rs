@@ -111,7 +111,7 @@ impl Lanes {
     /// when it has been silent for too long.
     pub(super) async fn drop_if_slow(&self, seat: &mut Seat, attempt: &Attempt) {
         let share = match seat.share.take() {
-            Some(share) => share,
+            Some(share) => share, // a later attempt is listed from the start
             None => {
                 self.silence(attempt).await;
                 let Some(share) = self.take_share(attempt) else {
@@ -120,6 +120,7 @@ impl Lanes {
                 share
             }
         };
+        // From here on the share is the list's. It goes with the seat, or to whoever drops this attempt.
         let dropped = CancellationToken::new();
         let slow_one = SlowOne {
             attempt: attempt.clone(),
@@ -135,7 +136,9 @@ impl Lanes {
         loop {
             let silent = attempt.silent_for();
             match self.slow_after.checked_sub(silent) {
+                // Asked again after that: an answer in between starts the silence anew.
                 Some(left) if !left.is_zero() => tokio::time::sleep(left).await,
+                // It keeps its connection: nobody may drop it, so it would only fill the slow half.
                 _ if attempt.is_past_return() => std::future::pending().await,
                 _ => return,
             }

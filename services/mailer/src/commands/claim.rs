@@ -114,8 +114,10 @@ impl Claimer {
         let lease_end = Instant::now() + self.lease;
         let tx = self.db.write("claim mails").await?;
         let now = tx.now();
+        // Each key once, and locked in their order: two replicas that claim the same mails wait, but not in a circle.
         let keys: BTreeSet<Uuid> = offers.iter().map(|offer| offer.code_id).collect();
         let rows = mails::by_key(mails::lock(&tx, keys).await?);
+        // Decided on rows that nobody else can change until the commit.
         let mut taken = HashSet::new();
         let decisions: Vec<Decision<'_>> = offers
             .iter()
@@ -168,6 +170,8 @@ impl Claimer {
             return Decision::Nothing(in_flight(self.lease, unknown_attempts));
         }
         match row {
+            // Claimable although `sending`: its lease has passed. It is counted and answered as unknown, and not sent
+            // at once: the client decides when, by the count.
             Some(row) if row.state == LedgerState::Sending => Decision::CountLapsed(row),
             // By the row's own expiry: `store::mails` says why.
             Some(row) if row.expires_at() > now => Decision::Begin(row),
@@ -202,6 +206,7 @@ impl Claimer {
                 Decision::Nothing(_) => {}
             }
         }
+        // New rows last: their insert may wait for another replica's, which has its locks already.
         mails::begin_sending(tx, &begun, claimed_until).await?;
         mails::count_lapsed(tx, &lapsed).await?;
         attempts::insert(tx, ended).await?;

@@ -89,24 +89,29 @@ impl Deliver {
         caller_gone: impl Future<Output = ()>,
     ) -> Result<Answer, DeliverError> {
         let mut given_up = pin!(self.given_up(caller_gone));
+        // Asked before anything is waited for: what is answered here costs no connection.
         let unknown_attempts = match unless(given_up.as_mut(), self.look_up(&offer)).await? {
             Standing::Claimable { unknown_attempts } => unknown_attempts,
             Standing::Answered(answer) => return Ok(answer),
         };
+        // A mail that waits here is nowhere written down: it goes away with its stream, or with this process.
         let entering = self.enter(&offer, unknown_attempts);
         let slot = unless(given_up, entering).await?;
+        // The slot before the claim: a row that says `sending` while nobody sends would count as unknown if this
+        // process died. And from the claim on nothing is given up.
         let claim = match self.claim(&offer, unknown_attempts).await? {
             Claimed::Ours(claim) => claim,
             Claimed::Answered(answer) => return Ok(answer),
         };
         let tried = self.send(&offer, &claim, slot).await;
+        // Committed before it is told; but while the database is away, what the mail server said is told at once.
         Ok(self.record(offer, claim, tried).await)
     }
 
     /// The reason to give up a mail that is not claimed yet. After the cut nothing is claimed any more.
     async fn given_up(&self, caller_gone: impl Future<Output = ()>) -> DeliverError {
         tokio::select! {
-            biased;
+            biased; // a caller that leaves because we stop is no caller that left
             () = self.cut.cancelled() => DeliverError::Stopping,
             () = caller_gone => DeliverError::Abandoned,
         }
@@ -155,6 +160,7 @@ impl Deliver {
                 };
             }
         };
+        // Made only now: its silence is measured from here, and composing is no silence of the mail server's.
         let attempt = Attempt::start(claim.lease.lease());
         let cx = trace::start(&self.transport, claim.claim_no);
         let sending = self
@@ -165,6 +171,7 @@ impl Deliver {
             .admission
             .attend(&mut slot, &attempt, sending, &self.cut);
         let sent = attended.await;
+        // Before the ledger is told: the next mail need not wait for our database to get this connection.
         self.admission.leave(slot, sent.ending);
         let outcome = outcome_of(sent.ending);
         trace::end(&cx, &sent, outcome);
@@ -172,6 +179,7 @@ impl Deliver {
         Tried {
             outcome,
             reached: attempt.reached(),
+            // From here on nothing holds what the mail server said of the recipient.
             reply: redact(&sent.reply, &offer.recipient, &offer.digits),
         }
     }
@@ -208,7 +216,7 @@ async fn unless<T>(
     step: impl Future<Output = Result<T, DeliverError>>,
 ) -> Result<T, DeliverError> {
     tokio::select! {
-        biased;
+        biased; // given up and done at once is given up: nothing may be claimed after the cut
         reason = given_up => Err(reason),
         done = step => done,
     }

@@ -65,9 +65,11 @@ impl Drop for LeaseGuard {
 
 /// Renews until `stop`.
 pub(crate) async fn run(db: Db, leases: Leases, lease: Duration, stop: CancellationToken) {
+    // Three chances a lease: two may fail before anything has to stop.
     let mut ticks = interval(lease.mul_f32(0.3));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        // Copied out: claims and ends must not wait for the database because of this.
         let held = leases.lock().clone();
         if held.is_empty() {
             continue;
@@ -89,6 +91,7 @@ async fn renew(db: &Db, held: &BTreeMap<Uuid, (i32, Lease)>, lease: Duration) ->
         .collect();
     let renewed = mails::renew(&tx, &claims, tx.now() + lease).await?;
     tx.commit().await?;
+    // A claim that was not found is no longer ours: its attempt keeps the end it has, and stops by it.
     let renewed: HashSet<Uuid> = renewed.into_iter().collect();
     for (key, (_, lease)) in held {
         if renewed.contains(key) {

@@ -90,6 +90,7 @@ impl Standing {
         };
         let unknown_attempts = row.unknown_attempts();
         let (fate, reached, reason) = match row.state {
+            // First, whatever the state: what became of another mail is nobody's business here.
             _ if !is_same_mail(row, offer, keys) => (Fate::Invalid, false, OTHER_MAIL),
             LedgerState::Accepted => (Fate::Accepted(row.ended_at), true, ""),
             LedgerState::Rejected => (Fate::Rejected, true, &*row.reason),
@@ -98,9 +99,11 @@ impl Standing {
                 let left = row.claimed_until.since(now);
                 return Self::Answered(in_flight(left, unknown_attempts));
             }
+            // Each of them may have reached the mailbox: one more mail would be one too many.
             LedgerState::Idle if unknown_attempts >= UNKNOWN_LIMIT => {
                 (Fate::Unknown, true, UNKNOWABLE)
             }
+            // Still `sending`, and the lease has passed: nobody sends.
             LedgerState::Idle | LedgerState::Sending => {
                 return Self::Claimable { unknown_attempts };
             }

@@ -67,6 +67,7 @@ impl Outcomes {
         if let Ok(Ok(at)) = self.group.submit(Arc::clone(&ended)).await {
             return at;
         }
+        // In a task of its own, with the claim: while it holds, nobody else sends what was accepted.
         tokio::spawn(keep_trying(
             self.group.clone(),
             claim,
@@ -117,6 +118,7 @@ impl Recorder {
             .filter(|ended| ended.outcome == Outcome::Accepted)
             .map(|ended| ended.offer.code_id)
             .collect();
+        // One statement for what nearly all of them are.
         mails::mark_accepted(&tx, &accepted).await?;
         for Ended {
             offer,
@@ -128,17 +130,20 @@ impl Recorder {
         {
             let (key, claim_no) = (offer.code_id, *claim_no);
             match outcome {
-                Outcome::Accepted => {}
+                Outcome::Accepted => {} // marked above
+                // What the mail server refused stays refused, whoever sends by now.
                 Outcome::Rejected => {
                     mails::mark_refused(&tx, key, LedgerState::Rejected, reply).await?;
                 }
                 Outcome::Invalid => {
                     mails::mark_refused(&tx, key, LedgerState::Invalid, reply).await?;
                 }
+                // Not final, and ours to say only under our own claim: a later one may be under way.
                 Outcome::Unavailable => mails::set_idle(&tx, key, claim_no, 0).await?,
                 Outcome::Unknown => mails::set_idle(&tx, key, claim_no, 1).await?,
             }
         }
+        // Told to operators in the same transaction; also of an attempt whose claim was lost meanwhile.
         let attempts = sorted.iter().map(|ended| self.attempt(ended, now));
         attempts::insert(&tx, attempts.collect()).await?;
         tx.commit().await?;

@@ -66,6 +66,7 @@ async fn write(db: &Db, clock: &Clock, code_id: Uuid, unusable: Unusable) -> Res
         ended_at: Some(now),
         keep_until: mails::keep_until(unusable.expires_at.unwrap_or(now)),
     };
+    // An attempt is told only of a row that is new: the same broken offer may come again and again.
     if !mails::insert(&tx, vec![row]).await?.is_empty() {
         let attempt = PastAttempt {
             id: clock.uuid_v7(),

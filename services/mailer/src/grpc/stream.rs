@@ -56,8 +56,11 @@ async fn talk(public: Public, mut requests: Streaming<DeliverRequest>, responses
     say_pause(&responses, &mut openings).await;
     let mut age = std::pin::pin!(tokio::time::sleep(rules.age));
     let mut refused = None;
+    // Which of these is first does not matter: whatever ends the loop, what was taken is answered below.
     loop {
         tokio::select! {
+            // Cancelled by the others between its two waits, it loses nothing: the room goes back, and the message is
+            // still in the stream.
             next = next(&mut requests, &window) => match next {
                 Ok(Some((mail, permit))) => {
                     let offered = deliver(public.clone(), mail, responses.clone(), permit);
@@ -72,6 +75,7 @@ async fn talk(public: Public, mut requests: Streaming<DeliverRequest>, responses
             () = responses.closed() => break,
         }
     }
+    // The whole window is free again when every mail has its answer.
     // The requests are kept, unread, until everything is answered: dropping them could reset the stream.
     let _answered = window.acquire_many(rules.window).await;
     if let Some(status) = refused {
@@ -84,6 +88,7 @@ async fn next(
     requests: &mut Streaming<DeliverRequest>,
     window: &Arc<Semaphore>,
 ) -> Result<Option<(Mail, OwnedSemaphorePermit)>, Status> {
+    // Room first: a message that was read must be answered.
     let permit = window
         .clone()
         .acquire_owned()
@@ -101,6 +106,7 @@ async fn deliver(public: Public, mail: Mail, responses: Responses, window: Owned
         attributes(&mail),
     );
     let answering = answer(&public, &mail, &responses).with_context(cx.clone());
+    // A panic costs this mail its answer in words, and no other mail anything.
     let result = match AssertUnwindSafe(answering).catch_unwind().await {
         Ok(Ok(answer)) => Some(encode::answer(mail.code_id, answer)),
         Ok(Err(error)) => encode::failure(mail.code_id, &error),
@@ -115,7 +121,7 @@ async fn deliver(public: Public, mail: Mail, responses: Responses, window: Owned
     if let Some(result) = result {
         say(&responses, Message::Result(result)).await;
     }
-    drop(window);
+    drop(window); // last: the answer is on its way before the client may offer the next one
 }
 
 async fn answer(

@@ -204,6 +204,8 @@ impl<'a> Iterator for Message<'a> {
             // lettre writes the line end before the dot itself.
             return Some(bytes.strip_suffix(b"\r\n").unwrap_or(bytes));
         }
+        // The point of no return. After a yes nobody but the mail server can say what became of the mail; after a no
+        // the fuse keeps the dot, which lettre writes next, from the wire.
         if !self.attempt.may_send_final_dot() {
             self.connection_fuse.blow();
         }

@@ -49,6 +49,7 @@ fn write(folder: &Path, name: &str, bytes: &[u8], attempt: &Attempt) -> io::Resu
     let mut file = File::create(&temporary)?;
     file.write_all(bytes)?;
     file.sync_all()?;
+    // The rename is this transport's final dot: before it nobody sees a mail.
     if !attempt.may_send_final_dot() {
         fs::remove_file(&temporary)?;
         return Ok(false);
