@@ -38,12 +38,12 @@ pub(super) fn open(
     public
         .stages
         .tasks
-        .spawn(talk(public.clone(), requests, responses));
+        .spawn(talk(Arc::new(public.clone()), requests, responses));
     ReceiverStream::new(receiver)
 }
 
-async fn talk(public: Public, mut requests: Streaming<DeliverRequest>, responses: Responses) {
-    let Public { stages, rules, .. } = public.clone();
+async fn talk(public: Arc<Public>, mut requests: Streaming<DeliverRequest>, responses: Responses) {
+    let Public { stages, rules, .. } = &*public;
     let window = Arc::new(Semaphore::new(rules.window as usize));
     let mut openings = public.deliver.admission.openings();
     say(
@@ -63,7 +63,7 @@ async fn talk(public: Public, mut requests: Streaming<DeliverRequest>, responses
             // still in the stream.
             next = next(&mut requests, &window) => match next {
                 Ok(Some((mail, permit))) => {
-                    let offered = deliver(public.clone(), mail, responses.clone(), permit);
+                    let offered = deliver(Arc::clone(&public), mail, responses.clone(), permit);
                     stages.tasks.spawn(offered);
                 }
                 Ok(None) => break, // the client has said all it has to say
@@ -99,7 +99,12 @@ async fn next(
 }
 
 /// One mail, in a task of its own: stream or no stream, what has entered the ledger runs to its end.
-async fn deliver(public: Public, mail: Mail, responses: Responses, window: OwnedSemaphorePermit) {
+async fn deliver(
+    public: Arc<Public>,
+    mail: Mail,
+    responses: Responses,
+    window: OwnedSemaphorePermit,
+) {
     let cx = span::server(
         names::DELIVER,
         &from_traceparent(&mail.traceparent, &mail.tracestate),

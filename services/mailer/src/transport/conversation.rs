@@ -53,12 +53,12 @@ pub(super) async fn send(
     // lettre; the transfer ends when the dot is out.
     let transfer = async {
         let mut waiting = std::pin::pin!(connection.smtp.message_iter(message));
-        match timeout(deadlines.data, &mut waiting).await {
+        match timeout(deadlines.data_deadline, &mut waiting).await {
             Ok(answer) => Ok(answer),
-            Err(_) if !attempt.is_past_return() => Err(deadlines.data),
-            Err(_) => timeout(deadlines.reply, &mut waiting)
+            Err(_) if !attempt.is_past_return() => Err(deadlines.data_deadline),
+            Err(_) => timeout(deadlines.reply_deadline, &mut waiting)
                 .await
-                .map_err(|_| deadlines.reply),
+                .map_err(|_| deadlines.reply_deadline),
         }
     };
     let answer = match transfer.await {
@@ -82,7 +82,7 @@ async fn envelope(
     let mut ask = Asking {
         smtp,
         attempt,
-        deadline: deadlines.command,
+        deadline: deadlines.command_deadline,
     };
     if !connection.pipelining {
         ask.command(sender, &[250])
@@ -131,7 +131,7 @@ pub(super) async fn reset(
     let mut ask = Asking {
         smtp: &mut connection.smtp,
         attempt,
-        deadline: deadlines.command,
+        deadline: deadlines.command_deadline,
     };
     ask.command(Rset, &[250]).await.map(drop).map_err(drop)
 }

@@ -9,21 +9,21 @@ use kit::config::duration;
 #[derive(clap::Args, Debug, Clone)]
 pub(crate) struct Deadlines {
     /// Deadline to connect to the mail server
-    #[arg(long = "connect-deadline", env = "USHER_MAIL_CONNECT_DEADLINE", default_value = "10s", value_parser = duration)]
-    pub(crate) connect: Duration,
+    #[arg(long, env = "USHER_MAIL_CONNECT_DEADLINE", default_value = "10s", value_parser = duration)]
+    pub(crate) connect_deadline: Duration,
     /// Deadline of the TLS handshake
-    #[arg(long = "tls-deadline", env = "USHER_MAIL_TLS_DEADLINE", default_value = "10s", value_parser = duration)]
-    pub(crate) tls: Duration,
+    #[arg(long, env = "USHER_MAIL_TLS_DEADLINE", default_value = "10s", value_parser = duration)]
+    pub(crate) tls_deadline: Duration,
     /// Deadlines of the greeting, EHLO and AUTH
-    #[arg(long = "greeting-deadline", env = "USHER_MAIL_GREETING_DEADLINE", default_value = "30s", value_parser = duration)]
-    pub(crate) greeting: Duration,
+    #[arg(long, env = "USHER_MAIL_GREETING_DEADLINE", default_value = "30s", value_parser = duration)]
+    pub(crate) greeting_deadline: Duration,
     /// Deadlines of MAIL, RCPT and DATA
-    #[arg(long = "command-deadline", env = "USHER_MAIL_COMMAND_DEADLINE", default_value = "5m", value_parser = duration)]
-    pub(crate) command: Duration,
+    #[arg(long, env = "USHER_MAIL_COMMAND_DEADLINE", default_value = "5m", value_parser = duration)]
+    pub(crate) command_deadline: Duration,
     /// Deadline to transfer a message
-    #[arg(long = "data-deadline", env = "USHER_MAIL_DATA_DEADLINE", default_value = "2m", value_parser = duration)]
-    pub(crate) data: Duration,
+    #[arg(long, env = "USHER_MAIL_DATA_DEADLINE", default_value = "2m", value_parser = duration)]
+    pub(crate) data_deadline: Duration,
     /// Deadline of the answer to the final dot
-    #[arg(long = "reply-deadline", env = "USHER_MAIL_REPLY_DEADLINE", default_value = "10m", value_parser = duration)]
-    pub(crate) reply: Duration,
+    #[arg(long, env = "USHER_MAIL_REPLY_DEADLINE", default_value = "10m", value_parser = duration)]
+    pub(crate) reply_deadline: Duration,
 }
