@@ -8,7 +8,6 @@ pub mod clock;
 pub mod config;
 pub mod db;
 pub mod group;
-pub mod otlp;
 pub mod outbox;
 pub mod propagation;
 pub mod random;

@@ -14,8 +14,6 @@ pub use nats::NatsServer;
 pub use postgres::Postgres;
 pub use smtp::{Mail, On, Phase, Setup, SmtpServer, Tls};
 
-pub use crate::otlp::OtlpReceiver;
-
 /// Asks a process to end, as an operator would: SIGTERM.
 ///
 /// # Panics

@@ -13,14 +13,12 @@ use std::{
 };
 
 use clap::Args;
-use kit::{
-    otlp::OtlpReceiver,
-    telemetry::{self, Settings},
-};
+use kit::telemetry::{self, Settings};
 
 use crate::{
     exit::{Exit, Failure},
     local::{data::DataFolder, ports::Choice, system::System, traces::Exports},
+    otlp::OtlpReceiver,
     output::{Format, json},
     signals::Signals,
     terminal::say,

@@ -17,6 +17,7 @@ mod local;
 mod mail;
 mod migrate;
 mod nats;
+pub mod otlp;
 mod output;
 mod service;
 mod session;

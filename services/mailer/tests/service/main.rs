@@ -15,5 +15,4 @@ mod ledger;
 mod mails;
 mod operators;
 mod process;
-mod spans;
 mod tls;

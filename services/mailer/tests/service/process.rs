@@ -1,10 +1,10 @@
-//! The mailer as a process of its own, for what only a whole process shows: sudden death, and telemetry.
+//! The mailer as a process of its own, for what only a whole process shows: sudden death.
 
 use std::{
     io::{BufRead as _, BufReader},
     net::SocketAddr,
     path::Path,
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, Command, Stdio},
 };
 
 /// The mailer as a process, to be killed.
@@ -38,14 +38,6 @@ impl Process {
             child,
             addr: addr.expect("it says where it listens"),
         }
-    }
-
-    /// SIGTERM; returns how it ended.
-    pub(crate) async fn terminate(mut self) -> ExitStatus {
-        kit::testing::terminate(self.child.id());
-        tokio::task::spawn_blocking(move || self.child.wait().unwrap())
-            .await
-            .unwrap()
     }
 
     /// SIGKILL.

@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use kit::{
-    otlp::{OtlpReceiver, Span},
-    telemetry::span,
-};
+use kit::telemetry::span;
 use opentelemetry::{
     Context,
     trace::{FutureExt as _, SpanKind, TraceContextExt as _},
@@ -23,6 +20,7 @@ use crate::{
     account::{timeline, view::Account},
     exit::Failure,
     local::{run_file::RunFile, supervise::State, system::System},
+    otlp::{OtlpReceiver, Span},
     output::Format,
     session::Session,
     target::{Places, Service},

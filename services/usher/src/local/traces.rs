@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use kit::otlp::OtlpReceiver;
+use crate::otlp::OtlpReceiver;
 use tokio::{net::TcpStream, time::timeout};
 
 use super::{

@@ -191,7 +191,7 @@ fn aside(format: Format, text: &str) {
     }
 }
 
-fn draw(finished: &[Vec<kit::otlp::Span>]) {
+fn draw(finished: &[Vec<crate::otlp::Span>]) {
     let more = finished.len().saturating_sub(PICTURES);
     for spans in finished.iter().take(PICTURES) {
         say(render(spans, width()));

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kit::otlp::{OtlpReceiver, Span};
+use crate::otlp::{OtlpReceiver, Span};
 use tokio::sync::watch;
 
 /// A trace to which nothing was added for this long has come to rest: processes hand over their spans every

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use kit::otlp::Span;
+use crate::otlp::Span;
 
 /// One line of the picture.
 #[derive(Debug)]

@@ -3,8 +3,8 @@
 
 use std::{fmt::Write as _, time::Duration};
 
+use crate::otlp::{Span, Status};
 use anstyle::{AnsiColor, Style};
-use kit::otlp::{Span, Status};
 use unicode_width::UnicodeWidthStr as _;
 
 use super::{

@@ -9,7 +9,7 @@ use opentelemetry_proto::tonic::{
     trace::v1::{Span as Wire, span::SpanKind as WireKind, status::StatusCode},
 };
 
-use crate::telemetry::names;
+use kit::telemetry::names;
 
 /// A span with what its process is called. Ids are lower-case hexadecimal.
 #[derive(Debug, Clone, PartialEq, Eq)]
