@@ -26,12 +26,12 @@ use tonic::{Request, Streaming, transport::Channel};
 use usher::otlp::{OtlpReceiver, Span};
 use uuid::Uuid;
 
-use crate::{alone::Alone, postbox::Postbox, system::SOON};
+use crate::{alone::Alone, mailer::Mailer, system::SOON};
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const PARENT: &str = "b7ad6b7169203331";
 
-fn first<'a>(spans: &'a [Span], is: impl Fn(&&Span) -> bool) -> &'a Span {
+fn first(spans: &[Span], is: impl Fn(&&Span) -> bool) -> &Span {
     spans.iter().find(is).unwrap()
 }
 
@@ -108,12 +108,12 @@ async fn the_trace_goes_from_the_caller_through_the_event_with_the_log_off_and_h
 async fn the_trace_goes_through_code_row_and_mail_with_the_log_off_and_the_event_hangs_on_the_confirmation()
  {
     let receiver = OtlpReceiver::record().await.unwrap();
-    let postbox = Postbox::open().await;
-    let (endpoint, mailer) = (receiver.endpoint(), postbox.url());
+    let mailer = Mailer::start().await;
+    let (endpoint, mailer_url) = (receiver.endpoint(), mailer.url());
     let environment = [
         ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()),
         ("RUST_LOG", "off"),
-        ("USHER_MAILER_URL", mailer.as_str()),
+        ("USHER_MAILER_URL", mailer_url.as_str()),
         ("USHER_CODE_KEYS_FILE", "code-keys"),
         ("USHER_DELIVERY_TICK", "50ms"),
         ("USHER_ACK_WAIT", "600ms"),
@@ -126,7 +126,7 @@ async fn the_trace_goes_through_code_row_and_mail_with_the_log_off_and_the_event
             &format!("00-{TRACE}-{PARENT}-01"),
         )
         .await;
-    let mail = postbox.mail(&account_id).await;
+    let mail = mailer.mail(&account_id).await;
     until_accepted(&client, &account_id).await;
     let complete = |spans: &[Span]| spans.iter().any(|span| span.name == "deliver");
     let spans = receiver.wait_for_trace(TRACE, complete, SOON).await;

@@ -1,5 +1,5 @@
 //! The command from outside: the real binary, real nats-server, real files. Modules by what they look at. `system`
-//! runs everything, `alone` one service; `postbox` plays the mailer for verification alone, `scenarios` runs in a
+//! runs everything, `alone` one service; `mailer` plays the mailer for verification alone, `scenarios` runs in a
 //! child of the tests in `telemetry`.
 #![expect(
     clippy::unwrap_used,
@@ -14,9 +14,9 @@ mod crash;
 mod demo;
 mod hops;
 mod journey;
+mod mailer;
 mod otlp;
 mod papers;
-mod postbox;
 mod recorded;
 mod scenarios;
 mod supervisor;

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, env, process::Stdio, time::Duration};
 use kit::telemetry::names;
 use opentelemetry::trace::SpanKind;
 use tokio::process::Command;
-use usher::otlp::{OtlpReceiver, Span, Status as SpanStatus};
+use usher::otlp::{OtlpReceiver, Span, SpanStatus};
 
 use crate::scenarios::{CHILD, GET, TOO_OLD};
 

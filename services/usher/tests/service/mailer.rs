@@ -1,4 +1,4 @@
-//! A mailer for verification alone: keeps the mails that it is given and says that each was accepted.
+//! The mailer as verification alone sees it: keeps the mails that it is given, and says that each was accepted.
 
 use std::{
     net::SocketAddr,
@@ -24,14 +24,14 @@ use crate::system::SOON;
 type Mails = Arc<Mutex<Vec<Mail>>>;
 
 /// The mailer; stopped when dropped.
-pub(crate) struct Postbox {
+pub(crate) struct Mailer {
     addr: SocketAddr,
     mails: Mails,
     server: JoinHandle<Result<(), tonic::transport::Error>>,
 }
 
-impl Postbox {
-    pub(crate) async fn open() -> Self {
+impl Mailer {
+    pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let mails = Mails::default();
@@ -61,7 +61,7 @@ impl Postbox {
     }
 }
 
-impl Drop for Postbox {
+impl Drop for Mailer {
     fn drop(&mut self) {
         self.server.abort();
     }
