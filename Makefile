@@ -1,7 +1,7 @@
 # The only entry point: people and .ci/run call these targets. `make` alone prints them.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test lint papers fmt tree tools nats-server
+.PHONY: help demo build test lint doc papers figures fmt tree tools nats-server
 MAKEFLAGS += --no-print-directory
 
 # What `make tools` installs is found by everything started from here.
@@ -26,6 +26,7 @@ test: nats-server ## Run every test (ARGS='-p kit' or ARGS=i05_ runs some)
 lint: ## Check format, scripts, clippy, layers and licences (CI=true: the tree, too)
 	@echo "· format" && cargo fmt --all --check
 	@echo "· scripts" && for script in .ci/run deploy/tools/*.sh; do bash -n $$script || exit 1; done
+	@python3 -c 'import ast; ast.parse(open("deploy/tools/figures.py").read())'
 	@echo "· clippy" && cargo clippy --all-targets --locked -- -D warnings
 	@echo "· layers" && RUST_BACKTRACE=0 cargo test --locked --test layers -- --quiet
 ifdef CARGO_DENY
@@ -37,8 +38,15 @@ ifdef CI
 	@$(MAKE) tree
 endif
 
-papers: nats-server ## Write the parts of README anew that come from the code: the demo's output, the settings
+doc: ## Build rustdoc, private items too, as target/doc; a warning is an error
+	@RUSTDOCFLAGS="-D warnings" cargo doc --quiet --workspace --no-deps --document-private-items --locked --features kit/testing
+	@echo "target/doc/usher/index.html"
+
+papers: nats-server ## Write the papers' parts anew that come from the code: the demo's output, the settings
 	@USHER_WRITE_PAPERS=1 cargo test --locked -p usher --test service papers:: -- --quiet --test-threads 1
+
+figures: ## Print what the code weighs (FOLDERS='../old .' compares checkouts)
+	@python3 deploy/tools/figures.py $(FOLDERS)
 
 fmt: ## Format the code
 	@cargo fmt --all

@@ -14,7 +14,6 @@ mod trace;
 
 use std::{
     convert::Infallible,
-    fmt,
     str::FromStr,
     sync::{
         Arc,
@@ -31,27 +30,23 @@ pub use delivery::{Delivery, Verdict};
 pub use durable::Durable;
 pub use streams::{Finding, drift, provision};
 
+use crate::Private;
+
 /// Where NATS is: `nats://HOST:PORT`, several separated by commas. Never printed: it may hold a password.
-#[derive(Clone)]
-pub struct NatsUrl(String);
+#[derive(Debug, Clone)]
+pub struct NatsUrl(Private<String>);
 
 impl FromStr for NatsUrl {
     type Err = Infallible;
 
     fn from_str(url: &str) -> Result<Self, Infallible> {
-        Ok(Self(url.to_owned()))
-    }
-}
-
-impl fmt::Debug for NatsUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("NatsUrl(<redacted>)")
+        Ok(Self(Private::new(url.to_owned())))
     }
 }
 
 impl AsRef<str> for NatsUrl {
     fn as_ref(&self) -> &str {
-        &self.0
+        self.0.expose()
     }
 }
 

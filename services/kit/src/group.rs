@@ -1,12 +1,91 @@
-//! Group commit: commands that arrive while a commit runs are written together by the next one, and each caller
-//! gets its own result. No timer: a lone command commits at once.
+//! Group commit: commands that arrive while a commit runs are written together by the next one, and each caller gets
+//! its own result. No timer: a lone command commits at once.
+//!
+//! The rule for errors is `together`'s: all of a batch in one transaction; where the data is at fault, one by one, so
+//! that only the one at fault fails; where the database is away, all fail at once.
 
-use tokio::{
-    sync::{mpsc, oneshot},
-    time::timeout,
+use std::{
+    ops::{Deref, Range},
+    sync::Arc,
 };
 
-use crate::db;
+use sea_orm::DbErr;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::db::StoreError;
+
+/// Commands that are committed together. Clones share them.
+#[derive(Debug)]
+pub struct Batch<C> {
+    commands: Arc<Vec<C>>,
+    part: Range<usize>,
+}
+
+impl<C> From<Vec<C>> for Batch<C> {
+    fn from(commands: Vec<C>) -> Self {
+        let part = 0..commands.len();
+        Self {
+            commands: Arc::new(commands),
+            part,
+        }
+    }
+}
+
+impl<C> Clone for Batch<C> {
+    fn clone(&self) -> Self {
+        Self {
+            commands: Arc::clone(&self.commands),
+            part: self.part.clone(),
+        }
+    }
+}
+
+impl<C> Deref for Batch<C> {
+    type Target = [C];
+
+    fn deref(&self) -> &[C] {
+        &self.commands[self.part.clone()]
+    }
+}
+
+/// Commits a batch and answers each command, in their order. `commit` writes what it is given in one transaction and
+/// answers each; `failed` is the answer of a command that was not written.
+///
+/// A database that is away is away for all: each of the rest would wait as long, and their callers have waited
+/// already. An error in the data concerns one of them and nobody knows which: only then each goes alone.
+pub async fn together<C, R, F>(
+    batch: Batch<C>,
+    commit: impl Fn(Batch<C>) -> F,
+    failed: impl Fn(&StoreError) -> R,
+) -> Vec<R>
+where
+    F: Future<Output = Result<Vec<R>, DbErr>>,
+{
+    let all = batch.len();
+    let error = match commit(batch.clone()).await {
+        Ok(results) => return results,
+        Err(error) => StoreError::from(error),
+    };
+    let mut results = Vec::with_capacity(all);
+    if all > 1 && matches!(error, StoreError::Unexpected(_)) {
+        for place in batch.part.clone() {
+            let alone = Batch {
+                commands: Arc::clone(&batch.commands),
+                part: place..place + 1,
+            };
+            match commit(alone).await.map_err(StoreError::from) {
+                Ok(result) => results.extend(result),
+                Err(away @ StoreError::Unavailable(_)) => {
+                    results.resize_with(all, || failed(&away));
+                    break;
+                }
+                Err(refused) => results.push(failed(&refused)),
+            }
+        }
+    }
+    results.resize_with(all, || failed(&error)); // none where each went alone
+    results
+}
 
 /// The way into a group. Dropping every clone lets the worker finish what is queued and end.
 #[derive(Debug)]
@@ -31,24 +110,46 @@ pub enum Refused {
     /// The worker has ended, because the service shuts down.
     #[error("the service is shutting down")]
     Stopped,
-    /// The commit panicked or did not come to an end in time. Whether it happened nobody knows.
+    /// The commit panicked. Whether it happened nobody knows.
     #[error("the commit did not come to an end")]
     Lost,
 }
 
-impl<C: Send + 'static, R: Send + 'static> Group<C, R> {
-    /// Starts the worker. At most `queue` commands wait, at most `batch` are committed together. `commit` answers
-    /// each command, in their order.
+impl<C: Send + Sync + 'static, R: Send + 'static> Group<C, R> {
+    /// Starts the worker. At most `queue` commands wait, at most `size` are committed together. `commit` and `failed`
+    /// are `together`'s. A commit that hangs is ended by its own `Tx`.
+    pub fn start<F>(
+        queue: usize,
+        size: usize,
+        commit: impl Fn(Batch<C>) -> F + Send + Sync + 'static,
+        failed: impl Fn(&StoreError) -> R + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Result<Vec<R>, DbErr>> + Send + 'static,
+    {
+        let (sender, receiver) = mpsc::channel(queue);
+        let (commit, failed) = (Arc::new(commit), Arc::new(failed));
+        let committed = move |batch| {
+            let (commit, failed) = (Arc::clone(&commit), Arc::clone(&failed));
+            async move { together(batch, &*commit, &*failed).await }
+        };
+        tokio::spawn(work(receiver, size, committed));
+        Self { queue: sender }
+    }
+
+    /// `start` for callers that keep `together`'s rule themselves.
     pub fn spawn<F>(
         queue: usize,
-        batch: usize,
-        commit: impl FnMut(Vec<C>) -> F + Send + 'static,
+        size: usize,
+        commit: impl Fn(Vec<C>) -> F + Send + 'static,
     ) -> Self
     where
         F: Future<Output = Vec<R>> + Send + 'static,
     {
         let (sender, receiver) = mpsc::channel(queue);
-        tokio::spawn(work(receiver, batch, commit));
+        let alone =
+            move |batch: Batch<C>| commit(Arc::into_inner(batch.commands).unwrap_or_default());
+        tokio::spawn(work(receiver, size, alone));
         Self { queue: sender }
     }
 
@@ -56,35 +157,32 @@ impl<C: Send + 'static, R: Send + 'static> Group<C, R> {
     ///
     /// # Errors
     /// `Full` at once when the queue is full; `Stopped` when nobody takes commands any more; `Lost` when the commit
-    /// had no end.
+    /// panicked.
     pub async fn submit(&self, command: C) -> Result<R, Refused> {
         let (answer, result) = oneshot::channel();
-        self.queue
-            .try_send((command, answer))
-            .map_err(|error| match error {
-                mpsc::error::TrySendError::Full(_) => Refused::Full,
-                mpsc::error::TrySendError::Closed(_) => Refused::Stopped,
-            })?;
+        let queued = self.queue.try_send((command, answer));
+        queued.map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => Refused::Full,
+            mpsc::error::TrySendError::Closed(_) => Refused::Stopped,
+        })?;
         result.await.map_err(|_| Refused::Lost)
     }
 }
 
-/// Each commit runs in a task of its own: one that panics or hangs costs its callers their answers and nobody else.
+/// Each commit runs in a task of its own: one that panics costs its callers their answers and nobody else.
 async fn work<C, R, F>(
     mut queue: mpsc::Receiver<(C, oneshot::Sender<R>)>,
-    batch: usize,
-    mut commit: impl FnMut(Vec<C>) -> F,
+    size: usize,
+    committed: impl Fn(Batch<C>) -> F,
 ) where
     R: Send + 'static,
     F: Future<Output = Vec<R>> + Send + 'static,
 {
-    let mut waiting = Vec::with_capacity(batch);
-    while queue.recv_many(&mut waiting, batch).await > 0 {
+    let mut waiting = Vec::with_capacity(size);
+    while queue.recv_many(&mut waiting, size).await > 0 {
         let (commands, answers): (Vec<C>, Vec<_>) = waiting.drain(..).unzip();
-        let commit = tokio::spawn(db::measured("group", commit(commands)));
-        let committed = timeout(db::LIMIT, commit).await;
-        let Ok(Ok(results)) = committed else {
-            tracing::error!("A commit panicked or did not come to an end.");
+        let Ok(results) = tokio::spawn(committed(Batch::from(commands))).await else {
+            tracing::error!("A commit panicked.");
             continue; // the answers are dropped, and their callers hear of it
         };
         for (result, answer) in results.into_iter().zip(answers) {

@@ -8,7 +8,10 @@ pub mod clock;
 pub mod config;
 pub mod db;
 pub mod group;
+pub mod keyring;
 pub mod outbox;
+pub mod page;
+mod private;
 pub mod propagation;
 pub mod random;
 pub mod serve;
@@ -16,3 +19,8 @@ pub mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod watch;
+
+pub use private::Private;
+
+/// One refused field of a request: its name there, and what to change.
+pub type Violation = (&'static str, String);

@@ -5,8 +5,8 @@
 //! Room in that queue is reserved before the insert, so that a row is born claimed only if it will be handed over.
 //! *Cold path:* a row that is unclaimed, or outlives its claim, is claimed from the table by any relay.
 
-mod backlog;
 mod headers;
+mod metrics;
 mod publish;
 mod relay;
 mod table;
@@ -16,8 +16,8 @@ use std::{fmt, time::Duration};
 use async_nats::HeaderMap;
 use bytes::Bytes;
 use opentelemetry::Context;
-use proto::events::{Event, headers as names};
-use sea_orm::{DatabaseTransaction, DbErr};
+use proto::events::{Event, headers as event_headers};
+use sea_orm::{ConnectionTrait, DbErr};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
@@ -49,13 +49,13 @@ impl Record {
         context: &Context,
     ) -> Self {
         let mut all = HeaderMap::new();
-        all.insert(names::MESSAGE_ID, id.to_string());
-        all.insert(names::ID, id.to_string());
-        all.insert(names::TYPE, E::TYPE);
-        all.insert(names::SOURCE, E::SOURCE);
-        all.insert(names::SUBJECT, aggregate_id.to_string());
-        all.insert(names::TIME, at.to_string());
-        all.insert(names::SPEC_VERSION, names::SPEC_VERSION_1_0);
+        all.insert(event_headers::MESSAGE_ID, id.to_string());
+        all.insert(event_headers::ID, id.to_string());
+        all.insert(event_headers::TYPE, E::TYPE);
+        all.insert(event_headers::SOURCE, E::SOURCE);
+        all.insert(event_headers::SUBJECT, aggregate_id.to_string());
+        all.insert(event_headers::TIME, at.to_string());
+        all.insert(event_headers::SPEC_VERSION, event_headers::SPEC_VERSION_1_0);
         propagation::inject_nats(context, &mut all);
         Self {
             id,
@@ -100,40 +100,43 @@ pub struct Outbox {
 
 /// Room for events in the relay's queue; given back when dropped.
 #[derive(Debug, Default)]
-pub struct Permits(Vec<mpsc::OwnedPermit<Outgoing>>);
+pub struct Room(Vec<mpsc::OwnedPermit<Outgoing>>);
 
 impl Outbox {
     /// Reserves room for up to `events` events: fewer, or none, when the broker is away or events come in a burst.
     /// What has no room waits in the table.
-    pub fn reserve(&self, events: usize) -> Permits {
-        let permits = std::iter::repeat_with(|| self.queue.clone().try_reserve_owned().ok());
-        Permits(permits.take(events).map_while(|permit| permit).collect())
+    pub fn reserve(&self, events: usize) -> Room {
+        let mut room = Vec::with_capacity(events);
+        while room.len() < events {
+            let Ok(place) = self.queue.clone().try_reserve_owned() else {
+                break;
+            };
+            room.push(place);
+        }
+        Room(room)
     }
 
     /// Writes the events' rows in the caller's transaction. The handovers, one for each, are for after its commit;
     /// dropping one leaves its row to the cold path.
     ///
+    /// The first rows get the room that there is and are born claimed, so that no other relay takes what is about to be
+    /// handed over; the rest are born free.
+    ///
     /// # Errors
     /// The database's.
     pub async fn insert(
         &self,
-        tx: &DatabaseTransaction,
+        tx: &impl ConnectionTrait,
         now: Timestamp,
         records: Vec<Record>,
-        permits: Permits,
+        room: Room,
     ) -> Result<Vec<Handover>, DbErr> {
-        let claimed = permits.0.len();
-        table::insert(tx, now, now + self.lease, &records, claimed).await?;
-        let permits = permits
-            .0
-            .into_iter()
-            .map(Some)
-            .chain(std::iter::repeat_with(|| None));
-        let handovers = records
-            .into_iter()
-            .zip(permits)
-            .map(|(record, permit)| Handover {
-                permit,
+        table::insert(tx, now, now + self.lease, &records, room.0.len()).await?;
+        let mut places = room.0.into_iter();
+        let mut handovers = Vec::with_capacity(records.len());
+        for record in records {
+            handovers.push(Handover {
+                place: places.next(),
                 row: Outgoing {
                     id: record.id,
                     subject: record.subject.to_owned(),
@@ -144,7 +147,8 @@ impl Outbox {
                     claim_no: 1,
                 },
             });
-        Ok(handovers.collect())
+        }
+        Ok(handovers)
     }
 }
 
@@ -152,15 +156,15 @@ impl Outbox {
 #[derive(Debug)]
 #[must_use = "without it the event waits for the relay's next look at the table"]
 pub struct Handover {
-    permit: Option<mpsc::OwnedPermit<Outgoing>>,
+    place: Option<mpsc::OwnedPermit<Outgoing>>,
     row: Outgoing,
 }
 
 impl Handover {
     /// Hands the row to the relay. To be called after the commit.
     pub fn deliver(self) {
-        if let Some(permit) = self.permit {
-            permit.send(self.row);
+        if let Some(place) = self.place {
+            place.send(self.row);
         }
     }
 }

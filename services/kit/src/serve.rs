@@ -6,6 +6,7 @@ mod client;
 mod health;
 mod reflection;
 mod secrets;
+mod settings;
 mod signals;
 mod status;
 
@@ -27,8 +28,9 @@ pub use admin::AdminToken;
 pub use client::{Client, client};
 pub use health::Health;
 pub use secrets::read_or_make;
+pub use settings::{Parts, Settings};
 pub use signals::terminated;
-pub use status::{invalid_argument, refused, retry_after, unavailable};
+pub use status::{invalid_argument, refused, retry_after, unavailable, uuid};
 
 /// Longest gRPC message that a service reads: the longest valid request is under 2 KiB.
 pub const MESSAGE_LIMIT: usize = 64 * 1024;

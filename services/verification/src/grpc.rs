@@ -128,7 +128,7 @@ impl VerificationService for Public {
     }
 }
 
-fn uuid(field: &str, text: &str) -> Result<Uuid, Status> {
+fn uuid(field: &'static str, text: &str) -> Result<Uuid, Status> {
     // The hyphenated form only: an id has one spelling, in logs as in tables.
     let parsed = (text.len() == 36)
         .then(|| Uuid::try_parse(text).ok())

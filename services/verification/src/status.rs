@@ -54,6 +54,6 @@ pub(crate) fn unknown(message: &str) -> Status {
 }
 
 /// One field is wrong.
-pub(crate) fn invalid(field: &str, why: &str) -> Status {
+pub(crate) fn invalid(field: &'static str, why: &str) -> Status {
     serve::invalid_argument(&[(field, why.to_owned())])
 }

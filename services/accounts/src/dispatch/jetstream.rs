@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 use kit::{
     clock::{Clock, Timestamp},
-    outbox::{Outbox, Permits, Record},
+    outbox::{Outbox, Record, Room as Places},
     telemetry::{names, span},
 };
 use opentelemetry::{Context, KeyValue};
@@ -42,7 +42,7 @@ impl EventDispatcher for JetStream {
 }
 
 struct Room {
-    permits: Permits,
+    permits: Places,
     dispatcher: JetStream,
 }
 

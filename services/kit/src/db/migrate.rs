@@ -1,6 +1,8 @@
 //! Brings a database's tables up to date, one migrator at a time.
 
-use sea_orm::{ConnectionTrait, DbBackend, DbErr};
+use sea_orm::{
+    ConnectionTrait, DbBackend, DbErr, SqliteTransactionMode, TransactionOptions, TransactionTrait,
+};
 use sea_orm_migration::MigratorTrait;
 
 use super::Db;
@@ -10,16 +12,23 @@ const ADVISORY_LOCK: i64 = 0x75_73_68_65_72;
 
 impl Db {
     /// Applies the missing migrations, all in one transaction. Migrators that come at the same time wait for each
-    /// other: SeaORM takes no lock of its own.
+    /// other: SeaORM takes no lock of its own. This is the one transaction without a limit, because a step over a large
+    /// table takes the time that it takes; SeaORM's migrator accepts no other than its own, too.
     ///
     /// # Errors
     /// When the database does not answer or a step fails; nothing of it is applied then.
     pub async fn migrate<M: MigratorTrait>(&self) -> Result<(), DbErr> {
-        let tx = self.begin().await?;
+        let options = TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        };
+        let tx = self.for_migrations().begin_with_options(options).await?;
         if tx.get_database_backend() == DbBackend::Postgres {
-            tx.execute_unprepared("SET LOCAL lock_timeout = 0").await?; // the other migrator may take its time
-            tx.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({ADVISORY_LOCK})"))
-                .await?;
+            // The other migrator may take its time, and so may a step.
+            let patient = "SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0";
+            tx.execute_unprepared(patient).await?;
+            let alone = format!("SELECT pg_advisory_xact_lock({ADVISORY_LOCK})");
+            tx.execute_unprepared(&alone).await?;
         }
         M::up(&tx, None).await?;
         tx.commit().await
@@ -30,10 +39,8 @@ impl Db {
     /// # Errors
     /// When the database does not answer.
     pub async fn pending_migrations<M: MigratorTrait>(&self) -> Result<Vec<String>, DbErr> {
-        let pending = M::get_pending_migrations_read_only(self.reader()).await?;
-        Ok(pending
-            .iter()
-            .map(|migration| migration.name().to_owned())
-            .collect())
+        let pending = M::get_pending_migrations_read_only(&self.for_migrations()).await?;
+        let names = pending.iter().map(|migration| migration.name().to_owned());
+        Ok(names.collect())
     }
 }

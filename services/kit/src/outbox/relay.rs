@@ -11,13 +11,8 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{Outbox, Outgoing, backlog::Backlog, publish::publish, table};
-use crate::{
-    bus::Bus,
-    clock::Timestamp,
-    db::{Db, within_limit},
-    random,
-};
+use super::{Outbox, Outgoing, metrics::Metrics, publish::publish, table};
+use crate::{bus::Bus, clock::Timestamp, db::Db, random};
 
 /// The relay's deadlines and sizes. Configuration, so that tests can shorten them.
 #[derive(Debug, Clone)]
@@ -61,7 +56,7 @@ pub struct Relay {
     bus: Bus,
     settings: Settings,
     queue: mpsc::Receiver<Outgoing>,
-    backlog: Backlog,
+    metrics: Metrics,
 }
 
 impl Relay {
@@ -78,7 +73,7 @@ impl Relay {
                 bus,
                 settings,
                 queue,
-                backlog: Backlog::measured(),
+                metrics: Metrics::new(),
             },
         )
     }
@@ -87,12 +82,19 @@ impl Relay {
     pub async fn run(mut self, stop: CancellationToken) {
         self.end_claims_of_the_dead().await;
         let mut ticks = interval(self.settings.tick);
+        // A window may take longer than a tick. The ticks that it missed would find nothing more than one does.
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut purges = interval(PURGE_EVERY);
         while !stop.is_cancelled() {
             let mut window = Vec::new();
+            // Each arm runs to its end before the next one is chosen, so that there is one window under way and no row
+            // is published twice by one relay. `select!` takes a ready arm at random: a full queue cannot keep the
+            // table's rows waiting for ever, nor the other way round. When every `Outbox` is gone, `recv_many` answers
+            // 0 at once, which publishes nothing; that happens only while the service stops.
             tokio::select! {
-                _ = self.queue.recv_many(&mut window, self.settings.window) => self.publish(window).await,
+                _ = self.queue.recv_many(&mut window, self.settings.window) => {
+                    self.publish(window).await;
+                }
                 _ = ticks.tick() => self.publish_due().await,
                 _ = purges.tick() => self.purge().await,
                 () = stop.cancelled() => {}
@@ -106,19 +108,19 @@ impl Relay {
     }
 
     /// With SQLite this process owns the database alone, so that a claim which nothing in memory stands for is that of
-    /// a process that died, or of a caller that went away before it handed its event over.
+    /// a process that died, or of a caller that went away before it handed its event over. On Postgres it may be
+    /// another replica's, and only its lease ends it.
     async fn end_claims_of_the_dead(&self) {
         if self.db.backend() != DbBackend::Sqlite {
             return;
         }
         let ended = async {
-            let tx = self.db.begin().await?;
-            let now = self.db.now(&tx).await?;
-            table::end_all_claims(&tx, now).await?;
+            let tx = self.db.write("end claims of the dead").await?;
+            table::end_all_claims(&tx).await?;
             tx.commit().await
         };
-        if let Err(error) = within_limit(ended).await {
-            tracing::warn!(error = %error, "Old claims were not ended; their events wait for the lease.");
+        if let Err(error) = ended.await {
+            tracing::warn!(%error, "Old claims were not ended; their events wait for the lease.");
         }
     }
 
@@ -139,39 +141,33 @@ impl Relay {
 
     /// Claims and publishes what waits in the table, window by window.
     async fn publish_due(&self) {
-        let Ok((number, oldest)) = within_limit(table::pending(self.db.reader())).await else {
+        let Ok((number, oldest)) = table::pending(self.db.reader()).await else {
             return;
         };
-        let age = oldest.map_or(Duration::ZERO, |oldest| self.db.clock().now().since(oldest));
-        self.backlog.set(number, age);
+        let now = self.db.clock().now();
+        let age = oldest.map_or(Duration::ZERO, |oldest| now.since(oldest));
+        self.metrics.waiting(number, age);
         while number > 0 && self.bus.is_connected() {
-            match within_limit(self.claim()).await {
-                Ok(rows) if rows.is_empty() => return,
-                Ok(rows) => {
-                    let whole = rows.len() == self.settings.window;
-                    self.publish(rows).await;
-                    if !whole {
-                        return;
-                    }
-                }
+            let rows = match self.claim().await {
+                Ok(rows) => rows,
                 Err(error) => {
-                    tracing::warn!(error = %error, "The outbox cannot be read; the next look is in a moment.");
+                    tracing::warn!(%error, "The outbox cannot be read; the next look is in a moment.");
                     return;
                 }
+            };
+            // Less than a window: what is left is not due, or another relay's.
+            let last = rows.len() < self.settings.window;
+            self.publish(rows).await;
+            if last {
+                return;
             }
         }
     }
 
     async fn claim(&self) -> Result<Vec<Outgoing>, DbErr> {
-        let tx = self.db.begin().await?;
-        let now = self.db.now(&tx).await?;
-        let rows = table::claim(
-            &tx,
-            now,
-            now + self.settings.lease,
-            self.settings.window as u64,
-        )
-        .await?;
+        let tx = self.db.write("claim events").await?;
+        let most = self.settings.window as u64;
+        let rows = table::claim(&tx, self.settings.lease, most).await?;
         tx.commit().await?;
         Ok(rows)
     }
@@ -181,37 +177,40 @@ impl Relay {
         if rows.is_empty() {
             return;
         }
-        let settled = if self.bus.is_connected() {
-            let (acked, failed) = self
-                .renewing(&rows, publish(&self.bus, self.db.clock().now(), &rows))
-                .await;
-            within_limit(self.settle(acked, failed)).await
+        let marked = if self.bus.is_connected() {
+            let published = publish(&self.bus, self.db.clock().now(), &rows);
+            let (acked, failed) = self.renewing(&rows, published).await;
+            self.mark(acked, failed).await
         } else {
-            within_limit(self.let_go(&rows)).await // no attempt was made and none is counted
+            self.let_go(&rows).await // no attempt was made and none is counted
         };
-        if let Err(error) = settled {
-            tracing::warn!(error = %error, "What was published is not marked yet; it will be published again, without effect.");
+        if let Err(error) = marked {
+            tracing::warn!(
+                %error,
+                "What was published is not marked yet; it will be published again, without effect."
+            );
         }
     }
 
-    async fn settle(&self, acked: Vec<(Uuid, i64)>, failed: Vec<Outgoing>) -> Result<(), DbErr> {
-        let tx = self.db.begin().await?;
-        let now = self.db.now(&tx).await?;
-        table::mark_published(&tx, now, &acked).await?;
-        let later = |row: Outgoing| (next_attempt(now, row.attempts), row);
-        let failed: Vec<_> = failed.into_iter().map(later).collect();
-        table::mark_failed(&tx, now, &failed).await?;
+    async fn mark(&self, acked: Vec<(Uuid, i64)>, failed: Vec<Outgoing>) -> Result<(), DbErr> {
+        let tx = self.db.write("mark published events").await?;
+        table::mark_published(&tx, &acked).await?;
+        let mut later = Vec::with_capacity(failed.len());
+        for row in failed {
+            later.push((next_attempt(tx.now(), row.attempts), row));
+        }
+        table::mark_failed(&tx, &later).await?;
         tx.commit().await
     }
 
     async fn let_go(&self, rows: &[Outgoing]) -> Result<(), DbErr> {
-        let tx = self.db.begin().await?;
-        let now = self.db.now(&tx).await?;
-        table::set_claims(&tx, now, rows).await?;
+        let tx = self.db.write("let go of events").await?;
+        table::set_claims(&tx, tx.now(), rows).await?;
         tx.commit().await
     }
 
-    /// Awaits `work` and renews the rows' claims meanwhile, so that no other relay takes them for abandoned.
+    /// Awaits `work` and renews the rows' claims meanwhile, so that no other relay takes them for abandoned. A renewal
+    /// that comes too late does no harm: two relays then publish the same row under the same message id.
     async fn renewing<T>(&self, rows: &[Outgoing], work: impl Future<Output = T>) -> T {
         let period = self.settings.lease / 3;
         let mut ticks = interval_at(Instant::now() + period, period);
@@ -219,38 +218,38 @@ impl Relay {
         loop {
             tokio::select! {
                 result = &mut work => return result,
-                _ = ticks.tick() => if let Err(error) = within_limit(self.renew(rows)).await {
-                    tracing::debug!(error = %error, "Claims were not renewed; the next tick tries again.");
+                _ = ticks.tick() => if let Err(error) = self.renew(rows).await {
+                    tracing::debug!(%error, "Claims were not renewed; the next tick tries again.");
                 }
             }
         }
     }
 
     async fn renew(&self, rows: &[Outgoing]) -> Result<(), DbErr> {
-        let tx = self.db.begin().await?;
-        let until = self.db.now(&tx).await? + self.settings.lease;
-        table::set_claims(&tx, until, rows).await?;
+        let tx = self.db.write("renew claims on events").await?;
+        table::set_claims(&tx, tx.now() + self.settings.lease, rows).await?;
         tx.commit().await
     }
 
+    /// Deletes what has been history for long enough, bit by bit: sign-ups come in between.
     async fn purge(&self) {
-        let some = async || {
-            let tx = self.db.begin().await?;
-            let now = self.db.now(&tx).await?;
-            let purged = table::purge(&tx, now - HISTORY, PURGE_AT_ONCE).await?;
-            tx.commit().await?;
-            Ok(purged)
-        };
         loop {
-            match within_limit(some()).await {
+            match self.purge_some().await {
                 Ok(purged) if purged < PURGE_AT_ONCE => return,
-                Ok(_) => tokio::task::yield_now().await, // sign-ups come in between
+                Ok(_) => tokio::task::yield_now().await,
                 Err(error) => {
-                    tracing::debug!(error = %error, "The outbox's history was not purged; the next round goes on.");
+                    tracing::debug!(%error, "The outbox's history was not purged; the next round goes on.");
                     return;
                 }
             }
         }
+    }
+
+    async fn purge_some(&self) -> Result<u64, DbErr> {
+        let tx = self.db.write("purge published events").await?;
+        let purged = table::purge(&tx, tx.now() - HISTORY, PURGE_AT_ONCE).await?;
+        tx.commit().await?;
+        Ok(purged)
     }
 }
 

@@ -1,9 +1,11 @@
 //! The table `outbox` and every statement on it. A claim is a lease: whoever holds it publishes; when it has run
 //! out, anybody may.
 
+use std::time::Duration;
+
 use sea_orm::{
     ActiveValue::Set,
-    ConnectionTrait, DatabaseTransaction, DbErr, ExprTrait as _, QuerySelect as _, QueryTrait as _,
+    ConnectionTrait, DbErr, ExprTrait as _, QuerySelect as _, QueryTrait as _,
     entity::prelude::*,
     sea_query::{LockBehavior, LockType},
 };
@@ -18,7 +20,10 @@ use super::{
     Outgoing, Record,
     headers::{from_json, to_json},
 };
-use crate::{clock::Timestamp, db::update_each};
+use crate::{
+    clock::Timestamp,
+    db::{Tx, update_given},
+};
 
 #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "outbox")]
@@ -89,16 +94,18 @@ pub async fn drop_table(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
 
 /// Inserts the rows; the first `claimed` of them are born claimed until `lease`.
 pub(super) async fn insert(
-    tx: &DatabaseTransaction,
+    tx: &impl ConnectionTrait,
     now: Timestamp,
     lease: Timestamp,
     records: &[Record],
     claimed: usize,
 ) -> Result<(), DbErr> {
-    let rows = records
-        .iter()
-        .enumerate()
-        .map(|(place, record)| ActiveModel {
+    if records.is_empty() {
+        return Ok(());
+    }
+    let mut rows = Vec::with_capacity(records.len());
+    for (place, record) in records.iter().enumerate() {
+        rows.push(ActiveModel {
             id: Set(record.id),
             aggregate_id: Set(record.aggregate_id),
             subject: Set(record.subject.to_owned()),
@@ -112,27 +119,19 @@ pub(super) async fn insert(
             published_at: Set(None),
             stream_sequence: Set(None),
         });
-    if records.is_empty() {
-        return Ok(());
     }
-    Entity::insert_many(rows)
-        .exec_without_returning(tx)
-        .await
-        .map(drop)
+    Entity::insert_many(rows).exec_without_returning(tx).await?;
+    Ok(())
 }
 
-/// Claims up to `most` due rows until `lease`, oldest first. Two relays never claim the same row: on Postgres they
-/// skip each other's locked rows, on SQLite the transaction is the only writer.
-pub(super) async fn claim(
-    tx: &DatabaseTransaction,
-    now: Timestamp,
-    lease: Timestamp,
-    most: u64,
-) -> Result<Vec<Outgoing>, DbErr> {
+/// Claims up to `most` due rows for `lease`, oldest first. Two relays never claim the same row: on Postgres they skip
+/// each other's locked rows, on SQLite the transaction is the only writer. Each claim raises `claim_no`: what a slow
+/// owner writes later under the old number finds no row.
+pub(super) async fn claim(tx: &Tx, lease: Duration, most: u64) -> Result<Vec<Outgoing>, DbErr> {
     let due = Entity::find()
         .filter(Column::PublishedAt.is_null())
-        .filter(Column::NextAt.lte(now))
-        .filter(Column::ClaimedUntil.lte(now))
+        .filter(Column::NextAt.lte(tx.now()))
+        .filter(Column::ClaimedUntil.lte(tx.now()))
         .order_by_id_asc()
         .limit(most)
         .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
@@ -140,7 +139,7 @@ pub(super) async fn claim(
         .await?;
     Entity::update_many()
         .col_expr(Column::ClaimNo, Expr::col(Column::ClaimNo).add(1))
-        .col_expr(Column::ClaimedUntil, Expr::value(lease))
+        .col_expr(Column::ClaimedUntil, Expr::value(tx.now() + lease))
         .filter(Column::Id.is_in(due.iter().map(|row| row.id)))
         .exec(tx)
         .await?;
@@ -148,68 +147,59 @@ pub(super) async fn claim(
 }
 
 /// Moves the end of the claims that these rows are still held under: later to renew them, to now to let go.
-pub(super) async fn set_claims(
-    tx: &DatabaseTransaction,
-    until: Timestamp,
-    rows: &[Outgoing],
-) -> Result<(), DbErr> {
-    let sql = "UPDATE outbox SET claimed_until = $1 FROM {rows}
-               WHERE id = given.column1 AND claim_no = given.column2 AND published_at IS NULL";
-    let rows: Vec<_> = rows
-        .iter()
-        .map(|row| [row.id.into(), row.claim_no.into()])
-        .collect();
-    update_each(tx, sql, until.into(), &rows).await.map(drop)
+pub(super) async fn set_claims(tx: &Tx, until: Timestamp, rows: &[Outgoing]) -> Result<(), DbErr> {
+    let sql = "UPDATE outbox SET claimed_until = $1 FROM given
+               WHERE outbox.id = given.id AND outbox.claim_no = given.claim_no
+                 AND published_at IS NULL";
+    let mut held = Vec::with_capacity(rows.len());
+    for row in rows {
+        held.push([row.id.into(), row.claim_no.into()]);
+    }
+    update_given(tx, ["id", "claim_no"], sql, until.into(), &held).await?;
+    Ok(())
 }
 
 /// Marks what the broker acknowledged, with its number in the stream. A fact: written whoever holds the claim.
-pub(super) async fn mark_published(
-    tx: &DatabaseTransaction,
-    now: Timestamp,
-    acked: &[(Uuid, i64)],
-) -> Result<(), DbErr> {
-    let sql = "UPDATE outbox SET published_at = $1, stream_sequence = given.column2 FROM {rows}
-               WHERE id = given.column1";
-    let rows: Vec<_> = acked
-        .iter()
-        .map(|(id, sequence)| [(*id).into(), (*sequence).into()])
-        .collect();
-    update_each(tx, sql, now.into(), &rows).await.map(drop)
+pub(super) async fn mark_published(tx: &Tx, acked: &[(Uuid, i64)]) -> Result<(), DbErr> {
+    let sql = "UPDATE outbox SET published_at = $1, stream_sequence = given.stream_sequence
+               FROM given WHERE outbox.id = given.id";
+    let mut rows = Vec::with_capacity(acked.len());
+    for (id, sequence) in acked {
+        rows.push([(*id).into(), (*sequence).into()]);
+    }
+    update_given(tx, ["id", "stream_sequence"], sql, tx.now().into(), &rows).await?;
+    Ok(())
 }
 
 /// Counts a failed attempt and lets go of the rows until their next one; only where the claim is still ours.
-pub(super) async fn mark_failed(
-    tx: &DatabaseTransaction,
-    now: Timestamp,
-    failed: &[(Timestamp, Outgoing)],
-) -> Result<(), DbErr> {
-    let sql =
-        "UPDATE outbox SET claimed_until = $1, attempts = attempts + 1, next_at = given.column3 FROM {rows}
-               WHERE id = given.column1 AND claim_no = given.column2 AND published_at IS NULL";
-    let row =
-        |(next, row): &(Timestamp, Outgoing)| [row.id.into(), row.claim_no.into(), (*next).into()];
-    let rows: Vec<_> = failed.iter().map(row).collect();
-    update_each(tx, sql, now.into(), &rows).await.map(drop)
+pub(super) async fn mark_failed(tx: &Tx, failed: &[(Timestamp, Outgoing)]) -> Result<(), DbErr> {
+    let sql = "UPDATE outbox
+               SET claimed_until = $1, attempts = attempts + 1, next_at = given.next_at
+               FROM given WHERE outbox.id = given.id AND outbox.claim_no = given.claim_no
+                 AND published_at IS NULL";
+    let mut rows = Vec::with_capacity(failed.len());
+    for (next_at, row) in failed {
+        rows.push([row.id.into(), row.claim_no.into(), (*next_at).into()]);
+    }
+    let columns = ["id", "claim_no", "next_at"];
+    update_given(tx, columns, sql, tx.now().into(), &rows).await?;
+    Ok(())
 }
 
 /// Ends every claim. Only for a process that owns the database alone: the claims are those of one that died.
-pub(super) async fn end_all_claims(tx: &DatabaseTransaction, now: Timestamp) -> Result<(), DbErr> {
-    let open = Entity::update_many()
+pub(super) async fn end_all_claims(tx: &Tx) -> Result<(), DbErr> {
+    Entity::update_many()
+        .col_expr(Column::ClaimedUntil, Expr::value(tx.now()))
         .filter(Column::PublishedAt.is_null())
-        .filter(Column::ClaimedUntil.gt(now));
-    open.col_expr(Column::ClaimedUntil, Expr::value(now))
+        .filter(Column::ClaimedUntil.gt(tx.now()))
         .exec(tx)
-        .await
-        .map(drop)
+        .await?;
+    Ok(())
 }
 
-/// Deletes up to `most` rows of the history before `before` and says how many. Ids grow with time, so that the
+/// Deletes up to `most` rows that were published before `before` and says how many. Ids grow with time, so that the
 /// primary key finds them.
-pub(super) async fn purge(
-    tx: &DatabaseTransaction,
-    before: Timestamp,
-    most: u64,
-) -> Result<u64, DbErr> {
+pub(super) async fn purge(tx: &Tx, before: Timestamp, most: u64) -> Result<u64, DbErr> {
     let seconds = u64::try_from(before.0.div_euclid(1_000_000)).unwrap_or(0);
     let oldest_kept = Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, 0));
     let old = Entity::find()
@@ -218,12 +208,13 @@ pub(super) async fn purge(
         .filter(Column::Id.lt(oldest_kept))
         .filter(Column::PublishedAt.lt(before))
         .order_by_id_asc()
-        .limit(most);
-    let deleted = Entity::delete_many()
-        .filter(Column::Id.in_subquery(old.into_query()))
+        .limit(most)
+        .into_query();
+    let purged = Entity::delete_many()
+        .filter(Column::Id.in_subquery(old))
         .exec(tx)
         .await?;
-    Ok(deleted.rows_affected)
+    Ok(purged.rows_affected)
 }
 
 /// How many rows wait, and since when the oldest does.

@@ -17,11 +17,11 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Code, service::Routes};
 
 use super::{Health, refused, secrets::read_or_make};
-use crate::telemetry;
+use crate::{Private, telemetry};
 
 /// The operators' secret; never printed.
-#[derive(Clone)]
-pub struct AdminToken(String);
+#[derive(Debug, Clone)]
+pub struct AdminToken(Private<String>);
 
 impl AdminToken {
     /// Reads the token from its file, which is made with a new token, mode 0600, if it is missing.
@@ -39,7 +39,7 @@ impl AdminToken {
             "The admin token: {} is empty. Delete it, and a start makes one.",
             path.display()
         );
-        Ok(Self(token))
+        Ok(Self(token.into()))
     }
 
     fn allows(&self, request: &Request) -> bool {
@@ -50,13 +50,7 @@ impl AdminToken {
         let given = header
             .and_then(|value| value.strip_prefix("Bearer "))
             .unwrap_or_default();
-        given.as_bytes().ct_eq(self.0.as_bytes()).into()
-    }
-}
-
-impl std::fmt::Debug for AdminToken {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("AdminToken(<redacted>)")
+        given.as_bytes().ct_eq(self.0.expose().as_bytes()).into()
     }
 }
 

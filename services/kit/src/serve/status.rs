@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
+use uuid::Uuid;
+
+use crate::Violation;
 
 /// `google.rpc.ErrorInfo.domain` of every reason.
 const DOMAIN: &str = "usher";
 
 /// INVALID_ARGUMENT that names each refused field and says what to change.
-pub fn invalid_argument(violations: &[(&str, String)]) -> Status {
+pub fn invalid_argument(violations: &[Violation]) -> Status {
     let mut details = ErrorDetails::new();
     for (field, why) in violations {
         details.add_bad_request_violation(*field, why.clone());
@@ -19,6 +22,19 @@ pub fn invalid_argument(violations: &[(&str, String)]) -> Status {
         .map(|(field, why)| format!("{field}: {why}"))
         .collect();
     Status::with_error_details(Code::InvalidArgument, all.join("; "), details)
+}
+
+/// Takes the id in `field` as a program sent it: a UUID in its hyphenated form, RFC 9562 §4, and no other.
+///
+/// # Errors
+/// INVALID_ARGUMENT that names the field.
+pub fn uuid(field: &'static str, text: &str) -> Result<Uuid, Status> {
+    let id = Uuid::try_parse(text).ok();
+    id.filter(|_| text.len() == uuid::fmt::Hyphenated::LENGTH)
+        .ok_or_else(|| {
+            let why = "must be a UUID such as 018f5c1e-7b9a-7cc0-8f0e-3c2a9d6b4e11";
+            invalid_argument(&[(field, why.to_owned())])
+        })
 }
 
 /// A refusal with a reason that programs can compare, in upper-case words with underscores.

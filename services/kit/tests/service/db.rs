@@ -75,7 +75,7 @@ async fn a_second_owner_of_an_sqlite_file_is_told_who_holds_it() {
 async fn commits_are_on_disk_before_they_are_acknowledged() {
     let folder = tempfile::tempdir().unwrap();
     let db = sqlite(&folder, Clock::default()).await;
-    let tx = db.begin().await.unwrap();
+    let tx = db.write("test").await.unwrap();
     let pragma = |name: &str| Statement::from_string(db.backend(), format!("PRAGMA {name}"));
     let mode: String = tx
         .query_one_raw(pragma("journal_mode"))
@@ -98,7 +98,7 @@ async fn commits_are_on_disk_before_they_are_acknowledged() {
 async fn concurrent_write_transactions_wait_for_each_other_and_none_fails() {
     let folder = tempfile::tempdir().unwrap();
     let db = sqlite(&folder, Clock::default()).await;
-    let tx = db.begin().await.unwrap();
+    let tx = db.write("test").await.unwrap();
     tx.execute_unprepared("CREATE TABLE counter (number INTEGER NOT NULL)")
         .await
         .unwrap();
@@ -116,7 +116,7 @@ async fn concurrent_write_transactions_wait_for_each_other_and_none_fails() {
 }
 
 async fn increment(db: Db) {
-    let tx = db.begin().await.unwrap();
+    let tx = db.write("test").await.unwrap();
     tx.execute_unprepared("UPDATE counter SET number = number + 1")
         .await
         .unwrap();
@@ -127,7 +127,7 @@ async fn increment(db: Db) {
 async fn a_cancelled_caller_does_not_cut_a_detached_transaction() {
     let folder = tempfile::tempdir().unwrap();
     let db = sqlite(&folder, Clock::default()).await;
-    let tx = db.begin().await.unwrap();
+    let tx = db.write("test").await.unwrap();
     tx.execute_unprepared("CREATE TABLE counter (number INTEGER NOT NULL)")
         .await
         .unwrap();
@@ -155,10 +155,10 @@ async fn a_database_that_cannot_be_reached_is_away_and_a_bad_statement_is_not() 
     let db = Db::connect(&unreachable, Clock::default())
         .await
         .expect("a start does not wait for Postgres");
-    assert!(db::is_away(&db.begin().await.unwrap_err()));
+    assert!(db::is_away(&db.write("test").await.unwrap_err()));
     let folder = tempfile::tempdir().unwrap();
     let db = sqlite(&folder, Clock::default()).await;
-    let tx = db.begin().await.unwrap();
+    let tx = db.write("test").await.unwrap();
     assert!(!db::is_away(
         &tx.execute_unprepared("SELECT nonsense FROM nowhere")
             .await

@@ -1,8 +1,15 @@
 //! Group commit: what comes while a commit runs is written together by the next.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
-use kit::group::{Group, Refused};
+use kit::{
+    db::StoreError,
+    group::{Batch, Group, Refused, together},
+};
+use sea_orm::{ConnAcquireErr, DbErr};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 /// Each commit's size, and what lets it go on.
@@ -11,16 +18,16 @@ type Commits = mpsc::UnboundedReceiver<(usize, oneshot::Sender<()>)>;
 /// A group whose every commit announces its size and waits until it may go on.
 fn stepwise(queue: usize, batch: usize) -> (Group<u32, u32>, Commits) {
     let (begun, commits) = mpsc::unbounded_channel();
-    let group = Group::spawn(queue, batch, move |commands: Vec<u32>| {
+    let commit = move |commands: Batch<u32>| {
         let begun = begun.clone();
         async move {
             let (go, wait) = oneshot::channel();
             begun.send((commands.len(), go)).unwrap();
             wait.await.unwrap();
-            commands.into_iter().map(|number| number * 10).collect()
+            Ok(commands.iter().map(|number| number * 10).collect())
         }
-    });
-    (group, commits)
+    };
+    (Group::start(queue, batch, commit, |_| 0), commits)
 }
 
 #[tokio::test]
@@ -76,16 +83,17 @@ async fn i19_a_full_queue_refuses_at_once_instead_of_growing() {
 #[tokio::test]
 async fn a_caller_that_goes_away_does_not_stop_its_command() {
     let written = Arc::new(Mutex::new(Vec::new()));
-    let group = Group::spawn(10, 10, {
+    let commit = {
         let written = Arc::clone(&written);
-        move |commands: Vec<u32>| {
+        move |commands: Batch<u32>| {
             let written = Arc::clone(&written);
             async move {
                 written.lock().await.extend(commands.iter().copied());
-                commands
+                Ok(commands.to_vec())
             }
         }
-    });
+    };
+    let group = Group::start(10, 10, commit, |_| 0);
     let mut gone = Box::pin(group.submit(1));
     assert!(futures::poll!(&mut gone).is_pending());
     drop(gone);
@@ -94,16 +102,50 @@ async fn a_caller_that_goes_away_does_not_stop_its_command() {
 }
 
 #[tokio::test]
-async fn a_commit_that_panics_or_hangs_costs_its_own_callers_their_answers_and_nobody_else() {
-    tokio::time::pause();
-    let group: Group<u32, u32> = Group::spawn(10, 1, |commands: Vec<u32>| async move {
-        match commands[0] {
-            1 => panic!("as asked"),
-            2 => std::future::pending().await,
-            _ => commands,
-        }
-    });
+async fn a_commit_that_panics_costs_its_own_callers_their_answers_and_nobody_else() {
+    let commit = |commands: Batch<u32>| async move {
+        assert!(commands[0] != 1, "as asked");
+        Ok(commands.to_vec())
+    };
+    let group = Group::start(10, 1, commit, |_| 0);
     assert_eq!(group.submit(1).await, Err(Refused::Lost));
-    assert_eq!(group.submit(2).await, Err(Refused::Lost));
-    assert_eq!(group.submit(3).await, Ok(3));
+    assert_eq!(group.submit(2).await, Ok(2));
+}
+
+/// Commits batches of numbers that hold no 13, as a database that refuses it would; with an odd number in it, the
+/// database is away. Answers with what was given and how often a commit was tried.
+async fn tried(numbers: &[u32]) -> (Vec<&'static str>, usize) {
+    let tries = AtomicUsize::new(0);
+    let commit = async |batch: Batch<u32>| {
+        tries.fetch_add(1, Ordering::SeqCst);
+        if batch.contains(&13) {
+            return Err(DbErr::Custom("no 13".to_owned()));
+        }
+        if batch.contains(&1) {
+            return Err(DbErr::ConnectionAcquire(ConnAcquireErr::Timeout));
+        }
+        Ok(batch.iter().map(|_| "written").collect())
+    };
+    let failed = |error: &StoreError| match error {
+        StoreError::Unavailable(_) => "away",
+        StoreError::Unexpected(_) => "refused",
+    };
+    let answers = together(Batch::from(numbers.to_vec()), commit, failed).await;
+    (answers, tries.into_inner())
+}
+
+#[tokio::test]
+async fn a_batch_is_committed_together_and_one_by_one_only_when_its_data_is_at_fault() {
+    assert_eq!(tried(&[2, 4, 6]).await, (vec!["written"; 3], 1));
+    let alone = vec!["written", "refused", "written"];
+    assert_eq!(tried(&[2, 13, 6]).await, (alone, 4));
+    assert_eq!(tried(&[13]).await, (vec!["refused"], 1));
+}
+
+#[tokio::test]
+async fn a_database_that_is_away_is_away_for_all_and_tried_once() {
+    assert_eq!(tried(&[2, 1, 6]).await, (vec!["away"; 3], 1));
+    // It goes away while each goes alone: nobody waits for it again.
+    let rest = vec!["refused", "written", "away", "away"];
+    assert_eq!(tried(&[13, 2, 1, 6]).await, (rest, 4));
 }

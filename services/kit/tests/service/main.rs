@@ -14,4 +14,5 @@ mod postgres;
 mod propagation;
 mod serve;
 mod smtp;
+mod tx;
 mod watch;

@@ -67,15 +67,11 @@ impl Writer {
 
     /// Writes events in one transaction; hands them over or, as if the process died after the commit, does not.
     async fn write(&self, ids: &[Uuid], handed_over: bool) {
-        let permits = self.outbox.reserve(ids.len());
-        let tx = self.db.begin().await.unwrap();
-        let now = self.db.now(&tx).await.unwrap();
+        let room = self.outbox.reserve(ids.len());
+        let tx = self.db.write("test").await.unwrap();
+        let now = tx.now();
         let records = ids.iter().map(|id| record(*id, now)).collect();
-        let handovers = self
-            .outbox
-            .insert(&tx, now, records, permits)
-            .await
-            .unwrap();
+        let handovers = self.outbox.insert(&tx, now, records, room).await.unwrap();
         tx.commit().await.unwrap();
         if handed_over {
             handovers.into_iter().for_each(outbox::Handover::deliver);
@@ -245,7 +241,7 @@ async fn i14_a_row_that_is_published_twice_is_stored_once() {
     writer.write(&ids(10), true).await;
     all_published(&db).await;
     // As if the process had died between the acknowledgement and the mark.
-    let tx = db.begin().await.unwrap();
+    let tx = db.write("test").await.unwrap();
     tx.execute_unprepared("UPDATE outbox SET published_at = NULL, claimed_until = 0")
         .await
         .unwrap();

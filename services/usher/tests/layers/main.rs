@@ -1,8 +1,9 @@
-//! The layers of ARCHITECTURE.md as tests: they read the sources of the workspace and say file, line, rule
-//! and way out when one is broken. Last come the tests of the checker itself, on small bad files.
+//! The layers of ARCHITECTURE.md as tests: they read the sources of the workspace, and the links of its papers, and say
+//! file, line, rule and way out when one is broken. Last come the tests of the checker itself, on small bad files.
 
 mod circles;
 mod imports;
+mod links;
 mod rules;
 
 use std::fs;
@@ -116,6 +117,22 @@ fn no_file_has_outgrown_its_room() {
             "{file}: has {lines} lines\n    Split it, by thought: one noun or one verb per file."
         )
     }));
+}
+
+#[test]
+fn every_link_in_the_papers_leads_somewhere() {
+    report(links::complaints(&root()).into_iter());
+}
+
+#[test]
+fn the_checker_of_links_sees_those_within_the_repository() {
+    let text = "[a](b.md) and [c](https://d.example), [e](../f/g.rs#h)\n```\n[x](y)\n```\n[`i`](#j \"k\")\n";
+    let seen = links::links(text);
+    let links: Vec<_> = seen
+        .iter()
+        .map(|(line, link)| (*line, link.as_str()))
+        .collect();
+    assert_eq!(links, [(1, "b.md"), (1, "../f/g.rs#h"), (5, "#j")]);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! README says what is true: its recorded demo, its reference of settings, and the tests that it names.
+//! The papers say what is true: README's recorded demo, the reference of settings, and the tests that they name.
 //! `make papers` writes the first two anew.
 
 use std::{
@@ -15,44 +15,39 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// Compares a part of README with what it should be, or, for `make papers`, replaces it.
-fn check(part: &str, fresh: &str, same: fn(&str, &str) -> bool) {
-    let path = root().join("README.md");
-    let readme = fs::read_to_string(&path).expect("README.md can be read");
+/// Compares a part of a paper with what it should be, or, for `make papers`, replaces it.
+fn check(paper: &str, part: &str, fresh: &str, same: fn(&str, &str) -> bool) {
+    let path = root().join(paper);
+    let text = fs::read_to_string(&path).expect("the paper can be read");
     let (begin, end) = (
         format!("<!-- {part}:begin -->\n"),
         format!("<!-- {part}:end -->"),
     );
-    let (head, rest) = readme
+    let (head, rest) = text
         .split_once(&begin)
-        .expect("README.md has the part's begin");
-    let (old, tail) = rest.split_once(&end).expect("README.md has the part's end");
+        .expect("the paper has the part's begin");
+    let (old, tail) = rest.split_once(&end).expect("the paper has the part's end");
     if std::env::var_os("USHER_WRITE_PAPERS").is_some() {
         fs::write(&path, [head, &begin, fresh, &end, tail].concat())
-            .expect("README.md can be written");
+            .expect("the paper can be written");
     } else if !same(old, fresh) {
-        panic!("README.md, part {part}, is not what the code says. Run `make papers`.\n{fresh}");
+        panic!("{paper}, part {part}, is not what the code says. Run `make papers`.\n{fresh}");
     }
 }
 
 #[test]
-fn the_reference_of_settings_in_readme_is_the_codes_own() {
-    let same = |old: &str, fresh: &str| old == fresh;
-    check(
-        "settings accounts",
-        &reference::<accounts::config::Config>(),
-        same,
-    );
-    check(
-        "settings verification",
-        &reference::<verification::config::Config>(),
-        same,
-    );
-    check(
-        "settings mailer",
-        &reference::<mailer::config::Config>(),
-        same,
-    );
+fn the_reference_of_settings_is_the_codes_own() {
+    let references = [
+        ("settings accounts", reference::<accounts::config::Config>()),
+        (
+            "settings verification",
+            reference::<verification::config::Config>(),
+        ),
+        ("settings mailer", reference::<mailer::config::Config>()),
+    ];
+    for (part, fresh) in references {
+        check("docs/settings.md", part, &fresh, |old, fresh| old == fresh);
+    }
 }
 
 #[test]
@@ -69,14 +64,21 @@ fn the_demo_in_readme_is_what_it_prints() {
         String::from_utf8_lossy(&demo.stderr)
     );
     let said = format!("```text\n{}```\n", String::from_utf8_lossy(&demo.stdout));
-    check("demo", &said, |old, fresh| {
+    check("README.md", "demo", &said, |old, fresh| {
         normalised(old) == normalised(fresh)
     });
 }
 
 #[test]
 fn every_test_that_the_papers_name_exists() {
-    let named: BTreeSet<String> = ["README.md", "ARCHITECTURE.md"]
+    let papers = [
+        "README.md",
+        "ARCHITECTURE.md",
+        "SECURITY.md",
+        "docs/how-to-add.md",
+        "docs/states.md",
+    ];
+    let named: BTreeSet<String> = papers
         .iter()
         .flat_map(|paper| {
             let text = fs::read_to_string(root().join(paper)).expect("the paper can be read");

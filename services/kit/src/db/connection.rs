@@ -1,0 +1,228 @@
+//! One pooled connection and what may be done with it: a statement that has an end, then back into the pool or
+//! closed. `Tx` and `Reader` are made of it.
+//!
+//! What a statement that is cut does to its connection, as tried on SQLite and Postgres
+//! (`tests/service/tx.rs` repeats it):
+//!
+//! * Dropping the statement's future stops nobody. Postgres goes on with the statement and keeps its locks; SQLite's
+//!   worker thread runs it to its end. The transaction stays open on that connection, and the next answer that it
+//!   gives may be that of the statement that was cut.
+//! * Dropping the connection gives it back, and sqlx pings it first, without a deadline. From a peer that is silent no
+//!   answer ever comes: the slot is gone until TCP gives up, and behind a proxy that acknowledges for ever.
+//! * A timeout around the task that owns the connection does not end that task, nor free the slot.
+//!
+//! So the limit belongs where the connection is, and a connection that was cut is closed: its slot is free at once,
+//! Postgres rolls back when it sees the end of the stream (`tcp_user_timeout` where it does not), SQLite when its
+//! worker has come to the end of the statement. A `Connection` that is dropped is closed; only `release` gives it back.
+
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use sea_orm::{
+    ConnAcquireErr, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr, Statement,
+    sqlx::{
+        self, AssertSqlSafe, Executor as _, PgPool, Postgres, Sqlite, SqlitePool,
+        pool::PoolConnection,
+    },
+};
+use sea_query_sqlx::SqlxValues;
+use tokio::time::{Instant, timeout, timeout_at};
+
+/// How long giving back may take: sqlx asks the peer whether it is still there.
+const RELEASE: Duration = Duration::from_secs(2);
+
+/// The connections to one database. Clones share them.
+#[derive(Debug, Clone)]
+pub(super) enum Pool {
+    Postgres(PgPool),
+    Sqlite(SqlitePool),
+}
+
+/// A connection out of a pool. Closed when dropped.
+#[derive(Debug)]
+pub(super) struct Connection(Option<Pooled>);
+
+#[derive(Debug)]
+enum Pooled {
+    Postgres(PoolConnection<Postgres>),
+    Sqlite(PoolConnection<Sqlite>),
+}
+
+impl Pool {
+    pub(super) async fn acquire(&self) -> Result<Connection, DbErr> {
+        let pooled = match self {
+            Self::Postgres(pool) => pool.acquire().await.map(Pooled::Postgres),
+            Self::Sqlite(pool) => pool.acquire().await.map(Pooled::Sqlite),
+        };
+        match pooled {
+            Ok(pooled) => Ok(Connection(Some(pooled))),
+            Err(sqlx::Error::PoolTimedOut) => Err(too_late()),
+            Err(error) => Err(DbErr::Conn(RuntimeErr::SqlxError(error.into()))),
+        }
+    }
+
+    pub(super) fn backend(&self) -> DbBackend {
+        match self {
+            Self::Postgres(_) => DbBackend::Postgres,
+            Self::Sqlite(_) => DbBackend::Sqlite,
+        }
+    }
+
+    pub(super) async fn close(&self) {
+        match self {
+            Self::Postgres(pool) => pool.close().await,
+            Self::Sqlite(pool) => pool.close().await,
+        }
+    }
+}
+
+impl Connection {
+    /// Runs one statement, but not beyond `end`. The connection comes back only if it can be used again: after an
+    /// error that is not about the data nobody knows in what state it is. SQLITE_FULL and SQLITE_IOERR, for one, roll
+    /// back by themselves, and so does a server that was lost.
+    pub(super) async fn run<T>(
+        mut self,
+        end: Instant,
+        statement: impl FnOnce(&mut Self) -> BoxFuture<'_, Result<T, sqlx::Error>>,
+    ) -> (Option<Self>, Result<T, DbErr>) {
+        let result = timeout_at(end, statement(&mut self)).await;
+        match result {
+            Ok(Ok(answer)) => (Some(self), Ok(answer)),
+            Ok(Err(error)) => {
+                let kept = is_about_the_data(&error).then_some(self);
+                (kept, Err(DbErr::Query(RuntimeErr::SqlxError(error.into()))))
+            }
+            Err(_) => (None, Err(too_late())),
+        }
+    }
+
+    pub(super) async fn execute(
+        &mut self,
+        statement: Statement,
+    ) -> Result<ExecResult, sqlx::Error> {
+        let (sql, values) = parts(statement);
+        match self.pooled() {
+            Pooled::Postgres(it) => Ok(sqlx::query_with(sql, values)
+                .execute(&mut **it)
+                .await?
+                .into()),
+            Pooled::Sqlite(it) => Ok(sqlx::query_with(sql, values)
+                .execute(&mut **it)
+                .await?
+                .into()),
+        }
+    }
+
+    pub(super) async fn execute_unprepared(
+        &mut self,
+        sql: &str,
+    ) -> Result<ExecResult, sqlx::Error> {
+        let sql = AssertSqlSafe(sql.to_owned());
+        match self.pooled() {
+            Pooled::Postgres(it) => Ok(it.execute(sql).await?.into()),
+            Pooled::Sqlite(it) => Ok(it.execute(sql).await?.into()),
+        }
+    }
+
+    pub(super) async fn query_one(
+        &mut self,
+        statement: Statement,
+    ) -> Result<Option<QueryResult>, sqlx::Error> {
+        let (sql, values) = parts(statement);
+        let found = match self.pooled() {
+            Pooled::Postgres(it) => {
+                let row = sqlx::query_with(sql, values)
+                    .fetch_optional(&mut **it)
+                    .await?;
+                row.map(Into::into)
+            }
+            Pooled::Sqlite(it) => {
+                let row = sqlx::query_with(sql, values)
+                    .fetch_optional(&mut **it)
+                    .await?;
+                row.map(Into::into)
+            }
+        };
+        Ok(found)
+    }
+
+    pub(super) async fn query_all(
+        &mut self,
+        statement: Statement,
+    ) -> Result<Vec<QueryResult>, sqlx::Error> {
+        let (sql, values) = parts(statement);
+        let found = match self.pooled() {
+            Pooled::Postgres(it) => {
+                let rows = sqlx::query_with(sql, values).fetch_all(&mut **it).await?;
+                rows.into_iter().map(Into::into).collect()
+            }
+            Pooled::Sqlite(it) => {
+                let rows = sqlx::query_with(sql, values).fetch_all(&mut **it).await?;
+                rows.into_iter().map(Into::into).collect()
+            }
+        };
+        Ok(found)
+    }
+
+    /// Gives the connection back. Only for one that is provably outside any transaction.
+    pub(super) fn release(mut self) {
+        match self.0.take() {
+            Some(Pooled::Postgres(mut it)) => give_back(it.return_to_pool()),
+            Some(Pooled::Sqlite(mut it)) => give_back(it.return_to_pool()),
+            None => {}
+        }
+    }
+
+    fn pooled(&mut self) -> &mut Pooled {
+        self.0
+            .as_mut()
+            .expect("only `release` and `drop` take it, and both are the end")
+    }
+}
+
+impl Drop for Connection {
+    /// Detached from its pool it frees its slot at once, whatever its peer does.
+    fn drop(&mut self) {
+        match self.0.take() {
+            Some(Pooled::Postgres(it)) => drop(it.detach()),
+            Some(Pooled::Sqlite(it)) => drop(it.detach()),
+            None => {}
+        }
+    }
+}
+
+/// A connection whose return does not come to its end is dropped with the future that waits for it.
+fn give_back(returned: impl Future<Output = ()> + Send + 'static) {
+    tokio::spawn(timeout(RELEASE, returned));
+}
+
+fn parts(statement: Statement) -> (AssertSqlSafe<String>, SqlxValues) {
+    let values = statement
+        .values
+        .unwrap_or_else(|| sea_orm::Values(Vec::new()));
+    (AssertSqlSafe(statement.sql), SqlxValues(values))
+}
+
+/// Time is over, or no connection was free in time: the database counts as away.
+pub(super) fn too_late() -> DbErr {
+    DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)
+}
+
+/// Whether the database looked at the statement and refused it, as it would again on any other connection: SQLite's
+/// ERROR, TOOBIG, CONSTRAINT, MISMATCH and RANGE (https://sqlite.org/rescode.html), Postgres' classes 22 (data
+/// exception), 23 (integrity constraint) and 42 (syntax, access rule).
+fn is_about_the_data(error: &sqlx::Error) -> bool {
+    let sqlx::Error::Database(refusal) = error else {
+        return matches!(
+            error,
+            sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::Encode(_)
+        );
+    };
+    let code = refusal.code().unwrap_or_default();
+    match code.parse::<u32>() {
+        Ok(number) if code.len() != 5 => matches!(number & 0xff, 1 | 18 | 19 | 20 | 25),
+        _ => ["22", "23", "42"]
+            .iter()
+            .any(|class| code.starts_with(class)),
+    }
+}

@@ -1,0 +1,57 @@
+//! What may go wrong with a database, by what the caller can do about it.
+
+use std::sync::Arc;
+
+use sea_orm::{DbErr, RuntimeErr, sqlx};
+
+/// The store did not do its part. Nothing was written, but for a commit whose answer was lost.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// Locked, unreachable or out of space: the same command may succeed later.
+    #[error("the database is away: {0}")]
+    Unavailable(Arc<DbErr>),
+    /// A bug, or data that the database refuses: the same command would only fail again.
+    #[error("the database refused: {0}")]
+    Unexpected(Arc<DbErr>),
+}
+
+impl From<DbErr> for StoreError {
+    fn from(error: DbErr) -> Self {
+        match is_away(&error) {
+            true => Self::Unavailable(Arc::new(error)),
+            false => Self::Unexpected(Arc::new(error)),
+        }
+    }
+}
+
+/// Whether the database could not be used just now: locked, timed out, unreachable, out of space. The work may be
+/// done again later as it is; any other error would only come again.
+pub fn is_away(error: &DbErr) -> bool {
+    let (DbErr::Conn(runtime) | DbErr::Exec(runtime) | DbErr::Query(runtime)) = error else {
+        return matches!(error, DbErr::ConnectionAcquire(_));
+    };
+    let RuntimeErr::SqlxError(error) = runtime else {
+        return true;
+    };
+    match &**error {
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| is_away_code(&code)),
+        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) => true,
+        sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => true,
+        _ => false,
+    }
+}
+
+/// SQLite's result codes (https://sqlite.org/rescode.html), printed as decimal numbers whose low byte is the
+/// primary code, and Postgres' five-character SQLSTATEs.
+fn is_away_code(code: &str) -> bool {
+    const BUSY_LOCKED_READONLY_IOERR_FULL_CANTOPEN: [u32; 6] = [5, 6, 8, 10, 13, 14];
+    // Connection, insufficient resources, operator intervention, rollback (serialization, deadlock), invalid
+    // transaction state (left behind by a lost connection), lock not available.
+    const SQLSTATES: [&str; 6] = ["08", "53", "57", "40", "25", "55P03"];
+    match code.parse::<u32>() {
+        Ok(number) if code.len() != 5 => {
+            BUSY_LOCKED_READONLY_IOERR_FULL_CANTOPEN.contains(&(number & 0xff))
+        }
+        _ => SQLSTATES.iter().any(|class| code.starts_with(class)),
+    }
+}

@@ -1,0 +1,95 @@
+//! How connections are made: patience, durability, and what notices a peer that has vanished.
+
+use std::time::Duration;
+
+use sea_orm::{
+    DatabaseConnection, SqlxPostgresConnector, SqlxSqliteConnector,
+    sqlx::{
+        self, ConnectOptions as _, Connection as _, PgConnection,
+        pool::PoolConnectionMetadata,
+        postgres::{PgConnectOptions, PgPoolOptions},
+        sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+    },
+};
+use tokio::time::timeout;
+
+use super::connection::Pool;
+
+/// How long a transaction waits for a connection, and then for a lock. A caller may wait behind another group that
+/// waits as long; all of it has to be over well before the caller's deadline of 10 s, so that the answer is
+/// UNAVAILABLE and no riddle.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// A connection that was idle for so long is asked whether it is alive before it is used.
+const IDLE: Duration = Duration::from_secs(1);
+/// How long its answer may take. Less than `PATIENCE` by enough to make a new connection instead.
+const ANSWER: Duration = Duration::from_millis(750);
+
+/// What Postgres is told with each connection. `idle_in_transaction_session_timeout`: a transaction that its client
+/// forgot is ended by the server; with a lost task, nobody else would. `statement_timeout`: a statement that was cut
+/// here ends there too. The TCP settings let the server notice a client that vanished, and let go of its locks.
+const SETTINGS: [(&str, &str); 7] = [
+    ("lock_timeout", "2s"),
+    ("statement_timeout", "8s"),
+    ("idle_in_transaction_session_timeout", "10s"),
+    ("tcp_keepalives_idle", "5"),
+    ("tcp_keepalives_interval", "2"),
+    ("tcp_keepalives_count", "2"),
+    ("tcp_user_timeout", "10000"),
+];
+
+/// WAL with FULL: a commit is on disk before it is acknowledged. `secure_delete`: what is erased is gone.
+pub(super) async fn sqlite(path: &str, connections: u32) -> Result<Pool, sqlx::Error> {
+    let options = SqliteConnectOptions::new()
+        .filename(path) // as it stands: a URL would be percent-decoded, and the lock beside it would not
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(PATIENCE)
+        .pragma("secure_delete", "on")
+        .disable_statement_logging();
+    let pool = SqlitePoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(PATIENCE)
+        .test_before_acquire(false);
+    Ok(Pool::Sqlite(pool.connect_with(options).await?))
+}
+
+/// Connects when first used. sqlx sets neither keepalive nor a user timeout on its sockets, and neither would notice a
+/// peer behind a proxy: so whoever takes a connection that was idle asks it first, for a moment.
+pub(super) fn postgres(url: &str) -> Result<Pool, sqlx::Error> {
+    let options = url
+        .parse::<PgConnectOptions>()?
+        .options(SETTINGS)
+        .disable_statement_logging();
+    let pool = PgPoolOptions::new()
+        .max_connections(8)
+        .acquire_timeout(PATIENCE)
+        .test_before_acquire(false)
+        .before_acquire(|connection, facts| Box::pin(is_alive(connection, facts)));
+    Ok(Pool::Postgres(pool.connect_lazy_with(options)))
+}
+
+/// An error closes the connection without a word to its peer, and the pool makes a new one.
+async fn is_alive(
+    connection: &mut PgConnection,
+    facts: PoolConnectionMetadata,
+) -> Result<bool, sqlx::Error> {
+    if facts.idle_for < IDLE {
+        return Ok(true);
+    }
+    match timeout(ANSWER, connection.ping()).await {
+        Ok(answer) => answer.map(|()| true),
+        Err(_) => Err(sqlx::Error::PoolTimedOut),
+    }
+}
+
+impl From<Pool> for DatabaseConnection {
+    fn from(pool: Pool) -> Self {
+        match pool {
+            Pool::Postgres(pool) => SqlxPostgresConnector::from_sqlx_postgres_pool(pool),
+            Pool::Sqlite(pool) => SqlxSqliteConnector::from_sqlx_sqlite_pool(pool),
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! Work that its caller cannot undo by going away.
+
+use opentelemetry::{Context, context::FutureExt as _};
+
+/// Runs `work` in a task of its own, under the caller's trace context: for what must come to its end once it is
+/// begun, although its caller may be cancelled at any await. A transaction alone needs none: it rolls back.
+///
+/// # Panics
+/// When the task panicked: its panic goes on here.
+pub async fn detached<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
+    let task = tokio::spawn(work.with_context(Context::current()));
+    match task.await {
+        Ok(result) => result,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}

@@ -1,0 +1,183 @@
+//! A write transaction as a type: one moment, one name, one end.
+//!
+//! No transaction exists without one. Every statement runs under what is left of `LIMIT`; at the limit, and after any
+//! error but those of the data, the connection is closed (`connection` says why). A transaction that is dropped
+//! without `commit` is rolled back; one that is dropped in the middle of a statement, because its caller was cancelled,
+//! takes its connection along.
+
+use std::{sync::LazyLock, time::Duration};
+
+use async_trait::async_trait;
+use futures::future::BoxFuture;
+use opentelemetry::{KeyValue, metrics::Histogram};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement, sqlx};
+use tokio::{
+    sync::Mutex,
+    time::{Instant, timeout},
+};
+
+use super::connection::{Connection, Pool};
+use crate::{
+    clock::{Clock, Timestamp},
+    telemetry::{self, names},
+};
+
+/// How long a transaction may take in all. Longer than any lock is waited for: beyond it the connection is dead, and
+/// nothing else would tell, because a peer that vanished without a word shows only after TCP's own quarter of an hour.
+pub const LIMIT: Duration = Duration::from_secs(8);
+
+/// How long rolling back may take; beyond it the connection is closed, which rolls back too.
+const ROLLBACK: Duration = Duration::from_secs(1);
+
+static DURATION: LazyLock<Histogram<f64>> = LazyLock::new(|| {
+    telemetry::durations(
+        names::DB_CLIENT_OPERATION_DURATION,
+        "From a transaction's begin to its end.",
+    )
+});
+
+/// An open write transaction. Statements run on it one after the other.
+#[derive(Debug)]
+#[must_use = "without `commit` nothing of it is kept"]
+pub struct Tx {
+    state: Mutex<State>,
+    backend: DbBackend,
+    now: Timestamp,
+    name: &'static str,
+    begun: Instant,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Out while a statement runs on it: whoever drops that statement drops the connection with it.
+    connection: Option<Connection>,
+    /// A statement failed. Postgres would answer COMMIT with a silent rollback.
+    failed: bool,
+}
+
+impl Tx {
+    /// Begins on a connection of `pool`: IMMEDIATE on SQLite, because a transaction that upgrades later fails without
+    /// waiting when another one wrote meanwhile. BEGIN goes out as text, so that the driver's own count of open
+    /// transactions has no part in it: on SQLite it is refused where a transaction is still open.
+    pub(super) async fn begin(
+        pool: &Pool,
+        clock: &Clock,
+        name: &'static str,
+    ) -> Result<Self, DbErr> {
+        let (begun, backend) = (Instant::now(), pool.backend());
+        let begin = match backend {
+            DbBackend::Sqlite => "BEGIN IMMEDIATE",
+            _ => "BEGIN",
+        };
+        let connection = pool.acquire().await?;
+        let (kept, began) = connection
+            .run(begun + LIMIT, |it| Box::pin(it.execute_unprepared(begin)))
+            .await;
+        began?; // what failed here is not given back, whatever the reason
+        let state = State {
+            connection: kept,
+            failed: false,
+        };
+        let mut tx = Self {
+            state: Mutex::new(state),
+            backend,
+            now: Timestamp(0),
+            name,
+            begun,
+        };
+        tx.now = super::now(&tx, clock).await?;
+        Ok(tx)
+    }
+
+    /// Now, by the database's clock and the injected offset, read once when the transaction began: bind it into every
+    /// predicate and row, so that all of them agree.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Commits.
+    ///
+    /// # Errors
+    /// The database's; where it `is_away`, whether the commit happened nobody knows. Also when a statement of this
+    /// transaction failed before: then nothing was written.
+    pub async fn commit(self) -> Result<(), DbErr> {
+        if self.state.lock().await.failed {
+            let refused = "a statement of this transaction failed; it is not committed";
+            return Err(DbErr::Custom(refused.to_owned()));
+        }
+        self.execute_unprepared("COMMIT").await?;
+        self.release().await;
+        Ok(())
+    }
+
+    /// Ends the transaction without a trace.
+    pub async fn rollback(self) {
+        if let Some(connection) = self.state.lock().await.connection.take() {
+            roll_back(connection).await;
+        }
+    }
+
+    async fn release(&self) {
+        if let Some(connection) = self.state.lock().await.connection.take() {
+            connection.release();
+        }
+    }
+
+    async fn run<T>(
+        &self,
+        statement: impl FnOnce(&mut Connection) -> BoxFuture<'_, Result<T, sqlx::Error>>,
+    ) -> Result<T, DbErr> {
+        let mut state = self.state.lock().await;
+        let Some(connection) = state.connection.take() else {
+            return Err(super::connection::too_late()); // closed by an earlier error, which was told
+        };
+        let (kept, result) = connection.run(self.begun + LIMIT, statement).await;
+        state.connection = kept;
+        state.failed |= result.is_err();
+        result
+    }
+}
+
+impl Drop for Tx {
+    fn drop(&mut self) {
+        let operation = KeyValue::new(names::DB_OPERATION_NAME, self.name);
+        DURATION.record(self.begun.elapsed().as_secs_f64(), &[operation]);
+        let left_open = self.state.get_mut().connection.take();
+        if let (Some(connection), Ok(runtime)) = (left_open, tokio::runtime::Handle::try_current())
+        {
+            runtime.spawn(roll_back(connection));
+        }
+    }
+}
+
+async fn roll_back(mut connection: Connection) {
+    let rolled_back = timeout(ROLLBACK, connection.execute_unprepared("ROLLBACK")).await;
+    if matches!(rolled_back, Ok(Ok(_))) {
+        connection.release();
+    }
+}
+
+#[async_trait]
+impl ConnectionTrait for Tx {
+    fn get_database_backend(&self) -> DbBackend {
+        self.backend
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        self.run(|it| Box::pin(it.execute(statement))).await
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        let sql = sql.to_owned();
+        self.run(|it| Box::pin(async move { it.execute_unprepared(&sql).await }))
+            .await
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        self.run(|it| Box::pin(it.query_one(statement))).await
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        self.run(|it| Box::pin(it.query_all(statement))).await
+    }
+}

@@ -1,0 +1,194 @@
+//! Write transactions come to an end: at their limit, when their caller is cancelled, after an error. What is said in
+//! `kit::db::connection` of connections and slots is tried here, on SQLite and on Postgres.
+
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+use kit::{
+    clock::Clock,
+    db::{Db, LIMIT, is_away},
+    testing::Postgres,
+};
+use sea_orm::{ConnectionTrait as _, DbBackend, Statement};
+use tokio::time::timeout;
+
+/// As many as a pool on Postgres has.
+const CONNECTIONS: usize = 8;
+
+/// A statement that takes a second or more, and what it runs on.
+struct Slow {
+    db: Db,
+    sql: &'static str,
+    _folder: tempfile::TempDir,
+}
+
+async fn sqlite() -> Slow {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", folder.path().join("test.db").display());
+    let sql = "INSERT INTO things WITH RECURSIVE counted(n) AS
+               (SELECT 1 UNION ALL SELECT n + 1 FROM counted WHERE n < 3000000)
+               SELECT max(n) FROM counted";
+    let db = Db::connect(&url.parse().unwrap(), Clock::default())
+        .await
+        .unwrap();
+    Slow::new(db, sql, folder).await
+}
+
+async fn postgres(name: &str) -> Option<Slow> {
+    let url = Postgres::shared().await?.database(name).await;
+    let db = Db::connect(&url.parse().unwrap(), Clock::default())
+        .await
+        .unwrap();
+    let sql = "INSERT INTO things SELECT 1 FROM pg_sleep(30)";
+    Some(Slow::new(db, sql, tempfile::tempdir().unwrap()).await)
+}
+
+impl Slow {
+    async fn new(db: Db, sql: &'static str, folder: tempfile::TempDir) -> Self {
+        let tx = db.write("test").await.unwrap();
+        tx.execute_unprepared("CREATE TABLE things (number BIGINT NOT NULL)")
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+        Self {
+            db,
+            sql,
+            _folder: folder,
+        }
+    }
+
+    /// Writes a row and answers with how many there are, each committed.
+    async fn write(&self) -> i64 {
+        let tx = self.db.write("test").await.unwrap();
+        tx.execute_unprepared("INSERT INTO things VALUES (1)")
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+        let count = Statement::from_string(self.db.backend(), "SELECT COUNT(*) FROM things");
+        let row = self
+            .db
+            .reader()
+            .query_one_raw(count)
+            .await
+            .unwrap()
+            .unwrap();
+        row.try_get_by_index(0).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_statement_on_postgres_ends_at_the_limit_and_its_slot_is_free_at_once() {
+    let Some(slow) = postgres("at_limit").await else {
+        return;
+    };
+    let cut = async || {
+        let tx = slow.db.write("test").await.unwrap();
+        tx.execute_unprepared(slow.sql).await.unwrap_err()
+    };
+    let begun = Instant::now();
+    for error in join_all((0..CONNECTIONS).map(|_| cut())).await {
+        assert!(is_away(&error), "{error}");
+    }
+    assert!(begun.elapsed() < LIMIT + Duration::from_secs(2));
+    let begun = Instant::now();
+    assert_eq!(slow.write().await, 1, "nothing of what was cut is kept");
+    assert!(begun.elapsed() < Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn a_statement_on_sqlite_ends_at_the_limit_and_the_next_writer_waits_for_its_thread_only() {
+    let slow = sqlite().await;
+    let tx = slow.db.write("test").await.unwrap();
+    tokio::time::pause(); // while SQLite's thread works nothing else does: the clock goes on to the limit
+    let error = tx.execute_unprepared(slow.sql).await.unwrap_err();
+    tokio::time::resume();
+    assert!(is_away(&error), "{error}");
+    drop(tx);
+    assert_eq!(slow.write().await, 1, "nothing of what was cut is kept");
+}
+
+#[tokio::test]
+async fn a_cancelled_caller_takes_its_connection_along_and_leaves_no_transaction_open() {
+    let mut all = vec![sqlite().await];
+    all.extend(postgres("cancelled").await);
+    for slow in all {
+        let cut = async || {
+            let tx = slow.db.write("test").await.unwrap();
+            tx.execute_unprepared("INSERT INTO things VALUES (2)")
+                .await
+                .unwrap();
+            let statement = tx.execute_unprepared(slow.sql);
+            assert!(timeout(Duration::from_millis(50), statement).await.is_err());
+        };
+        match slow.db.backend() {
+            DbBackend::Sqlite => cut().await,
+            _ => drop(join_all((0..CONNECTIONS).map(|_| cut())).await),
+        }
+        assert_eq!(slow.write().await, 1, "nothing of what was cut is kept");
+    }
+}
+
+#[tokio::test]
+async fn a_transaction_that_is_dropped_is_rolled_back_and_its_connection_used_again() {
+    let mut all = vec![sqlite().await];
+    all.extend(postgres("dropped").await);
+    for slow in all {
+        for _ in 0..2 * CONNECTIONS {
+            let tx = slow.db.write("test").await.unwrap();
+            tx.execute_unprepared("INSERT INTO things VALUES (2)")
+                .await
+                .unwrap();
+        }
+        assert_eq!(slow.write().await, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_transaction_in_which_a_statement_failed_is_not_committed() {
+    let mut all = vec![sqlite().await];
+    all.extend(postgres("failed").await);
+    for slow in all {
+        let tx = slow.db.write("test").await.unwrap();
+        tx.execute_unprepared("INSERT INTO things VALUES (2)")
+            .await
+            .unwrap();
+        let refused = tx
+            .execute_unprepared("INSERT INTO things VALUES (NULL)")
+            .await;
+        assert!(!is_away(&refused.unwrap_err()));
+        tx.commit()
+            .await
+            .expect_err("Postgres would answer OK and keep nothing");
+        assert_eq!(slow.write().await, 1);
+    }
+}
+
+/// SQLITE_FULL rolls back by itself. A driver that counts begins and commits then takes what follows for savepoints of
+/// a transaction that is not there, and nothing is committed any more.
+#[tokio::test]
+async fn i01_what_is_committed_after_a_full_disk_is_kept() {
+    let slow = sqlite().await;
+    let tx = slow.db.write("test").await.unwrap();
+    tx.execute_unprepared("PRAGMA max_page_count = 1")
+        .await
+        .unwrap(); // as many as there are
+    let full = tx
+        .execute_unprepared(slow.sql.replace("max(n)", "n").as_str())
+        .await;
+    assert!(is_away(&full.unwrap_err()));
+    drop(tx);
+    for rows in 1..4 {
+        assert_eq!(slow.write().await, rows, "another connection sees it");
+    }
+}
+
+#[tokio::test]
+async fn nobody_waits_longer_for_a_connection_than_for_a_lock() {
+    let slow = sqlite().await;
+    let held = slow.db.write("test").await.unwrap();
+    let begun = Instant::now();
+    assert!(is_away(&slow.db.write("test").await.unwrap_err()));
+    assert!(begun.elapsed() < Duration::from_secs(4));
+    held.rollback().await;
+    assert_eq!(slow.write().await, 1);
+}
