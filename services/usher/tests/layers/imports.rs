@@ -62,6 +62,13 @@ pub(crate) fn of(source: &str, module: &[&str]) -> Vec<Import> {
     imports
 }
 
+/// Every name of `source` outside comments, strings and the trailing `mod tests`.
+pub(crate) fn names(source: &str) -> impl Iterator<Item = String> {
+    let tokens = tokens(source).into_iter();
+    let names = tokens.filter(|(_, token)| is_name(token));
+    names.map(|(_, name)| name.to_owned())
+}
+
 /// Follows one path or `use` tree that begins at `at`, and returns the index behind it.
 fn tree<'s>(
     tokens: &[(usize, &'s str)],

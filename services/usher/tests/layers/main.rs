@@ -2,6 +2,7 @@
 //! file, line, rule and way out when one is broken. Last come the tests of the checker itself, on small bad files.
 
 mod circles;
+mod dependencies;
 mod imports;
 mod links;
 mod rules;
@@ -10,6 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use circles::Rule;
+use dependencies::Names;
 
 const CRATES: [&str; 6] = [
     "proto",
@@ -91,6 +93,27 @@ fn no_service_depends_on_another_service() {
             format!("{file}: depends on `{other}`\n    Services talk by the contracts in proto. Tests of several services belong to services/usher.")
         })
     }));
+}
+
+#[test]
+fn every_dependency_is_named_by_what_its_table_is_for() {
+    let mut complaints = Vec::new();
+    for name in CRATES {
+        let folder = root().join(name);
+        let mut files = Vec::new();
+        collect(&folder.join("src"), &mut files);
+        collect(&folder.join("tests"), &mut files);
+        files.extend(Some(folder.join("build.rs")).filter(|file| file.is_file()));
+        let mut names = Names::default();
+        for file in &files {
+            let inside = file.strip_prefix(&folder).unwrap_or(file);
+            names.add(&inside.display().to_string(), &read(file));
+        }
+        let manifest = read(&folder.join("Cargo.toml"));
+        let file = format!("{name}/Cargo.toml");
+        complaints.extend(dependencies::complaints(&file, &manifest, &names));
+    }
+    report(complaints.into_iter());
 }
 
 #[test]
@@ -412,6 +435,31 @@ fn the_checker_lets_lobbies_and_one_way_streets_pass() {
             assert!(found.is_empty(), "{files:?}: {found:#?}");
         }
     }
+}
+
+#[test]
+fn the_checker_sees_a_dependency_that_nothing_names_or_only_tests() {
+    let manifest = "[package]\nname = \"a\"\n\n[dependencies]\nused.workspace = true\nonly-tested.workspace = true\n\
+                    excused = { workspace = true }\n\n[dev-dependencies]\n# for later\nonly-tested.workspace = true\n\
+                    unused.workspace = true\n\n[package.metadata.cargo-machete]\nignored = [\"excused\"]\n";
+    let mut names = Names::default();
+    names.add(
+        "src/lib.rs",
+        "use used::Thing; // and unused\n#[cfg(test)]\nmod tests { use only_tested::x; }",
+    );
+    names.add("tests/service.rs", "const TEXT: &str = \"unused\";");
+    let complaints = dependencies::complaints("a/Cargo.toml", manifest, &names);
+    let places: Vec<&str> = complaints
+        .iter()
+        .filter_map(|told| told.lines().next())
+        .collect();
+    assert_eq!(
+        places,
+        [
+            "a/Cargo.toml:6: no source that uses [dependencies] names `only-tested`",
+            "a/Cargo.toml:12: no source that uses [dev-dependencies] names `unused`",
+        ]
+    );
 }
 
 #[track_caller]
