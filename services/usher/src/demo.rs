@@ -62,6 +62,7 @@ pub(crate) async fn run(
     // Notices stay unread: a crash is part of the story, and a failure quotes the log.
     let (mut system, _notices) = System::open(&folder)?;
     let outcome = tell(&mut system, mailbox, arguments.keep, format, &mut signals).await;
+    // However the story ended: nothing is left running.
     system.stop().await;
     outcome
 }

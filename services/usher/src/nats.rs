@@ -37,7 +37,7 @@ pub(crate) struct ProvisionArguments {
 /// What the broker holds.
 #[derive(Debug, Serialize)]
 pub(crate) struct BrokerStatus {
-    /// Version.
+    /// Its version.
     pub(crate) server: String,
     pub(crate) streams: Vec<StreamStatus>,
     /// Where streams differ from their description.
@@ -175,17 +175,17 @@ fn rows(stream: &StreamStatus) -> Vec<[String; 7]> {
     ];
     if stream.durables.is_empty() {
         let [name, messages, bytes] = head;
-        let [unread, unacknowledged, redelivered] = Default::default();
-        let nobody = "–".to_owned();
-        return vec![[
+        let (nobody, nothing) = ("–".to_owned(), String::new);
+        let row = [
             name,
             messages,
             bytes,
             nobody,
-            unread,
-            unacknowledged,
-            redelivered,
-        ]];
+            nothing(),
+            nothing(),
+            nothing(),
+        ];
+        return vec![row];
     }
     let mut rows = Vec::new();
     for durable in &stream.durables {

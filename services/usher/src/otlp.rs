@@ -107,6 +107,7 @@ impl OtlpReceiver {
                 if complete(&spans) {
                     return spans;
                 }
+                // An error means that nothing arrives any more: only the deadline is left to wait for.
                 if arrivals.changed().await.is_err() {
                     std::future::pending::<()>().await;
                 }

@@ -19,6 +19,7 @@ pub(crate) async fn under(
     let root = span::internal(name, &Context::new(), []);
     let outcome = work.with_context(root.clone()).await;
     span::end(&root);
+    // The process ends at once after this: spans that are not handed over now are lost.
     telemetry.shutdown().await;
     outcome
 }

@@ -129,18 +129,13 @@ impl Person {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let shown = show::read(account_id, &self.session).await?;
-            if let Some(verification) = &shown.verification
-                && verification
-                    .codes
-                    .iter()
-                    .any(|code| code.mail_state != "PENDING")
-            {
+            let verification = shown.verification.as_ref();
+            let mut codes = verification.iter().flat_map(|known| &known.codes);
+            if codes.any(|code| code.mail_state != "PENDING") {
                 return Ok(shown);
             }
-            in_time(
-                deadline,
-                "Verification never heard that the mail was accepted.",
-            )?;
+            let otherwise = "Verification never heard that the mail was accepted.";
+            in_time(deadline, otherwise)?;
             sleep(Duration::from_millis(20)).await;
         }
     }

@@ -102,6 +102,7 @@ fn candidates() -> Vec<PathBuf> {
 fn version(binary: &Path) -> Option<(String, (u32, u32))> {
     let output = Command::new(binary).arg("--version").output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    // `nats-server: v2.15.1`, with or without the `v`.
     let version = text.trim().rsplit(['v', ' ']).next()?.to_owned();
     let mut numbers = version.split('.').map(str::parse);
     let (Some(Ok(major)), Some(Ok(minor))) = (numbers.next(), numbers.next()) else {

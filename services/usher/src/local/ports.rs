@@ -76,10 +76,10 @@ impl Ports {
     fn auto() -> Result<Self, Failure> {
         const FIRST: u16 = 20_000;
         const COUNT: u16 = 12_000;
-        let begin = std::process::id().wrapping_mul(7919) % u32::from(COUNT);
-        let begin = FIRST + u16::try_from(begin).unwrap_or_default();
+        let offset = std::process::id().wrapping_mul(7919) % u32::from(COUNT);
+        let begin = FIRST + u16::try_from(offset).unwrap_or_default();
         let mut free = Vec::new();
-        let mut held = Vec::new(); // until all are found, so that none is found twice
+        let mut held = Vec::new(); // until all are found: another system may look for its own now
         for port in (begin..FIRST + COUNT).chain(FIRST..begin) {
             let Some(listener) = bind(port) else {
                 continue;

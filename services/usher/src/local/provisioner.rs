@@ -27,6 +27,7 @@ impl Provisioner {
     /// When the broker does not take them in time.
     pub(crate) async fn start(url: &str, log: Log) -> Result<Self, Failure> {
         let bus = Bus::connect(url, "usher").await?;
+        // The client connects again by itself until the server that was just started listens.
         let deadline = Instant::now() + FIRST_WITHIN;
         while !bus.is_connected() && Instant::now() < deadline {
             sleep(Duration::from_millis(10)).await;

@@ -118,8 +118,8 @@ async fn attend(
 fn overview(system: &System, run: &RunFile, traces: &Traces) -> String {
     let root = system.data().root();
     let parts = parts(system, run);
-    let keys = root.join("code-keys");
-    let keys = keys.display();
+    let key_file = root.join("code-keys");
+    let keys = key_file.display();
     let places = facts(&[
         ("mails", run.mail.clone()),
         ("traces", traces.described()),

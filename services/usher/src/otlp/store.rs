@@ -44,6 +44,7 @@ impl Store {
     /// Keeps a request's text where everything is recorded.
     pub(super) fn record(&self, request: &impl Debug) {
         if self.newest.is_none() {
+            // Writing to a String cannot fail.
             let _ = writeln!(self.kept().requests, "{request:?}");
             self.arrived.send_replace(());
         }
@@ -55,7 +56,7 @@ impl Store {
         let most = self.newest.unwrap_or(usize::MAX);
         let excess = kept.spans.len().saturating_sub(most);
         kept.spans.drain(..excess);
-        drop(kept);
+        drop(kept); // whoever is woken reads at once
         self.arrived.send_replace(());
     }
 

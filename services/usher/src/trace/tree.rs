@@ -25,10 +25,12 @@ pub(crate) fn lines(spans: &[Span]) -> Vec<Line<'_>> {
             once.push(span);
         }
     }
+    // Of two that begin at the same moment, the longer one is more likely the cause.
     once.sort_by_key(|span| (span.start, Reverse(span.end)));
     let mut children: Children<'_> = HashMap::new();
     for span in once {
         let mut parent = span.parent_span_id.as_deref();
+        // Whose parent is not here stands as a root; one that names itself would never be drawn.
         parent.take_if(|parent| !ids.contains(*parent) || *parent == span.span_id);
         children.entry(parent).or_default().push(span);
     }
