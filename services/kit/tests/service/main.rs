@@ -12,6 +12,7 @@ mod nats;
 mod outbox;
 mod postgres;
 mod propagation;
+mod proxy;
 mod serve;
 mod smtp;
 mod tx;

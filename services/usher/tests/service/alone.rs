@@ -3,22 +3,16 @@
 use std::{
     fs::{self, File},
     net::{Ipv4Addr, SocketAddr, TcpListener},
-    path::PathBuf,
     process::Child,
 };
 
 use async_nats::HeaderMap;
-use kit::{
-    bus::{self, Bus},
-    clock::Clock,
-    testing::{NatsServer, eventually},
-};
+use kit::testing::{NatsServer, World, channel, eventually};
 use proto::{
     accounts::AccountCreated,
     events::{Event as _, headers},
 };
 use rustix::process::Signal;
-use tempfile::TempDir;
 use tonic::transport::Channel;
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
@@ -28,43 +22,35 @@ use crate::system::{SOON, STOP, ends_within, signal, usher};
 
 /// A service as a process of its own; killed when dropped.
 pub(crate) struct Alone {
-    pub(crate) bus: Bus,
+    pub(crate) nats: NatsServer,
+    world: World,
     child: Option<Child>,
     addr: SocketAddr,
-    folder: TempDir,
-    _nats: NatsServer,
 }
 
 impl Alone {
     /// Starts it with further variables in its environment and waits until it serves.
     pub(crate) async fn start(service: &str, environment: &[(&str, &str)]) -> Self {
         let nats = NatsServer::start().await;
-        let bus = Bus::connect(&nats.url(), "test").await.unwrap();
-        let provisioned = async || bus::provision(&bus, None).await.ok();
-        eventually("the streams", SOON, provisioned).await;
-
-        let folder = tempfile::tempdir().unwrap();
-        let file = |name: &str| folder.path().join(name).display().to_string();
-        let said = File::create(file("said")).unwrap();
+        nats.provision().await;
+        let world = World::on_sqlite();
         let addr = free();
+        let said = File::create(world.file("said")).unwrap();
         let mut command = usher();
         command
             .arg(service)
-            .current_dir(folder.path())
+            .current_dir(world.folder())
+            .envs(world.settings().pairs())
             .env("USHER_LISTEN", addr.to_string())
-            .env("USHER_ADMIN_LISTEN", "127.0.0.1:0")
-            .env("USHER_ADMIN_TOKEN_FILE", file("admin-token"))
-            .env("USHER_DATABASE_URL", format!("sqlite:{}", file("sqlite")))
             .env("USHER_NATS_URL", nats.url())
             .envs(environment.iter().copied())
             .stdout(said.try_clone().unwrap())
             .stderr(said);
         let alone = Self {
-            bus,
+            nats,
             child: Some(command.spawn().unwrap()),
             addr,
-            folder,
-            _nats: nats,
+            world,
         };
         eventually("the service to serve", SOON, async || alone.serves().await).await;
         alone
@@ -72,8 +58,7 @@ impl Alone {
 
     /// A channel that carries no trace but the one that a test puts on a request.
     pub(crate) fn channel(&self) -> Channel {
-        let endpoint = Channel::from_shared(format!("http://{}", self.addr));
-        endpoint.unwrap().connect_lazy()
+        channel(self.addr)
     }
 
     async fn serves(&self) -> Option<()> {
@@ -84,7 +69,7 @@ impl Alone {
 
     /// Publishes the event of a new account as accounts would, as part of a trace, and answers with the account's id.
     pub(crate) async fn publish_account(&self, email: &str, traceparent: &str) -> String {
-        let clock = Clock::default();
+        let clock = &self.world.clock;
         let account_id = clock.uuid_v7().to_string();
         let event = AccountCreated {
             account_id: account_id.clone(),
@@ -107,7 +92,8 @@ impl Alone {
             all.insert(name, value);
         }
         let payload = prost::Message::encode_to_vec(&event);
-        let jetstream = self.bus.jetstream();
+        let bus = self.nats.provision().await;
+        let jetstream = bus.jetstream();
         let sent = jetstream.publish_with_headers(AccountCreated::SUBJECT, all, payload.into());
         sent.await.unwrap().await.unwrap();
         account_id
@@ -118,13 +104,9 @@ impl Alone {
         let child = self.child.take().unwrap();
         signal(child.id(), Signal::TERM);
         let status = ends_within(child, STOP);
-        let said = fs::read_to_string(self.path("said")).unwrap();
+        let said = fs::read_to_string(self.world.file("said")).unwrap();
         assert!(status.success(), "{status}: {said}");
         said
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
     }
 }
 
