@@ -15,6 +15,5 @@ mod folder;
 mod lanes;
 mod ledger;
 mod operators;
-mod spans;
 mod tls;
 mod world;
