@@ -12,6 +12,7 @@ mod configuration;
 mod delivery;
 mod faults;
 mod folder;
+mod holes;
 mod lanes;
 mod ledger;
 mod operators;
