@@ -54,13 +54,22 @@ async fn all_go_on_after(length: Duration, database: &str) {
     .await;
     tokio::time::sleep(Duration::from_millis(300)).await;
 
+    let mut late_start = None;
     let healed = Healed::after(&proxy, length, async {
         tokio::join!(
             nobody_is_served(&mut delivery),
             readiness_tells(&inside, &beside)
         );
         let mut other = beside.client().open().await;
-        accepted(&mut other, mail("eve@example.com")).await;
+        let old = mail("eve@example.com");
+        accepted(&mut other, old.clone()).await;
+        // A replica that starts in the hole, and a mail that is too old for it to keep.
+        let forget = format!(
+            "UPDATE mails SET keep_until = 0 WHERE code_id = '{}'",
+            old.code_id
+        );
+        world.execute(&forget).await;
+        late_start = Some(world.start_with(&patient).await);
     })
     .await;
 
@@ -97,6 +106,9 @@ async fn all_go_on_after(length: Duration, database: &str) {
             let result = leases.deliver(mail("long@example.com")).await;
             (result.outcome() == Outcome::Accepted).then_some(())
         }),
+        healed.goes_on("mailer: housekeeping", async || {
+            (world.count("mails WHERE keep_until = 0").await == 0).then_some(())
+        }),
         healed.goes_on("mailer: readiness", async || {
             (inside.probe("/readyz").await.0 == 200).then_some(())
         }),
@@ -108,6 +120,7 @@ async fn all_go_on_after(length: Duration, database: &str) {
         .iter()
         .filter(|mail| String::from_utf8_lossy(&mail.bytes).contains("late@example.com"));
     assert_eq!(late_ones.count(), 1);
+    drop(late_start);
 }
 
 async fn accepted(delivery: &mut Delivery, mail: Mail) {
