@@ -33,7 +33,8 @@ pub struct Config {
         default_value = "data/address-keys"
     )]
     pub address_key_file: PathBuf,
-    /// Where mails go: smtp://[USER:PASSWORD@]HOST[:PORT][?tls=required|opportunistic|off], smtps://… or file:FOLDER
+    /// Where mails go: `smtp://[USER:PASSWORD@]HOST[:PORT][?tls=required|opportunistic|off]`, `smtps://…` or
+    /// `file:FOLDER`
     #[arg(
         long,
         env = "USHER_MAIL_URL",
