@@ -9,7 +9,6 @@ pub mod config;
 pub mod db;
 pub mod group;
 pub mod keyring;
-pub mod otlp;
 pub mod outbox;
 pub mod page;
 mod private;

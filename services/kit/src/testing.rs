@@ -32,8 +32,6 @@ pub use settings::Settings;
 pub use smtp::{Mail, On, Phase, Setup, SmtpServer, Tls};
 pub use world::World;
 
-pub use crate::otlp::OtlpReceiver;
-
 /// Long enough for what takes milliseconds, on a machine that is busy with other tests.
 pub const SOON: Duration = Duration::from_secs(20);
 

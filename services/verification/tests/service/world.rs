@@ -103,21 +103,11 @@ impl World {
 
     /// Publishes the event as accounts would, under a message id of its own.
     pub(crate) async fn publish(&self, event: &AccountCreated) {
-        self.publish_as(event, "").await;
-    }
-
-    pub(crate) async fn publish_as(&self, event: &AccountCreated, traceparent: &str) {
         let id = self.clock.uuid_v7().to_string();
-        let mut all = event_headers(&id, &event.account_id);
-        if !traceparent.is_empty() {
-            all.insert(kit::propagation::TRACEPARENT, traceparent);
-        }
-        self.publish_raw(
-            AccountCreated::SUBJECT,
-            all,
-            prost::Message::encode_to_vec(event),
-        )
-        .await;
+        let headers = event_headers(&id, &event.account_id);
+        let payload = prost::Message::encode_to_vec(event);
+        self.publish_raw(AccountCreated::SUBJECT, headers, payload)
+            .await;
     }
 
     pub(crate) async fn publish_raw(
