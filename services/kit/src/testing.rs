@@ -8,6 +8,7 @@
 //! Nothing here sleeps: [`eventually`] asks until it hears, everything else is awaited.
 
 mod eventually;
+mod hole;
 mod nats;
 mod postgres;
 mod process;
@@ -23,6 +24,7 @@ use std::{
 };
 
 pub use eventually::eventually;
+pub use hole::Healed;
 pub use nats::NatsServer;
 pub use postgres::Postgres;
 pub use process::Process;
