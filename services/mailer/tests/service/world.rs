@@ -4,6 +4,7 @@ use std::ops::Deref;
 
 use kit::testing::{self, Settings, SmtpServer};
 use mailer::{app::App, config::Config, migrations::Migrator};
+use tokio::process::Command;
 
 use crate::client::Client;
 
@@ -88,6 +89,10 @@ impl World {
 
     /// The mailer as a process of its own.
     pub(crate) async fn process(&self, more: &[(&str, &str)]) -> Process {
-        Process::start(env!("CARGO_BIN_EXE_mailer"), &self.settings().with(more)).await
+        Process::start(
+            Command::new(env!("CARGO_BIN_EXE_mailer")),
+            &self.settings().with(more),
+        )
+        .await
     }
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use futures::{StreamExt as _, TryStreamExt as _, stream, stream::BoxStream};
-use kit::testing::eventually;
+use kit::testing::{SOON, eventually};
 use proto::mailer::{
     DeliverRequest, DeliverResponse, Hello, Mail, Outcome, PreviewRequest, PreviewResponse,
     Result as Answer,
@@ -18,8 +18,6 @@ use tonic::{
     Request, Response, Status, Streaming,
     transport::{Server, server::TcpIncoming},
 };
-
-use crate::system::SOON;
 
 type Mails = Arc<Mutex<Vec<Mail>>>;
 

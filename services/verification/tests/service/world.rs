@@ -14,12 +14,12 @@ use proto::{
 };
 use verification::{app::App, config::Config, migrations::Migrator};
 
+use tokio::process::Command;
+
 use crate::{client::Client, mailer::Mailer};
 
 pub(crate) type Service = testing::Service<Client>;
 pub(crate) type Process = testing::Process<Client>;
-
-pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_verification");
 
 /// A broker, a mailer, and what all services stand on.
 pub(crate) struct World {
@@ -87,7 +87,7 @@ impl World {
 
     /// Verification as a process of its own.
     pub(crate) async fn process(&self, more: &[(&str, &str)]) -> Process {
-        Process::start(PROGRAM, &self.settings().with(more)).await
+        Process::start(program(), &self.settings().with(more)).await
     }
 
     /// The event of a new account, which nobody has published yet.
@@ -149,4 +149,8 @@ pub(crate) fn event_headers(id: &str, account_id: &str) -> HeaderMap {
     all.insert(headers::SUBJECT, account_id);
     all.insert(headers::SPEC_VERSION, headers::SPEC_VERSION_1_0);
     all
+}
+
+pub(crate) fn program() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_verification"))
 }
