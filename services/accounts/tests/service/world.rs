@@ -3,7 +3,7 @@
 use std::ops::Deref;
 
 use accounts::{app::App, config::Config, migrations::Migrator};
-use kit::testing::{self, NatsServer, SOON, Settings, eventually};
+use kit::testing::{self, Environment, NatsServer, SOON, eventually};
 use tokio::process::Command;
 
 use crate::client::Client;
@@ -48,7 +48,7 @@ impl World {
         })
     }
 
-    pub(crate) fn settings(&self) -> Settings {
+    pub(crate) fn settings(&self) -> Environment {
         let key = self.file("fingerprint-key").display().to_string();
         self.ground.settings().with(&[
             ("USHER_NATS_URL", &self.nats.url()),

@@ -15,7 +15,7 @@ use tokio::{
 };
 use tonic::transport::Channel;
 
-use super::{SOON, Settings, channel, eventually, free_port};
+use super::{Environment, SOON, channel, eventually, free_port};
 
 /// What a stop may take.
 const STOP: Duration = Duration::from_secs(10);
@@ -32,7 +32,7 @@ pub struct Process<C> {
 
 impl<C: From<Channel>> Process<C> {
     /// Starts it under these settings and nothing else, and waits until it listens.
-    pub async fn start(mut command: Command, settings: &Settings) -> Self {
+    pub async fn start(mut command: Command, settings: &Environment) -> Self {
         let addr = SocketAddr::from(([127, 0, 0, 1], free_port()));
         set_up(&mut command, settings).env("USHER_LISTEN", addr.to_string());
         let mut child = command.spawn().expect("the program can be run");
@@ -62,7 +62,7 @@ impl<C: From<Channel>> Process<C> {
     }
 
     /// Starts one that is to end by itself, and returns whether it did so well, and its log.
-    pub async fn run(mut command: Command, settings: &Settings) -> (bool, String) {
+    pub async fn run(mut command: Command, settings: &Environment) -> (bool, String) {
         let output = set_up(&mut command, settings).output().await;
         let output = output.expect("the program can be run");
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -95,7 +95,7 @@ impl<C: From<Channel>> Process<C> {
     }
 }
 
-fn set_up<'a>(command: &'a mut Command, settings: &Settings) -> &'a mut Command {
+fn set_up<'a>(command: &'a mut Command, settings: &Environment) -> &'a mut Command {
     command
         .env_clear()
         .envs(settings.pairs())

@@ -5,7 +5,7 @@ use std::ops::Deref;
 use async_nats::HeaderMap;
 use kit::{
     bus::Bus,
-    testing::{self, NatsServer, Settings},
+    testing::{self, Environment, NatsServer},
 };
 use proto::{
     accounts::AccountCreated,
@@ -56,7 +56,7 @@ impl World {
         })
     }
 
-    pub(crate) fn settings(&self) -> Settings {
+    pub(crate) fn settings(&self) -> Environment {
         let keys = self.file("code-keys").display().to_string();
         self.ground.settings().with(&[
             ("USHER_NATS_URL", &self.nats.url()),
