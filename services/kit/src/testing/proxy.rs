@@ -107,14 +107,14 @@ impl Proxy {
     /// Resets what is open, and what is made until the mood changes as soon as it is made.
     pub fn cut(&self) {
         self.enter(Mood::Cut, |conditions| {
-            conditions.cut_below = conditions.made
+            conditions.cut_below = conditions.made;
         });
     }
 
     /// Of each connection that is open, passes a part of the next chunk and then closes it; new ones work.
     pub fn halve(&self) {
         self.enter(Mood::Pass, |conditions| {
-            conditions.torn_below = conditions.made
+            conditions.torn_below = conditions.made;
         });
     }
 
@@ -122,7 +122,7 @@ impl Proxy {
     /// closed. New ones work. So does a box on the way that forgets its connections.
     pub fn swallow(&self) {
         self.enter(Mood::Pass, |conditions| {
-            conditions.swallowed_below = conditions.made
+            conditions.swallowed_below = conditions.made;
         });
     }
 

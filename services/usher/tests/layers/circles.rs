@@ -19,13 +19,6 @@ pub(crate) enum Rule {
     Files,
 }
 
-/// A circle: its modules, and what to say of it.
-#[derive(Debug)]
-pub(crate) struct Circle {
-    pub(crate) modules: Vec<String>,
-    pub(crate) complaint: String,
-}
-
 /// A crate's modules by path: `local::child`; the crate's root is the empty one.
 type Modules<'s> = BTreeMap<String, Module<'s>>;
 
@@ -38,21 +31,20 @@ struct Module<'s> {
 type Imported = BTreeMap<String, BTreeMap<String, String>>;
 
 /// The circles in one crate, whose `files` are given as path from the workspace's root and source.
-pub(crate) fn of(files: &[(&str, &str)], rule: Rule) -> Vec<Circle> {
+pub(crate) fn complaints(files: &[(&str, &str)], rule: Rule) -> Vec<String> {
     let imported = imported(&modules(files), rule);
     let mut seen = BTreeSet::new();
-    let mut circles = Vec::new();
+    let mut complaints = Vec::new();
     for module in imported.keys() {
-        let Some(modules) = shortest_circle(module, &imported) else {
+        let Some(circle) = shortest_circle(module, &imported) else {
             continue;
         };
         // The same circle is met from each of its modules.
-        if seen.insert(BTreeSet::from_iter(modules.clone())) {
-            let complaint = told(&modules, &imported);
-            circles.push(Circle { modules, complaint });
+        if seen.insert(BTreeSet::from_iter(circle.clone())) {
+            complaints.push(told(&circle, &imported));
         }
     }
-    circles
+    complaints
 }
 
 fn imported(modules: &Modules<'_>, rule: Rule) -> Imported {

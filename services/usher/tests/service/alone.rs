@@ -1,10 +1,7 @@
 //! One service alone, as `usher SERVICE` runs it, with a broker of its own: what only a whole process shows.
 
 use async_nats::HeaderMap;
-use kit::{
-    bus::Bus,
-    testing::{NatsServer, Process, World},
-};
+use kit::testing::{NatsServer, Process, World};
 use proto::{
     accounts::AccountCreated,
     events::{Event as _, headers},
@@ -14,25 +11,23 @@ use tonic::transport::Channel;
 
 /// A service as a process of its own; killed when dropped.
 pub(crate) struct Alone {
-    pub(crate) bus: Bus,
+    pub(crate) nats: NatsServer,
     process: Process<Channel>,
     world: World,
-    _nats: NatsServer,
 }
 
 impl Alone {
     /// Starts it with further settings and waits until it listens.
     pub(crate) async fn start(service: &str, more: &[(&str, &str)]) -> Self {
         let (nats, world) = (NatsServer::start().await, World::on_sqlite());
-        let bus = nats.provision().await;
+        nats.provision().await;
         let mut command = Command::new(env!("CARGO_BIN_EXE_usher"));
         command.arg(service).current_dir(world.folder());
         let settings = world.settings().with(&[("USHER_NATS_URL", &nats.url())]);
         Self {
-            bus,
             process: Process::start(command, &settings.with(more)).await,
             world,
-            _nats: nats,
+            nats,
         }
     }
 
@@ -65,7 +60,8 @@ impl Alone {
             all.insert(name, value);
         }
         let payload = prost::Message::encode_to_vec(&event);
-        let jetstream = self.bus.jetstream();
+        let bus = self.nats.provision().await;
+        let jetstream = bus.jetstream();
         let sent = jetstream.publish_with_headers(AccountCreated::SUBJECT, all, payload.into());
         sent.await.unwrap().await.unwrap();
         account_id

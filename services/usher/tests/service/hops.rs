@@ -77,8 +77,8 @@ async fn the_trace_goes_from_the_caller_through_the_event_with_the_log_off_and_h
     assert_eq!(server.attributes["usher.account.id"], account.account_id);
     assert_eq!(publish.parent_span_id.as_deref(), Some(&*create.span_id));
 
-    let jetstream = accounts.bus.jetstream();
-    let stream = jetstream.get_stream(ACCOUNTS.name).await.unwrap();
+    let bus = accounts.nats.provision().await;
+    let stream = bus.jetstream().get_stream(ACCOUNTS.name).await.unwrap();
     let event = stream.get_raw_message(1).await.unwrap();
     let carried = event.headers.get(kit::propagation::TRACEPARENT).unwrap();
     assert_eq!(
