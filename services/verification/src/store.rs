@@ -2,7 +2,6 @@
 //! reading of the database's clock. Commands call these, and commit.
 
 pub(crate) mod codes;
-pub(crate) mod entities;
 pub(crate) mod history;
 pub(crate) mod mails;
 pub(crate) mod resends;
@@ -13,11 +12,9 @@ use sea_orm::{
     sqlx::{self, error::ErrorKind},
 };
 
-pub(crate) use entities::{
-    code::{CodeState, MailState, Model as Code},
-    history::Model as HistoryEntry,
-    verification::Model as Verification,
-};
+pub(crate) use codes::{CodeState, MailState, Model as Code};
+pub(crate) use mails::Claim;
+pub(crate) use verifications::Model as Verification;
 
 /// Whether the database refused what a row says, so that the same row would be refused again.
 pub(crate) fn refuses_data(error: &DbErr) -> bool {

@@ -140,6 +140,21 @@ fn the_checker_sees_a_broken_rule_in_every_form_of_import() {
             "crate::store",
         ),
         (
+            "services/verification/src/grpc.rs",
+            "use crate::delivery::queue::Mail;",
+            "crate::delivery::queue::Mail",
+        ),
+        (
+            "services/verification/src/delivery/queue.rs",
+            "use super::held::HeldMails;",
+            "crate::delivery::held::HeldMails",
+        ),
+        (
+            "services/verification/src/commands/claim_mails.rs",
+            "use crate::delivery::MailLoop;",
+            "crate::delivery::MailLoop",
+        ),
+        (
             "services/mailer/src/grpc.rs",
             "#[derive(sea_orm::FromQueryResult)]",
             "sea_orm::FromQueryResult",
@@ -204,6 +219,14 @@ fn the_checker_lets_good_files_pass() {
         (
             "services/verification/src/commands/deliver.rs",
             "use crate::{domain, mailer::{self, Item}};\nfn f() { mailer::send(); }",
+        ),
+        (
+            "services/verification/src/commands/claim_mails.rs",
+            "use crate::delivery::queue::Mail;",
+        ),
+        (
+            "services/verification/src/delivery/held.rs",
+            "use super::{queue::Mail, streams::StreamId};",
         ),
         (
             "services/mailer/src/grpc.rs",

@@ -1,4 +1,4 @@
-//! A mail as the mailer's message, under its `deliver` span; the mailer's result as what the commands settle.
+//! A mail as the mailer's message, under its `deliver` span; the mailer's result as the attempt that is recorded.
 
 use std::time::Duration;
 
@@ -10,10 +10,8 @@ use kit::{
 use opentelemetry::{Context, KeyValue};
 use proto::mailer::{self, DeliverRequest};
 
-use crate::{
-    commands::{Mail, Settlement},
-    domain::mail::Outcome,
-};
+use super::queue::Mail;
+use crate::{commands::record_outcomes::Attempt, domain::Outcome};
 
 /// Longest reason that is kept.
 const LONGEST_REASON: usize = 300;
@@ -32,8 +30,8 @@ pub(super) fn request(mail: &Mail) -> (DeliverRequest, Context) {
     let message = mailer::Mail {
         code_id: mail.claim.code_id.to_string(),
         account_id: mail.account_id.to_string(),
-        email: mail.email.clone(),
-        display_name: mail.display_name.clone(),
+        email: mail.email.expose().clone(),
+        display_name: mail.display_name.expose().clone(),
         locale: mail.locale.clone(),
         digits: mail.digits.expose().to_owned(),
         expires_at: Some(mail.expires_at.into()),
@@ -51,7 +49,7 @@ pub(super) fn request(mail: &Mail) -> (DeliverRequest, Context) {
 
 /// Ends the attempt's span and reads the result. An outcome that this version does not know counts as a failed
 /// attempt: the mail is tried again.
-pub(super) fn settlement(mail: &Mail, result: &mailer::Result, context: &Context) -> Settlement {
+pub(super) fn attempt(mail: &Mail, result: &mailer::Result, context: &Context) -> Attempt {
     let outcome = match result.outcome() {
         mailer::Outcome::Accepted => Outcome::Accepted,
         mailer::Outcome::Rejected => Outcome::Rejected,
@@ -62,16 +60,16 @@ pub(super) fn settlement(mail: &Mail, result: &mailer::Result, context: &Context
     };
     span::set(
         context,
-        KeyValue::new(names::USHER_MAIL_OUTCOME, word(outcome)),
+        KeyValue::new(names::USHER_MAIL_OUTCOME, outcome.word()),
     );
     match outcome {
         Outcome::Accepted => span::end(context),
-        other => span::fail(context, word(other)),
+        other => span::fail(context, other.word()),
     }
-    Settlement {
+    Attempt {
         claim: mail.claim,
         account_id: mail.account_id,
-        attempts: mail.attempts,
+        earlier_attempts: mail.attempts,
         outcome,
         unknown_attempts: result.unknown_attempts,
         reached: result.reached || result.unknown_attempts > 0 || outcome == Outcome::Unknown,
@@ -80,29 +78,17 @@ pub(super) fn settlement(mail: &Mail, result: &mailer::Result, context: &Context
     }
 }
 
-/// What is settled of a mail whose stream broke again and again before an answer.
-pub(super) fn unanswered(mail: &Mail) -> Settlement {
-    Settlement {
+/// What is recorded of a mail whose stream broke again and again before an answer.
+pub(super) fn unanswered(mail: &Mail) -> Attempt {
+    Attempt {
         claim: mail.claim,
         account_id: mail.account_id,
-        attempts: mail.attempts,
+        earlier_attempts: mail.attempts,
         outcome: Outcome::Unavailable,
         unknown_attempts: 0,
         reached: false,
         accepted_at: None,
         reason: "the mailer's stream broke each time".to_owned(),
-    }
-}
-
-/// An outcome's word in spans and metrics.
-pub(super) fn word(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Accepted => "accepted",
-        Outcome::Rejected => "rejected",
-        Outcome::Invalid => "invalid",
-        Outcome::Unavailable => "unavailable",
-        Outcome::Unknown => "unknown",
-        Outcome::InFlight(_) => "in_flight",
     }
 }
 
@@ -116,7 +102,7 @@ pub(super) fn wait(duration: Option<&prost_types::Duration>) -> Duration {
 /// The mailer has taken out whatever is secret; should it ever not, it still does not reach the history.
 fn redacted(reason: &str, mail: &Mail) -> String {
     let reason = reason
-        .replace(&mail.email, "<redacted>")
+        .replace(mail.email.expose(), "<redacted>")
         .replace(mail.digits.expose(), "<redacted>");
     reason
         .chars()

@@ -7,7 +7,11 @@ use proto::verification::{
     HistoryEntry, MailState as MailStateMessage, Verification,
 };
 
-use crate::commands::{Code, CodeState, Confirmed, Happened, MailState, Shown};
+use crate::commands::{
+    Code, CodeState, MailState,
+    confirm_code::Confirmed,
+    get_verification::{Happened, Shown},
+};
 
 pub(super) fn confirmed(confirmed: Confirmed) -> ConfirmCodeResponse {
     let (outcome, attempts_left, retry_after) = match confirmed {
