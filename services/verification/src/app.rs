@@ -20,12 +20,11 @@ use uuid::Uuid;
 use crate::{
     commands::{
         CodeRules, IssueCode, Metrics, claim_mails::ClaimMails, confirm_code::ConfirmCode,
-        count_due, forget_resends, replace_expired::ReplaceExpired,
-        replace_keyless::ReplaceKeyless, resend_code::ResendCode, serve_resends::ServeResends,
-        start_verifications::StartVerifications, watch_verification,
+        count_due, forget_resends, replace_expired::ReplaceExpired, resend_code::ResendCode,
+        serve_resends::ServeResends, start_verifications::StartVerifications, watch_verification,
     },
     config::Config,
-    consumer::Created,
+    consumer::NewAccounts,
     delivery::{
         MailLoop,
         queue::{Incoming, Queue},
@@ -130,15 +129,13 @@ impl App {
 
     /// Starts all that works without being called, and answers with what is called, and the queue to the delivery.
     fn start_workers(&self, stages: &Stages) -> (Public, Queue) {
-        let (db, config, clock) = (&self.parts.db, &self.config, &self.clock);
+        let (db, config) = (self.parts.db.clone(), &self.config);
         let Stages {
             stop,
             finish,
             tasks,
         } = stages;
         let watches = Watches::default();
-        let (queue, incoming) = Queue::new(config.delivery_queue);
-        let issue = self.issue_code();
 
         let settings = outbox::Settings {
             lease: config.outbox_lease,
@@ -147,118 +144,87 @@ impl App {
         let (outbox, relay) = Relay::new(db.clone(), self.bus.clone(), settings);
         tasks.spawn(relay.run(finish.clone()));
 
-        let created = Created::new(StartVerifications {
-            db: db.clone(),
-            issue: issue.clone(),
-            queue: queue.clone(),
-            watches: watches.clone(),
-        });
-        let settings = bus::Settings {
-            ack_wait: config.ack_wait,
-            ..Default::default()
-        };
-        let consumer = Consumer::new(
-            self.bus.clone(),
-            Created::durable(),
-            settings,
-            clock.clone(),
-        );
-        tasks.spawn(consumer.run(move |batch| created.clone().handle(batch), stop.clone()));
+        let (queue, incoming) = Queue::new(config.delivery_queue);
+        let issue = self.issue_code(queue.clone(), watches.clone());
+        self.start_delivery(stages, issue.clone(), incoming);
+        self.start_consumer(stages, issue.clone());
 
-        self.start_delivery(stages, &issue, &queue, incoming, &watches);
-
-        let serve_resends = ServeResends {
-            db: db.clone(),
-            issue,
-            queue: queue.clone(),
-            watches: watches.clone(),
-        };
-        tasks.spawn(
-            serve_resends
-                .clone()
-                .run(config.delivery_tick, stop.clone()),
-        );
+        let serve_resends = ServeResends { issue };
+        let serving = serve_resends.clone();
+        tasks.spawn(serving.run(config.delivery_tick, stop.clone()));
         tasks.spawn(forget_resends::run(db.clone(), stop.clone()));
         tasks.spawn(watch_verification::run(
             db.clone(),
             watches.clone(),
             stop.clone(),
         ));
-        tracing::info!("Relay, consumer, delivery, resends, watches and housekeeping are at work.");
+        tracing::info!("Relay, delivery, consumer, resends, watches and housekeeping are at work.");
 
         let confirm_code = ConfirmCode {
             db: db.clone(),
-            clock: clock.clone(),
             keys: Arc::clone(&self.keys),
             outbox,
             watches: watches.clone(),
         };
-        let (keys, stop) = (Arc::clone(&self.keys), stop.clone());
         let resend_code = ResendCode {
             db: db.clone(),
-            keys,
+            keys: Arc::clone(&self.keys),
             serve_resends,
         };
         let public = Public {
-            db: db.clone(),
+            db,
             confirm_code,
             resend_code,
             watches,
-            stop,
+            stop: stop.clone(),
         };
         (public, queue)
     }
 
     /// Starts what hands mails to the mailers, and what looks after their codes meanwhile.
-    fn start_delivery(
-        &self,
-        stages: &Stages,
-        issue: &IssueCode,
-        queue: &Queue,
-        incoming: Incoming,
-        watches: &Watches<Uuid>,
-    ) {
+    fn start_delivery(&self, stages: &Stages, issue: IssueCode, incoming: Incoming) {
         let (db, tick) = (&self.parts.db, self.config.delivery_tick);
         let Stages { stop, tasks, .. } = stages;
         let metrics = Metrics::new();
-
-        let replace_expired = ReplaceExpired {
-            db: db.clone(),
-            issue: issue.clone(),
-            queue: queue.clone(),
-            watches: watches.clone(),
-        };
-        tasks.spawn(replace_expired.run(tick, stop.clone()));
         tasks.spawn(count_due::run(db.clone(), metrics.clone(), stop.clone()));
 
-        let replace_keyless = ReplaceKeyless {
-            db: db.clone(),
+        let replace_expired = ReplaceExpired {
             issue: issue.clone(),
-            queue: queue.clone(),
-            watches: watches.clone(),
         };
-        let claim_mails = ClaimMails {
-            db: db.clone(),
-            keys: Arc::clone(&self.keys),
-            queue: queue.clone(),
-            lease: self.config.delivery_lease,
-            replace_keyless,
-        };
-        let (watches, mailers) = (watches.clone(), self.mailers.clone());
-        let mail_loop = MailLoop::new(claim_mails, watches, incoming, mailers, metrics, tick);
+        tasks.spawn(replace_expired.run(tick, stop.clone()));
+
+        let claim_mails = ClaimMails { issue };
+        let mail_loop = MailLoop::new(claim_mails, incoming, self.mailers.clone(), metrics, tick);
         tasks.spawn(mail_loop.run(stop.clone()));
     }
 
-    fn issue_code(&self) -> IssueCode {
+    fn start_consumer(&self, stages: &Stages, issue: IssueCode) {
+        let settings = bus::Settings {
+            ack_wait: self.config.ack_wait,
+            ..Default::default()
+        };
+        let (bus, durable) = (self.bus.clone(), NewAccounts::durable());
+        let consumer = Consumer::new(bus, durable, settings, self.clock.clone());
+        let new_accounts = NewAccounts::new(StartVerifications { issue });
+        let handle = move |batch| new_accounts.clone().handle(batch);
+        stages
+            .tasks
+            .spawn(consumer.run(handle, stages.stop.clone()));
+    }
+
+    fn issue_code(&self, queue: Queue, watches: Watches<Uuid>) -> IssueCode {
         let rules = CodeRules {
             length: self.config.code_digits,
             lifetime: self.config.code_lifetime,
             lease: self.config.delivery_lease,
         };
+        let (db, keys) = (self.parts.db.clone(), Arc::clone(&self.keys));
         IssueCode {
-            clock: self.clock.clone(),
-            keys: Arc::clone(&self.keys),
+            db,
+            keys,
             rules,
+            queue,
+            watches,
         }
     }
 }

@@ -18,10 +18,10 @@ pub(crate) mod count_due;
 pub(crate) mod end_stale_claims;
 pub(crate) mod forget_resends;
 pub(crate) mod replace_expired;
-pub(crate) mod replace_keyless;
 pub(crate) mod serve_resends;
 
 mod issue_code;
+mod replace_keyless;
 
 pub(crate) use self::issue_code::{CodeRules, IssueCode};
 pub(crate) use crate::{

@@ -20,11 +20,11 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// The handler of `AccountCreated`.
 #[derive(Debug, Clone)]
-pub(crate) struct Created {
+pub(crate) struct NewAccounts {
     start_verifications: StartVerifications,
 }
 
-impl Created {
+impl NewAccounts {
     pub(crate) fn new(start_verifications: StartVerifications) -> Self {
         Self {
             start_verifications,

@@ -6,6 +6,7 @@ mod db_calls;
 mod encode;
 mod held;
 mod mail_loop;
+mod mode;
 pub(crate) mod queue;
 mod streams;
 

@@ -1,27 +1,13 @@
 //! Claims mails that are due and loads them: the cold path from the table to the delivery.
 
-use std::{sync::Arc, time::Duration};
+use kit::db::StoreError;
 
-use kit::{
-    db::{Db, StoreError},
-    keyring::KeyRing,
-};
-
-use super::replace_keyless::ReplaceKeyless;
-use crate::{
-    delivery::queue::{Mail, Queue},
-    domain::Turn,
-    store,
-};
+use super::{IssueCode, replace_keyless::replace_keyless};
+use crate::{delivery::queue::ClaimedMail, domain::Turn, store};
 
 #[derive(Debug, Clone)]
 pub(crate) struct ClaimMails {
-    pub(crate) db: Db,
-    pub(crate) keys: Arc<KeyRing>,
-    pub(crate) queue: Queue,
-    /// How long a claim holds.
-    pub(crate) lease: Duration,
-    pub(crate) replace_keyless: ReplaceKeyless,
+    pub(crate) issue: IssueCode,
 }
 
 impl ClaimMails {
@@ -31,13 +17,20 @@ impl ClaimMails {
         &self,
         most: usize,
         most_again: usize,
-    ) -> Result<Vec<Mail>, StoreError> {
-        let mut room = self.queue.reserve(most);
+    ) -> Result<Vec<ClaimedMail>, StoreError> {
+        let IssueCode {
+            db,
+            keys,
+            rules,
+            queue,
+            ..
+        } = &self.issue;
+        let mut room = queue.reserve(most);
         if room.len() == 0 {
             return Ok(Vec::new());
         }
-        let tx = self.db.write("claim mails").await?;
-        let until = tx.now() + self.lease;
+        let tx = db.write("claim mails").await?;
+        let until = tx.now() + rules.lease;
         let mut codes = store::mails::claim(&tx, until, Turn::First, room.len() as u64).await?;
         let left = (room.len() - codes.len()).min(most_again);
         if left > 0 {
@@ -51,13 +44,13 @@ impl ClaimMails {
             let Some(verification) = verifications.get(&code.account_id) else {
                 continue;
             };
-            let Some(digits) = code.digits(&self.keys) else {
+            let Some(digits) = code.digits(keys) else {
                 // Another transaction: the account's lock comes before its codes' everywhere.
-                self.replace_keyless.run(&code).await?;
+                replace_keyless(&self.issue, &code).await?;
                 continue;
             };
             let place = room.take_one();
-            mails.extend(place.map(|place| Mail::new(&code, verification, digits, place)));
+            mails.extend(place.map(|place| ClaimedMail::new(&code, verification, digits, place)));
         }
         Ok(mails)
     }

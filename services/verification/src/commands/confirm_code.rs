@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use kit::{
-    clock::{Clock, Timestamp},
+    clock::Timestamp,
     db::{self, Db, StoreError, Tx},
     keyring::KeyRing,
     outbox::Outbox,
@@ -71,7 +71,6 @@ impl From<DbErr> for ConfirmCodeError {
 #[derive(Debug, Clone)]
 pub(crate) struct ConfirmCode {
     pub(crate) db: Db,
-    pub(crate) clock: Clock,
     pub(crate) keys: Arc<KeyRing>,
     pub(crate) outbox: Outbox,
     pub(crate) watches: Watches<Uuid>,
@@ -165,7 +164,7 @@ impl ConfirmCode {
         let account_id = code.account_id;
         store::codes::end(&tx, code.id, CodeState::Used).await?;
         store::verifications::mark_verified(&tx, account_id).await?;
-        let id = self.clock.uuid_v7();
+        let id = self.db.clock().uuid_v7();
         let (event, creation) = events::account_verified(id, account_id, tx.now(), caller);
         let room = self.outbox.reserve(1);
         let handovers = self.outbox.insert(&tx, tx.now(), vec![event], room).await?;

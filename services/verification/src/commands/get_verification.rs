@@ -11,7 +11,7 @@ use crate::store::{self, Code, Verification, history};
 
 /// A verification for people. Holds neither an address nor digits.
 #[derive(Debug, Clone)]
-pub(crate) struct Shown {
+pub(crate) struct ShownVerification {
     pub(crate) account_id: Uuid,
     pub(crate) created_at: Timestamp,
     pub(crate) verified_at: Option<Timestamp>,
@@ -42,14 +42,17 @@ pub(crate) enum GetVerificationError {
 pub(crate) async fn get_verification(
     db: &Db,
     account_id: Uuid,
-) -> Result<Shown, GetVerificationError> {
+) -> Result<ShownVerification, GetVerificationError> {
     let found = read(db, account_id).await.map_err(StoreError::from)?;
     let (_, shown) = found.ok_or(GetVerificationError::NotFound)?;
     Ok(shown)
 }
 
 /// The verification with its version, by which `watch_verification` sees that it has changed.
-pub(super) async fn read(db: &Db, account_id: Uuid) -> Result<Option<(i64, Shown)>, DbErr> {
+pub(super) async fn read(
+    db: &Db,
+    account_id: Uuid,
+) -> Result<Option<(i64, ShownVerification)>, DbErr> {
     let reader = db.reader();
     // The version first: what changes while the rest is read is shown now, and once more under its own version.
     let versions = store::codes::versions(reader, vec![account_id]).await?;
@@ -60,7 +63,7 @@ pub(super) async fn read(db: &Db, account_id: Uuid) -> Result<Option<(i64, Shown
     };
     let codes = store::codes::shown(reader, account_id).await?;
     let facts = history::shown(reader, account_id).await?;
-    let shown = Shown {
+    let shown = ShownVerification {
         account_id,
         created_at: verification.created_at,
         verified_at: verification.verified_at,

@@ -4,16 +4,18 @@
 use std::{sync::Arc, time::Duration};
 
 use kit::{
-    clock::{Clock, Timestamp},
-    db::Tx,
+    clock::Timestamp,
+    db::{Db, Tx},
     keyring::KeyRing,
     propagation, random,
+    watch::Watches,
 };
 use opentelemetry::Context;
 use sea_orm::DbErr;
+use uuid::Uuid;
 
 use crate::{
-    delivery::queue::{Mail, Room},
+    delivery::queue::{ClaimedMail, Queue, Room},
     domain::{CodeLength, Digits, SALT_BYTES},
     store::{
         self, Code, CodeState, MailState, Verification,
@@ -33,16 +35,19 @@ pub(crate) struct CodeRules {
 
 /// Why a code takes the place of another, and the trace that it belongs to.
 #[derive(Debug)]
-pub(super) struct Cause {
+pub(super) struct Occasion {
     pub(super) why: &'static str,
     pub(super) context: Context,
 }
 
+/// What it takes to issue codes, for the commands that do.
 #[derive(Debug, Clone)]
 pub(crate) struct IssueCode {
-    pub(crate) clock: Clock,
+    pub(crate) db: Db,
     pub(crate) keys: Arc<KeyRing>,
     pub(crate) rules: CodeRules,
+    pub(crate) queue: Queue,
+    pub(crate) watches: Watches<Uuid>,
 }
 
 impl IssueCode {
@@ -55,7 +60,7 @@ impl IssueCode {
         number: i32,
         context: &Context,
         room: &mut Room,
-    ) -> (Code, Option<Mail>) {
+    ) -> (Code, Option<ClaimedMail>) {
         let now = tx.now();
         let CodeRules {
             length,
@@ -65,7 +70,7 @@ impl IssueCode {
         let key = self.keys.newest();
         let (traceparent, tracestate) = propagation::to_traceparent(context);
         let mut code = Code {
-            id: self.clock.uuid_v7(),
+            id: self.db.clock().uuid_v7(),
             account_id: verification.account_id,
             number,
             version: 1,
@@ -92,7 +97,7 @@ impl IssueCode {
         code.claim_no = 1;
         code.claimed_until = now + lease;
         let digits = Digits::derive(key, code.id, &code.salt, length);
-        let mail = Mail::new(&code, verification, digits, place);
+        let mail = ClaimedMail::new(&code, verification, digits, place);
         (code, Some(mail))
     }
 
@@ -103,16 +108,22 @@ impl IssueCode {
         tx: &Tx,
         verification: &Verification,
         newest: &Code,
-        cause: &Cause,
+        occasion: &Occasion,
         room: &mut Room,
-    ) -> Result<Option<Mail>, DbErr> {
+    ) -> Result<Option<ClaimedMail>, DbErr> {
         if newest.state == CodeState::Live {
             store::codes::end(tx, newest.id, CodeState::Superseded).await?;
-            let superseded = Fact::of_code(newest, What::CodeSuperseded).because(cause.why);
+            let superseded = Fact::of_code(newest, What::CodeSuperseded).because(occasion.why);
             store::history::append(tx, vec![superseded]).await?;
         }
-        let (next, mail) = self.issue(tx, verification, newest.number + 1, &cause.context, room);
+        let (next, mail) = self.issue(tx, verification, newest.number + 1, &occasion.context, room);
         store::codes::insert(tx, vec![next]).await?;
         Ok(mail)
+    }
+
+    /// To be called after the commit: hands the mails over, and tells whoever watches these accounts.
+    pub(super) fn announce(&self, mails: Vec<ClaimedMail>, accounts: &[Uuid]) {
+        self.queue.hand_over(mails);
+        self.watches.notify(accounts);
     }
 }

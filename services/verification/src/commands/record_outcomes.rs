@@ -23,7 +23,7 @@ use crate::{
 
 /// One attempt to send a mail, as the mailer answered it.
 #[derive(Debug, Clone)]
-pub(crate) struct Attempt {
+pub(crate) struct MailAttempt {
     pub(crate) claim: Claim,
     pub(crate) account_id: Uuid,
     /// How often the mailer had tried the mail before.
@@ -54,11 +54,11 @@ struct Sorted {
 pub(crate) async fn record_outcomes(
     db: &Db,
     watches: &Watches<Uuid>,
-    batch: &[Attempt],
+    batch: &[MailAttempt],
 ) -> Result<HashSet<Uuid>, StoreError> {
     let tx = db.write("record outcomes").await?;
     let mut sorted = Sorted::default();
-    let mut batch: Vec<&Attempt> = batch.iter().collect();
+    let mut batch: Vec<&MailAttempt> = batch.iter().collect();
     // In the order of their keys: two replicas wait for each other, never deadlock.
     batch.sort_unstable_by_key(|attempt| attempt.claim.code_id);
     for attempt in &batch {
@@ -72,8 +72,8 @@ pub(crate) async fn record_outcomes(
 }
 
 impl Sorted {
-    fn add(&mut self, now: Timestamp, attempt: &Attempt) {
-        let Attempt {
+    fn add(&mut self, now: Timestamp, attempt: &MailAttempt) {
+        let MailAttempt {
             claim,
             outcome,
             unknown_attempts,
@@ -111,7 +111,7 @@ impl Sorted {
         }
     }
 
-    fn tell(&mut self, attempt: &Attempt, what: What, detail: &str) {
+    fn tell(&mut self, attempt: &MailAttempt, what: What, detail: &str) {
         let code_id = attempt.claim.code_id;
         let fact = Fact {
             account_id: attempt.account_id,

@@ -3,19 +3,16 @@
 
 use std::time::Duration;
 
-use kit::{
-    db::{Db, StoreError, Tx},
-    watch::Watches,
-};
+use kit::db::{StoreError, Tx};
 use opentelemetry::Context;
 use sea_orm::DbErr;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{IssueCode, issue_code::Cause};
+use super::{IssueCode, issue_code::Occasion};
 use crate::{
-    delivery::queue::{Mail, Queue, Room},
+    delivery::queue::{ClaimedMail, Room},
     store::{
         self, Code, Verification,
         history::{Fact, What},
@@ -27,10 +24,7 @@ const BATCH: u64 = 250;
 
 #[derive(Debug, Clone)]
 pub(crate) struct ReplaceExpired {
-    pub(crate) db: Db,
     pub(crate) issue: IssueCode,
-    pub(crate) queue: Queue,
-    pub(crate) watches: Watches<Uuid>,
 }
 
 impl ReplaceExpired {
@@ -53,15 +47,16 @@ impl ReplaceExpired {
 
     /// Returns whether there may be more.
     async fn replace_batch(&self) -> Result<bool, StoreError> {
-        let reader = self.db.reader();
-        let expired = store::mails::expired(reader, self.db.now(reader).await?, BATCH).await?;
+        let reader = self.issue.db.reader();
+        let expired =
+            store::mails::expired(reader, self.issue.db.now(reader).await?, BATCH).await?;
         if expired.is_empty() {
             return Ok(false); // as nearly always: a tick costs no write transaction
         }
         let (codes, accounts): (Vec<Uuid>, Vec<Uuid>) = expired.into_iter().unzip();
         let is_full = codes.len() as u64 == BATCH;
-        let mut room = self.queue.reserve(codes.len());
-        let tx = self.db.write("replace expired codes").await?;
+        let mut room = self.issue.queue.reserve(codes.len());
+        let tx = self.issue.db.write("replace expired codes").await?;
         // First the accounts' locks, as everywhere, then the codes again as they are under them.
         let locked = store::verifications::lock_free(&tx, accounts.clone()).await?;
         let mut mails = Vec::new();
@@ -71,9 +66,8 @@ impl ReplaceExpired {
             }
         }
         tx.commit().await?;
-        self.queue.hand_over(mails);
-        self.queue.poll_soon(); // for those that found no room
-        self.watches.notify(&accounts);
+        self.issue.announce(mails, &accounts);
+        self.issue.queue.poll_soon(); // for those that found no room
         Ok(is_full && !locked.is_empty())
     }
 
@@ -83,7 +77,7 @@ impl ReplaceExpired {
         verification: &Verification,
         code: &Code,
         room: &mut Room,
-    ) -> Result<Option<Mail>, DbErr> {
+    ) -> Result<Option<ClaimedMail>, DbErr> {
         if code.mail_reached {
             store::mails::mark_expired(tx, code.id).await?;
             let ended = Fact::of_code(code, What::MailUndelivered).because("expired");
@@ -91,12 +85,12 @@ impl ReplaceExpired {
             return Ok(None);
         }
         // A trace of its own: the one that made the code ended a code's life ago.
-        let cause = Cause {
+        let occasion = Occasion {
             why: "it expired unsent",
             context: Context::new(),
         };
         self.issue
-            .replace(tx, verification, code, &cause, room)
+            .replace(tx, verification, code, &occasion, room)
             .await
     }
 }

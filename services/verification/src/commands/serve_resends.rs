@@ -3,19 +3,16 @@
 
 use std::time::Duration;
 
-use kit::{
-    db::{Db, StoreError, Tx},
-    watch::Watches,
-};
+use kit::db::{StoreError, Tx};
 use opentelemetry::Context;
 use sea_orm::DbErr;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{IssueCode, issue_code::Cause};
+use super::{IssueCode, issue_code::Occasion};
 use crate::{
-    delivery::queue::{Mail, Queue},
+    delivery::queue::ClaimedMail,
     store::{
         self, CodeState, MailState,
         history::{Fact, What},
@@ -27,10 +24,7 @@ const BATCH: u64 = 100;
 
 #[derive(Debug, Clone)]
 pub(crate) struct ServeResends {
-    pub(crate) db: Db,
     pub(crate) issue: IssueCode,
-    pub(crate) queue: Queue,
-    pub(crate) watches: Watches<Uuid>,
 }
 
 impl ServeResends {
@@ -52,7 +46,7 @@ impl ServeResends {
 
     /// Returns whether there may be more.
     async fn serve_batch(&self) -> Result<bool, StoreError> {
-        let wanted = store::resends::wanted(self.db.reader(), BATCH).await?;
+        let wanted = store::resends::wanted(self.issue.db.reader(), BATCH).await?;
         let mut more = wanted.len() as u64 == BATCH;
         for subject in &wanted {
             match self.serve(subject).await {
@@ -70,19 +64,19 @@ impl ServeResends {
 
     /// Does what was wished for, once: a pending mail is made due, else the next code takes the place of the newest.
     pub(super) async fn serve(&self, subject: &[u8]) -> Result<(), StoreError> {
-        let tx = self.db.write("serve a resend").await?;
+        let tx = self.issue.db.write("serve a resend").await?;
         let Some(account_id) = store::resends::serve(&tx, subject).await? else {
             return Ok(tx.commit().await?); // nobody, or served by somebody else
         };
         let mail = self.serve_account(&tx, account_id).await?;
         tx.commit().await?;
-        self.queue.hand_over(mail.into_iter().collect());
-        self.queue.poll_soon();
-        self.watches.notify(&[account_id]);
+        self.issue
+            .announce(mail.into_iter().collect(), &[account_id]);
+        self.issue.queue.poll_soon();
         Ok(())
     }
 
-    async fn serve_account(&self, tx: &Tx, account_id: Uuid) -> Result<Option<Mail>, DbErr> {
+    async fn serve_account(&self, tx: &Tx, account_id: Uuid) -> Result<Option<ClaimedMail>, DbErr> {
         let Some(verification) = store::verifications::lock(tx, account_id).await? else {
             return Ok(None);
         };
@@ -99,13 +93,13 @@ impl ServeResends {
             store::codes::make_due(tx, newest.id).await?;
             return Ok(None);
         }
-        let cause = Cause {
+        let occasion = Occasion {
             why: "another code was asked for",
             context: Context::current(),
         };
-        let mut room = self.queue.reserve(1);
+        let mut room = self.issue.queue.reserve(1);
         self.issue
-            .replace(tx, &verification, &newest, &cause, &mut room)
+            .replace(tx, &verification, &newest, &occasion, &mut room)
             .await
     }
 }

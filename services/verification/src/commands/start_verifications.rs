@@ -5,10 +5,9 @@ use std::{collections::BTreeMap, time::Duration};
 
 use kit::{
     clock::Timestamp,
-    db::{Db, StoreError},
+    db::StoreError,
     group::{Batch, together},
     telemetry::{names, span},
-    watch::Watches,
 };
 use opentelemetry::{
     Context, KeyValue,
@@ -20,7 +19,6 @@ use uuid::Uuid;
 
 use super::IssueCode;
 use crate::{
-    delivery::queue::Queue,
     domain::Person,
     store::{self, Verification},
 };
@@ -65,10 +63,7 @@ type Started = Result<(), StartVerificationError>;
 
 #[derive(Debug, Clone)]
 pub(crate) struct StartVerifications {
-    pub(crate) db: Db,
     pub(crate) issue: IssueCode,
-    pub(crate) queue: Queue,
-    pub(crate) watches: Watches<Uuid>,
 }
 
 impl StartVerifications {
@@ -89,8 +84,8 @@ impl StartVerifications {
     }
 
     async fn store_in(&self, batch: &[NewVerification]) -> Result<Vec<Started>, DbErr> {
-        let mut room = self.queue.reserve(batch.len());
-        let tx = self.db.write("start verifications").await?;
+        let mut room = self.issue.queue.reserve(batch.len());
+        let tx = self.issue.db.write("start verifications").await?;
         let mut started = Vec::with_capacity(batch.len());
         // One row an account, however often the batch holds its event.
         let mut wanted: BTreeMap<Uuid, (Verification, &Context)> = BTreeMap::new();
@@ -124,8 +119,7 @@ impl StartVerifications {
         }
         store::codes::insert(&tx, codes).await?;
         tx.commit().await?;
-        self.queue.hand_over(mails);
-        self.watches.notify(&inserted);
+        self.issue.announce(mails, &inserted);
         Ok(started)
     }
 }

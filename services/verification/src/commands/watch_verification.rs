@@ -11,7 +11,7 @@ use kit::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::get_verification::{GetVerificationError, Shown, read};
+use super::get_verification::{GetVerificationError, ShownVerification, read};
 use crate::store;
 
 const POLL: Duration = Duration::from_secs(1);
@@ -23,7 +23,7 @@ pub(crate) fn watch_verification(
     watches: &Watches<Uuid>,
     account_id: Uuid,
     stop: CancellationToken,
-) -> impl Stream<Item = Result<Shown, GetVerificationError>> + Send + use<> {
+) -> impl Stream<Item = Result<ShownVerification, GetVerificationError>> + Send + use<> {
     let read = move || {
         let db = db.clone();
         async move { Ok(read(&db, account_id).await.map_err(StoreError::from)?) }
@@ -31,7 +31,7 @@ pub(crate) fn watch_verification(
     watches.stream(
         account_id,
         read,
-        |shown: &Shown| shown.verified_at.is_some(),
+        |shown: &ShownVerification| shown.verified_at.is_some(),
         stop,
     )
 }

@@ -11,12 +11,12 @@ use kit::{
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
-use super::queue::Mail;
+use super::queue::ClaimedMail;
 use crate::commands::{
     Claim,
     claim_mails::ClaimMails,
     end_stale_claims::end_stale_claims,
-    record_outcomes::{Attempt, record_outcomes},
+    record_outcomes::{MailAttempt, record_outcomes},
     release_claims::release_claims,
     renew_claims::renew_claims,
 };
@@ -27,11 +27,11 @@ type DbCall = BoxFuture<'static, DbResult>;
 #[derive(Debug)]
 pub(super) enum DbResult {
     /// A batch, and the mails whose acceptance was news.
-    Recorded(Vec<Attempt>, HashSet<Uuid>),
+    Recorded(Vec<MailAttempt>, HashSet<Uuid>),
     /// A batch that could not be recorded yet.
-    NotRecorded(Vec<Attempt>),
+    NotRecorded(Vec<MailAttempt>),
     /// Claimed mails, and whether there may be more.
-    Polled(Vec<Mail>, bool),
+    Polled(Vec<ClaimedMail>, bool),
     /// Claims renewed at this moment.
     Renewed(Instant, Vec<Claim>),
     Nothing,
@@ -49,11 +49,11 @@ pub(super) struct DbCalls {
 }
 
 impl DbCalls {
-    pub(super) fn new(claim_mails: ClaimMails, watches: Watches<Uuid>, pause: Duration) -> Self {
+    pub(super) fn new(claim_mails: ClaimMails, pause: Duration) -> Self {
         Self {
-            db: claim_mails.db.clone(),
+            db: claim_mails.issue.db.clone(),
+            watches: claim_mails.issue.watches.clone(),
             claim_mails,
-            watches,
             pause,
             under_way: FuturesUnordered::new(),
             is_polling: false,
@@ -103,7 +103,7 @@ impl DbCalls {
 
     /// Records all of these attempts, one batch at a time: what comes meanwhile makes the next one. While the database
     /// is away they are held: the mailer remembers its answers too, but they need not be asked for once more.
-    pub(super) fn record(&mut self, unrecorded: &mut Vec<Attempt>) {
+    pub(super) fn record(&mut self, unrecorded: &mut Vec<MailAttempt>) {
         if self.is_recording || unrecorded.is_empty() {
             return;
         }
@@ -127,7 +127,7 @@ impl DbCalls {
         if claims.is_empty() {
             return;
         }
-        let (db, lease) = (self.db.clone(), self.claim_mails.lease);
+        let (db, lease) = (self.db.clone(), self.claim_mails.issue.rules.lease);
         self.begin(async move {
             let at = Instant::now(); // before the statement: the lease is at least that long
             match renew_claims(&db, lease, &claims).await {

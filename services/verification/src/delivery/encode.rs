@@ -10,14 +10,14 @@ use kit::{
 use opentelemetry::{Context, KeyValue};
 use proto::mailer::{self, DeliverRequest};
 
-use super::queue::Mail;
-use crate::{commands::record_outcomes::Attempt, domain::Outcome};
+use super::queue::ClaimedMail;
+use crate::{commands::record_outcomes::MailAttempt, domain::Outcome};
 
 /// Longest reason that is kept.
 const LONGEST_REASON: usize = 300;
 
 /// Begins the attempt's span and encodes the mail under it.
-pub(super) fn request(mail: &Mail) -> (DeliverRequest, Context) {
+pub(super) fn request(mail: &ClaimedMail) -> (DeliverRequest, Context) {
     let attempt = mail.attempts + 1;
     let attributes = [
         KeyValue::new(names::RPC_SYSTEM_NAME, names::GRPC),
@@ -49,7 +49,11 @@ pub(super) fn request(mail: &Mail) -> (DeliverRequest, Context) {
 
 /// Ends the attempt's span and reads the result. An outcome that this version does not know counts as a failed
 /// attempt: the mail is tried again.
-pub(super) fn attempt(mail: &Mail, result: &mailer::Result, context: &Context) -> Attempt {
+pub(super) fn attempt(
+    mail: &ClaimedMail,
+    result: &mailer::Result,
+    context: &Context,
+) -> MailAttempt {
     let outcome = match result.outcome() {
         mailer::Outcome::Accepted => Outcome::Accepted,
         mailer::Outcome::Rejected => Outcome::Rejected,
@@ -66,7 +70,7 @@ pub(super) fn attempt(mail: &Mail, result: &mailer::Result, context: &Context) -
         Outcome::Accepted => span::end(context),
         other => span::fail(context, other.word()),
     }
-    Attempt {
+    MailAttempt {
         claim: mail.claim,
         account_id: mail.account_id,
         earlier_attempts: mail.attempts,
@@ -79,8 +83,8 @@ pub(super) fn attempt(mail: &Mail, result: &mailer::Result, context: &Context) -
 }
 
 /// What is recorded of a mail whose stream broke again and again before an answer.
-pub(super) fn unanswered(mail: &Mail) -> Attempt {
-    Attempt {
+pub(super) fn unanswered(mail: &ClaimedMail) -> MailAttempt {
+    MailAttempt {
         claim: mail.claim,
         account_id: mail.account_id,
         earlier_attempts: mail.attempts,
@@ -100,7 +104,7 @@ pub(super) fn wait(duration: Option<&prost_types::Duration>) -> Duration {
 }
 
 /// The mailer has taken out whatever is secret; should it ever not, it still does not reach the history.
-fn redacted(reason: &str, mail: &Mail) -> String {
+fn redacted(reason: &str, mail: &ClaimedMail) -> String {
     let reason = reason
         .replace(mail.email.expose(), "<redacted>")
         .replace(mail.digits.expose(), "<redacted>");

@@ -10,7 +10,7 @@ use opentelemetry::Context;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{queue::Mail, streams::StreamId};
+use super::{queue::ClaimedMail, streams::StreamId};
 use crate::{commands::Claim, domain::Turn};
 
 /// So many streams may break over one mail before it waits as after a failure: if it is the mail that breaks them,
@@ -19,15 +19,15 @@ const MOST_BREAKS: u8 = 3;
 
 #[derive(Debug)]
 struct HeldMail {
-    mail: Mail,
-    progress: Progress,
+    mail: ClaimedMail,
+    whereabouts: Whereabouts,
     /// When its claim ends by this process's clock, unless it is renewed.
     held_until: Instant,
     breaks: u8,
 }
 
 #[derive(Debug)]
-enum Progress {
+enum Whereabouts {
     Waiting,
     Sent { stream: StreamId, span: Context },
     Answered,
@@ -53,7 +53,7 @@ impl HeldMails {
     }
 
     /// Takes claimed mails in. One that is held already has outlived its claim: the new one is adopted.
-    pub(super) fn add(&mut self, mails: Vec<Mail>) {
+    pub(super) fn add(&mut self, mails: Vec<ClaimedMail>) {
         let held_until = Instant::now() + self.lease;
         for mail in mails {
             let id = mail.claim.code_id;
@@ -63,12 +63,12 @@ impl HeldMails {
                 continue;
             }
             self.line(mail.turn()).push_back(id);
-            let progress = Progress::Waiting;
+            let whereabouts = Whereabouts::Waiting;
             self.held.insert(
                 id,
                 HeldMail {
                     mail,
-                    progress,
+                    whereabouts,
                     held_until,
                     breaks: 0,
                 },
@@ -77,7 +77,7 @@ impl HeldMails {
     }
 
     /// The next mail to send. One whose claim has run out is left to whoever claims it next.
-    pub(super) fn next(&mut self, turn: Turn) -> Option<&Mail> {
+    pub(super) fn next(&mut self, turn: Turn) -> Option<&ClaimedMail> {
         while let Some(id) = self.line(turn).pop_front() {
             let is_claimed = |held: &HeldMail| Instant::now() < held.held_until;
             if self.held.get(&id).is_some_and(is_claimed) {
@@ -98,20 +98,24 @@ impl HeldMails {
     /// Notes that the mail is under way.
     pub(super) fn sent(&mut self, id: Uuid, stream: StreamId, span: Context) {
         if let Some(held) = self.held.get_mut(&id) {
-            held.progress = Progress::Sent { stream, span };
+            held.whereabouts = Whereabouts::Sent { stream, span };
         }
     }
 
     /// Notes the answer to a mail that was sent on this stream, and returns the mail with its span.
-    pub(super) fn answered(&mut self, id: Uuid, stream: StreamId) -> Option<(&Mail, Context)> {
+    pub(super) fn answered(
+        &mut self,
+        id: Uuid,
+        stream: StreamId,
+    ) -> Option<(&ClaimedMail, Context)> {
         let held = self.held.get_mut(&id)?;
-        match std::mem::replace(&mut held.progress, Progress::Answered) {
-            Progress::Sent {
+        match std::mem::replace(&mut held.whereabouts, Whereabouts::Answered) {
+            Whereabouts::Sent {
                 stream: sent_on,
                 span,
             } if sent_on == stream => Some((&held.mail, span)),
             other => {
-                held.progress = other;
+                held.whereabouts = other;
                 None
             }
         }
@@ -119,13 +123,13 @@ impl HeldMails {
 
     /// Puts what a stream left unanswered back in front. Returns the spans of those attempts, and the mails that
     /// have seen too many streams break: they count as answered.
-    pub(super) fn broken(&mut self, stream: StreamId) -> (Vec<Context>, Vec<&Mail>) {
+    pub(super) fn broken(&mut self, stream: StreamId) -> (Vec<Context>, Vec<&ClaimedMail>) {
         let (mut spans, mut lost) = (Vec::new(), Vec::new());
         for held in self.held.values_mut() {
-            let Progress::Sent {
+            let Whereabouts::Sent {
                 stream: sent_on,
                 span,
-            } = &held.progress
+            } = &held.whereabouts
             else {
                 continue;
             };
@@ -135,11 +139,11 @@ impl HeldMails {
             spans.push(span.clone());
             held.breaks += 1;
             if held.breaks >= MOST_BREAKS {
-                held.progress = Progress::Answered;
+                held.whereabouts = Whereabouts::Answered;
                 lost.push(&held.mail);
                 continue;
             }
-            held.progress = Progress::Waiting;
+            held.whereabouts = Whereabouts::Waiting;
             let line = match held.mail.turn() {
                 Turn::First => &mut self.first,
                 Turn::Again => &mut self.again,
@@ -160,13 +164,13 @@ impl HeldMails {
 
     /// Lets go of what was sent and not answered, and returns its claims.
     pub(super) fn take_sent(&mut self) -> Vec<Claim> {
-        let is_sent = |held: &HeldMail| matches!(held.progress, Progress::Sent { .. });
+        let is_sent = |held: &HeldMail| matches!(held.whereabouts, Whereabouts::Sent { .. });
         let sent = self.held.extract_if(|_, held| is_sent(held));
         sent.map(|(_, held)| held.mail.claim).collect()
     }
 
     /// Forgets a mail; its room is free again once it is dropped.
-    pub(super) fn forget(&mut self, id: Uuid) -> Option<Mail> {
+    pub(super) fn forget(&mut self, id: Uuid) -> Option<ClaimedMail> {
         self.held.remove(&id).map(|held| held.mail)
     }
 

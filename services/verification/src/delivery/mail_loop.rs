@@ -2,18 +2,20 @@
 //! committed, or from the table by a poll; they leave on the streams; their outcomes come back in any order and are
 //! recorded in batches, one transaction at a time.
 //!
-//! ```text
-//!            a mailer takes mails: it said Hello, or its pause is over
-//!        ┌────────────────────────────────────────────────────────────┐
-//!        │    the last stream broke, or its mailer drains             ▼
-//!     Waiting ◄─────────────────────────────────────────────────── Sending
-//!        │ a mailer cannot be reached                              │  ▲
-//!        └───────────────────────► Away ◄──────────────────────────┘  │
-//!                                   │        the last mailer pauses   │
-//!                                   └─────────────────────────────────┘
-//!                                            a mailer takes mails
-//!     each of them ── stop ──► Draining ── the grace is over ──► Leaving ──► end
-//!                                  └── all is answered and recorded ──────────▲
+//! ```mermaid
+//! stateDiagram-v2
+//!     [*] --> Waiting
+//!     Waiting --> Sending: a mailer takes mails
+//!     Sending --> Waiting: the last stream broke, or its mailer drains
+//!     Sending --> Away: the last mailer pauses
+//!     Waiting --> Away: a mailer cannot be reached
+//!     Away --> Sending: a mailer takes mails again
+//!     Waiting --> Draining: stop
+//!     Sending --> Draining: stop
+//!     Away --> Draining: stop
+//!     Draining --> [*]: all is answered and recorded
+//!     Draining --> Leaving: the grace is over
+//!     Leaving --> [*]: what was let go is written
 //! ```
 //!
 //! What was handed over and not sent: *Sending* sends it, *Waiting* keeps it for the stream that is being opened, *Away*
@@ -21,12 +23,13 @@
 //! answers to what was sent; *Leaving* lets go of that, too.
 //!
 //! When a stream breaks, what it left unanswered waits in front again and is offered to another one at once: the mailer
-//! knows each mail by its key and sends none twice. When the database is away, outcomes stay here and are written again
-//! and again; claims run out unrenewed, and a mail whose claim has run out is not sent: it may be somebody else's by now.
+//! knows each mail by its key, and what it did with it. When the database is away, outcomes stay here and are written
+//! again and again; claims run out unrenewed, and a mail whose claim has run out is not sent: it may be somebody else's
+//! by now.
 
 use std::{collections::HashSet, fmt, time::Duration};
 
-use kit::{clock::Clock, serve::Client, telemetry::span, watch::Watches};
+use kit::{clock::Clock, serve::Client, telemetry::span};
 use proto::mailer::{self, deliver_response::Message};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -36,28 +39,18 @@ use super::{
     db_calls::{DbCalls, DbResult},
     encode,
     held::HeldMails,
+    mode::Mode,
     queue::{Incoming, Queue},
     streams::{StreamEvent, StreamId, Streams},
 };
 use crate::{
-    commands::{Claim, Metrics, claim_mails::ClaimMails, record_outcomes::Attempt},
+    commands::{Claim, IssueCode, Metrics, claim_mails::ClaimMails, record_outcomes::MailAttempt},
     domain::{Outcome, Turn},
 };
 
 /// How long a stop waits for answers. A mail that is unanswered then is let go: the mailer's ledger knows it. Well
 /// within the two seconds that a stop gives its workers: what is let go has to be written, too.
 const GRACE: Duration = Duration::from_secs(1);
-
-/// See the drawing above.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mode {
-    Sending,
-    Waiting,
-    Away,
-    /// Answers are waited for until then.
-    Draining(Instant),
-    Leaving,
-}
 
 /// The loop; nothing happens until it runs.
 pub(crate) struct MailLoop {
@@ -68,7 +61,7 @@ pub(crate) struct MailLoop {
     incoming: Incoming,
     db_calls: DbCalls,
     /// Attempts whose outcome is not recorded yet.
-    unrecorded: Vec<Attempt>,
+    unrecorded: Vec<MailAttempt>,
     /// The table may hold mails that are due: the last poll was full, or something happened that made some due.
     more_due: bool,
     clock: Clock,
@@ -87,24 +80,25 @@ impl MailLoop {
     /// A loop to these mailers, which polls the table once every `tick`.
     pub(crate) fn new(
         claim_mails: ClaimMails,
-        watches: Watches<Uuid>,
         incoming: Incoming,
         mailers: Vec<Client>,
         metrics: Metrics,
         tick: Duration,
     ) -> Self {
-        let lease = claim_mails.lease;
+        let IssueCode {
+            db, queue, rules, ..
+        } = &claim_mails.issue;
         Self {
             mode: Mode::Waiting,
-            mails: HeldMails::new(lease),
+            mails: HeldMails::new(rules.lease),
             streams: Streams::new(mailers),
-            queue: claim_mails.queue.clone(),
+            queue: queue.clone(),
             incoming,
-            clock: claim_mails.db.clock().clone(),
-            db_calls: DbCalls::new(claim_mails, watches, tick),
+            clock: db.clock().clone(),
+            lease: rules.lease,
+            db_calls: DbCalls::new(claim_mails, tick),
             unrecorded: Vec::new(),
             more_due: false,
-            lease,
             tick,
             metrics,
         }
@@ -117,16 +111,14 @@ impl MailLoop {
         let mut ticks = timer(self.tick);
         let mut renewals = timer((self.lease * 3 / 10).max(Duration::from_millis(10)));
         loop {
-            let mut runs = !self.is_ending();
-            if runs && stop.is_cancelled() {
+            if stop.is_cancelled() && !self.mode.is_ending() {
                 self.begin_to_drain();
-                runs = false;
             }
             self.advance();
             if self.is_done() {
                 return;
             }
-            let wakes_at = self.wakes_at();
+            let (runs, wakes_at) = (!self.mode.is_ending(), self.wakes_at());
             // Unbiased: under load there is always another answer to hear, and whatever stood below that arm in a
             // biased order would never have its turn, the renewals least of all. A tick may well come late: what it
             // would find is safe in the table.
@@ -146,7 +138,7 @@ impl MailLoop {
 
     /// Goes into the mode that the streams and the time allow, and does what has become possible in it.
     fn advance(&mut self) {
-        self.mode = self.next_mode();
+        self.mode = self.mode.next(self.streams.window(), Instant::now());
         self.queue.set_open(self.mode == Mode::Sending);
         match self.mode {
             Mode::Sending => {
@@ -167,23 +159,6 @@ impl MailLoop {
         self.db_calls.record(&mut self.unrecorded);
     }
 
-    fn next_mode(&self) -> Mode {
-        match self.mode {
-            Mode::Draining(until) if until <= Instant::now() => Mode::Leaving,
-            Mode::Draining(_) | Mode::Leaving => self.mode,
-            _ if self.streams.window() > 0 => Mode::Sending,
-            Mode::Sending => Mode::Waiting,
-            Mode::Waiting | Mode::Away => self.mode,
-        }
-    }
-
-    /// A mailer cannot be used for a while. If it was the last one, nothing here will be sent soon.
-    fn lose_mailer(&mut self) {
-        if self.streams.window() == 0 && !self.is_ending() {
-            self.mode = Mode::Away;
-        }
-    }
-
     /// Sends nothing more and opens no more streams. What was handed over by now is taken in, so that it is let go, too.
     fn begin_to_drain(&mut self) {
         self.mode = Mode::Draining(Instant::now() + GRACE);
@@ -191,10 +166,6 @@ impl MailLoop {
         while let Some(mails) = self.incoming.ready() {
             self.mails.add(mails);
         }
-    }
-
-    fn is_ending(&self) -> bool {
-        matches!(self.mode, Mode::Draining(_) | Mode::Leaving)
     }
 
     fn is_done(&self) -> bool {
@@ -247,8 +218,8 @@ impl MailLoop {
         }
     }
 
-    /// Polls go in large bites, of a quarter of the window: one for each mail that leaves would be a transaction a
-    /// mail.
+    /// Polls go in large bites, of a quarter of the window: a poll for each mail that leaves would be a transaction for
+    /// each of them.
     fn is_worth_a_poll(&self) -> bool {
         self.room(Turn::First) >= self.streams.window().div_ceil(4)
     }
@@ -279,7 +250,7 @@ impl MailLoop {
                     "The mailer pauses: the mail server cannot be used."
                 );
                 self.streams.pause(stream, wait);
-                self.lose_mailer();
+                self.mode = self.mode.without_mailer(self.streams.window());
             }
             StreamEvent::Said(..) => {}
             StreamEvent::Ended(stream) => {
@@ -290,7 +261,9 @@ impl MailLoop {
                     span::fail(&span, "stream_broken");
                 }
             }
-            StreamEvent::Unreachable => self.lose_mailer(),
+            StreamEvent::Unreachable => {
+                self.mode = self.mode.without_mailer(self.streams.window());
+            }
         }
     }
 
@@ -321,7 +294,7 @@ impl MailLoop {
     }
 
     /// Forgets mails whose outcome stands in the table. `accepted` are those whose acceptance was news.
-    fn recorded(&mut self, batch: Vec<Attempt>, accepted: &HashSet<Uuid>) {
+    fn recorded(&mut self, batch: Vec<MailAttempt>, accepted: &HashSet<Uuid>) {
         for attempt in batch {
             // The first unknown outcome of a mail makes it due again at once.
             self.more_due |= attempt.outcome == Outcome::Unknown;

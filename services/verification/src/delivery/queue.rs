@@ -19,7 +19,7 @@ use crate::{
 
 /// A claimed mail on its way to the mailer.
 #[derive(Debug)]
-pub(crate) struct Mail {
+pub(crate) struct ClaimedMail {
     /// The code, and the claim under which the mail is held.
     pub(crate) claim: Claim,
     pub(crate) account_id: Uuid,
@@ -38,7 +38,7 @@ pub(crate) struct Mail {
     _room: Room,
 }
 
-impl Mail {
+impl ClaimedMail {
     /// A claimed code's mail, in a place of its own.
     pub(crate) fn new(
         code: &Code,
@@ -77,7 +77,7 @@ impl Mail {
 /// Where commands hand mails over. Clones share it.
 #[derive(Debug, Clone)]
 pub(crate) struct Queue {
-    mails: mpsc::UnboundedSender<Vec<Mail>>, // bounded by the places, which are counted over its whole way
+    mails: mpsc::UnboundedSender<Vec<ClaimedMail>>, // bounded by the places, which are counted over its whole way
     places: Arc<Semaphore>,
     open: Arc<AtomicBool>,
     poll_soon: Arc<Notify>,
@@ -86,7 +86,7 @@ pub(crate) struct Queue {
 /// The delivery's end of it.
 #[derive(Debug)]
 pub(crate) struct Incoming {
-    mails: mpsc::UnboundedReceiver<Vec<Mail>>,
+    mails: mpsc::UnboundedReceiver<Vec<ClaimedMail>>,
     poll_soon: Arc<Notify>,
 }
 
@@ -122,7 +122,7 @@ impl Queue {
     }
 
     /// Hands mails over. To be called after the commit that claimed them.
-    pub(crate) fn hand_over(&self, mails: Vec<Mail>) {
+    pub(crate) fn hand_over(&self, mails: Vec<ClaimedMail>) {
         if !mails.is_empty() {
             let _ = self.mails.send(mails); // without a delivery their leases run out
         }
@@ -146,12 +146,12 @@ impl Queue {
 
 impl Incoming {
     /// The next mails.
-    pub(crate) async fn mails(&mut self) -> Option<Vec<Mail>> {
+    pub(crate) async fn mails(&mut self) -> Option<Vec<ClaimedMail>> {
         self.mails.recv().await
     }
 
     /// Mails that are there already.
-    pub(crate) fn ready(&mut self) -> Option<Vec<Mail>> {
+    pub(crate) fn ready(&mut self) -> Option<Vec<ClaimedMail>> {
         self.mails.try_recv().ok()
     }
 

@@ -10,7 +10,7 @@ use proto::verification::{
 use crate::commands::{
     Code, CodeState, MailState,
     confirm_code::Confirmed,
-    get_verification::{Happened, Shown},
+    get_verification::{Happened, ShownVerification},
 };
 
 pub(super) fn confirmed(confirmed: Confirmed) -> ConfirmCodeResponse {
@@ -29,7 +29,7 @@ pub(super) fn confirmed(confirmed: Confirmed) -> ConfirmCodeResponse {
     }
 }
 
-pub(super) fn verification(shown: Shown) -> Verification {
+pub(super) fn verification(shown: ShownVerification) -> Verification {
     Verification {
         account_id: shown.account_id.to_string(),
         created_at: Some(shown.created_at.into()),
