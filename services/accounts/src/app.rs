@@ -1,15 +1,14 @@
 //! Puts the service together and runs it: the one place that knows every part.
 
-use std::{future::Future, net::SocketAddr, path::Path, path::PathBuf, sync::Arc};
+use std::{net::SocketAddr, path::Path, path::PathBuf, sync::Arc};
 
 use anyhow::Context as _;
 use kit::{
     bus::{self, Bus, Consumer},
     clock::Clock,
-    db::Db,
     outbox::{self, Relay},
     random,
-    serve::{self, AdminToken, Health, MESSAGE_LIMIT, Server, Stages, Surface},
+    serve::{self, Health, MESSAGE_LIMIT, Parts, Stages, Surface},
     telemetry,
     watch::Watches,
 };
@@ -25,7 +24,7 @@ use crate::{
         forget_keys, watch_account,
     },
     config::{Config, Dispatcher},
-    consumer,
+    consumer::Verified,
     dispatch::{EventDispatcher, JetStream},
     domain::FingerprintKey,
     grpc::{Admin, Public},
@@ -37,14 +36,14 @@ use crate::{
 /// # Errors
 /// What `App::build` and `App::run_until` say.
 pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
-    let telemetry = telemetry::init("accounts", &config.telemetry)?;
+    let telemetry = telemetry::init("accounts", &config.service.telemetry)?;
     let served = async {
         App::build(config, Clock::default())
             .await?
             .run_until(shutdown)
             .await
-    }
-    .await;
+    };
+    let served = served.await;
     telemetry.shutdown().await; // last: what was drained has spans too
     served
 }
@@ -54,10 +53,8 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::
 pub struct App {
     config: Config,
     clock: Clock,
-    db: Db,
+    parts: Parts,
     bus: Bus,
-    server: Server,
-    token: AdminToken,
     fingerprints: FingerprintKey,
 }
 
@@ -68,37 +65,26 @@ impl App {
     /// # Errors
     /// What cannot be opened, bound or read, as a sentence.
     pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Self> {
-        let db = Db::connect(&config.database_url, clock.clone()).await?;
-        if config.database_url.sqlite_path().is_some() {
-            db.migrate::<Migrator>()
-                .await
-                .context("The database cannot be migrated.")?;
-        }
+        let parts = config.service.open::<Migrator>(clock.clone()).await?;
         let bus = Bus::connect(&config.nats_url, "accounts").await?;
-        let server = Server::bind(config.listen, config.admin_listen).await?;
-        let token = AdminToken::read_or_make(&config.admin_token_file)?;
         let fingerprints = fingerprint_key(&config)?;
         Ok(Self {
             config,
             clock,
-            db,
+            parts,
             bus,
-            server,
-            token,
             fingerprints,
         })
     }
 
     /// Where the public service listens.
-    #[must_use]
     pub fn addr(&self) -> SocketAddr {
-        self.server.addr()
+        self.parts.server.addr()
     }
 
     /// Where operators and probes ask.
-    #[must_use]
     pub fn admin_addr(&self) -> SocketAddr {
-        self.server.admin_addr()
+        self.parts.server.admin_addr()
     }
 
     /// Serves until `shutdown`, then answers what was begun and publishes what is left.
@@ -107,21 +93,27 @@ impl App {
     /// When a listener fails.
     pub async fn run_until(self, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
         let stages = Stages::default();
-        let public = self.start_workers(&stages);
-        let public = AccountsServiceServer::new(public).max_decoding_message_size(MESSAGE_LIMIT);
+        let watches = Watches::default();
+        let sign_ups = self.start_workers(&stages, &watches);
         let Self {
-            db,
+            parts: Parts { db, server, token },
             bus,
-            server,
-            token,
             ..
         } = self;
+
+        let public = Public {
+            db: db.clone(),
+            sign_ups,
+            watches,
+            stop: stages.stop.clone(),
+        };
+        let admin = Admin { db: db.clone() };
         let health = Health::new::<Migrator>(db.clone());
         health.depends_on("broker", move || {
             (!bus.is_connected()).then(|| "not connected; events wait in the outbox".to_owned())
         });
-        let admin = AccountsAdminServer::new(Admin { db: db.clone() })
-            .max_decoding_message_size(MESSAGE_LIMIT);
+        let public = AccountsServiceServer::new(public).max_decoding_message_size(MESSAGE_LIMIT);
+        let admin = AccountsAdminServer::new(admin).max_decoding_message_size(MESSAGE_LIMIT);
         let surface = Surface {
             public: Routes::new(public),
             names: &[SERVICE_NAME],
@@ -135,71 +127,61 @@ impl App {
         served
     }
 
-    /// Starts all that works without being called, and returns what is called.
-    fn start_workers(&self, stages: &Stages) -> Public {
-        let Self {
-            config,
-            clock,
-            db,
-            bus,
-            fingerprints,
-            ..
-        } = self;
-        let watches = Watches::default();
+    /// Starts all that works without being called, and answers with the way to the worker that callers need.
+    fn start_workers(&self, stages: &Stages, watches: &Watches<uuid::Uuid>) -> SignUps {
+        let (db, config) = (&self.parts.db, &self.config);
+        let Stages {
+            stop,
+            finish,
+            tasks,
+        } = stages;
 
-        let relay = outbox::Settings {
+        let settings = outbox::Settings {
             lease: config.outbox_lease,
-            ..outbox::Settings::default()
+            ..Default::default()
         };
-        let (outbox, relay) = Relay::new(db.clone(), bus.clone(), relay);
-        stages.tasks.spawn(relay.run(stages.finish.clone()));
+        let (outbox, relay) = Relay::new(db.clone(), self.bus.clone(), settings);
+        tasks.spawn(relay.run(finish.clone()));
+
         let events: Arc<dyn EventDispatcher> = match config.dispatcher {
-            Dispatcher::Jetstream => Arc::new(JetStream::new(outbox, clock.clone())),
+            Dispatcher::Jetstream => Arc::new(JetStream::new(outbox, self.clock.clone())),
         };
         let limits = Limits {
             queue: config.sign_up_queue,
             batch: config.sign_up_batch,
         };
-        let sign_ups = SignUps::start(
-            db.clone(),
-            events,
-            clock.clone(),
-            fingerprints.clone(),
-            limits,
-        );
+        let (clock, fingerprints) = (self.clock.clone(), self.fingerprints.clone());
+        let sign_ups = SignUps::start(db.clone(), events, clock, fingerprints, limits);
 
         let settings = bus::Settings {
             ack_wait: config.ack_wait,
-            ..bus::Settings::default()
+            ..Default::default()
         };
-        let consumer = Consumer::new(bus.clone(), consumer::durable(), settings, clock.clone());
-        let handler = {
-            let (db, watches) = (db.clone(), watches.clone());
-            move |batch| consumer::handle(db.clone(), watches.clone(), batch)
-        };
-        stages
-            .tasks
-            .spawn(consumer.run(handler, stages.stop.clone()));
-        stages.tasks.spawn(watch_account::run(
+        let consumer = Consumer::new(
+            self.bus.clone(),
+            Verified::durable(),
+            settings,
+            self.clock.clone(),
+        );
+        let verified = Verified::new(db.clone(), watches.clone());
+        tasks.spawn(consumer.run(move |batch| verified.clone().handle(batch), stop.clone()));
+
+        tasks.spawn(watch_account::run(
             db.clone(),
             watches.clone(),
-            stages.stop.clone(),
+            stop.clone(),
         ));
-        stages
-            .tasks
-            .spawn(forget_keys::run(db.clone(), stages.stop.clone()));
-        Public {
-            db: db.clone(),
-            sign_ups,
-            watches,
-            stop: stages.stop.clone(),
-        }
+        tasks.spawn(forget_keys::run(db.clone(), stop.clone()));
+        tracing::info!("Relay, sign-ups, consumer, watches and housekeeping are at work.");
+        sign_ups
     }
 }
 
 fn fingerprint_key(config: &Config) -> anyhow::Result<FingerprintKey> {
-    let beside_database =
-        || Some(Path::new(config.database_url.sqlite_path()?).with_file_name("fingerprint-key"));
+    let beside_database = || {
+        let database = Path::new(config.service.database_url.sqlite_path()?);
+        Some(database.with_file_name("fingerprint-key"))
+    };
     let file: PathBuf = config.fingerprint_key_file.clone().or_else(beside_database).context(
         "USHER_FINGERPRINT_KEY_FILE is missing: with Postgres, set it to a file that all replicas share.",
     )?;

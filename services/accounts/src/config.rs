@@ -1,36 +1,22 @@
 //! What can be set about accounts: by environment, file or flag. `app` builds the service from it.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
-use kit::{bus::NatsUrl, config::duration, db::DatabaseUrl, telemetry};
+use kit::{bus::NatsUrl, config::duration, serve};
 
-/// The settings of accounts. Doc comments are the help and the reference in README.
+/// The settings of accounts. Doc comments are the help and the reference in `docs/settings.md`.
 #[derive(clap::Args, Debug, Clone)]
+#[command(
+    mut_arg("listen", |arg| arg.default_value("127.0.0.1:50051").required(false)),
+    mut_arg("admin_listen", |arg| arg.default_value("127.0.0.1:50151").required(false)),
+    mut_arg("database_url", |arg| {
+        arg.default_value("sqlite:data/accounts.sqlite").required(false)
+    })
+)]
 pub struct Config {
-    /// Address of the gRPC listener
-    #[arg(long, env = "USHER_LISTEN", default_value = "127.0.0.1:50051")]
-    pub listen: SocketAddr,
-
-    /// Address of the operators' listener: gRPC admin with a token, probes, metrics
-    #[arg(long, env = "USHER_ADMIN_LISTEN", default_value = "127.0.0.1:50151")]
-    pub admin_listen: SocketAddr,
-
-    /// File with the operators' token; made on first start if missing
-    #[arg(
-        long,
-        env = "USHER_ADMIN_TOKEN_FILE",
-        default_value = "data/admin-token"
-    )]
-    pub admin_token_file: PathBuf,
-
-    /// Own database: sqlite:PATH or postgres://USER@HOST/DATABASE
-    #[arg(
-        long,
-        env = "USHER_DATABASE_URL",
-        hide_env_values = true,
-        default_value = "sqlite:data/accounts.sqlite"
-    )]
-    pub database_url: DatabaseUrl,
+    /// What all services have
+    #[command(flatten)]
+    pub service: serve::Settings,
 
     /// NATS servers, separated by commas
     #[arg(
@@ -70,10 +56,6 @@ pub struct Config {
     /// How long the broker waits for an ack before it hands an event out again
     #[arg(long, env = "USHER_ACK_WAIT", default_value = "3s", value_parser = duration)]
     pub ack_wait: Duration,
-
-    /// What is logged, and how
-    #[command(flatten)]
-    pub telemetry: telemetry::Settings,
 }
 
 /// The kinds of `dispatch::EventDispatcher`.

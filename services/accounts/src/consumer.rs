@@ -6,59 +6,72 @@ use std::{sync::Arc, time::Duration};
 use kit::{
     bus::{Delivery, Durable, Verdict},
     clock::Timestamp,
-    db::Db,
+    db::{Db, StoreError},
     watch::Watches,
 };
 use proto::{streams, verification::AccountVerified};
 use uuid::Uuid;
 
-use crate::commands::{StoreError, verify_accounts::verify_accounts};
+use crate::commands::verify_accounts::verify_accounts;
 
 /// How long a batch is held before it is tried again while the database is away.
 const PAUSE: Duration = Duration::from_secs(1);
 /// The same after an error that will hardly go away by itself.
 const LONG_PAUSE: Duration = Duration::from_secs(10);
 
-/// The durable, as it should be.
-#[must_use]
-pub fn durable() -> Durable {
-    Durable {
-        stream: streams::VERIFICATION,
-        name: "accounts".to_owned(),
-        filter: streams::VERIFICATION.subjects[0].to_owned(), // an unknown event becomes a dead letter, not a gap
-    }
+/// The handler of `AccountVerified`.
+#[derive(Debug, Clone)]
+pub(crate) struct Verified {
+    db: Db,
+    watches: Watches<Uuid>,
 }
 
-/// Handles a batch and says what becomes of each message, in their order.
-///
-/// An event of an account that does not exist is rejected: it can be repaired from its dead letter once the account
-/// is back from a backup, and nothing could be done with it here.
-pub async fn handle(db: Db, watches: Watches<Uuid>, batch: Arc<Vec<Delivery>>) -> Vec<Verdict> {
-    let events: Vec<_> = batch.iter().map(decode).collect();
-    let confirmed = events
-        .iter()
-        .filter_map(|event| event.as_ref().ok().copied())
-        .collect();
-    match kit::db::detached(async move { verify_accounts(&db, &watches, confirmed).await }).await {
-        Ok(unknown) => events
-            .into_iter()
-            .map(|event| match event {
+impl Verified {
+    pub(crate) fn new(db: Db, watches: Watches<Uuid>) -> Self {
+        Self { db, watches }
+    }
+
+    /// The durable, as it should be.
+    pub(crate) fn durable() -> Durable {
+        Durable {
+            stream: streams::VERIFICATION,
+            name: "accounts".to_owned(),
+            filter: streams::VERIFICATION.subjects[0].to_owned(), // an unknown event becomes a dead letter, not a gap
+        }
+    }
+
+    /// Handles a batch and says what becomes of each message, in their order.
+    ///
+    /// An event of an account that does not exist is rejected: it can be repaired from its dead letter once the account
+    /// is back from a backup, and nothing could be done with it here.
+    pub(crate) async fn handle(self, batch: Arc<Vec<Delivery>>) -> Vec<Verdict> {
+        let events: Vec<_> = batch.iter().map(decode).collect();
+        let confirmed: Vec<_> = events.iter().flatten().copied().collect();
+        let unknown = match verify_accounts(&self.db, &self.watches, &confirmed).await {
+            Ok(unknown) => unknown,
+            Err(error) => return hold(batch.len(), &error),
+        };
+        let mut verdicts = Vec::with_capacity(events.len());
+        for event in events {
+            verdicts.push(match event {
                 Ok((account_id, _)) if unknown.contains(&account_id) => {
                     Verdict::Reject("unknown_account")
                 }
                 Ok(_) => Verdict::Ack,
                 Err(rejected) => rejected,
-            })
-            .collect(),
-        Err(error) => {
-            let pause = match &error {
-                StoreError::Unavailable(_) => PAUSE,
-                StoreError::Unexpected(_) => LONG_PAUSE,
-            };
-            tracing::warn!(messages = batch.len(), %error, "Accounts could not be verified; the messages are held.");
-            batch.iter().map(|_| Verdict::Retry(pause)).collect()
+            });
         }
+        verdicts
     }
+}
+
+fn hold(messages: usize, error: &StoreError) -> Vec<Verdict> {
+    let pause = match error {
+        StoreError::Unavailable(_) => PAUSE,
+        StoreError::Unexpected(_) => LONG_PAUSE,
+    };
+    tracing::warn!(messages, %error, "Accounts could not be verified; the messages are held.");
+    vec![Verdict::Retry(pause); messages]
 }
 
 fn decode(delivery: &Delivery) -> Result<(Uuid, Timestamp), Verdict> {

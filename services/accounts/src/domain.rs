@@ -7,12 +7,10 @@ mod fingerprint;
 mod idempotency_key;
 mod locale;
 mod new_account;
-mod page_token;
 
-pub use display_name::{DisplayName, DisplayNameError};
-pub use email_address::{EmailAddress, EmailAddressError};
-pub use fingerprint::{FingerprintKey, FingerprintKeyError, Hash};
-pub use idempotency_key::{IdempotencyKey, IdempotencyKeyError};
-pub use locale::{Locale, LocaleError};
-pub use new_account::{NewAccount, Violation};
-pub use page_token::{PageToken, PageTokenError};
+pub(crate) use display_name::DisplayName;
+pub(crate) use email_address::EmailAddress;
+pub(crate) use fingerprint::{FingerprintKey, Hash};
+pub(crate) use idempotency_key::IdempotencyKey;
+pub(crate) use locale::Locale;
+pub(crate) use new_account::NewAccount;

@@ -7,6 +7,7 @@ mod status;
 use futures::{StreamExt as _, stream::BoxStream};
 use kit::{
     db::Db,
+    serve,
     telemetry::{names, span},
     watch::Watches,
 };
@@ -20,26 +21,23 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-pub use self::admin::Admin;
+pub(crate) use self::admin::Admin;
 use self::status::status;
 use crate::commands::{
     self, Account,
     create_account::{CreateAccount, SignUps},
-    get_account::{get_account, parse_id},
+    get_account::get_account,
     watch_account::watch_account,
 };
 
 /// `usher.accounts.v1.AccountsService`.
 #[derive(Debug)]
-pub struct Public {
-    /// For reading.
-    pub db: Db,
-    /// Where sign-ups go.
-    pub sign_ups: SignUps,
-    /// Tells open streams of changes.
-    pub watches: Watches<Uuid>,
+pub(crate) struct Public {
+    pub(crate) db: Db,
+    pub(crate) sign_ups: SignUps,
+    pub(crate) watches: Watches<Uuid>,
     /// Ends open streams: a shutdown would otherwise wait for them for ever.
-    pub stop: CancellationToken,
+    pub(crate) stop: CancellationToken,
 }
 
 #[tonic::async_trait]
@@ -57,14 +55,13 @@ impl AccountsService for Public {
             display_name,
             locale,
         } = request.into_inner();
-        let command =
-            CreateAccount::parse(&email, &display_name, &locale, key.as_deref()).map_err(status)?;
+        let command = CreateAccount::parse(&email, &display_name, &locale, key.as_deref());
         let caller = Context::current();
-        let account = self
+        let created = self
             .sign_ups
-            .create(command, caller.clone())
-            .await
-            .map_err(status)?;
+            .create(command.map_err(status)?, caller.clone())
+            .await;
+        let account = created.map_err(status)?;
         span::set(
             &caller,
             KeyValue::new(names::USHER_ACCOUNT_ID, account.id.to_string()),
@@ -78,7 +75,7 @@ impl AccountsService for Public {
         &self,
         request: Request<GetAccountRequest>,
     ) -> Result<Response<GetAccountResponse>, Status> {
-        let id = parse_id(&request.get_ref().account_id).map_err(status)?;
+        let id = serve::uuid("account_id", &request.get_ref().account_id)?;
         let account = get_account(&self.db, id).await.map_err(status)?;
         Ok(Response::new(GetAccountResponse {
             account: Some(encode(account)),
@@ -91,17 +88,12 @@ impl AccountsService for Public {
         &self,
         request: Request<WatchAccountRequest>,
     ) -> Result<Response<Self::WatchAccountStream>, Status> {
-        let id = parse_id(&request.get_ref().account_id).map_err(status)?;
-        let accounts = watch_account(self.db.clone(), &self.watches, id, self.stop.clone());
-        let versions = accounts
-            .await
-            .map_err(status)?
-            .map(|account| match account {
-                Ok(account) => Ok(WatchAccountResponse {
-                    account: Some(encode(account)),
-                }),
-                Err(error) => Err(status(error)),
-            });
+        let id = serve::uuid("account_id", &request.get_ref().account_id)?;
+        let watched = watch_account(self.db.clone(), &self.watches, id, self.stop.clone()).await;
+        let versions = watched.map_err(status)?.map(|version| {
+            let account = Some(encode(version.map_err(status)?));
+            Ok(WatchAccountResponse { account })
+        });
         Ok(Response::new(versions.boxed()))
     }
 }

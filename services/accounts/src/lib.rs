@@ -4,17 +4,17 @@
 //! in a group through `store` and `dispatch`, whose relay publishes the event. Later `consumer` hears that the code
 //! was confirmed. `migrations` makes the tables, `config` and `app` put it all together.
 
-pub mod grpc;
+mod grpc;
 
-pub mod domain;
+mod domain;
 
-pub mod commands;
+mod commands;
 
-pub mod store;
+mod store;
 
-pub mod dispatch;
+mod dispatch;
 
-pub mod consumer;
+mod consumer;
 
 pub mod migrations;
 

@@ -1,20 +1,41 @@
 //! The real parts that tests run on, each on a free port of 127.0.0.1 and gone with its value; enabled by the
-//! feature `testing`, which only `dev-dependencies` turn on.
+//! feature `testing`, which only `dev-dependencies` turn on. A test makes a [`World`], starts a [`Service`] (or a
+//! [`Process`]) in it, calls it as a client, and looks at the world again. What cannot be done panics: the test has
+//! failed.
 //!
-//! Only the outside world is played by us: [`SmtpServer`] is a mail server that can be told to misbehave.
+//! Only the outside world is played by us: [`SmtpServer`] is a mail server that can be told to misbehave, and
+//! [`Proxy`] a network that delays, tears, cuts or swallows what it carries.
 //! Nothing here sleeps: [`eventually`] asks until it hears, everything else is awaited.
 
 mod eventually;
 mod nats;
 mod postgres;
+mod process;
+mod proxy;
+mod service;
+mod settings;
 mod smtp;
+mod world;
+
+use std::{
+    net::{Ipv4Addr, TcpListener},
+    time::Duration,
+};
 
 pub use eventually::eventually;
 pub use nats::NatsServer;
 pub use postgres::Postgres;
+pub use process::Process;
+pub use proxy::Proxy;
+pub use service::{Service, channel};
+pub use settings::Settings;
 pub use smtp::{Mail, On, Phase, Setup, SmtpServer, Tls};
+pub use world::World;
 
 pub use crate::otlp::OtlpReceiver;
+
+/// Long enough for what takes milliseconds, on a machine that is busy with other tests.
+pub const SOON: Duration = Duration::from_secs(20);
 
 /// Asks a process to end, as an operator would: SIGTERM.
 ///
@@ -27,4 +48,11 @@ pub fn terminate(pid: u32) {
         .and_then(Pid::from_raw)
         .expect("a process id is a small positive number");
     kill_process(pid, Signal::TERM).expect("the process takes a SIGTERM");
+}
+
+/// A port that was free a moment ago; whoever is to have it binds it at once.
+fn free_port() -> u16 {
+    let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+    let addr = bound.and_then(|listener| listener.local_addr());
+    addr.expect("a port can be had").port()
 }

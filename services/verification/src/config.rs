@@ -2,20 +2,21 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::Arg;
 use kit::{bus::NatsUrl, config::duration, serve};
 
 use crate::domain::CodeLength;
 
-/// The settings of verification. Doc comments are the help and the reference in README.
+/// The settings of verification. Doc comments are the help and the reference in `docs/settings.md`.
 #[derive(clap::Args, Debug, Clone)]
 #[command(
-    mut_arg("listen", by_default("127.0.0.1:50052")),
-    mut_arg("admin_listen", by_default("127.0.0.1:50152")),
-    mut_arg("database_url", by_default("sqlite:data/verification.sqlite"))
+    mut_arg("listen", |arg| arg.default_value("127.0.0.1:50052").required(false)),
+    mut_arg("admin_listen", |arg| arg.default_value("127.0.0.1:50152").required(false)),
+    mut_arg("database_url", |arg| {
+        arg.default_value("sqlite:data/verification.sqlite").required(false)
+    })
 )]
 pub struct Config {
-    /// What every service has
+    /// What all services have
     #[command(flatten)]
     pub service: serve::Settings,
 
@@ -69,11 +70,6 @@ pub struct Config {
     /// How long the broker waits for an ack before it hands an event out again
     #[arg(long, env = "USHER_ACK_WAIT", default_value = "3s", value_parser = duration)]
     pub ack_wait: Duration,
-}
-
-/// Gives a setting that all services have this one's default.
-fn by_default(value: &'static str) -> impl FnOnce(Arg) -> Arg {
-    move |setting| setting.required(false).default_value(value)
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {

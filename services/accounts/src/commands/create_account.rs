@@ -6,14 +6,15 @@ mod group;
 use std::sync::Arc;
 
 use kit::{
+    Violation,
     clock::Clock,
-    db::Db,
+    db::{Db, StoreError},
     group::{Group, Refused},
 };
 use opentelemetry::Context;
 
 use self::group::{Outcome, RequestId, SignUp, Writer};
-use super::{Account, StoreError, Violation};
+use super::Account;
 use crate::{
     dispatch::{EventDispatcher, Undelivered},
     domain::{FingerprintKey, IdempotencyKey, NewAccount},
@@ -21,14 +22,14 @@ use crate::{
 
 /// A sign-up whose every part is well-formed.
 #[derive(Debug, Clone)]
-pub struct CreateAccount {
+pub(crate) struct CreateAccount {
     new: NewAccount,
     key: Option<IdempotencyKey>,
 }
 
 /// Why no account was made, and nothing written.
 #[derive(Debug, Clone, thiserror::Error)]
-pub enum CreateAccountError {
+pub(crate) enum CreateAccountError {
     /// Parts of the request are not well-formed.
     #[error("the request has invalid fields")]
     Invalid(Vec<Violation>),
@@ -57,10 +58,7 @@ pub enum CreateAccountError {
 
 impl CreateAccount {
     /// Parses a request and the idempotency key that came with it.
-    ///
-    /// # Errors
-    /// `Invalid`, with all that is wrong.
-    pub fn parse(
+    pub(crate) fn parse(
         email: &str,
         display_name: &str,
         locale: &str,
@@ -86,16 +84,14 @@ impl CreateAccount {
 
 /// How many sign-ups may wait, and how many share a transaction.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// Sign-ups that wait; the next one is turned away.
-    pub queue: usize,
-    /// Sign-ups of one transaction.
-    pub batch: usize,
+pub(crate) struct Limits {
+    pub(crate) queue: usize,
+    pub(crate) batch: usize,
 }
 
 /// The way to sign people up. Clones share the queue; when all are gone, what is queued is finished.
 #[derive(Debug, Clone)]
-pub struct SignUps {
+pub(crate) struct SignUps {
     group: Group<SignUp, Outcome>,
     clock: Clock,
     fingerprints: FingerprintKey,
@@ -103,18 +99,17 @@ pub struct SignUps {
 
 impl SignUps {
     /// Starts the worker that commits.
-    #[must_use]
-    pub fn start(
+    pub(crate) fn start(
         db: Db,
         events: Arc<dyn EventDispatcher>,
         clock: Clock,
         fingerprints: FingerprintKey,
         limits: Limits,
     ) -> Self {
-        let writer = Arc::new(Writer::new(db, events));
-        let commit = move |sign_ups| Arc::clone(&writer).commit(sign_ups);
+        let writer = Arc::new(Writer { db, events });
+        let write = move |sign_ups| Arc::clone(&writer).write(sign_ups);
         Self {
-            group: Group::spawn(limits.queue, limits.batch, commit),
+            group: Group::start(limits.queue, limits.batch, write, group::failed),
             clock,
             fingerprints,
         }
@@ -124,10 +119,7 @@ impl SignUps {
     /// is the trace that the event belongs to.
     ///
     /// The id is made before the group: a row that is met with one's own id is one's own success.
-    ///
-    /// # Errors
-    /// Each case of `CreateAccountError` but `Invalid`.
-    pub async fn create(
+    pub(crate) async fn create(
         &self,
         command: CreateAccount,
         caller: Context,
@@ -137,8 +129,9 @@ impl SignUps {
             key: self.fingerprints.of_key(&key),
             fingerprint: self.fingerprints.of_request(&new),
         });
+        let id = self.clock.uuid_v7();
         let sign_up = SignUp {
-            id: self.clock.uuid_v7(),
+            id,
             new,
             request,
             caller,
@@ -146,14 +139,12 @@ impl SignUps {
         let group = self.group.clone();
         // In a task of its own: a caller that hangs up after the commit must not keep the event from its way.
         kit::db::detached(async move {
-            let committed = group
-                .submit(sign_up)
-                .await
-                .map_err(|refused| match refused {
-                    Refused::Full => CreateAccountError::Busy,
-                    Refused::Stopped => CreateAccountError::Stopping,
-                    Refused::Lost => CreateAccountError::Lost,
-                })??;
+            let committed = match group.submit(sign_up).await {
+                Ok(outcome) => outcome?,
+                Err(Refused::Full) => return Err(CreateAccountError::Busy),
+                Err(Refused::Stopped) => return Err(CreateAccountError::Stopping),
+                Err(Refused::Lost) => return Err(CreateAccountError::Lost),
+            };
             if let Some(pending) = committed.pending {
                 pending.deliver().await?;
             }

@@ -3,40 +3,36 @@
 
 use std::time::Duration;
 
-use kit::db::Db;
+use kit::db::{Db, StoreError};
 use tokio_util::sync::CancellationToken;
 
-use super::StoreError;
 use crate::store::idempotency_keys;
 
 const INTERVAL: Duration = Duration::from_secs(10 * 60);
 /// Keys of one transaction: few enough that no sign-up waits for it.
 const BATCH: u64 = 1_000;
 
-/// Deletes all keys that are too old, bit by bit, and returns how many there were.
-///
-/// # Errors
-/// The store's.
-pub async fn forget_keys(db: &Db) -> Result<u64, StoreError> {
-    let mut all = 0;
-    loop {
-        let tx = db.begin().await?;
-        let now = db.now(&tx).await?;
-        let deleted = idempotency_keys::delete_old(&tx, now, BATCH).await?;
-        tx.commit().await?;
-        all += deleted;
-        if deleted < BATCH {
-            return Ok(all);
+/// Forgets every ten minutes until `stop`.
+pub(crate) async fn run(db: Db, stop: CancellationToken) {
+    let mut ticks = tokio::time::interval(INTERVAL);
+    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        if let Err(error) = forget_keys(&db).await {
+            tracing::warn!(
+                %error,
+                "Old idempotency keys could not be cleared; next try in ten minutes."
+            );
         }
     }
 }
 
-/// Does so every ten minutes until `stop`.
-pub async fn run(db: Db, stop: CancellationToken) {
-    let mut ticks = tokio::time::interval(INTERVAL);
-    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-        if let Err(error) = forget_keys(&db).await {
-            tracing::warn!(%error, "Old idempotency keys could not be cleared; next try in ten minutes.");
+/// Deletes all keys that are too old, bit by bit.
+async fn forget_keys(db: &Db) -> Result<(), StoreError> {
+    loop {
+        let tx = db.write("forget idempotency keys").await?;
+        let deleted = idempotency_keys::delete_old(&tx, BATCH).await?;
+        tx.commit().await?;
+        if deleted < BATCH {
+            return Ok(());
         }
     }
 }

@@ -21,7 +21,7 @@ const POLL: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// `NotFound` if there is none, or the store's. Later ones are the stream's last item.
-pub async fn watch_account(
+pub(crate) async fn watch_account(
     db: Db,
     watches: &Watches<Uuid>,
     id: Uuid,
@@ -39,7 +39,7 @@ pub async fn watch_account(
 }
 
 /// Finds what other replicas changed, until `stop`.
-pub async fn run(db: Db, watches: Watches<Uuid>, stop: CancellationToken) {
+pub(crate) async fn run(db: Db, watches: Watches<Uuid>, stop: CancellationToken) {
     let versions = |ids: Vec<Uuid>| {
         let db = db.clone();
         async move {

@@ -4,28 +4,28 @@
 use async_trait::async_trait;
 use kit::{
     clock::{Clock, Timestamp},
-    outbox::{Outbox, Record, Room as Places},
+    db::Tx,
+    outbox::{Outbox, Record},
     telemetry::{names, span},
 };
 use opentelemetry::{Context, KeyValue};
 use proto::{accounts::AccountCreated, events::Event as _};
-use sea_orm::{DatabaseTransaction, DbErr};
+use sea_orm::DbErr;
 use uuid::Uuid;
 
-use super::{Created, EventDispatcher, Pending, Reserved};
+use super::{Created, EventDispatcher, Pending, Room};
 use crate::store::Account;
 
 /// Events by way of the outbox.
 #[derive(Debug, Clone)]
-pub struct JetStream {
+pub(crate) struct JetStream {
     outbox: Outbox,
     clock: Clock,
 }
 
 impl JetStream {
     /// Events go to `outbox`; their ids come from `clock`.
-    #[must_use]
-    pub fn new(outbox: Outbox, clock: Clock) -> Self {
+    pub(crate) fn new(outbox: Outbox, clock: Clock) -> Self {
         Self { outbox, clock }
     }
 }
@@ -33,43 +33,28 @@ impl JetStream {
 #[async_trait]
 impl EventDispatcher for JetStream {
     /// Never waits: what finds no room in the relay's queue is found in the table later.
-    async fn reserve(&self, events: usize) -> Box<dyn Reserved> {
-        Box::new(Room {
-            permits: self.outbox.reserve(events),
-            dispatcher: self.clone(),
-        })
+    async fn reserve(&self, events: usize) -> Room {
+        Room::Relay(self.outbox.reserve(events))
     }
-}
 
-struct Room {
-    permits: Places,
-    dispatcher: JetStream,
-}
-
-#[async_trait]
-impl Reserved for Room {
     async fn record(
-        self: Box<Self>,
-        tx: &DatabaseTransaction,
-        now: Timestamp,
+        &self,
+        tx: &Tx,
         created: &[Created],
+        Room::Relay(room): Room,
     ) -> Result<Vec<Pending>, DbErr> {
-        let Self {
-            permits,
-            dispatcher: JetStream { outbox, clock },
-        } = *self;
-        let records = created
-            .iter()
-            .map(|created| record(&clock, now, created))
-            .collect();
-        let handovers = outbox.insert(tx, now, records, permits).await?;
-        let pending = handovers.into_iter().map(|handover| {
-            Pending::new(async {
+        let mut records = Vec::with_capacity(created.len());
+        for created in created {
+            records.push(record(&self.clock, tx.now(), created));
+        }
+        let mut pending = Vec::with_capacity(records.len());
+        for handover in self.outbox.insert(tx, tx.now(), records, room).await? {
+            pending.push(Pending::new(async {
                 handover.deliver();
                 Ok(())
-            })
-        });
-        Ok(pending.collect())
+            }));
+        }
+        Ok(pending)
     }
 }
 

@@ -1,7 +1,6 @@
 //! The name that the mail greets with: parsed at the edge, stored and published as it is.
 
-use std::fmt;
-
+use kit::Private;
 use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeGeneralCategory as _};
 
 const LONGEST: usize = 64;
@@ -10,13 +9,12 @@ const LONGEST: usize = 64;
 /// would turn into a link, so that nobody sends spam by greeting.
 ///
 /// Debug shows no name.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct DisplayName(String);
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct DisplayName(Private<String>);
 
 /// Why something is no name to greet with. Never repeats the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[expect(missing_docs, reason = "the messages say it")]
-pub enum DisplayNameError {
+pub(crate) enum InvalidDisplayName {
     #[error("must have at most 64 characters")]
     TooLong,
     #[error("may hold letters, digits, spaces, apostrophes ('), hyphens and full stops only")]
@@ -30,30 +28,23 @@ impl DisplayName {
     ///
     /// # Errors
     /// The first thing that is wrong with it.
-    pub fn parse(input: &str) -> Result<Self, DisplayNameError> {
+    pub(crate) fn parse(input: &str) -> Result<Self, InvalidDisplayName> {
         let name = input.trim_matches(' ');
         if name.chars().nth(LONGEST).is_some() {
-            return Err(DisplayNameError::TooLong);
+            return Err(InvalidDisplayName::TooLong);
         }
         if !name.chars().all(may_stand_in_a_name) {
-            return Err(DisplayNameError::Character);
+            return Err(InvalidDisplayName::Character);
         }
         if name.split(' ').any(could_become_a_link) {
-            return Err(DisplayNameError::Link);
+            return Err(InvalidDisplayName::Link);
         }
-        Ok(Self(name.to_owned()))
+        Ok(Self(name.to_owned().into()))
     }
 
     /// The name.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for DisplayName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("DisplayName(<redacted>)")
+    pub(crate) fn as_str(&self) -> &str {
+        self.0.expose()
     }
 }
 
@@ -76,7 +67,7 @@ fn could_become_a_link(word: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{DisplayName, DisplayNameError};
+    use super::{DisplayName, InvalidDisplayName};
 
     #[test]
     fn names_of_the_world_are_taken_as_they_are() {
@@ -102,7 +93,7 @@ mod tests {
 
     #[test]
     fn what_could_carry_a_message_is_refused_for_its_reason() {
-        use DisplayNameError::*;
+        use InvalidDisplayName::*;
         for (given, why) in [
             ("Ada\r\nBcc: eve@example.org", Character),
             ("Ada\nLovelace", Character),

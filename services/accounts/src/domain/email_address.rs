@@ -1,6 +1,6 @@
 //! The address a person signs up with: parsed once at the edge, then stored, published and mailed as it is.
 
-use std::fmt;
+use kit::Private;
 
 const LONGEST_LOCAL_PART: usize = 64;
 /// RFC 5321 §4.5.3.1.3 allows 256 octets of path, two of which are the angle brackets.
@@ -9,16 +9,15 @@ const LONGEST: usize = 254;
 /// `local@domain`, the local part ASCII and as it was given, the domain in ASCII form (A-labels).
 ///
 /// Debug shows no address, so that none reaches a log by accident.
-#[derive(Clone, PartialEq, Eq)]
-pub struct EmailAddress {
-    address: String,
-    key: String,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct EmailAddress {
+    address: Private<String>,
+    key: Private<String>,
 }
 
 /// Why something is no address that Usher can mail. Says what to change and never repeats the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[expect(missing_docs, reason = "the messages say it")]
-pub enum EmailAddressError {
+pub(crate) enum InvalidEmailAddress {
     #[error("must not be empty")]
     Empty,
     #[error("must have at most 254 octets, its domain in ASCII form")]
@@ -48,8 +47,8 @@ impl EmailAddress {
     ///
     /// # Errors
     /// The first thing that is wrong with it.
-    pub fn parse(input: &str) -> Result<Self, EmailAddressError> {
-        use EmailAddressError::{ControlCharacter, Empty, NoAt, TooLong};
+    pub(crate) fn parse(input: &str) -> Result<Self, InvalidEmailAddress> {
+        use InvalidEmailAddress::{ControlCharacter, Empty, NoAt, TooLong};
 
         if input.is_empty() {
             return Err(Empty);
@@ -70,44 +69,36 @@ impl EmailAddress {
         }
         let key = format!("{}@{domain}", local.to_ascii_lowercase());
         Ok(Self {
-            address: format!("{local}@{domain}"),
-            key,
+            address: format!("{local}@{domain}").into(),
+            key: key.into(),
         })
     }
 
     /// The address to mail, and to store.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.address
+    pub(crate) fn as_str(&self) -> &str {
+        self.address.expose()
     }
 
     /// What is unique: the same mailbox in another case has the same key. No Unicode case folding is in it,
     /// because that makes different mailboxes one (`ı` and `i`).
-    #[must_use]
-    pub fn key(&self) -> &str {
-        &self.key
-    }
-}
-
-impl fmt::Debug for EmailAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("EmailAddress(<redacted>)")
+    pub(crate) fn key(&self) -> &str {
+        self.key.expose()
     }
 }
 
 /// RFC 5322 dot-atom, ASCII only.
-fn check_local(local: &str) -> Result<(), EmailAddressError> {
+fn check_local(local: &str) -> Result<(), InvalidEmailAddress> {
     if local.contains('"') {
-        return Err(EmailAddressError::QuotedLocal);
+        return Err(InvalidEmailAddress::QuotedLocal);
     }
     if local.len() > LONGEST_LOCAL_PART {
-        return Err(EmailAddressError::LocalTooLong);
+        return Err(InvalidEmailAddress::LocalTooLong);
     }
     let is_atom = |atom: &str| !atom.is_empty() && atom.bytes().all(is_atext);
     if local.split('.').all(is_atom) {
         Ok(())
     } else {
-        Err(EmailAddressError::Local)
+        Err(InvalidEmailAddress::Local)
     }
 }
 
@@ -117,14 +108,14 @@ fn is_atext(octet: u8) -> bool {
 
 /// UTS 46 with STD3 rules and DNS lengths, then what a public mail domain is beyond that: at least two labels,
 /// the last of which begins with a letter (no top-level domain begins with a digit, every IPv4 address does).
-fn ascii_domain(domain: &str) -> Result<String, EmailAddressError> {
+fn ascii_domain(domain: &str) -> Result<String, InvalidEmailAddress> {
     if domain.starts_with('[') || domain.parse::<std::net::IpAddr>().is_ok() {
-        return Err(EmailAddressError::IpLiteral);
+        return Err(InvalidEmailAddress::IpLiteral);
     }
-    let ascii = idna::domain_to_ascii_strict(domain).map_err(|_| EmailAddressError::Domain)?;
-    let (_, top_level) = ascii.rsplit_once('.').ok_or(EmailAddressError::Domain)?;
+    let ascii = idna::domain_to_ascii_strict(domain).map_err(|_| InvalidEmailAddress::Domain)?;
+    let (_, top_level) = ascii.rsplit_once('.').ok_or(InvalidEmailAddress::Domain)?;
     if top_level.starts_with(|first: char| first.is_ascii_digit()) {
-        return Err(EmailAddressError::IpLiteral);
+        return Err(InvalidEmailAddress::IpLiteral);
     }
     Ok(ascii)
 }
@@ -133,7 +124,7 @@ fn ascii_domain(domain: &str) -> Result<String, EmailAddressError> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{EmailAddress, EmailAddressError};
+    use super::{EmailAddress, InvalidEmailAddress};
 
     #[test]
     fn the_local_part_stays_and_the_domain_becomes_ascii() {
@@ -177,7 +168,7 @@ mod tests {
 
     #[test]
     fn what_is_no_address_is_refused_for_its_reason() {
-        use EmailAddressError::*;
+        use InvalidEmailAddress::*;
         let long_local = format!("{}@example.org", "a".repeat(65));
         let long_domain = format!("{}@{}example.org", "a".repeat(64), "label.".repeat(30));
         let huge = "ü".repeat(100_000);
@@ -225,7 +216,10 @@ mod tests {
     #[test]
     fn debug_shows_no_address() {
         let address = EmailAddress::parse("ada@example.org").unwrap();
-        assert_eq!(format!("{address:?}"), "EmailAddress(<redacted>)");
+        assert_eq!(
+            format!("{address:?}"),
+            "EmailAddress { address: <redacted>, key: <redacted> }"
+        );
     }
 
     proptest! {

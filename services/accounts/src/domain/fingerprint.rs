@@ -1,59 +1,52 @@
 //! What is kept of an idempotency key and of the request made under it: keyed hashes, from which nobody who
 //! reads the database learns either. `store::idempotency_keys` keeps them.
 
-use std::fmt;
-
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use sha2::Sha256;
+use kit::{
+    Private,
+    keyring::{KEY_BYTES, hmac_sha256},
+};
 
 use super::{IdempotencyKey, NewAccount};
 
 /// A keyed hash.
-pub type Hash = [u8; 32];
+pub(crate) type Hash = [u8; KEY_BYTES];
 
 /// The secret under which keys and requests are hashed. All replicas of a database need the same one; with
 /// another one, keys of the last 24 hours are not recognised.
-#[derive(Clone)]
-pub struct FingerprintKey([u8; 32]);
+#[derive(Debug, Clone)]
+pub(crate) struct FingerprintKey(Private<[u8; KEY_BYTES]>);
 
 /// Why a text holds no fingerprint key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a fingerprint key is written as 64 hexadecimal digits")]
-pub struct FingerprintKeyError;
+pub(crate) struct InvalidFingerprintKey;
 
 impl FingerprintKey {
     /// A key of 32 random octets.
-    #[must_use]
-    pub fn new(octets: [u8; 32]) -> Self {
-        Self(octets)
+    pub(crate) fn new(octets: [u8; KEY_BYTES]) -> Self {
+        Self(octets.into())
     }
 
     /// Reads what `to_text` wrote.
-    ///
-    /// # Errors
-    /// If it is something else.
-    pub fn parse(text: &str) -> Result<Self, FingerprintKeyError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, InvalidFingerprintKey> {
         let mut octets = [0; 32];
-        hex::decode_to_slice(text.trim(), &mut octets).map_err(|_| FingerprintKeyError)?;
-        Ok(Self(octets))
+        hex::decode_to_slice(text.trim(), &mut octets).map_err(|_| InvalidFingerprintKey)?;
+        Ok(Self(octets.into()))
     }
 
     /// The key as its file holds it.
-    #[must_use]
-    pub fn to_text(&self) -> String {
-        hex::encode(self.0) + "\n"
+    pub(crate) fn to_text(&self) -> String {
+        hex::encode(self.0.expose()) + "\n"
     }
 
     /// What is stored instead of an idempotency key.
-    #[must_use]
-    pub fn of_key(&self, key: &IdempotencyKey) -> Hash {
+    pub(crate) fn of_key(&self, key: &IdempotencyKey) -> Hash {
         self.hash("idempotency key", [key.as_str()])
     }
 
     /// What tells one request from another. It is taken of the parsed request, so that the same account in
     /// another spelling of its domain is the same request.
-    #[must_use]
-    pub fn of_request(&self, new: &NewAccount) -> Hash {
+    pub(crate) fn of_request(&self, new: &NewAccount) -> Hash {
         self.hash(
             "request",
             [
@@ -66,19 +59,12 @@ impl FingerprintKey {
 
     /// Each part is preceded by its length: no two lists of parts read the same.
     fn hash<const N: usize>(&self, purpose: &str, parts: [&str; N]) -> Hash {
-        let mut mac =
-            Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes keys of any length");
+        let mut all = Vec::new();
         for part in [purpose].iter().chain(&parts) {
-            mac.update(&part.len().to_be_bytes());
-            mac.update(part.as_bytes());
+            all.extend(part.len().to_be_bytes());
+            all.extend(part.as_bytes());
         }
-        mac.finalize().into_bytes().into()
-    }
-}
-
-impl fmt::Debug for FingerprintKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("FingerprintKey(<redacted>)")
+        hmac_sha256(self.0.expose(), &[&all])
     }
 }
 

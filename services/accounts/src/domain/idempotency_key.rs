@@ -1,40 +1,33 @@
 //! The key by which a caller repeats a request safely. `commands::create_account` hashes it before it is
 //! stored: it may be all that proves who made the first request.
 
-use std::fmt;
+use kit::Private;
 
 /// 16 to 128 printable ASCII characters. Debug shows none of them.
-#[derive(Clone, PartialEq, Eq)]
-pub struct IdempotencyKey(String);
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct IdempotencyKey(Private<String>);
 
 /// Why something is no idempotency key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must have 16 to 128 printable ASCII characters, such as a random UUID")]
-pub struct IdempotencyKeyError;
+pub(crate) struct InvalidIdempotencyKey;
 
 impl IdempotencyKey {
     /// Takes a key as a program sent it.
     ///
     /// # Errors
     /// If it is too short to be unguessable, too long, or not printable ASCII.
-    pub fn parse(input: &[u8]) -> Result<Self, IdempotencyKeyError> {
+    pub(crate) fn parse(input: &[u8]) -> Result<Self, InvalidIdempotencyKey> {
         let fits = (16..=128).contains(&input.len())
             && input.iter().all(|octet| (b' '..=b'~').contains(octet));
         let key = str::from_utf8(input).ok().filter(|_| fits);
-        key.map(|key| Self(key.to_owned()))
-            .ok_or(IdempotencyKeyError)
+        key.map(|key| Self(key.to_owned().into()))
+            .ok_or(InvalidIdempotencyKey)
     }
 
     /// The key.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for IdempotencyKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("IdempotencyKey(<redacted>)")
+    pub(crate) fn as_str(&self) -> &str {
+        self.0.expose()
     }
 }
 

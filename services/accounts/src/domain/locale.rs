@@ -4,14 +4,14 @@ const LONGEST: usize = 35;
 
 /// A BCP 47 language tag such as `de` or `fr-CA`, as it was given; empty when none was.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Locale(String);
+pub(crate) struct Locale(String);
 
 /// Why something is no language tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "must be a BCP 47 language tag of at most 35 characters, such as de or fr-CA; leave it empty for en"
 )]
-pub struct LocaleError;
+pub(crate) struct InvalidLocale;
 
 impl Locale {
     /// Takes a tag as a program sent it.
@@ -19,7 +19,7 @@ impl Locale {
     /// # Errors
     /// If it has not the shape of a tag. A well-formed tag of a language that no mail is written in is fine:
     /// the mail falls back to `en`.
-    pub fn parse(input: &str) -> Result<Self, LocaleError> {
+    pub(crate) fn parse(input: &str) -> Result<Self, InvalidLocale> {
         let mut subtags = input.split('-');
         let is_language = |tag: &str| {
             (2..=8).contains(&tag.len()) && tag.bytes().all(|b| b.is_ascii_alphabetic())
@@ -33,13 +33,12 @@ impl Locale {
         if input.is_empty() || well_formed {
             Ok(Self(input.to_owned()))
         } else {
-            Err(LocaleError)
+            Err(InvalidLocale)
         }
     }
 
     /// The tag.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }

@@ -1,47 +1,40 @@
 //! What a person signs up with, all of it parsed: the one way from a request to `commands::create_account`.
 
+use kit::Violation;
+
 use super::{DisplayName, EmailAddress, Locale};
 
 /// A sign-up that can be stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewAccount {
+pub(crate) struct NewAccount {
     /// Where the mail goes.
-    pub email: EmailAddress,
+    pub(crate) email: EmailAddress,
     /// Whom it greets.
-    pub display_name: DisplayName,
+    pub(crate) display_name: DisplayName,
     /// In which language.
-    pub locale: Locale,
+    pub(crate) locale: Locale,
 }
-
-/// One refused field: its name in the request, and what to change.
-pub type Violation = (&'static str, String);
 
 impl NewAccount {
     /// Parses every field, so that a person learns all that is wrong at once.
-    ///
-    /// # Errors
-    /// Each refused field, in the request's order.
-    pub fn parse(email: &str, display_name: &str, locale: &str) -> Result<Self, Vec<Violation>> {
-        match (
-            EmailAddress::parse(email),
-            DisplayName::parse(display_name),
-            Locale::parse(locale),
-        ) {
+    pub(crate) fn parse(
+        email: &str,
+        display_name: &str,
+        locale: &str,
+    ) -> Result<Self, Vec<Violation>> {
+        let mut violations = Vec::new();
+        let mut refused = |field, why: String| violations.push((field, why));
+        let email = EmailAddress::parse(email).map_err(|why| refused("email", why.to_string()));
+        let display_name = DisplayName::parse(display_name)
+            .map_err(|why| refused("display_name", why.to_string()));
+        let locale = Locale::parse(locale).map_err(|why| refused("locale", why.to_string()));
+        match (email, display_name, locale) {
             (Ok(email), Ok(display_name), Ok(locale)) => Ok(Self {
                 email,
                 display_name,
                 locale,
             }),
-            (email, display_name, locale) => Err([
-                email.err().map(|why| ("email", why.to_string())),
-                display_name
-                    .err()
-                    .map(|why| ("display_name", why.to_string())),
-                locale.err().map(|why| ("locale", why.to_string())),
-            ]
-            .into_iter()
-            .flatten()
-            .collect()),
+            _ => Err(violations),
         }
     }
 }

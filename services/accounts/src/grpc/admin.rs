@@ -1,22 +1,18 @@
 //! The operators' side, on the admin listener behind its token.
 
-use kit::db::Db;
+use kit::{db::Db, page::PageToken};
 use proto::accounts::{
     ListAccountsRequest, ListAccountsResponse, accounts_admin_server::AccountsAdmin,
 };
 use tonic::{Request, Response, Status};
 
 use super::{encode, status::status};
-use crate::{
-    commands::list_accounts::{ListAccounts, list_accounts},
-    domain::PageToken,
-};
+use crate::commands::list_accounts::list_accounts;
 
 /// `usher.accounts.v1.AccountsAdmin`.
 #[derive(Debug)]
-pub struct Admin {
-    /// For reading.
-    pub db: Db,
+pub(crate) struct Admin {
+    pub(crate) db: Db,
 }
 
 #[tonic::async_trait]
@@ -29,11 +25,11 @@ impl AccountsAdmin for Admin {
             page_size,
             page_token,
         } = request.into_inner();
-        let command = ListAccounts::parse(page_size, &page_token).map_err(status)?;
-        let page = list_accounts(&self.db, command).await.map_err(status)?;
+        let listed = list_accounts(&self.db, page_size, &page_token).await;
+        let (accounts, next) = listed.map_err(status)?;
         Ok(Response::new(ListAccountsResponse {
-            accounts: page.accounts.into_iter().map(encode).collect(),
-            next_page_token: page.next.map(PageToken::to_text).unwrap_or_default(),
+            accounts: accounts.into_iter().map(encode).collect(),
+            next_page_token: next.map(PageToken::to_text).unwrap_or_default(),
         }))
     }
 }

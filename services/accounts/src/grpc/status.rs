@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use kit::serve;
+use kit::{db::StoreError, serve};
 use tonic::{Code, Status};
 
 use crate::commands::{
-    CommandError, StoreError, create_account::CreateAccountError, get_account::GetAccountError,
+    CommandError, create_account::CreateAccountError, get_account::GetAccountError,
     list_accounts::ListAccountsError,
 };
 
@@ -19,7 +19,6 @@ pub(super) fn status(error: impl Into<CommandError>) -> Status {
 
     match error.into() {
         CommandError::CreateAccount(Create::Invalid(violations))
-        | CommandError::GetAccount(Get::Invalid(violations))
         | CommandError::ListAccounts(List::Invalid(violations)) => {
             serve::invalid_argument(&violations)
         }

@@ -2,43 +2,43 @@
 
 use std::fmt;
 
-use kit::clock::Timestamp;
-use sea_orm::{
-    Condition, ExprTrait as _, QueryOrder, QuerySelect,
-    entity::prelude::*,
-    sea_query::{Alias, OnConflict, Query, TableRef, ValueTuple},
+use kit::{
+    clock::Timestamp,
+    db::{Tx, update_given},
+    page::PageToken,
 };
+use sea_orm::{Condition, QueryOrder, QuerySelect, entity::prelude::*, sea_query::OnConflict};
 
 use crate::domain::NewAccount;
 
 /// An account. Debug shows neither address nor name.
 #[derive(Clone, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "accounts")]
-pub struct Model {
+pub(crate) struct Model {
     /// UUID version 7, made before the row.
     #[sea_orm(primary_key, auto_increment = false)]
-    pub id: Uuid,
+    pub(crate) id: Uuid,
     /// The address as it was given, its domain in ASCII form.
-    pub email: String,
+    pub(crate) email: String,
     /// The address in the form that is unique.
     #[sea_orm(unique)]
-    pub email_key: String,
+    pub(crate) email_key: String,
     /// Whom the mail greets; may be empty.
-    pub display_name: String,
+    pub(crate) display_name: String,
     /// The language tag as it was given; may be empty.
-    pub locale: String,
+    pub(crate) locale: String,
     /// Whether the address has been confirmed.
-    pub status: Status,
+    pub(crate) status: Status,
     /// When it was committed, by the database's clock.
-    pub created_at: Timestamp,
+    pub(crate) created_at: Timestamp,
     /// When the code was confirmed, by verification's database.
-    pub verified_at: Option<Timestamp>,
+    pub(crate) verified_at: Option<Timestamp>,
 }
 
 /// Where an account stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "String(StringLen::N(16))")]
-pub enum Status {
+pub(crate) enum Status {
     /// The address has not been confirmed yet.
     #[sea_orm(string_value = "pending")]
     Pending,
@@ -49,8 +49,7 @@ pub enum Status {
 
 impl Model {
     /// The row of a new account.
-    #[must_use]
-    pub fn pending(id: Uuid, new: &NewAccount, now: Timestamp) -> Self {
+    pub(crate) fn pending(id: Uuid, new: &NewAccount, now: Timestamp) -> Self {
         Self {
             id,
             email: new.email.as_str().to_owned(),
@@ -74,20 +73,13 @@ impl fmt::Debug for Model {
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-#[expect(missing_docs, reason = "there are none; SeaORM asks for the type")]
-pub enum Relation {}
+pub(crate) enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 
 /// Inserts those whose address is free and returns their ids. Rows go in by the unique key's order, so that two
 /// transactions that meet wait for each other in one direction only.
-///
-/// # Errors
-/// When the database refuses; a taken address is none.
-pub async fn insert(
-    tx: &impl ConnectionTrait,
-    mut accounts: Vec<Model>,
-) -> Result<Vec<Uuid>, DbErr> {
+pub(crate) async fn insert(tx: &Tx, mut accounts: Vec<Model>) -> Result<Vec<Uuid>, DbErr> {
     if accounts.is_empty() {
         return Ok(Vec::new());
     }
@@ -103,10 +95,7 @@ pub async fn insert(
 }
 
 /// The accounts with these ids, in no order; ids without an account are left out.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn by_ids(
+pub(crate) async fn by_ids(
     connection: &impl ConnectionTrait,
     ids: impl IntoIterator<Item = Uuid>,
 ) -> Result<Vec<Model>, DbErr> {
@@ -122,56 +111,37 @@ pub async fn by_ids(
 
 /// Turns pending accounts verified and returns their ids. Accounts that are verified already or do not exist are
 /// left as they are, so that a repeated event changes nothing.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn verify(
-    tx: &impl ConnectionTrait,
-    verified: &[(Uuid, Timestamp)],
-) -> Result<Vec<Uuid>, DbErr> {
-    if verified.is_empty() {
-        return Ok(Vec::new());
+pub(crate) async fn verify(tx: &Tx, verified: &[(Uuid, Timestamp)]) -> Result<Vec<Uuid>, DbErr> {
+    let sql = "UPDATE accounts SET status = $1, verified_at = given.verified_at FROM given
+               WHERE accounts.id = given.id AND status = $2 RETURNING accounts.id";
+    let statuses = [
+        Status::Verified.to_value().into(),
+        Status::Pending.to_value().into(),
+    ];
+    let mut rows = Vec::with_capacity(verified.len());
+    for (id, verified_at) in verified {
+        rows.push([(*id).into(), (*verified_at).into()]);
     }
-    let event = |column: &'static str| Expr::col((Alias::new("event"), Alias::new(column)));
-    let events = verified
-        .iter()
-        .map(|(id, at)| ValueTuple::from((*id, at.0)))
-        .collect();
-    let update = Query::update()
-        .table(Entity)
-        .value(Column::Status, Status::Verified)
-        .value(Column::VerifiedAt, event("column2")) // both databases name the columns of VALUES so
-        .from(TableRef::ValuesList(events, Alias::new("event").into()))
-        .and_where(Expr::col((Entity, Column::Id)).eq(event("column1")))
-        .and_where(Expr::col((Entity, Column::Status)).eq(Status::Pending))
-        .returning_col((Entity, Column::Id))
-        .to_owned();
-    tx.query_all(&update)
-        .await?
-        .iter()
-        .map(|row| row.try_get_by_index(0))
-        .collect()
+    update_given(tx, ["id", "verified_at"], sql, &statuses, &rows).await
 }
 
 /// At most `limit` accounts, newest first; with `after`, those that follow it.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn newest_first(
+pub(crate) async fn newest_first(
     connection: &impl ConnectionTrait,
-    after: Option<(Timestamp, Uuid)>,
+    after: Option<PageToken>,
     limit: u64,
 ) -> Result<Vec<Model>, DbErr> {
-    let following = after.map(|(at, id)| {
+    let mut following = Condition::all();
+    if let Some(PageToken { at, id }) = after {
         let same_moment = Condition::all()
             .add(Column::CreatedAt.eq(at))
             .add(Column::Id.lt(id));
-        Condition::any()
+        following = Condition::any()
             .add(Column::CreatedAt.lt(at))
-            .add(same_moment)
-    });
+            .add(same_moment);
+    }
     Entity::find()
-        .filter(following.unwrap_or_else(Condition::all))
+        .filter(following)
         .order_by_desc(Column::CreatedAt)
         .order_by_desc(Column::Id)
         .limit(limit)

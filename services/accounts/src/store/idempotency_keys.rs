@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use kit::clock::Timestamp;
+use kit::{clock::Timestamp, db::Tx};
 use sea_orm::{
     ExprTrait as _,
     entity::prelude::*,
@@ -11,45 +11,37 @@ use sea_orm::{
 };
 
 /// How long a repetition under the same key is recognised.
-pub const LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+pub(crate) const LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A key that made an account.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "idempotency_keys")]
-pub struct Model {
+pub(crate) struct Model {
     /// Keyed hash of the key, 32 octets.
     #[sea_orm(primary_key, auto_increment = false)]
-    pub key_hash: Vec<u8>,
+    pub(crate) key_hash: Vec<u8>,
     /// Keyed hash of the request, 32 octets.
-    pub fingerprint: Vec<u8>,
+    pub(crate) fingerprint: Vec<u8>,
     /// The account it made.
-    pub account_id: Uuid,
+    pub(crate) account_id: Uuid,
     /// When, by the database's clock.
-    pub created_at: Timestamp,
+    pub(crate) created_at: Timestamp,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-#[expect(missing_docs, reason = "there are none; SeaORM asks for the type")]
-pub enum Relation {}
+pub(crate) enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 
 /// Takes the keys that are free or too old to count, and returns their hashes. The others made an account before.
-///
-/// # Errors
-/// When the database refuses; a taken key is none.
-pub async fn take(
-    tx: &impl ConnectionTrait,
-    now: Timestamp,
-    mut keys: Vec<Model>,
-) -> Result<Vec<Vec<u8>>, DbErr> {
+pub(crate) async fn take(tx: &Tx, mut keys: Vec<Model>) -> Result<Vec<Vec<u8>>, DbErr> {
     if keys.is_empty() {
         return Ok(Vec::new());
     }
     keys.sort_unstable_by(|a, b| a.key_hash.cmp(&b.key_hash)); // one order for all transactions: no deadlocks
     let unless_recent = OnConflict::column(Column::KeyHash)
         .update_columns([Column::Fingerprint, Column::AccountId, Column::CreatedAt])
-        .action_and_where(Expr::col((Entity, Column::CreatedAt)).lte(now - LIFETIME))
+        .action_and_where(Expr::col((Entity, Column::CreatedAt)).lte(tx.now() - LIFETIME))
         .to_owned();
     let rows = keys
         .into_iter()
@@ -61,11 +53,8 @@ pub async fn take(
 }
 
 /// The rows of these hashes, in no order.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn by_hashes(
-    tx: &impl ConnectionTrait,
+pub(crate) async fn by_hashes(
+    tx: &Tx,
     hashes: impl IntoIterator<Item = Vec<u8>>,
 ) -> Result<Vec<Model>, DbErr> {
     let hashes: Vec<_> = hashes.into_iter().collect();
@@ -79,10 +68,7 @@ pub async fn by_hashes(
 }
 
 /// Gives keys back whose account was not made: only successes are kept.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn give_back(tx: &impl ConnectionTrait, hashes: Vec<Vec<u8>>) -> Result<(), DbErr> {
+pub(crate) async fn give_back(tx: &Tx, hashes: Vec<Vec<u8>>) -> Result<(), DbErr> {
     if hashes.is_empty() {
         return Ok(());
     }
@@ -94,18 +80,11 @@ pub async fn give_back(tx: &impl ConnectionTrait, hashes: Vec<Vec<u8>>) -> Resul
 }
 
 /// Deletes at most `limit` keys that are too old to count, oldest first, and returns how many.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn delete_old(
-    tx: &impl ConnectionTrait,
-    now: Timestamp,
-    limit: u64,
-) -> Result<u64, DbErr> {
+pub(crate) async fn delete_old(tx: &Tx, limit: u64) -> Result<u64, DbErr> {
     let old = Query::select()
         .column(Column::KeyHash)
         .from(Entity)
-        .and_where(Column::CreatedAt.lte(now - LIFETIME))
+        .and_where(Column::CreatedAt.lte(tx.now() - LIFETIME))
         .order_by(Column::CreatedAt, sea_orm::Order::Asc)
         .limit(limit)
         .to_owned();

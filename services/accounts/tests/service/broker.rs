@@ -1,10 +1,7 @@
 //! Events on their way to the broker, and a broker that is away.
 
-use async_nats::jetstream;
-use kit::{
-    bus::Bus,
-    testing::{NatsServer, eventually},
-};
+use async_nats::jetstream::message::StreamMessage;
+use kit::testing::NatsServer;
 use prost::Message as _;
 use proto::{
     accounts::{Account, AccountCreated},
@@ -12,27 +9,29 @@ use proto::{
     streams::ACCOUNTS,
 };
 
-use crate::world::{SOON, World, sign_up};
+use crate::{
+    client::sign_up,
+    world::{UNPUBLISHED, World},
+};
 
-/// The first message of stream ACCOUNTS.
-async fn first_event(bus: &Bus) -> jetstream::message::StreamMessage {
-    eventually("an event", SOON, async || {
-        let stream = bus.jetstream().get_stream(ACCOUNTS.name).await.ok()?;
-        stream.get_raw_message(1).await.ok()
-    })
-    .await
+/// The first message of stream ACCOUNTS, once all events are published.
+async fn first_event(world: &World) -> StreamMessage {
+    world.until_none(UNPUBLISHED).await;
+    let bus = world.nats.provision().await;
+    let stream = bus.jetstream().get_stream(ACCOUNTS.name).await.unwrap();
+    stream.get_raw_message(1).await.unwrap()
 }
 
 #[tokio::test]
 async fn i09_a_created_account_is_published_with_its_address_and_all_that_the_mail_needs() {
     let world = World::new().await;
-    let service = world.accounts().await;
+    let service = world.start().await;
     let account = service
         .client()
         .create(sign_up("Ada@bücher.example"))
         .await
         .unwrap();
-    let event = first_event(&world.provision().await).await;
+    let event = first_event(&world).await;
     assert_eq!(event.subject.as_str(), "accounts.v1.account_created");
     let Account {
         account_id,
@@ -62,13 +61,13 @@ async fn i09_a_created_account_is_published_with_its_address_and_all_that_the_ma
 #[tokio::test]
 async fn i16_the_address_is_in_the_payload_and_in_no_header() {
     let world = World::new().await;
-    let service = world.accounts().await;
+    let service = world.start().await;
     service
         .client()
         .create(sign_up("canary.address@example.org"))
         .await
         .unwrap();
-    let event = first_event(&world.provision().await).await;
+    let event = first_event(&world).await;
     let payload = String::from_utf8_lossy(&event.payload).into_owned();
     assert!(payload.contains("canary.address@example.org"));
     let headers = format!("{:?}", event.headers);
@@ -84,7 +83,7 @@ async fn i03_with_the_broker_away_at_the_start_accounts_are_taken_and_published_
     let mut nats = NatsServer::start().await;
     nats.stop();
     let mut world = World::without_streams(nats);
-    let service = world.accounts().await;
+    let service = world.start().await;
     let client = service.client();
     for n in 0..20 {
         client
@@ -92,7 +91,7 @@ async fn i03_with_the_broker_away_at_the_start_accounts_are_taken_and_published_
             .await
             .unwrap();
     }
-    assert_eq!(world.count("outbox WHERE published_at IS NULL").await, 20);
+    assert_eq!(world.count(UNPUBLISHED).await, 20);
     assert_eq!(
         service.probe("/readyz").await.0,
         200,
@@ -104,9 +103,8 @@ async fn i03_with_the_broker_away_at_the_start_accounts_are_taken_and_published_
     );
 
     world.nats.restart().await;
-    world.provision().await;
-    let all = async || (world.count("outbox WHERE published_at IS NULL").await == 0).then_some(());
-    eventually("the outbox to drain", SOON, all).await;
+    world.nats.provision().await;
+    world.until_none(UNPUBLISHED).await;
 }
 
 #[tokio::test]
@@ -114,7 +112,7 @@ async fn i03_what_was_not_published_before_a_restart_is_published_after_it() {
     let mut nats = NatsServer::start().await;
     nats.stop();
     let mut world = World::without_streams(nats);
-    let service = world.accounts().await;
+    let service = world.start().await;
     service
         .client()
         .create(sign_up("ada@example.org"))
@@ -122,8 +120,7 @@ async fn i03_what_was_not_published_before_a_restart_is_published_after_it() {
         .unwrap();
     service.stop().await;
     world.nats.restart().await;
-    world.provision().await;
-    let _again = world.accounts().await;
-    let all = async || (world.count("outbox WHERE published_at IS NULL").await == 0).then_some(());
-    eventually("the event of the process before", SOON, all).await;
+    world.nats.provision().await;
+    let _again = world.start().await;
+    world.until_none(UNPUBLISHED).await;
 }

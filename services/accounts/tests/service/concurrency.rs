@@ -4,16 +4,19 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use insta::assert_snapshot;
-use kit::testing::eventually;
+use kit::testing::{SOON, eventually};
 use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
 use tonic::Code;
 
-use crate::world::{SOON, World, count, reason, shown, sign_up};
+use crate::{
+    client::{reason, shown, sign_up},
+    world::{UNPUBLISHED, World},
+};
 
 #[tokio::test]
 async fn two_hundred_concurrent_creates_of_one_address_make_one_account() {
     let world = World::new().await;
-    let service = world.accounts().await;
+    let service = world.start().await;
     let client = service.client();
     let spellings = ["ada@example.org", "Ada@example.org", "ADA@EXAMPLE.ORG"];
     let all = (0..200).map(|n| client.create(sign_up(spellings[n % 3])));
@@ -29,7 +32,7 @@ async fn two_hundred_concurrent_creates_of_one_address_make_one_account() {
 #[tokio::test]
 async fn two_thousand_concurrent_creates_share_few_transactions_and_all_are_published() {
     let world = World::new().await;
-    let service = world.accounts().await;
+    let service = world.start().await;
     let client = service.client();
     let all = (0..2_000).map(|n| {
         let client = client.clone();
@@ -39,22 +42,21 @@ async fn two_thousand_concurrent_creates_share_few_transactions_and_all_are_publ
         reply.unwrap().unwrap();
     }
     assert_eq!(world.rows().await, [2_000, 2_000, 0]);
-    let database = world.database().await;
-    let transactions = count(&database, "SELECT COUNT(DISTINCT created_at) FROM outbox").await;
+    let transactions = world
+        .number("SELECT COUNT(DISTINCT created_at) FROM outbox")
+        .await;
     assert!(
         transactions < 500,
         "2,000 accounts took {transactions} transactions"
     );
-    let published = "SELECT COUNT(*) FROM outbox WHERE published_at IS NOT NULL";
-    let all = async || (count(&database, published).await == 2_000).then_some(());
-    eventually("all events to be published", SOON, all).await;
+    world.until_none(UNPUBLISHED).await;
 }
 
 #[tokio::test]
 async fn a_caller_too_many_is_told_when_to_come_back() {
     let world = World::new().await;
     let service = world
-        .accounts_with(&[("USHER_SIGN_UP_QUEUE", "1"), ("USHER_SIGN_UP_BATCH", "1")])
+        .start_with(&[("USHER_SIGN_UP_QUEUE", "1"), ("USHER_SIGN_UP_BATCH", "1")])
         .await;
     let client = service.client();
     client.create(sign_up("first@example.org")).await.unwrap();

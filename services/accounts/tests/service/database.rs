@@ -4,12 +4,14 @@ use std::{collections::BTreeSet, time::Duration};
 
 use futures::future::join_all;
 use insta::assert_snapshot;
-use kit::testing::eventually;
 use proto::{accounts::Account, streams::ACCOUNTS};
 use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
 use tonic::{Code, Status};
 
-use crate::world::{Client, SOON, World, count, shown, sign_up};
+use crate::{
+    client::{Client, shown, sign_up},
+    world::{UNPUBLISHED, World},
+};
 
 /// The n-th sign-up, under its key.
 async fn numbered(client: Client, n: usize) -> Result<Account, Status> {
@@ -37,7 +39,7 @@ async fn ten_refusals(client: &Client) -> String {
 #[tokio::test]
 async fn a_locked_database_is_unavailable_and_leaves_nothing_half_written() {
     let world = World::new().await;
-    let service = world.accounts().await;
+    let service = world.start().await;
     let client = service.client();
     client.create(sign_up("first@example.org")).await.unwrap();
 
@@ -71,21 +73,18 @@ async fn a_locked_database_is_unavailable_and_leaves_nothing_half_written() {
 #[tokio::test]
 async fn i02_without_its_outbox_row_no_account_commits() {
     let world = World::new().await;
-    let service = world.accounts().await;
+    let service = world.start().await;
     let client = service.client();
-    let database = world.database().await;
-    database
-        .execute_unprepared("ALTER TABLE outbox RENAME TO elsewhere")
-        .await
-        .unwrap();
+    world
+        .execute("ALTER TABLE outbox RENAME TO elsewhere")
+        .await;
     assert_snapshot!(ten_refusals(&client).await, @"Internal: Something went wrong on our side. It has been logged.");
     assert_eq!(world.count("accounts").await, 0);
     assert_eq!(world.count("idempotency_keys").await, 0);
 
-    database
-        .execute_unprepared("ALTER TABLE elsewhere RENAME TO outbox")
-        .await
-        .unwrap();
+    world
+        .execute("ALTER TABLE elsewhere RENAME TO outbox")
+        .await;
     numbered(client, 0).await.unwrap();
     assert_eq!(world.rows().await, [1, 1, 1]);
 }
@@ -94,12 +93,11 @@ async fn i02_without_its_outbox_row_no_account_commits() {
 async fn i02_i04_without_its_account_no_event_is_written_or_published_and_the_neighbours_in_the_group_do()
  {
     let world = World::new().await;
-    let service = world.accounts().await;
+    let service = world.start().await;
     let client = service.client();
-    let database = world.database().await;
     let refuse = "CREATE TRIGGER refuse BEFORE INSERT ON accounts WHEN NEW.locale = 'xx' \
                   BEGIN SELECT RAISE(ABORT, 'refused by the test'); END";
-    database.execute_unprepared(refuse).await.unwrap();
+    world.execute(refuse).await;
     let all = (0..100).map(|n| {
         let mut request = sign_up(&format!("ada{n}@example.org"));
         if n % 20 == 7 {
@@ -114,11 +112,11 @@ async fn i02_i04_without_its_account_no_event_is_written_or_published_and_the_ne
         }
     }
     assert_eq!(world.rows().await, [95, 95, 0]);
-    let matched = "SELECT COUNT(*) FROM accounts JOIN outbox ON outbox.aggregate_id = accounts.id";
-    assert_eq!(count(&database, matched).await, 95);
-    let all = async || (world.count("outbox WHERE published_at IS NULL").await == 0).then_some(());
-    eventually("all events to be published", SOON, all).await;
+    let matched = "accounts JOIN outbox ON outbox.aggregate_id = accounts.id";
+    assert_eq!(world.count(matched).await, 95);
+    world.until_none(UNPUBLISHED).await;
     let stream = world
+        .nats
         .provision()
         .await
         .jetstream()
@@ -131,7 +129,7 @@ async fn i02_i04_without_its_account_no_event_is_written_or_published_and_the_ne
 #[tokio::test]
 async fn i19_a_caller_that_hangs_up_leaves_no_transaction_open() {
     let world = World::new().await;
-    let service = world.accounts().await;
+    let service = world.start().await;
     let client = service.client();
     for n in 0..50 {
         let client = client.clone();
@@ -139,7 +137,6 @@ async fn i19_a_caller_that_hangs_up_leaves_no_transaction_open() {
         let _ = tokio::time::timeout(Duration::from_millis(n % 5), hasty).await;
     }
     client.create(sign_up("patient@example.org")).await.unwrap();
-    let database = world.database().await;
-    let alone = "SELECT COUNT(*) FROM accounts WHERE id NOT IN (SELECT aggregate_id FROM outbox)";
-    assert_eq!(count(&database, alone).await, 0);
+    let alone = "accounts WHERE id NOT IN (SELECT aggregate_id FROM outbox)";
+    assert_eq!(world.count(alone).await, 0);
 }

@@ -4,17 +4,19 @@ use std::{collections::HashSet, os::unix::fs::PermissionsExt as _, time::Duratio
 
 use futures::future::join_all;
 use insta::assert_snapshot;
-use kit::testing::eventually;
 use tonic::Code;
 
-use crate::world::{SOON, World, reason, shown, sign_up};
+use crate::{
+    client::{reason, shown, sign_up},
+    world::World,
+};
 
 const KEY: &str = "3f0c6a52-7d0e-4f57-9a39-1d2b8b0a7c11";
 
 #[tokio::test]
 async fn the_same_key_and_request_give_the_same_account_and_reply() {
     let world = World::new().await;
-    let service = world.accounts().await;
+    let service = world.start().await;
     let client = service.client();
     let first = client
         .create_under(KEY, sign_up("ada@example.org"))
@@ -35,14 +37,14 @@ async fn the_same_key_and_request_give_the_same_account_and_reply() {
 #[tokio::test]
 async fn a_repetition_is_recognised_after_a_restart() {
     let world = World::new().await;
-    let service = world.accounts().await;
+    let service = world.start().await;
     let first = service
         .client()
         .create_under(KEY, sign_up("ada@example.org"))
         .await
         .unwrap();
     service.stop().await;
-    let service = world.accounts().await;
+    let service = world.start().await;
     assert_eq!(
         service
             .client()
@@ -56,7 +58,7 @@ async fn a_repetition_is_recognised_after_a_restart() {
 #[tokio::test]
 async fn the_same_key_with_another_request_is_refused() {
     let world = World::new().await;
-    let service = world.accounts().await;
+    let service = world.start().await;
     let client = service.client();
     client
         .create_under(KEY, sign_up("ada@example.org"))
@@ -76,7 +78,7 @@ async fn the_same_key_with_another_request_is_refused() {
 #[tokio::test]
 async fn concurrent_repetitions_make_one_account() {
     let world = World::new().await;
-    let service = world.accounts().await;
+    let service = world.start().await;
     let client = service.client();
     let all = (0..100).map(|_| client.create_under(KEY, sign_up("ada@example.org")));
     let ids: HashSet<_> = join_all(all)
@@ -91,7 +93,7 @@ async fn concurrent_repetitions_make_one_account() {
 #[tokio::test]
 async fn of_concurrent_requests_under_one_key_one_wins_and_the_others_learn_why() {
     let world = World::new().await;
-    let service = world.accounts().await;
+    let service = world.start().await;
     let client = service.client();
     let all = (0..100).map(|n| client.create_under(KEY, sign_up(&format!("ada{n}@example.org"))));
     let (made, refused): (Vec<_>, Vec<_>) =
@@ -106,7 +108,7 @@ async fn of_concurrent_requests_under_one_key_one_wins_and_the_others_learn_why(
 #[tokio::test]
 async fn the_key_of_a_refused_request_is_free_again() {
     let world = World::new().await;
-    let service = world.accounts().await;
+    let service = world.start().await;
     let client = service.client();
     client.create(sign_up("ada@example.org")).await.unwrap();
     let refused = client
@@ -126,7 +128,7 @@ async fn the_key_of_a_refused_request_is_free_again() {
 async fn the_key_of_a_refused_request_is_free_again_although_its_neighbours_in_the_group_were_stored()
  {
     let world = World::new().await;
-    let service = world.accounts().await;
+    let service = world.start().await;
     let client = service.client();
     client.create(sign_up("ada@example.org")).await.unwrap();
     let all = (0..100).map(|n| {
@@ -156,7 +158,7 @@ async fn the_key_of_a_refused_request_is_free_again_although_its_neighbours_in_t
 #[tokio::test]
 async fn a_key_counts_for_a_day_and_is_then_forgotten() {
     let world = World::new().await;
-    let service = world.accounts().await;
+    let service = world.start().await;
     let client = service.client();
     client
         .create_under(KEY, sign_up("ada@example.org"))
@@ -184,25 +186,23 @@ async fn a_key_counts_for_a_day_and_is_then_forgotten() {
 
     world.clock.advance(Duration::from_secs(24 * 60 * 60));
     service.stop().await;
-    let _restarted = world.accounts().await;
-    let none = async || (world.count("idempotency_keys").await == 0).then_some(());
-    eventually("old keys to be deleted", SOON, none).await;
+    let _restarted = world.start().await;
+    world.until_none("idempotency_keys").await;
 }
 
 #[tokio::test]
 async fn neither_key_nor_request_can_be_read_from_what_is_stored() {
     let world = World::new().await;
-    let service = world.accounts().await;
+    let service = world.start().await;
     service
         .client()
         .create_under(KEY, sign_up("ada@example.org"))
         .await
         .unwrap();
-    let database = world.database().await;
-    let hashes = "SELECT COUNT(*) FROM idempotency_keys WHERE length(key_hash) = 32 AND length(fingerprint) = 32";
-    assert_eq!(crate::world::count(&database, hashes).await, 1);
+    let hashes = "idempotency_keys WHERE length(key_hash) = 32 AND length(fingerprint) = 32";
+    assert_eq!(world.count(hashes).await, 1);
     service.stop().await;
-    for file in ["accounts.sqlite", "accounts.sqlite-wal"] {
+    for file in ["database.sqlite", "database.sqlite-wal"] {
         let octets = std::fs::read(world.file(file)).unwrap_or_default();
         assert!(
             !octets

@@ -2,10 +2,15 @@
 
 use futures::future::try_join_all;
 use insta::assert_snapshot;
-use proto::accounts::{ListAccountsRequest, ListAccountsResponse};
+use proto::accounts::{
+    ListAccountsRequest, ListAccountsResponse, accounts_admin_client::AccountsAdminClient,
+};
 use tonic::Status;
 
-use crate::world::{Service, World, fields, shown, sign_up};
+use crate::{
+    client::{fields, shown, sign_up},
+    world::{Service, World},
+};
 
 async fn list(
     service: &Service,
@@ -17,7 +22,7 @@ async fn list(
         page_token: page_token.to_owned(),
     };
     Ok(service
-        .admin()
+        .admin(AccountsAdminClient::new)
         .list_accounts(service.as_operator(request))
         .await?
         .into_inner())
@@ -26,7 +31,7 @@ async fn list(
 #[tokio::test]
 async fn pages_go_from_the_newest_to_the_oldest_and_newer_accounts_shift_none() {
     let world = World::new().await;
-    let service = world.accounts().await;
+    let service = world.start().await;
     let client = service.client();
     let mut created = Vec::new();
     for n in 0..5 {
@@ -87,7 +92,7 @@ async fn pages_go_from_the_newest_to_the_oldest_and_newer_accounts_shift_none() 
 #[tokio::test]
 async fn an_exactly_full_page_is_the_last_one() {
     let world = World::new().await;
-    let service = world.accounts().await;
+    let service = world.start().await;
     for n in 0..3 {
         service
             .client()
@@ -106,7 +111,7 @@ async fn an_exactly_full_page_is_the_last_one() {
 #[tokio::test]
 async fn a_page_that_cannot_be_is_refused() {
     let world = World::new().await;
-    let service = world.accounts().await;
+    let service = world.start().await;
     for token in ["next", "00", "zz"] {
         assert_eq!(
             fields(&list(&service, 0, token).await.unwrap_err()),

@@ -1,9 +1,10 @@
-//! Accounts from outside: a real nats-server, a real database, gRPC. `world` starts the parts, the other modules
-//! hold the tests.
+//! Accounts from outside: a real nats-server, a real database, gRPC. `world` starts the parts, `client` calls
+//! them, the other modules hold the tests.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod broker;
+mod client;
 mod concurrency;
 mod database;
 mod idempotency;

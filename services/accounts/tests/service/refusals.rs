@@ -1,15 +1,20 @@
 //! What is refused, and how: with a code, a message that a person can act on, details, and nothing written.
 
 use insta::assert_snapshot;
-use proto::accounts::{CreateAccountRequest, ListAccountsRequest};
+use proto::accounts::{
+    CreateAccountRequest, ListAccountsRequest, accounts_admin_client::AccountsAdminClient,
+};
 use tonic::Code;
 
-use crate::world::{World, fields, reason, shown, sign_up};
+use crate::{
+    client::{fields, reason, shown, sign_up},
+    world::World,
+};
 
 #[tokio::test]
 async fn every_bad_field_is_refused_by_its_name_and_nothing_is_written() {
     let world = World::new().await;
-    let service = world.accounts().await;
+    let service = world.start().await;
     let client = service.client();
     let long = format!("{}@example.org", "a".repeat(65));
     let longer = format!("ada@{}example.org", "label.".repeat(50));
@@ -81,7 +86,7 @@ async fn every_bad_field_is_refused_by_its_name_and_nothing_is_written() {
 #[tokio::test]
 async fn all_bad_fields_are_named_at_once() {
     let world = World::new().await;
-    let service = world.accounts().await;
+    let service = world.start().await;
     let request = CreateAccountRequest {
         email: "\"ada\"@example.org".to_owned(),
         display_name: "visit example.org".to_owned(),
@@ -104,7 +109,7 @@ async fn all_bad_fields_are_named_at_once() {
 #[tokio::test]
 async fn an_address_is_taken_in_any_case_and_any_spelling_of_its_domain() {
     let world = World::new().await;
-    let service = world.accounts().await;
+    let service = world.start().await;
     let client = service.client();
     let first = client.create(sign_up("Ada@Bücher.example")).await.unwrap();
     assert_eq!(first.email, "Ada@xn--bcher-kva.example");
@@ -133,7 +138,7 @@ async fn an_address_is_taken_in_any_case_and_any_spelling_of_its_domain() {
 #[tokio::test]
 async fn an_unknown_language_is_stored_as_it_was_given() {
     let world = World::new().await;
-    let service = world.accounts().await;
+    let service = world.start().await;
     let request = CreateAccountRequest {
         locale: "tlh".to_owned(),
         ..sign_up("worf@example.org")
@@ -147,7 +152,7 @@ async fn an_unknown_language_is_stored_as_it_was_given() {
 #[tokio::test]
 async fn an_account_reads_back_as_it_was_created() {
     let world = World::new().await;
-    let service = world.accounts().await;
+    let service = world.start().await;
     let client = service.client();
     let created = client.create(sign_up("Ada@example.org")).await.unwrap();
     assert_eq!(client.get(&created.account_id).await.unwrap(), created);
@@ -158,7 +163,7 @@ async fn an_account_reads_back_as_it_was_created() {
 #[tokio::test]
 async fn ids_that_are_none_and_ids_of_nobody_are_told_apart() {
     let world = World::new().await;
-    let service = world.accounts().await;
+    let service = world.start().await;
     let client = service.client();
     let nobody = "018f5c1e-7b9a-7cc0-8f0e-3c2a9d6b4e11";
     let unknown = client.get(nobody).await.unwrap_err();
@@ -194,7 +199,7 @@ async fn ids_that_are_none_and_ids_of_nobody_are_told_apart() {
 #[tokio::test]
 async fn a_message_of_a_mebibyte_is_refused_by_the_limit() {
     let world = World::new().await;
-    let service = world.accounts().await;
+    let service = world.start().await;
     let refused = service
         .client()
         .create(sign_up(&"a".repeat(1 << 20)))
@@ -211,15 +216,15 @@ async fn a_message_of_a_mebibyte_is_refused_by_the_limit() {
 #[tokio::test]
 async fn operators_need_their_token() {
     let world = World::new().await;
-    let service = world.accounts().await;
+    let service = world.start().await;
     let refused = service
-        .admin()
+        .admin(AccountsAdminClient::new)
         .list_accounts(ListAccountsRequest::default())
         .await
         .unwrap_err();
     assert_eq!(refused.code(), Code::Unauthenticated);
     let listed = service
-        .admin()
+        .admin(AccountsAdminClient::new)
         .list_accounts(service.as_operator(ListAccountsRequest::default()))
         .await;
     assert!(listed.unwrap().into_inner().accounts.is_empty());

@@ -4,17 +4,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{StreamExt as _, future::try_join_all};
-use kit::{bus::Bus, clock::Timestamp, testing::eventually};
+use kit::{bus::Bus, clock::Timestamp};
 use prost::Message as _;
 use proto::{
-    accounts::{Account, AccountStatus},
+    accounts::AccountStatus,
     events::{Event as _, headers},
     streams::DEAD_LETTERS,
     verification::AccountVerified,
 };
 use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
 
-use crate::world::{Client, SOON, World, sign_up};
+use crate::{client::sign_up, world::World};
 
 pub(crate) const CONFIRMED: Timestamp = Timestamp(1_790_000_000_000_000);
 
@@ -44,39 +44,29 @@ async fn publish_raw(bus: &Bus, event_type: &str, payload: Bytes) {
     sent.unwrap().await.unwrap();
 }
 
-pub(crate) async fn wait_for_verified(client: &Client, account_id: &str) -> Account {
-    eventually("the account to be verified", SOON, async || {
-        let account = client.get(account_id).await.unwrap();
-        (account.status() == AccountStatus::Verified).then_some(account)
-    })
-    .await
-}
-
-/// The reasons of all dead letters, once there are so many.
-async fn dead_letters(bus: &Bus, count: u64) -> Vec<String> {
-    eventually("the dead letters", SOON, async || {
-        let stream = bus.jetstream().get_stream(DEAD_LETTERS.name).await.ok()?;
-        let mut reasons = Vec::new();
-        for sequence in 1..=count {
-            let letter = stream.get_raw_message(sequence).await.ok()?;
-            reasons.push(
-                letter
-                    .headers
-                    .get("usher-dead-letter-reason")?
-                    .as_str()
-                    .to_owned(),
-            );
-        }
-        Some(reasons)
-    })
-    .await
+/// The reasons of all dead letters.
+async fn dead_letters(bus: &Bus) -> Vec<String> {
+    let stream = bus.jetstream().get_stream(DEAD_LETTERS.name).await.unwrap();
+    let mut reasons = Vec::new();
+    for sequence in 1..=stream.cached_info().state.last_sequence {
+        let letter = stream.get_raw_message(sequence).await.unwrap();
+        reasons.push(
+            letter
+                .headers
+                .get("usher-dead-letter-reason")
+                .unwrap()
+                .as_str()
+                .to_owned(),
+        );
+    }
+    reasons
 }
 
 #[tokio::test]
 async fn account_verified_turns_the_account_verified_and_a_watch_shows_it_and_ends() {
     let world = World::new().await;
-    let bus = world.provision().await;
-    let service = world.accounts().await;
+    let bus = world.nats.provision().await;
+    let service = world.start().await;
     let client = service.client();
     let account = client.create(sign_up("ada@example.org")).await.unwrap();
     let mut watch = client.watch(&account.account_id).await.unwrap();
@@ -104,19 +94,19 @@ async fn account_verified_turns_the_account_verified_and_a_watch_shows_it_and_en
 #[tokio::test]
 async fn a_repeated_event_changes_nothing() {
     let world = World::new().await;
-    let bus = world.provision().await;
-    let service = world.accounts().await;
+    let bus = world.nats.provision().await;
+    let service = world.start().await;
     let client = service.client();
     let ada = client.create(sign_up("ada@example.org")).await.unwrap();
     let bob = client.create(sign_up("bob@example.org")).await.unwrap();
     publish(&bus, &verified(&ada.account_id, CONFIRMED)).await;
-    wait_for_verified(&client, &ada.account_id).await;
+    client.verified(&ada.account_id).await;
     for minutes in 1..5 {
         let later = CONFIRMED + Duration::from_secs(60 * minutes);
         publish(&bus, &verified(&ada.account_id, later)).await;
     }
     publish(&bus, &verified(&bob.account_id, CONFIRMED)).await;
-    wait_for_verified(&client, &bob.account_id).await;
+    client.verified(&bob.account_id).await;
     assert_eq!(
         client.get(&ada.account_id).await.unwrap().verified_at,
         Some(CONFIRMED.into())
@@ -126,8 +116,8 @@ async fn a_repeated_event_changes_nothing() {
 #[tokio::test]
 async fn i13_what_cannot_be_handled_becomes_a_dead_letter_and_holds_nobody_up() {
     let world = World::new().await;
-    let bus = world.provision().await;
-    let service = world.accounts().await;
+    let bus = world.nats.provision().await;
+    let service = world.start().await;
     let client = service.client();
     let ada = client.create(sign_up("ada@example.org")).await.unwrap();
     let nobody = "018f5c1e-7b9a-7cc0-8f0e-3c2a9d6b4e11";
@@ -149,8 +139,9 @@ async fn i13_what_cannot_be_handled_becomes_a_dead_letter_and_holds_nobody_up() 
     )
     .await;
     publish(&bus, &verified(&ada.account_id, CONFIRMED)).await;
-    wait_for_verified(&client, &ada.account_id).await;
-    let mut reasons = dead_letters(&bus, 5).await;
+    client.verified(&ada.account_id).await;
+    service.stop().await;
+    let mut reasons = dead_letters(&bus).await;
     reasons.sort();
     assert_eq!(
         reasons,
@@ -167,8 +158,8 @@ async fn i13_what_cannot_be_handled_becomes_a_dead_letter_and_holds_nobody_up() 
 #[tokio::test]
 async fn a_backlog_of_events_is_applied_whole() {
     let world = World::new().await;
-    let bus = world.provision().await;
-    let service = world.accounts().await;
+    let bus = world.nats.provision().await;
+    let service = world.start().await;
     let client = service.client();
     let accounts =
         try_join_all((0..500).map(|n| client.create(sign_up(&format!("ada{n}@example.org")))));
@@ -176,16 +167,16 @@ async fn a_backlog_of_events_is_applied_whole() {
     for account in &accounts {
         publish(&bus, &verified(&account.account_id, CONFIRMED)).await;
     }
-    let all =
-        async || (world.count("accounts WHERE status = 'verified'").await == 500).then_some(());
-    eventually("all accounts to be verified", SOON, all).await;
+    world
+        .until_none("accounts WHERE status <> 'verified'")
+        .await;
 }
 
 #[tokio::test]
 async fn while_the_database_is_locked_events_are_held_and_then_applied() {
     let world = World::new().await;
-    let bus = world.provision().await;
-    let service = world.accounts_with(&[("USHER_ACK_WAIT", "1s")]).await;
+    let bus = world.nats.provision().await;
+    let service = world.start_with(&[("USHER_ACK_WAIT", "1s")]).await;
     let client = service.client();
     let ada = client.create(sign_up("ada@example.org")).await.unwrap();
     let database = world.database().await;
@@ -196,14 +187,10 @@ async fn while_the_database_is_locked_events_are_held_and_then_applied() {
         .unwrap();
     publish(&bus, &verified(&ada.account_id, CONFIRMED)).await;
     // Longer than AckWait and than the service waits for a lock.
-    let held = tokio::time::timeout(
-        Duration::from_secs(6),
-        wait_for_verified(&client, &ada.account_id),
-    )
-    .await;
+    let held = tokio::time::timeout(Duration::from_secs(6), client.verified(&ada.account_id)).await;
     assert!(held.is_err(), "nobody can write just now");
     writing.rollback().await.unwrap();
-    wait_for_verified(&client, &ada.account_id).await;
+    client.verified(&ada.account_id).await;
     let letters = bus.jetstream().get_stream(DEAD_LETTERS.name).await.unwrap();
     assert_eq!(letters.cached_info().state.messages, 0);
 }
@@ -211,18 +198,13 @@ async fn while_the_database_is_locked_events_are_held_and_then_applied() {
 #[tokio::test]
 async fn a_watch_shows_what_another_replica_did() {
     let world = World::new().await;
-    let service = world.accounts().await;
+    let service = world.start().await;
     let client = service.client();
     let ada = client.create(sign_up("ada@example.org")).await.unwrap();
     let mut watch = client.watch(&ada.account_id).await.unwrap();
     watch.message().await.unwrap().unwrap();
     let changed = "UPDATE accounts SET status = 'verified', verified_at = 1790000000000000";
-    world
-        .database()
-        .await
-        .execute_unprepared(changed)
-        .await
-        .unwrap();
+    world.execute(changed).await;
     let then = watch.message().await.unwrap().unwrap().account.unwrap();
     assert_eq!(then.verified_at, Some(CONFIRMED.into()));
 }
@@ -230,7 +212,7 @@ async fn a_watch_shows_what_another_replica_did() {
 #[tokio::test]
 async fn i18_open_watches_end_well_when_the_service_stops_and_nobody_waits_for_them() {
     let world = World::new().await;
-    let service = world.accounts().await;
+    let service = world.start().await;
     let client = service.client();
     let ada = client.create(sign_up("ada@example.org")).await.unwrap();
     let mut watch = client.watch(&ada.account_id).await.unwrap();

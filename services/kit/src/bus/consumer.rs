@@ -7,61 +7,43 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Bus, Delivery, Durable, Verdict,
+    connection::Bus,
     dead_letter::MaxDeliveries,
-    durable::{Attached, attach},
+    delivery::{Delivery, Verdict},
+    durable::{Attached, Durable, Settings, attach},
+    handling::Handling,
     janitor::purge_read,
-    measures::Measures,
+    metrics::Metrics,
     pull::pull,
-    round::Round,
     trace,
 };
 use crate::clock::Clock;
 
-/// A consumer's deadlines and sizes. Configuration, so that tests can shorten them.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// How long the server waits for an ack or an in-progress ack before it hands a message out again.
-    pub ack_wait: Duration,
-    /// How often a message is handed out before it becomes a dead letter. Only crashes count: the loop never says no.
-    pub max_deliver: i64,
-    /// Most messages of one transaction.
-    pub batch: usize,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            ack_wait: Duration::from_secs(3),
-            max_deliver: 10,
-            batch: 256,
-        }
-    }
-}
-
 /// How often the stream is looked at for what everybody has read.
 const TIDY_EVERY: Duration = Duration::from_secs(60);
+/// How long it waits after it could not attach.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// A durable consumer with its loop.
 #[derive(Debug, Clone)]
 pub struct Consumer {
-    pub(super) bus: Bus,
-    pub(super) durable: Durable,
-    pub(super) settings: Settings,
-    pub(super) clock: Clock,
-    pub(super) measures: Measures,
+    bus: Bus,
+    durable: Durable,
+    settings: Settings,
+    clock: Clock,
+    metrics: Metrics,
 }
 
 impl Consumer {
     /// A consumer; nothing happens until it runs.
     pub fn new(bus: Bus, durable: Durable, settings: Settings, clock: Clock) -> Self {
-        let measures = Measures::of(&durable);
+        let metrics = Metrics::of(&durable);
         Self {
             bus,
             durable,
             settings,
             clock,
-            measures,
+            metrics,
         }
     }
 
@@ -76,7 +58,7 @@ impl Consumer {
     {
         let durable = self.durable.advisories();
         let notices = Self {
-            measures: Measures::of(&durable),
+            metrics: Metrics::of(&durable),
             durable,
             ..self.clone()
         };
@@ -108,90 +90,114 @@ impl Consumer {
     ) where
         F: Future<Output = Vec<Verdict>> + Send,
     {
-        // After a crash the server hands out again what this process held, once its AckWait is over. Until then, and
-        // as long as such messages come, they are taken alone: the one that kills the process takes nobody along.
-        let careful = self.settings.ack_wait + Duration::from_secs(1);
-        let mut alone_until = None;
-        let mut redelivered = false;
-        let mut complained = false;
-        let mut attached = None;
+        let Some(mut attached) = self.attach(stop).await else {
+            return;
+        };
+        let mut pace = Pace::after_a_start(&attached, &self.settings);
         while !stop.is_cancelled() {
-            let Some(Attached {
-                consumer,
-                stream_created,
-                has_unacked,
-            }) = &attached
-            else {
-                attached = self.attach(&mut complained, stop).await;
-                continue;
-            };
-            let alone_until = *alone_until.get_or_insert_with(|| {
-                if *has_unacked {
-                    Instant::now() + careful
-                } else {
-                    Instant::now()
-                }
-            });
-            let most = if redelivered || Instant::now() < alone_until {
-                1
-            } else {
-                self.settings.batch
-            };
+            let most = pace.most(&self.settings);
+            // A stop cuts the pull and never the handling: what was pulled is committed and acknowledged, or let go on
+            // purpose. Whatever the cut pull may have been given comes again after AckWait.
             let pulled = tokio::select! {
-                () = stop.cancelled() => break,
-                pulled = pull(consumer, most) => pulled,
+                () = stop.cancelled() => return,
+                pulled = pull(&attached.consumer, most) => pulled,
             };
             match pulled {
-                Ok(batch) if batch.is_empty() => {
-                    self.measures.idle();
-                    attached = None; // nothing to do: a moment to look whether it is still the same stream
+                Ok(batch) if !batch.is_empty() => {
+                    self.handle(batch, &attached, &mut pace, handler, stop)
+                        .await;
+                    continue;
                 }
-                Ok(mut batch) => {
-                    self.measures.pulled(&batch);
-                    let now = self.clock.now();
-                    batch
-                        .iter_mut()
-                        .for_each(|delivery| trace::begin(delivery, &self.durable, now));
-                    redelivered = batch.iter().any(|delivery| delivery.delivered > 1);
-                    let round = Round {
-                        consumer: self,
-                        stream_created,
-                        stop,
-                    };
-                    round.handle_all(batch, redelivered, handler).await;
-                }
+                Ok(_) => self.metrics.idle(),
                 Err(error) => {
-                    tracing::warn!(
-                        consumer = self.durable.name,
-                        error = format!("{error:#}"),
-                        "A pull failed."
-                    );
-                    attached = None;
+                    let (consumer, error) = (self.durable.name.as_str(), format!("{error:#}"));
+                    tracing::warn!(consumer, error, "A pull failed.");
                 }
             }
+            // Nothing to do, or it did not work: a moment to look whether this is still the same stream.
+            let Some(again) = self.attach(stop).await else {
+                return;
+            };
+            attached = again;
         }
     }
 
-    /// Says once why it does not succeed, and not at all while the broker is away: the bus tells of that.
-    async fn attach(&self, complained: &mut bool, stop: &CancellationToken) -> Option<Attached> {
-        let attached = attach(&self.bus, &self.durable, &self.settings);
-        match stop.run_until_cancelled(attached).await? {
-            Ok(attached) => {
-                *complained = false;
-                Some(attached)
+    async fn handle<F>(
+        &self,
+        mut batch: Vec<Delivery>,
+        attached: &Attached,
+        pace: &mut Pace,
+        handler: &mut (impl FnMut(Arc<Vec<Delivery>>) -> F + Send),
+        stop: &CancellationToken,
+    ) where
+        F: Future<Output = Vec<Verdict>> + Send,
+    {
+        self.metrics.pulled(&batch);
+        let now = self.clock.now();
+        for delivery in &mut batch {
+            trace::begin(delivery, &self.durable, now);
+        }
+        pace.redelivered = batch.iter().any(|delivery| delivery.delivered > 1);
+        let handling = Handling {
+            bus: &self.bus,
+            durable: &self.durable,
+            stream_created: &attached.stream_created,
+            period: self.settings.ack_wait / 3,
+            clock: &self.clock,
+            metrics: &self.metrics,
+            stop,
+        };
+        handling.handle_all(batch, pace.redelivered, handler).await;
+    }
+
+    /// Attaches to the durable, however long that takes; nothing once it is to stop. Says once why it does not succeed,
+    /// and not at all while the broker is away: the bus tells of that.
+    async fn attach(&self, stop: &CancellationToken) -> Option<Attached> {
+        let mut complained = false;
+        loop {
+            let attached = attach(&self.bus, &self.durable, &self.settings);
+            let error = match stop.run_until_cancelled(attached).await? {
+                Ok(attached) => return Some(attached),
+                Err(error) => format!("{error:#}"),
+            };
+            if self.bus.is_connected() && !complained {
+                complained = true;
+                let consumer = self.durable.name.as_str();
+                tracing::warn!(
+                    consumer,
+                    error,
+                    "Events cannot be read yet; trying again every second."
+                );
             }
-            Err(error) => {
-                if self.bus.is_connected() && !std::mem::replace(complained, true) {
-                    let (consumer, error) = (self.durable.name.as_str(), format!("{error:#}"));
-                    tracing::warn!(
-                        consumer,
-                        error,
-                        "Events cannot be read yet; trying again every second."
-                    );
-                }
-                let _ = timeout(Duration::from_secs(1), stop.cancelled()).await;
-                None
-            }
+            let _ = timeout(AGAIN, stop.cancelled()).await;
+        }
+    }
+}
+
+/// How many messages are taken at once. After a crash the server hands out again what this process held, once its
+/// AckWait is over. Until then, and as long as such messages come, they are taken alone: the one that kills the process
+/// takes nobody along. Where a start finds nothing unacknowledged, nothing can come again, and it need not be slow.
+struct Pace {
+    alone_until: Instant,
+    redelivered: bool,
+}
+
+impl Pace {
+    fn after_a_start(attached: &Attached, settings: &Settings) -> Self {
+        let careful = match attached.has_unacked {
+            true => settings.ack_wait + Duration::from_secs(1),
+            false => Duration::ZERO,
+        };
+        Self {
+            alone_until: Instant::now() + careful,
+            redelivered: false,
+        }
+    }
+
+    fn most(&self, settings: &Settings) -> usize {
+        match self.redelivered || Instant::now() < self.alone_until {
+            true => 1,
+            false => settings.batch,
         }
     }
 }

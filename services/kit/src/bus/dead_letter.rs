@@ -7,7 +7,10 @@ use bytes::Bytes;
 use proto::{events::headers, streams::DEAD_LETTER_PREFIX};
 use serde::Deserialize;
 
-use super::{Bus, Delivery, Verdict};
+use super::{
+    connection::Bus,
+    delivery::{Delivery, Verdict},
+};
 use crate::clock::Timestamp;
 
 /// What a dead letter says beside the message itself. Header names start with `usher-dead-letter-`.

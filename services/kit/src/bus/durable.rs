@@ -11,7 +11,7 @@ use async_nats::jetstream::{
 };
 use proto::streams::{ADVISORIES, Stream};
 
-use super::{Bus, Settings, dead_letter::MaxDeliveries};
+use super::{connection::Bus, dead_letter::MaxDeliveries};
 
 /// A durable pull consumer as it should be.
 #[derive(Debug, Clone)]
@@ -22,6 +22,27 @@ pub struct Durable {
     pub name: String,
     /// The subjects it wants.
     pub filter: String,
+}
+
+/// A consumer's deadlines and sizes. Configuration, so that tests can shorten them.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How long the server waits for an ack or an in-progress ack before it hands a message out again.
+    pub ack_wait: Duration,
+    /// How often a message is handed out before it becomes a dead letter. Only crashes count: the loop never says no.
+    pub max_deliver: i64,
+    /// Most messages of one transaction.
+    pub batch: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            ack_wait: Duration::from_secs(3),
+            max_deliver: 10,
+            batch: 256,
+        }
+    }
 }
 
 /// Where the durable keeps the creation time of the stream that it was made for.

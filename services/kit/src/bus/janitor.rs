@@ -1,9 +1,10 @@
 //! Keeps a stream from filling with what everybody has read: past half of its bytes it is purged up to the lowest
 //! ack floor of its consumers. Any replica may do it at any time, because doing it twice changes nothing.
 
-use super::{Bus, Durable};
 use anyhow::Context as _;
 use futures::{StreamExt as _, TryStreamExt as _};
+
+use super::{connection::Bus, durable::Durable};
 
 /// Purges what every consumer has acknowledged, if the stream is past half of its limit.
 pub(super) async fn purge_read(bus: &Bus, durable: &Durable) -> anyhow::Result<()> {

@@ -8,7 +8,7 @@ use async_nats::jetstream::consumer::{PullConsumer, pull::Batch};
 use futures::StreamExt as _;
 use tokio::time::timeout;
 
-use super::Delivery;
+use super::delivery::Delivery;
 
 /// How long a pull waits on the server for a message.
 const IDLE: Duration = Duration::from_secs(5);

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType};
 use proto::streams::{ALL, DUPLICATE_WINDOW, Stream};
 
-use super::Bus;
+use super::connection::Bus;
 
 /// Makes the streams that are missing and corrects those that differ. `replicas` is how many copies each has; where it
 /// says nothing, a stream keeps the copies that it has, and a new one gets one. Does nothing where all is as
@@ -23,7 +23,7 @@ pub async fn provision(bus: &Bus, replicas: Option<usize>) -> anyhow::Result<()>
                 .map_or(1, |found| found.num_replicas),
         };
         let made = bus
-            .jetstream
+            .jetstream()
             .create_or_update_stream(config(&stream, copies))
             .await;
         made.with_context(|| format!("Stream {} cannot be made or corrected.", stream.name))?;
@@ -72,7 +72,7 @@ pub async fn drift(bus: &Bus) -> anyhow::Result<Vec<Finding>> {
 
 /// The stream as the server has it.
 async fn found(bus: &Bus, stream: &Stream) -> anyhow::Result<Option<Config>> {
-    match bus.jetstream.get_stream(stream.name).await {
+    match bus.jetstream().get_stream(stream.name).await {
         Ok(found) => Ok(Some(found.cached_info().config.clone())),
         Err(error) if is_missing(&error) => Ok(None),
         Err(error) => Err(error).context("The broker does not answer."),

@@ -3,7 +3,7 @@
 use opentelemetry::KeyValue;
 use proto::events::headers;
 
-use super::{Delivery, Durable};
+use super::{delivery::Delivery, durable::Durable};
 use crate::{
     clock::Timestamp,
     propagation,

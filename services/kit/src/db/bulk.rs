@@ -7,7 +7,7 @@ use uuid::Uuid;
 const VALUES: usize = 16_000;
 
 /// Runs `sql` for all `rows` and returns the ids that it names in `RETURNING`. In it, `given` is a table of these
-/// `columns` with the rows in it, and `$1` is `first`, which all rows share. Does nothing for no rows.
+/// `columns` with the rows in it, and `$1`, `$2`, … are the `shared` values. Does nothing for no rows.
 ///
 /// ```sql
 /// UPDATE mails SET claimed_until = $1 FROM given WHERE mails.id = given.id RETURNING mails.id
@@ -19,13 +19,13 @@ pub async fn update_given<const N: usize>(
     tx: &impl ConnectionTrait,
     columns: [&str; N],
     sql: &str,
-    first: Value,
+    shared: &[Value],
     rows: &[[Value; N]],
 ) -> Result<Vec<Uuid>, DbErr> {
     let columns = columns.join(", ");
     let mut updated = Vec::with_capacity(rows.len());
     for rows in rows.chunks(VALUES / N) {
-        let mut values = vec![first.clone()];
+        let mut values = shared.to_vec();
         let mut lists = Vec::with_capacity(rows.len());
         for row in rows {
             lists.push(placeholders(values.len() + 1, N));

@@ -12,7 +12,7 @@ use opentelemetry::{
 };
 use uuid::Uuid;
 
-use super::Outgoing;
+use super::record::Outgoing;
 use crate::{
     bus::Bus,
     clock::Timestamp,

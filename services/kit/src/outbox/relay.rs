@@ -11,7 +11,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{Outbox, Outgoing, metrics::Metrics, publish::publish, table};
+use super::{metrics::Metrics, publish::publish, queue::Outbox, record::Outgoing, table};
 use crate::{bus::Bus, clock::Timestamp, db::Db, random};
 
 /// The relay's deadlines and sizes. Configuration, so that tests can shorten them.
@@ -62,20 +62,16 @@ pub struct Relay {
 impl Relay {
     /// A relay, and the outbox that feeds it. Nothing is published until it runs.
     pub fn new(db: Db, bus: Bus, settings: Settings) -> (Outbox, Self) {
-        let (sender, queue) = mpsc::channel(settings.queue);
-        (
-            Outbox {
-                queue: sender,
-                lease: settings.lease,
-            },
-            Self {
-                db,
-                bus,
-                settings,
-                queue,
-                metrics: Metrics::new(),
-            },
-        )
+        let (outbox, queue) = Outbox::new(settings.queue, settings.lease);
+        let metrics = Metrics::new();
+        let relay = Self {
+            db,
+            bus,
+            settings,
+            queue,
+            metrics,
+        };
+        (outbox, relay)
     }
 
     /// Publishes until `stop`, then once more what is left.

@@ -17,8 +17,8 @@ use sea_orm_migration::{
 use uuid::Uuid;
 
 use super::{
-    Outgoing, Record,
     headers::{from_json, to_json},
+    record::{Outgoing, Record},
 };
 use crate::{
     clock::Timestamp,
@@ -155,7 +155,7 @@ pub(super) async fn set_claims(tx: &Tx, until: Timestamp, rows: &[Outgoing]) -> 
     for row in rows {
         held.push([row.id.into(), row.claim_no.into()]);
     }
-    update_given(tx, ["id", "claim_no"], sql, until.into(), &held).await?;
+    update_given(tx, ["id", "claim_no"], sql, &[until.into()], &held).await?;
     Ok(())
 }
 
@@ -167,7 +167,14 @@ pub(super) async fn mark_published(tx: &Tx, acked: &[(Uuid, i64)]) -> Result<(),
     for (id, sequence) in acked {
         rows.push([(*id).into(), (*sequence).into()]);
     }
-    update_given(tx, ["id", "stream_sequence"], sql, tx.now().into(), &rows).await?;
+    update_given(
+        tx,
+        ["id", "stream_sequence"],
+        sql,
+        &[tx.now().into()],
+        &rows,
+    )
+    .await?;
     Ok(())
 }
 
@@ -182,7 +189,7 @@ pub(super) async fn mark_failed(tx: &Tx, failed: &[(Timestamp, Outgoing)]) -> Re
         rows.push([row.id.into(), row.claim_no.into(), (*next_at).into()]);
     }
     let columns = ["id", "claim_no", "next_at"];
-    update_given(tx, columns, sql, tx.now().into(), &rows).await?;
+    update_given(tx, columns, sql, &[tx.now().into()], &rows).await?;
     Ok(())
 }
 

@@ -10,6 +10,7 @@ use std::{
 use tempfile::TempDir;
 
 use super::eventually;
+use crate::bus::{self, Bus};
 
 const START: Duration = Duration::from_secs(20);
 
@@ -58,6 +59,18 @@ impl NatsServer {
     /// What goes into `USHER_NATS_URL`; the same for the server's whole life.
     pub fn url(&self) -> String {
         format!("nats://127.0.0.1:{}", self.port)
+    }
+
+    /// Makes the streams, once the server is there, and returns the connection that did so.
+    ///
+    /// # Panics
+    /// When the server does not take them.
+    pub async fn provision(&self) -> Bus {
+        let bus = Bus::connect(&self.url(), "test").await;
+        let bus = bus.expect("a connection need not be up yet");
+        let made = async || bus::provision(&bus, None).await.ok();
+        eventually("the streams", START, made).await;
+        bus
     }
 
     /// Stops the server as an operator would; what it stored stays.

@@ -3,7 +3,6 @@
 use std::{
     env, fs,
     io::{self, Write as _},
-    net::{Ipv4Addr, TcpListener},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -14,7 +13,7 @@ use sea_orm::{ConnectionTrait as _, Database};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
-use super::eventually;
+use super::{eventually, free_port};
 
 const START: Duration = Duration::from_secs(30);
 
@@ -41,13 +40,18 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Starts a server on a free port, or says on standard error why the tests that need one are skipped.
-    /// PostgreSQL is found on PATH or where Debian installs it; it refuses to run as root, so root runs it as
-    /// `postgres` or `nobody`.
+    /// Starts a server on a free port, or says on standard error why the tests that need one are skipped; in CI
+    /// none is skipped. PostgreSQL is found on PATH or where Debian installs it; it refuses to run as root, so
+    /// root runs it as `postgres` or `nobody`.
+    ///
+    /// # Panics
+    /// When it does not start and `CI` is set.
     pub async fn start() -> Option<Self> {
         match Self::try_start().await {
             Ok(server) => Some(server),
             Err(reason) => {
+                let in_ci = env::var_os("CI").is_some();
+                assert!(!in_ci, "CI runs the tests on PostgreSQL, too: {reason}");
                 let test = std::thread::current().name().unwrap_or("a test").to_owned();
                 // Not `eprintln!`: the test harness swallows that of tests that pass.
                 let _ = writeln!(
@@ -115,7 +119,7 @@ impl Postgres {
                 String::from_utf8_lossy(&output.stderr).trim()
             ));
         }
-        let port = free_port().map_err(|error| error.to_string())?;
+        let port = free_port();
         let log = directory.path().join("log");
         let mut server = as_user(user);
         server
@@ -211,11 +215,4 @@ fn as_user(user: Option<&str>) -> Command {
         .arg(format!("--reuid={user}"))
         .args(["--clear-groups", "--"]);
     command
-}
-
-/// A port that was free a moment ago; the server binds it at once.
-fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
-        .local_addr()?
-        .port())
 }

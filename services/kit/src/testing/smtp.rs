@@ -17,12 +17,15 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
     task::{AbortHandle, JoinSet},
+    time::timeout,
 };
 
 use script::Script;
 pub use script::{On, Phase};
 use session::Session;
 use tls::Identity;
+
+use super::SOON;
 
 /// How the server speaks TLS.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -171,16 +174,8 @@ impl SmtpServer {
     /// # Panics
     /// When the deadline passes before.
     pub async fn wait_for(&self, count: usize, deadline: Duration) -> Vec<Mail> {
-        let mut changes = self.shared.changed.subscribe();
-        let enough = async {
-            while self.shared.state().mails.len() < count {
-                changes
-                    .changed()
-                    .await
-                    .expect("the server keeps the sender");
-            }
-        };
-        let waited = tokio::time::timeout(deadline, enough).await;
+        let enough = self.changes_until(|server| server.shared.state().mails.len() >= count);
+        let waited = timeout(deadline, enough).await;
         let mails = self.mails();
         assert!(
             waited.is_ok(),
@@ -188,6 +183,25 @@ impl SmtpServer {
             mails.len()
         );
         mails
+    }
+
+    /// Waits until its mails and connections are as `holds` says.
+    ///
+    /// # Panics
+    /// When they do not become so, with `what` was waited for.
+    pub async fn until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
+        let waited = timeout(SOON, self.changes_until(holds)).await;
+        assert!(waited.is_ok(), "waited {SOON:?} in vain for {what}");
+    }
+
+    async fn changes_until(&self, holds: impl Fn(&Self) -> bool) {
+        let mut changes = self.shared.changed.subscribe();
+        while !holds(self) {
+            changes
+                .changed()
+                .await
+                .expect("the server keeps the sender");
+        }
     }
 
     /// Connections ever opened.
@@ -239,6 +253,7 @@ impl Open {
         state.open += 1;
         state.peak = state.peak.max(state.open);
         drop(state);
+        shared.changed.send_replace(());
         Self(shared)
     }
 }
@@ -246,6 +261,7 @@ impl Open {
 impl Drop for Open {
     fn drop(&mut self) {
         self.0.state().open -= 1;
+        self.0.changed.send_replace(());
     }
 }
 

@@ -13,6 +13,7 @@ mod otlp;
 mod outbox;
 mod postgres;
 mod propagation;
+mod proxy;
 mod scenarios;
 mod serve;
 mod smtp;

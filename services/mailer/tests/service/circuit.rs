@@ -2,17 +2,21 @@
 
 use std::time::Duration;
 
-use kit::testing::{Phase, SmtpServer, eventually};
+use kit::testing::{Phase, SOON, SmtpServer, eventually};
 use proto::mailer::{Outcome, deliver_response::Message};
 
-use crate::harness::{Mailer, SOON, again, mail, wait_as_told};
+use crate::{
+    client::{again, attempts, mail, wait_as_told},
+    world::World,
+};
 
 #[tokio::test]
 async fn an_absent_mail_server_opens_the_circuit_and_a_returned_one_closes_it() {
     let server = SmtpServer::start().await;
     server.on(Phase::Connect).times(3).drop_connection();
-    let mailer = Mailer::before(&server).await;
-    let mut delivery = mailer.open().await;
+    let world = World::before(&server);
+    let service = world.start().await;
+    let mut delivery = service.client().open().await;
     let offered = mail("ada@example.com");
     delivery.offer(offered.clone()).await;
     let (mut paused, mut failed) = (false, false);
@@ -24,7 +28,7 @@ async fn an_absent_mail_server_opens_the_circuit_and_a_returned_one_closes_it() 
         }
     }
     assert!(
-        mailer.readiness().await.contains("\"mail server\""),
+        service.probe("/readyz").await.1.contains("\"mail server\""),
         "it shows as degraded"
     );
     let early = delivery.deliver(mail("eve@example.com")).await;
@@ -33,8 +37,8 @@ async fn an_absent_mail_server_opens_the_circuit_and_a_returned_one_closes_it() 
         Outcome::InFlight,
         "not tried, and no attempt is counted"
     );
-    assert_eq!(mailer.attempts().await.len(), 1);
-    let mut other = mailer.open().await;
+    assert_eq!(attempts(&service).await.len(), 1);
+    let mut other = service.client().open().await;
     assert!(
         matches!(other.next().await, Some(Message::Pause(_))),
         "a new stream hears of it at once"
@@ -46,15 +50,16 @@ async fn an_absent_mail_server_opens_the_circuit_and_a_returned_one_closes_it() 
         (result.outcome() == Outcome::Accepted).then_some(result)
     });
     accepted.await;
-    assert!(mailer.readiness().await.contains("\"degraded\":{}"));
+    assert!(service.probe("/readyz").await.1.contains("\"degraded\":{}"));
 }
 
 #[tokio::test]
 async fn everybody_waits_while_one_tries_whether_the_mail_server_is_back() {
     let server = SmtpServer::start().await;
     server.on(Phase::Connect).times(1).drop_connection();
-    let mailer = Mailer::before(&server).await;
-    let mut delivery = mailer.open().await;
+    let world = World::before(&server);
+    let service = world.start().await;
+    let mut delivery = service.client().open().await;
     assert_eq!(
         delivery.deliver(mail("ada@example.com")).await.outcome(),
         Outcome::Unavailable
@@ -71,10 +76,9 @@ async fn everybody_waits_while_one_tries_whether_the_mail_server_is_back() {
             .offer(mail(&format!("ada{number}@example.com")))
             .await;
     }
-    eventually("the probe to connect", SOON, async || {
-        (server.connections() == 2).then_some(())
-    })
-    .await;
+    server
+        .until("the probe to connect", |server| server.connections() == 2)
+        .await;
     assert_eq!(delivery.result().await.outcome(), Outcome::Accepted);
     assert_eq!(server.connections(), 2, "the others waited for the probe");
     for _ in 1..20 {
@@ -86,8 +90,9 @@ async fn everybody_waits_while_one_tries_whether_the_mail_server_is_back() {
 async fn two_hung_phases_open_the_circuit_when_nothing_was_accepted() {
     let server = SmtpServer::start().await;
     server.on(Phase::Rcpt).hang();
-    let mailer = Mailer::before(&server).await;
-    let mut delivery = mailer.open().await;
+    let world = World::before(&server);
+    let service = world.start().await;
+    let mut delivery = service.client().open().await;
     assert_eq!(
         delivery.deliver(mail("ada@example.com")).await.outcome(),
         Outcome::Unavailable
@@ -106,8 +111,9 @@ async fn two_hung_phases_open_the_circuit_when_nothing_was_accepted() {
 async fn hung_mailboxes_do_not_open_the_circuit_while_others_are_served() {
     let server = SmtpServer::start().await;
     server.on(Phase::Rcpt).to("hung@example.com").hang();
-    let mailer = Mailer::before(&server).await;
-    let mut delivery = mailer.open().await;
+    let world = World::before(&server);
+    let service = world.start().await;
+    let mut delivery = service.client().open().await;
     assert_eq!(
         delivery.deliver(mail("ada@example.com")).await.outcome(),
         Outcome::Accepted
@@ -130,12 +136,12 @@ async fn i17_a_mailbox_that_hangs_while_it_tries_the_mail_server_holds_nobody_up
     server.on(Phase::Connect).times(1).drop_connection();
     server.on(Phase::Rcpt).to("hung@example.com").hang();
     let settings = [
-        ("USHER_MAIL_URL", &*server.url()),
         ("USHER_MAIL_SLOW_AFTER", "100ms"),
         ("USHER_MAIL_COMMAND_DEADLINE", "1m"),
     ];
-    let mailer = Mailer::with(&settings).await;
-    let (mut good, hung) = (mailer.open().await, mailer.open().await);
+    let world = World::before(&server);
+    let service = world.start_with(&settings).await;
+    let (mut good, hung) = (service.client().open().await, service.client().open().await);
     assert_eq!(
         good.deliver(mail("ada@example.com")).await.outcome(),
         Outcome::Unavailable
@@ -144,10 +150,9 @@ async fn i17_a_mailbox_that_hangs_while_it_tries_the_mail_server_holds_nobody_up
     for _ in 0..3 {
         hung.offer(mail("hung@example.com")).await;
     }
-    eventually("one to try", SOON, async || {
-        (server.connections() == 2).then_some(())
-    })
-    .await;
+    server
+        .until("one to try", |server| server.connections() == 2)
+        .await;
     for _ in 0..20 {
         good.offer(mail("ada@example.com")).await;
     }

@@ -2,16 +2,20 @@
 
 use std::time::Duration;
 
-use kit::testing::{Phase, SmtpServer};
+use kit::testing::{Phase, SOON, SmtpServer};
 use proto::mailer::{Outcome, deliver_response::Message};
 
-use crate::harness::{Mailer, SOON, again, mail, message_id};
+use crate::{
+    client::{again, attempts, mail, message_id},
+    world::World,
+};
 
 #[tokio::test]
 async fn a_mail_is_accepted_once_and_its_key_answers_ever_after() {
     let server = SmtpServer::start().await;
-    let mailer = Mailer::before(&server).await;
-    let mut delivery = mailer.open().await;
+    let world = World::before(&server);
+    let service = world.start().await;
+    let mut delivery = service.client().open().await;
     let offered = mail("ada@example.com");
     let first = delivery.deliver(offered.clone()).await;
     assert_eq!(
@@ -26,7 +30,7 @@ async fn a_mail_is_accepted_once_and_its_key_answers_ever_after() {
         format!("{}@usher.example", offered.code_id)
     );
     for _ in 0..3 {
-        let repeated = mailer.open().await.deliver(again(&offered)).await;
+        let repeated = service.client().open().await.deliver(again(&offered)).await;
         assert_eq!(
             (repeated.outcome(), repeated.accepted_at),
             (Outcome::Accepted, first.accepted_at)
@@ -38,11 +42,12 @@ async fn a_mail_is_accepted_once_and_its_key_answers_ever_after() {
 #[tokio::test]
 async fn i14_a_key_offered_many_times_at_once_makes_one_mail() {
     let server = SmtpServer::start().await;
-    let mailer = Mailer::before(&server).await;
+    let world = World::before(&server);
+    let service = world.start().await;
     let offered = mail("ada@example.com");
     let mut streams = Vec::new();
     for _ in 0..4 {
-        let delivery = mailer.open().await;
+        let delivery = service.client().open().await;
         for _ in 0..10 {
             delivery.offer(offered.clone()).await;
         }
@@ -65,8 +70,9 @@ async fn i14_a_key_offered_many_times_at_once_makes_one_mail() {
 #[tokio::test]
 async fn i09_a_key_of_another_request_is_invalid_and_sends_nothing() {
     let server = SmtpServer::start().await;
-    let mailer = Mailer::before(&server).await;
-    let mut delivery = mailer.open().await;
+    let world = World::before(&server);
+    let service = world.start().await;
+    let mut delivery = service.client().open().await;
     let offered = mail("ada@example.com");
     delivery.deliver(offered.clone()).await;
     let mut other_address = again(&offered);
@@ -96,8 +102,9 @@ async fn i09_a_key_of_another_request_is_invalid_and_sends_nothing() {
 #[tokio::test]
 async fn a_mail_that_cannot_be_made_is_invalid_for_good() {
     let server = SmtpServer::start().await;
-    let mailer = Mailer::before(&server).await;
-    let mut delivery = mailer.open().await;
+    let world = World::before(&server);
+    let service = world.start().await;
+    let mut delivery = service.client().open().await;
     let breakers: [fn(&mut proto::mailer::Mail); 8] = [
         |mail| mail.email = "ada@example.com\r\nRCPT TO:<eve@example.com>".to_owned(),
         |mail| mail.email = String::new(),
@@ -138,8 +145,9 @@ async fn a_mail_that_cannot_be_made_is_invalid_for_good() {
 #[tokio::test]
 async fn a_message_beyond_the_limit_is_refused_and_what_came_before_it_is_answered() {
     let server = SmtpServer::start().await;
-    let mailer = Mailer::before(&server).await;
-    let delivery = mailer.open().await;
+    let world = World::before(&server);
+    let service = world.start().await;
+    let delivery = service.client().open().await;
     delivery.offer(mail("ada@example.com")).await;
     let mut large = mail("eve@example.com");
     large.display_name = "x".repeat(1 << 20);
@@ -160,22 +168,24 @@ async fn a_message_beyond_the_limit_is_refused_and_what_came_before_it_is_answer
 #[tokio::test]
 async fn an_expired_code_is_not_sent() {
     let server = SmtpServer::start().await;
-    let mailer = Mailer::before(&server).await;
+    let world = World::before(&server);
+    let service = world.start().await;
     let offered = mail("ada@example.com");
-    mailer.clock.advance(Duration::from_secs(25 * 60 * 60));
-    let result = mailer.open().await.deliver(offered).await;
+    world.clock.advance(Duration::from_secs(25 * 60 * 60));
+    let result = service.client().open().await.deliver(offered).await;
     assert_eq!(
         (result.outcome(), result.reason.as_str()),
         (Outcome::Unavailable, "the code has expired")
     );
-    assert!(server.mails().is_empty() && mailer.attempts().await.is_empty());
+    assert!(server.mails().is_empty() && attempts(&service).await.is_empty());
 }
 
 #[tokio::test]
 async fn an_unknown_locale_falls_back_and_a_region_to_its_language() {
     let server = SmtpServer::start().await;
-    let mailer = Mailer::before(&server).await;
-    let mut delivery = mailer.open().await;
+    let world = World::before(&server);
+    let service = world.start().await;
+    let mut delivery = service.client().open().await;
     for (locale, subject) in [
         ("fr-CA", "Confirmez votre adresse e-mail"),
         ("de", "Bestätigen Sie Ihre E-Mail-Adresse"),
@@ -195,12 +205,10 @@ async fn an_unknown_locale_falls_back_and_a_region_to_its_language() {
 #[tokio::test]
 async fn a_client_beyond_its_window_waits_and_loses_nothing() {
     let server = SmtpServer::start().await;
-    let settings = [
-        ("USHER_MAIL_URL", &*server.url()),
-        ("USHER_MAIL_CONNECTIONS", "2"),
-    ];
-    let mailer = Mailer::with(&settings).await;
-    let mut delivery = mailer.open().await;
+    let settings = [("USHER_MAIL_CONNECTIONS", "2")];
+    let world = World::before(&server);
+    let service = world.start_with(&settings).await;
+    let mut delivery = service.client().open().await;
     assert_eq!(delivery.window, 32);
     for number in 0..200 {
         delivery
@@ -221,8 +229,9 @@ async fn a_finished_client_gets_its_answers_and_then_the_end() {
         .on(Phase::Rcpt)
         .after(Duration::from_millis(100))
         .proceed();
-    let mailer = Mailer::before(&server).await;
-    let delivery = mailer.open().await;
+    let world = World::before(&server);
+    let service = world.start().await;
+    let delivery = service.client().open().await;
     delivery.offer(mail("ada@example.com")).await;
     let mut responses = delivery.finish();
     let last = responses.message().await.unwrap().unwrap().message.unwrap();
@@ -237,17 +246,17 @@ async fn a_mail_in_the_ledger_runs_to_its_end_without_its_stream() {
         .on(Phase::Data)
         .after(Duration::from_millis(200))
         .proceed();
-    let mailer = Mailer::before(&server).await;
+    let world = World::before(&server);
+    let service = world.start().await;
     let offered = mail("ada@example.com");
-    let delivery = mailer.open().await;
+    let delivery = service.client().open().await;
     delivery.offer(offered.clone()).await;
-    kit::testing::eventually("the attempt to begin", SOON, async || {
-        (server.connections() == 1).then_some(())
-    })
-    .await;
+    server
+        .until("the attempt to begin", |server| server.connections() == 1)
+        .await;
     drop(delivery);
     server.wait_for(1, SOON).await;
-    let repeated = mailer.open().await.insist(&again(&offered)).await;
+    let repeated = service.client().open().await.insist(&again(&offered)).await;
     assert_eq!(repeated.outcome(), Outcome::Accepted);
     assert_eq!(server.mails().len(), 1);
 }
@@ -255,12 +264,10 @@ async fn a_mail_in_the_ledger_runs_to_its_end_without_its_stream() {
 #[tokio::test]
 async fn a_stream_that_has_grown_old_is_drained() {
     let server = SmtpServer::start().await;
-    let settings = [
-        ("USHER_MAIL_URL", &*server.url()),
-        ("USHER_MAIL_STREAM_AGE", "100ms"),
-    ];
-    let mailer = Mailer::with(&settings).await;
-    let mut delivery = mailer.open().await;
+    let settings = [("USHER_MAIL_STREAM_AGE", "100ms")];
+    let world = World::before(&server);
+    let service = world.start_with(&settings).await;
+    let mut delivery = service.client().open().await;
     assert_eq!(
         delivery.next().await,
         Some(Message::Draining(proto::mailer::Draining {}))
@@ -282,21 +289,20 @@ async fn i18_sigterm_answers_what_is_under_way_and_ends_the_stream_with_ok() {
         .to("lost@example.com")
         .accept_and_hang();
     let settings = [
-        ("USHER_MAIL_URL", &*server.url()),
         ("USHER_MAIL_COMMAND_DEADLINE", "1m"),
         ("USHER_MAIL_REPLY_DEADLINE", "1m"),
     ];
-    let mailer = Mailer::with(&settings).await;
-    let mut delivery = mailer.open().await;
+    let world = World::before(&server);
+    let service = world.start_with(&settings).await;
+    let mut delivery = service.client().open().await;
     for email in ["slow@example.com", "stuck@example.com", "lost@example.com"] {
         delivery.offer(mail(email)).await;
     }
     server.wait_for(1, SOON).await;
-    kit::testing::eventually("all to be under way", SOON, async || {
-        (server.connections() == 3).then_some(())
-    })
-    .await;
-    let running = mailer.begin_to_stop();
+    server
+        .until("all to be under way", |server| server.connections() == 3)
+        .await;
+    let running = service.begin_to_stop();
     assert_eq!(
         delivery.next().await,
         Some(Message::Draining(proto::mailer::Draining {}))

@@ -3,7 +3,10 @@
 use kit::testing::{Phase, SmtpServer};
 use proto::mailer::Outcome;
 
-use crate::harness::{Mailer, again, mail, message_id};
+use crate::{
+    client::{again, attempts, mail, message_id},
+    world::World,
+};
 
 const STEPS: [Phase; 6] = [
     Phase::Greeting,
@@ -60,8 +63,9 @@ async fn only_a_permanent_refusal_of_the_recipient_is_final() {
     ] {
         let server = SmtpServer::start().await;
         server.on(phase).times(1).answer(code, text);
-        let mailer = Mailer::before(&server).await;
-        let mut delivery = mailer.open().await;
+        let world = World::before(&server);
+        let service = world.start().await;
+        let mut delivery = service.client().open().await;
         let offered = mail("ada@example.com");
         let result = delivery.deliver(offered.clone()).await;
         assert_eq!(
@@ -94,8 +98,9 @@ async fn a_mail_server_that_hangs_is_left_after_the_phases_deadline() {
     for phase in STEPS {
         let server = SmtpServer::start().await;
         server.on(phase).times(1).hang();
-        let mailer = Mailer::before(&server).await;
-        let mut delivery = mailer.open().await;
+        let world = World::before(&server);
+        let service = world.start().await;
+        let mut delivery = service.client().open().await;
         let offered = mail("ada@example.com");
         let result = delivery.deliver(offered.clone()).await;
         let (outcome, unknown) = match phase {
@@ -127,8 +132,9 @@ async fn a_mail_server_that_hangs_up_is_tried_again() {
     for phase in STEPS {
         let server = SmtpServer::start().await;
         server.on(phase).times(1).drop_connection();
-        let mailer = Mailer::before(&server).await;
-        let mut delivery = mailer.open().await;
+        let world = World::before(&server);
+        let service = world.start().await;
+        let mut delivery = service.client().open().await;
         let offered = mail("ada@example.com");
         let result = delivery.deliver(offered.clone()).await;
         let expected = if phase == Phase::FinalDot {
@@ -151,8 +157,9 @@ async fn nonsense_is_no_answer_and_no_acceptance() {
     for phase in STEPS {
         let server = SmtpServer::start().await;
         server.on(phase).times(1).garbage();
-        let mailer = Mailer::before(&server).await;
-        let mut delivery = mailer.open().await;
+        let world = World::before(&server);
+        let service = world.start().await;
+        let mut delivery = service.client().open().await;
         let offered = mail("ada@example.com");
         let result = delivery.deliver(offered.clone()).await;
         let expected = if phase == Phase::FinalDot {
@@ -181,8 +188,9 @@ async fn i08_a_lost_answer_to_the_final_dot_is_counted_and_the_second_mail_has_t
 {
     let server = SmtpServer::start().await;
     server.on(Phase::FinalDot).times(2).accept_and_drop();
-    let mailer = Mailer::before(&server).await;
-    let mut delivery = mailer.open().await;
+    let world = World::before(&server);
+    let service = world.start().await;
+    let mut delivery = service.client().open().await;
     let mut offered = mail("ada@example.com");
     for unknown in 1..=2 {
         let result = delivery.deliver(offered.clone()).await;
@@ -208,8 +216,7 @@ async fn i08_a_lost_answer_to_the_final_dot_is_counted_and_the_second_mail_has_t
             .iter()
             .all(|mail| message_id(&mail.bytes) == message_id(&arrived[0].bytes))
     );
-    let history: Vec<_> = mailer
-        .attempts()
+    let history: Vec<_> = attempts(&service)
         .await
         .into_iter()
         .map(|one| (one.attempt, one.outcome()))
@@ -229,8 +236,9 @@ async fn i08_after_three_unknown_outcomes_a_mail_is_not_sent_again_even_if_their
 {
     let server = SmtpServer::start().await;
     server.on(Phase::FinalDot).times(3).accept_and_drop();
-    let mailer = Mailer::before(&server).await;
-    let mut delivery = mailer.open().await;
+    let world = World::before(&server);
+    let service = world.start().await;
+    let mut delivery = service.client().open().await;
     let offered = mail("ada@example.com");
     for unknown in [1, 2, 3, 3] {
         let result = delivery.deliver(again(&offered)).await;
@@ -253,8 +261,9 @@ async fn an_endless_answer_is_cut_off() {
         .on(Phase::FinalDot)
         .times(1)
         .answer(250, &"x".repeat(8 << 20));
-    let mailer = Mailer::before(&server).await;
-    let mut delivery = mailer.open().await;
+    let world = World::before(&server);
+    let service = world.start().await;
+    let mut delivery = service.client().open().await;
     let offered = mail("ada@example.com");
     let result = delivery.deliver(offered.clone()).await;
     assert_eq!(
@@ -276,8 +285,9 @@ async fn an_endless_answer_is_cut_off() {
 #[tokio::test]
 async fn a_kept_connection_that_was_closed_meanwhile_costs_no_attempt() {
     let server = SmtpServer::start().await;
-    let mailer = Mailer::before(&server).await;
-    let mut delivery = mailer.open().await;
+    let world = World::before(&server);
+    let service = world.start().await;
+    let mut delivery = service.client().open().await;
     assert_eq!(
         delivery.deliver(mail("ada@example.com")).await.outcome(),
         Outcome::Accepted
@@ -296,7 +306,7 @@ async fn a_kept_connection_that_was_closed_meanwhile_costs_no_attempt() {
         Outcome::Accepted
     );
     assert_eq!(
-        (server.connections(), mailer.attempts().await.len()),
+        (server.connections(), attempts(&service).await.len()),
         (3, 3)
     );
 }
@@ -313,8 +323,9 @@ async fn an_attempt_tells_whether_it_reached_the_mail_server() {
     ] {
         let server = SmtpServer::start().await;
         server.on(phase).times(1).answer(451, "4.3.0 not now");
-        let mailer = Mailer::before(&server).await;
-        let mut delivery = mailer.open().await;
+        let world = World::before(&server);
+        let service = world.start().await;
+        let mut delivery = service.client().open().await;
         let offered = mail("ada@example.com");
         let result = delivery.deliver(offered.clone()).await;
         assert_eq!(
@@ -334,8 +345,9 @@ async fn an_attempt_tells_whether_it_reached_the_mail_server() {
 #[tokio::test]
 async fn a_kept_connection_to_a_mail_server_that_went_away_has_reached_nobody() {
     let server = SmtpServer::start().await;
-    let mailer = Mailer::before(&server).await;
-    let mut delivery = mailer.open().await;
+    let world = World::before(&server);
+    let service = world.start().await;
+    let mut delivery = service.client().open().await;
     assert_eq!(
         delivery.deliver(mail("ada@example.com")).await.outcome(),
         Outcome::Accepted
@@ -356,8 +368,10 @@ async fn i16_what_a_mail_server_repeats_of_address_and_code_is_redacted() {
         554,
         "5.7.1 spam for canary.ada@example.com: 1357 2468 (13572468)",
     );
-    let mailer = Mailer::before(&server).await;
-    let result = mailer
+    let world = World::before(&server);
+    let service = world.start().await;
+    let result = service
+        .client()
         .open()
         .await
         .deliver(mail("canary.ada@example.com"))
@@ -366,5 +380,5 @@ async fn i16_what_a_mail_server_repeats_of_address_and_code_is_redacted() {
         result.reason,
         "554 5.7.1 spam for <redacted>: <redacted> (<redacted>)"
     );
-    assert_eq!(mailer.attempts().await[0].reply, result.reason);
+    assert_eq!(attempts(&service).await[0].reply, result.reason);
 }

@@ -4,19 +4,20 @@ use std::{fs, os::unix::fs::PermissionsExt as _, sync::mpsc};
 
 use proto::mailer::{Outcome, deliver_response::Message};
 
-use crate::harness::{Mailer, again, mail, message_id};
+use crate::{
+    client::{again, mail, message_id},
+    world::World,
+};
 
 #[tokio::test]
 async fn an_eml_file_is_named_by_key_and_attempt_and_appears_whole() {
     let directory = tempfile::tempdir().unwrap();
     let folder = directory.path().join("mails");
     let url = format!("file:{}", folder.display());
-    let mailer = Mailer::with(&[
-        ("USHER_MAIL_URL", &url),
-        ("USHER_PUBLIC_URL", "https://usher.example/"),
-    ])
-    .await;
-    let mut delivery = mailer.open().await;
+    let world = World::sending_to(&url);
+    let more = [("USHER_PUBLIC_URL", "https://usher.example/")];
+    let service = world.start_with(&more).await;
+    let mut delivery = service.client().open().await;
     let offered = mail("ada@example.com");
     assert_eq!(
         delivery.deliver(offered.clone()).await.outcome(),
@@ -56,8 +57,9 @@ async fn a_folder_that_cannot_be_written_is_an_absent_mail_server() {
     let folder = directory.path().join("mails");
     fs::write(&folder, "in the way").unwrap();
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o600)).unwrap();
-    let mailer = Mailer::with(&[("USHER_MAIL_URL", &format!("file:{}", folder.display()))]).await;
-    let mut delivery = mailer.open().await;
+    let world = World::sending_to(&format!("file:{}", folder.display()));
+    let service = world.start().await;
+    let mut delivery = service.client().open().await;
     let offered = mail("ada@example.com");
     let failed = delivery.deliver(offered.clone()).await;
     assert_eq!(failed.outcome(), Outcome::Unavailable);
@@ -89,9 +91,9 @@ fn i08_a_mail_that_a_stop_declares_unsent_is_not_written_afterwards() {
     runtime.block_on(async {
         let directory = tempfile::tempdir().unwrap();
         let folder = directory.path().join("mails");
-        let mailer =
-            Mailer::with(&[("USHER_MAIL_URL", &format!("file:{}", folder.display()))]).await;
-        let mut delivery = mailer.open().await;
+        let world = World::sending_to(&format!("file:{}", folder.display()));
+        let service = world.start().await;
+        let mut delivery = service.client().open().await;
         let (free, busy) = mpsc::channel::<()>();
         tokio::task::spawn_blocking(move || busy.recv());
         delivery.offer(mail("ada@example.com")).await;
@@ -99,7 +101,7 @@ fn i08_a_mail_that_a_stop_declares_unsent_is_not_written_afterwards() {
             delivery.deliver(mail("no address")).await.outcome(),
             Outcome::Invalid
         );
-        let running = mailer.begin_to_stop();
+        let running = service.begin_to_stop();
         assert!(matches!(delivery.next().await, Some(Message::Draining(_))));
         let stopped = delivery.result().await;
         assert_eq!(

@@ -2,21 +2,25 @@
 
 use std::time::{Duration, Instant};
 
-use kit::testing::{Phase, SmtpServer, eventually};
+use kit::testing::{Phase, SmtpServer};
 use proto::mailer::Outcome;
 
-use crate::harness::{Mailer, SOON, again, mail, wait_as_told};
+use crate::{
+    client::{again, mail, wait_as_told},
+    world::{Service, World},
+};
 
 /// Two of four connections are for later attempts, and mailboxes hang for longer than any test lasts.
-async fn narrow(server: &SmtpServer) -> Mailer {
+async fn narrow(server: &SmtpServer) -> (World, Service) {
     server.on(Phase::Rcpt).to("hung@example.com").hang();
     let settings = [
-        ("USHER_MAIL_URL", &*server.url()),
         ("USHER_MAIL_CONNECTIONS", "4"),
         ("USHER_MAIL_SLOW_AFTER", "100ms"),
         ("USHER_MAIL_COMMAND_DEADLINE", "1m"),
     ];
-    Mailer::with(&settings).await
+    let world = World::before(server);
+    let service = world.start_with(&settings).await;
+    (world, service)
 }
 
 /// How long 400 good mails take, four at a time, while `hung` mailboxes that never answer RCPT are offered among
@@ -29,13 +33,13 @@ async fn time_of_good_mails(hung: usize) -> Duration {
         .after(Duration::from_millis(10))
         .proceed();
     let settings = [
-        ("USHER_MAIL_URL", &*server.url()),
         ("USHER_MAIL_CONNECTIONS", "16"),
         ("USHER_MAIL_SLOW_AFTER", "100ms"),
         ("USHER_MAIL_COMMAND_DEADLINE", "1m"),
     ];
-    let mailer = Mailer::with(&settings).await;
-    let (mut good, bad) = (mailer.open().await, mailer.open().await);
+    let world = World::before(&server);
+    let service = world.start_with(&settings).await;
+    let (mut good, bad) = (service.client().open().await, service.client().open().await);
     assert_eq!(
         good.deliver(mail("ada@example.com")).await.outcome(),
         Outcome::Accepted
@@ -67,15 +71,14 @@ async fn i17_hanging_mailboxes_slow_the_others_at_most_to_half() {
 #[tokio::test]
 async fn i17_later_attempts_use_at_most_half_of_the_connections() {
     let server = SmtpServer::start().await;
-    let mailer = narrow(&server).await;
-    let (mut first, later) = (mailer.open().await, mailer.open().await);
+    let (_world, service) = narrow(&server).await;
+    let (mut first, later) = (service.client().open().await, service.client().open().await);
     for _ in 0..10 {
         later.offer(again(&mail("hung@example.com"))).await;
     }
-    eventually("their half to be full", SOON, async || {
-        (server.connections() == 2).then_some(())
-    })
-    .await;
+    server
+        .until("their half to be full", |server| server.connections() == 2)
+        .await;
     for _ in 0..20 {
         assert_eq!(
             first.deliver(mail("ada@example.com")).await.outcome(),
@@ -88,8 +91,8 @@ async fn i17_later_attempts_use_at_most_half_of_the_connections() {
 #[tokio::test]
 async fn i17_a_first_attempt_that_hangs_moves_over_before_the_later_ones_that_queue() {
     let server = SmtpServer::start().await;
-    let mailer = narrow(&server).await;
-    let (mut good, hung) = (mailer.open().await, mailer.open().await);
+    let (_world, service) = narrow(&server).await;
+    let (mut good, hung) = (service.client().open().await, service.client().open().await);
     assert_eq!(
         good.deliver(mail("ada@example.com")).await.outcome(),
         Outcome::Accepted
@@ -97,17 +100,15 @@ async fn i17_a_first_attempt_that_hangs_moves_over_before_the_later_ones_that_qu
     for _ in 0..10 {
         hung.offer(again(&mail("hung@example.com"))).await;
     }
-    eventually("their half to be full", SOON, async || {
-        (server.connections() == 2).then_some(())
-    })
-    .await;
+    server
+        .until("their half to be full", |server| server.connections() == 2)
+        .await;
     for _ in 0..10 {
         hung.offer(mail("hung@example.com")).await;
     }
-    eventually("all to be in use", SOON, async || {
-        (server.connections() >= 4).then_some(())
-    })
-    .await;
+    server
+        .until("all to be in use", |server| server.connections() >= 4)
+        .await;
     for _ in 0..20 {
         assert_eq!(
             good.deliver(mail("ada@example.com")).await.outcome(),
@@ -120,15 +121,14 @@ async fn i17_a_first_attempt_that_hangs_moves_over_before_the_later_ones_that_qu
 async fn i17_a_later_attempt_that_waits_for_its_share_does_not_keep_others_from_trying_the_mail_server()
  {
     let server = SmtpServer::start().await;
-    let mailer = narrow(&server).await;
-    let (mut first, later) = (mailer.open().await, mailer.open().await);
+    let (_world, service) = narrow(&server).await;
+    let (mut first, later) = (service.client().open().await, service.client().open().await);
     for _ in 0..2 {
         later.offer(again(&mail("hung@example.com"))).await;
     }
-    eventually("their half to be full", SOON, async || {
-        (server.connections() == 2).then_some(())
-    })
-    .await;
+    server
+        .until("their half to be full", |server| server.connections() == 2)
+        .await;
     server.on(Phase::Connect).times(1).drop_connection();
     assert_eq!(
         first.deliver(mail("ada@example.com")).await.outcome(),

@@ -2,30 +2,32 @@
 
 use std::time::Duration;
 
-use kit::testing::{Phase, Postgres, SmtpServer, eventually};
+use kit::testing::{Phase, SOON, SmtpServer, eventually};
 use proto::mailer::Outcome;
-use sea_orm::{ConnectionTrait as _, Database, Statement};
+use sea_orm::{ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection};
 
 use crate::{
-    harness::{Delivery, Mailer, SOON, again, mail, message_id},
-    process::Process,
+    client::{again, attempts, mail, message_id},
+    world::World,
 };
 
 #[tokio::test]
 async fn i08_killed_after_the_final_dot_the_next_start_counts_one_unknown_and_sends_the_same_mail()
 {
-    let directory = tempfile::tempdir().unwrap();
     let server = SmtpServer::start().await;
+    let world = World::before(&server);
     server.on(Phase::FinalDot).times(1).accept_and_hang();
     let offered = mail("ada@example.com");
-    let process = Process::start(directory.path(), &[("USHER_MAIL_URL", &server.url())]);
-    let delivery = Delivery::to(process.addr).await;
+    let process = world.process(&[]).await;
+    let delivery = process.client().open().await;
     delivery.offer(offered.clone()).await;
-    server.wait_for(1, SOON).await;
-    process.kill();
+    server
+        .until("the mail", |server| server.mails().len() == 1)
+        .await;
+    process.kill().await;
 
-    let process = Process::start(directory.path(), &[("USHER_MAIL_URL", &server.url())]);
-    let mut delivery = Delivery::to(process.addr).await;
+    let process = world.process(&[]).await;
+    let mut delivery = process.client().open().await;
     let lapsed = delivery.deliver(again(&offered)).await;
     assert_eq!(
         (lapsed.outcome(), lapsed.unknown_attempts),
@@ -39,27 +41,31 @@ async fn i08_killed_after_the_final_dot_the_next_start_counts_one_unknown_and_se
     let arrived = server.mails();
     assert_eq!(arrived.len(), 2);
     assert_eq!(message_id(&arrived[0].bytes), message_id(&arrived[1].bytes));
-    process.kill();
+    process.kill().await;
 }
 
 #[tokio::test]
 async fn killed_after_an_acceptance_the_next_start_remembers_it() {
-    let directory = tempfile::tempdir().unwrap();
     let server = SmtpServer::start().await;
+    let world = World::before(&server);
     let offered = mail("ada@example.com");
-    let process = Process::start(directory.path(), &[("USHER_MAIL_URL", &server.url())]);
+    let process = world.process(&[]).await;
     assert_eq!(
-        Delivery::to(process.addr)
+        process
+            .client()
+            .open()
             .await
             .deliver(offered.clone())
             .await
             .outcome(),
         Outcome::Accepted
     );
-    process.kill();
-    let process = Process::start(directory.path(), &[("USHER_MAIL_URL", &server.url())]);
+    process.kill().await;
+    let process = world.process(&[]).await;
     assert_eq!(
-        Delivery::to(process.addr)
+        process
+            .client()
+            .open()
             .await
             .deliver(again(&offered))
             .await
@@ -67,7 +73,7 @@ async fn killed_after_an_acceptance_the_next_start_remembers_it() {
         Outcome::Accepted
     );
     assert_eq!(server.mails().len(), 1);
-    process.kill();
+    process.kill().await;
 }
 
 #[tokio::test]
@@ -77,8 +83,9 @@ async fn i16_neither_address_nor_name_nor_code_is_in_the_database() {
         .on(Phase::Rcpt)
         .to("canary-two@mail.example")
         .answer(550, "<canary-two@mail.example> 13572468 unknown");
-    let mailer = Mailer::before(&server).await;
-    let mut delivery = mailer.open().await;
+    let world = World::before(&server);
+    let service = world.start().await;
+    let mut delivery = service.client().open().await;
     for (email, outcome) in [
         ("canary-one@mail.example", Outcome::Accepted),
         ("canary-two@mail.example", Outcome::Rejected),
@@ -93,9 +100,9 @@ async fn i16_neither_address_nor_name_nor_code_is_in_the_database() {
             "{email}"
         );
     }
-    let directory = mailer.stop().await.unwrap();
+    service.stop().await;
     let mut seen = 0;
-    for entry in std::fs::read_dir(directory.path()).unwrap() {
+    for entry in std::fs::read_dir(world.folder()).unwrap() {
         let bytes = std::fs::read(entry.unwrap().path()).unwrap();
         let text = String::from_utf8_lossy(&bytes).to_lowercase();
         seen += usize::from(text.contains("rejected"));
@@ -115,35 +122,38 @@ async fn i16_neither_address_nor_name_nor_code_is_in_the_database() {
 #[tokio::test]
 async fn mails_are_forgotten_seven_days_after_their_code_expired() {
     let server = SmtpServer::start().await;
-    let directory = tempfile::tempdir().unwrap();
-    let settings = [("USHER_MAIL_URL", server.url())];
-    let settings: Vec<_> = settings
-        .iter()
-        .map(|(key, value)| (*key, value.as_str()))
-        .collect();
-    let mailer = Mailer::within(directory.path().to_owned(), &settings).await;
-    mailer.open().await.deliver(mail("ada@example.com")).await;
-    let clock = mailer.clock.clone();
-    mailer.stop().await;
-    let url = format!("sqlite:{}", directory.path().join("mailer.db").display())
-        .parse()
-        .unwrap();
-    let db = kit::db::Db::connect(&url, clock.clone()).await.unwrap();
+    let world = World::before(&server);
+    let service = world.start().await;
+    let mut delivery = service.client().open().await;
+    // The codes of both work for a day; one was made two minutes before the other.
+    let earlier = mail("ada@example.com");
+    world.clock.advance(Duration::from_secs(120));
+    let mut later = mail("eve@example.com");
     let day = Duration::from_secs(24 * 60 * 60);
-    clock.advance(day * 8 - Duration::from_secs(60));
-    assert_eq!(mailer::purge::purge_expired(&db).await.unwrap(), 0);
-    clock.advance(Duration::from_secs(120));
-    assert_eq!(mailer::purge::purge_expired(&db).await.unwrap(), 1);
-    let attempts = mailer::store::attempts::page(db.reader(), None, None, 10)
-        .await
-        .unwrap();
-    assert!(attempts.is_empty());
+    later.expires_at = Some((world.clock.now() + day).into());
+    delivery.deliver(earlier.clone()).await;
+    delivery.deliver(later.clone()).await;
+    drop(delivery);
+    service.stop().await;
+
+    // The next start forgets what is due: eight days are over for one, and a minute short for the other.
+    world.clock.advance(day * 8 - Duration::from_secs(60));
+    let service = world.start().await;
+    let kept = async || Some(attempts(&service).await).filter(|all| all.len() < 2);
+    let kept = eventually("the earlier one to be forgotten", SOON, kept).await;
+    assert_eq!(kept.len(), 1);
+    assert_eq!(kept[0].code_id, later.code_id);
+    // Forgotten means that the key is free again, not only that operators see nothing.
+    let mut renewed = again(&earlier);
+    renewed.expires_at = Some((world.clock.now() + Duration::from_secs(60)).into());
+    service.client().open().await.deliver(renewed).await;
+    assert_eq!(server.mails().len(), 3);
 }
 
 /// Takes the write lock of a mailer's SQLite file, as a long transaction would, until it is dropped.
-async fn lock(mailer: &Mailer) -> sea_orm::DatabaseConnection {
-    let path = mailer.folder.join("mailer.db");
-    let mut options = sea_orm::ConnectOptions::new(format!("sqlite:{}", path.display()));
+async fn lock(world: &World) -> DatabaseConnection {
+    let settings = world.settings();
+    let mut options = ConnectOptions::new(settings.get("USHER_DATABASE_URL"));
     options.max_connections(1);
     let db = Database::connect(options).await.unwrap();
     db.execute_unprepared("BEGIN IMMEDIATE").await.unwrap();
@@ -158,21 +168,18 @@ async fn an_attempt_whose_lease_has_passed_stops_before_the_final_dot() {
         .times(1)
         .after(Duration::from_millis(400))
         .proceed();
-    let settings = [
-        ("USHER_MAIL_URL", &*server.url()),
-        ("USHER_MAIL_LEASE", "200ms"),
-    ];
-    let mailer = Mailer::with(&settings).await;
-    let mut delivery = mailer.open().await;
+    let settings = [("USHER_MAIL_LEASE", "200ms")];
+    let world = World::before(&server);
+    let service = world.start_with(&settings).await;
+    let mut delivery = service.client().open().await;
     let offered = mail("ada@example.com");
     delivery.offer(offered.clone()).await;
-    eventually("the attempt to begin", SOON, async || {
-        (server.connections() == 1).then_some(())
-    })
-    .await;
-    let locked = lock(&mailer).await;
-    let given_up = async || (server.open_connections() == 0).then_some(());
-    eventually("the attempt to be given up", SOON, given_up).await;
+    server
+        .until("the attempt to begin", |server| server.connections() == 1)
+        .await;
+    let locked = lock(&world).await;
+    let given_up = |server: &SmtpServer| server.open_connections() == 0;
+    server.until("the attempt to be given up", given_up).await;
     assert!(server.mails().is_empty());
     locked.close().await.unwrap();
     let stopped = delivery.result().await;
@@ -197,35 +204,25 @@ async fn an_acceptance_is_answered_while_the_database_is_away_and_noted_when_it_
         .times(1)
         .after(Duration::from_millis(300))
         .proceed();
-    let mailer = Mailer::with(&[
-        ("USHER_MAIL_URL", &*server.url()),
-        ("USHER_MAIL_LEASE", "10s"),
-    ])
-    .await;
-    let mut delivery = mailer.open().await;
+    let world = World::before(&server);
+    let service = world.start_with(&[("USHER_MAIL_LEASE", "10s")]).await;
+    let mut delivery = service.client().open().await;
     let offered = mail("ada@example.com");
     delivery.offer(offered.clone()).await;
-    eventually("the attempt to begin", SOON, async || {
-        (server.connections() == 1).then_some(())
-    })
-    .await;
-    let locked = lock(&mailer).await;
+    server
+        .until("the attempt to begin", |server| server.connections() == 1)
+        .await;
+    let locked = lock(&world).await;
     assert_eq!(delivery.result().await.outcome(), Outcome::Accepted);
     let refused = delivery.deliver(mail("eve@example.com")).await;
     assert_eq!(
         (refused.outcome(), refused.reached),
         (Outcome::Unavailable, false)
     );
-    assert!(mailer.attempts().await.is_empty());
+    assert!(attempts(&service).await.is_empty());
     locked.close().await.unwrap();
-    let noted = async || {
-        mailer
-            .attempts()
-            .await
-            .first()
-            .map(proto::mailer::MailAttempt::outcome)
-    };
-    assert_eq!(eventually("the note", SOON, noted).await, Outcome::Accepted);
+    world.until_none("mails WHERE state = 'sending'").await;
+    assert_eq!(attempts(&service).await[0].outcome(), Outcome::Accepted);
     assert_eq!(
         delivery.deliver(again(&offered)).await.outcome(),
         Outcome::Accepted
@@ -233,41 +230,14 @@ async fn an_acceptance_is_answered_while_the_database_is_away_and_noted_when_it_
     assert_eq!(server.mails().len(), 1);
 }
 
-/// A mailer on a database of its own in Postgres, tables made as `usher migrate` makes them.
-async fn on_postgres(name: &str, mail_url: &str) -> Option<(Mailer, String)> {
-    let url = Postgres::shared().await?.database(name).await;
-    let db = kit::db::Db::connect(&url.parse().unwrap(), kit::clock::Clock::default())
-        .await
-        .unwrap();
-    db.migrate::<mailer::migrations::Migrator>().await.unwrap();
-    let settings = [
-        ("USHER_DATABASE_URL", url.as_str()),
-        ("USHER_MAIL_URL", mail_url),
-    ];
-    Some((Mailer::with(&settings).await, url))
-}
-
 #[tokio::test]
 async fn on_postgres_two_replicas_send_one_mail_for_one_key() {
     let server = SmtpServer::start().await;
-    let Some((one, url)) = on_postgres("replicas", &server.url()).await else {
+    let Some(world) = World::on_postgres("replicas", &server).await else {
         return;
     };
-    let key = std::fs::read_to_string(one.folder.join("address-keys")).unwrap();
-    let directory = tempfile::tempdir().unwrap();
-    let key_file = directory.path().join("address-keys");
-    std::fs::write(&key_file, key).unwrap();
-    std::fs::set_permissions(
-        &key_file,
-        std::os::unix::fs::PermissionsExt::from_mode(0o600),
-    )
-    .unwrap();
-    let settings = [
-        ("USHER_DATABASE_URL", url.as_str()),
-        ("USHER_MAIL_URL", &server.url()),
-    ];
-    let other = Mailer::within(directory.path().to_owned(), &settings).await;
-    let (mut first, mut second) = (one.open().await, other.open().await);
+    let [one, other] = world.pair().await;
+    let (mut first, mut second) = (one.client().open().await, other.client().open().await);
     for _ in 0..50 {
         let offered = mail("ada@example.com");
         first.offer(offered.clone()).await;
@@ -293,19 +263,17 @@ async fn on_postgres_two_replicas_send_one_mail_for_one_key() {
 async fn on_postgres_a_lease_that_passed_is_one_unknown_attempt() {
     let server = SmtpServer::start().await;
     server.on(Phase::FinalDot).times(1).accept_and_drop();
-    let Some((mailer, url)) = on_postgres("leases", &server.url()).await else {
+    let Some(world) = World::on_postgres("leases", &server).await else {
         return;
     };
-    let mut delivery = mailer.open().await;
+    let service = world.start().await;
+    let mut delivery = service.client().open().await;
     let offered = mail("ada@example.com");
     assert_eq!(delivery.deliver(offered.clone()).await.unknown_attempts, 1);
     // As a replica that died during its attempt leaves it.
-    let db = Database::connect(&url).await.unwrap();
     let sql =
         "UPDATE mails SET state = 'sending', token = code_id, attempts = 2, lease_until_at = 1";
-    db.execute_raw(Statement::from_string(db.get_database_backend(), sql))
-        .await
-        .unwrap();
+    world.execute(sql).await;
     let lapsed = delivery.deliver(again(&offered)).await;
     assert_eq!(
         (lapsed.outcome(), lapsed.unknown_attempts),
@@ -316,8 +284,7 @@ async fn on_postgres_a_lease_that_passed_is_one_unknown_attempt() {
         (accepted.outcome(), accepted.unknown_attempts),
         (Outcome::Accepted, 2)
     );
-    let history: Vec<_> = mailer
-        .attempts()
+    let history: Vec<_> = attempts(&service)
         .await
         .iter()
         .map(|one| (one.attempt, one.outcome()))

@@ -1,19 +1,21 @@
 //! The mailer from outside: its real gRPC service, a mail server that misbehaves on demand, its database, its files.
+//! `world` starts the parts, `client` calls them, the other modules hold the tests.
+
 #![expect(
     clippy::unwrap_used,
     reason = "what a test's helper cannot do fails the test"
 )]
 
 mod circuit;
+mod client;
 mod configuration;
 mod delivery;
 mod faults;
 mod folder;
-mod harness;
 mod lanes;
 mod ledger;
 mod mails;
 mod operators;
-mod process;
 mod spans;
 mod tls;
+mod world;

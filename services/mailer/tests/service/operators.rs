@@ -1,9 +1,11 @@
 //! What operators and authors see: attempts page by page, and previews.
 
-use proto::mailer::{ListMailsRequest, Outcome, PreviewRequest};
+use proto::mailer::{
+    ListMailsRequest, Outcome, PreviewRequest, mailer_admin_client::MailerAdminClient,
+};
 use tonic::{Code, Request};
 
-use crate::harness::{Mailer, mail};
+use crate::{client::mail, world::World};
 use kit::testing::{Phase, SmtpServer};
 
 #[tokio::test]
@@ -13,8 +15,9 @@ async fn attempts_are_listed_newest_first_page_by_page() {
         .on(Phase::Rcpt)
         .to("ada3@example.com")
         .answer(550, "5.1.1 unknown");
-    let mailer = Mailer::before(&server).await;
-    let mut delivery = mailer.open().await;
+    let world = World::before(&server);
+    let service = world.start().await;
+    let mut delivery = service.client().open().await;
     let mut mails = Vec::new();
     for number in 0..7 {
         let mut offered = mail(&format!("ada{number}@example.com"));
@@ -29,10 +32,9 @@ async fn attempts_are_listed_newest_first_page_by_page() {
     };
     let mut sizes = Vec::new();
     loop {
-        let answer = mailer
-            .admin()
-            .await
-            .list_mails(mailer.authorized(page.clone()))
+        let answer = service
+            .admin(MailerAdminClient::new)
+            .list_mails(service.as_operator(page.clone()))
             .await
             .unwrap()
             .into_inner();
@@ -62,10 +64,9 @@ async fn attempts_are_listed_newest_first_page_by_page() {
         code_id: mails[3].code_id.clone(),
         ..ListMailsRequest::default()
     };
-    let of_one = mailer
-        .admin()
-        .await
-        .list_mails(mailer.authorized(of_one))
+    let of_one = service
+        .admin(MailerAdminClient::new)
+        .list_mails(service.as_operator(of_one))
         .await
         .unwrap()
         .into_inner()
@@ -77,8 +78,9 @@ async fn attempts_are_listed_newest_first_page_by_page() {
 #[tokio::test]
 async fn listing_needs_the_token_and_a_page_that_exists() {
     let server = SmtpServer::start().await;
-    let mailer = Mailer::before(&server).await;
-    let mut admin = mailer.admin().await;
+    let world = World::before(&server);
+    let service = world.start().await;
+    let mut admin = service.admin(MailerAdminClient::new);
     let refused = admin
         .list_mails(Request::new(ListMailsRequest::default()))
         .await
@@ -90,7 +92,10 @@ async fn listing_needs_the_token_and_a_page_that_exists() {
             page_token: page_token.to_owned(),
             code_id: code_id.to_owned(),
         };
-        let refused = admin.list_mails(mailer.authorized(page)).await.unwrap_err();
+        let refused = admin
+            .list_mails(service.as_operator(page))
+            .await
+            .unwrap_err();
         assert_eq!(
             refused.code(),
             Code::InvalidArgument,
@@ -103,12 +108,10 @@ async fn listing_needs_the_token_and_a_page_that_exists() {
 #[tokio::test]
 async fn a_preview_shows_a_sample_and_sends_nothing() {
     let server = SmtpServer::start().await;
-    let settings = [
-        ("USHER_MAIL_URL", &*server.url()),
-        ("USHER_PUBLIC_URL", "https://usher.example"),
-    ];
-    let mailer = Mailer::with(&settings).await;
-    let mut client = mailer.client().await;
+    let settings = [("USHER_PUBLIC_URL", "https://usher.example")];
+    let world = World::before(&server);
+    let service = world.start_with(&settings).await;
+    let mut client = service.client().0;
     let request = PreviewRequest {
         locale: "de-AT".to_owned(),
         display_name: "Zoë".to_owned(),

@@ -4,15 +4,12 @@ use std::time::Instant;
 
 use kit::{
     telemetry::names,
-    testing::{OtlpReceiver, Phase, SmtpServer},
+    testing::{OtlpReceiver, Phase, SOON, SmtpServer},
 };
 use opentelemetry::trace::SpanKind;
 use proto::mailer::Outcome;
 
-use crate::{
-    harness::{Delivery, SOON, mail},
-    process::Process,
-};
+use crate::{client::mail, world::World};
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const PARENT: &str = "b7ad6b7169203331";
@@ -27,16 +24,13 @@ async fn i16_a_mail_leaves_two_spans_under_its_callers_and_no_secret_in_them() {
         .on(Phase::Rcpt)
         .to("canary-two@mail.example")
         .answer(550, "5.1.1 <canary-two@mail.example> 13572468");
-    let directory = tempfile::tempdir().unwrap();
-    let process = Process::start(
-        directory.path(),
-        &[
-            ("USHER_MAIL_URL", &server.url()),
-            ("OTEL_EXPORTER_OTLP_ENDPOINT", &receiver.endpoint()),
-            ("OTEL_BSP_SCHEDULE_DELAY", "100"),
-        ],
-    );
-    let mut delivery = Delivery::to(process.addr).await;
+    let world = World::before(&server);
+    let telemetry = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &*receiver.endpoint()),
+        ("OTEL_BSP_SCHEDULE_DELAY", "100"),
+    ];
+    let process = world.process(&telemetry).await;
+    let mut delivery = process.client().open().await;
     for (email, outcome) in [
         ("canary-one@mail.example", Outcome::Accepted),
         ("canary-two@mail.example", Outcome::Rejected),
@@ -48,7 +42,7 @@ async fn i16_a_mail_leaves_two_spans_under_its_callers_and_no_secret_in_them() {
     }
     drop(delivery);
     let started = Instant::now();
-    assert!(process.terminate().await.success());
+    process.terminate().await;
     assert!(started.elapsed() < SOON);
 
     let spans = receiver.trace(TRACE);

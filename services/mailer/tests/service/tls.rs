@@ -6,7 +6,7 @@ use kit::testing::{Setup, SmtpServer, Tls};
 use proto::mailer::Outcome;
 use tempfile::TempDir;
 
-use crate::harness::{Mailer, mail};
+use crate::{client::mail, world::World};
 
 fn authority(server: &SmtpServer) -> (TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();
@@ -16,8 +16,14 @@ fn authority(server: &SmtpServer) -> (TempDir, PathBuf) {
 }
 
 async fn outcome_with(url: &str) -> (Outcome, String) {
-    let mailer = Mailer::with(&[("USHER_MAIL_URL", url)]).await;
-    let result = mailer.open().await.deliver(mail("ada@example.com")).await;
+    let world = World::sending_to(url);
+    let service = world.start().await;
+    let result = service
+        .client()
+        .open()
+        .await
+        .deliver(mail("ada@example.com"))
+        .await;
     (result.outcome(), result.reason)
 }
 

@@ -28,6 +28,7 @@ const PLACES: [Place; 6] = [
             "hmac",
             "idna",
             "kit::Private",
+            "kit::Violation",
             "kit::clock::Timestamp",
             "kit::keyring",
             "serde",

@@ -68,17 +68,15 @@ pub(crate) async fn set_claimed_until(
     until: Timestamp,
     claims: &[Claim],
 ) -> Result<(), DbErr> {
-    let sql = format!(
-        "UPDATE codes SET claimed_until = $1 FROM given
+    let sql = "UPDATE codes SET claimed_until = $1 FROM given
          WHERE codes.id = given.id AND codes.claim_no = given.claim_no
-           AND codes.mail_state = {pending} RETURNING codes.id",
-        pending = text(MailState::Pending),
-    );
+           AND codes.mail_state = $2 RETURNING codes.id";
+    let shared = [until.into(), value(MailState::Pending)];
     let mut rows = Vec::with_capacity(claims.len());
     for Claim { code_id, claim_no } in claims {
         rows.push([(*code_id).into(), (*claim_no).into()]);
     }
-    update_given(tx, ["id", "claim_no"], &sql, until.into(), &rows).await?;
+    update_given(tx, ["id", "claim_no"], sql, &shared, &rows).await?;
     Ok(())
 }
 
@@ -99,29 +97,27 @@ pub(crate) async fn accept(tx: &Tx, accepted: &[(Uuid, Timestamp)]) -> Result<Ve
          SET mail_state = $1, accepted_at = given.accepted_at, mail_reached = TRUE,
              mail_attempts = mail_attempts + 1, claimed_until = 0, version = version + 1
          FROM given WHERE codes.id = given.id AND codes.mail_state <> $1 RETURNING codes.id";
-    let state = bound(MailState::Accepted);
+    let shared = [value(MailState::Accepted)];
     let mut rows = Vec::with_capacity(accepted.len());
     for (id, at) in accepted {
         rows.push([(*id).into(), (*at).into()]);
     }
-    update_given(tx, ["id", "accepted_at"], sql, state, &rows).await
+    update_given(tx, ["id", "accepted_at"], sql, &shared, &rows).await
 }
 
 /// Marks mails whose recipient the mail server refused. A fact as well; returns those for which it is news.
 pub(crate) async fn reject(tx: &Tx, rejected: &[Uuid]) -> Result<Vec<Uuid>, DbErr> {
-    let sql = format!(
-        "UPDATE codes
+    let sql = "UPDATE codes
          SET mail_state = $1, mail_reached = TRUE, mail_attempts = mail_attempts + 1,
              claimed_until = 0, version = version + 1
-         FROM given WHERE codes.id = given.id AND codes.mail_state NOT IN ($1, {accepted})
-         RETURNING codes.id",
-        accepted = text(MailState::Accepted),
-    );
+         FROM given WHERE codes.id = given.id AND codes.mail_state NOT IN ($1, $2)
+         RETURNING codes.id";
+    let shared = [value(MailState::Rejected), value(MailState::Accepted)];
     let mut rows = Vec::with_capacity(rejected.len());
     for id in rejected {
         rows.push([(*id).into()]);
     }
-    update_given(tx, ["id"], &sql, bound(MailState::Rejected), &rows).await
+    update_given(tx, ["id"], sql, &shared, &rows).await
 }
 
 /// What is written of a mail that is given up.
@@ -135,14 +131,12 @@ pub(crate) struct GivenUp {
 
 /// Gives mails up. Returns those that the claim still covered.
 pub(crate) async fn give_up(tx: &Tx, given_up: &[GivenUp]) -> Result<Vec<Uuid>, DbErr> {
-    let sql = format!(
-        "UPDATE codes
+    let sql = "UPDATE codes
          SET mail_state = $1, mail_reached = mail_reached OR given.reached,
              mail_attempts = mail_attempts + 1, claimed_until = 0, version = version + 1
          FROM given WHERE codes.id = given.id AND codes.claim_no = given.claim_no
-           AND codes.mail_state = {pending} RETURNING codes.id",
-        pending = text(MailState::Pending),
-    );
+           AND codes.mail_state = $2 RETURNING codes.id";
+    let shared = [value(MailState::Undelivered), value(MailState::Pending)];
     let mut rows = Vec::with_capacity(given_up.len());
     for GivenUp { claim, reached } in given_up {
         rows.push([
@@ -152,7 +146,7 @@ pub(crate) async fn give_up(tx: &Tx, given_up: &[GivenUp]) -> Result<Vec<Uuid>, 
         ]);
     }
     let columns = ["id", "claim_no", "reached"];
-    update_given(tx, columns, &sql, bound(MailState::Undelivered), &rows).await
+    update_given(tx, columns, sql, &shared, &rows).await
 }
 
 /// What is written of a mail that is to be tried again.
@@ -175,6 +169,7 @@ pub(crate) async fn postpone(tx: &Tx, postponed: &[Postponed]) -> Result<Vec<Uui
              mail_reached = mail_reached OR given.reached, claimed_until = 0, version = version + 1
          FROM given WHERE codes.id = given.id AND codes.claim_no = given.claim_no
            AND codes.mail_state = $1 RETURNING codes.id";
+    let shared = [value(MailState::Pending)];
     let mut rows = Vec::with_capacity(postponed.len());
     for mail in postponed {
         rows.push([
@@ -186,7 +181,7 @@ pub(crate) async fn postpone(tx: &Tx, postponed: &[Postponed]) -> Result<Vec<Uui
         ]);
     }
     let columns = ["id", "claim_no", "next_attempt_at", "counted", "reached"];
-    update_given(tx, columns, sql, bound(MailState::Pending), &rows).await
+    update_given(tx, columns, sql, &shared, &rows).await
 }
 
 /// Up to `most` unclaimed codes that had expired by `now` while their mail was pending: code and account.
@@ -248,12 +243,6 @@ fn expired_by(now: Timestamp) -> sea_orm::Select<Entity> {
         .order_by_asc(Column::ExpiresAt)
 }
 
-/// A state as the one value that all rows of a statement share.
-fn bound(state: MailState) -> Value {
+fn value(state: MailState) -> Value {
     state.to_value().into()
-}
-
-/// A state within a statement that shares another value.
-fn text(state: MailState) -> String {
-    format!("'{}'", state.to_value())
 }

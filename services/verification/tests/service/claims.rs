@@ -1,19 +1,17 @@
 //! Who sends a mail: handed over in memory, claimed from the table, kept by renewal, offered to another.
 
-use kit::testing::eventually;
+use kit::testing::{SOON, eventually};
 use proto::verification::MailState;
 
 use crate::{
     mailer::{Mailer, Says},
-    world::{SOON, World, count},
+    world::World,
 };
 
 #[tokio::test]
 async fn a_mail_goes_from_the_commit_to_the_mailer_without_a_look_at_the_table() {
     let world = World::new().await;
-    let service = world
-        .verification_with(&[("USHER_DELIVERY_TICK", "1h")])
-        .await;
+    let service = world.start_with(&[("USHER_DELIVERY_TICK", "1h")]).await;
     let client = service.client();
     let first = world.sign_up("ada@example.org").await;
     client.until_mail(&first, 1, MailState::Accepted).await; // the stream is open now
@@ -31,9 +29,7 @@ async fn a_mail_goes_from_the_commit_to_the_mailer_without_a_look_at_the_table()
 #[tokio::test]
 async fn what_has_no_room_in_memory_is_claimed_from_the_table_and_sent_once() {
     let world = World::new().await;
-    let service = world
-        .verification_with(&[("USHER_DELIVERY_QUEUE", "2")])
-        .await;
+    let service = world.start_with(&[("USHER_DELIVERY_QUEUE", "2")]).await;
     let mut accounts = Vec::new();
     for n in 0..40 {
         accounts.push(world.sign_up(&format!("ada{n}@example.org")).await);
@@ -51,13 +47,10 @@ async fn what_has_no_room_in_memory_is_claimed_from_the_table_and_sent_once() {
 async fn a_mail_under_way_stays_claimed_for_longer_than_its_lease() {
     let world = World::new().await;
     world.mailer.answers(|_| Says::Nothing);
-    let service = world
-        .verification_with(&[("USHER_DELIVERY_LEASE", "900ms")])
-        .await;
+    let service = world.start_with(&[("USHER_DELIVERY_LEASE", "900ms")]).await;
     let account_id = world.sign_up("ada@example.org").await;
     let mail = world.mailer.mail(&account_id, 1).await;
-    let database = world.database().await;
-    let lease = async || count(&database, "SELECT claimed_until FROM codes").await;
+    let lease = async || world.number("SELECT claimed_until FROM codes").await;
     let first = lease().await;
     let renewed = async || (lease().await > first + 2_000_000).then_some(()); // microseconds: more than two leases
     eventually("the claim to be renewed again and again", SOON, renewed).await;
@@ -83,11 +76,12 @@ async fn with_two_mailers_the_other_one_takes_what_the_dead_one_left() {
         ("USHER_DELIVERY_LEASE", "1h"),
         ("USHER_DELIVERY_TICK", "1h"),
     ];
-    let service = world.verification_with(&more).await;
-    eventually("both streams", SOON, async || {
-        (one.opened() + two.opened() == 2).then_some(())
-    })
-    .await;
+    let service = world.start_with(&more).await;
+    for mailer in [&one, &two] {
+        mailer
+            .until("its stream", |mailer| mailer.opened() == 1)
+            .await;
+    }
     let mut accounts = Vec::new();
     for n in 0..8 {
         accounts.push(world.sign_up(&format!("ada{n}@example.org")).await);

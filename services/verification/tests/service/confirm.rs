@@ -9,7 +9,10 @@ use proto::verification::{
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-use crate::world::{Client, World, facts, nobody, wrong};
+use crate::{
+    client::{Client, facts, nobody, wrong},
+    world::World,
+};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -42,7 +45,7 @@ async fn burn(client: &Client, account_id: &str, digits: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn i10_a_hundred_right_codes_at_once_give_one_ok() {
     let world = World::new().await;
-    let service = world.verification().await;
+    let service = world.start().await;
     let client = service.client();
     let (account_id, digits) = world.sign_up_and_read(&client, "ada@example.org").await;
     let answers = join_all((0..100).map(|_| client.outcome(&account_id, &digits))).await;
@@ -61,7 +64,7 @@ async fn i10_a_hundred_right_codes_at_once_give_one_ok() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn i11_five_wrong_guesses_burn_a_code_however_many_come_at_once() {
     let world = World::new().await;
-    let service = world.verification().await;
+    let service = world.start().await;
     let client = service.client();
     let (account_id, digits) = world.sign_up_and_read(&client, "ada@example.org").await;
     let guess = wrong(&digits);
@@ -106,7 +109,7 @@ async fn i11_five_wrong_guesses_burn_a_code_however_many_come_at_once() {
 #[tokio::test]
 async fn i11_twenty_five_guesses_a_day_are_an_accounts_limit_whatever_codes_it_gets() {
     let world = World::new().await;
-    let service = world.verification().await;
+    let service = world.start().await;
     let client = service.client();
     let (account_id, mut digits) = world.sign_up_and_read(&client, "ada@example.org").await;
     for number in 2..=6 {
@@ -145,7 +148,7 @@ async fn i11_twenty_five_guesses_a_day_are_an_accounts_limit_whatever_codes_it_g
 #[tokio::test]
 async fn i12_a_code_expires_by_the_databases_clock_and_not_before() {
     let world = World::new().await;
-    let service = world.verification().await;
+    let service = world.start().await;
     let client = service.client();
     let (early, early_digits) = world.sign_up_and_read(&client, "ada@example.org").await;
     let (late, late_digits) = world.sign_up_and_read(&client, "grace@example.org").await;
@@ -173,7 +176,7 @@ async fn i12_a_code_expires_by_the_databases_clock_and_not_before() {
 #[tokio::test]
 async fn i06_older_codes_never_confirm_and_the_three_newest_of_them_are_told_apart() {
     let world = World::new().await;
-    let service = world.verification().await;
+    let service = world.start().await;
     let client = service.client();
     let (account_id, first) = world.sign_up_and_read(&client, "ada@example.org").await;
     let mut all = vec![first];
@@ -207,7 +210,7 @@ async fn i06_older_codes_never_confirm_and_the_three_newest_of_them_are_told_apa
 #[tokio::test]
 async fn a_code_is_read_as_people_type_it() {
     let world = World::new().await;
-    let service = world.verification().await;
+    let service = world.start().await;
     let client = service.client();
     for (n, form) in ["{a} {b}", " {a}-{b}\n", "{a}\u{a0}{b}", "wide"]
         .into_iter()
@@ -234,7 +237,7 @@ async fn a_code_is_read_as_people_type_it() {
 #[tokio::test]
 async fn what_cannot_be_the_code_is_refused_and_not_counted() {
     let world = World::new().await;
-    let service = world.verification().await;
+    let service = world.start().await;
     let client = service.client();
     let (account_id, digits) = world.sign_up_and_read(&client, "ada@example.org").await;
     let long = "1".repeat(4_000);
@@ -260,7 +263,7 @@ async fn what_cannot_be_the_code_is_refused_and_not_counted() {
 #[tokio::test]
 async fn a_message_of_a_mebibyte_is_refused_by_the_limit() {
     let world = World::new().await;
-    let service = world.verification().await;
+    let service = world.start().await;
     let refused = service
         .client()
         .try_confirm(&nobody(), &"1".repeat(1 << 20))
@@ -272,7 +275,7 @@ async fn a_message_of_a_mebibyte_is_refused_by_the_limit() {
 #[tokio::test]
 async fn the_links_code_id_names_the_account_and_unknown_targets_are_not_found() {
     let world = World::new().await;
-    let service = world.verification().await;
+    let service = world.start().await;
     let client = service.client();
     let (account_id, digits) = world.sign_up_and_read(&client, "ada@example.org").await;
     let code_id = client.get(&account_id).await.unwrap().codes[0]
@@ -317,7 +320,7 @@ async fn the_links_code_id_names_the_account_and_unknown_targets_are_not_found()
 #[tokio::test]
 async fn verified_is_answered_first_and_burnt_before_expired() {
     let world = World::new().await;
-    let service = world.verification().await;
+    let service = world.start().await;
     let client = service.client();
     let (verified, digits) = world.sign_up_and_read(&client, "ada@example.org").await;
     client.confirm(&verified, &digits).await;
@@ -334,13 +337,13 @@ async fn verified_is_answered_first_and_burnt_before_expired() {
 #[tokio::test]
 async fn a_retired_key_makes_a_superseded_code_wrong_and_never_counts_against_a_live_one() {
     let world = World::new().await;
-    let service = world.verification().await;
+    let service = world.start().await;
     let client = service.client();
     let (account_id, old) = world.sign_up_and_read(&client, "ada@example.org").await;
     service.stop().await;
 
     std::fs::remove_file(world.file("code-keys")).unwrap(); // another one is made at the next start
-    let service = world.verification().await;
+    let service = world.start().await;
     let client = service.client();
     let refused = client.try_confirm(&account_id, &old).await.unwrap_err();
     assert_eq!(

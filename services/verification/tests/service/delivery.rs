@@ -5,15 +5,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kit::{clock::Timestamp, testing::eventually};
+use kit::{
+    clock::Timestamp,
+    testing::{SOON, eventually},
+};
 use proto::{
     mailer::{Mail, Outcome},
     verification::{CodeState, ConfirmOutcome, MailState, Verification},
 };
 
 use crate::{
-    mailer::Says,
-    world::{SOON, World, facts},
+    client::facts,
+    mailer::{Mailer, Says},
+    world::World,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -30,7 +34,7 @@ fn due_in(world: &World, verification: &Verification) -> (Duration, u32) {
 async fn a_mail_that_cannot_be_sent_is_tried_again_by_the_schedule_until_it_can() {
     let world = World::new().await;
     world.mailer.answers(|_| Says::unavailable());
-    let service = world.verification().await;
+    let service = world.start().await;
     let client = service.client();
     let account_id = world.sign_up("ada@example.org").await;
     let waits = [5, 30, 120, 600, 1_800, 3_600, 7_200, 14_400, 3_600, 3_600];
@@ -67,7 +71,7 @@ async fn final_answers_are_final() {
         "rejected@example.org" => Says::Outcome(Outcome::Rejected, 0, true, 0),
         _ => Says::Outcome(Outcome::Invalid, 0, false, 0),
     });
-    let service = world.verification().await;
+    let service = world.start().await;
     let client = service.client();
     let rejected = world.sign_up("rejected@example.org").await;
     let invalid = world.sign_up("invalid@example.org").await;
@@ -105,7 +109,7 @@ async fn i08_an_unknown_outcome_is_sent_again_at_once_then_slowly_and_then_given
         unknown += 1;
         Says::Outcome(Outcome::Unknown, unknown, true, 0)
     });
-    let service = world.verification().await;
+    let service = world.start().await;
     let client = service.client();
     let account_id = world.sign_up("ada@example.org").await;
     let twice = client
@@ -146,7 +150,7 @@ async fn a_mail_in_flight_elsewhere_is_asked_for_again_and_not_counted() {
             Says::accepted()
         }
     });
-    let service = world.verification().await;
+    let service = world.start().await;
     let account_id = world.sign_up("ada@example.org").await;
     let code = service
         .client()
@@ -167,7 +171,7 @@ async fn the_window_is_honoured_and_what_has_no_room_waits() {
     let world = World::new().await;
     world.mailer.window(3);
     world.mailer.answers(|_| Says::Nothing);
-    let service = world.verification().await;
+    let service = world.start().await;
     let client = service.client();
     let mut accounts = Vec::new();
     for n in 0..10 {
@@ -175,10 +179,8 @@ async fn the_window_is_honoured_and_what_has_no_room_waits() {
     }
     let stored = async || (world.count("codes").await == 10).then_some(());
     eventually("ten codes", SOON, stored).await;
-    eventually("three mails", SOON, async || {
-        (world.mailer.mails().len() == 3).then_some(())
-    })
-    .await;
+    let three = |mailer: &Mailer| mailer.mails().len() == 3;
+    world.mailer.until("three mails", three).await;
     world.mailer.answers(|_| Says::accepted());
     let held = world.mailer.mails();
     assert_eq!(held.len(), 3, "no more than the window");
@@ -202,7 +204,7 @@ async fn what_a_broken_stream_left_unanswered_is_offered_again_at_once() {
             Says::Breaks
         }
     });
-    let service = world.verification().await;
+    let service = world.start().await;
     let account_id = world.sign_up("ada@example.org").await;
     let code = service
         .client()
@@ -221,7 +223,7 @@ async fn i17_a_mail_that_breaks_every_stream_does_not_take_the_others_along() {
         "poison@example.org" => Says::Breaks,
         _ => Says::accepted(),
     });
-    let service = world.verification().await;
+    let service = world.start().await;
     let client = service.client();
     let poison = world.sign_up("poison@example.org").await;
     let postponed = |all: &Verification| all.codes[0].mail_attempts == 1;
@@ -238,7 +240,7 @@ async fn i17_mails_that_hang_again_leave_half_of_the_window_to_the_others() {
     let world = World::new().await;
     world.mailer.window(4);
     world.mailer.answers(|_| Says::unavailable());
-    let service = world.verification().await;
+    let service = world.start().await;
     let client = service.client();
     let mut hanging = Vec::new();
     for n in 0..8 {
@@ -260,8 +262,8 @@ async fn i17_mails_that_hang_again_leave_half_of_the_window_to_the_others() {
         }
     });
     world.clock.advance(MINUTE);
-    let two = async || (world.mailer.mails().len() == tried + 2).then_some(());
-    eventually("two of them to hang", SOON, two).await;
+    let two = |mailer: &Mailer| mailer.mails().len() == tried + 2;
+    world.mailer.until("two of them to hang", two).await;
     for n in 0..20 {
         let account_id = world.sign_up(&format!("ada{n}@example.org")).await;
         client.until_mail(&account_id, 1, MailState::Accepted).await;
@@ -273,7 +275,7 @@ async fn i17_mails_that_hang_again_leave_half_of_the_window_to_the_others() {
 async fn a_pause_stops_the_mails_counts_nothing_and_ends_by_itself() {
     let world = World::new().await;
     world.mailer.answers(|_| Says::Nothing);
-    let service = world.verification().await;
+    let service = world.start().await;
     let client = service.client();
     let first = world.sign_up("ada@example.org").await;
     let mail = world.mailer.mail(&first, 1).await;
@@ -302,7 +304,7 @@ async fn a_pause_stops_the_mails_counts_nothing_and_ends_by_itself() {
 async fn a_draining_stream_answers_what_it_holds_while_another_one_takes_the_rest() {
     let world = World::new().await;
     world.mailer.answers(|_| Says::Nothing);
-    let service = world.verification().await;
+    let service = world.start().await;
     let client = service.client();
     let held = world.sign_up("ada@example.org").await;
     let mail = world.mailer.mail(&held, 1).await;
@@ -324,9 +326,7 @@ async fn a_draining_stream_answers_what_it_holds_while_another_one_takes_the_res
 async fn i18_a_stop_settles_what_is_answered_and_lets_go_of_the_rest_at_once() {
     let world = World::new().await;
     world.mailer.answers(|_| Says::Nothing);
-    let service = world
-        .verification_with(&[("USHER_DELIVERY_LEASE", "1h")])
-        .await;
+    let service = world.start_with(&[("USHER_DELIVERY_LEASE", "1h")]).await;
     let account_id = world.sign_up("ada@example.org").await;
     world.mailer.mail(&account_id, 1).await;
     let stopped = tokio::time::timeout(Duration::from_secs(10), service.stop()).await;
@@ -337,7 +337,7 @@ async fn i18_a_stop_settles_what_is_answered_and_lets_go_of_the_rest_at_once() {
         "another replica need not wait an hour"
     );
     world.mailer.answers(|_| Says::accepted());
-    let service = world.verification().await;
+    let service = world.start().await;
     service
         .client()
         .until_mail(&account_id, 1, MailState::Accepted)

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use kit::testing::eventually;
 use proto::{
     accounts::AccountCreated,
     events::{Event as _, headers},
@@ -10,21 +9,20 @@ use proto::{
     verification::MailState,
 };
 
-use crate::world::{SOON, World, event_headers, nobody};
+use crate::{
+    client::nobody,
+    world::{World, event_headers},
+};
 
-/// Waits for so many dead letters and returns their reasons, and how often each names an address.
-async fn reasons(world: &World, number: u64) -> Vec<String> {
+/// The reasons of all dead letters, none of which names an address.
+async fn reasons(world: &World) -> Vec<String> {
     let stream = world
         .bus
         .jetstream()
         .get_stream(DEAD_LETTERS.name)
         .await
         .unwrap();
-    let all = async || {
-        let info = stream.get_info().await.ok()?;
-        (info.state.messages >= number).then_some(info.state.last_sequence)
-    };
-    let last = eventually("the dead letters", SOON, all).await;
+    let last = stream.cached_info().state.last_sequence;
     let mut reasons = Vec::new();
     for sequence in 1..=last {
         let letter = stream.get_raw_message(sequence).await.unwrap();
@@ -60,7 +58,7 @@ fn original(letter: &async_nats::jetstream::message::StreamMessage) -> &str {
 #[tokio::test]
 async fn i13_each_event_that_is_no_good_is_one_dead_letter_that_says_why() {
     let world = World::new().await;
-    let service = world.verification().await;
+    let service = world.start().await;
     let good = |email: &str| world.created(email);
     let mut expected = Vec::new();
     let mut refuse = async |reason: &str, change: &dyn Fn(&mut AccountCreated)| {
@@ -70,20 +68,20 @@ async fn i13_each_event_that_is_no_good_is_one_dead_letter_that_says_why() {
         expected.push(reason.to_owned());
     };
     refuse("invalid_account_id", &|event| {
-        event.account_id = "1".to_owned()
+        event.account_id = "1".to_owned();
     })
     .await;
     refuse("invalid_email", &|event| {
-        event.email = "canary@example.org\r\nBcc: x@example.org".to_owned()
+        event.email = "canary@example.org\r\nBcc: x@example.org".to_owned();
     })
     .await;
     refuse("invalid_email", &|event| event.email.clear()).await;
     refuse("invalid_display_name", &|event| {
-        event.display_name = "Ada\nLovelace".to_owned()
+        event.display_name = "Ada\nLovelace".to_owned();
     })
     .await;
     refuse("invalid_display_name", &|event| {
-        event.display_name = "A".repeat(65)
+        event.display_name = "A".repeat(65);
     })
     .await;
     refuse("invalid_locale", &|event| event.locale = "x".repeat(36)).await;
@@ -111,7 +109,8 @@ async fn i13_each_event_that_is_no_good_is_one_dead_letter_that_says_why() {
         .client()
         .until_mail(&account_id, 1, MailState::Accepted)
         .await;
-    let mut reasons = reasons(&world, expected.len() as u64).await;
+    service.stop().await;
+    let mut reasons = reasons(&world).await;
     reasons.sort();
     expected.sort();
     assert_eq!(reasons, expected);
@@ -141,13 +140,14 @@ async fn good_events_in_the_same_batch_as_bad_ones_go_on() {
             good.push(world.sign_up(&format!("ada{n}@example.org")).await);
         }
     }
-    let service = world.verification().await;
+    let service = world.start().await;
     for account_id in &good {
         service
             .client()
             .until_mail(account_id, 1, MailState::Accepted)
             .await;
     }
-    assert_eq!(reasons(&world, 20).await, vec!["broken_payload"; 20]);
+    service.stop().await;
+    assert_eq!(reasons(&world).await, vec!["broken_payload"; 20]);
     assert_eq!(world.count("codes").await, 40);
 }

@@ -1,7 +1,6 @@
 //! One account from its event to AccountVerified, and who watches it.
 
 use futures::StreamExt as _;
-use kit::testing::eventually;
 use proto::{
     events::{Event as _, headers},
     streams::VERIFICATION,
@@ -9,12 +8,15 @@ use proto::{
 };
 use tonic::Code;
 
-use crate::world::{SOON, World, facts, nobody, wrong};
+use crate::{
+    client::{facts, nobody, wrong},
+    world::World,
+};
 
 #[tokio::test]
 async fn an_account_gets_a_mail_whose_code_verifies_it_and_the_event_says_so() {
     let world = World::new().await;
-    let service = world.verification().await;
+    let service = world.start().await;
     let client = service.client();
     let event = world.created("Ada@example.org");
     world.publish(&event).await;
@@ -42,16 +44,14 @@ async fn an_account_gets_a_mail_whose_code_verifies_it_and_the_event_says_so() {
         ["code_issued", "mail_accepted", "verified"]
     );
 
+    service.stop().await;
     let stream = world
         .bus
         .jetstream()
         .get_stream(VERIFICATION.name)
         .await
         .unwrap();
-    let published = eventually("AccountVerified", SOON, async || {
-        stream.get_raw_message(1).await.ok()
-    })
-    .await;
+    let published = stream.get_raw_message(1).await.unwrap();
     assert_eq!(published.subject.as_str(), AccountVerified::SUBJECT);
     assert_eq!(
         published.headers.get(headers::SUBJECT).unwrap().as_str(),
@@ -67,7 +67,7 @@ async fn an_account_gets_a_mail_whose_code_verifies_it_and_the_event_says_so() {
 #[tokio::test]
 async fn i14_a_repeated_event_makes_nothing_twice_not_even_from_the_start_of_the_stream() {
     let world = World::new().await;
-    let service = world.verification().await;
+    let service = world.start().await;
     let client = service.client();
     let event = world.created("ada@example.org");
     for _ in 0..5 {
@@ -86,7 +86,7 @@ async fn i14_a_repeated_event_makes_nothing_twice_not_even_from_the_start_of_the
         .await
         .unwrap();
     stream.delete_consumer("verification").await.unwrap();
-    let service = world.verification().await;
+    let service = world.start().await;
     let other = world.sign_up("grace@example.org").await; // comes after all repetitions
     service
         .client()
@@ -111,7 +111,7 @@ async fn i14_a_repeated_event_makes_nothing_twice_not_even_from_the_start_of_the
 #[tokio::test]
 async fn i15_a_stream_that_lost_everything_is_followed_from_its_new_start() {
     let world = World::new().await;
-    let service = world.verification().await;
+    let service = world.start().await;
     let before = world.sign_up("ada@example.org").await;
     service
         .client()
@@ -134,7 +134,7 @@ async fn i15_a_stream_that_lost_everything_is_followed_from_its_new_start() {
 #[tokio::test]
 async fn a_watcher_sees_each_change_until_the_account_is_verified() {
     let world = World::new().await;
-    let service = world.verification().await;
+    let service = world.start().await;
     let client = service.client();
     let event = world.created("ada@example.org");
     let mut versions = client.watch(&event.account_id).await; // silent: nobody has heard of the account yet
@@ -188,7 +188,7 @@ async fn a_watcher_sees_each_change_until_the_account_is_verified() {
 #[tokio::test]
 async fn a_shutdown_ends_a_watch_with_ok() {
     let world = World::new().await;
-    let service = world.verification().await;
+    let service = world.start().await;
     let mut versions = service.client().watch(&nobody()).await;
     service.stop().await;
     assert!(versions.next().await.is_none());
@@ -197,7 +197,7 @@ async fn a_shutdown_ends_a_watch_with_ok() {
 #[tokio::test]
 async fn who_has_no_verification_is_not_found_and_what_is_no_id_is_refused() {
     let world = World::new().await;
-    let service = world.verification().await;
+    let service = world.start().await;
     let client = service.client();
     assert_eq!(
         client.get(&nobody()).await.unwrap_err().code(),

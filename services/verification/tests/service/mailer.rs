@@ -7,21 +7,24 @@ use std::{
 };
 
 use futures::{StreamExt as _, stream::BoxStream};
-use kit::testing::eventually;
+use kit::testing::{SOON, eventually};
 use proto::mailer::{
     DeliverRequest, DeliverResponse, Draining, Hello, Mail, Outcome, Pause, PreviewRequest,
     PreviewResponse, Result as Answer,
     deliver_response::Message,
     mailer_service_server::{MailerService, MailerServiceServer},
 };
-use tokio::{net::TcpListener, runtime::Runtime, sync::mpsc};
+use tokio::{
+    net::TcpListener,
+    runtime::Runtime,
+    sync::{mpsc, watch},
+    time::timeout,
+};
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::{
     Request, Response, Status, Streaming,
     transport::{Server, server::TcpIncoming},
 };
-
-use crate::world::SOON;
 
 /// What is said to a mail.
 #[derive(Debug, Clone)]
@@ -58,6 +61,7 @@ struct State {
 pub(crate) struct Mailer {
     addr: SocketAddr,
     state: Arc<Mutex<State>>,
+    changed: watch::Sender<()>,
     /// A runtime of its own: when it goes, so do its connections, as those of a dead process would.
     serving: Option<Runtime>,
 }
@@ -77,6 +81,7 @@ impl Mailer {
         let mut mailer = Self {
             addr,
             state: Arc::new(Mutex::new(state)),
+            changed: watch::Sender::new(()),
             serving: None,
         };
         mailer.serve(listener);
@@ -111,8 +116,23 @@ impl Mailer {
 
     /// Waits for the account's `number`-th mail.
     pub(crate) async fn mail(&self, account_id: &str, number: usize) -> Mail {
-        let arrived = async || self.mails_of(account_id).into_iter().nth(number - 1);
-        eventually("a mail to arrive", SOON, arrived).await
+        self.until("a mail", |mailer| {
+            mailer.mails_of(account_id).len() >= number
+        })
+        .await;
+        self.mails_of(account_id).swap_remove(number - 1)
+    }
+
+    /// Waits until its mails and streams are as `holds` says.
+    pub(crate) async fn until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
+        let mut changes = self.changed.subscribe();
+        let waited = async {
+            while !holds(self) {
+                changes.changed().await.unwrap();
+            }
+        };
+        let waited = timeout(SOON, waited).await;
+        assert!(waited.is_ok(), "waited {SOON:?} in vain for {what}");
     }
 
     /// How many streams were ever opened.
@@ -163,7 +183,10 @@ impl Mailer {
     }
 
     fn serve(&mut self, listener: std::net::TcpListener) {
-        let service = MailerServiceServer::new(Service(Arc::clone(&self.state)));
+        let service = MailerServiceServer::new(Service {
+            state: Arc::clone(&self.state),
+            changed: self.changed.clone(),
+        });
         let serving = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -224,7 +247,10 @@ fn answer(
     }
 }
 
-struct Service(Arc<Mutex<State>>);
+struct Service {
+    state: Arc<Mutex<State>>,
+    changed: watch::Sender<()>,
+}
 
 #[tonic::async_trait]
 impl MailerService for Service {
@@ -236,7 +262,7 @@ impl MailerService for Service {
     ) -> Result<Response<Self::DeliverStream>, Status> {
         let (responses, receiver) = mpsc::unbounded_channel();
         let window = {
-            let mut state = self.0.lock().unwrap();
+            let mut state = self.state.lock().unwrap();
             state.opened += 1;
             state.streams.push(responses.clone());
             state.window
@@ -247,11 +273,13 @@ impl MailerService for Service {
                 message: Some(hello),
             }))
             .unwrap();
-        let state = Arc::clone(&self.0);
+        let (state, changed) = (Arc::clone(&self.state), self.changed.clone());
+        changed.send_replace(());
         let mut mails = request.into_inner();
         tokio::spawn(async move {
             while let Some(Ok(DeliverRequest { mail: Some(mail) })) = mails.next().await {
                 let says = state.lock().unwrap().take(mail.clone());
+                changed.send_replace(());
                 match says {
                     Says::Outcome(outcome, unknown, reached, retry_after) => {
                         let result = answer(&mail, outcome, unknown, reached, retry_after);

@@ -6,62 +6,25 @@ use std::{
 };
 
 use futures::{StreamExt as _, future::join_all};
-use kit::{
-    clock::Clock,
-    db::Db,
-    testing::{Postgres, eventually},
-};
 use proto::verification::{ConfirmOutcome, MailState};
-use sea_orm::{Database, DatabaseConnection};
+use sea_orm::ConnectionTrait as _;
 use tonic::{Code, Status};
-use verification::migrations::Migrator;
 
 use crate::{
+    client::{nobody, wrong},
     mailer::Says,
-    world::{SOON, Service, World, count, nobody, wrong},
+    world::World,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A world, a migrated database in it, and two replicas of verification on that.
-struct Pair {
-    world: World,
-    database: DatabaseConnection,
-    replicas: [Service; 2],
-}
-
-impl Pair {
-    async fn start(name: &str) -> Option<Self> {
-        let url = Postgres::shared().await?.database(name).await;
-        let migrating = Db::connect(&url.parse().unwrap(), Clock::default())
-            .await
-            .unwrap();
-        migrating.migrate::<Migrator>().await.unwrap();
-        let world = World::new().await;
-        let settings = [("USHER_DATABASE_URL", url.as_str())];
-        let replicas = [
-            world.verification_with(&settings).await,
-            world.verification_with(&settings).await,
-        ];
-        Some(Self {
-            database: Database::connect(&url).await.unwrap(),
-            world,
-            replicas,
-        })
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_replicas_send_each_mail_once_and_judge_each_guess_once() {
-    let Some(Pair {
-        world,
-        database,
-        replicas,
-    }) = Pair::start("guesses").await
-    else {
+    let Some(world) = World::on_postgres("guesses").await else {
         return;
     };
+    let replicas = world.pair().await;
     let [one, two] = [replicas[0].client(), replicas[1].client()];
     let mut accounts = Vec::new();
     for n in 0..30 {
@@ -119,19 +82,15 @@ async fn two_replicas_send_each_mail_once_and_judge_each_guess_once() {
         .filter(|answer| **answer == ConfirmOutcome::AlreadyVerified)
         .count();
     assert_eq!(already, 39, "each guess waits for the one before it");
-    assert_eq!(count(&database, "SELECT COUNT(*) FROM outbox").await, 1);
+    assert_eq!(world.count("outbox").await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn resends_expiry_and_watching_work_across_replicas() {
-    let Some(Pair {
-        world,
-        database,
-        replicas,
-    }) = Pair::start("resends").await
-    else {
+    let Some(world) = World::on_postgres("resends").await else {
         return;
     };
+    let replicas = world.pair().await;
     let [one, two] = [replicas[0].client(), replicas[1].client()];
     let (account_id, _) = world.sign_up_and_read(&one, "ada@example.org").await;
     let mut versions = two.watch(&account_id).await;
@@ -183,27 +142,18 @@ async fn resends_expiry_and_watching_work_across_replicas() {
     world.mailer.answers(|_| Says::accepted());
     world.clock.advance(MINUTE);
     one.until_mail(&other, 2, MailState::Accepted).await;
-    let served = "SELECT COUNT(*) FROM resends WHERE wanted_at IS NOT NULL";
-    eventually("all wishes to be served", SOON, async || {
-        (count(&database, served).await == 0).then_some(())
-    })
-    .await;
-    assert_eq!(
-        count(&database, "SELECT COUNT(*) FROM codes WHERE state = 'live'").await,
-        2
-    );
+    world
+        .until_none("resends WHERE wanted_at IS NOT NULL")
+        .await;
+    assert_eq!(world.count("codes WHERE state = 'live'").await, 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn i05_the_database_itself_refuses_a_second_live_code() {
-    let Some(Pair {
-        world,
-        database,
-        replicas,
-    }) = Pair::start("live").await
-    else {
+    let Some(world) = World::on_postgres("live").await else {
         return;
     };
+    let replicas = world.pair().await;
     let (account_id, _) = world
         .sign_up_and_read(&replicas[0].client(), "ada@example.org")
         .await;
@@ -212,22 +162,19 @@ async fn i05_the_database_itself_refuses_a_second_live_code() {
         .client()
         .until_mail(&account_id, 2, MailState::Accepted)
         .await;
-    let both =
-        sea_orm::ConnectionTrait::execute_unprepared(&database, "UPDATE codes SET state = 'live'")
-            .await;
+    let database = world.database().await;
+    let both = database
+        .execute_unprepared("UPDATE codes SET state = 'live'")
+        .await;
     assert!(both.unwrap_err().to_string().contains("codes_live"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn i03_the_claim_of_a_replica_that_died_runs_out_and_the_other_sends_the_mail() {
-    let Some(Pair {
-        world,
-        database,
-        replicas,
-    }) = Pair::start("claims").await
-    else {
+    let Some(world) = World::on_postgres("claims").await else {
         return;
     };
+    let replicas = world.pair().await;
     world.mailer.answers(|_| Says::unavailable());
     let account_id = world.sign_up("ada@example.org").await;
     let client = replicas[0].client();
@@ -240,9 +187,7 @@ async fn i03_the_claim_of_a_replica_that_died_runs_out_and_the_other_sends_the_m
     let claimed = "UPDATE codes SET claim_no = claim_no + 1, next_attempt_at = 0, \
                    claimed_until = CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint) + 1500000";
     world.mailer.answers(|_| Says::accepted());
-    sea_orm::ConnectionTrait::execute_unprepared(&database, claimed)
-        .await
-        .unwrap();
+    world.execute(claimed).await;
     let begun = Instant::now();
     client.until_mail(&account_id, 1, MailState::Accepted).await;
     assert!(

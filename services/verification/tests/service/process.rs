@@ -1,110 +1,38 @@
 //! The real process: killed, stopped, traced, and what it says.
 
-use std::{
-    collections::HashMap,
-    fs::Permissions,
-    net::{Ipv4Addr, SocketAddr, TcpListener},
-    os::unix::fs::PermissionsExt as _,
-    process::Stdio,
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, fs::Permissions, os::unix::fs::PermissionsExt as _};
 
 use kit::{
     otlp::Span,
-    testing::{OtlpReceiver, eventually},
+    testing::{OtlpReceiver, SOON},
 };
 use opentelemetry::trace::SpanKind;
 use proto::verification::{
     ConfirmCodeRequest, ConfirmOutcome, MailState, confirm_code_request::Target,
 };
-use tokio::{
-    io::AsyncReadExt as _,
-    process::{Child, Command},
-    task::JoinHandle,
+use tonic::Request;
+
+use crate::mailer::Mailer;
+use crate::{
+    client::wrong,
+    world::{PROGRAM, Process, World},
 };
-use tonic::{Code, Request};
-
-use crate::world::{Client, SOON, World, nobody, wrong};
-
-/// Verification as a process of its own; killed on drop.
-struct Process {
-    child: Child,
-    /// What it logs, read all the time: a full pipe would stop it.
-    said: JoinHandle<String>,
-    addr: SocketAddr,
-}
-
-impl Process {
-    /// Starts it and waits until it answers.
-    async fn start(world: &World, more: &[(&str, &str)]) -> Self {
-        let addr = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-            .unwrap()
-            .local_addr()
-            .unwrap();
-        let mut command = command(world);
-        command
-            .env("USHER_LISTEN", addr.to_string())
-            .envs(more.iter().copied());
-        let mut child = command.spawn().unwrap();
-        let mut stderr = child.stderr.take().unwrap();
-        let said = tokio::spawn(async move {
-            let mut said = String::new();
-            stderr.read_to_string(&mut said).await.unwrap();
-            said
-        });
-        let process = Self { child, said, addr };
-        let client = process.client();
-        let answers = async || {
-            (client.get(&nobody()).await.unwrap_err().code() == Code::NotFound).then_some(())
-        };
-        eventually("verification to answer", SOON, answers).await;
-        process
-    }
-
-    fn client(&self) -> Client {
-        Client::of(self.addr)
-    }
-
-    /// Stops it by SIGTERM and returns what it logged.
-    async fn terminate(mut self) -> String {
-        let asked = Instant::now();
-        kit::testing::terminate(self.child.id().unwrap());
-        let status = self.child.wait().await.unwrap();
-        assert!(
-            status.success() && asked.elapsed() < Duration::from_secs(10),
-            "{status} after {:?}",
-            asked.elapsed()
-        );
-        self.said.await.unwrap()
-    }
-}
-
-fn command(world: &World) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_verification"));
-    command
-        .env_clear()
-        .envs(world.settings())
-        .stdin(Stdio::null())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true);
-    command
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn i03_i08_after_kill_nine_at_any_moment_each_account_has_one_code_and_its_one_mail_key() {
     let world = World::new().await;
     let mut accounts = Vec::new();
     for round in 0..5 {
-        let mut process = Process::start(&world, &[]).await;
+        let process = world.process(&[]).await;
         let before = world.mailer.mails().len();
         for n in 0..40 {
             accounts.push(world.sign_up(&format!("ada{round}.{n}@example.org")).await);
         }
-        let some = async || (world.mailer.mails().len() > before + round * 3).then_some(());
-        eventually("some mails", SOON, some).await;
-        process.child.kill().await.unwrap();
+        let some = |mailer: &Mailer| mailer.mails().len() > before + round * 3;
+        world.mailer.until("some mails", some).await;
+        process.kill().await;
     }
-    let last = Process::start(&world, &[]).await;
+    let last = world.process(&[]).await;
     let client = last.client();
     for account_id in &accounts {
         client.until_mail(account_id, 1, MailState::Accepted).await;
@@ -139,7 +67,7 @@ async fn the_trace_goes_through_code_row_and_mail_with_the_log_off_and_the_event
         ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()),
         ("RUST_LOG", "off"),
     ];
-    let process = Process::start(&world, &telemetry).await;
+    let process = world.process(&telemetry).await;
     let client = process.client();
     let (trace, creation) = ("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331");
     let event = world.created("canary.address@example.org");
@@ -247,7 +175,7 @@ async fn the_trace_goes_through_code_row_and_mail_with_the_log_off_and_the_event
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn i16_neither_log_nor_database_holds_digits_and_no_log_line_an_address_or_a_key() {
     let world = World::new().await;
-    let process = Process::start(&world, &[("RUST_LOG", "trace")]).await;
+    let process = world.process(&[("RUST_LOG", "trace")]).await;
     let client = process.client();
     let (account_id, digits) = world
         .sign_up_and_read(&client, "canary.address@example.org")
@@ -282,7 +210,7 @@ async fn i16_neither_log_nor_database_holds_digits_and_no_log_line_an_address_or
     ] {
         assert!(!said.contains(canary.as_str()), "the log says {canary:?}");
     }
-    for file in ["verification.sqlite", "verification.sqlite-wal"] {
+    for file in ["database.sqlite", "database.sqlite-wal"] {
         let bytes = std::fs::read(world.file(file)).unwrap_or_default();
         for canary in [&digits, &second, &secret, &"canary.stranger".to_owned()] {
             let found = bytes
@@ -296,7 +224,7 @@ async fn i16_neither_log_nor_database_holds_digits_and_no_log_line_an_address_or
 #[tokio::test]
 async fn the_key_ring_is_made_once_with_mode_0600_and_refused_when_others_may_read_it() {
     let world = World::new().await;
-    let said = Process::start(&world, &[]).await.terminate().await;
+    let said = world.process(&[]).await.terminate().await;
     let keys = world.file("code-keys");
     assert!(
         said.contains("The code key ring was made") && said.contains(&keys.display().to_string()),
@@ -304,14 +232,13 @@ async fn the_key_ring_is_made_once_with_mode_0600_and_refused_when_others_may_re
     );
     let mode = || std::fs::metadata(&keys).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(), 0o600);
-    let said = Process::start(&world, &[]).await.terminate().await;
+    let said = world.process(&[]).await.terminate().await;
     assert!(!said.contains("was made"), "{said}");
 
     std::fs::set_permissions(&keys, Permissions::from_mode(0o644)).unwrap();
-    let refused = command(&world).output().await.unwrap();
-    let said = String::from_utf8(refused.stderr).unwrap();
+    let (ended_well, said) = Process::run(PROGRAM, &world.settings()).await;
     assert!(
-        !refused.status.success() && said.contains(&format!("chmod 600 {}", keys.display())),
+        !ended_well && said.contains(&format!("chmod 600 {}", keys.display())),
         "{said}"
     );
 }
@@ -324,10 +251,10 @@ async fn a_setting_that_cannot_be_is_refused_by_its_name() {
         ("USHER_CODE_LIFETIME", "soon"),
         ("USHER_DELIVERY_QUEUE", "0"),
     ] {
-        let refused = command(&world).env(key, value).output().await.unwrap();
-        let said = String::from_utf8(refused.stderr).unwrap();
+        let settings = world.settings().with(&[(key, value)]);
+        let (ended_well, said) = Process::run(PROGRAM, &settings).await;
         assert!(
-            !refused.status.success() && said.contains(key) && said.contains(value),
+            !ended_well && said.contains(key) && said.contains(value),
             "{said}"
         );
     }

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use proto::verification::{CodeState, MailState};
-use sea_orm::ConnectionTrait as _;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
 use crate::{
+    client::{facts, nobody},
     mailer::Says,
-    world::{World, facts, nobody},
+    world::World,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -28,7 +28,7 @@ fn retry_after(status: &Status) -> Duration {
 #[tokio::test]
 async fn another_code_supersedes_the_last_one_and_is_mailed() {
     let world = World::new().await;
-    let service = world.verification().await;
+    let service = world.start().await;
     let client = service.client();
     let (account_id, first) = world
         .sign_up_and_read(&client, "Ada@Bücher.example".replace('ü', "u").as_str())
@@ -66,7 +66,7 @@ async fn another_code_supersedes_the_last_one_and_is_mailed() {
 async fn while_the_mail_is_pending_it_is_made_due_and_nothing_is_issued() {
     let world = World::new().await;
     world.mailer.answers(|_| Says::unavailable());
-    let service = world.verification().await;
+    let service = world.start().await;
     let client = service.client();
     let account_id = world.sign_up("ada@example.org").await;
     let waits = |all: &proto::verification::Verification| all.codes[0].mail_attempts == 1;
@@ -86,7 +86,7 @@ async fn while_the_mail_is_pending_it_is_made_due_and_nothing_is_issued() {
 #[tokio::test]
 async fn known_and_unknown_get_the_same_answers_and_the_same_limits() {
     let world = World::new().await;
-    let service = world.verification().await;
+    let service = world.start().await;
     let client = service.client();
     let (account_id, _) = world.sign_up_and_read(&client, "ada@example.org").await;
     let (by_id, _) = world.sign_up_and_read(&client, "grace@example.org").await;
@@ -126,7 +126,7 @@ async fn known_and_unknown_get_the_same_answers_and_the_same_limits() {
 #[tokio::test]
 async fn five_an_hour_and_ten_a_day_are_the_limits_over_rolling_windows() {
     let world = World::new().await;
-    let service = world.verification().await;
+    let service = world.start().await;
     let client = service.client();
     for _ in 0..5 {
         client.resend_by_email("nobody@example.org").await.unwrap();
@@ -162,20 +162,17 @@ async fn five_an_hour_and_ten_a_day_are_the_limits_over_rolling_windows() {
 #[tokio::test]
 async fn a_wish_that_a_crash_left_unserved_is_served_by_the_tick() {
     let world = World::new().await;
-    let service = world.verification().await;
+    let service = world.start().await;
     let client = service.client();
     let (account_id, _) = world.sign_up_and_read(&client, "ada@example.org").await;
     client.resend(&account_id).await.unwrap();
     client.until_mail(&account_id, 2, MailState::Accepted).await;
     service.stop().await;
     // As the row stands between its commit and the issuing.
-    let database = world.database().await;
-    database
-        .execute_unprepared("UPDATE resends SET wanted_at = taken_1_at")
-        .await
-        .unwrap();
-    drop(database);
-    let service = world.verification().await;
+    world
+        .execute("UPDATE resends SET wanted_at = taken_1_at")
+        .await;
+    let service = world.start().await;
     service
         .client()
         .until_mail(&account_id, 3, MailState::Accepted)
@@ -186,22 +183,23 @@ async fn a_wish_that_a_crash_left_unserved_is_served_by_the_tick() {
 #[tokio::test]
 async fn a_verified_account_gets_no_more_codes() {
     let world = World::new().await;
-    let service = world.verification().await;
+    let service = world.start().await;
     let client = service.client();
     let (account_id, digits) = world.sign_up_and_read(&client, "ada@example.org").await;
     client.confirm(&account_id, &digits).await;
     client.resend(&account_id).await.unwrap();
-    let asked = |all: &proto::verification::Verification| facts(all).contains(&"resend_requested");
-    client
-        .until("the wish to be served", &account_id, asked)
+    world
+        .until_none("resends WHERE wanted_at IS NOT NULL")
         .await;
+    let told = client.get(&account_id).await.unwrap();
+    assert!(facts(&told).contains(&"resend_requested"));
     assert_eq!(world.count("codes").await, 1);
 }
 
 #[tokio::test]
 async fn what_is_no_address_is_refused_by_name() {
     let world = World::new().await;
-    let service = world.verification().await;
+    let service = world.start().await;
     let client = service.client();
     for email in [
         "",

@@ -1,123 +1,93 @@
-//! The parts around verification that a test needs, and verification itself.
+//! The parts around verification that a test needs, verification itself, and events for it.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::ops::Deref;
 
 use async_nats::HeaderMap;
 use kit::{
-    bus::{self, Bus},
-    clock::Clock,
-    testing::{NatsServer, eventually},
+    bus::Bus,
+    testing::{self, NatsServer, Settings},
 };
 use proto::{
     accounts::AccountCreated,
     events::{Event as _, headers},
-    verification::{
-        Code, CodeState, ConfirmCodeRequest, ConfirmCodeResponse, ConfirmOutcome,
-        GetVerificationRequest, MailState, ResendCodeRequest, Verification,
-        WatchVerificationRequest, WatchVerificationResponse, confirm_code_request,
-        resend_code_request, verification_service_client::VerificationServiceClient,
-    },
+    verification::MailState,
 };
-use sea_orm::{ConnectionTrait as _, Database, DatabaseConnection, Statement};
-use tempfile::TempDir;
-use tokio::{sync::oneshot, task::JoinHandle};
-use tonic::{Status, Streaming, transport::Channel};
-use uuid::Uuid;
-use verification::{app::App, config::Config};
+use verification::{app::App, config::Config, migrations::Migrator};
 
-use crate::mailer::Mailer;
+use crate::{client::Client, mailer::Mailer};
 
-/// Long enough for a machine that is busy with other tests.
-pub(crate) const SOON: Duration = Duration::from_secs(20);
+pub(crate) type Service = testing::Service<Client>;
+pub(crate) type Process = testing::Process<Client>;
 
-/// A broker, a mailer, a folder for a database, a clock.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_verification");
+
+/// A broker, a mailer, and what all services stand on.
 pub(crate) struct World {
     pub(crate) nats: NatsServer,
     pub(crate) bus: Bus,
     pub(crate) mailer: Mailer,
-    pub(crate) clock: Clock,
-    folder: TempDir,
+    ground: testing::World,
+}
+
+impl Deref for World {
+    type Target = testing::World;
+
+    fn deref(&self) -> &testing::World {
+        &self.ground
+    }
 }
 
 impl World {
     pub(crate) async fn new() -> Self {
         let nats = NatsServer::start().await;
-        let bus = Bus::connect(&nats.url(), "test").await.unwrap();
-        eventually("the streams", SOON, async || {
-            bus::provision(&bus, None).await.ok()
-        })
-        .await;
-        let mailer = Mailer::start();
         Self {
+            bus: nats.provision().await,
             nats,
-            bus,
-            mailer,
-            clock: Clock::default(),
-            folder: TempDir::new().unwrap(),
+            mailer: Mailer::start(),
+            ground: testing::World::on_sqlite(),
         }
     }
 
-    /// Starts verification in this process, on the world's SQLite database.
-    pub(crate) async fn verification(&self) -> Service {
-        self.verification_with(&[]).await
+    pub(crate) async fn on_postgres(name: &str) -> Option<Self> {
+        let ground = testing::World::on_postgres::<Migrator>(name).await?;
+        Some(Self {
+            ground,
+            ..Self::new().await
+        })
     }
 
-    pub(crate) async fn verification_with(&self, more: &[(&str, &str)]) -> Service {
-        let mut settings = self.settings();
-        settings.retain(|(key, _)| !more.iter().any(|(other, _)| other == key));
-        settings.extend(more.iter().map(|(key, value)| (*key, (*value).to_owned())));
-        let pairs: Vec<_> = settings
-            .iter()
-            .map(|(key, value)| (*key, value.as_str()))
-            .collect();
-        let config: Config = kit::config::from_pairs(&pairs).unwrap();
-        Service::start(App::build(config, self.clock.clone()).await.unwrap())
+    pub(crate) fn settings(&self) -> Settings {
+        let keys = self.file("code-keys").display().to_string();
+        self.ground.settings().with(&[
+            ("USHER_NATS_URL", &self.nats.url()),
+            ("USHER_MAILER_URL", &self.mailer.url()),
+            ("USHER_CODE_KEYS_FILE", &keys),
+            ("USHER_DELIVERY_TICK", "50ms"),
+            ("USHER_ACK_WAIT", "600ms"),
+        ])
     }
 
-    pub(crate) fn settings(&self) -> Vec<(&'static str, String)> {
-        vec![
-            ("USHER_LISTEN", "127.0.0.1:0".to_owned()),
-            ("USHER_ADMIN_LISTEN", "127.0.0.1:0".to_owned()),
-            (
-                "USHER_ADMIN_TOKEN_FILE",
-                self.file("admin-token").display().to_string(),
-            ),
-            (
-                "USHER_DATABASE_URL",
-                format!("sqlite:{}", self.file("verification.sqlite").display()),
-            ),
-            ("USHER_NATS_URL", self.nats.url()),
-            ("USHER_MAILER_URL", self.mailer.url()),
-            (
-                "USHER_CODE_KEYS_FILE",
-                self.file("code-keys").display().to_string(),
-            ),
-            ("USHER_DELIVERY_TICK", "50ms".to_owned()),
-            ("USHER_ACK_WAIT", "600ms".to_owned()),
-        ]
+    pub(crate) async fn start(&self) -> Service {
+        self.start_with(&[]).await
     }
 
-    pub(crate) fn file(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+    pub(crate) async fn start_with(&self, more: &[(&str, &str)]) -> Service {
+        let settings = self.settings().with(more);
+        let config: Config = settings.config();
+        let app = App::build(config, self.clock.clone()).await.unwrap();
+        Service::start(&settings, [app.addr(), app.admin_addr()], |shutdown| {
+            app.run_until(shutdown)
+        })
     }
 
-    /// A second way into the database, past the service.
-    pub(crate) async fn database(&self) -> DatabaseConnection {
-        Database::connect(format!(
-            "sqlite:{}",
-            self.file("verification.sqlite").display()
-        ))
-        .await
-        .unwrap()
+    /// Two replicas.
+    pub(crate) async fn pair(&self) -> [Service; 2] {
+        [self.start().await, self.start().await]
     }
 
-    /// How many rows a table has, as another program sees it.
-    pub(crate) async fn count(&self, table: &str) -> i64 {
-        count(
-            &self.database().await,
-            &format!("SELECT COUNT(*) FROM {table}"),
-        )
-        .await
+    /// Verification as a process of its own.
+    pub(crate) async fn process(&self, more: &[(&str, &str)]) -> Process {
+        Process::start(PROGRAM, &self.settings().with(more)).await
     }
 
     /// The event of a new account, which nobody has published yet.
@@ -156,9 +126,8 @@ impl World {
         headers: HeaderMap,
         payload: Vec<u8>,
     ) {
-        let sent = self
-            .bus
-            .jetstream()
+        let jetstream = self.bus.jetstream();
+        let sent = jetstream
             .publish_with_headers(subject, headers, payload.into())
             .await;
         sent.unwrap().await.unwrap();
@@ -190,194 +159,4 @@ pub(crate) fn event_headers(id: &str, account_id: &str) -> HeaderMap {
     all.insert(headers::SUBJECT, account_id);
     all.insert(headers::SPEC_VERSION, headers::SPEC_VERSION_1_0);
     all
-}
-
-/// The number that a query answers with.
-pub(crate) async fn count(database: &DatabaseConnection, sql: &str) -> i64 {
-    let statement = Statement::from_string(database.get_database_backend(), sql);
-    database
-        .query_one_raw(statement)
-        .await
-        .unwrap()
-        .unwrap()
-        .try_get_by_index(0)
-        .unwrap()
-}
-
-/// Other digits than these.
-pub(crate) fn wrong(digits: &str) -> String {
-    let other = |digit: char| {
-        if digit == '9' {
-            '0'
-        } else {
-            char::from(digit as u8 + 1)
-        }
-    };
-    digits.chars().map(other).collect()
-}
-
-/// A running service. Dropped, it is told to stop; `stop` awaits that.
-pub(crate) struct Service {
-    addr: SocketAddr,
-    shutdown: oneshot::Sender<()>,
-    ended: JoinHandle<anyhow::Result<()>>,
-}
-
-impl Service {
-    fn start(app: App) -> Self {
-        let (shutdown, asked) = oneshot::channel();
-        let addr = app.addr();
-        let ended = tokio::spawn(app.run_until(async { drop(asked.await) }));
-        Self {
-            addr,
-            shutdown,
-            ended,
-        }
-    }
-
-    pub(crate) fn client(&self) -> Client {
-        Client::of(self.addr)
-    }
-
-    pub(crate) async fn stop(self) {
-        self.shutdown.send(()).unwrap();
-        self.ended.await.unwrap().unwrap();
-    }
-}
-
-/// A caller.
-#[derive(Clone)]
-pub(crate) struct Client(pub(crate) VerificationServiceClient<Channel>);
-
-impl Client {
-    pub(crate) fn of(addr: SocketAddr) -> Self {
-        let channel = Channel::from_shared(format!("http://{addr}"))
-            .unwrap()
-            .connect_lazy();
-        Self(VerificationServiceClient::new(channel))
-    }
-
-    pub(crate) async fn try_confirm(
-        &self,
-        account_id: &str,
-        code: &str,
-    ) -> Result<ConfirmCodeResponse, Status> {
-        let target = Some(confirm_code_request::Target::AccountId(
-            account_id.to_owned(),
-        ));
-        let request = ConfirmCodeRequest {
-            target,
-            code: code.to_owned(),
-        };
-        Ok(self.0.clone().confirm_code(request).await?.into_inner())
-    }
-
-    pub(crate) async fn confirm(&self, account_id: &str, code: &str) -> ConfirmCodeResponse {
-        self.try_confirm(account_id, code).await.unwrap()
-    }
-
-    pub(crate) async fn outcome(&self, account_id: &str, code: &str) -> ConfirmOutcome {
-        self.confirm(account_id, code).await.outcome()
-    }
-
-    /// Asks by account; the wait before the next time.
-    pub(crate) async fn resend(&self, account_id: &str) -> Result<Duration, Status> {
-        self.resend_to(resend_code_request::Target::AccountId(
-            account_id.to_owned(),
-        ))
-        .await
-    }
-
-    pub(crate) async fn resend_by_email(&self, email: &str) -> Result<Duration, Status> {
-        self.resend_to(resend_code_request::Target::Email(email.to_owned()))
-            .await
-    }
-
-    async fn resend_to(&self, target: resend_code_request::Target) -> Result<Duration, Status> {
-        let response = self
-            .0
-            .clone()
-            .resend_code(ResendCodeRequest {
-                target: Some(target),
-            })
-            .await?;
-        Ok(response
-            .into_inner()
-            .next_after
-            .unwrap()
-            .try_into()
-            .unwrap())
-    }
-
-    pub(crate) async fn get(&self, account_id: &str) -> Result<Verification, Status> {
-        let request = GetVerificationRequest {
-            account_id: account_id.to_owned(),
-        };
-        Ok(self
-            .0
-            .clone()
-            .get_verification(request)
-            .await?
-            .into_inner()
-            .verification
-            .unwrap())
-    }
-
-    pub(crate) async fn watch(&self, account_id: &str) -> Streaming<WatchVerificationResponse> {
-        let request = WatchVerificationRequest {
-            account_id: account_id.to_owned(),
-        };
-        self.0
-            .clone()
-            .watch_verification(request)
-            .await
-            .unwrap()
-            .into_inner()
-    }
-
-    /// Waits until the verification satisfies, and returns it.
-    pub(crate) async fn until(
-        &self,
-        what: &str,
-        account_id: &str,
-        mut satisfies: impl FnMut(&Verification) -> bool,
-    ) -> Verification {
-        let mut looked = async || self.get(account_id).await.ok().filter(&mut satisfies);
-        eventually(what, SOON, async || looked().await).await
-    }
-
-    /// Waits until the mail of the account's code `number` is in this state.
-    pub(crate) async fn until_mail(&self, account_id: &str, number: u32, state: MailState) -> Code {
-        let is = |code: &Code| code.number == number && code.mail_state() == state;
-        let what = format!("code {number}'s mail to be {state:?}");
-        let found = self
-            .until(&what, account_id, |all| all.codes.iter().any(is))
-            .await;
-        found.codes.into_iter().find(is).unwrap()
-    }
-
-    /// Waits until the account's newest code is `number` and live.
-    pub(crate) async fn until_code(&self, account_id: &str, number: u32) -> Code {
-        let is = |code: &Code| code.number == number && code.state() == CodeState::Live;
-        let found = self
-            .until("the next code", account_id, |all| {
-                all.codes.first().is_some_and(is)
-            })
-            .await;
-        found.codes.into_iter().next().unwrap()
-    }
-}
-
-/// What happened to a verification, in order.
-pub(crate) fn facts(verification: &Verification) -> Vec<&str> {
-    verification
-        .history
-        .iter()
-        .map(|entry| entry.what.as_str())
-        .collect()
-}
-
-/// A UUID that names nothing.
-pub(crate) fn nobody() -> String {
-    Uuid::from_u128(0x018f_5c1e_7b9a_7cc0_8f0e_3c2a_9d6b_4e11).to_string()
 }

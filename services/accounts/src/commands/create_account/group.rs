@@ -1,28 +1,31 @@
-//! One transaction for a group of sign-ups: idempotency keys first (`keys`), accounts for those that may go on
-//! (`addresses`), events for the accounts that came to be. Each sign-up gets its own outcome; the callers deliver.
+//! One transaction for a group of sign-ups: idempotency keys first (`keys`), then accounts for those whose key is new,
+//! then events for the accounts that came to be. Each sign-up gets its own outcome; the callers deliver.
 
-mod addresses;
 mod keys;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use kit::{
-    db::Db,
+    db::{Db, StoreError, Tx},
+    group::Batch,
     telemetry::{names, span},
 };
 use opentelemetry::{
     Context, KeyValue,
     trace::{FutureExt as _, SpanKind, TraceContextExt as _},
 };
-use sea_orm::{DatabaseTransaction, DbErr};
+use sea_orm::DbErr;
 use uuid::Uuid;
 
+use self::keys::Keys;
 use super::CreateAccountError;
 use crate::{
-    commands::StoreError,
-    dispatch::{EventDispatcher, Pending},
+    dispatch::{Created, EventDispatcher, Pending},
     domain::{Hash, NewAccount},
-    store::Account,
+    store::{Account, accounts},
 };
 
 /// One caller's wish, with all that can be made without the database.
@@ -51,130 +54,121 @@ pub(super) struct Committed {
     pub(super) pending: Option<Pending>,
 }
 
-/// Where one sign-up of a group stands while its transaction goes on.
-#[derive(Debug)]
-enum Standing {
-    /// Its key, if it has one, is its own now; whether its address is free remains to be seen.
-    Candidate,
-    /// The same request under the same key stands at this earlier place of the group: its answer is theirs.
-    Follows(usize),
-    Decided(Result<Account, CreateAccountError>),
-}
-
 /// Writes groups.
 #[derive(Debug)]
 pub(super) struct Writer {
-    db: Db,
-    events: Arc<dyn EventDispatcher>,
+    pub(super) db: Db,
+    pub(super) events: Arc<dyn EventDispatcher>,
 }
 
 impl Writer {
-    pub(super) fn new(db: Db, events: Arc<dyn EventDispatcher>) -> Self {
-        Self { db, events }
-    }
-
-    /// Commits a group and answers each of it, in their order.
-    ///
-    /// A database that is away is away for all. An error in the data concerns one of them and nobody knows which:
-    /// only then each goes alone, so that it fails alone.
-    pub(super) async fn commit(self: Arc<Self>, sign_ups: Vec<SignUp>) -> Vec<Outcome> {
-        match self.write_traced(&sign_ups).await {
-            Ok(outcomes) => outcomes,
-            Err(error) if sign_ups.len() > 1 && !kit::db::is_away(&error) => {
-                self.one_by_one(&sign_ups).await
-            }
-            Err(error) => all_fail(&sign_ups, error),
+    /// Commits a group and answers each of it, in their order. The group belongs to no single caller's trace: its span
+    /// links to all of them.
+    pub(super) async fn write(
+        self: Arc<Self>,
+        sign_ups: Batch<SignUp>,
+    ) -> Result<Vec<Outcome>, DbErr> {
+        let mut callers = Vec::with_capacity(sign_ups.len());
+        for sign_up in sign_ups.iter() {
+            callers.push(sign_up.caller.span().span_context().clone());
         }
-    }
-
-    async fn one_by_one(&self, sign_ups: &[SignUp]) -> Vec<Outcome> {
-        let mut outcomes = Vec::with_capacity(sign_ups.len());
-        for alone in sign_ups.chunks(1) {
-            match self.write_traced(alone).await {
-                Ok(outcome) => outcomes.extend(outcome),
-                // Each of the rest would wait as long, and their callers have waited already.
-                Err(error) if kit::db::is_away(&error) => {
-                    outcomes.extend(all_fail(&sign_ups[outcomes.len()..], error));
-                    break;
-                }
-                Err(error) => outcomes.extend(all_fail(alone, error)),
-            }
-        }
-        outcomes
-    }
-
-    /// The group belongs to no single caller's trace: its span links to all of them.
-    async fn write_traced(&self, sign_ups: &[SignUp]) -> Result<Vec<Outcome>, DbErr> {
-        let callers = sign_ups
-            .iter()
-            .map(|sign_up| sign_up.caller.span().span_context().clone());
         let size = i64::try_from(sign_ups.len()).unwrap_or(i64::MAX);
         let size = KeyValue::new(names::DB_OPERATION_BATCH_SIZE, size);
-        let context = span::linked(
+        let root = Context::new();
+        let span = span::linked(
             SpanKind::Internal,
             "commit sign-ups",
-            &Context::new(),
+            &root,
             [size],
             callers,
         );
-        let written = self.write(sign_ups).with_context(context.clone()).await;
+        let written = self.commit(&sign_ups).with_context(span.clone()).await;
         match &written {
-            Ok(_) => span::end(&context),
-            Err(_) => span::fail(&context, "database"),
+            Ok(_) => span::end(&span),
+            Err(error) => {
+                // Once for all of them. What is unexpected is logged where the callers are told.
+                if kit::db::is_away(error) {
+                    tracing::warn!(sign_ups = sign_ups.len(), %error, "Sign-ups could not be stored.");
+                }
+                span::fail(&span, "database");
+            }
         }
         written
     }
 
-    async fn write(&self, sign_ups: &[SignUp]) -> Result<Vec<Outcome>, DbErr> {
-        let reserved = self.events.reserve(sign_ups.len()).await;
-        let tx = self.db.begin().await?;
-        let now = self.db.now(&tx).await?;
-        let mut standings = keys::settle(&tx, now, sign_ups).await?;
-        let created = addresses::settle(&tx, now, sign_ups, &mut standings).await?;
-        let pending = reserved.record(&tx, now, &created).await?;
-        finish(tx, !created.is_empty()).await?;
+    async fn commit(&self, sign_ups: &[SignUp]) -> Result<Vec<Outcome>, DbErr> {
+        let room = self.events.reserve(sign_ups.len()).await;
+        let tx = self.db.write("create accounts").await?;
+        let keys = Keys::take(&tx, sign_ups).await?;
+        let candidates = keys.candidates();
+        let created = insert_accounts(&tx, &candidates).await?;
+        let accounts = accounts_of(&tx, &candidates, &created).await?;
+        keys::give_back(&tx, &candidates, &accounts).await?;
+        let pending = self.events.record(&tx, &created, room).await?;
+        if created.is_empty() {
+            tx.rollback().await; // the keys that were taken were given back: there is nothing to commit
+        } else {
+            tx.commit().await?;
+        }
+
         let ids = created.iter().map(|created| created.account.id);
-        Ok(outcomes(standings, ids.zip(pending).collect()))
+        let mut pending: HashMap<Uuid, Pending> = ids.zip(pending).collect();
+        let mut outcomes = Vec::with_capacity(sign_ups.len());
+        for sign_up in sign_ups {
+            let answer = keys.answer(sign_up, &accounts);
+            // Whoever stands first with a new account delivers its event: that is who created it.
+            outcomes.push(answer.map(|account| Committed {
+                pending: pending.remove(&account.id),
+                account,
+            }));
+        }
+        Ok(outcomes)
     }
 }
 
-/// A group that made no account has nothing to commit: the keys it took it has given back.
-async fn finish(tx: DatabaseTransaction, wrote: bool) -> Result<(), DbErr> {
-    if wrote {
-        tx.commit().await
-    } else {
-        tx.rollback().await
-    }
+/// What a caller is told whose sign-up was not written.
+pub(super) fn failed(error: &StoreError) -> Outcome {
+    Err(CreateAccountError::Store(error.clone()))
 }
 
-/// What each is told. Whoever stands first with a new account delivers its event: that is who created it.
-fn outcomes(standings: Vec<Standing>, mut pending: HashMap<Uuid, Pending>) -> Vec<Outcome> {
-    let mut outcomes: Vec<Outcome> = Vec::with_capacity(standings.len());
-    for standing in standings {
-        let decided = match standing {
-            Standing::Decided(decided) => decided,
-            Standing::Follows(first) => outcomes[first]
-                .as_ref()
-                .map(|committed| committed.account.clone())
-                .map_err(Clone::clone),
-            Standing::Candidate => Err(CreateAccountError::AddressTaken), // `addresses` leaves none
-        };
-        outcomes.push(decided.map(|account| Committed {
-            pending: pending.remove(&account.id),
-            account,
-        }));
+/// Inserts the first candidate of each address and returns the accounts that came to be, in the group's order. Equal
+/// addresses within the group are settled in memory, those of earlier transactions by the unique index.
+async fn insert_accounts(tx: &Tx, candidates: &[&SignUp]) -> Result<Vec<Created>, DbErr> {
+    let mut addresses = HashSet::new();
+    let mut rows = Vec::with_capacity(candidates.len());
+    for candidate in candidates {
+        if addresses.insert(candidate.new.email.key()) {
+            rows.push(Account::pending(candidate.id, &candidate.new, tx.now()));
+        }
     }
-    outcomes
+    let inserted: HashSet<Uuid> = accounts::insert(tx, rows).await?.into_iter().collect();
+    let mut created = Vec::with_capacity(inserted.len());
+    for candidate in candidates {
+        if inserted.contains(&candidate.id) {
+            created.push(Created {
+                account: Account::pending(candidate.id, &candidate.new, tx.now()),
+                context: candidate.caller.clone(),
+            });
+        }
+    }
+    Ok(created)
 }
 
-fn all_fail(sign_ups: &[SignUp], error: DbErr) -> Vec<Outcome> {
-    let error = StoreError::from(error);
-    // Once for all of them. The other kind is logged where the caller is told.
-    if let StoreError::Unavailable(cause) = &error {
-        tracing::warn!(sign_ups = sign_ups.len(), error = %cause, "Sign-ups could not be stored.");
+/// The candidates' accounts. A commit whose answer was lost may have happened: whoever meets its own id in the table
+/// has its account.
+async fn accounts_of(
+    tx: &Tx,
+    candidates: &[&SignUp],
+    created: &[Created],
+) -> Result<HashMap<Uuid, Account>, DbErr> {
+    let mut accounts = HashMap::with_capacity(candidates.len());
+    for Created { account, .. } in created {
+        accounts.insert(account.id, account.clone());
     }
-    sign_ups
-        .iter()
-        .map(|_| Err(CreateAccountError::Store(error.clone())))
-        .collect()
+    let ids = candidates.iter().map(|candidate| candidate.id);
+    let others: Vec<Uuid> = ids.filter(|id| !accounts.contains_key(id)).collect();
+    for account in accounts::by_ids(tx, others).await? {
+        accounts.insert(account.id, account);
+    }
+    Ok(accounts)
 }

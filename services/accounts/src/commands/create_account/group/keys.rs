@@ -1,106 +1,152 @@
-//! First step of a group's transaction: whose idempotency key is new, whose is known. Keys come before accounts:
-//! of two processes that are given the same request, the second waits here for the first one's commit, and then
-//! finds its key instead of a taken address.
+//! Whose idempotency key is new, whose made an account before, and who repeats whom within the group. Keys come before
+//! accounts: of two processes that are given the same request, the second waits here for the first one's commit, and
+//! then finds its key instead of a taken address.
 
 use std::collections::{HashMap, HashSet};
 
-use kit::clock::Timestamp;
-use sea_orm::{ConnectionTrait, DbErr};
+use kit::db::Tx;
+use sea_orm::DbErr;
 use uuid::Uuid;
 
-use super::{CreateAccountError, RequestId, SignUp, Standing};
+use super::{CreateAccountError, SignUp};
 use crate::{
     domain::Hash,
     store::{Account, accounts, idempotency_keys},
 };
 
-/// Takes the keys that are free and says where each sign-up stands by its key.
-pub(super) async fn settle(
-    tx: &impl ConnectionTrait,
-    now: Timestamp,
-    sign_ups: &[SignUp],
-) -> Result<Vec<Standing>, DbErr> {
-    let mut owners = HashMap::<Hash, usize>::new();
-    for (place, sign_up) in sign_ups.iter().enumerate() {
-        if let Some(request) = &sign_up.request {
-            owners.entry(request.key).or_insert(place);
-        }
-    }
-    let known = take_or_read(tx, now, owners.values().map(|owner| &sign_ups[*owner])).await?;
-    let standing = |(place, sign_up): (usize, &SignUp)| {
-        let Some(request) = &sign_up.request else {
-            return Standing::Candidate;
-        };
-        let owner = owners[&request.key];
-        match known.get(request.key.as_slice()) {
-            Some(use_before) => Standing::Decided(use_before.answer(request)),
-            None if owner == place => Standing::Candidate,
-            None if sign_ups[owner].repeats(request) => Standing::Follows(owner),
-            None => Standing::Decided(Err(CreateAccountError::KeyReused)),
-        }
-    };
-    Ok(sign_ups.iter().enumerate().map(standing).collect())
+/// The keys of a group.
+pub(super) struct Keys<'a> {
+    sign_ups: &'a [SignUp],
+    /// Who stands first in the group under each key.
+    owners: HashMap<Hash, usize>,
+    /// Keys that made an account before.
+    used: HashMap<Hash, Use>,
 }
 
-/// A key that made an account before.
 struct Use {
     fingerprint: Vec<u8>,
     account: Account,
 }
 
-impl Use {
-    fn answer(&self, request: &RequestId) -> Result<Account, CreateAccountError> {
-        match self.fingerprint == request.fingerprint {
-            true => Ok(self.account.clone()),
-            false => Err(CreateAccountError::KeyReused),
+impl<'a> Keys<'a> {
+    /// Takes the keys that are free; those that are not are read, with the accounts they made.
+    pub(super) async fn take(tx: &Tx, sign_ups: &'a [SignUp]) -> Result<Self, DbErr> {
+        let mut owners = HashMap::new();
+        let mut rows = Vec::new();
+        for (place, sign_up) in sign_ups.iter().enumerate() {
+            let Some(request) = &sign_up.request else {
+                continue;
+            };
+            if owners.contains_key(&request.key) {
+                continue;
+            }
+            owners.insert(request.key, place);
+            rows.push(idempotency_keys::Model {
+                key_hash: request.key.to_vec(),
+                fingerprint: request.fingerprint.to_vec(),
+                account_id: sign_up.id,
+                created_at: tx.now(),
+            });
+        }
+        let mut not_free: HashSet<Vec<u8>> = owners.keys().map(|key| key.to_vec()).collect();
+        for taken in idempotency_keys::take(tx, rows).await? {
+            not_free.remove(&taken);
+        }
+        let used = read(tx, not_free).await?;
+        Ok(Self {
+            sign_ups,
+            owners,
+            used,
+        })
+    }
+
+    /// Whoever may have an account now: the first under each new key, and all without one.
+    pub(super) fn candidates(&self) -> Vec<&'a SignUp> {
+        let mut candidates = Vec::with_capacity(self.sign_ups.len());
+        for sign_up in self.sign_ups {
+            let key = sign_up.request.as_ref().map(|request| request.key);
+            let is_used = key.is_some_and(|key| self.used.contains_key(&key));
+            if !is_used && self.owner(sign_up).id == sign_up.id {
+                candidates.push(sign_up);
+            }
+        }
+        candidates
+    }
+
+    /// What each is told, once it is known which candidates have an account. A key that made one before answers for
+    /// itself; else its owner's fate is that of all who repeat it.
+    pub(super) fn answer(
+        &self,
+        sign_up: &SignUp,
+        accounts: &HashMap<Uuid, Account>,
+    ) -> Result<Account, CreateAccountError> {
+        let owner = self.owner(sign_up);
+        if let (Some(request), Some(first)) = (&sign_up.request, &owner.request) {
+            if let Some(used) = self.used.get(&request.key) {
+                return match used.fingerprint == request.fingerprint {
+                    true => Ok(used.account.clone()),
+                    false => Err(CreateAccountError::KeyReused),
+                };
+            }
+            if first.fingerprint != request.fingerprint {
+                return Err(CreateAccountError::KeyReused);
+            }
+        }
+        accounts
+            .get(&owner.id)
+            .cloned()
+            .ok_or(CreateAccountError::AddressTaken)
+    }
+
+    /// Who stands first under this one's key: itself, where it has none.
+    fn owner<'b>(&self, sign_up: &'b SignUp) -> &'b SignUp
+    where
+        'a: 'b,
+    {
+        let key = sign_up.request.as_ref().map(|request| request.key);
+        let place = key.and_then(|key| self.owners.get(&key));
+        place.map_or(sign_up, |place| &self.sign_ups[*place])
+    }
+}
+
+async fn read(tx: &Tx, keys: HashSet<Vec<u8>>) -> Result<HashMap<Hash, Use>, DbErr> {
+    let known = idempotency_keys::by_hashes(tx, keys).await?;
+    let mut accounts = HashMap::with_capacity(known.len());
+    for account in accounts::by_ids(tx, known.iter().map(|key| key.account_id)).await? {
+        accounts.insert(account.id, account);
+    }
+    let mut used = HashMap::with_capacity(known.len());
+    for key in known {
+        let account = accounts.get(&key.account_id).cloned();
+        if let (Ok(hash), Some(account)) = (Hash::try_from(key.key_hash), account) {
+            used.insert(
+                hash,
+                Use {
+                    fingerprint: key.fingerprint,
+                    account,
+                },
+            );
         }
     }
+    Ok(used)
 }
 
-impl SignUp {
-    fn repeats(&self, request: &RequestId) -> bool {
-        self.request
-            .as_ref()
-            .is_some_and(|own| own.fingerprint == request.fingerprint)
+/// Who lost its address gives its key back: only successes are remembered.
+pub(super) async fn give_back(
+    tx: &Tx,
+    candidates: &[&SignUp],
+    accounts: &HashMap<Uuid, Account>,
+) -> Result<(), DbErr> {
+    let mut keys = Vec::new();
+    for candidate in candidates {
+        if !accounts.contains_key(&candidate.id) {
+            keys.extend(
+                candidate
+                    .request
+                    .as_ref()
+                    .map(|request| request.key.to_vec()),
+            );
+        }
     }
-}
-
-/// Takes the owners' keys; those that were not free are read, with the accounts they made.
-async fn take_or_read(
-    tx: &impl ConnectionTrait,
-    now: Timestamp,
-    owners: impl Iterator<Item = &SignUp>,
-) -> Result<HashMap<Vec<u8>, Use>, DbErr> {
-    let row = |sign_up: &SignUp| {
-        let request = sign_up.request.as_ref()?;
-        let (key_hash, fingerprint) = (request.key.to_vec(), request.fingerprint.to_vec());
-        Some(idempotency_keys::Model {
-            key_hash,
-            fingerprint,
-            account_id: sign_up.id,
-            created_at: now,
-        })
-    };
-    let rows: Vec<_> = owners.filter_map(row).collect();
-    let mut known: HashSet<Vec<u8>> = rows.iter().map(|row| row.key_hash.clone()).collect();
-    for taken in idempotency_keys::take(tx, now, rows).await? {
-        known.remove(&taken);
-    }
-    let known = idempotency_keys::by_hashes(tx, known).await?;
-    let accounts = accounts::by_ids(tx, known.iter().map(|key| key.account_id)).await?;
-    let accounts: HashMap<Uuid, Account> = accounts
-        .into_iter()
-        .map(|account| (account.id, account))
-        .collect();
-    let uses = known.into_iter().filter_map(|key| {
-        let account = accounts.get(&key.account_id)?.clone();
-        Some((
-            key.key_hash,
-            Use {
-                fingerprint: key.fingerprint,
-                account,
-            },
-        ))
-    });
-    Ok(uses.collect())
+    idempotency_keys::give_back(tx, keys).await
 }

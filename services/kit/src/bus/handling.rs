@@ -1,5 +1,4 @@
-//! One round of the consumer loop: what was pulled is handed to the handler, held meanwhile, and settled as the
-//! handler's verdicts say.
+//! What was pulled is handed to the handler, held meanwhile, and acknowledged as the handler's verdicts say.
 
 use std::{panic::AssertUnwindSafe, pin::pin, sync::Arc, time::Duration};
 
@@ -9,19 +8,27 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Consumer, Delivery, Verdict,
+    connection::Bus,
     dead_letter::{self, DeadLetter, Source},
+    delivery::{Delivery, Verdict},
+    durable::Durable,
+    metrics::Metrics,
 };
-use crate::{random, telemetry::span};
+use crate::{clock::Clock, random, telemetry::span};
 
-/// What settling needs to know of where the messages came from.
-pub(super) struct Round<'a> {
-    pub(super) consumer: &'a Consumer,
+/// What handling needs to know of where the messages came from.
+pub(super) struct Handling<'a> {
+    pub(super) bus: &'a Bus,
+    pub(super) durable: &'a Durable,
     pub(super) stream_created: &'a str,
+    /// How often the server is told that a message is still being worked on.
+    pub(super) period: Duration,
+    pub(super) clock: &'a Clock,
+    pub(super) metrics: &'a Metrics,
     pub(super) stop: &'a CancellationToken,
 }
 
-impl Round<'_> {
+impl Handling<'_> {
     /// Handles what was pulled until each message is settled: together, or, where one of them came before, alone, in
     /// random order, each settled before the next.
     pub(super) async fn handle_all<F>(
@@ -32,9 +39,8 @@ impl Round<'_> {
     ) where
         F: Future<Output = Vec<Verdict>> + Send,
     {
-        // One clock for the whole round: pauses and handlers that are each shorter than its period add up.
-        let period = self.consumer.settings.ack_wait / 3;
-        let mut ticks = interval_at(Instant::now() + period, period);
+        // One clock for all of it: pauses and handlers that are each shorter than its period add up.
+        let mut ticks = interval_at(Instant::now() + self.period, self.period);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         if !redelivered {
             return self.handle(batch, &[], handler, &mut ticks).await;
@@ -61,10 +67,7 @@ impl Round<'_> {
                 AssertUnwindSafe(async { handler(Arc::clone(&shared)).await }).catch_unwind();
             let Ok(verdicts) = holding([&shared, waiting], work, ticks).await else {
                 // Neither acked nor held: it comes again, alone, and counts towards `max_deliver`.
-                tracing::error!(
-                    consumer = self.consumer.durable.name,
-                    "The handler panicked."
-                );
+                tracing::error!(consumer = self.durable.name, "The handler panicked.");
                 shared
                     .iter()
                     .for_each(|delivery| span::fail(&delivery.context, "panic"));
@@ -73,7 +76,7 @@ impl Round<'_> {
             let mut pause = Duration::ZERO;
             batch = Vec::new();
             for (delivery, verdict) in shared.iter().zip(verdicts) {
-                if let Some(wait) = self.settle(delivery, verdict).await {
+                if let Some(wait) = self.acknowledge(delivery, verdict).await {
                     pause = pause.max(wait);
                     batch.push(delivery.clone());
                 }
@@ -92,8 +95,8 @@ impl Round<'_> {
     }
 
     /// Does as the verdict says. Returns how long to wait where the message is to be handled again.
-    async fn settle(&self, delivery: &Delivery, verdict: Verdict) -> Option<Duration> {
-        let settled = match verdict {
+    async fn acknowledge(&self, delivery: &Delivery, verdict: Verdict) -> Option<Duration> {
+        let acknowledged = match verdict {
             Verdict::Retry(wait) => return Some(wait),
             Verdict::Ack => {
                 span::end(&delivery.context);
@@ -101,7 +104,7 @@ impl Round<'_> {
             }
             Verdict::Reject(reason) => match self.bury(delivery, reason).await {
                 Ok(()) => {
-                    self.consumer.measures.buried();
+                    self.metrics.buried();
                     span::fail(&delivery.context, reason);
                     delivery.message.ack_with(AckKind::Term).await
                 }
@@ -114,7 +117,7 @@ impl Round<'_> {
                 }
             },
         };
-        if let Err(error) = settled {
+        if let Err(error) = acknowledged {
             tracing::warn!(error = %error, "An ack was not sent; the message comes again, without effect.");
         }
         None
@@ -128,15 +131,15 @@ impl Round<'_> {
             reason,
             attempts: delivery.delivered,
             first_at: delivery.stored_at,
-            last_at: self.consumer.clock.now(),
+            last_at: self.clock.now(),
             source: Source {
-                stream: self.consumer.durable.stream.name,
+                stream: self.durable.stream.name,
                 stream_created: self.stream_created,
-                durable: &self.consumer.durable.name,
+                durable: &self.durable.name,
                 sequence: delivery.stream_sequence,
             },
         };
-        dead_letter::publish(&self.consumer.bus, letter).await
+        dead_letter::publish(self.bus, letter).await
     }
 }
 

@@ -7,18 +7,18 @@ use std::sync::{
 
 use opentelemetry::{KeyValue, metrics::Counter};
 
-use super::{Delivery, Durable};
+use super::{delivery::Delivery, durable::Durable};
 use crate::telemetry::{self, names};
 
 #[derive(Debug, Clone)]
-pub(super) struct Measures {
+pub(super) struct Metrics {
     attributes: Arc<[KeyValue]>,
     lag: Arc<AtomicU64>,
     redeliveries: Counter<u64>,
     dead_letters: Counter<u64>,
 }
 
-impl Measures {
+impl Metrics {
     pub(super) fn of(durable: &Durable) -> Self {
         let meter = telemetry::meter();
         let group = KeyValue::new(names::MESSAGING_CONSUMER_GROUP_NAME, durable.name.clone());
@@ -33,21 +33,16 @@ impl Measures {
             )
             .with_callback(move |gauge| gauge.observe(observed.load(Ordering::Relaxed), &of))
             .build();
-        let counter = |name, what| {
-            meter
-                .u64_counter(name)
-                .with_unit("{message}")
-                .with_description(what)
-                .build()
-        };
-        let redeliveries = counter(
-            names::USHER_CONSUMER_REDELIVERIES,
-            "Messages that came more than once.",
-        );
-        let dead_letters = counter(
-            names::USHER_DEAD_LETTERS,
-            "Messages that became dead letters.",
-        );
+        let redeliveries = meter
+            .u64_counter(names::USHER_CONSUMER_REDELIVERIES)
+            .with_unit("{message}")
+            .with_description("Messages that came more than once.")
+            .build();
+        let dead_letters = meter
+            .u64_counter(names::USHER_DEAD_LETTERS)
+            .with_unit("{message}")
+            .with_description("Messages that became dead letters.")
+            .build();
         Self {
             attributes,
             lag,

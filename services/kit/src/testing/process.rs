@@ -1,0 +1,104 @@
+//! A service as a process of its own, for what only a whole process shows: sudden death, signals, and its log.
+
+use std::{
+    marker::PhantomData,
+    net::SocketAddr,
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    io::AsyncReadExt as _,
+    net::TcpStream,
+    process::{Child, Command},
+    task::JoinHandle,
+};
+use tonic::transport::Channel;
+
+use super::{SOON, Settings, channel, eventually, free_port};
+
+/// What a stop may take.
+const STOP: Duration = Duration::from_secs(10);
+
+/// A running process whose callers are `C`; killed on drop.
+#[derive(Debug)]
+pub struct Process<C> {
+    child: Child,
+    addr: SocketAddr,
+    /// Its log, read all the time: a full pipe would stop it.
+    said: JoinHandle<String>,
+    client: PhantomData<fn() -> C>,
+}
+
+impl<C: From<Channel>> Process<C> {
+    /// Starts a program under these settings and nothing else, and waits until it listens.
+    pub async fn start(program: &str, settings: &Settings) -> Self {
+        let addr = SocketAddr::from(([127, 0, 0, 1], free_port()));
+        let mut command = command(program, settings);
+        command.env("USHER_LISTEN", addr.to_string());
+        let mut child = command.spawn().expect("the program can be run");
+        let mut stderr = child.stderr.take().expect("its log is piped");
+        let said = tokio::spawn(async move {
+            let mut said = Vec::new();
+            let _ = stderr.read_to_end(&mut said).await;
+            String::from_utf8_lossy(&said).into_owned()
+        });
+        let listens = async || {
+            let ended = child.try_wait().expect("a child can be asked");
+            assert!(ended.is_none(), "{program} ended: {ended:?}");
+            TcpStream::connect(addr).await.ok()
+        };
+        eventually("the process to listen", SOON, listens).await;
+        Self {
+            child,
+            addr,
+            said,
+            client: PhantomData,
+        }
+    }
+
+    /// Starts one that is to end by itself, and returns whether it did so well, and its log.
+    pub async fn run(program: &str, settings: &Settings) -> (bool, String) {
+        let output = command(program, settings).output().await;
+        let output = output.expect("the program can be run");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.success(), said)
+    }
+
+    /// A caller with a connection of its own.
+    pub fn client(&self) -> C {
+        channel(self.addr).into()
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id().expect("the process runs")
+    }
+
+    /// SIGKILL: a crash.
+    pub async fn kill(mut self) {
+        self.child.kill().await.expect("a child can be killed");
+    }
+
+    /// SIGTERM; waits for its end and returns its log.
+    pub async fn terminate(mut self) -> String {
+        let asked = Instant::now();
+        super::terminate(self.id());
+        let status = self.child.wait().await.expect("a child can be waited for");
+        let took = asked.elapsed();
+        assert!(status.success() && took < STOP, "{status} after {took:?}");
+        self.said.await.expect("its log is read to the end")
+    }
+}
+
+fn command(program: &str, settings: &Settings) -> Command {
+    let mut command = Command::new(program);
+    command
+        .env_clear()
+        .envs(settings.pairs())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command
+}

@@ -1,0 +1,107 @@
+//! A service that runs in the test's own process, on free ports, until it is told to stop.
+
+use std::{marker::PhantomData, net::SocketAddr, path::PathBuf};
+
+use futures::{FutureExt as _, future::BoxFuture};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    sync::oneshot,
+    task::JoinHandle,
+};
+use tonic::{Request, transport::Channel};
+
+use super::Settings;
+
+/// A running service whose callers are `C`. Dropped, it is told to stop; `stop` awaits that.
+#[derive(Debug)]
+pub struct Service<C> {
+    addr: SocketAddr,
+    admin_addr: SocketAddr,
+    token: PathBuf,
+    shutdown: oneshot::Sender<()>,
+    ended: JoinHandle<anyhow::Result<()>>,
+    client: PhantomData<fn() -> C>,
+}
+
+impl<C: From<Channel>> Service<C> {
+    /// Runs a service that listens at these addresses; `run_until` gets what it runs until.
+    pub fn start<R>(
+        settings: &Settings,
+        [addr, admin_addr]: [SocketAddr; 2],
+        run_until: impl FnOnce(BoxFuture<'static, ()>) -> R,
+    ) -> Self
+    where
+        R: Future<Output = anyhow::Result<()>> + Send + 'static,
+    {
+        let (shutdown, asked) = oneshot::channel();
+        let ended = tokio::spawn(run_until(asked.map(drop).boxed()));
+        Self {
+            addr,
+            admin_addr,
+            token: settings.get("USHER_ADMIN_TOKEN_FILE").into(),
+            shutdown,
+            ended,
+            client: PhantomData,
+        }
+    }
+
+    /// A caller with a connection of its own.
+    pub fn client(&self) -> C {
+        channel(self.addr).into()
+    }
+
+    /// An operator: `service.admin(AccountsAdminClient::new)`.
+    pub fn admin<A>(&self, new: fn(Channel) -> A) -> A {
+        new(channel(self.admin_addr))
+    }
+
+    /// A request with the operators' token.
+    pub fn as_operator<T>(&self, message: T) -> Request<T> {
+        let token = std::fs::read_to_string(&self.token).expect("the service made its token");
+        let bearer = format!("Bearer {}", token.trim());
+        let bearer = bearer.parse().expect("a token is printable");
+        let mut request = Request::new(message);
+        request.metadata_mut().insert("authorization", bearer);
+        request
+    }
+
+    /// What a probe gets from `/readyz`, `/livez` or `/metrics`: the HTTP status and the body.
+    pub async fn probe(&self, path: &str) -> (u16, String) {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: usher\r\nconnection: close\r\n\r\n");
+        let mut reply = String::new();
+        let asked = async {
+            let mut connection = TcpStream::connect(self.admin_addr).await?;
+            connection.write_all(request.as_bytes()).await?;
+            connection.read_to_string(&mut reply).await
+        };
+        asked.await.expect("the admin listener answers");
+        let (head, body) = reply.split_once("\r\n\r\n").expect("a reply has a head");
+        let status = head
+            .split(' ')
+            .nth(1)
+            .and_then(|status| status.parse().ok());
+        (status.expect("a reply has a status"), body.to_owned())
+    }
+
+    /// Tells it to stop and waits until it has drained.
+    pub async fn stop(self) {
+        let ended = self
+            .begin_to_stop()
+            .await
+            .expect("the service does not panic");
+        ended.expect("the service ends well");
+    }
+
+    /// Tells it to stop; what is returned ends when it has drained.
+    pub fn begin_to_stop(self) -> JoinHandle<anyhow::Result<()>> {
+        let _ = self.shutdown.send(());
+        self.ended
+    }
+}
+
+/// A connection that is made when it is first used.
+pub fn channel(addr: SocketAddr) -> Channel {
+    let endpoint = Channel::from_shared(format!("http://{addr}"));
+    endpoint.expect("an address makes a URL").connect_lazy()
+}
