@@ -123,7 +123,7 @@ impl App {
             health,
         };
         let served = server.run(surface, stages, shutdown).await;
-        db.close().await;
+        db.close().await; // nobody writes any more: SQLite folds its log into the one file
         served
     }
 
@@ -137,6 +137,7 @@ impl App {
         } = stages;
         let watches = Watches::default();
 
+        // Until `finish`: what the last answers commit is published, too.
         let settings = outbox::Settings {
             lease: config.outbox_lease,
             ..Default::default()
@@ -144,6 +145,7 @@ impl App {
         let (outbox, relay) = Relay::new(db.clone(), self.bus.clone(), settings);
         tasks.spawn(relay.run(finish.clone()));
 
+        // The delivery before the consumer: what the first events commit finds it at work.
         let (queue, incoming) = Queue::new(config.delivery_queue);
         let issue = self.issue_code(queue.clone(), watches.clone());
         self.start_delivery(stages, issue.clone(), incoming);

@@ -46,7 +46,7 @@ impl NewAccounts {
         let wanted: Vec<_> = events.iter().flatten().cloned().collect();
         let started = self.start_verifications.run(wanted).await;
         complain(&started);
-        let mut started = started.iter();
+        let mut started = started.iter(); // an answer for each event that could be decoded, in their order
         let mut verdicts = Vec::with_capacity(events.len());
         for event in events {
             verdicts.push(match event {

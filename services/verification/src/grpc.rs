@@ -28,7 +28,6 @@ pub(crate) struct Public {
     pub(crate) db: Db,
     pub(crate) confirm_code: ConfirmCode,
     pub(crate) resend_code: ResendCode,
-    /// Tells open streams of changes.
     pub(crate) watches: Watches<Uuid>,
     /// Ends open streams: a shutdown would otherwise wait for them for ever.
     pub(crate) stop: CancellationToken,

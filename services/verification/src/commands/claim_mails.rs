@@ -25,6 +25,7 @@ impl ClaimMails {
             queue,
             ..
         } = &self.issue;
+        // Before the claim: what has no room in memory would only hold its claim until it runs out.
         let mut room = queue.reserve(most);
         if room.len() == 0 {
             return Ok(Vec::new());
@@ -32,6 +33,7 @@ impl ClaimMails {
         let tx = db.write("claim mails").await?;
         let until = tx.now() + rules.lease;
         let mut codes = store::mails::claim(&tx, until, Turn::First, room.len() as u64).await?;
+        // Mails that were never tried come first: dead mailboxes come back again and again, and hold nobody up.
         let left = (room.len() - codes.len()).min(most_again);
         if left > 0 {
             codes.extend(store::mails::claim(&tx, until, Turn::Again, left as u64).await?);

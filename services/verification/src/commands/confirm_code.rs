@@ -110,6 +110,7 @@ impl ConfirmCode {
         // From here on every other guess, resend and replacement of this account waits.
         let guessed = lock(&tx, account_id).await?;
         guessed.expect_length(typed)?;
+        // Before the count: who is told this was not judged, and an attacker learns nothing about the digits.
         if let Some(foregone) = guessed.circumstances(tx.now()).foregone() {
             return Ok(self.answer(&tx, &guessed, foregone).await?);
         }
@@ -117,6 +118,8 @@ impl ConfirmCode {
         let Some(digits) = code.digits(&self.keys) else {
             return Err(ConfirmCodeError::KeyMissing(code.key_id.clone()));
         };
+        // Counted, then compared: a crash in between costs a guess, never gives one away. The update is guarded, so that
+        // of guesses that come at once no more are compared than the code takes.
         if !store::codes::take_guess(&tx, code.id, GUESSES_PER_CODE).await? {
             let burnt = Foregone::Burnt(Duration::ZERO);
             return Ok(self.answer(&tx, &guessed, burnt).await?);
@@ -166,10 +169,12 @@ impl ConfirmCode {
         store::verifications::mark_verified(&tx, account_id).await?;
         let id = self.db.clock().uuid_v7();
         let (event, creation) = events::account_verified(id, account_id, tx.now(), caller);
+        // Before the insert: the row is born claimed only if the relay is going to get it.
         let room = self.outbox.reserve(1);
         let handovers = self.outbox.insert(&tx, tx.now(), vec![event], room).await?;
         tx.commit().await?;
         span::end(&creation);
+        // After the commit: an event of a confirmation that was rolled back must never leave.
         for handover in handovers {
             handover.deliver();
         }

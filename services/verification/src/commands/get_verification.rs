@@ -104,6 +104,7 @@ fn history_of(
             detail,
         }));
     };
+    // The history does not repeat what the rows say themselves: it could only come to say something else.
     for code in codes.iter().rev() {
         tell(Some(code.created_at), Some(code.id), "code_issued");
         tell(code.accepted_at, Some(code.id), "mail_accepted");

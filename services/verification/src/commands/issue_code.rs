@@ -111,6 +111,7 @@ impl IssueCode {
         occasion: &Occasion,
         room: &mut Room,
     ) -> Result<Option<ClaimedMail>, DbErr> {
+        // In this order: the database itself allows one live code an account.
         if newest.state == CodeState::Live {
             store::codes::end(tx, newest.id, CodeState::Superseded).await?;
             let superseded = Fact::of_code(newest, What::CodeSuperseded).because(occasion.why);

@@ -123,10 +123,12 @@ impl Sorted {
     }
 
     async fn write(mut self, tx: &Tx) -> Result<HashSet<Uuid>, DbErr> {
+        // Facts are written whoever holds the claim by now; the rest only where the claim is still the newest.
         let accepted = store::mails::accept(tx, &self.accepted).await?;
         let mut changed = store::mails::reject(tx, &self.rejected).await?;
         changed.extend(store::mails::give_up(tx, &self.given_up).await?);
         changed.extend(store::mails::postpone(tx, &self.postponed).await?);
+        // No story of what changed nothing: the answer came late, or came twice.
         let facts = changed
             .iter()
             .filter_map(|code_id| self.facts.remove(code_id))

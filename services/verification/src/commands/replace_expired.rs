@@ -47,17 +47,18 @@ impl ReplaceExpired {
 
     /// Returns whether there may be more.
     async fn replace_batch(&self) -> Result<bool, StoreError> {
-        let reader = self.issue.db.reader();
-        let expired =
-            store::mails::expired(reader, self.issue.db.now(reader).await?, BATCH).await?;
+        let IssueCode { db, queue, .. } = &self.issue;
+        let now = db.now(db.reader()).await?;
+        let expired = store::mails::expired(db.reader(), now, BATCH).await?;
         if expired.is_empty() {
             return Ok(false); // as nearly always: a tick costs no write transaction
         }
         let (codes, accounts): (Vec<Uuid>, Vec<Uuid>) = expired.into_iter().unzip();
         let is_full = codes.len() as u64 == BATCH;
-        let mut room = self.issue.queue.reserve(codes.len());
-        let tx = self.issue.db.write("replace expired codes").await?;
-        // First the accounts' locks, as everywhere, then the codes again as they are under them.
+        let mut room = queue.reserve(codes.len());
+        let tx = db.write("replace expired codes").await?;
+        // First the accounts' locks, as everywhere, then the codes again as they are under them: between the two reads
+        // somebody may have confirmed, asked for another code, or replaced it. Who is locked is left to the next tick.
         let locked = store::verifications::lock_free(&tx, accounts.clone()).await?;
         let mut mails = Vec::new();
         for code in store::mails::still_expired(&tx, codes).await? {
@@ -67,7 +68,7 @@ impl ReplaceExpired {
         }
         tx.commit().await?;
         self.issue.announce(mails, &accounts);
-        self.issue.queue.poll_soon(); // for those that found no room
+        queue.poll_soon(); // for those that found no room
         Ok(is_full && !locked.is_empty())
     }
 

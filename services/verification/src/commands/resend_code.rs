@@ -53,7 +53,8 @@ impl ResendCode {
     pub(crate) async fn run(&self, target: ResendTarget) -> Result<Duration, ResendCodeError> {
         let (subject, next_after) = self.take(target).await?;
         let serve_resends = self.serve_resends.clone();
-        // Not awaited: the answer must not take longer where there is something to do.
+        // Not awaited: the answer must not take longer where there is something to do. The wish is committed: if this
+        // process dies now, the tick serves it.
         let serving = async move {
             if let Err(error) = serve_resends.serve(&subject).await {
                 tracing::warn!(%error, "A resend was not served at once; the next tick does it.");
@@ -66,6 +67,7 @@ impl ResendCode {
     async fn take(&self, target: ResendTarget) -> Result<(Vec<u8>, Duration), ResendCodeError> {
         let (subject, account_id) = self.subject(target).await?;
         let tx = self.db.write("take a resend").await?;
+        // The same row and the same statements for known and unknown: neither answer nor time tells them apart.
         let is_allowed = store::resends::take(&tx, &subject, account_id).await?;
         let ages = store::resends::ages(&tx, &subject).await?;
         tx.commit().await?;

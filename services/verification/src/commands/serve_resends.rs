@@ -68,6 +68,7 @@ impl ServeResends {
         let Some(account_id) = store::resends::serve(&tx, subject).await? else {
             return Ok(tx.commit().await?); // nobody, or served by somebody else
         };
+        // With the wish off the list in the same transaction, two who serve it make one code.
         let mail = self.serve_account(&tx, account_id).await?;
         tx.commit().await?;
         self.issue
@@ -89,6 +90,7 @@ impl ServeResends {
             return Ok(None);
         }
         let is_live = newest.state == CodeState::Live && newest.expires_at > tx.now();
+        // Its mail has not arrived yet: another code would make the one on its way worthless.
         if is_live && newest.mail_state == MailState::Pending {
             store::codes::make_due(tx, newest.id).await?;
             return Ok(None);

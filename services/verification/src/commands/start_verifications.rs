@@ -84,31 +84,27 @@ impl StartVerifications {
     }
 
     async fn store_in(&self, batch: &[NewVerification]) -> Result<Vec<Started>, DbErr> {
-        let mut room = self.issue.queue.reserve(batch.len());
-        let tx = self.issue.db.write("start verifications").await?;
+        let IssueCode { db, queue, .. } = &self.issue;
+        // Before the rows are made: one is born claimed only if its mail is going to be handed over.
+        let mut room = queue.reserve(batch.len());
+        let tx = db.write("start verifications").await?;
         let mut started = Vec::with_capacity(batch.len());
         // One row an account, however often the batch holds its event.
         let mut wanted: BTreeMap<Uuid, (Verification, &Context)> = BTreeMap::new();
         for new in batch {
-            let is_too_old = tx.now().since(new.account_created_at) > OLDEST;
-            started.push(if is_too_old {
-                Err(StartVerificationError::TooOld)
-            } else {
-                Ok(())
-            });
-            if !is_too_old {
-                wanted
-                    .entry(new.account_id)
-                    .or_insert_with(|| (row(tx.now(), new), &new.context));
+            if tx.now().since(new.account_created_at) > OLDEST {
+                started.push(Err(StartVerificationError::TooOld));
+                continue;
             }
+            started.push(Ok(()));
+            let row = || (row(tx.now(), new), &new.context);
+            wanted.entry(new.account_id).or_insert_with(row);
         }
         // In the order of their keys: replicas that hold the same events wait, never deadlock.
-        let rows = wanted
-            .values()
-            .map(|(verification, _)| verification.clone())
-            .collect();
+        let rows = wanted.values().map(|(row, _)| row.clone()).collect();
         let inserted = store::verifications::insert_new(&tx, rows).await?;
 
+        // A code for those only that are new here: the row is what makes a repeated event harmless.
         let (mut codes, mut mails) = (Vec::with_capacity(inserted.len()), Vec::new());
         for account_id in &inserted {
             if let Some((verification, context)) = wanted.get(account_id) {

@@ -21,7 +21,6 @@ use crate::commands::{
     renew_claims::renew_claims,
 };
 
-/// A call under way.
 type DbCall = BoxFuture<'static, DbResult>;
 
 #[derive(Debug)]
@@ -74,7 +73,6 @@ impl DbCalls {
         result
     }
 
-    /// Whether no call is under way.
     pub(super) fn is_empty(&self) -> bool {
         self.under_way.is_empty()
     }
@@ -92,6 +90,7 @@ impl DbCalls {
                     let is_full = mails.len() >= most;
                     DbResult::Polled(mails, is_full)
                 }
+                // Not full: else the loop would poll again at once, and again, while the database is away.
                 Err(error) => {
                     tracing::warn!(%error, "Due mails could not be read; the next poll is in a moment.");
                     DbResult::Polled(Vec::new(), false)
@@ -116,6 +115,7 @@ impl DbCalls {
                 Err(error) => {
                     let mails = batch.len();
                     tracing::warn!(%error, mails, "The mailer's answers could not be stored yet.");
+                    // Within the call, so that the loop does not try again before the pause is over.
                     sleep(pause).await;
                     DbResult::NotRecorded(batch)
                 }

@@ -13,7 +13,6 @@ use proto::mailer::{self, DeliverRequest};
 use super::queue::ClaimedMail;
 use crate::{commands::record_outcomes::MailAttempt, domain::Outcome};
 
-/// Longest reason that is kept.
 const LONGEST_REASON: usize = 300;
 
 /// Begins the attempt's span and encodes the mail under it.
@@ -60,6 +59,7 @@ pub(super) fn attempt(
         mailer::Outcome::Invalid => Outcome::Invalid,
         mailer::Outcome::Unknown => Outcome::Unknown,
         mailer::Outcome::InFlight => Outcome::InFlight(wait(result.retry_after.as_ref())),
+        // An outcome that this version does not know: tried again, the mailer says what it knows of the mail.
         mailer::Outcome::Unavailable | mailer::Outcome::Unspecified => Outcome::Unavailable,
     };
     span::set(

@@ -13,8 +13,7 @@ use uuid::Uuid;
 use super::{queue::ClaimedMail, streams::StreamId};
 use crate::{commands::Claim, domain::Turn};
 
-/// So many streams may break over one mail before it waits as after a failure: if it is the mail that breaks them,
-/// it must not take the others along for ever.
+/// So many streams may break over one mail before it waits as after a failure.
 const MOST_BREAKS: u8 = 3;
 
 #[derive(Debug)]
@@ -58,6 +57,7 @@ impl HeldMails {
         for mail in mails {
             let id = mail.claim.code_id;
             if let Some(known) = self.held.get_mut(&id) {
+                // Where it stands does not change: if it was sent, the answer counts under the new claim.
                 known.mail.claim = mail.claim;
                 known.held_until = held_until;
                 continue;
@@ -83,7 +83,7 @@ impl HeldMails {
             if self.held.get(&id).is_some_and(is_claimed) {
                 return self.held.get(&id).map(|held| &held.mail);
             }
-            self.held.remove(&id);
+            self.held.remove(&id); // somebody else may have claimed it by now
         }
         None
     }
@@ -95,7 +95,6 @@ impl HeldMails {
         }
     }
 
-    /// Notes that the mail is under way.
     pub(super) fn sent(&mut self, id: Uuid, stream: StreamId, span: Context) {
         if let Some(held) = self.held.get_mut(&id) {
             held.whereabouts = Whereabouts::Sent { stream, span };
@@ -148,7 +147,7 @@ impl HeldMails {
                 Turn::First => &mut self.first,
                 Turn::Again => &mut self.again,
             };
-            line.push_front(held.mail.claim.code_id);
+            line.push_front(held.mail.claim.code_id); // it had its turn already
         }
         (spans, lost)
     }
@@ -174,7 +173,6 @@ impl HeldMails {
         self.held.remove(&id).map(|held| held.mail)
     }
 
-    /// Everything that is claimed.
     pub(super) fn claims(&self) -> Vec<Claim> {
         self.held.values().map(|held| held.mail.claim).collect()
     }
@@ -197,7 +195,6 @@ impl HeldMails {
         }
     }
 
-    /// Whether nothing is held.
     pub(super) fn is_empty(&self) -> bool {
         self.held.is_empty()
     }

@@ -106,7 +106,7 @@ impl MailLoop {
 
     /// Delivers until `stop`; then waits a moment for answers, records them and lets go of the rest.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
-        self.db_calls.end_stale_claims();
+        self.db_calls.end_stale_claims(); // its mails are due at once, not when their leases run out
         let wishes = self.incoming.wishes();
         let mut ticks = timer(self.tick);
         let mut renewals = timer((self.lease * 3 / 10).max(Duration::from_millis(10)));
@@ -142,6 +142,7 @@ impl MailLoop {
         self.queue.set_open(self.mode == Mode::Sending);
         match self.mode {
             Mode::Sending => {
+                // Those that were tried before only take what these leave: dead mailboxes hold nobody up.
                 self.send(Turn::First);
                 self.send(Turn::Again);
                 if self.more_due && self.is_worth_a_poll() {
@@ -149,6 +150,7 @@ impl MailLoop {
                 }
             }
             Mode::Waiting => {}
+            // Another replica may reach a mailer; here the claims would only be renewed.
             Mode::Away | Mode::Draining(_) => self.db_calls.release(self.mails.take_waiting()),
             Mode::Leaving => {
                 self.db_calls.release(self.mails.take_waiting());
@@ -254,6 +256,8 @@ impl MailLoop {
             }
             StreamEvent::Said(..) => {}
             StreamEvent::Ended(stream) => {
+                // What it left unanswered waits again, in front. A mail that saw too many streams break has failed: if
+                // it is what breaks them, it must not take the others along for ever.
                 let (spans, lost) = self.mails.broken(stream);
                 self.unrecorded
                     .extend(lost.into_iter().map(encode::unanswered));
@@ -272,7 +276,7 @@ impl MailLoop {
             return;
         };
         let Some((mail, span)) = self.mails.answered(id, stream) else {
-            return; // of an attempt that does not count any more
+            return; // of an attempt on a stream that broke: it is under way again, or let go
         };
         self.streams.answered(stream, mail.turn());
         let attempt = encode::attempt(mail, result, &span);

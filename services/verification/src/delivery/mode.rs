@@ -35,7 +35,6 @@ impl Mode {
         }
     }
 
-    /// Whether nothing is sent any more.
     pub(super) fn is_ending(self) -> bool {
         matches!(self, Self::Draining(_) | Self::Leaving)
     }

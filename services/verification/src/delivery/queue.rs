@@ -115,6 +115,7 @@ impl Queue {
         if !self.open.load(Ordering::Relaxed) {
             return Room(None);
         }
+        // Another one may take the last places in between: then there is no room, and the table has the mails.
         let free = mails.min(self.places.available_permits());
         let free = u32::try_from(free).unwrap_or(u32::MAX);
         let reserved = Arc::clone(&self.places).try_acquire_many_owned(free);
@@ -135,6 +136,7 @@ impl Queue {
 
     /// Whether a mailer takes mails just now.
     pub(crate) fn set_open(&self, open: bool) {
+        // Relaxed: whoever sees it late puts a mail into memory that is let go, or into the table that is polled.
         self.open.store(open, Ordering::Relaxed);
     }
 
@@ -145,12 +147,10 @@ impl Queue {
 }
 
 impl Incoming {
-    /// The next mails.
     pub(crate) async fn mails(&mut self) -> Option<Vec<ClaimedMail>> {
         self.mails.recv().await
     }
 
-    /// Mails that are there already.
     pub(crate) fn ready(&mut self) -> Option<Vec<ClaimedMail>> {
         self.mails.try_recv().ok()
     }

@@ -32,7 +32,6 @@ const LONGEST_WAIT: Duration = Duration::from_secs(2);
 /// Names one stream over the life of the process.
 pub(super) type StreamId = u64;
 
-/// What happens on streams.
 #[derive(Debug)]
 pub(super) enum StreamEvent {
     /// A mailer takes mails from now on.
@@ -68,7 +67,6 @@ type Said = Option<Result<DeliverResponse, Status>>;
 struct OpenStream {
     /// Which of the mailers it goes to.
     mailer: usize,
-    /// Never holds more than the window: `room` is asked before each mail.
     requests: mpsc::UnboundedSender<DeliverRequest>,
     /// What Hello said; nothing is sent before it.
     window: usize,
@@ -100,6 +98,7 @@ impl Streams {
     /// The next thing that happens; cancel-safe.
     pub(super) async fn next(&mut self) -> StreamEvent {
         loop {
+            // An arm whose set is empty is out of this round; what fills it is done between two calls.
             let event = tokio::select! {
                 Some((mailer, opened)) = self.opening.next() => self.opened(mailer, opened),
                 Some((id, said)) = self.said.next() => self.hear(id, said),
@@ -126,7 +125,7 @@ impl Streams {
             .max_by_key(|(_, stream)| stream.room(now, turn));
         let (id, stream) = roomiest.filter(|(_, stream)| stream.room(now, turn) > 0)?;
         if stream.requests.send(request).is_err() {
-            stream.window = 0;
+            stream.window = 0; // or it would be the roomiest again
             return None;
         }
         stream.unanswered += 1;
@@ -134,7 +133,6 @@ impl Streams {
         Some(*id)
     }
 
-    /// Notes that a mail was answered.
     pub(super) fn answered(&mut self, id: StreamId, turn: Turn) {
         if let Some(stream) = self.open.get_mut(&id) {
             let again = usize::from(turn == Turn::Again);
@@ -172,7 +170,6 @@ impl Streams {
         pauses.filter(|until| *until > now).min()
     }
 
-    /// Opens no more streams.
     pub(super) fn close(&mut self) {
         self.opening.clear();
         self.mailers.clear();
@@ -190,8 +187,10 @@ impl Streams {
         let id = self.next_id;
         self.next_id += 1;
         let responses = responses.map(move |response| (id, Some(response)));
+        // The end as an item of its own: it is heard after all that was said.
         let end = futures::stream::once(async move { (id, None) });
         self.said.push(responses.chain(end).boxed());
+        // Without a window yet: nothing is sent before the mailer's Hello says how much it takes.
         self.open.insert(id, OpenStream::new(mailer, requests));
         None
     }
@@ -238,6 +237,7 @@ impl Streams {
         let Some(client) = self.mailers.get(mailer).cloned() else {
             return;
         };
+        // Replicas that lost the same mailer do not all come back in the same moment.
         let wait = jittered(wait, random::fraction());
         self.opening.push(Box::pin(async move {
             sleep(wait).await;
@@ -247,6 +247,7 @@ impl Streams {
 }
 
 async fn open(client: Client) -> Result<BothWays, Status> {
+    // Unbounded, yet never longer than the window: `room` is asked before each mail.
     let (requests, receiver) = mpsc::unbounded_channel();
     let mut client = MailerServiceClient::new(client);
     let opening = client.deliver(UnboundedReceiverStream::new(receiver));

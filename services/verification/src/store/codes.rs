@@ -21,27 +21,19 @@ pub(crate) struct Model {
     /// The key of its mail.
     #[sea_orm(primary_key, auto_increment = false)]
     pub(crate) id: Uuid,
-    /// Whose it is.
     pub(crate) account_id: Uuid,
     /// 1 for an account's first.
     pub(crate) number: i32,
     /// Grows with every change that a watcher sees.
     pub(crate) version: i64,
-    /// The key it is derived from.
     pub(crate) key_id: String,
-    /// How many digits it has.
     pub(crate) length: i32,
     /// Makes equal ids under equal keys differ after a restore.
     pub(crate) salt: Vec<u8>,
-    /// Whether it still confirms.
     pub(crate) state: CodeState,
-    /// What became of its mail.
     pub(crate) mail_state: MailState,
-    /// When it was made.
     pub(crate) created_at: Timestamp,
-    /// When it stops confirming.
     pub(crate) expires_at: Timestamp,
-    /// Guesses counted against it.
     pub(crate) guesses: i32,
     /// Times the mailer answered that it had tried.
     pub(crate) mail_attempts: i32,
@@ -49,7 +41,6 @@ pub(crate) struct Model {
     pub(crate) mail_reached: bool,
     /// When the mail server took the mail, by the mailer's clock.
     pub(crate) accepted_at: Option<Timestamp>,
-    /// When the mail is due.
     pub(crate) next_attempt_at: Timestamp,
     /// Counts the claims; who holds the highest may write failures.
     pub(crate) claim_no: i32,
@@ -118,7 +109,6 @@ impl Model {
     }
 }
 
-/// Writes new codes.
 pub(crate) async fn insert(tx: &Tx, rows: Vec<Model>) -> Result<(), DbErr> {
     if rows.is_empty() {
         return Ok(());
@@ -195,7 +185,7 @@ pub(crate) async fn end(tx: &Tx, id: Uuid, state: CodeState) -> Result<(), DbErr
         .col_expr(Column::MailState, mail_state.into())
         .col_expr(Column::Version, Expr::col(Column::Version).add(1))
         .filter(Column::Id.eq(id))
-        .filter(Column::State.eq(CodeState::Live))
+        .filter(Column::State.eq(CodeState::Live)) // whoever comes second changes nothing
         .exec(tx)
         .await
         .map(drop)

@@ -9,7 +9,6 @@ use super::Code;
 /// How much of it is shown.
 pub(crate) const SHOWN: usize = 100;
 
-/// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "history")]
 pub(crate) struct Model {
@@ -30,7 +29,6 @@ pub(crate) enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 
-/// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "Text")]
 pub(crate) enum What {
@@ -40,13 +38,10 @@ pub(crate) enum What {
     /// A guess was a superseded code, and counted.
     #[sea_orm(string_value = "guess_superseded")]
     GuessSuperseded,
-    /// Wrong guesses ended a code.
     #[sea_orm(string_value = "code_burnt")]
     CodeBurnt,
-    /// A newer code replaced one.
     #[sea_orm(string_value = "code_superseded")]
     CodeSuperseded,
-    /// Another code was asked for.
     #[sea_orm(string_value = "resend_requested")]
     ResendRequested,
     /// A mail could not be sent this time.
@@ -55,12 +50,10 @@ pub(crate) enum What {
     /// The mail server refused the recipient.
     #[sea_orm(string_value = "mail_rejected")]
     MailRejected,
-    /// A mail was given up.
     #[sea_orm(string_value = "mail_undelivered")]
     MailUndelivered,
 }
 
-/// One fact to be written.
 #[derive(Debug, Clone)]
 pub(crate) struct Fact {
     pub(crate) account_id: Uuid,
@@ -90,7 +83,6 @@ impl Fact {
     }
 }
 
-/// Appends facts.
 pub(crate) async fn append(tx: &Tx, facts: Vec<Fact>) -> Result<(), DbErr> {
     if facts.is_empty() {
         return Ok(());

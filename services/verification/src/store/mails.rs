@@ -49,6 +49,7 @@ pub(crate) async fn claim(
     if due.is_empty() {
         return Ok(due);
     }
+    // The higher number fences whoever held the mail before: what they write about it from now on changes nothing.
     Entity::update_many()
         .col_expr(Column::ClaimNo, Expr::col(Column::ClaimNo).add(1))
         .col_expr(Column::ClaimedUntil, Expr::val(until))
@@ -154,7 +155,6 @@ pub(crate) async fn give_up(tx: &Tx, given_up: &[GivenUp]) -> Result<Vec<Uuid>, 
 pub(crate) struct Postponed {
     /// The claim that it ends.
     pub(crate) claim: Claim,
-    /// When it is due again.
     pub(crate) next_attempt_at: Timestamp,
     /// Whether it counts as an attempt.
     pub(crate) counted: bool,

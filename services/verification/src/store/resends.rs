@@ -24,7 +24,6 @@ pub(crate) struct Model {
     pub(crate) account_id: Option<Uuid>,
     /// When it was asked for; none once it is served.
     pub(crate) wanted_at: Option<Timestamp>,
-    /// The newest request.
     pub(crate) taken_1_at: Timestamp,
     /// The one before; 0 where there was none.
     pub(crate) taken_2_at: Timestamp,
@@ -35,7 +34,6 @@ pub(crate) struct Model {
     pub(crate) taken_7_at: Timestamp,
     pub(crate) taken_8_at: Timestamp,
     pub(crate) taken_9_at: Timestamp,
-    /// The tenth newest.
     pub(crate) taken_10_at: Timestamp,
 }
 
@@ -82,9 +80,11 @@ pub(crate) async fn take(tx: &Tx, subject: &[u8], account_id: Option<Uuid>) -> R
         .value(Column::AccountId, Expr::val(account_id))
         .value(Column::WantedAt, Expr::val(now));
     again.value(TAKEN[0], Expr::val(now));
+    // Each time moves one place on: every assignment reads the row as it was.
     for pair in TAKEN.windows(2) {
         again.value(pair[1], Expr::col((Entity, pair[0])));
     }
+    // The guard is in the statement itself: of requests that come at once no more pass than the budget has.
     for limit in RESEND_LIMITS {
         again.action_and_where(old(TAKEN[limit.nth - 1]).lte(now - limit.age));
     }

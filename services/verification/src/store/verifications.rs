@@ -11,14 +11,12 @@ use sea_orm::{
     sea_query::{LockBehavior, LockType, OnConflict},
 };
 
-/// One account's verification.
 #[derive(Clone, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "verifications")]
 pub(crate) struct Model {
     /// From AccountCreated: the natural key.
     #[sea_orm(primary_key, auto_increment = false)]
     pub(crate) account_id: Uuid,
-    /// Where mails go.
     pub(crate) email: String,
     /// The address in the form in which a resend looks it up.
     pub(crate) address_key: String,
@@ -51,6 +49,7 @@ pub(crate) async fn insert_new(tx: &Tx, rows: Vec<Model>) -> Result<Vec<Uuid>, D
         .into_iter()
         .map(|row| ActiveModel::from(row).reset_all());
     Entity::insert_many(rows)
+        // An event that comes twice meets its row, whichever replica wrote it.
         .on_conflict(
             OnConflict::column(Column::AccountId)
                 .do_nothing()
@@ -78,7 +77,6 @@ pub(crate) async fn lock_free(tx: &Tx, accounts: Vec<Uuid>) -> Result<HashMap<Uu
     Ok(by_account(rows))
 }
 
-/// One account's row.
 pub(crate) async fn find(
     db: &impl ConnectionTrait,
     account_id: Uuid,
@@ -86,7 +84,6 @@ pub(crate) async fn find(
     Entity::find_by_id(account_id).one(db).await
 }
 
-/// Many accounts' rows.
 pub(crate) async fn find_all(
     db: &impl ConnectionTrait,
     accounts: Vec<Uuid>,
