@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use kit::{
     clock::Timestamp,
-    db::{self, Db, StoreError, Tx},
+    db::{Db, StoreError, Tx, detached},
     keyring::KeyRing,
     outbox::Outbox,
     telemetry::span,
@@ -96,7 +96,7 @@ impl ConfirmCode {
         let caller = Context::current();
         // In a task of its own: a caller that hangs up must not undo the counting of its guess.
         let judging = async move { this.judge(target, &typed, &caller).await };
-        db::detached(judging).await
+        detached(judging).await
     }
 
     async fn judge(

@@ -53,7 +53,7 @@ pub(crate) struct IssueCode {
 impl IssueCode {
     /// A code as it is born: live, its mail due. If there is room in memory the row is born claimed and its mail
     /// comes with it; else the mail waits in the table until somebody claims it.
-    pub(super) fn issue(
+    pub(super) fn new_code(
         &self,
         tx: &Tx,
         verification: &Verification,
@@ -117,7 +117,8 @@ impl IssueCode {
             let superseded = Fact::of_code(newest, What::CodeSuperseded).because(occasion.why);
             store::history::append(tx, vec![superseded]).await?;
         }
-        let (next, mail) = self.issue(tx, verification, newest.number + 1, &occasion.context, room);
+        let (next, mail) =
+            self.new_code(tx, verification, newest.number + 1, &occasion.context, room);
         store::codes::insert(tx, vec![next]).await?;
         Ok(mail)
     }

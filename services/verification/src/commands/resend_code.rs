@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use kit::{
-    db::{Db, StoreError},
+    db::{Db, StoreError, detached},
     keyring::KeyRing,
 };
 use opentelemetry::{Context, context::FutureExt as _};
@@ -51,7 +51,9 @@ pub(crate) struct ResendCode {
 impl ResendCode {
     /// Takes the wish and returns how long to wait before the next one.
     pub(crate) async fn run(&self, target: ResendTarget) -> Result<Duration, ResendCodeError> {
-        let (subject, next_after) = self.take(target).await?;
+        let this = self.clone();
+        // In a task of its own: a caller that hangs up in the middle of a statement would take its connection along.
+        let (subject, next_after) = detached(async move { this.take(target).await }).await?;
         let serve_resends = self.serve_resends.clone();
         // Not awaited: the answer must not take longer where there is something to do. The wish is committed: if this
         // process dies now, the tick serves it.

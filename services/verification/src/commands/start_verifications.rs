@@ -108,7 +108,9 @@ impl StartVerifications {
         let (mut codes, mut mails) = (Vec::with_capacity(inserted.len()), Vec::new());
         for account_id in &inserted {
             if let Some((verification, context)) = wanted.get(account_id) {
-                let (code, mail) = self.issue.issue(&tx, verification, 1, context, &mut room);
+                let (code, mail) = self
+                    .issue
+                    .new_code(&tx, verification, 1, context, &mut room);
                 codes.push(code);
                 mails.extend(mail);
             }

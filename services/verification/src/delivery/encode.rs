@@ -38,16 +38,11 @@ pub(super) fn request(mail: &ClaimedMail) -> (DeliverRequest, Context) {
         traceparent,
         tracestate,
     };
-    (
-        DeliverRequest {
-            mail: Some(message),
-        },
-        context,
-    )
+    let mail = Some(message);
+    (DeliverRequest { mail }, context)
 }
 
-/// Ends the attempt's span and reads the result. An outcome that this version does not know counts as a failed
-/// attempt: the mail is tried again.
+/// Ends the attempt's span and reads the result.
 pub(super) fn attempt(
     mail: &ClaimedMail,
     result: &mailer::Result,
@@ -59,13 +54,11 @@ pub(super) fn attempt(
         mailer::Outcome::Invalid => Outcome::Invalid,
         mailer::Outcome::Unknown => Outcome::Unknown,
         mailer::Outcome::InFlight => Outcome::InFlight(wait(result.retry_after.as_ref())),
-        // An outcome that this version does not know: tried again, the mailer says what it knows of the mail.
+        // Unspecified is an outcome that this version does not know: tried again, the mailer knows what it did.
         mailer::Outcome::Unavailable | mailer::Outcome::Unspecified => Outcome::Unavailable,
     };
-    span::set(
-        context,
-        KeyValue::new(names::USHER_MAIL_OUTCOME, outcome.word()),
-    );
+    let word = KeyValue::new(names::USHER_MAIL_OUTCOME, outcome.word());
+    span::set(context, word);
     match outcome {
         Outcome::Accepted => span::end(context),
         other => span::fail(context, other.word()),

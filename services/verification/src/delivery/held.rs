@@ -63,16 +63,13 @@ impl HeldMails {
                 continue;
             }
             self.line(mail.turn()).push_back(id);
-            let whereabouts = Whereabouts::Waiting;
-            self.held.insert(
-                id,
-                HeldMail {
-                    mail,
-                    whereabouts,
-                    held_until,
-                    breaks: 0,
-                },
-            );
+            let held = HeldMail {
+                mail,
+                whereabouts: Whereabouts::Waiting,
+                held_until,
+                breaks: 0,
+            };
+            self.held.insert(id, held);
         }
     }
 
@@ -108,16 +105,12 @@ impl HeldMails {
         stream: StreamId,
     ) -> Option<(&ClaimedMail, Context)> {
         let held = self.held.get_mut(&id)?;
-        match std::mem::replace(&mut held.whereabouts, Whereabouts::Answered) {
-            Whereabouts::Sent {
-                stream: sent_on,
-                span,
-            } if sent_on == stream => Some((&held.mail, span)),
-            other => {
-                held.whereabouts = other;
-                None
-            }
-        }
+        let span = match &held.whereabouts {
+            Whereabouts::Sent { stream: on, span } if *on == stream => span.clone(),
+            _ => return None,
+        };
+        held.whereabouts = Whereabouts::Answered;
+        Some((&held.mail, span))
     }
 
     /// Puts what a stream left unanswered back in front. Returns the spans of those attempts, and the mails that
@@ -125,17 +118,10 @@ impl HeldMails {
     pub(super) fn broken(&mut self, stream: StreamId) -> (Vec<Context>, Vec<&ClaimedMail>) {
         let (mut spans, mut lost) = (Vec::new(), Vec::new());
         for held in self.held.values_mut() {
-            let Whereabouts::Sent {
-                stream: sent_on,
-                span,
-            } = &held.whereabouts
-            else {
-                continue;
-            };
-            if *sent_on != stream {
-                continue;
+            match &held.whereabouts {
+                Whereabouts::Sent { stream: on, span } if *on == stream => spans.push(span.clone()),
+                _ => continue,
             }
-            spans.push(span.clone());
             held.breaks += 1;
             if held.breaks >= MOST_BREAKS {
                 held.whereabouts = Whereabouts::Answered;
