@@ -1,7 +1,8 @@
 //! What at least two services need, and no service's nouns. In reading order: `config` says how a service is set
 //! up, `telemetry` how it is watched, `serve` how it listens and stops; `clock` and `db` hold time and state,
 //! `group` commits many commands at once; `outbox` carries what was committed to the `bus`, whose consumers hand
-//! it to the next service; `propagation` takes the trace along, `watch` shows a caller each new version of a row.
+//! it to the next service; `propagation` takes the trace along, `watch` shows a caller each new version of a row,
+//! `tidy` does what nobody waits for.
 
 pub mod bus;
 pub mod clock;
@@ -9,7 +10,6 @@ pub mod config;
 pub mod db;
 pub mod group;
 pub mod keyring;
-pub mod otlp;
 pub mod outbox;
 pub mod page;
 mod private;
@@ -19,6 +19,7 @@ pub mod serve;
 pub mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod tidy;
 pub mod watch;
 
 pub use private::Private;

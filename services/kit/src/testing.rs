@@ -8,6 +8,7 @@
 //! Nothing here sleeps: [`eventually`] asks until it hears, everything else is awaited.
 
 mod eventually;
+mod hole;
 mod nats;
 mod postgres;
 mod process;
@@ -23,6 +24,7 @@ use std::{
 };
 
 pub use eventually::eventually;
+pub use hole::Healed;
 pub use nats::NatsServer;
 pub use postgres::Postgres;
 pub use process::Process;
@@ -31,8 +33,6 @@ pub use service::{Service, channel};
 pub use settings::Settings;
 pub use smtp::{Mail, On, Phase, Setup, SmtpServer, Tls};
 pub use world::World;
-
-pub use crate::otlp::OtlpReceiver;
 
 /// Long enough for what takes milliseconds, on a machine that is busy with other tests.
 pub const SOON: Duration = Duration::from_secs(20);

@@ -13,25 +13,23 @@ use clap::Subcommand;
 
 use crate::{exit::Failure, session::Session};
 
-/// The commands.
 #[derive(Debug, Subcommand)]
-pub(crate) enum Command {
-    Create(create::Arguments),
-    Show(show::Arguments),
-    List(list::Arguments),
-    Confirm(confirm::Arguments),
-    Resend(resend::Arguments),
-    Watch(watch::Arguments),
+pub(crate) enum AccountCommand {
+    Create(create::CreateArguments),
+    Show(show::ShowAccountArguments),
+    List(list::ListAccountsArguments),
+    Confirm(confirm::ConfirmArguments),
+    Resend(resend::ResendArguments),
+    Watch(watch::WatchArguments),
 }
 
-/// Runs one.
-pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failure> {
+pub(crate) async fn run(command: AccountCommand, session: &Session) -> Result<(), Failure> {
     match command {
-        Command::Create(arguments) => create::run(arguments, session).await,
-        Command::Show(arguments) => show::run(arguments, session).await,
-        Command::List(arguments) => list::run(arguments, session).await,
-        Command::Confirm(arguments) => confirm::run(arguments, session).await,
-        Command::Resend(arguments) => resend::run(arguments, session).await,
-        Command::Watch(arguments) => watch::run(arguments, session).await,
+        AccountCommand::Create(arguments) => create::run(arguments, session).await,
+        AccountCommand::Show(arguments) => show::run(arguments, session).await,
+        AccountCommand::List(arguments) => list::run(arguments, session).await,
+        AccountCommand::Confirm(arguments) => confirm::run(arguments, session).await,
+        AccountCommand::Resend(arguments) => resend::run(arguments, session).await,
+        AccountCommand::Watch(arguments) => watch::run(arguments, session).await,
     }
 }

@@ -5,10 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, error::ErrorKind};
 
 use crate::{
-    account, demo, doctor, exit, keys, local, mail, migrate, nats,
-    output::Format,
-    service,
-    target::{Service, Target},
+    account, demo, doctor, exit, keys, local, mail, migrate, nats, output::Format, serve,
+    service::Service, target::Target,
 };
 
 /// Signs people up and makes sure that their verification mail arrives
@@ -38,37 +36,36 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
-/// What can be done.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    Demo(demo::Arguments),
-    Up(local::up::Arguments),
+    Demo(demo::DemoArguments),
+    Up(local::up::UpArguments),
     /// Sign people up, confirm them, watch them
-    Account(Client<account::Command>),
+    Account(Client<account::AccountCommand>),
     /// What became of mails, and how they look
-    Mail(Client<mail::Command>),
-    Doctor(doctor::Arguments),
+    Mail(Client<mail::MailCommand>),
+    Doctor(doctor::DoctorArguments),
     /// The broker's streams
-    Nats(Client<nats::Command>),
-    Migrate(migrate::Arguments),
+    Nats(Client<nats::NatsCommand>),
+    Migrate(migrate::MigrateArguments),
     /// Secret keys from which codes are derived
     #[command(subcommand)]
-    Keys(keys::Command),
+    Keys(keys::KeysCommand),
     /// Run the service accounts alone: takes sign-ups
     ///
     /// Settings come from flags, else the environment, else the TOML file that USHER_CONFIG names, else defaults.
     /// SIGTERM lets it finish what it has begun, within ten seconds.
-    Accounts(Box<service::Arguments<accounts::config::Config>>),
+    Accounts(Box<serve::ServeArguments<accounts::config::Config>>),
     /// Run the service verification alone: makes codes, confirms them
     ///
     /// Settings come from flags, else the environment, else the TOML file that USHER_CONFIG names, else defaults.
     /// SIGTERM lets it finish what it has begun, within ten seconds.
-    Verification(Box<service::Arguments<verification::config::Config>>),
+    Verification(Box<serve::ServeArguments<verification::config::Config>>),
     /// Run the service mailer alone: sends the mails
     ///
     /// Settings come from flags, else the environment, else the TOML file that USHER_CONFIG names, else defaults.
     /// SIGTERM lets it finish what it has begun, within ten seconds.
-    Mailer(Box<service::Arguments<mailer::config::Config>>),
+    Mailer(Box<serve::ServeArguments<mailer::config::Config>>),
 }
 
 /// Commands that talk to services, and where those are.
@@ -86,48 +83,47 @@ pub(crate) struct Client<C: Subcommand> {
 /// When the file that USHER_CONFIG names cannot be used.
 pub(crate) fn parse() -> anyhow::Result<Cli> {
     let mut command = command();
-    for service in Service::ALL {
-        // A service's file settings become the defaults of its flags; other commands do not read the file.
-        if std::env::args_os()
-            .nth(1)
-            .is_some_and(|first| first == service.name())
-        {
-            let plain = command
-                .find_subcommand(service.name())
-                .cloned()
-                .unwrap_or_default();
-            let with_file = kit::config::with_file_defaults(plain, service.name())?;
-            // They mean nothing to a service; its help is long enough.
-            let globals = command
-                .get_arguments()
-                .filter(|argument| argument.is_global_set());
-            let hidden: Vec<_> = globals
-                .map(|argument| argument.clone().hide(true))
-                .collect();
-            command = command.mut_subcommand(service.name(), |_| with_file.args(hidden));
-        }
+    // Only a service reads the file: for its settings, which become the defaults of its flags.
+    let first = std::env::args_os().nth(1).unwrap_or_default();
+    let mut services = Service::ALL.into_iter();
+    let service = services.find(|service| first == service.name());
+    if let Some(service) = service {
+        command = with_settings_of(service, command)?;
     }
     let matches = match command.try_get_matches_from_mut(std::env::args_os()) {
         Ok(matches) => matches,
-        Err(error) => return Err(refused_setting(&command, &error).unwrap_or_else(|| error.exit())),
+        Err(error) => {
+            let refused = service.and_then(|service| refused_setting(service, &command, &error));
+            return Err(refused.unwrap_or_else(|| error.exit()));
+        }
     };
     Ok(Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()))
 }
 
+fn with_settings_of(service: Service, command: clap::Command) -> anyhow::Result<clap::Command> {
+    let plain = command.find_subcommand(service.name()).cloned();
+    let with_file = kit::config::with_file_defaults(plain.unwrap_or_default(), service.name())?;
+    // Flags of all commands mean nothing to a service; its help is long enough.
+    let mut hidden = Vec::new();
+    for argument in command.get_arguments() {
+        if argument.is_global_set() {
+            hidden.push(argument.clone().hide(true));
+        }
+    }
+    Ok(command.mut_subcommand(service.name(), |_| with_file.args(hidden)))
+}
+
 /// What is wrong with a service's setting, told without secrets; `None` for all other mistakes.
-fn refused_setting(command: &clap::Command, error: &clap::Error) -> Option<anyhow::Error> {
-    let first = std::env::args().nth(1)?;
-    let service = Service::ALL
-        .into_iter()
-        .find(|service| service.name() == first)?;
-    let of_a_value = matches!(
-        error.kind(),
-        ErrorKind::ValueValidation | ErrorKind::InvalidValue
-    );
-    of_a_value
-        .then(|| command.find_subcommand(service.name()))
-        .flatten()
-        .map(|c| kit::config::explain(c, error))
+fn refused_setting(
+    service: Service,
+    command: &clap::Command,
+    error: &clap::Error,
+) -> Option<anyhow::Error> {
+    let (ErrorKind::ValueValidation | ErrorKind::InvalidValue) = error.kind() else {
+        return None;
+    };
+    let command = command.find_subcommand(service.name())?;
+    Some(kit::config::explain(command, error))
 }
 
 /// The whole command tree with its help.

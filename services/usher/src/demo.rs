@@ -13,20 +13,20 @@ use std::{
 };
 
 use clap::Args;
-use kit::{
-    otlp::OtlpReceiver,
-    telemetry::{self, Settings},
-};
+use kit::telemetry::{self, Settings};
 
 use crate::{
     exit::{Exit, Failure},
-    local::{data::DataFolder, ports::Choice, system::System, traces::Exports},
+    local::{data::DataFolder, exports::Exports, ports::PortChoice, system::System},
+    otlp::OtlpReceiver,
     output::{Format, json},
-    signals::Signals,
+    root_span,
+    signals::StopSignals,
     terminal::say,
 };
 use mailbox::Mailbox;
 use scene::Scene;
+use story::{Story, Told};
 
 /// See everything work, in half a minute
 ///
@@ -38,7 +38,7 @@ use scene::Scene;
   usher demo
   usher demo --keep                          # leaves it running until Ctrl-C, to look around
   USHER_MAIL_URL=smtp://127.0.0.1:2525 usher demo --mailbox /tmp/maildir    # over a real mail server")]
-pub(crate) struct Arguments {
+pub(crate) struct DemoArguments {
     /// Leave everything running until Ctrl-C
     #[arg(long)]
     keep: bool,
@@ -47,12 +47,14 @@ pub(crate) struct Arguments {
     mailbox: Option<PathBuf>,
 }
 
-pub(crate) async fn run(arguments: Arguments, data: &Path, format: Format) -> Result<(), Failure> {
-    let mut signals = Signals::listen().map_err(anyhow::Error::from)?;
+pub(crate) async fn run(
+    arguments: DemoArguments,
+    data: &Path,
+    format: Format,
+) -> Result<(), Failure> {
+    let mut signals = StopSignals::listen().map_err(anyhow::Error::from)?;
     let folder = data.join("demo");
-    if fs::read_dir(&folder).is_ok_and(|mut entries| entries.next().is_some())
-        && !DataFolder::is_ours(&folder)
-    {
+    if holds_something_else(&folder) {
         let message = format!("{} holds files that are not Usher's.", folder.display());
         return Err(Failure::new(Exit::Refused, message).hint("Choose another folder with --data."));
     }
@@ -60,6 +62,7 @@ pub(crate) async fn run(arguments: Arguments, data: &Path, format: Format) -> Re
     // Notices stay unread: a crash is part of the story, and a failure quotes the log.
     let (mut system, _notices) = System::open(&folder)?;
     let outcome = tell(&mut system, mailbox, arguments.keep, format, &mut signals).await;
+    // However the story ended: nothing is left running.
     system.stop().await;
     outcome
 }
@@ -69,7 +72,7 @@ async fn tell(
     mailbox: Mailbox,
     keep: bool,
     format: Format,
-    signals: &mut Signals,
+    signals: &mut StopSignals,
 ) -> Result<(), Failure> {
     let told = tokio::select! {
         told = story(system, mailbox, format) => told?,
@@ -85,29 +88,29 @@ async fn tell(
     Ok(())
 }
 
-async fn story(
-    system: &mut System,
-    mailbox: Mailbox,
-    format: Format,
-) -> Result<story::Told, Failure> {
+async fn story(system: &mut System, mailbox: Mailbox, format: Format) -> Result<Told, Failure> {
     let scene = Scene::new(format);
     scene.opening();
     scene.chapter("Everything starts: a broker, three services, each with a database of its own");
     system.begin_anew().await?;
     let receiver = OtlpReceiver::bind(([127, 0, 0, 1], 0).into()).await?;
     let telemetry = telemetry::init("usher", &quiet(receiver.endpoint()))?;
+    let exports = Exports::traces_to(&receiver);
     let run = system
-        .start(
-            Choice::Auto,
-            Exports::traces_to(&receiver),
-            scene.progress(),
-        )
+        .start(PortChoice::Auto, exports, scene.progress())
         .await?;
-    let told = story::Story::new(system, &run, mailbox, &receiver, &scene)
-        .tell()
-        .await;
+    let story = Story::new(system, &run, mailbox, &receiver, &scene);
+    let told = story.tell().await;
     telemetry.shutdown().await;
     told
+}
+
+/// The demo empties its folder: a typing error must not cost anybody a folder of their own.
+fn holds_something_else(folder: &Path) -> bool {
+    let Ok(mut entries) = fs::read_dir(folder) else {
+        return false;
+    };
+    entries.next().is_some() && !DataFolder::is_ours(folder)
 }
 
 /// Spans only: the crash that the story is about would fill the screen with warnings.
@@ -115,6 +118,6 @@ fn quiet(endpoint: String) -> Settings {
     let log_filter = std::env::var("RUST_LOG").unwrap_or_else(|_| "off".to_owned());
     Settings {
         log_filter,
-        ..crate::client_telemetry(Some(endpoint))
+        ..root_span::settings(Some(endpoint))
     }
 }

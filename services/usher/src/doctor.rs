@@ -1,16 +1,16 @@
 //! `usher doctor`: asks every part how it is, and says of each finding what to do.
 
 mod checks;
+mod finding;
 
 use clap::Args;
-use serde::Serialize;
 
 use crate::{
     exit::{Exit, Failure},
     session::Session,
     target::Target,
-    terminal::{BAD, DIM, GOOD, WARN},
 };
+use finding::{Finding, Severity};
 
 /// Find out what is wrong: every part is asked, each finding says what to do
 ///
@@ -21,91 +21,21 @@ use crate::{
 #[command(after_help = "Examples:
   usher doctor
   usher doctor --output json | jq '.[] | select(.level != \"ok\")'")]
-pub(crate) struct Arguments {
+pub(crate) struct DoctorArguments {
     #[command(flatten)]
     pub(crate) target: Target,
-}
-
-/// How much a finding matters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Level {
-    Ok,
-    Warning,
-    Problem,
-}
-
-/// One thing that was looked at.
-#[derive(Debug, Serialize)]
-struct Finding {
-    part: &'static str,
-    level: Level,
-    what: String,
-    /// What to do about it; empty when all is well.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    advice: String,
-}
-
-impl Finding {
-    fn ok(part: &'static str, what: impl Into<String>) -> Self {
-        Self {
-            part,
-            level: Level::Ok,
-            what: what.into(),
-            advice: String::new(),
-        }
-    }
-
-    fn warning(part: &'static str, what: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self {
-            part,
-            level: Level::Warning,
-            what: what.into(),
-            advice: advice.into(),
-        }
-    }
-
-    fn problem(part: &'static str, what: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self {
-            part,
-            level: Level::Problem,
-            what: what.into(),
-            advice: advice.into(),
-        }
-    }
 }
 
 pub(crate) async fn run(session: &Session) -> Result<(), Failure> {
     let findings = checks::all(session).await;
     session.format.print(&findings, |findings| {
-        findings.iter().map(spoken).collect::<String>()
+        String::from_iter(findings.iter().map(Finding::spoken))
     });
-    let problems = findings
-        .iter()
-        .filter(|finding| finding.level == Level::Problem)
-        .count();
-    match problems {
-        0 => Ok(()),
-        1 => Err(Failure::new(Exit::Failed, "One thing needs a hand.")),
-        more => Err(Failure::new(
-            Exit::Failed,
-            format!("{more} things need a hand."),
-        )),
-    }
-}
-
-fn spoken(finding: &Finding) -> String {
-    let (style, mark) = match finding.level {
-        Level::Ok => (GOOD, "✓"),
-        Level::Warning => (WARN, "!"),
-        Level::Problem => (BAD, "✗"),
+    let is_problem = |finding: &&Finding| finding.level == Severity::Problem;
+    let message = match findings.iter().filter(is_problem).count() {
+        0 => return Ok(()),
+        1 => "One thing needs a hand.".to_owned(),
+        more => format!("{more} things need a hand."),
     };
-    let mut text = format!(
-        "{style}{mark}{style:#} {:<12} {}\n",
-        finding.part, finding.what
-    );
-    if !finding.advice.is_empty() {
-        text.push_str(&format!("{:15}{DIM}→ {}{DIM:#}\n", "", finding.advice));
-    }
-    text
+    Err(Failure::new(Exit::Failed, message))
 }

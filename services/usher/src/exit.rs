@@ -7,6 +7,8 @@ use serde::Serialize;
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
+use crate::terminal::{BAD, DIM};
+
 /// Exit codes. `--help` and the documentation print [`help`], so that there is one list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -45,10 +47,11 @@ impl Exit {
 
 /// The list of exit codes as `--help` shows it.
 pub(crate) fn help() -> String {
-    Exit::ALL
-        .iter()
-        .map(|(code, meaning)| format!("  {code:>3}  {meaning}\n"))
-        .collect()
+    let mut lines = String::new();
+    for (code, meaning) in Exit::ALL {
+        lines.push_str(&format!("  {code:>3}  {meaning}\n"));
+    }
+    lines
 }
 
 /// Why a command did not do what it was asked.
@@ -72,7 +75,6 @@ pub(crate) struct Failure {
     pub(crate) hint: Option<String>,
 }
 
-/// One refused field.
 #[derive(Debug, Serialize)]
 pub(crate) struct Field {
     field: String,
@@ -80,7 +82,6 @@ pub(crate) struct Field {
 }
 
 impl Failure {
-    /// A failure with a message and nothing more.
     pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
         Self {
             exit,
@@ -112,26 +113,19 @@ impl Failure {
             | Code::Unauthenticated => Exit::Refused,
             _ => Exit::Failed,
         };
+        let mut failure = Self::new(exit, status.message());
         let details = status.get_error_details();
-        let fields = details.bad_request().map_or_else(Vec::new, |refused| {
-            let field = |violation: &tonic_types::FieldViolation| Field {
-                field: violation.field.clone(),
-                problem: violation.description.clone(),
-            };
-            refused.field_violations.iter().map(field).collect()
-        });
-        let retry = details
-            .retry_info()
-            .and_then(|retry| retry.retry_delay)
-            .map(round_up);
-        let failure = Self {
-            exit,
-            message: status.message().to_owned(),
-            fields,
-            reason: details.error_info().map(|info| info.reason.clone()),
-            retry_after_seconds: retry,
-            hint: None,
-        };
+        if let Some(refused) = details.bad_request() {
+            for violation in &refused.field_violations {
+                failure.fields.push(Field {
+                    field: violation.field.clone(),
+                    problem: violation.description.clone(),
+                });
+            }
+        }
+        failure.reason = details.error_info().map(|info| info.reason.clone());
+        let retry = details.retry_info().and_then(|retry| retry.retry_delay);
+        failure.retry_after_seconds = retry.map(round_up);
         failure.explained(service, url, status.code())
     }
 
@@ -156,20 +150,17 @@ impl Failure {
 
     /// Several lines for people.
     pub(crate) fn spoken(&self) -> String {
-        use crate::terminal::{BAD, DIM};
-        let each: Vec<_> = self
-            .fields
-            .iter()
-            .map(|Field { field, problem }| format!("{field}: {problem}"))
-            .collect();
+        let mut text = format!("{BAD}error:{BAD:#} ");
         // Services put all fields into the message, too, for clients that do not read details.
-        let mut text = match each.len() {
-            1 => format!("{BAD}error:{BAD:#} {}", each[0]),
-            0 => format!("{BAD}error:{BAD:#} {}", self.message),
-            _ => format!("{BAD}error:{BAD:#} There is something wrong with each of these:"),
-        };
-        for field in each.iter().filter(|_| each.len() > 1) {
-            text.push_str(&format!("\n  {field}"));
+        match &self.fields[..] {
+            [] => text.push_str(&self.message),
+            [Field { field, problem }] => text.push_str(&format!("{field}: {problem}")),
+            several => {
+                text.push_str("There is something wrong with each of these:");
+                for Field { field, problem } in several {
+                    text.push_str(&format!("\n  {field}: {problem}"));
+                }
+            }
         }
         if let Some(seconds) = self.retry_after_seconds {
             text.push_str(&format!("\n  Try again in {}.", wait(seconds)));
@@ -189,10 +180,10 @@ impl From<anyhow::Error> for Failure {
 
 /// An error and its causes as one sentence: each of them may end with a full stop of its own.
 pub(crate) fn sentence(error: &anyhow::Error) -> String {
-    let parts: Vec<_> = error
-        .chain()
-        .map(|cause| cause.to_string().trim_end_matches('.').to_owned())
-        .collect();
+    let mut parts = Vec::new();
+    for cause in error.chain() {
+        parts.push(cause.to_string().trim_end_matches('.').to_owned());
+    }
     format!("{}.", parts.join(": "))
 }
 

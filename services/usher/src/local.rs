@@ -1,18 +1,18 @@
-//! `usher up`: the whole system on one machine. `data` is its folder, `ports` where it listens, `nats` the broker,
-//! `child` a service's environment, `supervise` keeps the children running, `system` puts them together, `up` shows it
-//! to a person.
+//! `usher up`: the whole system on one machine. `data` is its folder, `ports` where it listens, `run_file` what it
+//! says of that; `nats` is the broker, `provisioner` its streams, `exports` and `traces` where spans go; `child` is a
+//! service's environment. `supervise` keeps the children running, `logs` what they write, `orphan` ends what outlived
+//! an earlier run. `system` puts them together, `up` shows it to a person.
 
 mod child;
 pub(crate) mod data;
+pub(crate) mod exports;
 mod logs;
 mod nats;
 mod orphan;
 pub(crate) mod ports;
-pub(crate) mod private;
 mod provisioner;
-mod readiness;
 pub(crate) mod run_file;
 pub(crate) mod supervise;
 pub(crate) mod system;
-pub(crate) mod traces;
+mod traces;
 pub(crate) mod up;

@@ -9,19 +9,17 @@ use clap::Subcommand;
 
 use crate::{exit::Failure, session::Session};
 
-/// The commands.
 #[derive(Debug, Subcommand)]
-pub(crate) enum Command {
-    List(list::Arguments),
-    Show(show::Arguments),
-    Preview(preview::Arguments),
+pub(crate) enum MailCommand {
+    List(list::ListMailsArguments),
+    Show(show::ShowMailArguments),
+    Preview(preview::PreviewArguments),
 }
 
-/// Runs one.
-pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failure> {
+pub(crate) async fn run(command: MailCommand, session: &Session) -> Result<(), Failure> {
     match command {
-        Command::List(arguments) => list::run(arguments, session).await,
-        Command::Show(arguments) => show::run(arguments, session).await,
-        Command::Preview(arguments) => preview::run(arguments, session).await,
+        MailCommand::List(arguments) => list::run(arguments, session).await,
+        MailCommand::Show(arguments) => show::run(arguments, session).await,
+        MailCommand::Preview(arguments) => preview::run(arguments, session).await,
     }
 }

@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::{
     exit::{Exit, Failure, sentence},
     output::{Format, table},
-    target::Service,
+    service::Service,
 };
 
 /// Bring databases up to date
@@ -26,9 +26,9 @@ use crate::{
   usher migrate
   usher migrate status
   usher migrate --service accounts --database-url postgres://usher_accounts@db/accounts")]
-pub(crate) struct Arguments {
+pub(crate) struct MigrateArguments {
     #[command(subcommand)]
-    command: Option<Command>,
+    command: Option<MigrateCommand>,
     /// Only this service's database
     #[arg(long, value_enum, requires = "database_url", global = true)]
     service: Option<Service>,
@@ -44,18 +44,22 @@ pub(crate) struct Arguments {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum MigrateCommand {
     /// Tell which migrations are missing; exits with 1 if any are
     Status,
 }
 
 #[derive(Debug, Serialize)]
-struct State {
+struct DatabaseState {
     service: &'static str,
     pending: Vec<String>,
 }
 
-pub(crate) async fn run(arguments: Arguments, data: &Path, format: Format) -> Result<(), Failure> {
+pub(crate) async fn run(
+    arguments: MigrateArguments,
+    data: &Path,
+    format: Format,
+) -> Result<(), Failure> {
     let databases: Vec<(Service, String)> = match (arguments.service, arguments.database_url) {
         (Some(service), Some(url)) => vec![(service, url)],
         (None, Some(_)) => {
@@ -74,41 +78,40 @@ pub(crate) async fn run(arguments: Arguments, data: &Path, format: Format) -> Re
                 Vec::new()
             }
             // To open a file that is missing would make it.
-            Some(Command::Status) if is_missing(&url) => {
+            Some(MigrateCommand::Status) if is_missing(&url) => {
                 vec!["all, there is no database yet".to_owned()]
             }
-            Some(Command::Status) => pending(service, &url).await?,
+            Some(MigrateCommand::Status) => pending(service, &url).await?,
         };
-        states.push(State {
+        states.push(DatabaseState {
             service: service.name(),
             pending,
         });
     }
-    format.print(&states, |states| {
-        let pending = |state: &State| match state.pending.is_empty() {
-            true => "up to date".to_owned(),
-            false => format!("missing: {}", state.pending.join(", ")),
-        };
-        table(
-            ["DATABASE", "STATE"],
-            states
-                .iter()
-                .map(|state| [state.service.to_owned(), pending(state)]),
-        )
-    });
-    match states.iter().all(|state| state.pending.is_empty()) {
-        true => Ok(()),
-        false => Err(Failure::new(Exit::Failed, "Migrations are missing.")
-            .hint("`usher migrate` applies them.")),
+    format.print(&states, |states| spoken(states));
+    if states.iter().any(|state| !state.pending.is_empty()) {
+        let failure = Failure::new(Exit::Failed, "Migrations are missing.");
+        return Err(failure.hint("`usher migrate` applies them."));
     }
+    Ok(())
+}
+
+fn spoken(states: &[DatabaseState]) -> String {
+    let mut rows = Vec::new();
+    for DatabaseState { service, pending } in states {
+        let state = match pending.is_empty() {
+            true => "up to date".to_owned(),
+            false => format!("missing: {}", pending.join(", ")),
+        };
+        rows.push([(*service).to_owned(), state]);
+    }
+    table(["DATABASE", "STATE"], rows)
 }
 
 /// A service's file in a data folder.
 pub(crate) fn local_url(data: &Path, service: Service) -> String {
-    format!(
-        "sqlite:{}",
-        data.join(format!("{}.sqlite", service.name())).display()
-    )
+    let file = data.join(format!("{}.sqlite", service.name()));
+    format!("sqlite:{}", file.display())
 }
 
 /// Applies what is missing.
@@ -119,13 +122,13 @@ pub(crate) async fn apply(service: Service, url: &str) -> Result<(), Failure> {
         Service::Verification => db.migrate::<verification::migrations::Migrator>().await,
         Service::Mailer => db.migrate::<mailer::migrations::Migrator>().await,
     };
-    applied.map_err(|error| failed(service, exit_of(kit::db::is_away(&error)), &error))
+    applied.map_err(|error| failed(service, kit::db::is_away(&error), &error))
 }
 
 /// Reads beside a service that runs.
 async fn pending(service: Service, url: &str) -> Result<Vec<String>, Failure> {
-    let db = Db::observe(&parse(url)?).await;
-    let db = db.map_err(|error| Failure::new(Exit::Unavailable, sentence(&error)))?;
+    let observed = Db::observe(&parse(url)?).await;
+    let db = observed.map_err(|error| Failure::new(Exit::Unavailable, sentence(&error)))?;
     let pending = match service {
         Service::Accounts => {
             db.pending_migrations::<accounts::migrations::Migrator>()
@@ -140,15 +143,15 @@ async fn pending(service: Service, url: &str) -> Result<Vec<String>, Failure> {
                 .await
         }
     };
-    pending.map_err(|error| failed(service, exit_of(kit::db::is_away(&error)), &error))
+    pending.map_err(|error| failed(service, kit::db::is_away(&error), &error))
 }
 
 fn is_missing(url: &str) -> bool {
-    let url: Option<DatabaseUrl> = url.parse().ok();
-    url.is_some_and(|url| {
-        url.sqlite_path()
-            .is_some_and(|path| !Path::new(path).exists())
-    })
+    let Ok(url) = url.parse::<DatabaseUrl>() else {
+        return false;
+    };
+    url.sqlite_path()
+        .is_some_and(|path| !Path::new(path).exists())
 }
 
 fn parse(url: &str) -> Result<DatabaseUrl, Failure> {
@@ -157,29 +160,20 @@ fn parse(url: &str) -> Result<DatabaseUrl, Failure> {
 }
 
 async fn connect(url: &str) -> Result<Db, Failure> {
-    Db::connect(&parse(url)?, Clock::default())
-        .await
-        .map_err(|error| {
-            Failure::new(Exit::Unavailable, sentence(&error))
-                .hint("A service that runs on SQLite migrates its own database when it starts.")
-        })
+    let connected = Db::connect(&parse(url)?, Clock::default()).await;
+    connected.map_err(|error| {
+        Failure::new(Exit::Unavailable, sentence(&error))
+            .hint("A service that runs on SQLite migrates its own database when it starts.")
+    })
 }
 
-/// A database that is away may be back later.
-const fn exit_of(is_away: bool) -> Exit {
-    if is_away {
-        Exit::Unavailable
-    } else {
-        Exit::Failed
-    }
-}
-
-fn failed(service: Service, exit: Exit, error: &impl std::fmt::Display) -> Failure {
-    Failure::new(
-        exit,
-        format!(
-            "The database of {} cannot be migrated: {error}.",
-            service.name()
-        ),
-    )
+fn failed(service: Service, is_away: bool, error: &impl std::fmt::Display) -> Failure {
+    // A database that is away may be back later.
+    let exit = match is_away {
+        true => Exit::Unavailable,
+        false => Exit::Failed,
+    };
+    let name = service.name();
+    let what = format!("The database of {name} cannot be migrated: {error}.");
+    Failure::new(exit, what)
 }

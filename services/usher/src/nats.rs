@@ -13,10 +13,9 @@ use crate::{
     terminal::{GOOD, WARN},
 };
 
-/// The commands.
 #[derive(Debug, Subcommand)]
-pub(crate) enum Command {
-    Provision(Provision),
+pub(crate) enum NatsCommand {
+    Provision(ProvisionArguments),
     /// Show the streams, who reads them and how far, and where they differ from their description
     #[command(after_help = "Examples:
   usher nats status
@@ -29,7 +28,7 @@ pub(crate) enum Command {
 #[command(after_help = "Examples:
   usher nats provision
   usher nats provision --nats-url nats://nats-0:4222,nats://nats-1:4222 --replicas 3")]
-pub(crate) struct Provision {
+pub(crate) struct ProvisionArguments {
     /// Copies of each stream: 1 for one server, 3 for a cluster [default: as many as it has, 1 for a new one]
     #[arg(long, value_name = "N")]
     replicas: Option<usize>,
@@ -37,15 +36,14 @@ pub(crate) struct Provision {
 
 /// What the broker holds.
 #[derive(Debug, Serialize)]
-pub(crate) struct Status {
-    /// The server's version.
+pub(crate) struct BrokerStatus {
+    /// Its version.
     pub(crate) server: String,
     pub(crate) streams: Vec<StreamStatus>,
     /// Where streams differ from their description.
     pub(crate) drift: Vec<String>,
 }
 
-/// One stream.
 #[derive(Debug, Serialize)]
 pub(crate) struct StreamStatus {
     pub(crate) name: String,
@@ -54,7 +52,6 @@ pub(crate) struct StreamStatus {
     pub(crate) durables: Vec<DurableStatus>,
 }
 
-/// One durable consumer.
 #[derive(Debug, Serialize)]
 pub(crate) struct DurableStatus {
     pub(crate) name: String,
@@ -66,48 +63,37 @@ pub(crate) struct DurableStatus {
     pub(crate) redelivered: usize,
 }
 
-pub(crate) async fn run(command: Command, session: &Session) -> Result<(), Failure> {
+pub(crate) async fn run(command: NatsCommand, session: &Session) -> Result<(), Failure> {
     let bus = connect(&session.places.nats_url).await?;
     match command {
-        Command::Provision(arguments) => {
+        NatsCommand::Provision(arguments) => {
             bus::provision(&bus, arguments.replicas).await?;
-            let names: Vec<&str> = proto::streams::ALL
-                .iter()
-                .map(|stream| stream.name)
-                .collect();
-            let said = format!(
-                "{GOOD}The streams are as they should be:{GOOD:#} {}",
-                names.join(", ")
-            );
-            session
-                .format
-                .print(&serde_json::json!({ "streams": names }), |_| said);
+            let names = proto::streams::ALL.map(|stream| stream.name);
+            let listed = names.join(", ");
+            let said = format!("{GOOD}The streams are as they should be:{GOOD:#} {listed}");
+            let streams = serde_json::json!({ "streams": names });
+            session.format.print(&streams, |_| said);
         }
-        Command::Status => session.format.print(&status(&bus).await?, spoken),
+        NatsCommand::Status => session.format.print(&status(&bus).await?, spoken),
     }
     Ok(())
 }
 
 /// The addresses without the user, password or token that a URL may carry.
 fn without_secret(urls: &str) -> String {
-    let bare = |url: &str| {
-        let (scheme, rest) = url.split_once("://").unwrap_or(("nats", url));
-        format!(
-            "{scheme}://{}",
-            rest.rsplit_once('@').map_or(rest, |(_, host)| host)
-        )
-    };
-    urls.split(',')
-        .map(|url| bare(url.trim()))
-        .collect::<Vec<_>>()
-        .join(", ")
+    let mut bare = Vec::new();
+    for url in urls.split(',') {
+        let (scheme, rest) = url.trim().split_once("://").unwrap_or(("nats", url.trim()));
+        let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+        bare.push(format!("{scheme}://{host}"));
+    }
+    bare.join(", ")
 }
 
 /// Connects, and says so if nobody answers.
 pub(crate) async fn connect(url: &str) -> Result<Bus, Failure> {
-    let bus = Bus::connect(url, "usher")
-        .await
-        .map_err(|error| Failure::new(Exit::Usage, sentence(&error)))?;
+    let connected = Bus::connect(url, "usher").await;
+    let bus = connected.map_err(|error| Failure::new(Exit::Usage, sentence(&error)))?;
     let deadline = Instant::now() + Duration::from_secs(3);
     while !bus.is_connected() {
         if Instant::now() > deadline {
@@ -122,20 +108,23 @@ pub(crate) async fn connect(url: &str) -> Result<Bus, Failure> {
 }
 
 /// Reads what the broker holds of ours.
-pub(crate) async fn status(bus: &Bus) -> anyhow::Result<Status> {
+pub(crate) async fn status(bus: &Bus) -> anyhow::Result<BrokerStatus> {
     let mut streams = Vec::new();
     for described in proto::streams::ALL {
         // A stream that is missing shows in the drift.
         let Ok(mut stream) = bus.jetstream().get_stream(described.name).await else {
             continue;
         };
-        let durables = stream.consumers().map_ok(|durable| DurableStatus {
-            name: durable.name,
-            pending: durable.num_pending,
-            unacknowledged: durable.num_ack_pending,
-            redelivered: durable.num_redelivered,
-        });
-        let durables = durables.try_collect().await?;
+        let mut durables = Vec::new();
+        let mut listed = stream.consumers();
+        while let Some(durable) = listed.try_next().await? {
+            durables.push(DurableStatus {
+                name: durable.name,
+                pending: durable.num_pending,
+                unacknowledged: durable.num_ack_pending,
+                redelivered: durable.num_redelivered,
+            });
+        }
         let state = stream.info().await?.state.clone();
         streams.push(StreamStatus {
             name: described.name.to_owned(),
@@ -144,60 +133,16 @@ pub(crate) async fn status(bus: &Bus) -> anyhow::Result<Status> {
             durables,
         });
     }
-    let drift = bus::drift(bus)
-        .await?
-        .iter()
-        .map(ToString::to_string)
-        .collect();
-    Ok(Status {
+    let drift = bus::drift(bus).await?;
+    Ok(BrokerStatus {
         server: bus.jetstream().client().server_info().version,
         streams,
-        drift,
+        drift: drift.iter().map(ToString::to_string).collect(),
     })
 }
 
-fn spoken(status: &Status) -> String {
-    let rows = status.streams.iter().flat_map(|stream| {
-        let head = [
-            stream.name.clone(),
-            stream.messages.to_string(),
-            size(stream.bytes),
-        ];
-        let durable = |durable: &DurableStatus| {
-            [
-                durable.name.clone(),
-                durable.pending.to_string(),
-                durable.unacknowledged.to_string(),
-                durable.redelivered.to_string(),
-            ]
-        };
-        let mut durables: Vec<[String; 4]> = stream.durables.iter().map(durable).collect();
-        if durables.is_empty() {
-            durables.push(["–".to_owned(), String::new(), String::new(), String::new()]);
-        }
-        let with_head = move |(place, durable): (usize, [String; 4])| {
-            let [stream, messages, bytes] = if place == 0 {
-                head.clone()
-            } else {
-                Default::default()
-            };
-            let [name, pending, unacknowledged, redelivered] = durable;
-            [
-                stream,
-                messages,
-                bytes,
-                name,
-                pending,
-                unacknowledged,
-                redelivered,
-            ]
-        };
-        durables
-            .into_iter()
-            .enumerate()
-            .map(with_head)
-            .collect::<Vec<_>>()
-    });
+fn spoken(status: &BrokerStatus) -> String {
+    let rows = status.streams.iter().flat_map(rows);
     let heading = [
         "STREAM",
         "MESSAGES",
@@ -219,6 +164,43 @@ fn spoken(status: &Status) -> String {
         text.push_str("\n  `usher nats provision` corrects this.");
     }
     text
+}
+
+/// A row a durable; the stream stands before its first one.
+fn rows(stream: &StreamStatus) -> Vec<[String; 7]> {
+    let mut head = [
+        stream.name.clone(),
+        stream.messages.to_string(),
+        size(stream.bytes),
+    ];
+    if stream.durables.is_empty() {
+        let [name, messages, bytes] = head;
+        let (nobody, nothing) = ("–".to_owned(), String::new);
+        let row = [
+            name,
+            messages,
+            bytes,
+            nobody,
+            nothing(),
+            nothing(),
+            nothing(),
+        ];
+        return vec![row];
+    }
+    let mut rows = Vec::new();
+    for durable in &stream.durables {
+        let [name, messages, bytes] = std::mem::take(&mut head);
+        rows.push([
+            name,
+            messages,
+            bytes,
+            durable.name.clone(),
+            durable.pending.to_string(),
+            durable.unacknowledged.to_string(),
+            durable.redelivered.to_string(),
+        ]);
+    }
+    rows
 }
 
 fn size(bytes: u64) -> String {

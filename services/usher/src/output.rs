@@ -5,7 +5,7 @@ use clap::ValueEnum;
 use comfy_table::{Attribute, Cell, ContentArrangement, Table, TableStyle};
 use serde::Serialize;
 
-use crate::terminal::{self, DIM};
+use crate::terminal::{self, DIM, Progress};
 
 /// `--output`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -22,6 +22,22 @@ impl Format {
         match self {
             Self::Table => terminal::say(table(value).trim_end()),
             Self::Json => terminal::say(json(value)),
+        }
+    }
+
+    /// Says something beside the answer: to people on standard output, beside JSON on standard error.
+    pub(crate) fn narrate(self, text: impl AsRef<str>) {
+        match self {
+            Self::Table => terminal::say(text),
+            Self::Json => terminal::tell(text),
+        }
+    }
+
+    /// Where progress is shown: as `narrate` speaks.
+    pub(crate) const fn progress(self) -> Progress {
+        match self {
+            Self::Table => Progress::Spoken,
+            Self::Json => Progress::Aside,
         }
     }
 
@@ -65,23 +81,20 @@ pub(crate) fn table<const N: usize>(
     trimmed(&table.to_string())
 }
 
-/// `label  value` lines, the labels aligned.
+/// `label  value` lines, the labels aligned; none where there is no value.
 pub(crate) fn facts(facts: &[(&str, String)]) -> String {
-    let widest = facts
-        .iter()
-        .map(|(label, _)| label.len())
-        .max()
-        .unwrap_or(0);
-    facts
-        .iter()
-        .filter(|(_, value)| !value.is_empty())
-        .map(|(label, value)| format!("{DIM}{label:<widest$}{DIM:#}  {value}\n"))
-        .collect()
+    let widths = facts.iter().map(|(label, _)| label.len());
+    let widest = widths.max().unwrap_or(0);
+    let mut lines = String::new();
+    for (label, value) in facts {
+        if !value.is_empty() {
+            lines.push_str(&format!("{DIM}{label:<widest$}{DIM:#}  {value}\n"));
+        }
+    }
+    lines
 }
 
 fn trimmed(text: &str) -> String {
-    text.lines()
-        .map(str::trim_end)
-        .collect::<Vec<_>>()
-        .join("\n")
+    let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
+    lines.join("\n")
 }

@@ -1,52 +1,67 @@
-//! `usher accounts`, `usher verification`, `usher mailer`: one service in this process, as its own binary runs it,
-//! until a signal comes or, for a child of `usher up`, standard input closes.
+//! The three services that `usher` runs and talks to, and what each of them has one of.
 
-use clap::Args;
-use kit::serve;
+use std::ops::Index;
 
-use crate::{
-    exit::Failure,
-    signals::{STOP_WITH_STDIN, stdin_closed},
-};
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
 
-/// A service's settings, and how it stops.
-#[derive(Debug, Args)]
-pub(crate) struct Arguments<C: Args> {
-    #[command(flatten)]
-    config: C,
-    /// Stop when standard input closes, besides SIGTERM and Ctrl-C: so that a child ends with its parent
-    #[arg(long, env = STOP_WITH_STDIN, value_parser = clap::builder::FalseyValueParser::new())]
-    stop_with_stdin: bool,
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Service {
+    Accounts,
+    Verification,
+    Mailer,
 }
 
-/// Runs accounts.
-pub(crate) async fn accounts(
-    arguments: Arguments<accounts::config::Config>,
-) -> Result<(), Failure> {
-    let shutdown = asked_to_stop(arguments.stop_with_stdin)?;
-    Ok(accounts::app::run(arguments.config, shutdown).await?)
-}
+impl Service {
+    /// In the order of the journey.
+    pub(crate) const ALL: [Self; 3] = [Self::Accounts, Self::Verification, Self::Mailer];
 
-/// Runs verification.
-pub(crate) async fn verification(
-    arguments: Arguments<verification::config::Config>,
-) -> Result<(), Failure> {
-    let shutdown = asked_to_stop(arguments.stop_with_stdin)?;
-    Ok(verification::app::run(arguments.config, shutdown).await?)
-}
-
-/// Runs mailer.
-pub(crate) async fn mailer(arguments: Arguments<mailer::config::Config>) -> Result<(), Failure> {
-    let shutdown = asked_to_stop(arguments.stop_with_stdin)?;
-    Ok(mailer::app::run(arguments.config, shutdown).await?)
-}
-
-fn asked_to_stop(with_stdin: bool) -> Result<impl Future<Output = ()>, Failure> {
-    let terminated = serve::terminated()?;
-    Ok(async move {
-        match with_stdin {
-            true => tokio::select! { () = terminated => {}, () = stdin_closed() => {} },
-            false => terminated.await,
+    /// What its command, its process and its spans are called.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Accounts => "accounts",
+            Self::Verification => "verification",
+            Self::Mailer => "mailer",
         }
-    })
+    }
+
+    /// Its usual gRPC port; the admin listener is 100 above.
+    pub(crate) const fn port(self) -> u16 {
+        match self {
+            Self::Accounts => 50051,
+            Self::Verification => 50052,
+            Self::Mailer => 50053,
+        }
+    }
+}
+
+/// A value of each service, as `values[service]`.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct PerService<T> {
+    pub(crate) accounts: T,
+    pub(crate) verification: T,
+    pub(crate) mailer: T,
+}
+
+impl<T> PerService<T> {
+    /// Makes the values in the order of the journey.
+    pub(crate) fn of(mut value_of: impl FnMut(Service) -> T) -> Self {
+        Self {
+            accounts: value_of(Service::Accounts),
+            verification: value_of(Service::Verification),
+            mailer: value_of(Service::Mailer),
+        }
+    }
+}
+
+impl<T> Index<Service> for PerService<T> {
+    type Output = T;
+
+    fn index(&self, service: Service) -> &T {
+        match service {
+            Service::Accounts => &self.accounts,
+            Service::Verification => &self.verification,
+            Service::Mailer => &self.mailer,
+        }
+    }
 }

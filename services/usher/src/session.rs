@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use kit::serve::Client;
-use opentelemetry::trace::TraceContextExt as _;
 use proto::{
     accounts::{
         accounts_admin_client::AccountsAdminClient, accounts_service_client::AccountsServiceClient,
@@ -11,12 +10,13 @@ use proto::{
     mailer::{mailer_admin_client::MailerAdminClient, mailer_service_client::MailerServiceClient},
     verification::verification_service_client::VerificationServiceClient,
 };
-use tonic::{Status, service::interceptor::InterceptedService};
+use tonic::{Response, Status, service::interceptor::InterceptedService};
 
 use crate::{
     exit::Failure,
     output::Format,
-    target::{Places, Service, Target, Token},
+    service::Service,
+    target::{Places, Target, Token},
     terminal::called_for,
 };
 
@@ -33,7 +33,6 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Decides where everything is.
     pub(crate) fn new(target: Target, data: &Path, format: Format) -> Self {
         Self {
             places: target.places(data),
@@ -42,34 +41,26 @@ impl Session {
         }
     }
 
-    /// accounts.
     pub(crate) fn accounts(&self) -> Result<AccountsServiceClient<Client>, Failure> {
-        Ok(AccountsServiceClient::new(
-            self.places.channel(Service::Accounts)?,
-        ))
+        let channel = self.places.channel(Service::Accounts)?;
+        Ok(AccountsServiceClient::new(channel))
     }
 
-    /// accounts, for operators.
     pub(crate) fn accounts_admin(&self) -> Result<AccountsAdminClient<WithToken>, Failure> {
         let (channel, token) = self.places.admin(Service::Accounts)?;
         Ok(AccountsAdminClient::with_interceptor(channel, token))
     }
 
-    /// verification.
     pub(crate) fn verification(&self) -> Result<VerificationServiceClient<Client>, Failure> {
-        Ok(VerificationServiceClient::new(
-            self.places.channel(Service::Verification)?,
-        ))
+        let channel = self.places.channel(Service::Verification)?;
+        Ok(VerificationServiceClient::new(channel))
     }
 
-    /// mailer.
     pub(crate) fn mailer(&self) -> Result<MailerServiceClient<Client>, Failure> {
-        Ok(MailerServiceClient::new(
-            self.places.channel(Service::Mailer)?,
-        ))
+        let channel = self.places.channel(Service::Mailer)?;
+        Ok(MailerServiceClient::new(channel))
     }
 
-    /// mailer, for operators.
     pub(crate) fn mailer_admin(&self) -> Result<MailerAdminClient<WithToken>, Failure> {
         let (channel, token) = self.places.admin(Service::Mailer)?;
         Ok(MailerAdminClient::with_interceptor(channel, token))
@@ -77,32 +68,40 @@ impl Session {
 
     /// Where this command's spans go: as the environment says, else where the running `usher up` sends its own.
     pub(crate) fn otlp_endpoint(&self) -> Option<String> {
-        let named =
-            std::env::var_os("OTEL_EXPORTER_OTLP_ENDPOINT").is_some_and(|url| !url.is_empty());
-        if named {
-            None
-        } else {
-            self.places
-                .run
-                .as_ref()
-                .map(|run| run.otlp_endpoint.clone())
+        let named = std::env::var_os("OTEL_EXPORTER_OTLP_ENDPOINT");
+        if named.is_some_and(|url| !url.is_empty()) {
+            return None;
+        }
+        let run = self.places.run.as_ref()?;
+        Some(run.otlp_endpoint.clone())
+    }
+
+    /// What `service` answered, or its refusal in words.
+    pub(crate) fn reply<T>(
+        &self,
+        service: Service,
+        answer: Result<Response<T>, Status>,
+    ) -> Result<T, Failure> {
+        match answer {
+            Ok(response) => Ok(response.into_inner()),
+            Err(status) => Err(self.refusal(service, &status)),
         }
     }
 
-    /// `service`'s refusal in words; for `map_err`.
-    pub(crate) fn refused(&self, service: Service) -> impl Fn(Status) -> Failure + '_ {
-        move |status| Failure::from_status(service.name(), self.places.url(service), &status)
+    /// The same of the service's admin listener.
+    pub(crate) fn admin_reply<T>(
+        &self,
+        service: Service,
+        answer: Result<Response<T>, Status>,
+    ) -> Result<T, Failure> {
+        let url = self.places.admin_url(service);
+        match answer {
+            Ok(response) => Ok(response.into_inner()),
+            Err(status) => Err(Failure::from_status(service.name(), url, &status)),
+        }
     }
 
-    /// The refusal of `service`'s admin listener in words; for `map_err`.
-    pub(crate) fn refused_by_admin(&self, service: Service) -> impl Fn(Status) -> Failure + '_ {
-        move |status| Failure::from_status(service.name(), self.places.admin_url(service), &status)
+    pub(crate) fn refusal(&self, service: Service, status: &Status) -> Failure {
+        Failure::from_status(service.name(), self.places.url(service), status)
     }
-}
-
-/// Id of the trace that this command's calls belong to; `None` when it is not exported.
-pub(crate) fn trace_id() -> Option<String> {
-    let context = opentelemetry::Context::current();
-    let span = context.span().span_context().clone();
-    span.is_valid().then(|| span.trace_id().to_string())
 }

@@ -13,21 +13,18 @@ pub(crate) const STOP_WITH_STDIN: &str = "USHER_STOP_WITH_STDIN";
 
 /// Ctrl-C, SIGTERM and SIGHUP (the terminal was closed), each as often as it comes.
 #[derive(Debug)]
-pub(crate) struct Signals {
+pub(crate) struct StopSignals {
     each: [Signal; 3],
 }
 
-impl Signals {
+impl StopSignals {
     /// Listens from now on: the signals no longer end the process by themselves.
     pub(crate) fn listen() -> std::io::Result<Self> {
-        let kinds = [
-            SignalKind::interrupt(),
-            SignalKind::terminate(),
-            SignalKind::hangup(),
-        ];
-        let [interrupt, terminate, hangup] = kinds.map(signal);
+        let interrupt = signal(SignalKind::interrupt())?;
+        let terminate = signal(SignalKind::terminate())?;
+        let hangup = signal(SignalKind::hangup())?;
         Ok(Self {
-            each: [interrupt?, terminate?, hangup?],
+            each: [interrupt, terminate, hangup],
         })
     }
 
@@ -48,11 +45,9 @@ impl Signals {
 pub(crate) async fn stdin_closed() {
     let (ended, end) = oneshot::channel();
     std::thread::spawn(move || {
+        let mut input = std::io::stdin();
         let mut ignored = [0; 64];
-        while std::io::stdin()
-            .read(&mut ignored)
-            .is_ok_and(|read| read > 0)
-        {}
+        while let Ok(1..) = input.read(&mut ignored) {}
         let _ = ended.send(());
     });
     let _ = end.await;

@@ -1,7 +1,10 @@
 //! Where the parts are: flags and environment first, then what a running `usher up` wrote into its folder, then
 //! the default ports. Client commands get their channels and the admin token here.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
 use kit::serve::Client;
@@ -9,7 +12,8 @@ use tonic::{Request, metadata::AsciiMetadataValue, service::Interceptor};
 
 use crate::{
     exit::{Exit, Failure},
-    local::run_file::RunFile,
+    local::run_file::{Listening, RunFile},
+    service::{PerService, Service},
 };
 
 /// Flags of every command that talks to services.
@@ -93,42 +97,10 @@ pub(crate) struct Target {
     admin_token_file: Option<PathBuf>,
 }
 
-/// The services that commands talk to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Service {
-    Accounts,
-    Verification,
-    Mailer,
-}
-
-impl Service {
-    /// In the order of the journey.
-    pub(crate) const ALL: [Self; 3] = [Self::Accounts, Self::Verification, Self::Mailer];
-
-    /// Its name: of the command, of the process, in traces.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Accounts => "accounts",
-            Self::Verification => "verification",
-            Self::Mailer => "mailer",
-        }
-    }
-
-    /// Its usual gRPC port; the admin listener is 100 above.
-    pub(crate) const fn port(self) -> u16 {
-        match self {
-            Self::Accounts => 50051,
-            Self::Verification => 50052,
-            Self::Mailer => 50053,
-        }
-    }
-}
-
-/// Every part's place, decided.
+/// Where every part is, decided.
 #[derive(Debug, Clone)]
 pub(crate) struct Places {
-    urls: [String; 3],
-    admin_urls: [String; 3],
+    services: PerService<Listening>,
     pub(crate) nats_url: String,
     pub(crate) token_file: PathBuf,
     /// The running `usher up` that was found, if its places are used.
@@ -136,39 +108,41 @@ pub(crate) struct Places {
 }
 
 impl Target {
-    /// Decides where every part is.
-    pub(crate) fn places(self, data: &std::path::Path) -> Places {
+    pub(crate) fn places(self, data: &Path) -> Places {
         let run = RunFile::of_running(data);
-        let said = [self.accounts_url, self.verification_url, self.mailer_url];
-        let said_admin = [
-            self.accounts_admin_url,
-            self.verification_admin_url,
-            self.mailer_admin_url,
-        ];
-        let mut urls = [const { String::new() }; 3];
-        let mut admin_urls = [const { String::new() }; 3];
-        let each = Service::ALL.into_iter().zip(said).zip(said_admin);
-        for (place, ((service, said), said_admin)) in each.enumerate() {
-            let running = run
-                .as_ref()
-                .filter(|_| said.is_none())
-                .map(|run| run.service(service));
-            let url = said.or_else(|| running.map(|running| running.url.clone()));
-            let url = url.unwrap_or_else(|| format!("http://127.0.0.1:{}", service.port()));
-            let admin = said_admin.or_else(|| running.map(|running| running.admin_url.clone()));
-            admin_urls[place] = admin.unwrap_or_else(|| admin_of(&url));
-            urls[place] = url;
-        }
-        let nats = self
-            .nats_url
-            .or_else(|| run.as_ref().map(|run| run.nats_url.clone()));
+        let named = PerService {
+            accounts: self.accounts_url,
+            verification: self.verification_url,
+            mailer: self.mailer_url,
+        };
+        let named_admin = PerService {
+            accounts: self.accounts_admin_url,
+            verification: self.verification_admin_url,
+            mailer: self.mailer_admin_url,
+        };
+        let services = PerService::of(|service| {
+            let running = run.as_ref().map(|run| &run.services[service]);
+            let mut place = match (named[service].clone(), running) {
+                // Whoever names a service means that one: its admin listener is not that of `usher up`.
+                (Some(url), _) => at(url),
+                (None, Some(running)) => running.clone(),
+                (None, None) => at(format!("http://127.0.0.1:{}", service.port())),
+            };
+            if let Some(url) = &named_admin[service] {
+                place.admin_url.clone_from(url);
+            }
+            place
+        });
+        let nats_url = match (self.nats_url, &run) {
+            (Some(url), _) => url,
+            (None, Some(run)) => run.nats_url.clone(),
+            (None, None) => "nats://127.0.0.1:4222".to_owned(),
+        };
+        let token_file = self.admin_token_file;
         Places {
-            urls,
-            admin_urls,
-            nats_url: nats.unwrap_or_else(|| "nats://127.0.0.1:4222".to_owned()),
-            token_file: self
-                .admin_token_file
-                .unwrap_or_else(|| data.join("admin-token")),
+            services,
+            nats_url,
+            token_file: token_file.unwrap_or_else(|| data.join("admin-token")),
             run,
         }
     }
@@ -178,22 +152,19 @@ impl Places {
     /// The places of a system that this process runs itself.
     pub(crate) fn of(run: &RunFile) -> Self {
         Self {
-            urls: Service::ALL.map(|service| run.service(service).url.clone()),
-            admin_urls: Service::ALL.map(|service| run.service(service).admin_url.clone()),
+            services: run.services.clone(),
             nats_url: run.nats_url.clone(),
             token_file: run.admin_token_file.clone(),
             run: Some(run.clone()),
         }
     }
 
-    /// The service's gRPC address.
     pub(crate) fn url(&self, service: Service) -> &str {
-        &self.urls[service as usize]
+        &self.services[service].url
     }
 
-    /// Its admin listener's.
     pub(crate) fn admin_url(&self, service: Service) -> &str {
-        &self.admin_urls[service as usize]
+        &self.services[service].admin_url
     }
 
     /// A channel to the service; connects when it is first used.
@@ -207,22 +178,20 @@ impl Places {
     }
 
     fn token(&self) -> Result<Token, Failure> {
-        let file = &self.token_file;
-        let text = fs::read_to_string(file).map_err(|error| {
-            Failure::new(
-                Exit::Refused,
-                format!("The admin token in {} cannot be read: {error}.", file.display()),
-            )
-            .hint(
+        let file = self.token_file.display();
+        let text = fs::read_to_string(&self.token_file).map_err(|error| {
+            let what = format!("The admin token in {file} cannot be read: {error}.");
+            Failure::new(Exit::Refused, what).hint(
                 "`usher up` makes one; elsewhere name it with --admin-token-file or USHER_ADMIN_TOKEN_FILE.",
             )
         })?;
-        let value = AsciiMetadataValue::try_from(format!("Bearer {}", text.trim()));
-        let mut value = value.map_err(|_| {
-            Failure::new(Exit::Refused, format!("{} does not hold an admin token.", file.display())).hint(
+        let bearer = format!("Bearer {}", text.trim());
+        let Ok(mut value) = AsciiMetadataValue::try_from(bearer) else {
+            let what = format!("{file} does not hold an admin token.");
+            return Err(Failure::new(Exit::Refused, what).hint(
                 "Name the file that the services read, by --admin-token-file or USHER_ADMIN_TOKEN_FILE.",
-            )
-        })?;
+            ));
+        };
         value.set_sensitive(true);
         Ok(Token(value))
     }
@@ -243,20 +212,18 @@ impl Interceptor for Token {
 
 fn channel(url: &str) -> Result<Client, Failure> {
     kit::serve::client(url).map_err(|error| {
-        Failure::new(
-            Exit::Usage,
-            format!("{url} cannot be used as a URL: {error:#}"),
-        )
+        let what = format!("{url} cannot be used as a URL: {error:#}");
+        Failure::new(Exit::Usage, what)
     })
 }
 
-/// The same host on the port + 100, where every service's admin listener is.
-fn admin_of(url: &str) -> String {
-    let Some((host, port)) = url.trim_end_matches('/').rsplit_once(':') else {
-        return url.to_owned();
-    };
-    match port.parse::<u16>() {
-        Ok(port) => format!("{host}:{}", port.saturating_add(100)),
-        Err(_) => url.to_owned(),
+/// A service at `url` whose admin listener is where all have it: on the same host, on the port + 100.
+fn at(url: String) -> Listening {
+    let mut admin_url = url.clone();
+    if let Some((host, port)) = url.trim_end_matches('/').rsplit_once(':')
+        && let Ok(port) = port.parse::<u16>()
+    {
+        admin_url = format!("{host}:{}", port.saturating_add(100));
     }
+    Listening { url, admin_url }
 }

@@ -3,7 +3,10 @@
 
 mod progress;
 
-use std::{io::Write as _, path::Path};
+use std::{
+    io::Write as _,
+    path::{Path, PathBuf},
+};
 
 use anstyle::{AnsiColor, Style};
 
@@ -36,21 +39,15 @@ pub(crate) fn tell(text: impl AsRef<str>) {
 
 /// How this program was called, for commands that are shown to be typed: `usher`, or `target/debug/usher`.
 pub(crate) fn program() -> String {
-    let called = std::env::args_os()
-        .next()
-        .map(std::path::PathBuf::from)
-        .unwrap_or_default();
+    let called = PathBuf::from(std::env::args_os().next().unwrap_or_default());
     let here = std::env::current_dir().unwrap_or_default();
-    let shown = called
-        .strip_prefix(here)
-        .unwrap_or(&called)
-        .display()
-        .to_string();
+    let shown = called.strip_prefix(here).unwrap_or(&called);
+    let shown = shown.display().to_string();
+    // A path that is longer than this hides the command behind it.
     if shown.is_empty() || shown.len() > 24 {
-        "usher".to_owned()
-    } else {
-        shown
+        return "usher".to_owned();
     }
+    shown
 }
 
 /// How commands for the system in the folder `data` begin: they look into ./data by themselves.

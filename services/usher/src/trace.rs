@@ -2,10 +2,10 @@
 //! the terminal (`usher demo`, `usher up`).
 
 mod journeys;
+mod labels;
 mod tree;
 mod waterfall;
-mod words;
 
 pub(crate) use journeys::Journeys;
+pub(crate) use labels::short;
 pub(crate) use waterfall::render;
-pub(crate) use words::short;

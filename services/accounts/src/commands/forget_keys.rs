@@ -3,7 +3,10 @@
 
 use std::time::Duration;
 
-use kit::db::{Db, StoreError};
+use kit::{
+    db::{Db, StoreError},
+    tidy,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::store::idempotency_keys;
@@ -12,17 +15,9 @@ const INTERVAL: Duration = Duration::from_secs(10 * 60);
 /// Keys of one transaction: few enough that no sign-up waits for it.
 const BATCH: u64 = 1_000;
 
-/// Forgets every ten minutes until `stop`.
+/// Forgets now and every ten minutes, until `stop`.
 pub(crate) async fn run(db: Db, stop: CancellationToken) {
-    let mut ticks = tokio::time::interval(INTERVAL);
-    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-        if let Err(error) = forget_keys(&db).await {
-            tracing::warn!(
-                %error,
-                "Old idempotency keys could not be cleared; next try in ten minutes."
-            );
-        }
-    }
+    tidy::every(INTERVAL, "Old idempotency keys", stop, || forget_keys(&db)).await;
 }
 
 /// Deletes all keys that are too old, bit by bit.

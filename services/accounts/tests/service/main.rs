@@ -7,6 +7,7 @@ mod broker;
 mod client;
 mod concurrency;
 mod database;
+mod holes;
 mod idempotency;
 mod listing;
 mod postgres;

@@ -1,15 +1,13 @@
-//! The real process: killed, stopped, refused, traced.
+//! The real process: killed, stopped, refused.
 
 use std::{
     collections::HashSet,
     time::{Duration, Instant},
 };
 
-use kit::testing::{OtlpReceiver, SOON, eventually};
-use opentelemetry::trace::SpanKind;
+use kit::testing::{SOON, eventually};
 use proto::{events::headers, streams::ACCOUNTS};
 use tokio::task::JoinSet;
-use tonic::Request;
 
 use crate::{
     client::{Client, sign_up},
@@ -159,89 +157,6 @@ async fn a_dispatcher_that_does_not_exist_is_refused_by_its_name() {
     ] {
         assert!(said.contains(part), "{said}");
     }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_trace_goes_from_the_caller_through_the_event_with_the_log_off_and_holds_no_address() {
-    let world = World::new().await;
-    let receiver = OtlpReceiver::record().await.unwrap();
-    let endpoint = receiver.endpoint();
-    let telemetry = [
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()),
-        ("RUST_LOG", "off"),
-    ];
-    let process = world.process(&telemetry).await;
-    let trace = "0af7651916cd43dd8448eb211c80319c";
-    let mut request = Request::new(sign_up("canary.address@example.org"));
-    let caller = "b7ad6b7169203331";
-    request.metadata_mut().insert(
-        "traceparent",
-        format!("00-{trace}-{caller}-01").parse().unwrap(),
-    );
-    let mut client = process.client().0;
-    let account = client
-        .create_account(request)
-        .await
-        .unwrap()
-        .into_inner()
-        .account
-        .unwrap();
-
-    let named = |name: &'static str| move |span: &&kit::otlp::Span| span.name == name;
-    let create = "create accounts.v1.account_created";
-    let complete = |spans: &[kit::otlp::Span]| {
-        spans.iter().any(|span| span.name.starts_with("publish"))
-            && spans.iter().any(|span| span.name == create)
-    };
-    let spans = receiver
-        .wait_for_trace(trace, complete, SOON)
-        .await
-        .unwrap();
-    let server = spans
-        .iter()
-        .find(|span| span.kind == SpanKind::Server)
-        .unwrap();
-    let create = spans.iter().find(named(create)).unwrap();
-    let publish = spans
-        .iter()
-        .find(|span| span.name.starts_with("publish"))
-        .unwrap();
-    assert_eq!(server.parent_span_id.as_deref(), Some(caller));
-    assert_eq!(
-        (create.kind.clone(), create.parent_span_id.as_deref()),
-        (SpanKind::Producer, Some(&*server.span_id))
-    );
-    assert_eq!(server.attributes["usher.account.id"], account.account_id);
-    assert_eq!(publish.parent_span_id.as_deref(), Some(&*create.span_id));
-
-    let bus = world.nats.provision().await;
-    let stream = bus.jetstream().get_stream(ACCOUNTS.name).await.unwrap();
-    let event = stream.get_raw_message(1).await.unwrap();
-    let carried = event
-        .headers
-        .get(kit::propagation::TRACEPARENT)
-        .unwrap()
-        .as_str();
-    assert_eq!(carried, format!("00-{trace}-{}-01", create.span_id));
-    let group = receiver.spans();
-    let group = group
-        .iter()
-        .find(named("commit sign-ups"))
-        .expect("the group's transaction has its own span");
-    assert!(
-        group
-            .links
-            .iter()
-            .any(|link| link.span_id == server.span_id),
-        "{group:?}"
-    );
-
-    process.terminate().await;
-    let exported = receiver.to_text();
-    assert!(
-        exported.contains("commit sign-ups") && !exported.contains("canary"),
-        "i16: the export holds an address"
-    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

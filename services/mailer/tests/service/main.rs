@@ -16,6 +16,5 @@ mod lanes;
 mod ledger;
 mod mails;
 mod operators;
-mod spans;
 mod tls;
 mod world;

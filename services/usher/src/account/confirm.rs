@@ -3,14 +3,17 @@
 use std::time::Duration;
 
 use clap::Args;
-use proto::verification::{ConfirmCodeRequest, ConfirmOutcome, confirm_code_request::Target};
+use proto::verification::{
+    ConfirmCodeRequest, ConfirmCodeResponse, ConfirmOutcome, confirm_code_request::Target,
+};
 use serde::Serialize;
 
 use super::view::word;
 use crate::{
     exit::{Exit, Failure},
-    session::{Session, trace_id},
-    target::Service,
+    root_span::trace_id,
+    service::Service,
+    session::Session,
     terminal::GOOD,
 };
 
@@ -22,7 +25,7 @@ use crate::{
   usher account confirm 0193b5f2-8c1e-7d3a-9f04-2a6b1c7d8e9f 12345678
   usher account confirm 0193b5f2-8c1e-7d3a-9f04-2a6b1c7d8e9f 1234 5678
   usher account confirm --link 7f0c2b1e-5d4f-4e62-8a3b-90e1d2c3b4a5 12345678")]
-pub(crate) struct Arguments {
+pub(crate) struct ConfirmArguments {
     /// ID is the code's, as the link in the mail names it, instead of the account's
     #[arg(long)]
     link: bool,
@@ -35,13 +38,13 @@ pub(crate) struct Arguments {
 }
 
 #[derive(Debug, Serialize)]
-struct Answer {
+struct Confirmed {
     outcome: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     trace_id: Option<String>,
 }
 
-pub(super) async fn run(arguments: Arguments, session: &Session) -> Result<(), Failure> {
+pub(super) async fn run(arguments: ConfirmArguments, session: &Session) -> Result<(), Failure> {
     let target = match arguments.link {
         true => Target::CodeId(arguments.id),
         false => Target::AccountId(arguments.id),
@@ -50,52 +53,48 @@ pub(super) async fn run(arguments: Arguments, session: &Session) -> Result<(), F
         target: Some(target),
         code: arguments.code.join(" "),
     };
-    let reply = session.verification()?.confirm_code(request).await;
-    let reply = reply
-        .map_err(session.refused(Service::Verification))?
-        .into_inner();
-    let retry = reply
-        .retry_after
-        .and_then(|delay| Duration::try_from(delay).ok());
-    let outcome = reply.outcome();
-    let left = reply.attempts_left;
-    let refused = |message: &str, hint: &str| {
-        let mut failure = Failure::new(Exit::Refused, message).hint(hint);
-        failure.reason = Some(word(outcome.as_str_name(), "CONFIRM_OUTCOME_"));
-        failure.retry_after_seconds = retry.map(|delay| delay.as_secs());
-        failure
-    };
-    let another = "`usher account resend` sends a new code.";
-    let said = match outcome {
+    let answer = session.verification()?.confirm_code(request).await;
+    let reply = session.reply(Service::Verification, answer)?;
+    let said = match reply.outcome() {
         ConfirmOutcome::Ok => "Confirmed. The account is verified.",
         ConfirmOutcome::AlreadyVerified => "The account had been verified before; nothing changed.",
-        ConfirmOutcome::Wrong => {
-            return Err(refused(
-                "The code is wrong.",
-                &format!("This code takes {left} more guesses."),
-            ));
-        }
-        ConfirmOutcome::Expired => return Err(refused("The code's time is over.", another)),
-        ConfirmOutcome::Superseded => {
-            return Err(refused(
-                "A newer code replaced this one.",
-                "Use the code in the newest mail.",
-            ));
-        }
-        ConfirmOutcome::Burnt => return Err(refused("Too many wrong guesses.", another)),
-        ConfirmOutcome::Unspecified => {
-            return Err(Failure::new(
-                Exit::Failed,
-                "Verification gave an answer that this version does not know.",
-            ));
-        }
+        _ => return Err(refused(&reply)),
     };
-    let answer = Answer {
-        outcome: word(outcome.as_str_name(), "CONFIRM_OUTCOME_"),
+    let confirmed = Confirmed {
+        outcome: outcome(&reply),
         trace_id: trace_id(),
     };
     session
         .format
-        .print(&answer, |_| format!("{GOOD}{said}{GOOD:#}"));
+        .print(&confirmed, |_| format!("{GOOD}{said}{GOOD:#}"));
     Ok(())
+}
+
+fn outcome(reply: &ConfirmCodeResponse) -> String {
+    word(reply.outcome().as_str_name(), "CONFIRM_OUTCOME_")
+}
+
+fn refused(reply: &ConfirmCodeResponse) -> Failure {
+    const ANOTHER: &str = "`usher account resend` sends a new code.";
+    let left = format!("This code takes {} more guesses.", reply.attempts_left);
+    let (message, hint) = match reply.outcome() {
+        ConfirmOutcome::Wrong => ("The code is wrong.", left.as_str()),
+        ConfirmOutcome::Expired => ("The code's time is over.", ANOTHER),
+        ConfirmOutcome::Superseded => (
+            "A newer code replaced this one.",
+            "Use the code in the newest mail.",
+        ),
+        ConfirmOutcome::Burnt => ("Too many wrong guesses.", ANOTHER),
+        ConfirmOutcome::Ok | ConfirmOutcome::AlreadyVerified | ConfirmOutcome::Unspecified => {
+            let message = "Verification gave an answer that this version does not know.";
+            return Failure::new(Exit::Failed, message);
+        }
+    };
+    let mut failure = Failure::new(Exit::Refused, message).hint(hint);
+    failure.reason = Some(outcome(reply));
+    let retry_after = reply.retry_after.map(Duration::try_from);
+    if let Some(Ok(retry_after)) = retry_after {
+        failure.retry_after_seconds = Some(retry_after.as_secs());
+    }
+    failure
 }

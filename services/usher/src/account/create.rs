@@ -9,8 +9,9 @@ use super::view::Account;
 use crate::{
     exit::{Exit, Failure},
     output::facts,
-    session::{Session, trace_id},
-    target::Service,
+    root_span::trace_id,
+    service::Service,
+    session::Session,
     terminal::{CODE, GOOD},
 };
 
@@ -23,7 +24,7 @@ use crate::{
   usher account create ada@example.com --name Ada --locale de
   usher account create ada@example.com --idempotency-key \"$(uuidgen)\"   # safe to repeat for 24 hours
   usher account create ada@example.com --output json | jq -r .account.account_id")]
-pub(crate) struct Arguments {
+pub(crate) struct CreateArguments {
     /// Address to be verified
     email: String,
     /// Name for the greeting
@@ -44,33 +45,28 @@ struct Created {
     trace_id: Option<String>,
 }
 
-pub(super) async fn run(arguments: Arguments, session: &Session) -> Result<(), Failure> {
+pub(super) async fn run(arguments: CreateArguments, session: &Session) -> Result<(), Failure> {
     let mut request = Request::new(CreateAccountRequest {
         email: arguments.email,
         display_name: arguments.name,
         locale: arguments.locale,
     });
     if let Some(key) = arguments.idempotency_key {
-        let key = AsciiMetadataValue::try_from(key).map_err(|_| {
-            Failure::new(
-                Exit::Usage,
-                "An idempotency key is 16 to 128 printable ASCII characters.",
-            )
-        })?;
+        let Ok(key) = AsciiMetadataValue::try_from(key) else {
+            let what = "An idempotency key is 16 to 128 printable ASCII characters.";
+            return Err(Failure::new(Exit::Usage, what));
+        };
         request.metadata_mut().insert("idempotency-key", key);
     }
-    let reply = session.accounts()?.create_account(request).await;
-    let reply = reply
-        .map_err(session.refused(Service::Accounts))?
-        .into_inner();
-    let account = Account::from(reply.account.unwrap_or_default());
-    session.format.print(
-        &Created {
-            account,
-            trace_id: trace_id(),
-        },
-        |created| spoken(created, &session.usher),
-    );
+    let answer = session.accounts()?.create_account(request).await;
+    let reply = session.reply(Service::Accounts, answer)?;
+    let created = Created {
+        account: reply.account.unwrap_or_default().into(),
+        trace_id: trace_id(),
+    };
+    session
+        .format
+        .print(&created, |created| spoken(created, &session.usher));
     Ok(())
 }
 

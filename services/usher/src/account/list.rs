@@ -4,34 +4,34 @@ use clap::Args;
 use proto::accounts::ListAccountsRequest;
 
 use super::view::Account;
-use crate::{exit::Failure, output::table, session::Session, target::Service};
+use crate::{exit::Failure, output::table, service::Service, session::Session};
 
 /// List accounts, newest first (needs the admin token)
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   usher account list
   usher account list --limit 1000 --output json | jq -r '.[] | select(.status == \"PENDING\") | .email'")]
-pub(crate) struct Arguments {
+pub(crate) struct ListAccountsArguments {
     /// How many at most
     #[arg(long, default_value_t = 50, value_name = "N")]
     limit: usize,
 }
 
-pub(super) async fn run(arguments: Arguments, session: &Session) -> Result<(), Failure> {
+pub(super) async fn run(
+    arguments: ListAccountsArguments,
+    session: &Session,
+) -> Result<(), Failure> {
     let mut client = session.accounts_admin()?;
     let mut accounts = Vec::new();
     let mut page_token = String::new();
     while accounts.len() < arguments.limit {
         let page_size = u32::try_from((arguments.limit - accounts.len()).min(500)).unwrap_or(500);
-        let reply = client
-            .list_accounts(ListAccountsRequest {
-                page_size,
-                page_token,
-            })
-            .await;
-        let page = reply
-            .map_err(session.refused_by_admin(Service::Accounts))?
-            .into_inner();
+        let request = ListAccountsRequest {
+            page_size,
+            page_token,
+        };
+        let answer = client.list_accounts(request).await;
+        let page = session.admin_reply(Service::Accounts, answer)?;
         accounts.extend(page.accounts.into_iter().map(Account::from));
         page_token = page.next_page_token;
         if page_token.is_empty() {

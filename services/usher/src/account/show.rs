@@ -6,13 +6,13 @@ use serde::Serialize;
 
 use super::{
     timeline,
-    view::{Account, Verification},
+    view::{Account, Code, Verification},
 };
 use crate::{
     exit::{Exit, Failure},
     output::{facts, table},
+    service::Service,
     session::Session,
-    target::Service,
     terminal::STRONG,
 };
 
@@ -21,7 +21,7 @@ use crate::{
 #[command(after_help = "Examples:
   usher account show 0193b5f2-8c1e-7d3a-9f04-2a6b1c7d8e9f
   usher account show 0193b5f2-8c1e-7d3a-9f04-2a6b1c7d8e9f --output json | jq .verification.codes")]
-pub(crate) struct Arguments {
+pub(crate) struct ShowAccountArguments {
     /// The account's id
     #[arg(value_name = "ACCOUNT")]
     account_id: String,
@@ -35,7 +35,7 @@ pub(crate) struct Shown {
     pub(crate) verification: Option<Verification>,
 }
 
-pub(super) async fn run(arguments: Arguments, session: &Session) -> Result<(), Failure> {
+pub(super) async fn run(arguments: ShowAccountArguments, session: &Session) -> Result<(), Failure> {
     let shown = read(&arguments.account_id, session).await?;
     session.format.print(&shown, spoken);
     Ok(())
@@ -46,18 +46,15 @@ pub(crate) async fn read(account_id: &str, session: &Session) -> Result<Shown, F
     let request = GetAccountRequest {
         account_id: account_id.to_owned(),
     };
-    let reply = session
-        .accounts()?
-        .get_account(request)
-        .await
-        .map_err(session.refused(Service::Accounts))?;
-    let account = Account::from(reply.into_inner().account.unwrap_or_default());
+    let answer = session.accounts()?.get_account(request).await;
+    let reply = session.reply(Service::Accounts, answer)?;
+    let account = Account::from(reply.account.unwrap_or_default());
     let request = GetVerificationRequest {
         account_id: account_id.to_owned(),
     };
-    let reply = session.verification()?.get_verification(request).await;
-    let verification = match reply.map_err(session.refused(Service::Verification)) {
-        Ok(reply) => reply.into_inner().verification.map(Verification::from),
+    let answer = session.verification()?.get_verification(request).await;
+    let verification = match session.reply(Service::Verification, answer) {
+        Ok(reply) => reply.verification.map(Verification::from),
         Err(failure) if failure.exit == Exit::NotFound => None,
         Err(failure) => return Err(failure),
     };
@@ -80,23 +77,7 @@ fn spoken(shown: &Shown) -> String {
         text.push_str("\nVerification has not heard of this account yet.");
         return text;
     };
-    let codes = verification.codes.iter().map(|code| {
-        let next = code
-            .next_attempt_at
-            .clone()
-            .map_or_else(String::new, |at| format!(", next at {at}"));
-        [
-            code.number.to_string(),
-            code.state.to_lowercase(),
-            format!(
-                "{} after {}{next}",
-                code.mail_state.to_lowercase(),
-                attempts(code.mail_attempts)
-            ),
-            code.guesses.to_string(),
-            code.expires_at.clone().unwrap_or_default(),
-        ]
-    });
+    let codes = verification.codes.iter().map(row);
     text.push_str(&format!("\n{STRONG}Codes{STRONG:#}\n"));
     text.push_str(&table(["NO", "STATE", "MAIL", "GUESSES", "EXPIRES"], codes));
     text.push_str(&format!("\n\n{STRONG}Timeline{STRONG:#}\n"));
@@ -104,10 +85,20 @@ fn spoken(shown: &Shown) -> String {
     text
 }
 
-fn attempts(number: u32) -> String {
-    if number == 1 {
-        "1 attempt".to_owned()
-    } else {
-        format!("{number} attempts")
+fn row(code: &Code) -> [String; 5] {
+    let state = code.mail_state.to_lowercase();
+    let mut mail = match code.mail_attempts {
+        1 => format!("{state} after 1 attempt"),
+        attempts => format!("{state} after {attempts} attempts"),
+    };
+    if let Some(at) = &code.next_attempt_at {
+        mail.push_str(&format!(", next at {at}"));
     }
+    [
+        code.number.to_string(),
+        code.state.to_lowercase(),
+        mail,
+        code.guesses.to_string(),
+        code.expires_at.clone().unwrap_or_default(),
+    ]
 }

@@ -16,52 +16,39 @@ pub(crate) fn render(account: &Account, verification: Option<&Verification>) -> 
         what: "account_created".to_owned(),
         detail: "in one commit with its event".to_owned(),
     }];
-    entries.extend(
-        verification
-            .into_iter()
-            .flat_map(|known| known.history.iter().cloned()),
-    );
+    if let Some(verification) = verification {
+        entries.extend(verification.history.iter().cloned());
+    }
     // Stable: facts of one moment keep the order in which they were written.
     entries.sort_by_key(|entry| parsed(entry.at.as_deref()));
-    let start = entries
-        .first()
-        .and_then(|entry| parsed(entry.at.as_deref()));
-    entries
-        .iter()
-        .map(|entry| line(entry, start) + "\n")
-        .collect()
+    let start = parsed(entries[0].at.as_deref());
+    let mut lines = String::new();
+    for entry in &entries {
+        lines.push_str(&line(entry, start));
+        lines.push('\n');
+    }
+    lines
 }
 
 /// One fact as a line.
 pub(crate) fn line(entry: &HistoryEntry, start: Option<OffsetDateTime>) -> String {
-    let at = parsed(entry.at.as_deref());
-    let since = match (at, start) {
+    let since = match (parsed(entry.at.as_deref()), start) {
+        (Some(at), Some(start)) if at <= start => "0".to_owned(),
         (Some(at), Some(start)) => {
             let since = Duration::try_from(at - start).unwrap_or_default();
-            if since.is_zero() {
-                "0".to_owned()
-            } else {
-                format!("+{}", short(since))
-            }
+            format!("+{}", short(since))
         }
         _ => "?".to_owned(),
     };
-    let clock = entry
-        .at
-        .as_deref()
-        .and_then(|at| at.get(11..19))
-        .unwrap_or("")
-        .to_owned();
+    let time = entry.at.as_deref().and_then(|at| at.get(11..19));
+    let time = time.unwrap_or_default();
     let what = entry.what.replace('_', " ");
-    let detail = match entry.detail.as_str() {
-        "" => String::new(),
-        detail => format!(
-            "{:fill$}{DIM}{detail}{DIM:#}",
-            "",
-            fill = 18_usize.saturating_sub(what.len()) + 2
-        ),
-    };
-    format!("  {DIM}{clock} {since:>9}{DIM:#}  {what}{detail}")
+    let mut line = format!("  {DIM}{time} {since:>9}{DIM:#}  {what}");
+    if !entry.detail.is_empty() {
+        let fill = 18_usize.saturating_sub(what.len()) + 2;
+        line.push_str(&format!("{:fill$}{DIM}{}{DIM:#}", "", entry.detail));
+    }
+    line
 }
 
 /// A moment out of RFC 3339.

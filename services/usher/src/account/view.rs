@@ -8,7 +8,6 @@ use proto::{
 };
 use serde::Serialize;
 
-/// An account.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Account {
     pub(crate) account_id: String,
@@ -41,7 +40,6 @@ impl Account {
     }
 }
 
-/// An account's verification.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Verification {
     pub(crate) account_id: String,
@@ -51,7 +49,6 @@ pub(crate) struct Verification {
     pub(crate) history: Vec<HistoryEntry>,
 }
 
-/// One code.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Code {
     pub(crate) code_id: String,
@@ -80,12 +77,8 @@ impl From<verification_proto::Verification> for Verification {
             account_id: verification.account_id,
             created_at: time(verification.created_at.as_ref()),
             verified_at: time(verification.verified_at.as_ref()),
-            codes: verification.codes.into_iter().map(Code::from).collect(),
-            history: verification
-                .history
-                .into_iter()
-                .map(HistoryEntry::from)
-                .collect(),
+            codes: Vec::from_iter(verification.codes.into_iter().map(Code::from)),
+            history: Vec::from_iter(verification.history.into_iter().map(HistoryEntry::from)),
         }
     }
 }

@@ -9,7 +9,13 @@ use super::{
     timeline,
     view::{Account, HistoryEntry, Verification},
 };
-use crate::{exit::Failure, session::Session, target::Service, terminal::GOOD};
+use crate::{
+    exit::Failure,
+    output::Format,
+    service::Service,
+    session::Session,
+    terminal::{GOOD, say, tell},
+};
 
 /// Watch an account until it is verified
 ///
@@ -18,7 +24,7 @@ use crate::{exit::Failure, session::Session, target::Service, terminal::GOOD};
 #[command(after_help = "Examples:
   usher account watch 0193b5f2-8c1e-7d3a-9f04-2a6b1c7d8e9f
   usher account watch 0193b5f2-8c1e-7d3a-9f04-2a6b1c7d8e9f --output json")]
-pub(crate) struct Arguments {
+pub(crate) struct WatchArguments {
     /// The account's id
     #[arg(value_name = "ACCOUNT")]
     account_id: String,
@@ -32,31 +38,28 @@ enum Version {
     Verification(Verification),
 }
 
-pub(super) async fn run(arguments: Arguments, session: &Session) -> Result<(), Failure> {
+pub(super) async fn run(arguments: WatchArguments, session: &Session) -> Result<(), Failure> {
     let account_id = arguments.account_id;
     let request = WatchAccountRequest {
         account_id: account_id.clone(),
     };
-    let accounts = session.accounts()?.watch_account(request).await;
-    let accounts = accounts
-        .map_err(session.refused(Service::Accounts))?
-        .into_inner();
-    let request = WatchVerificationRequest { account_id };
-    let verification = session.verification()?.watch_verification(request).await;
-    let verification = verification
-        .map_err(session.refused(Service::Verification))?
-        .into_inner();
+    let answer = session.accounts()?.watch_account(request).await;
+    let accounts = session.reply(Service::Accounts, answer)?;
     let accounts = accounts.map(|version| match version {
         Ok(version) => Ok(Version::Account(version.account.unwrap_or_default().into())),
-        Err(status) => Err(session.refused(Service::Accounts)(status)),
+        Err(status) => Err(session.refusal(Service::Accounts, &status)),
     });
-    let verification = verification.map(|version| match version {
-        Ok(version) => Ok(Version::Verification(
-            version.verification.unwrap_or_default().into(),
-        )),
-        Err(status) => Err(session.refused(Service::Verification)(status)),
+    let request = WatchVerificationRequest { account_id };
+    let answer = session.verification()?.watch_verification(request).await;
+    let verifications = session.reply(Service::Verification, answer)?;
+    let verifications = verifications.map(|version| match version {
+        Ok(version) => {
+            let verification = version.verification.unwrap_or_default();
+            Ok(Version::Verification(verification.into()))
+        }
+        Err(status) => Err(session.refusal(Service::Verification, &status)),
     });
-    let mut versions = stream::select(accounts, verification);
+    let mut versions = stream::select(accounts, verifications);
     let mut seen = Vec::new();
     let mut is_verified = false;
     while let Some(version) = versions.next().await {
@@ -64,32 +67,30 @@ pub(super) async fn run(arguments: Arguments, session: &Session) -> Result<(), F
         is_verified |= matches!(&version, Version::Account(account) if account.is_verified());
         show(&version, &mut seen, session);
     }
-    if !is_verified && session.format == crate::output::Format::Table {
-        crate::terminal::tell("The services ended the watch: they are shutting down.");
+    if !is_verified && session.format == Format::Table {
+        tell("The services ended the watch: they are shutting down.");
     }
     Ok(())
 }
 
 /// For people, only what is new since the last version.
 fn show(version: &Version, seen: &mut Vec<HistoryEntry>, session: &Session) {
-    if session.format == crate::output::Format::Json {
+    if session.format == Format::Json {
         return session.format.print_version(version, |_| String::new());
     }
     match version {
         Version::Account(account) if account.is_verified() => {
-            crate::terminal::say(format!("  {GOOD}The account is VERIFIED.{GOOD:#}"));
+            say(format!("  {GOOD}The account is VERIFIED.{GOOD:#}"));
         }
         Version::Account(account) => {
-            crate::terminal::say(format!(
-                "  The account of {} is {}.",
-                account.email, account.status
-            ));
+            let Account { email, status, .. } = account;
+            say(format!("  The account of {email} is {status}."));
         }
         Version::Verification(verification) => {
             let start = timeline::parsed(verification.created_at.as_deref());
             for entry in &verification.history {
                 if !seen.contains(entry) {
-                    crate::terminal::say(timeline::line(entry, start));
+                    say(timeline::line(entry, start));
                     seen.push(entry.clone());
                 }
             }

@@ -1,9 +1,9 @@
-//! A mail in a box, as a mail program without HTML would show it.
+//! A mail as a mail program reads it, and as one without HTML would show it: in a box.
 
 use anstyle::Style;
+use mail_parser::{Addr, MessageParser};
 use unicode_width::UnicodeWidthStr as _;
 
-use super::mailbox::Letter;
 use crate::terminal::{DIM, GOOD, STRONG};
 
 /// Columns of the whole box.
@@ -11,43 +11,83 @@ const WIDTH: usize = 78;
 /// Columns of the text in it.
 const INNER: usize = WIDTH - 6;
 
-/// Draws it, indented by two columns.
-pub(super) fn render(letter: &Letter) -> String {
-    let code = letter.code().unwrap_or_default();
-    let mut drawn = format!("  {DIM}╭{}╮{DIM:#}\n", "─".repeat(WIDTH - 4));
-    for (label, value) in [
-        ("From", &letter.from),
-        ("To", &letter.to),
-        ("Subject", &letter.subject),
-    ] {
-        let style = if label == "Subject" {
-            STRONG
-        } else {
-            Style::new()
-        };
-        drawn.push_str(&row(&format!("{label:<8} {value}"), style));
-    }
-    drawn.push_str(&format!("  {DIM}├{}┤{DIM:#}\n", "─".repeat(WIDTH - 4)));
-    for line in letter.text.trim().lines().flat_map(wrapped) {
-        let style = if line.trim() == code {
-            GOOD.bold()
-        } else {
-            Style::new()
-        };
-        drawn.push_str(&row(&line, style));
-    }
-    drawn.push_str(&format!("  {DIM}╰{}╯{DIM:#}", "─".repeat(WIDTH - 4)));
-    drawn
+#[derive(Debug, Clone)]
+pub(super) struct Letter {
+    from: String,
+    to: String,
+    pub(super) address: String,
+    subject: String,
+    pub(super) message_id: String,
+    text: String,
 }
 
-fn row(text: &str, style: Style) -> String {
-    let text: String = text
-        .chars()
-        .scan(0, |columns, c| {
-            *columns += c.to_string().width();
-            (*columns <= INNER).then_some(c)
+impl Letter {
+    /// `None` where the bytes are no mail to anybody.
+    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
+        let message = MessageParser::default().parse(bytes)?;
+        let from = message.from()?.first()?;
+        let to = message.to()?.first()?;
+        Some(Self {
+            from: person(from),
+            to: person(to),
+            address: to.address()?.to_owned(),
+            subject: message.subject().unwrap_or_default().to_owned(),
+            message_id: message.message_id().unwrap_or_default().to_owned(),
+            text: message.body_text(0)?.into_owned(),
         })
-        .collect();
+    }
+
+    /// The code: the line that holds nothing but 6 to 10 digits.
+    pub(super) fn code(&self) -> Option<String> {
+        let mut lines = self.text.lines().map(str::trim);
+        lines.find(|line| is_code(line)).map(str::to_owned)
+    }
+
+    /// Indented by two columns.
+    pub(super) fn drawn(&self) -> String {
+        let code = self.code().unwrap_or_default();
+        let edge = "─".repeat(WIDTH - 4);
+        let mut drawn = format!("  {DIM}╭{edge}╮{DIM:#}\n");
+        drawn.push_str(&row(&format!("{:<8} {}", "From", self.from), Style::new()));
+        drawn.push_str(&row(&format!("{:<8} {}", "To", self.to), Style::new()));
+        drawn.push_str(&row(&format!("{:<8} {}", "Subject", self.subject), STRONG));
+        drawn.push_str(&format!("  {DIM}├{edge}┤{DIM:#}\n"));
+        for line in self.text.trim().lines().flat_map(wrapped) {
+            let style = match line.trim() == code {
+                true => GOOD.bold(),
+                false => Style::new(),
+            };
+            drawn.push_str(&row(&line, style));
+        }
+        drawn.push_str(&format!("  {DIM}╰{edge}╯{DIM:#}"));
+        drawn
+    }
+}
+
+fn person(person: &Addr<'_>) -> String {
+    let address = person.address().unwrap_or_default();
+    match person.name() {
+        Some(name) if !address.is_empty() => format!("{name} <{address}>"),
+        _ => address.to_owned(),
+    }
+}
+
+fn is_code(line: &str) -> bool {
+    let digits = line.chars().filter(char::is_ascii_digit).count();
+    let is_fit = |c: char| c.is_ascii_digit() || c.is_whitespace();
+    (6..=10).contains(&digits) && line.chars().all(is_fit)
+}
+
+/// Cut where the box ends.
+fn row(line: &str, style: Style) -> String {
+    let mut text = String::new();
+    for character in line.chars() {
+        text.push(character);
+        if text.width() > INNER {
+            text.pop();
+            break;
+        }
+    }
     let fill = " ".repeat(INNER.saturating_sub(text.width()));
     format!("  {DIM}│{DIM:#} {style}{text}{style:#}{fill} {DIM}│{DIM:#}\n")
 }
@@ -55,19 +95,19 @@ fn row(text: &str, style: Style) -> String {
 /// A line broken at spaces, its indentation kept.
 fn wrapped(line: &str) -> Vec<String> {
     let indent: String = line.chars().take_while(|c| c.is_whitespace()).collect();
-    let mut lines = vec![indent.clone()];
+    let mut lines = Vec::new();
+    let mut current = indent.clone();
     for word in line.split_whitespace() {
-        let last = lines
-            .last_mut()
-            .expect("a line stands there from the beginning");
-        if last.trim().is_empty() {
-            last.push_str(word);
-        } else if last.width() + 1 + word.width() <= INNER {
-            last.push(' ');
-            last.push_str(word);
+        if current.trim().is_empty() {
+            current.push_str(word);
+        } else if current.width() + 1 + word.width() <= INNER {
+            current.push(' ');
+            current.push_str(word);
         } else {
-            lines.push(format!("{indent}{word}"));
+            lines.push(current);
+            current = format!("{indent}{word}");
         }
     }
+    lines.push(current);
     lines
 }

@@ -9,7 +9,7 @@ use proto::{
 };
 use tokio::time::{Instant, sleep, timeout};
 
-use super::mailbox::{Letter, Mailbox};
+use super::{letter::Letter, mailbox::Mailbox};
 use crate::{
     account::{
         show::{self, Shown},
@@ -17,8 +17,8 @@ use crate::{
     },
     exit::{Exit, Failure},
     mail,
+    service::Service,
     session::Session,
-    target::Service,
     terminal::Progress,
 };
 
@@ -34,17 +34,14 @@ pub(super) struct Person {
 }
 
 impl Person {
-    /// Signs up.
     pub(super) async fn sign_up(&self, email: &str, name: &str) -> Result<Account, Failure> {
         let request = CreateAccountRequest {
             email: email.to_owned(),
             display_name: name.to_owned(),
             locale: "en".to_owned(),
         };
-        let reply = self.session.accounts()?.create_account(request).await;
-        let reply = reply
-            .map_err(self.session.refused(Service::Accounts))?
-            .into_inner();
+        let answer = self.session.accounts()?.create_account(request).await;
+        let reply = self.session.reply(Service::Accounts, answer)?;
         Ok(reply.account.unwrap_or_default().into())
     }
 
@@ -82,24 +79,20 @@ impl Person {
         Failure::new(Exit::Failed, "The mail did not arrive.").hint(hint)
     }
 
-    /// Types the code.
     pub(super) async fn confirm(&self, account_id: &str, code: &str) -> Result<(), Failure> {
         let target = Some(Target::AccountId(account_id.to_owned()));
         let request = ConfirmCodeRequest {
             target,
             code: code.to_owned(),
         };
-        let reply = self.session.verification()?.confirm_code(request).await;
-        match reply
-            .map_err(self.session.refused(Service::Verification))?
-            .into_inner()
-            .outcome()
-        {
+        let answer = self.session.verification()?.confirm_code(request).await;
+        let reply = self.session.reply(Service::Verification, answer)?;
+        match reply.outcome() {
             ConfirmOutcome::Ok => Ok(()),
-            other => Err(Failure::new(
-                Exit::Failed,
-                format!("The code was answered with {}.", other.as_str_name()),
-            )),
+            other => {
+                let what = format!("The code was answered with {}.", other.as_str_name());
+                Err(Failure::new(Exit::Failed, what))
+            }
         }
     }
 
@@ -108,44 +101,41 @@ impl Person {
         let request = WatchAccountRequest {
             account_id: account_id.to_owned(),
         };
-        let versions = self.session.accounts()?.watch_account(request).await;
-        let mut versions = versions
-            .map_err(self.session.refused(Service::Accounts))?
-            .into_inner();
-        let verified = timeout(PATIENCE, async {
+        let watching = async {
+            let answer = self.session.accounts()?.watch_account(request).await;
+            let mut versions = self.session.reply(Service::Accounts, answer)?;
             while let Some(version) = versions.next().await {
-                let version = version.map_err(self.session.refused(Service::Accounts))?;
+                let version =
+                    version.map_err(|status| self.session.refusal(Service::Accounts, &status))?;
                 if Account::from(version.account.unwrap_or_default()).is_verified() {
                     return Ok(());
                 }
             }
-            Err(Failure::new(
-                Exit::Failed,
-                "accounts ended the watch before the account was verified.",
-            ))
-        });
-        verified
-            .await
-            .map_err(|_| Failure::new(Exit::Failed, "The account was not verified in time."))?
+            let what = "accounts ended the watch before the account was verified.";
+            Err(Failure::new(Exit::Failed, what))
+        };
+        match timeout(PATIENCE, watching).await {
+            Ok(verified) => verified,
+            Err(_) => {
+                let what = "The account was not verified in time.";
+                Err(Failure::new(Exit::Failed, what))
+            }
+        }
     }
 
     /// Reads the account once verification knows what became of its mail: then no other one follows.
-    pub(super) async fn settled(&self, account_id: &str) -> Result<Shown, Failure> {
+    pub(super) async fn shown_after_its_mail(&self, account_id: &str) -> Result<Shown, Failure> {
         let _step = self.progress.step("waiting for the last facts");
         let deadline = Instant::now() + PATIENCE;
         loop {
             let shown = show::read(account_id, &self.session).await?;
-            let codes = shown
-                .verification
-                .iter()
-                .flat_map(|verification| &verification.codes);
-            if codes.into_iter().any(|code| code.mail_state != "PENDING") {
+            let verification = shown.verification.as_ref();
+            let mut codes = verification.iter().flat_map(|known| &known.codes);
+            if codes.any(|code| code.mail_state != "PENDING") {
                 return Ok(shown);
             }
-            in_time(
-                deadline,
-                "Verification never heard that the mail was accepted.",
-            )?;
+            let otherwise = "Verification never heard that the mail was accepted.";
+            in_time(deadline, otherwise)?;
             sleep(Duration::from_millis(20)).await;
         }
     }
@@ -156,30 +146,24 @@ impl Person {
     /// When they are not one mail, repeated.
     pub(super) fn count_mails(&self, address: &str) -> Result<usize, Failure> {
         let letters = self.mailbox.letters_to(address);
-        match letters
-            .iter()
-            .all(|letter| letter.message_id == letters[0].message_id)
-        {
-            true => Ok(letters.len()),
-            false => Err(Failure::new(
-                Exit::Failed,
-                "Two different mails arrived for one sign-up.",
-            )),
+        let is_first = |letter: &Letter| letter.message_id == letters[0].message_id;
+        if !letters.iter().all(is_first) {
+            let what = "Two different mails arrived for one sign-up.";
+            return Err(Failure::new(Exit::Failed, what));
         }
+        Ok(letters.len())
     }
 }
 
-/// The code in a mail.
 pub(super) fn code(letter: &Letter) -> Result<String, Failure> {
-    letter
-        .code()
-        .ok_or_else(|| Failure::new(Exit::Failed, "There is no code in the mail."))
+    let code = letter.code();
+    code.ok_or_else(|| Failure::new(Exit::Failed, "There is no code in the mail."))
 }
 
 /// Fails once the deadline has passed.
 pub(super) fn in_time(deadline: Instant, otherwise: &str) -> Result<(), Failure> {
-    match Instant::now() > deadline {
-        true => Err(Failure::new(Exit::Failed, otherwise)),
-        false => Ok(()),
+    if Instant::now() > deadline {
+        return Err(Failure::new(Exit::Failed, otherwise));
     }
+    Ok(())
 }

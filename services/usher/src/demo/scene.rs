@@ -5,10 +5,9 @@ use std::{cell::Cell, path::Path};
 
 use crate::{
     output::Format,
-    terminal::{CODE, DIM, GOOD, Progress, STRONG, WARN, program, say, tell},
+    terminal::{CODE, DIM, GOOD, Progress, STRONG, WARN, program},
 };
 
-/// The stage.
 #[derive(Debug)]
 pub(super) struct Scene {
     format: Format,
@@ -23,24 +22,14 @@ impl Scene {
         }
     }
 
-    /// Says some lines.
     pub(super) fn say(&self, text: impl AsRef<str>) {
-        match self.format {
-            Format::Table => say(text),
-            Format::Json => tell(text),
-        }
+        self.format.narrate(text);
     }
 
-    /// Where progress is shown.
     pub(super) fn progress(&self) -> Progress {
-        if self.format == Format::Json {
-            Progress::Aside
-        } else {
-            Progress::Spoken
-        }
+        self.format.progress()
     }
 
-    /// What this is.
     pub(super) fn opening(&self) {
         self.say(format!(
             "{STRONG}Usher{STRONG:#} takes a sign-up and makes sure that its verification mail arrives:\n\
@@ -48,13 +37,10 @@ impl Scene {
         ));
     }
 
-    /// Begins a chapter.
     pub(super) fn chapter(&self, title: &str) {
-        self.chapter.set(self.chapter.get() + 1);
-        self.say(format!(
-            "\n{STRONG}{}  {title}{STRONG:#}",
-            self.chapter.get()
-        ));
+        let number = self.chapter.get() + 1;
+        self.chapter.set(number);
+        self.say(format!("\n{STRONG}{number}  {title}{STRONG:#}"));
     }
 
     /// Something that went as it should.

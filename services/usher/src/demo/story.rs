@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use kit::{
-    otlp::{OtlpReceiver, Span},
-    telemetry::span,
-};
+use kit::telemetry::span;
 use opentelemetry::{
     Context,
     trace::{FutureExt as _, SpanKind, TraceContextExt as _},
@@ -14,7 +11,6 @@ use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
 use super::{
-    letter,
     mailbox::Mailbox,
     person::{PATIENCE, Person, code, in_time},
     scene::Scene,
@@ -22,10 +18,12 @@ use super::{
 use crate::{
     account::{timeline, view::Account},
     exit::Failure,
-    local::{run_file::RunFile, supervise::State, system::System},
+    local::{run_file::RunFile, supervise::ChildState, system::System},
+    otlp::{OtlpReceiver, Span},
     output::Format,
+    service::Service,
     session::Session,
-    target::{Places, Service},
+    target::Places,
     terminal::{CODE, DIM, STRONG, called_for, width},
     trace::{render, short},
 };
@@ -81,7 +79,6 @@ impl<'a> Story<'a> {
         }
     }
 
-    /// Tells it.
     pub(super) async fn tell(self) -> Result<Told, Failure> {
         let root = span::internal("sign up and confirm", &Context::new(), []);
         let trace_id = root.span().span_context().trace_id().to_string();
@@ -101,47 +98,45 @@ impl<'a> Story<'a> {
     }
 
     async fn journey(&self) -> Result<Account, Failure> {
-        let scene = self.scene;
+        let (scene, person) = (self.scene, &self.person);
+        let address = "ada@example.com";
         scene.chapter("Ada signs up");
         let started = Instant::now();
-        let account = self
-            .person
-            .sign_up("ada@example.com", "Ada Lovelace")
-            .await?;
-        let (id, answered) = (&account.account_id, short(started.elapsed()));
+        let account = person.sign_up(address, "Ada Lovelace").await?;
+        let (status, id) = (&account.status, &account.account_id);
+        let answered = short(started.elapsed());
         scene.fact(&format!(
-            "CreateAccount: {} after {answered}  {DIM}{id}{DIM:#}",
-            account.status
+            "CreateAccount: {status} after {answered}  {DIM}{id}{DIM:#}"
         ));
-        let letter = self.person.letter("ada@example.com").await?;
+        let letter = person.letter(address).await?;
+        let arrived = short(started.elapsed());
         scene.fact(&format!(
-            "the mail arrived {} after the sign-up began\n",
-            short(started.elapsed())
+            "the mail arrived {arrived} after the sign-up began\n"
         ));
-        scene.say(letter::render(&letter));
+        scene.say(letter.drawn());
 
         let code = code(&letter)?;
         scene.chapter("Ada types the code");
         let typed = Instant::now();
-        self.person.confirm(id, &code).await?;
+        person.confirm(id, &code).await?;
+        let answered = short(typed.elapsed());
         scene.fact(&format!(
-            "ConfirmCode({CODE}{code}{CODE:#}) answered OK in {}",
-            short(typed.elapsed())
+            "ConfirmCode({CODE}{code}{CODE:#}) answered OK in {answered}"
         ));
-        self.person.wait_until_verified(id).await?;
+        person.wait_until_verified(id).await?;
+        let verified = short(typed.elapsed());
         scene.fact(&format!(
-            "the account is {STRONG}VERIFIED{STRONG:#} {} after the code",
-            short(typed.elapsed())
+            "the account is {STRONG}VERIFIED{STRONG:#} {verified} after the code"
         ));
         Ok(account)
     }
 
     /// Outside of the journey's trace: reading it is no part of it.
     async fn timeline(&self, account_id: &str) -> Result<Account, Failure> {
-        let shown = self.person.settled(account_id).await?;
+        let shown = self.person.shown_after_its_mail(account_id).await?;
+        let timeline = timeline::render(&shown.account, shown.verification.as_ref());
         self.scene.say("");
-        self.scene
-            .say(timeline::render(&shown.account, shown.verification.as_ref()).trim_end());
+        self.scene.say(timeline.trim_end());
         Ok(shown.account)
     }
 
@@ -149,42 +144,38 @@ impl<'a> Story<'a> {
         self.scene
             .chapter("The whole journey is one trace, through the outbox, the broker and the mail");
         let step = self.scene.progress().step("waiting for the last spans");
-        let spans = self
-            .receiver
-            .wait_for_trace(trace_id, is_whole, Duration::from_secs(10))
-            .await;
+        let deadline = Duration::from_secs(10);
+        let waited = self.receiver.wait_for_trace(trace_id, is_whole, deadline);
+        // What is there is shown, even if something is missing.
+        let (Ok(spans) | Err(spans)) = waited.await;
         drop(step);
-        let spans = spans.unwrap_or_else(|incomplete| incomplete);
         self.scene.say(render(&spans, width()).trim_end());
         spans
     }
 
     async fn crash(&self) -> Result<(Account, usize), Failure> {
-        let scene = self.scene;
+        let (scene, person) = (self.scene, &self.person);
+        let address = "grace@example.com";
         scene.chapter("Grace signs up, and verification is killed in the middle of it");
         let before = self.system.state(KILLED.name());
         let started = Instant::now();
-        let account = self
-            .person
-            .sign_up("grace@example.com", "Grace Hopper")
-            .await?;
+        let account = person.sign_up(address, "Grace Hopper").await?;
         let killed = self.system.kill(KILLED.name()).unwrap_or_default();
         let after = short(started.elapsed());
-        let arrived = self.person.count_mails("grace@example.com")?;
-        scene.fact(&format!(
-            "CreateAccount: {}  {DIM}{}{DIM:#}",
-            account.status, account.account_id
-        ));
-        let mails = if arrived == 0 {
-            "no mail yet"
-        } else {
-            "the mail was already out"
+        let was_out = person.count_mails(address)? > 0;
+        let (status, id) = (&account.status, &account.account_id);
+        scene.fact(&format!("CreateAccount: {status}  {DIM}{id}{DIM:#}"));
+        let mails = match was_out {
+            true => "the mail was already out",
+            false => "no mail yet",
         };
         scene.blow(&format!(
             "kill -9 {killed} (verification), {after} after the sign-up began; {mails}"
         ));
+
+        // Both at once: the mail may arrive before verification answers again.
         let arrival = async {
-            let letter = self.person.letter("grace@example.com").await?;
+            let letter = person.letter(address).await?;
             Ok((letter, short(started.elapsed())))
         };
         let (pid, (letter, arrived)) = tokio::try_join!(self.started_again(before), arrival)?;
@@ -194,17 +185,16 @@ impl<'a> Story<'a> {
         scene.fact(&format!(
             "the mail arrived {arrived} after the sign-up began"
         ));
-        self.person
-            .confirm(&account.account_id, &code(&letter)?)
-            .await?;
-        self.person.wait_until_verified(&account.account_id).await?;
+        person.confirm(id, &code(&letter)?).await?;
+        person.wait_until_verified(id).await?;
         scene.fact("its code confirms the account");
-        let shown = self.person.settled(&account.account_id).await?;
-        let mails = self.person.count_mails("grace@example.com")?;
-        let times = if mails == 1 {
-            "once".to_owned()
-        } else {
-            format!("{mails} times, with one Message-ID")
+
+        // Not before its mail is known as accepted: from then on no second one can follow.
+        let shown = person.shown_after_its_mail(id).await?;
+        let mails = person.count_mails(address)?;
+        let times = match mails {
+            1 => "once".to_owned(),
+            more => format!("{more} times, with one Message-ID"),
         };
         scene.fact(&format!(
             "mails for Grace: {STRONG}{mails}{STRONG:#}. The mail arrived {times}"
@@ -214,19 +204,17 @@ impl<'a> Story<'a> {
 
     /// Waits until the supervisor has started verification again and it answers: a person would simply try again,
     /// but the demo types faster than that.
-    async fn started_again(&self, before: State) -> Result<u32, Failure> {
+    async fn started_again(&self, before: ChildState) -> Result<u32, Failure> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            match self.system.state(KILLED.name()) {
-                State {
-                    pid: Some(pid),
-                    starts,
-                } if starts > before.starts => {
-                    self.system.wait_until_ready(KILLED, self.run).await?;
-                    return Ok(pid);
-                }
-                _ => in_time(deadline, "Verification was not started again.")?,
+            let now = self.system.state(KILLED.name());
+            if let Some(pid) = now.pid
+                && now.starts > before.starts
+            {
+                self.system.wait_until_ready(KILLED, self.run).await?;
+                return Ok(pid);
             }
+            in_time(deadline, "Verification was not started again.")?;
             sleep(Duration::from_millis(10)).await;
         }
     }
@@ -234,19 +222,17 @@ impl<'a> Story<'a> {
 
 /// Whether every span's cause is there, from the sign-up to the account's second change.
 fn is_whole(spans: &[Span]) -> bool {
-    let has = |id: &String| spans.iter().any(|span| span.span_id == *id);
-    let handled = |service: Service| {
-        spans
-            .iter()
-            .any(|span| span.service == service.name() && span.kind == SpanKind::Consumer)
+    let has = |wanted: &dyn Fn(&Span) -> bool| spans.iter().any(wanted);
+    let was_handled_by = |service: Service| {
+        has(&|span| span.service == service.name() && span.kind == SpanKind::Consumer)
     };
-    let root = spans.iter().any(|span| span.parent_span_id.is_none());
-    let mailed = spans
-        .iter()
-        .any(|span| span.service == Service::Mailer.name());
-    let caused = spans
-        .iter()
-        .filter_map(|span| span.parent_span_id.as_ref())
-        .all(has);
-    root && mailed && caused && handled(Service::Verification) && handled(Service::Accounts)
+    let is_caused = |span: &Span| match &span.parent_span_id {
+        Some(parent) => has(&|other| other.span_id == *parent),
+        None => true,
+    };
+    spans.iter().all(is_caused)
+        && has(&|span| span.parent_span_id.is_none())
+        && has(&|span| span.service == Service::Mailer.name())
+        && was_handled_by(Service::Verification)
+        && was_handled_by(Service::Accounts)
 }

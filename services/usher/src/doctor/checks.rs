@@ -8,27 +8,26 @@ use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
-use super::Finding;
-use crate::{http, mail, nats, session::Session, target::Service};
+use super::finding::Finding;
+use crate::{
+    mail,
+    nats::{self, StreamStatus},
+    probe::{self, Readiness},
+    service::Service,
+    session::Session,
+};
 
 /// Beyond this, times in answers and logs of two machines cannot be compared. HTTP's clock has whole seconds.
 const SKEW: Duration = Duration::from_secs(3);
+const BROKER: &str = "nats-server";
 
 /// Every finding, in the order of the journey.
 pub(super) async fn all(session: &Session) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    match &session.places.run {
-        Some(run) => findings.push(Finding::ok(
-            "usher up",
-            format!("runs as process {}", run.pid),
-        )),
-        None => {
-            findings.push(Finding::ok(
-                "usher up",
-                "does not run on this folder; asking the usual places",
-            ));
-        }
-    }
+    let up = match &session.places.run {
+        Some(run) => format!("runs as process {}", run.pid),
+        None => "does not run on this folder; asking the usual places".to_owned(),
+    };
+    let mut findings = vec![Finding::ok("usher up", up)];
     for service in Service::ALL {
         findings.extend(of_service(session, service).await);
     }
@@ -38,121 +37,84 @@ pub(super) async fn all(session: &Session) -> Vec<Finding> {
 }
 
 async fn of_service(session: &Session, service: Service) -> Vec<Finding> {
-    let (name, url, admin) = (
-        service.name(),
-        session.places.url(service),
-        session.places.admin_url(service),
-    );
-    let mut findings = Vec::new();
-    let health = match session.places.channel(service) {
-        Ok(channel) => {
-            HealthClient::new(channel)
-                .check(HealthCheckRequest {
-                    service: String::new(),
-                })
-                .await
-        }
+    let name = service.name();
+    let url = session.places.url(service);
+    let admin = session.places.admin_url(service);
+    let channel = match session.places.channel(service) {
+        Ok(channel) => channel,
         Err(failure) => {
-            findings.push(Finding::problem(
-                name,
-                failure.message,
-                "Give a URL such as http://HOST:PORT.",
-            ));
-            return findings;
+            let advice = "Give a URL such as http://HOST:PORT.";
+            return vec![Finding::problem(name, failure.message, advice)];
         }
     };
-    match health {
+    let everything = HealthCheckRequest::default();
+    let health = HealthClient::new(channel).check(everything).await;
+    let first = match health {
         Ok(reply) if reply.get_ref().status() == ServingStatus::Serving => {
-            let version = version(admin)
-                .await
-                .map_or_else(String::new, |version| format!("{version} "));
-            findings.push(Finding::ok(name, format!("{version}serves on {url}")));
+            match probe::version(admin).await {
+                Some(version) => Finding::ok(name, format!("{version} serves on {url}")),
+                None => Finding::ok(name, format!("serves on {url}")),
+            }
         }
-        Ok(_) => findings.push(Finding::problem(
+        Ok(_) => Finding::problem(
             name,
             "answers, but is not ready",
             "Its readiness, below, says why.",
-        )),
+        ),
         Err(status) => {
             let start = format!(
                 "Start it (`usher up`, or `usher {name}`), or name its place with --{name}-url."
             );
             let what = format!("does not answer on {url} ({:?})", status.code());
-            findings.push(Finding::problem(name, what, start));
-            return findings;
+            return vec![Finding::problem(name, what, start)];
         }
+    };
+    let mut findings = vec![first];
+    match probe::readiness(admin).await {
+        Ok(readiness) => findings.extend(of_readiness(name, &readiness)),
+        Err(error) => findings.push(Finding::warning(
+            name,
+            format!("admin listener {admin}: {error:#}"),
+            format!("Name it with --{name}-admin-url; the token does not matter for probes."),
+        )),
     }
-    findings.extend(readiness(name, admin).await);
     findings
 }
 
-async fn readiness(name: &'static str, admin: &str) -> Vec<Finding> {
-    let reply = match http::get(admin, "/readyz").await {
-        Ok(reply) => reply,
-        Err(error) => {
-            let advice =
-                format!("Name it with --{name}-admin-url; the token does not matter for probes.");
-            return vec![Finding::warning(
-                name,
-                format!("admin listener {admin}: {error:#}"),
-                advice,
-            )];
-        }
-    };
-    let report: serde_json::Value = serde_json::from_str(&reply.body).unwrap_or_default();
+fn of_readiness(name: &'static str, readiness: &Readiness) -> Vec<Finding> {
     let mut findings = Vec::new();
-    if reply.status != 200 {
-        let reason = report["reason"]
-            .as_str()
-            .unwrap_or("no reason given")
-            .to_owned();
-        let advice =
-            format!("`usher migrate` brings tables up to date; else look into the log of {name}.");
+    if !readiness.is_ready {
+        let reason = readiness.reason.as_deref().unwrap_or("no reason given");
         findings.push(Finding::problem(
             name,
             format!("is not ready: {reason}"),
-            advice,
+            format!("`usher migrate` brings tables up to date; else look into the log of {name}."),
         ));
     }
-    for (dependency, why) in report["degraded"].as_object().into_iter().flatten() {
-        let why = why.as_str().unwrap_or_default();
-        let advice = format!("Bring {dependency} back; work waits meanwhile and nothing is lost.");
+    for (dependency, why) in &readiness.degraded {
         findings.push(Finding::problem(
             name,
             format!("misses {dependency}: {why}"),
-            advice,
+            format!("Bring {dependency} back; work waits meanwhile and nothing is lost."),
         ));
     }
-    findings.extend(reply.date.as_deref().and_then(|date| skew(name, date)));
+    let apart = readiness.date.as_deref().and_then(distance_from_now);
+    if let Some(apart) = apart.filter(|apart| *apart > SKEW) {
+        let seconds = apart.as_secs();
+        findings.push(Finding::warning(
+            name,
+            format!("its machine's clock is {seconds} s away from this one's"),
+            "Synchronise both (NTP): times of different machines cannot be compared.",
+        ));
+    }
     findings
 }
 
-fn skew(name: &'static str, date: &str) -> Option<Finding> {
+fn distance_from_now(date: &str) -> Option<Duration> {
     let theirs = OffsetDateTime::parse(&date.replace("GMT", "+0000"), &Rfc2822).ok()?;
     let theirs = Timestamp(theirs.unix_timestamp() * 1_000_000);
     let ours = Clock::default().now();
-    let apart = ours.since(theirs).max(theirs.since(ours));
-    (apart > SKEW).then(|| {
-        let what = format!(
-            "its machine's clock is {} s away from this one's",
-            apart.as_secs()
-        );
-        Finding::warning(
-            name,
-            what,
-            "Synchronise both (NTP): times of different machines cannot be compared.",
-        )
-    })
-}
-
-/// From `target_info` of `/metrics`.
-async fn version(admin: &str) -> Option<String> {
-    let metrics = http::get(admin, "/metrics").await.ok()?.body;
-    let line = metrics
-        .lines()
-        .find(|line| line.starts_with("target_info"))?;
-    let (_, rest) = line.split_once("service_version=\"")?;
-    rest.split_once('"').map(|(version, _)| version.to_owned())
+    Some(ours.since(theirs).max(theirs.since(ours)))
 }
 
 /// The token, tried where it is needed; and mails that did not get through.
@@ -164,93 +126,71 @@ async fn operators(session: &Session) -> Vec<Finding> {
             return vec![Finding::problem("admin token", failure.message, advice)];
         }
     };
-    let mut findings = vec![Finding::ok("admin token", "is accepted")];
-    let failed = attempts
-        .iter()
-        .filter(|attempt| attempt.outcome != "ACCEPTED")
-        .count();
-    findings.push(match failed {
+    let newest = attempts.len();
+    let mut failed = attempts;
+    failed.retain(|attempt| attempt.outcome != "ACCEPTED");
+    let mails = match failed.len() {
         0 => Finding::ok(
             "mails",
-            format!(
-                "{} of the newest {} attempts accepted",
-                attempts.len(),
-                attempts.len()
-            ),
+            format!("{newest} of the newest {newest} attempts accepted"),
         ),
         failed => Finding::warning(
             "mails",
-            format!(
-                "{failed} of the newest {} attempts were not accepted",
-                attempts.len()
-            ),
+            format!("{failed} of the newest {newest} attempts were not accepted"),
             "`usher mail list` shows what the mail server said.",
         ),
-    });
-    findings
+    };
+    vec![Finding::ok("admin token", "is accepted"), mails]
 }
 
 async fn broker(session: &Session) -> Vec<Finding> {
-    const PART: &str = "nats-server";
-    let status = match nats::connect(&session.places.nats_url).await {
-        Ok(bus) => nats::status(&bus).await,
+    let bus = match nats::connect(&session.places.nats_url).await {
+        Ok(bus) => bus,
         Err(failure) => {
-            return vec![Finding::problem(
-                PART,
-                failure.message,
-                failure.hint.unwrap_or_default(),
-            )];
+            let advice = failure.hint.unwrap_or_default();
+            return vec![Finding::problem(BROKER, failure.message, advice)];
         }
     };
-    let status = match status {
+    let status = match nats::status(&bus).await {
         Ok(status) => status,
         Err(error) => {
+            let what = format!("JetStream does not answer: {error:#}");
             let advice = "Start it with JetStream (`nats-server -js`), and look into its log.";
-            return vec![Finding::problem(
-                PART,
-                format!("JetStream does not answer: {error:#}"),
-                advice,
-            )];
+            return vec![Finding::problem(BROKER, what, advice)];
         }
     };
-    let mut findings = vec![Finding::ok(
-        PART,
-        format!("{} with JetStream", status.server),
-    )];
-    let differ =
-        |what: &String| Finding::problem(PART, what.clone(), "`usher nats provision` corrects it.");
-    findings.extend(status.drift.iter().map(differ));
+    let what = format!("{} with JetStream", status.server);
+    let mut findings = vec![Finding::ok(BROKER, what)];
+    for difference in status.drift {
+        let advice = "`usher nats provision` corrects it.";
+        findings.push(Finding::problem(BROKER, difference, advice));
+    }
     for stream in &status.streams {
-        let durables = stream
-            .durables
-            .iter()
-            .filter(|durable| durable.pending > 1_000 || durable.redelivered > 0);
-        findings.extend(durables.map(|durable| {
-            let (waiting, again) = (durable.pending, durable.redelivered);
-            let what = format!(
-                "{} reads {} with {waiting} unread, {again} redelivered",
-                durable.name, stream.name
-            );
-            Finding::warning(
-                PART,
-                what,
-                format!(
-                    "Look into the log of {}; more replicas read faster.",
-                    durable.name
-                ),
-            )
-        }));
-        if stream.name == proto::streams::DEAD_LETTERS.name && stream.messages > 0 {
-            let what = format!(
-                "{} dead letters: messages that nobody could handle",
-                stream.messages
-            );
+        findings.extend(of_stream(stream));
+    }
+    findings
+}
+
+fn of_stream(stream: &StreamStatus) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for durable in &stream.durables {
+        let (waiting, again) = (durable.pending, durable.redelivered);
+        if waiting > 1_000 || again > 0 {
+            let (reader, stream) = (&durable.name, &stream.name);
             findings.push(Finding::warning(
-                PART,
-                what,
-                "The reason is in each one's headers: `nats stream view DEAD_LETTERS`.",
+                BROKER,
+                format!("{reader} reads {stream} with {waiting} unread, {again} redelivered"),
+                format!("Look into the log of {reader}; more replicas read faster."),
             ));
         }
+    }
+    let letters = stream.messages;
+    if stream.name == proto::streams::DEAD_LETTERS.name && letters > 0 {
+        findings.push(Finding::warning(
+            BROKER,
+            format!("{letters} dead letters: messages that nobody could handle"),
+            "The reason is in each one's headers: `nats stream view DEAD_LETTERS`.",
+        ));
     }
     findings
 }

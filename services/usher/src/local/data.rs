@@ -1,9 +1,9 @@
-//! The data folder of `usher up`: its lock, its paths and what is made in it on the first start.
+//! The data folder of `usher up`: its lock, its paths, and how files in it are written that only their owner may read.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
-    io::{Read as _, Seek as _, Write as _},
-    os::unix::fs::DirBuilderExt as _,
+    io::{self, Read as _, Seek as _, Write as _},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -25,29 +25,21 @@ impl DataFolder {
     /// # Errors
     /// `Refused` when another process has it, naming that process.
     pub(crate) fn open(root: &Path) -> Result<Self, Failure> {
-        let cannot = |error: std::io::Error| {
-            Failure::new(
-                Exit::Failed,
-                format!(
-                    "The data folder {} cannot be used: {error}.",
-                    root.display()
-                ),
-            )
+        let cannot = |error: io::Error| {
+            let what = format!(
+                "The data folder {} cannot be used: {error}.",
+                root.display()
+            );
+            Failure::new(Exit::Failed, what)
         };
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(root)
-            .map_err(cannot)?;
+        let mut folder = fs::DirBuilder::new();
+        folder.recursive(true).mode(0o700);
+        folder.create(root).map_err(cannot)?;
         let root = root.canonicalize().map_err(cannot)?;
-        let path = root.join(Self::LOCK);
-        let lock = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path);
-        let mut lock = lock.map_err(cannot)?;
+        // Not truncated: until the lock is ours, it holds the other process's id.
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        let mut lock = options.open(root.join(Self::LOCK)).map_err(cannot)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(taken(&root, &mut lock)),
@@ -66,13 +58,13 @@ impl DataFolder {
     }
 
     /// Removes everything but the lock that this process holds.
-    pub(crate) fn empty(&self) -> std::io::Result<()> {
+    pub(crate) fn empty(&self) -> io::Result<()> {
         for entry in fs::read_dir(&self.root)? {
             let path = entry?.path();
-            match path.is_dir() {
-                true => fs::remove_dir_all(path)?,
-                false if path.ends_with(Self::LOCK) => {}
-                false => fs::remove_file(path)?,
+            if path.is_dir() {
+                fs::remove_dir_all(path)?;
+            } else if !path.ends_with(Self::LOCK) {
+                fs::remove_file(path)?;
             }
         }
         fs::create_dir_all(self.root.join("logs"))
@@ -92,15 +84,25 @@ impl DataFolder {
 fn taken(root: &Path, lock: &mut File) -> Failure {
     let mut pid = String::new();
     let _ = lock.read_to_string(&mut pid);
-    let pid = pid.trim();
-    Failure::new(
-        Exit::Refused,
-        format!(
-            "Usher is already running on {} (process {pid}).",
-            root.display()
-        ),
-    )
-    .hint(format!(
+    let (pid, root) = (pid.trim(), root.display());
+    let what = format!("Usher is already running on {root} (process {pid}).");
+    Failure::new(Exit::Refused, what).hint(format!(
         "Stop it with Ctrl-C where it runs, or `kill {pid}`; or choose another folder with --data."
     ))
+}
+
+/// Writes a file that only its owner may read: a token, a key, `run.json`.
+///
+/// It is written under a temporary name with mode 0600, then renamed: no reader sees half of it, and no moment exists
+/// at which others could read it.
+pub(crate) fn write_private(path: &Path, text: &str) -> io::Result<()> {
+    let new = path.with_extension("new");
+    let _ = fs::remove_file(&new);
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600);
+    let mut file = options.open(&new)?;
+    file.write_all(text.as_bytes())?;
+    file.write_all(b"\n")?;
+    file.sync_all()?;
+    fs::rename(&new, path)
 }

@@ -18,9 +18,7 @@ const LARGEST: u64 = 8 << 20;
 /// Something a person at the terminal may want to know.
 #[derive(Debug)]
 pub(crate) struct Notice {
-    /// Which part.
     pub(crate) part: &'static str,
-    /// How much it matters.
     pub(crate) level: Level,
     /// One line.
     pub(crate) text: String,
@@ -36,7 +34,6 @@ pub(crate) enum Level {
 /// Where notices go; a full queue loses notices, never log lines.
 pub(crate) type Notices = mpsc::Sender<Notice>;
 
-/// One part's log.
 #[derive(Debug, Clone)]
 pub(crate) struct Log {
     part: &'static str,
@@ -45,7 +42,6 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// The log of `part` in `folder`.
     pub(crate) fn new(part: &'static str, folder: &Path, notices: Notices) -> Self {
         Self {
             part,
@@ -106,14 +102,17 @@ impl Appender {
 
 /// The level of a line that matters at the terminal, in either log format; a panic's first line counts.
 fn level(line: &str) -> Option<Level> {
+    // The level stands near the beginning; what follows may quote anybody.
     let head = line.get(..line.len().min(120)).unwrap_or(line);
     let says = |word: &str| {
-        head.split(|c: char| !c.is_ascii_alphabetic())
-            .any(|part| part == word)
+        let mut words = head.split(|c: char| !c.is_ascii_alphabetic());
+        words.any(|other| other == word)
     };
-    match () {
-        () if says("ERROR") || head.contains("panicked at") => Some(Level::Error),
-        () if says("WARN") => Some(Level::Warn),
-        () => None,
+    if says("ERROR") || head.contains("panicked at") {
+        Some(Level::Error)
+    } else if says("WARN") {
+        Some(Level::Warn)
+    } else {
+        None
     }
 }

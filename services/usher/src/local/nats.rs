@@ -18,7 +18,6 @@ const OLDEST: (u32, u32) = (2, 12);
 /// A server that can be started on a folder.
 #[derive(Debug)]
 pub(crate) struct Nats {
-    /// The executable.
     pub(crate) binary: PathBuf,
     /// What it calls itself, such as `2.15.1`.
     pub(crate) version: String,
@@ -31,9 +30,7 @@ impl Nats {
     /// When none is new enough, with what to do.
     pub(crate) fn find() -> Result<Self, Failure> {
         let mut seen = Vec::new();
-        let named = std::env::var_os("USHER_NATS_SERVER").filter(|named| !named.is_empty());
-        // Whoever names one wants that one, and is told when it will not do.
-        for binary in named.map_or_else(candidates, |named| vec![PathBuf::from(named)]) {
+        for binary in candidates() {
             match version(&binary) {
                 Some((version, number)) if number >= OLDEST => return Ok(Self { binary, version }),
                 Some((version, _)) => seen.push(format!("{} is {version}", binary.display())),
@@ -41,14 +38,15 @@ impl Nats {
                 None => seen.push(format!("{} cannot be run", binary.display())),
             }
         }
-        let found = if seen.is_empty() {
-            "none was found".to_owned()
-        } else {
-            seen.join(", ")
+        let found = match seen.is_empty() {
+            true => "none was found".to_owned(),
+            false => seen.join(", "),
         };
         let (major, minor) = OLDEST;
-        Err(Failure::new(Exit::Failed, format!("nats-server {major}.{minor} or newer is needed; {found}."))
-            .hint("`make tools` installs one into .tools/bin; or put it on PATH, or name it in USHER_NATS_SERVER."))
+        let what = format!("nats-server {major}.{minor} or newer is needed; {found}.");
+        Err(Failure::new(Exit::Failed, what).hint(
+            "`make tools` installs one into .tools/bin; or put it on PATH, or name it in USHER_NATS_SERVER.",
+        ))
     }
 
     /// Writes the configuration for `port` and answers with its path.
@@ -80,24 +78,31 @@ impl Nats {
 }
 
 fn candidates() -> Vec<PathBuf> {
+    // Whoever names one wants that one, and is told when it will not do.
+    if let Some(named) = std::env::var_os("USHER_NATS_SERVER")
+        && !named.is_empty()
+    {
+        return vec![named.into()];
+    }
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let on_path = std::env::split_paths(&path).map(|folder| folder.join("nats-server"));
-    let here = std::env::current_dir().unwrap_or_default();
-    let beside = std::env::current_exe().unwrap_or_default();
+    let mut candidates = Vec::new();
+    for folder in std::env::split_paths(&path) {
+        candidates.push(folder.join("nats-server"));
+    }
     // `.tools` lies in the workspace: above the current folder, or above target/debug/usher.
-    let tools = here
-        .ancestors()
-        .chain(beside.ancestors())
-        .map(|folder| folder.join(".tools/bin/nats-server"));
-    on_path
-        .chain(tools.collect::<Vec<_>>())
-        .filter(|path| path.is_file())
-        .collect()
+    let here = std::env::current_dir().unwrap_or_default();
+    let program = std::env::current_exe().unwrap_or_default();
+    for folder in here.ancestors().chain(program.ancestors()) {
+        candidates.push(folder.join(".tools/bin/nats-server"));
+    }
+    candidates.retain(|candidate| candidate.is_file());
+    candidates
 }
 
 fn version(binary: &Path) -> Option<(String, (u32, u32))> {
     let output = Command::new(binary).arg("--version").output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    // `nats-server: v2.15.1`, with or without the `v`.
     let version = text.trim().rsplit(['v', ' ']).next()?.to_owned();
     let mut numbers = version.split('.').map(str::parse);
     let (Some(Ok(major)), Some(Ok(minor))) = (numbers.next(), numbers.next()) else {
@@ -112,10 +117,7 @@ fn pid_file(data: &DataFolder) -> PathBuf {
 
 /// A path as a string of NATS's configuration language.
 fn quoted(path: &Path) -> String {
-    format!(
-        "\"{}\"",
-        path.to_string_lossy()
-            .replace('\\', "\\\\")
-            .replace('"', "\\\"")
-    )
+    let path = path.to_string_lossy();
+    let escaped = path.replace('\\', "\\\\").replace('"', "\\\"");
+    format!("\"{escaped}\"")
 }

@@ -4,6 +4,10 @@
 use std::{fs, path::Path, process::Command, time::Duration};
 
 use rustix::process::{Pid, Signal, kill_process};
+use tokio::time::{Instant, sleep};
+
+/// How long the program may take to end after each signal.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Ends the program whose process id stands in `pid_file`. Answers with that id if there was one.
 ///
@@ -28,12 +32,15 @@ pub(super) async fn end(name: &str, pid_file: &Path, mark: &Path) -> anyhow::Res
         return Ok(None);
     }
     for signal in [Signal::TERM, Signal::KILL] {
+        // An error means that it has ended since it was looked at; the next look says so.
         let _ = kill_process(pid, signal);
-        for _ in 0..50 {
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            // It is no child of ours: nobody tells when it ends, so it is looked at again and again.
             if !is_ours() {
                 return Ok(u32::try_from(number).ok());
             }
-            tokio::time::sleep(Duration::from_millis(40)).await;
+            sleep(Duration::from_millis(40)).await;
         }
     }
     anyhow::bail!("The {name} with process id {number} was left behind and cannot be ended.")
@@ -44,10 +51,11 @@ fn command_line(pid: i32) -> String {
     if let Ok(arguments) = fs::read(format!("/proc/{pid}/cmdline")) {
         return String::from_utf8_lossy(&arguments).into_owned();
     }
-    let listed = Command::new("ps")
-        .args(["-ww", "-o", "command=", "-p", &pid.to_string()])
-        .output();
-    listed
-        .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
-        .unwrap_or_default()
+    // Where there is no /proc, as on macOS.
+    let mut ps = Command::new("ps");
+    ps.args(["-ww", "-o", "command=", "-p", &pid.to_string()]);
+    match ps.output() {
+        Ok(listed) => String::from_utf8_lossy(&listed.stdout).into_owned(),
+        Err(_) => String::new(),
+    }
 }

@@ -6,12 +6,12 @@ use clap::ValueEnum;
 
 use crate::{
     exit::{Exit, Failure},
-    target::Service,
+    service::{PerService, Service},
 };
 
 /// `--ports`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Choice {
+pub(crate) enum PortChoice {
     /// 50051–50053 for gRPC, 50151–50153 for admin, 4222 for nats-server
     Usual,
     /// Any free ones; commands find them through the data folder
@@ -21,8 +21,8 @@ pub(crate) enum Choice {
 /// A port for every listener, all on loopback.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ports {
-    grpc: [u16; 3],
-    admin: [u16; 3],
+    grpc: PerService<u16>,
+    admin: PerService<u16>,
     pub(crate) nats: u16,
 }
 
@@ -31,69 +31,79 @@ impl Ports {
     ///
     /// # Errors
     /// When a usual port is taken.
-    pub(crate) fn choose(choice: Choice) -> Result<Self, Failure> {
+    pub(crate) fn choose(choice: PortChoice) -> Result<Self, Failure> {
         match choice {
-            Choice::Usual => Self::usual(),
-            Choice::Auto => Self::auto(),
+            PortChoice::Usual => Self::usual(),
+            PortChoice::Auto => Self::auto(),
         }
     }
 
-    /// Where a service's gRPC listens.
     pub(crate) fn grpc(&self, service: Service) -> SocketAddr {
-        loopback(self.grpc[service as usize])
+        loopback(self.grpc[service])
     }
 
-    /// Where its admin listener is.
     pub(crate) fn admin(&self, service: Service) -> SocketAddr {
-        loopback(self.admin[service as usize])
+        loopback(self.admin[service])
     }
 
     fn usual() -> Result<Self, Failure> {
-        let grpc = Service::ALL.map(Service::port);
         let ports = Self {
-            grpc,
-            admin: grpc.map(|port| port + 100),
+            grpc: PerService::of(Service::port),
+            admin: PerService::of(|service| service.port() + 100),
             nats: 4222,
         };
-        let wanted = ports.grpc.iter().chain(&ports.admin).chain([&ports.nats]);
-        let taken: Vec<String> = wanted
-            .filter(|port| bind(**port).is_none())
-            .map(u16::to_string)
-            .collect();
-        if taken.is_empty() {
-            return Ok(ports);
-        }
-        let ports = if taken.len() == 1 { "Port" } else { "Ports" };
-        let are = if taken.len() == 1 { "is" } else { "are" };
-        let what = format!(
-            "{ports} {} {are} taken by another program.",
-            taken.join(", ")
-        );
+        let mut wanted = Vec::from(Service::ALL.map(|service| ports.grpc[service]));
+        wanted.extend(Service::ALL.map(|service| ports.admin[service]));
+        wanted.push(ports.nats);
+        wanted.retain(|port| bind(*port).is_none());
+        let what = match &wanted[..] {
+            [] => return Ok(ports),
+            [taken] => format!("Port {taken} is taken by another program."),
+            _ => {
+                let taken: Vec<String> = wanted.iter().map(u16::to_string).collect();
+                let taken = taken.join(", ");
+                format!("Ports {taken} are taken by another program.")
+            }
+        };
         Err(Failure::new(Exit::Refused, what).hint(
             "`usher up --ports auto` takes free ones; commands find them through the data folder.",
         ))
     }
 
     /// Below the range from which operating systems take the local ends of outgoing connections: there, a port
-    /// could be taken while a crashed child waits for its restart. All are held until all are found.
+    /// could be taken while a crashed child waits for its restart. Where the search begins depends on the process, so
+    /// that several systems that start at once seldom meet.
     fn auto() -> Result<Self, Failure> {
-        let first = 20_000 + std::process::id().wrapping_mul(7919) % 12_000;
-        let mut held = Vec::new();
-        for offset in 0..12_000 {
-            let port = u16::try_from(20_000 + (first - 20_000 + offset) % 12_000).unwrap_or(20_000);
-            held.extend(bind(port).map(|listener| (port, listener)));
-            if let [a, b, c, d, e, f, nats] = &held[..] {
+        const FIRST: u16 = 20_000;
+        const COUNT: u16 = 12_000;
+        let offset = std::process::id().wrapping_mul(7919) % u32::from(COUNT);
+        let begin = FIRST + u16::try_from(offset).unwrap_or_default();
+        let mut free = Vec::new();
+        let mut held = Vec::new(); // until all are found: another system may look for its own now
+        for port in (begin..FIRST + COUNT).chain(FIRST..begin) {
+            let Some(listener) = bind(port) else {
+                continue;
+            };
+            free.push(port);
+            held.push(listener);
+            if let [a, b, c, d, e, f, nats] = free[..] {
                 return Ok(Self {
-                    grpc: [a.0, b.0, c.0],
-                    admin: [d.0, e.0, f.0],
-                    nats: nats.0,
+                    grpc: PerService {
+                        accounts: a,
+                        verification: b,
+                        mailer: c,
+                    },
+                    admin: PerService {
+                        accounts: d,
+                        verification: e,
+                        mailer: f,
+                    },
+                    nats,
                 });
             }
         }
-        Err(Failure::new(
-            Exit::Failed,
-            "No seven free ports were found between 20000 and 32000.",
-        ))
+        let what = "No seven free ports were found between 20000 and 32000.";
+        Err(Failure::new(Exit::Failed, what))
     }
 }
 

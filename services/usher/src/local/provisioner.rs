@@ -27,27 +27,24 @@ impl Provisioner {
     /// When the broker does not take them in time.
     pub(crate) async fn start(url: &str, log: Log) -> Result<Self, Failure> {
         let bus = Bus::connect(url, "usher").await?;
+        // The client connects again by itself until the server that was just started listens.
         let deadline = Instant::now() + FIRST_WITHIN;
         while !bus.is_connected() && Instant::now() < deadline {
             sleep(Duration::from_millis(10)).await;
         }
-        bus::provision(&bus, Some(1)).await.map_err(|error| {
-            Failure::new(
-                Exit::Unavailable,
-                format!("nats-server did not take the streams: {error:#}."),
-            )
-            .hint("Its own words are in logs/nats-server.log of the data folder.")
-        })?;
+        if let Err(error) = bus::provision(&bus, Some(1)).await {
+            let what = format!("nats-server did not take the streams: {error:#}.");
+            return Err(Failure::new(Exit::Unavailable, what)
+                .hint("Its own words are in logs/nats-server.log of the data folder."));
+        }
         let repeated = tokio::spawn(async move {
             let mut ticks = interval(EVERY);
             ticks.tick().await; // the first tick is at once
             loop {
                 ticks.tick().await;
                 if let Err(error) = bus::provision(&bus, Some(1)).await {
-                    log.notice(
-                        Level::Warn,
-                        format!("the streams could not be checked: {error:#}"),
-                    );
+                    let notice = format!("the streams could not be checked: {error:#}");
+                    log.notice(Level::Warn, notice);
                 }
             }
         });

@@ -26,21 +26,18 @@ const HEALTHY_AFTER: Duration = Duration::from_secs(10);
 /// What to run.
 #[derive(Debug, Clone)]
 pub(crate) struct Program {
-    /// Part's name: in logs, in notices.
+    /// In logs and in notices.
     pub(crate) name: &'static str,
-    /// Executable.
     pub(crate) binary: PathBuf,
-    /// Its arguments.
     pub(crate) arguments: Vec<OsString>,
-    /// What is set in its environment beside what this process has.
+    /// What is set beside what this process has in its own.
     pub(crate) environment: Vec<(&'static str, OsString)>,
-    /// How it is asked to end.
     pub(crate) ending: Ending,
     /// Where its process id is written, for `orphan`: of a program that would outlive this process.
     pub(crate) pid_file: Option<PathBuf>,
 }
 
-/// How a child is asked to end, and how long it may take.
+/// How a child is asked to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ending {
     /// Our services: their standard input closes. The same happens when this process is killed.
@@ -49,10 +46,20 @@ pub(crate) enum Ending {
     Terminated,
 }
 
+impl Ending {
+    /// How long the child may take. Both together stay below the ten seconds in which everything has ended.
+    const fn patience(self) -> Duration {
+        match self {
+            Self::ClosedInput => Duration::from_secs(9),
+            Self::Terminated => Duration::from_millis(800),
+        }
+    }
+}
+
 /// A child as it is now.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct State {
-    /// Its process id while it runs.
+pub(crate) struct ChildState {
+    /// While it runs.
     pub(crate) pid: Option<u32>,
     /// How often it has been started.
     pub(crate) starts: u32,
@@ -61,13 +68,13 @@ pub(crate) struct State {
 /// The children of this process.
 #[derive(Debug, Default)]
 pub(crate) struct Supervisor {
-    children: HashMap<&'static str, Kept>,
+    children: HashMap<&'static str, Supervised>,
 }
 
 #[derive(Debug)]
-struct Kept {
+struct Supervised {
     ending: Ending,
-    state: watch::Receiver<State>,
+    state: watch::Receiver<ChildState>,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -75,33 +82,30 @@ struct Kept {
 impl Supervisor {
     /// Starts `program` and keeps it running.
     pub(crate) fn keep(&mut self, program: Program, log: Log) {
-        let (sender, state) = watch::channel(State::default());
+        let (sender, state) = watch::channel(ChildState::default());
         let stop = CancellationToken::new();
         let (name, ending) = (program.name, program.ending);
-        let task = tokio::spawn(run(program, log, sender, stop.clone()));
-        self.children.insert(
-            name,
-            Kept {
-                ending,
-                state,
-                stop,
-                task,
-            },
-        );
+        let task = tokio::spawn(keep_running(program, log, sender, stop.clone()));
+        let child = Supervised {
+            ending,
+            state,
+            stop,
+            task,
+        };
+        self.children.insert(name, child);
     }
 
-    /// How a child is now.
-    pub(crate) fn state(&self, name: &str) -> State {
-        self.children
-            .get(name)
-            .map(|child| *child.state.borrow())
-            .unwrap_or_default()
+    pub(crate) fn state(&self, name: &str) -> ChildState {
+        match self.children.get(name) {
+            Some(child) => *child.state.borrow(),
+            None => ChildState::default(),
+        }
     }
 
     /// Kills a child with SIGKILL, as a crash would; it is started again. Answers with the dead process's id.
     pub(crate) fn kill(&self, name: &str) -> Option<u32> {
         let number = self.state(name).pid?;
-        kill_process(Pid::from_raw(i32::try_from(number).ok()?)?, Signal::KILL).ok()?;
+        kill_process(pid(number)?, Signal::KILL).ok()?;
         Some(number)
     }
 
@@ -109,34 +113,39 @@ impl Supervisor {
     /// ten seconds at most; whoever is not done by then is killed.
     pub(crate) async fn stop(&mut self) {
         for ending in [Ending::ClosedInput, Ending::Terminated] {
-            let (now, later) = std::mem::take(&mut self.children)
-                .into_iter()
-                .partition(|(_, child)| child.ending == ending);
-            self.children = later;
-            let now: HashMap<_, Kept> = now;
-            now.values().for_each(|child| child.stop.cancel());
-            for (_, child) in now {
+            let same = |_: &&str, child: &mut Supervised| child.ending == ending;
+            let ending_now: Vec<_> = self.children.extract_if(same).collect();
+            // All are asked before the first one is waited for: they share the time.
+            for (_, child) in &ending_now {
+                child.stop.cancel();
+            }
+            for (_, child) in ending_now {
                 let _ = child.task.await;
             }
         }
     }
 }
 
-async fn run(program: Program, log: Log, state: watch::Sender<State>, stop: CancellationToken) {
+/// Starts the program again whenever it ends, until `stop`; then ends it.
+async fn keep_running(
+    program: Program,
+    log: Log,
+    state: watch::Sender<ChildState>,
+    stop: CancellationToken,
+) {
     let mut pause = FIRST_PAUSE;
     while !stop.is_cancelled() {
         let started = Instant::now();
-        let ended = match Running::spawn(&program, &log) {
+        let what_happened = match Running::spawn(&program, &log) {
             Ok(mut running) => {
                 state.send_modify(|state| {
-                    *state = State {
-                        pid: running.child.id(),
-                        starts: state.starts + 1,
-                    }
+                    state.pid = running.child.id();
+                    state.starts += 1;
                 });
                 tokio::select! {
                     ended = running.child.wait() => {
-                        // First: its process id is free, and nobody may signal it any more.
+                        // First of all: the system may give this process id to another program, which `kill` must
+                        // not meet.
                         state.send_modify(|state| state.pid = None);
                         running.last_lines().await;
                         describe(ended)
@@ -146,18 +155,20 @@ async fn run(program: Program, log: Log, state: watch::Sender<State>, stop: Canc
             }
             Err(error) => format!("cannot be started: {error}"),
         };
+        // A child that crashes at every start must not keep the machine busy; one that ran well and died once
+        // should be back before anybody notices.
         if started.elapsed() > HEALTHY_AFTER {
             pause = FIRST_PAUSE;
         }
-        log.notice(
-            Level::Warn,
-            format!("{ended}; starting again in {} ms", pause.as_millis()),
-        );
-        let _ = timeout(pause, stop.cancelled()).await;
+        let wait = pause.as_millis();
+        let notice = format!("{what_happened}; starting again in {wait} ms");
+        log.notice(Level::Warn, notice);
+        let _ = timeout(pause, stop.cancelled()).await; // a stop ends the pause, too
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
 
+/// A process; killed when dropped.
 struct Running {
     child: Child,
     input: Option<ChildStdin>, // kept out of `child`, whose `wait` would close it
@@ -166,15 +177,15 @@ struct Running {
 
 impl Running {
     fn spawn(program: &Program, log: &Log) -> io::Result<Self> {
+        let input = match program.ending {
+            Ending::ClosedInput => Stdio::piped(),
+            Ending::Terminated => Stdio::null(),
+        };
         let mut command = Command::new(&program.binary);
         command
             .args(&program.arguments)
             .envs(program.environment.iter().map(|(key, value)| (key, value)))
-            .stdin(if program.ending == Ending::ClosedInput {
-                Stdio::piped()
-            } else {
-                Stdio::null()
-            })
+            .stdin(input)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             // A group of its own: Ctrl-C at the terminal reaches this process only, which then ends its children
@@ -183,6 +194,7 @@ impl Running {
             .kill_on_drop(true);
         let mut child = command.spawn()?;
         if let (Some(file), Some(pid)) = (&program.pid_file, child.id()) {
+            // Who cannot be found later may not run: an error drops the child, which kills it.
             fs::write(file, pid.to_string())?;
         }
         let mut copies = JoinSet::new();
@@ -199,31 +211,22 @@ impl Running {
         })
     }
 
+    /// Asks the child to end, waits, and kills it when its time is over.
     async fn end(mut self, ending: Ending, log: &Log) {
-        let patience = match ending {
-            Ending::ClosedInput => {
-                drop(self.input.take());
-                Duration::from_secs(9)
-            }
+        match ending {
+            Ending::ClosedInput => drop(self.input.take()),
             Ending::Terminated => {
-                let pid = self
-                    .child
-                    .id()
-                    .and_then(|pid| i32::try_from(pid).ok())
-                    .and_then(Pid::from_raw);
-                // An error means that it has ended already.
-                let _ = pid.map(|pid| kill_process(pid, Signal::TERM));
-                Duration::from_millis(800)
+                if let Some(pid) = self.child.id().and_then(pid) {
+                    // An error means that it has ended already.
+                    let _ = kill_process(pid, Signal::TERM);
+                }
             }
-        };
+        }
+        let patience = ending.patience();
         if timeout(patience, self.child.wait()).await.is_err() {
-            log.notice(
-                Level::Warn,
-                format!(
-                    "did not end within {} ms and is killed",
-                    patience.as_millis()
-                ),
-            );
+            let limit = patience.as_millis();
+            let notice = format!("did not end within {limit} ms and is killed");
+            log.notice(Level::Warn, notice);
             let _ = self.child.kill().await;
         }
         self.last_lines().await;
@@ -234,6 +237,10 @@ impl Running {
         let copied = async { while self.copies.join_next().await.is_some() {} };
         let _ = timeout(Duration::from_millis(300), copied).await;
     }
+}
+
+fn pid(number: u32) -> Option<Pid> {
+    Pid::from_raw(i32::try_from(number).ok()?)
 }
 
 fn describe(ended: io::Result<ExitStatus>) -> String {

@@ -15,19 +15,18 @@ use tokio::{
 use super::{
     child,
     data::DataFolder,
+    exports::Exports,
     logs::{Log, Notice, Notices},
     nats::Nats,
-    ports::{Choice, Ports},
+    ports::{PortChoice, Ports},
     provisioner::Provisioner,
-    readiness::{self, Readiness},
     run_file::{Listening, RunFile},
-    supervise::{Ending, Program, State, Supervisor},
-    traces::Exports,
+    supervise::{ChildState, Ending, Program, Supervisor},
 };
 use crate::{
     exit::{Exit, Failure},
-    migrate,
-    target::Service,
+    migrate, probe,
+    service::{PerService, Service},
     terminal::Progress,
 };
 
@@ -55,18 +54,15 @@ impl System {
     pub(crate) fn open(data: &Path) -> Result<(Self, mpsc::Receiver<Notice>), Failure> {
         let data = DataFolder::open(data)?;
         let (notices, receiver) = mpsc::channel(1024);
-        Ok((
-            Self {
-                data,
-                supervisor: Supervisor::default(),
-                notices,
-                provisioner: None,
-            },
-            receiver,
-        ))
+        let system = Self {
+            data,
+            supervisor: Supervisor::default(),
+            notices,
+            provisioner: None,
+        };
+        Ok((system, receiver))
     }
 
-    /// The data folder.
     pub(crate) fn data(&self) -> &DataFolder {
         &self.data
     }
@@ -76,26 +72,29 @@ impl System {
     /// # Errors
     /// When a broker that it left running cannot be ended, or a file cannot be removed.
     pub(crate) async fn begin_anew(&self) -> anyhow::Result<()> {
+        // First the broker: it would write into the folder while that is emptied.
         Nats::end_orphan(&self.data).await?;
-        self.data
-            .empty()
-            .context("The folder of the last run cannot be emptied.")
+        let emptied = self.data.empty();
+        emptied.context("The folder of the last run cannot be emptied.")
     }
 
     /// Runs another program beside the services, under `name`.
     pub(crate) fn keep(&mut self, program: Program) {
-        let log = Log::new(program.name, &self.data.path("logs"), self.notices.clone());
+        let log = self.log(program.name);
         self.supervisor.keep(program, log);
     }
 
-    /// How a part is now.
-    pub(crate) fn state(&self, name: &str) -> State {
-        self.supervisor.state(name)
+    fn log(&self, part: &'static str) -> Log {
+        Log::new(part, &self.data.path("logs"), self.notices.clone())
+    }
+
+    pub(crate) fn state(&self, part: &str) -> ChildState {
+        self.supervisor.state(part)
     }
 
     /// Kills a part with SIGKILL; it is started again.
-    pub(crate) fn kill(&self, name: &str) -> Option<u32> {
-        self.supervisor.kill(name)
+    pub(crate) fn kill(&self, part: &str) -> Option<u32> {
+        self.supervisor.kill(part)
     }
 
     /// Starts the broker, brings the databases up to date, starts the services and waits until they answer.
@@ -105,41 +104,42 @@ impl System {
     /// The first part that does not come up, with what to do. `stop` is still needed.
     pub(crate) async fn start(
         &mut self,
-        ports: Choice,
+        ports: PortChoice,
         exports: Exports,
         progress: Progress,
     ) -> Result<RunFile, Failure> {
         let step = progress.step("databases");
+        // The broker of an earlier run holds its port and its store.
         let orphan = Nats::end_orphan(&self.data).await?;
         self.migrate().await?;
         step.done("databases   ", "SQLite, one file a service");
+
+        // Not before now: services that an earlier run left behind held their ports until they had drained.
         let ports = Ports::choose(ports)?;
         let run = self.run_file(&ports, &exports)?;
         self.start_nats(&ports, &run, orphan, progress).await?;
+
+        // All are started before the first one is waited for: they come up together.
         for service in Service::ALL {
-            self.keep(child::program(
-                service,
-                &self.data,
-                &ports,
-                &run,
-                exports.signals,
-            )?);
+            let program = child::program(service, &self.data, &ports, &run, exports.signals)?;
+            self.keep(program);
         }
         for service in Service::ALL {
             let step = progress.step(service.name());
             self.wait_until_ready(service, &run).await?;
-            step.done(
-                &format!("{:<12}", service.name()),
-                &format!("gRPC on {}", ports.grpc(service)),
-            );
+            let what = format!("{:<12}", service.name());
+            step.done(&what, &format!("gRPC on {}", ports.grpc(service)));
         }
-        run.write(self.data.root())
-            .map_err(|error| anyhow::anyhow!("run.json cannot be written: {error}"))?;
+
+        // Last: whoever reads the file may use what it names at once.
+        let written = run.write(self.data.root());
+        written.context("run.json cannot be written")?;
         Ok(run)
     }
 
     /// Ends everything: the services drain, then the broker stops. Ten seconds at most.
     pub(crate) async fn stop(&mut self) {
+        // It would report the broker that is about to end.
         self.provisioner = None;
         self.supervisor.stop().await;
         RunFile::remove(self.data.root());
@@ -147,13 +147,10 @@ impl System {
 
     /// Databases of services that an earlier `up` left behind are free once those have drained.
     async fn migrate(&self) -> Result<(), Failure> {
-        let left_behind = RunFile::read(self.data.root()).is_some();
-        let deadline = Instant::now()
-            + if left_behind {
-                DRAINED_WITHIN
-            } else {
-                Duration::ZERO
-            };
+        let mut deadline = Instant::now();
+        if RunFile::read(self.data.root()).is_some() {
+            deadline += DRAINED_WITHIN;
+        }
         for service in Service::ALL {
             let url = migrate::local_url(self.data.root(), service);
             while let Err(error) = migrate::apply(service, &url).await {
@@ -174,7 +171,6 @@ impl System {
         progress: Progress,
     ) -> Result<(), Failure> {
         let step = progress.step("nats-server");
-        let log = Log::new("nats-server", &self.data.path("logs"), self.notices.clone());
         let nats = Nats::find()?;
         let configuration = Nats::configure(&self.data, ports.nats)?;
         self.keep(Program {
@@ -185,28 +181,25 @@ impl System {
             ending: Ending::Terminated,
             pid_file: None, // its configuration has it write one
         });
-        self.provisioner = Some(Provisioner::start(&run.nats_url, log).await?);
-        let ended = orphan.map_or_else(String::new, |pid| {
-            format!("; ended process {pid}, left by an earlier run")
-        });
-        step.done(
-            "nats-server ",
-            &format!("{} on 127.0.0.1:{}{ended}", nats.version, ports.nats),
-        );
+        let provisioner = Provisioner::start(&run.nats_url, self.log("nats-server")).await?;
+        self.provisioner = Some(provisioner);
+        let mut detail = format!("{} on 127.0.0.1:{}", nats.version, ports.nats);
+        if let Some(pid) = orphan {
+            detail.push_str(&format!("; ended process {pid}, left by an earlier run"));
+        }
+        step.done("nats-server ", &detail);
         Ok(())
     }
 
     fn run_file(&self, ports: &Ports, exports: &Exports) -> anyhow::Result<RunFile> {
-        let listening = |service| Listening {
+        let services = PerService::of(|service| Listening {
             url: format!("http://{}", ports.grpc(service)),
             admin_url: format!("http://{}", ports.admin(service)),
-        };
+        });
         Ok(RunFile {
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            accounts: listening(Service::Accounts),
-            verification: listening(Service::Verification),
-            mailer: listening(Service::Mailer),
+            services,
             nats_url: format!("nats://127.0.0.1:{}", ports.nats),
             admin_token_file: self.admin_token()?,
             otlp_endpoint: exports.endpoint.clone(),
@@ -243,12 +236,17 @@ impl System {
     ) -> Result<(), Failure> {
         let deadline = Instant::now() + READY_WITHIN;
         let warm_until = Instant::now() + WARM_WITHIN;
+        let admin_url = &run.services[service].admin_url;
         loop {
-            match readiness::ask(&run.service(service).admin_url).await {
-                Readiness::Warm => return Ok(()),
-                // A mail server that is away must not keep the system from starting.
-                Readiness::Degraded if Instant::now() > warm_until => return Ok(()),
-                Readiness::Degraded | Readiness::Not => {}
+            if let Ok(readiness) = probe::readiness(admin_url).await
+                && readiness.is_ready
+            {
+                // The first sign-up should meet a system that is warm, but a mail server that is away must not keep
+                // it from starting.
+                let is_warm = readiness.degraded.is_empty();
+                if is_warm || Instant::now() > warm_until {
+                    return Ok(());
+                }
             }
             if Instant::now() > deadline || self.state(service.name()).starts > 3 {
                 let log = self.data.path(&format!("logs/{}.log", service.name()));
@@ -265,8 +263,10 @@ impl System {
 fn last_words(log: &Path) -> String {
     let text = std::fs::read_to_string(log).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
-    lines[lines.len().saturating_sub(3)..]
-        .iter()
-        .map(|line| format!("\n  {line}"))
-        .collect()
+    let mut words = String::new();
+    for line in &lines[lines.len().saturating_sub(3)..] {
+        words.push_str("\n  ");
+        words.push_str(line);
+    }
+    words
 }

@@ -7,77 +7,47 @@ use std::{
     time::Duration,
 };
 
-use kit::otlp::OtlpReceiver;
 use tokio::{net::TcpStream, time::timeout};
 
 use super::{
+    exports::{Exports, Signals},
     orphan,
-    ports::Choice,
+    ports::PortChoice,
     supervise::{Ending, Program},
     system::System,
 };
+use crate::otlp::OtlpReceiver;
 
 /// OTLP/gRPC's port on every collector.
 const COLLECTOR: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 4317);
 
-/// Where they go.
 #[derive(Debug)]
 pub(crate) enum Traces {
-    /// To a collector that somebody else runs.
+    /// Go to a collector that somebody else runs.
     Collector(String),
-    /// To a Jaeger that runs as our child.
+    /// Go to a Jaeger that runs as our child.
     Jaeger,
-    /// To this process, which draws each finished journey.
+    /// Go to this process, which draws each finished journey.
     Drawn(OtlpReceiver),
-}
-
-/// What the services export.
-#[derive(Debug, Clone)]
-pub(crate) struct Exports {
-    /// OTLP/gRPC.
-    pub(crate) endpoint: String,
-    /// Whether metrics and logs go there too.
-    pub(crate) signals: Signals,
-}
-
-/// The signals that an endpoint takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Signals {
-    /// Traces, metrics and logs.
-    All,
-    /// Traces alone.
-    Traces,
-}
-
-impl Exports {
-    /// Spans to a receiver in this process.
-    pub(crate) fn traces_to(receiver: &OtlpReceiver) -> Self {
-        Self {
-            endpoint: receiver.endpoint(),
-            signals: Signals::Traces,
-        }
-    }
 }
 
 impl Traces {
     /// Decides; starts a Jaeger if that is the decision. With free ports nothing outside is looked for: several
     /// such systems may run beside each other.
-    pub(crate) async fn choose(system: &mut System, ports: Choice) -> anyhow::Result<Self> {
-        let (jaeger, pid_file) = (on_path("jaeger"), system.data().path("jaeger.pid"));
+    pub(crate) async fn choose(system: &mut System, ports: PortChoice) -> anyhow::Result<Self> {
+        let jaeger = on_path("jaeger");
+        let pid_file = system.data().path("jaeger.pid");
         if let Some(binary) = &jaeger {
             // One that a killed `usher up` left behind would pass for somebody else's collector.
             orphan::end("jaeger", &pid_file, binary).await?;
         }
-        let named = std::env::var("OTEL_EXPORTER_OTLP_ENDPOINT")
-            .ok()
-            .filter(|url| !url.is_empty());
-        if let Some(url) = named {
+        if let Ok(url) = std::env::var("OTEL_EXPORTER_OTLP_ENDPOINT")
+            && !url.is_empty()
+        {
             return Ok(Self::Collector(url));
         }
-        if ports == Choice::Usual {
-            let connected =
-                timeout(Duration::from_millis(200), TcpStream::connect(COLLECTOR)).await;
-            if matches!(connected, Ok(Ok(_))) {
+        if ports == PortChoice::Usual {
+            if collector_listens().await {
                 return Ok(Self::Collector(format!("http://{COLLECTOR}")));
             }
             if let Some(binary) = jaeger {
@@ -92,9 +62,8 @@ impl Traces {
                 return Ok(Self::Jaeger);
             }
         }
-        Ok(Self::Drawn(
-            OtlpReceiver::bind((Ipv4Addr::LOCALHOST, 0).into()).await?,
-        ))
+        let receiver = OtlpReceiver::bind((Ipv4Addr::LOCALHOST, 0).into()).await?;
+        Ok(Self::Drawn(receiver))
     }
 
     /// What the services send to whom.
@@ -122,9 +91,14 @@ impl Traces {
     }
 }
 
+async fn collector_listens() -> bool {
+    let connecting = TcpStream::connect(COLLECTOR);
+    let connected = timeout(Duration::from_millis(200), connecting).await;
+    matches!(connected, Ok(Ok(_)))
+}
+
 fn on_path(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path)
-        .map(|folder| folder.join(name))
-        .find(|path| path.is_file())
+    let mut places = std::env::split_paths(&path).map(|folder| folder.join(name));
+    places.find(|place| place.is_file())
 }

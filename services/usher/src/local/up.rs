@@ -14,17 +14,18 @@ use tokio::{
 
 use super::{
     logs::{Level, Notice},
-    ports::Choice,
+    ports::PortChoice,
     run_file::RunFile,
     system::System,
     traces::Traces,
 };
 use crate::{
     exit::Failure,
+    otlp::Span,
     output::{Format, facts, json, table},
-    signals::Signals,
-    target::Service,
-    terminal::{BAD, CODE, DIM, GOOD, Progress, STRONG, WARN, called_for, say, tell, width},
+    service::Service,
+    signals::StopSignals,
+    terminal::{BAD, CODE, DIM, GOOD, STRONG, WARN, called_for, say, width},
     trace::{Journeys, render},
 };
 
@@ -48,14 +49,19 @@ const PICTURES: usize = 2;
   usher up --ports auto --data /tmp/usher
   USHER_MAIL_URL=smtp://127.0.0.1:2525 usher up
   usher account create ada@example.com    # in another terminal: it finds the system through ./data")]
-pub(crate) struct Arguments {
+pub(crate) struct UpArguments {
     /// Which ports to listen on, all of them on 127.0.0.1 only
-    #[arg(long, value_enum, default_value_t = Choice::Usual)]
-    ports: Choice,
+    #[arg(long, value_enum, default_value_t = PortChoice::Usual)]
+    ports: PortChoice,
 }
 
-pub(crate) async fn run(arguments: Arguments, data: &Path, format: Format) -> Result<(), Failure> {
-    let mut signals = Signals::listen().map_err(anyhow::Error::from)?;
+pub(crate) async fn run(
+    arguments: UpArguments,
+    data: &Path,
+    format: Format,
+) -> Result<(), Failure> {
+    // Before anything is started: a signal that comes in the middle of it must end it in order, too.
+    let mut signals = StopSignals::listen().map_err(anyhow::Error::from)?;
     let (mut system, mut notices) = System::open(data)?;
     // Lives until the services have handed over their last spans.
     let traces = Traces::choose(&mut system, arguments.ports).await?;
@@ -64,14 +70,12 @@ pub(crate) async fn run(arguments: Arguments, data: &Path, format: Format) -> Re
         () = signals.next() => Ok(()),
     };
     if outcome.is_ok() {
-        aside(
-            format,
-            "Stopping: everything finishes what it has begun. Ctrl-C again kills it.",
-        );
+        format.narrate("Stopping: everything finishes what it has begun. Ctrl-C again kills it.");
     }
+    // A second signal drops the stop, and with `system` every child that is left: that kills them.
     tokio::select! {
         () = system.stop() => {}
-        () = signals.next() => aside(format, "Killed. Nothing is lost: the next start goes on where this one was."),
+        () = signals.next() => format.narrate("Killed. Nothing is lost: the next start goes on where this one was."),
     }
     while let Ok(notice) = notices.try_recv() {
         show(&notice, format);
@@ -79,19 +83,16 @@ pub(crate) async fn run(arguments: Arguments, data: &Path, format: Format) -> Re
     outcome
 }
 
+/// Starts the system, then shows what it has to say; ends only by an error, or by being dropped.
 async fn attend(
     system: &mut System,
     notices: &mut Receiver<Notice>,
     traces: &Traces,
-    ports: Choice,
+    ports: PortChoice,
     format: Format,
 ) -> Result<(), Failure> {
-    let progress = if format == Format::Json {
-        Progress::Aside
-    } else {
-        Progress::Spoken
-    };
-    let run = system.start(ports, traces.spans_to(), progress).await?;
+    let exports = traces.spans_to();
+    let run = system.start(ports, exports, format.progress()).await?;
     match format {
         Format::Json => say(json(&run)),
         Format::Table => say(overview(system, &run, traces)),
@@ -100,12 +101,12 @@ async fn attend(
         (Traces::Drawn(receiver), Format::Table) => Some(Journeys::of(receiver)),
         _ => None,
     };
-    let mut looks = interval(Duration::from_secs(1));
-    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut ticks = interval(Duration::from_secs(1));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             Some(notice) = notices.recv() => show(&notice, format),
-            _ = looks.tick() => {
+            _ = ticks.tick() => {
                 if let Some(journeys) = &mut journeys {
                     draw(&journeys.finished(Instant::now()));
                 }
@@ -115,38 +116,10 @@ async fn attend(
 }
 
 fn overview(system: &System, run: &RunFile, traces: &Traces) -> String {
-    let host = |url: &str| {
-        url.split_once("://")
-            .map_or(url, |(_, host)| host)
-            .to_owned()
-    };
-    let pid = |name| {
-        system
-            .state(name)
-            .pid
-            .map_or_else(String::new, |pid| pid.to_string())
-    };
-    let services = Service::ALL.map(|service| {
-        let listening = run.service(service);
-        let name = service.name();
-        [
-            name.to_owned(),
-            host(&listening.url),
-            host(&listening.admin_url),
-            pid(name),
-        ]
-    });
-    let nats = [
-        "nats-server".to_owned(),
-        host(&run.nats_url),
-        String::new(),
-        pid("nats-server"),
-    ];
-    let parts = table(
-        ["PART", "LISTENS", "ADMIN, METRICS", "PROCESS"],
-        services.into_iter().chain([nats]),
-    );
     let root = system.data().root();
+    let parts = parts(system, run);
+    let key_file = root.join("code-keys");
+    let keys = key_file.display();
     let places = facts(&[
         ("mails", run.mail.clone()),
         ("traces", traces.described()),
@@ -154,10 +127,7 @@ fn overview(system: &System, run: &RunFile, traces: &Traces) -> String {
         ("token", run.admin_token_file.display().to_string()),
         (
             "keys",
-            format!(
-                "{} {DIM}(made on the first start; keep them secret){DIM:#}",
-                root.join("code-keys").display()
-            ),
+            format!("{keys} {DIM}(made on the first start; keep them secret){DIM:#}"),
         ),
     ]);
     let (version, usher) = (&run.version, called_for(root));
@@ -169,37 +139,56 @@ fn overview(system: &System, run: &RunFile, traces: &Traces) -> String {
     )
 }
 
+fn parts(system: &System, run: &RunFile) -> String {
+    let mut rows = Vec::new();
+    for service in Service::ALL {
+        let listening = &run.services[service];
+        rows.push([
+            service.name().to_owned(),
+            host(&listening.url),
+            host(&listening.admin_url),
+            pid(system, service.name()),
+        ]);
+    }
+    rows.push([
+        "nats-server".to_owned(),
+        host(&run.nats_url),
+        String::new(),
+        pid(system, "nats-server"),
+    ]);
+    table(["PART", "LISTENS", "ADMIN, METRICS", "PROCESS"], rows)
+}
+
+fn host(url: &str) -> String {
+    let host = url.split_once("://").map_or(url, |(_, host)| host);
+    host.to_owned()
+}
+
+fn pid(system: &System, part: &str) -> String {
+    match system.state(part).pid {
+        Some(pid) => pid.to_string(),
+        None => String::new(),
+    }
+}
+
 fn show(notice: &Notice, format: Format) {
     let style = match notice.level {
         Level::Warn => WARN,
         Level::Error => BAD,
     };
-    aside(
-        format,
-        &format!(
-            "{style}{:<12}{style:#} {DIM}│{DIM:#} {}",
-            notice.part, notice.text
-        ),
-    );
+    let Notice { part, text, .. } = notice;
+    format.narrate(format!("{style}{part:<12}{style:#} {DIM}│{DIM:#} {text}"));
 }
 
-/// For people on standard output, beside JSON on standard error.
-fn aside(format: Format, text: &str) {
-    match format {
-        Format::Table => say(text),
-        Format::Json => tell(text),
-    }
-}
-
-fn draw(finished: &[Vec<kit::otlp::Span>]) {
-    let more = finished.len().saturating_sub(PICTURES);
+fn draw(finished: &[Vec<Span>]) {
     for spans in finished.iter().take(PICTURES) {
         say(render(spans, width()));
     }
+    let more = finished.len().saturating_sub(PICTURES);
     if more > 0 {
-        let plural = if more == 1 { "" } else { "s" };
+        let journeys = if more == 1 { "journey" } else { "journeys" };
         say(format!(
-            "{GOOD}…{GOOD:#} {DIM}and {more} more journey{plural}{DIM:#}\n"
+            "{GOOD}…{GOOD:#} {DIM}and {more} more {journeys}{DIM:#}\n"
         ));
     }
 }

@@ -10,13 +10,13 @@ use crate::{exit::Failure, output::table, session::Session};
 #[command(after_help = "Examples:
   usher mail list
   usher mail list --limit 1000 --output json | jq -r '.[] | select(.outcome != \"ACCEPTED\") | .reply'")]
-pub(crate) struct Arguments {
+pub(crate) struct ListMailsArguments {
     /// How many at most
     #[arg(long, default_value_t = 50, value_name = "N")]
     limit: usize,
 }
 
-pub(super) async fn run(arguments: Arguments, session: &Session) -> Result<(), Failure> {
+pub(super) async fn run(arguments: ListMailsArguments, session: &Session) -> Result<(), Failure> {
     let attempts = view::read(session, "", arguments.limit).await?;
     session.format.print(&attempts, |attempts| spoken(attempts));
     Ok(())

@@ -4,14 +4,14 @@ use clap::{Args, ValueEnum};
 use proto::mailer::PreviewRequest;
 use serde::Serialize;
 
-use crate::{exit::Failure, output::facts, session::Session, target::Service};
+use crate::{exit::Failure, output::facts, service::Service, session::Session};
 
 /// Render the mail with a sample code; nothing is sent
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   usher mail preview --locale de --name Ada
   usher mail preview --part html > mail.html    # open it in a browser")]
-pub(crate) struct Arguments {
+pub(crate) struct PreviewArguments {
     /// Language, such as en, fr or de-AT
     #[arg(long, default_value = "en")]
     locale: String,
@@ -39,17 +39,13 @@ struct Preview {
     html: String,
 }
 
-pub(super) async fn run(arguments: Arguments, session: &Session) -> Result<(), Failure> {
+pub(super) async fn run(arguments: PreviewArguments, session: &Session) -> Result<(), Failure> {
     let request = PreviewRequest {
         locale: arguments.locale,
         display_name: arguments.name,
     };
-    let reply = session
-        .mailer()?
-        .preview(request)
-        .await
-        .map_err(session.refused(Service::Mailer))?
-        .into_inner();
+    let answer = session.mailer()?.preview(request).await;
+    let reply = session.reply(Service::Mailer, answer)?;
     let preview = Preview {
         locale: reply.locale,
         subject: reply.subject,
@@ -60,13 +56,15 @@ pub(super) async fn run(arguments: Arguments, session: &Session) -> Result<(), F
         .format
         .print(&preview, |preview| match arguments.part {
             Part::Html => preview.html.clone(),
-            Part::Text => {
-                let head = facts(&[
-                    ("subject", preview.subject.clone()),
-                    ("locale", preview.locale.clone()),
-                ]);
-                format!("{head}\n{}", preview.text)
-            }
+            Part::Text => spoken(preview),
         });
     Ok(())
+}
+
+fn spoken(preview: &Preview) -> String {
+    let head = facts(&[
+        ("subject", preview.subject.clone()),
+        ("locale", preview.locale.clone()),
+    ]);
+    format!("{head}\n{}", preview.text)
 }

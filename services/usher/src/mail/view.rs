@@ -6,8 +6,8 @@ use serde::Serialize;
 use crate::{
     account::view::{time, word},
     exit::Failure,
+    service::Service,
     session::Session,
-    target::Service,
 };
 
 /// One attempt to send one mail.
@@ -52,10 +52,8 @@ pub(crate) async fn read(
             page_token,
             code_id: code_id.to_owned(),
         };
-        let reply = client.list_mails(request).await;
-        let page = reply
-            .map_err(session.refused_by_admin(Service::Mailer))?
-            .into_inner();
+        let answer = client.list_mails(request).await;
+        let page = session.admin_reply(Service::Mailer, answer)?;
         attempts.extend(page.attempts.into_iter().map(Attempt::from));
         page_token = page.next_page_token;
         if page_token.is_empty() {

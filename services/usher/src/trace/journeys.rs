@@ -6,8 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kit::otlp::{OtlpReceiver, Span};
+use kit::telemetry::names;
 use tokio::sync::watch;
+
+use crate::otlp::{OtlpReceiver, Span};
 
 /// A trace to which nothing was added for this long has come to rest: processes hand over their spans every
 /// second.
@@ -45,8 +47,9 @@ impl<'a> Journeys<'a> {
     /// trace that grows again, because a mail was retried, say, is told again.
     pub(crate) fn finished(&mut self, now: Instant) -> Vec<Vec<Span>> {
         if self.arrivals.has_changed().unwrap_or_default() {
-            self.arrivals.mark_unchanged(); // before the look, so that what arrives meanwhile is looked at next time
-            self.look(now);
+            // Before the count, so that what arrives meanwhile is counted the next time.
+            self.arrivals.mark_unchanged();
+            self.count(now);
         }
         let mut rested = HashSet::new();
         for (trace, known) in &mut self.traces {
@@ -58,23 +61,21 @@ impl<'a> Journeys<'a> {
         if rested.is_empty() {
             return Vec::new();
         }
-        let mut spans: HashMap<String, Vec<Span>> = HashMap::new();
-        for span in self
-            .receiver
-            .matching(|span| rested.contains(span.trace_id.as_str()))
-        {
-            spans.entry(span.trace_id.clone()).or_default().push(span);
+        let mut journeys: HashMap<String, Vec<Span>> = HashMap::new();
+        let has_rested = |span: &Span| rested.contains(span.trace_id.as_str());
+        for span in self.receiver.matching(has_rested) {
+            let spans = journeys.entry(span.trace_id.clone()).or_default();
+            spans.push(span);
         }
-        let mut finished: Vec<_> = spans
-            .into_values()
-            .filter(|spans| crosses_a_border(spans))
-            .collect();
+        let mut finished = Vec::from_iter(journeys.into_values());
+        finished.retain(|spans| crosses_a_border(spans));
         finished.sort_by_key(|spans| spans.iter().map(|span| span.start).min());
         finished
     }
 
-    fn look(&mut self, now: Instant) {
+    fn count(&mut self, now: Instant) {
         let counts = self.receiver.counts();
+        // What the receiver has dropped to make room is forgotten here, too.
         self.traces.retain(|trace, _| counts.contains_key(trace));
         for (trace, spans) in counts {
             let known = self.traces.entry(trace).or_insert(Known {
@@ -95,9 +96,8 @@ impl<'a> Journeys<'a> {
 
 /// A call that one process made and answered alone is not worth a picture.
 fn crosses_a_border(spans: &[Span]) -> bool {
-    let messaging = |span: &Span| {
-        span.attribute(kit::telemetry::names::MESSAGING_SYSTEM)
-            .is_some()
-    };
-    spans.iter().any(messaging)
+    let mut systems = spans
+        .iter()
+        .map(|span| span.attribute(names::MESSAGING_SYSTEM));
+    systems.any(|system| system.is_some())
 }

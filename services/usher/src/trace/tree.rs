@@ -1,15 +1,17 @@
 //! Puts flat spans in the order a person reads: causes before effects, siblings by time. `waterfall` draws it.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    cmp::Reverse,
+    collections::{HashMap, HashSet},
+};
 
-use kit::otlp::Span;
+use crate::otlp::Span;
 
 /// One line of the picture.
 #[derive(Debug)]
 pub(crate) struct Line<'a> {
-    /// The span.
     pub(crate) span: &'a Span,
-    /// Branches in front of its name: two columns a level.
+    /// In front of its name: two columns a level.
     pub(crate) branches: String,
 }
 
@@ -17,15 +19,19 @@ pub(crate) struct Line<'a> {
 /// what there is; a repeated id (an exporter's retry) is drawn once.
 pub(crate) fn lines(spans: &[Span]) -> Vec<Line<'_>> {
     let mut ids = HashSet::new();
-    let mut spans: Vec<&Span> = spans
-        .iter()
-        .filter(|span| ids.insert(span.span_id.as_str()))
-        .collect();
-    spans.sort_by_key(|span| (span.start, std::cmp::Reverse(span.end)));
-    let mut children: HashMap<Option<&str>, Vec<&Span>> = HashMap::new();
+    let mut once: Vec<&Span> = Vec::new();
     for span in spans {
-        let parent = span.parent_span_id.as_deref();
-        let parent = parent.filter(|parent| ids.contains(parent) && *parent != span.span_id);
+        if ids.insert(span.span_id.as_str()) {
+            once.push(span);
+        }
+    }
+    // Of two that begin at the same moment, the longer one is more likely the cause.
+    once.sort_by_key(|span| (span.start, Reverse(span.end)));
+    let mut children: Children<'_> = HashMap::new();
+    for span in once {
+        let mut parent = span.parent_span_id.as_deref();
+        // Whose parent is not here stands as a root; one that names itself would never be drawn.
+        parent.take_if(|parent| !ids.contains(*parent) || *parent == span.span_id);
         children.entry(parent).or_default().push(span);
     }
     let mut lines = Vec::new();
@@ -39,26 +45,24 @@ pub(crate) fn lines(spans: &[Span]) -> Vec<Line<'_>> {
     lines
 }
 
-fn descend<'a>(
-    parent: &Span,
-    indent: &str,
-    children: &HashMap<Option<&str>, Vec<&'a Span>>,
-    lines: &mut Vec<Line<'a>>,
-) {
+/// The spans under each span's id, and under none those that are shown as roots.
+type Children<'a> = HashMap<Option<&'a str>, Vec<&'a Span>>;
+
+fn descend<'a>(parent: &Span, indent: &str, children: &Children<'a>, lines: &mut Vec<Line<'a>>) {
     let Some(siblings) = children.get(&Some(parent.span_id.as_str())) else {
         return;
     };
     for (place, span) in siblings.iter().enumerate() {
-        let last = place + 1 == siblings.len();
+        let is_last = place + 1 == siblings.len();
+        let (branch, below) = if is_last {
+            ("└╴", "  ")
+        } else {
+            ("├╴", "│ ")
+        };
         lines.push(Line {
             span,
-            branches: format!("{indent}{}", if last { "└╴" } else { "├╴" }),
+            branches: format!("{indent}{branch}"),
         });
-        descend(
-            span,
-            &format!("{indent}{}", if last { "  " } else { "│ " }),
-            children,
-            lines,
-        );
+        descend(span, &format!("{indent}{below}"), children, lines);
     }
 }

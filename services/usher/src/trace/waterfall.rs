@@ -1,16 +1,16 @@
 //! Draws a trace: one line a span with its service, its place in the tree, a bar on the trace's time scale and
 //! its duration. A pure function of spans and width, so that a snapshot can hold it.
 
-use std::{fmt::Write as _, time::Duration};
+use std::{collections::BTreeSet, fmt::Write as _, time::Duration};
 
 use anstyle::{AnsiColor, Style};
-use kit::otlp::{Span, Status};
 use unicode_width::UnicodeWidthStr as _;
 
 use super::{
+    labels::{clip, pad, short, short_name},
     tree::{self, Line},
-    words::{clip, pad, short, short_name},
 };
+use crate::otlp::{Span, SpanStatus};
 
 /// Columns of the service's name.
 const SERVICE: usize = 13;
@@ -49,11 +49,8 @@ struct Columns {
 impl Columns {
     fn fit(lines: &[Line<'_>], width: usize) -> Self {
         let free = width - SERVICE - DURATION - 3;
-        let widest = lines
-            .iter()
-            .map(|line| name(line).width())
-            .max()
-            .unwrap_or(0);
+        let widths = lines.iter().map(|line| name(line).width());
+        let widest = widths.max().unwrap_or(0);
         let name = widest.clamp(16, free * 3 / 5);
         Self {
             name,
@@ -78,70 +75,58 @@ impl Scale {
         };
         let from = place(span.start).min(halves - 1);
         let to = place(span.end).clamp(from + 1, halves);
-        (0..self.cells)
-            .map(|cell| {
-                match (
-                    (from..to).contains(&(cell * 2)),
-                    (from..to).contains(&(cell * 2 + 1)),
-                ) {
-                    (true, true) => '━',
-                    (true, false) => '╸',
-                    (false, true) => '╺',
-                    (false, false) => ' ',
-                }
-            })
-            .collect()
+        let mut bar = String::new();
+        for cell in 0..self.cells {
+            let is_filled = [cell * 2, cell * 2 + 1].map(|half| (from..to).contains(&half));
+            bar.push(match is_filled {
+                [true, true] => '━',
+                [true, false] => '╸',
+                [false, true] => '╺',
+                [false, false] => ' ',
+            });
+        }
+        bar
     }
 }
 
 fn header(spans: &[Span], columns: &Columns, total: Duration) -> String {
-    let mut services: Vec<&str> = spans.iter().map(|span| span.service.as_str()).collect();
-    services.sort_unstable();
-    services.dedup();
-    let dim = Style::new().dimmed();
+    let services: BTreeSet<&str> = spans.iter().map(|span| span.service.as_str()).collect();
+    let trace = &spans[0].trace_id;
+    let (many, parts) = (spans.len(), services.len());
+    let s = if many == 1 { "" } else { "s" };
+    let es = if parts == 1 { "" } else { "es" };
+    let spoken = format!("trace {trace}: {many} span{s} from {parts} process{es}");
     let indent = " ".repeat(SERVICE + columns.name + 2);
     let total = short(total);
-    let ruler = format!(
-        "0{}{total}",
-        " ".repeat(columns.bar.saturating_sub(1 + total.len()))
-    );
-    let parts = services.len();
-    let spoken = format!(
-        "trace {}: {} span{} from {parts} process{}",
-        spans[0].trace_id,
-        spans.len(),
-        if spans.len() == 1 { "" } else { "s" },
-        if parts == 1 { "" } else { "es" }
-    );
-    format!("{dim}{spoken}{dim:#}\n{dim}{indent}{ruler}{dim:#}\n")
+    let between = " ".repeat(columns.bar.saturating_sub(1 + total.len()));
+    let dim = Style::new().dimmed();
+    format!("{dim}{spoken}{dim:#}\n{dim}{indent}0{between}{total}{dim:#}\n")
 }
 
 fn draw(line: &Line<'_>, columns: &Columns, scale: &Scale, picture: &mut String) {
     let span = line.span;
     let colour = colour(&span.service);
     let dim = Style::new().dimmed();
-    let branches = &line.branches;
+    let mark = if failed(span) { red() } else { Style::new() };
     let name = clip(&name(line), columns.name);
-    let text = name.strip_prefix(branches.as_str()).unwrap_or(&name);
-    let mark = if failed(span) {
-        Style::new().fg_color(Some(AnsiColor::Red.into()))
-    } else {
-        Style::new()
+    // Branches are dim as long as they are whole; a name that is clipped in the middle of them is all text.
+    let (branches, text) = match name.strip_prefix(&line.branches) {
+        Some(text) => (line.branches.as_str(), text),
+        None => ("", name.as_str()),
     };
     let fill = " ".repeat(columns.name - name.width());
     let service = pad(&clip(&span.service, SERVICE - 1), SERVICE);
     let bar = scale.bar(span);
     let duration = short(span.duration());
-    let branches = if text.len() == name.len() {
-        ""
-    } else {
-        branches
-    };
     // Writing to a String cannot fail.
     let _ = writeln!(
         picture,
         "{colour}{service}{colour:#}{dim}{branches}{dim:#}{mark}{text}{mark:#}{fill}  {colour}{bar}{colour:#} {duration:>DURATION$}"
     );
+}
+
+fn red() -> Style {
+    Style::new().fg_color(Some(AnsiColor::Red.into()))
 }
 
 fn name(line: &Line<'_>) -> String {
@@ -150,7 +135,7 @@ fn name(line: &Line<'_>) -> String {
 }
 
 fn failed(span: &Span) -> bool {
-    matches!(span.status, Status::Error(_))
+    matches!(span.status, SpanStatus::Error(_))
 }
 
 /// A service keeps its colour in every picture.
@@ -189,7 +174,7 @@ mod tests {
             end: Duration::from_millis(end),
             attributes: std::collections::BTreeMap::new(),
             links: Vec::new(),
-            status: Status::Unset,
+            status: SpanStatus::Unset,
         }
     }
 
@@ -278,7 +263,7 @@ mod tests {
     #[test]
     fn a_failed_span_is_marked_and_a_repeated_one_drawn_once() {
         let mut spans = journey();
-        spans[0].status = Status::Error("UNAVAILABLE".to_owned());
+        spans[0].status = SpanStatus::Error("UNAVAILABLE".to_owned());
         spans.push(spans[0].clone());
         let picture = plain(&spans, 100);
         assert_eq!(picture.matches("✗ send").count(), 1, "{picture}");

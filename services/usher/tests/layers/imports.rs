@@ -5,16 +5,42 @@
 pub(crate) struct Import {
     pub(crate) line: usize,
     pub(crate) path: String,
+    /// What the rest of the file calls it: the path's last name, or what stands behind `as`.
+    pub(crate) name: String,
+    pub(crate) form: Form,
+}
+
+/// How a path stands in the source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    Use,
+    /// `pub use`, `pub(crate) use`: the module shows it to others.
+    PubUse,
+    /// In the middle of the code.
+    Inline,
+}
+
+/// A path as it is read: its names and what stands behind `as`.
+struct Named<'s> {
+    line: usize,
+    path: Vec<&'s str>,
+    alias: Option<&'s str>,
 }
 
 /// Every path of `source`, in `use` trees and inline, outside comments, strings and the trailing
 /// `mod tests`. `module` is the file's own module path below the crate, for `super` and `self`.
 pub(crate) fn of(source: &str, module: &[&str]) -> Vec<Import> {
     let tokens = tokens(source);
-    let mut found = Vec::new();
+    let mut imports = Vec::new();
     let mut at = 0;
     while at < tokens.len() {
+        let mut found = Vec::new();
+        let mut form = Form::Inline;
         if tokens[at].1 == "use" {
+            form = match text(&tokens, at.wrapping_sub(1)) {
+                "pub" | ")" => Form::PubUse,
+                _ => Form::Use,
+            };
             at = tree(&tokens, at + 1, &[], &mut found);
         } else if is_name(tokens[at].1) && text(&tokens, at + 1) == "::" {
             at = tree(&tokens, at, &[], &mut found);
@@ -22,14 +48,25 @@ pub(crate) fn of(source: &str, module: &[&str]) -> Vec<Import> {
             // `.method::<T>()` names nothing from outside.
             at += if tokens[at].1 == "." { 2 } else { 1 };
         }
+        for named in found {
+            let path = absolute(&named.path, module);
+            let last = path.trim_end_matches("::self").rsplit("::").next();
+            imports.push(Import {
+                line: named.line,
+                name: named.alias.or(last).unwrap_or_default().to_owned(),
+                path,
+                form,
+            });
+        }
     }
-    found
-        .into_iter()
-        .map(|(line, path)| Import {
-            line,
-            path: absolute(&path, module),
-        })
-        .collect()
+    imports
+}
+
+/// Every name of `source` outside comments, strings and the trailing `mod tests`.
+pub(crate) fn names(source: &str) -> impl Iterator<Item = String> {
+    let tokens = tokens(source).into_iter();
+    let names = tokens.filter(|(_, token)| is_name(token));
+    names.map(|(_, name)| name.to_owned())
 }
 
 /// Follows one path or `use` tree that begins at `at`, and returns the index behind it.
@@ -37,7 +74,7 @@ fn tree<'s>(
     tokens: &[(usize, &'s str)],
     mut at: usize,
     prefix: &[&'s str],
-    found: &mut Vec<(usize, Vec<&'s str>)>,
+    found: &mut Vec<Named<'s>>,
 ) -> usize {
     let line = tokens.get(at).map_or(0, |token| token.0);
     let mut path = prefix.to_vec();
@@ -59,12 +96,21 @@ fn tree<'s>(
                 path.push(name);
                 at += 1;
                 if text(tokens, at) != "::" {
-                    found.push((line, path));
+                    let mut alias = None;
+                    if text(tokens, at) == "as" {
+                        alias = Some(text(tokens, at + 1));
+                    }
+                    found.push(Named { line, path, alias });
                     return at;
                 }
             }
             _ => {
-                found.push((line, path)); // `Vec::<T>`: what was read so far
+                // `Vec::<T>`: what was read so far.
+                found.push(Named {
+                    line,
+                    path,
+                    alias: None,
+                });
                 return at;
             }
         }

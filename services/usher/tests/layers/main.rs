@@ -1,12 +1,17 @@
 //! The layers of ARCHITECTURE.md as tests: they read the sources of the workspace, and the links of its papers, and say
 //! file, line, rule and way out when one is broken. Last come the tests of the checker itself, on small bad files.
 
+mod circles;
+mod dependencies;
 mod imports;
 mod links;
 mod rules;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use circles::Rule;
+use dependencies::Names;
 
 const CRATES: [&str; 6] = [
     "proto",
@@ -26,6 +31,29 @@ fn every_file_names_only_what_its_layer_may() {
     );
 }
 
+/// Crates in which no parent uses a child that uses it, either. Whoever gets there enters the crate here.
+const IN_ORDER: [&str; 2] = ["proto", "services/usher"];
+
+#[test]
+fn no_two_modules_of_a_crate_import_each_other_not_even_round_a_longer_way() {
+    let files = sources(&["src"]);
+    let mut complaints = Vec::new();
+    for name in CRATES {
+        let inside = format!("{name}/src/");
+        let mut ours = Vec::new();
+        for (file, source) in &files {
+            if file.starts_with(&inside) {
+                ours.push((file.as_str(), source.as_str()));
+            }
+        }
+        complaints.extend(circles::complaints(&ours, Rule::Rooms));
+        if IN_ORDER.contains(&name) {
+            complaints.extend(circles::complaints(&ours, Rule::Files));
+        }
+    }
+    report(complaints.into_iter());
+}
+
 #[test]
 fn no_service_depends_on_another_service() {
     let services = ["accounts", "verification", "mailer"];
@@ -37,6 +65,27 @@ fn no_service_depends_on_another_service() {
             format!("{file}: depends on `{other}`\n    Services talk by the contracts in proto. Tests of several services belong to services/usher.")
         })
     }));
+}
+
+#[test]
+fn every_dependency_is_named_by_what_its_table_is_for() {
+    let mut complaints = Vec::new();
+    for name in CRATES {
+        let folder = root().join(name);
+        let mut files = Vec::new();
+        collect(&folder.join("src"), &mut files);
+        collect(&folder.join("tests"), &mut files);
+        files.extend(Some(folder.join("build.rs")).filter(|file| file.is_file()));
+        let mut names = Names::default();
+        for file in &files {
+            let inside = file.strip_prefix(&folder).unwrap_or(file);
+            names.add(&inside.display().to_string(), &read(file));
+        }
+        let manifest = read(&folder.join("Cargo.toml"));
+        let file = format!("{name}/Cargo.toml");
+        complaints.extend(dependencies::complaints(&file, &manifest, &names));
+    }
+    report(complaints.into_iter());
 }
 
 #[test]
@@ -244,6 +293,168 @@ fn the_checker_lets_good_files_pass() {
             "{file}: {source}"
         );
     }
+}
+
+#[test]
+fn the_checker_sees_a_circle_in_every_form() {
+    let there_and_back = [
+        ("services/usher/src/lib.rs", "mod local;\nmod target;"),
+        ("services/usher/src/local.rs", "pub(crate) mod run_file;"),
+        (
+            "services/usher/src/local/run_file.rs",
+            "use crate::target::Service;",
+        ),
+        (
+            "services/usher/src/target.rs",
+            "\nfn f() { crate::local::run_file::read(); }",
+        ),
+    ];
+    let longer = [
+        ("services/usher/src/local.rs", ""),
+        (
+            "services/usher/src/local/child.rs",
+            "use super::{ports::Ports, traces::Signals};",
+        ),
+        ("services/usher/src/local/ports.rs", ""),
+        (
+            "services/usher/src/local/traces.rs",
+            "use super::system::System;",
+        ),
+        ("services/usher/src/local/system.rs", "use super::child;"),
+    ];
+    let through_the_lobby = [
+        (
+            "services/usher/src/trace.rs",
+            "mod words;\npub(crate) mod picture;\npub(crate) use picture::{render as draw};",
+        ),
+        (
+            "services/usher/src/trace/picture.rs",
+            "use super::words::short;",
+        ),
+        (
+            "services/usher/src/trace/words.rs",
+            "use crate::trace;\nfn f() { trace::draw(); }",
+        ),
+    ];
+    for rule in [Rule::Rooms, Rule::Files] {
+        for (files, length) in [
+            (&there_and_back[..], 2),
+            (&longer, 3),
+            (&through_the_lobby, 2),
+        ] {
+            let found = circles::complaints(files, rule);
+            assert_eq!(found.len(), 1, "{files:?}: {found:#?}");
+            assert_eq!(found[0].matches(": names ").count(), length, "{found:#?}");
+        }
+    }
+    let complaints = circles::complaints(&there_and_back, Rule::Rooms);
+    let told: Vec<&str> = complaints[0].lines().take(3).collect();
+    assert_eq!(
+        told,
+        [
+            "a circle of imports: local, target",
+            "    services/usher/src/local/run_file.rs:1: names `target`",
+            "    services/usher/src/target.rs:2: names `local::run_file`",
+        ]
+    );
+}
+
+#[test]
+fn the_checker_sees_circles_between_folders_and_between_parent_and_child_each_by_its_rule() {
+    let folders = [
+        ("services/mailer/src/door.rs", "mod lanes;\nmod pass;"),
+        (
+            "services/mailer/src/door/lanes.rs",
+            "use crate::mail::text;",
+        ),
+        ("services/mailer/src/door/pass.rs", ""),
+        ("services/mailer/src/mail.rs", "mod render;\nmod text;"),
+        ("services/mailer/src/mail/text.rs", ""),
+        (
+            "services/mailer/src/mail/render.rs",
+            "use crate::door::pass::Pass;",
+        ),
+    ];
+    let parent_and_child = [
+        (
+            "services/usher/src/doctor.rs",
+            "mod checks;\nstruct Finding;\nfn f() { checks::all(); }",
+        ),
+        ("services/usher/src/doctor/checks.rs", "use super::Finding;"),
+    ];
+    let root_and_child = [
+        ("services/usher/src/lib.rs", "mod demo;\nuse demo::run;"),
+        (
+            "services/usher/src/demo.rs",
+            "fn f() { crate::settings(); }",
+        ),
+    ];
+    for (files, by_rooms, by_files) in [
+        (&folders[..], 1, 0),
+        (&parent_and_child, 0, 1),
+        (&root_and_child, 0, 1),
+    ] {
+        let found = [Rule::Rooms, Rule::Files].map(|rule| circles::complaints(files, rule).len());
+        assert_eq!(found, [by_rooms, by_files], "{files:?}");
+    }
+}
+
+#[test]
+fn the_checker_lets_lobbies_and_one_way_streets_pass() {
+    let lobby = [
+        (
+            "services/kit/src/bus.rs",
+            "mod pull;\npub use pull::Pull;\npub struct Bus;",
+        ),
+        ("services/kit/src/bus/pull.rs", "use super::Bus;"),
+    ];
+    let one_way = [
+        ("services/kit/src/lib.rs", "pub mod db;\npub mod outbox;"),
+        ("services/kit/src/main.rs", "use kit::outbox;"),
+        (
+            "services/kit/src/db.rs",
+            "mod lock;\nuse lock::Lock;\nuse std::time;\n// use crate::outbox;",
+        ),
+        (
+            "services/kit/src/db/lock.rs",
+            "use outbox::Other;\nfn f() { time::now(); }",
+        ),
+        (
+            "services/kit/src/outbox.rs",
+            "use crate::{self as kit, db::{self, Db}};\nfn f() { db::now(); kit::db::g(); }",
+        ),
+    ];
+    for files in [&lobby[..], &one_way] {
+        for rule in [Rule::Rooms, Rule::Files] {
+            let found = circles::complaints(files, rule);
+            assert!(found.is_empty(), "{files:?}: {found:#?}");
+        }
+    }
+}
+
+#[test]
+fn the_checker_sees_a_dependency_that_nothing_names_or_only_tests() {
+    let manifest = "[package]\nname = \"a\"\n\n[dependencies]\nused.workspace = true\nonly-tested.workspace = true\n\
+                    excused = { workspace = true }\n\n[dev-dependencies]\n# for later\nonly-tested.workspace = true\n\
+                    unused.workspace = true\n\n[package.metadata.cargo-machete]\nignored = [\"excused\"]\n";
+    let mut names = Names::default();
+    names.add(
+        "src/lib.rs",
+        "use used::Thing; // and unused\n#[cfg(test)]\nmod tests { use only_tested::x; }",
+    );
+    names.add("tests/service.rs", "const TEXT: &str = \"unused\";");
+    let complaints = dependencies::complaints("a/Cargo.toml", manifest, &names);
+    let places: Vec<&str> = complaints
+        .iter()
+        .filter_map(|told| told.lines().next())
+        .collect();
+    assert_eq!(
+        places,
+        [
+            "a/Cargo.toml:6: no source that uses [dependencies] names `only-tested`",
+            "a/Cargo.toml:12: no source that uses [dev-dependencies] names `unused`",
+        ]
+    );
 }
 
 #[track_caller]

@@ -8,8 +8,9 @@ use std::{
     path::Path,
 };
 
-use kit::{otlp::OtlpReceiver, testing::eventually};
+use kit::testing::eventually;
 use rustix::process::Signal;
+use usher::otlp::OtlpReceiver;
 
 use crate::system::{SOON, System};
 

@@ -1,13 +1,25 @@
-//! The command from outside: the real binary, real nats-server, real files. Modules by what they look at.
+//! The command from outside: the real binary, real nats-server, real files. Modules by what they look at. `system`
+//! runs everything, `alone` one service; `mailer` plays the mailer for verification alone, `scenarios` runs in a
+//! child of the tests in `telemetry`.
+#![expect(
+    clippy::unwrap_used,
+    reason = "what a test's helper cannot do fails the test"
+)]
 
+mod alone;
 mod canary;
 mod cluster;
 mod command;
 mod crash;
 mod demo;
+mod hops;
 mod journey;
+mod mailer;
+mod otlp;
 mod papers;
 mod recorded;
+mod scenarios;
 mod supervisor;
 mod system;
+mod telemetry;
 mod traces;

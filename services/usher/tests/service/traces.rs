@@ -1,10 +1,8 @@
 //! One trace from the caller to the mail, hop by hop, whatever is logged.
 
-use kit::{
-    otlp::{OtlpReceiver, Span},
-    telemetry::names,
-};
+use kit::telemetry::names;
 use opentelemetry::trace::SpanKind;
+use usher::otlp::{OtlpReceiver, Span};
 
 use crate::system::{SOON, System};
 

@@ -1,20 +1,12 @@
-//! The real process: killed, stopped, traced, and what it says.
+//! The real process: killed, stopped, and what it says.
 
 use std::{collections::HashMap, fs::Permissions, os::unix::fs::PermissionsExt as _};
 
-use kit::{
-    otlp::Span,
-    testing::{OtlpReceiver, SOON},
-};
-use opentelemetry::trace::SpanKind;
-use proto::verification::{
-    ConfirmCodeRequest, ConfirmOutcome, MailState, confirm_code_request::Target,
-};
-use tonic::Request;
+use proto::verification::{ConfirmOutcome, MailState};
 
-use crate::mailer::Mailer;
 use crate::{
     client::wrong,
+    mailer::Mailer,
     world::{PROGRAM, Process, World},
 };
 
@@ -55,121 +47,6 @@ async fn i03_i08_after_kill_nine_at_any_moment_each_account_has_one_code_and_its
         assert_eq!(client.outcome(account_id, digits).await, ConfirmOutcome::Ok);
     }
     assert!(keys.is_empty(), "i04: no mail without an account");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_trace_goes_through_code_row_and_mail_with_the_log_off_and_the_event_hangs_on_the_confirmation()
- {
-    let world = World::new().await;
-    let receiver = OtlpReceiver::record().await.unwrap();
-    let endpoint = receiver.endpoint();
-    let telemetry = [
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()),
-        ("RUST_LOG", "off"),
-    ];
-    let process = world.process(&telemetry).await;
-    let client = process.client();
-    let (trace, creation) = ("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331");
-    let event = world.created("canary.address@example.org");
-    world
-        .publish_as(&event, &format!("00-{trace}-{creation}-01"))
-        .await;
-    let mail = world.mailer.mail(&event.account_id, 1).await;
-    client
-        .until_mail(&event.account_id, 1, MailState::Accepted)
-        .await;
-    let complete = |spans: &[Span]| spans.iter().any(|span| span.name == "deliver");
-    let spans = receiver
-        .wait_for_trace(trace, complete, SOON)
-        .await
-        .unwrap();
-    let process_span = spans
-        .iter()
-        .find(|span| span.name.starts_with("process"))
-        .unwrap();
-    let deliver = spans.iter().find(|span| span.name == "deliver").unwrap();
-    assert_eq!(
-        (
-            process_span.kind.clone(),
-            process_span.parent_span_id.as_deref()
-        ),
-        (SpanKind::Consumer, Some(creation))
-    );
-    assert!(
-        process_span
-            .links
-            .iter()
-            .any(|link| link.span_id == creation)
-    );
-    assert_eq!(
-        (deliver.kind.clone(), deliver.parent_span_id.as_deref()),
-        (SpanKind::Client, Some(&*process_span.span_id))
-    );
-    assert_eq!(
-        mail.traceparent,
-        format!("00-{trace}-{}-01", deliver.span_id)
-    );
-    let batch = receiver
-        .spans()
-        .into_iter()
-        .find(|span| span.name == "store verifications")
-        .unwrap();
-    assert!(
-        batch
-            .links
-            .iter()
-            .any(|link| link.span_id == process_span.span_id)
-    );
-
-    let (trace, caller) = ("1bf7651916cd43dd8448eb211c80319d", "c7ad6b7169203332");
-    let target = Some(Target::AccountId(event.account_id.clone()));
-    let mut request = Request::new(ConfirmCodeRequest {
-        target,
-        code: mail.digits.clone(),
-    });
-    request.metadata_mut().insert(
-        "traceparent",
-        format!("00-{trace}-{caller}-01").parse().unwrap(),
-    );
-    client.0.clone().confirm_code(request).await.unwrap();
-    let complete = |spans: &[Span]| {
-        spans.iter().any(|span| span.name.starts_with("publish"))
-            && spans.iter().any(|span| span.name.starts_with("create"))
-    };
-    let spans = receiver
-        .wait_for_trace(trace, complete, SOON)
-        .await
-        .unwrap();
-    let server = spans
-        .iter()
-        .find(|span| span.kind == SpanKind::Server)
-        .unwrap();
-    let create = spans
-        .iter()
-        .find(|span| span.kind == SpanKind::Producer)
-        .unwrap();
-    let publish = spans
-        .iter()
-        .find(|span| span.name.starts_with("publish"))
-        .unwrap();
-    assert_eq!(server.parent_span_id.as_deref(), Some(caller));
-    assert_eq!(
-        (&*create.name, create.parent_span_id.as_deref()),
-        (
-            "create verification.v1.account_verified",
-            Some(&*server.span_id)
-        )
-    );
-    assert_eq!(publish.parent_span_id.as_deref(), Some(&*create.span_id));
-
-    let said = process.terminate().await;
-    let exported = receiver.to_text();
-    for (what, text) in [("the export", &exported), ("the log", &said)] {
-        assert!(
-            !text.contains("canary") && !text.contains(&mail.digits),
-            "i16: {what} holds a secret"
-        );
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

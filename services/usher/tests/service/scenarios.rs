@@ -23,7 +23,7 @@ use proto::accounts::{
 use tonic::{Code, Request, Response, Status, async_trait, transport::server::TcpIncoming};
 
 /// Names the scenario; without it this binary is no child.
-pub(crate) const CHILD: &str = "KIT_TEST_SCENARIO";
+pub(crate) const CHILD: &str = "USHER_TEST_SCENARIO";
 pub(crate) const GET: &str = "usher.accounts.v1.AccountsService/GetAccount";
 pub(crate) const TOO_OLD: &str = "too_old";
 

@@ -9,7 +9,7 @@ use opentelemetry_proto::tonic::{
     trace::v1::{Span as Wire, span::SpanKind as WireKind, status::StatusCode},
 };
 
-use crate::telemetry::names;
+use kit::telemetry::names;
 
 /// A span with what its process is called. Ids are lower-case hexadecimal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub struct Span {
     /// Spans elsewhere that it has to do with.
     pub links: Vec<Link>,
     /// How it went.
-    pub status: Status,
+    pub status: SpanStatus,
 }
 
 /// Points at another span.
@@ -51,7 +51,7 @@ pub struct Link {
 
 /// How a span's work went.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Status {
+pub enum SpanStatus {
     /// Nothing was said, which is the normal case.
     Unset,
     /// Expressly well.
@@ -73,48 +73,51 @@ impl Span {
 }
 
 /// Flattens a request into its spans.
-pub(super) fn of_request(request: ExportTraceServiceRequest) -> impl Iterator<Item = Span> {
-    request.resource_spans.into_iter().flat_map(|process| {
-        let resource = attributes(
-            process
-                .resource
-                .map(|resource| resource.attributes)
-                .unwrap_or_default(),
-        );
-        let spans = process
-            .scope_spans
-            .into_iter()
-            .flat_map(|scope| scope.spans);
-        spans.map(move |span| flat(span, &resource))
-    })
+pub(super) fn of_request(request: ExportTraceServiceRequest) -> Vec<Span> {
+    let mut spans = Vec::new();
+    for process in request.resource_spans {
+        let resource = attributes(process.resource.unwrap_or_default().attributes);
+        for scope in process.scope_spans {
+            for span in scope.spans {
+                spans.push(flat(span, &resource));
+            }
+        }
+    }
+    spans
 }
 
 fn flat(span: Wire, resource: &BTreeMap<String, String>) -> Span {
     let of_process = |name| resource.get(name).cloned().unwrap_or_default();
-    let links = span.links.iter();
+    let kind = kind(span.kind());
+    let mut parent_span_id = None;
+    if !span.parent_span_id.is_empty() {
+        parent_span_id = Some(hex::encode(&span.parent_span_id));
+    }
+    let mut links = Vec::new();
+    for link in &span.links {
+        links.push(Link {
+            trace_id: hex::encode(&link.trace_id),
+            span_id: hex::encode(&link.span_id),
+        });
+    }
+    let status = match span.status {
+        Some(status) if status.code() == StatusCode::Error => SpanStatus::Error(status.message),
+        Some(status) if status.code() == StatusCode::Ok => SpanStatus::Ok,
+        _ => SpanStatus::Unset,
+    };
     Span {
         trace_id: hex::encode(&span.trace_id),
         span_id: hex::encode(&span.span_id),
-        parent_span_id: (!span.parent_span_id.is_empty())
-            .then(|| hex::encode(&span.parent_span_id)),
+        parent_span_id,
         service: of_process(names::SERVICE_NAME),
         instance: of_process(names::SERVICE_INSTANCE_ID),
-        kind: kind(span.kind()),
+        name: span.name,
+        kind,
         start: Duration::from_nanos(span.start_time_unix_nano),
         end: Duration::from_nanos(span.end_time_unix_nano),
-        links: links
-            .map(|link| Link {
-                trace_id: hex::encode(&link.trace_id),
-                span_id: hex::encode(&link.span_id),
-            })
-            .collect(),
-        status: match span.status {
-            Some(status) if status.code() == StatusCode::Error => Status::Error(status.message),
-            Some(status) if status.code() == StatusCode::Ok => Status::Ok,
-            _ => Status::Unset,
-        },
         attributes: attributes(span.attributes),
-        name: span.name,
+        links,
+        status,
     }
 }
 
@@ -129,10 +132,8 @@ const fn kind(kind: WireKind) -> SpanKind {
 }
 
 fn attributes(pairs: Vec<KeyValue>) -> BTreeMap<String, String> {
-    pairs
-        .into_iter()
-        .map(|pair| (pair.key, text(pair.value)))
-        .collect()
+    let pairs = pairs.into_iter();
+    pairs.map(|pair| (pair.key, text(pair.value))).collect()
 }
 
 fn text(value: Option<AnyValue>) -> String {

@@ -1,5 +1,5 @@
-//! Words of a waterfall that fit: names without what every reader knows, durations of three digits, text cut to
-//! columns.
+//! What stands in a waterfall's columns: names without what every reader knows, durations of three digits, text cut
+//! and filled to fit.
 
 use std::time::Duration;
 
@@ -8,17 +8,13 @@ use unicode_width::UnicodeWidthStr as _;
 /// The name without what every reader knows: `usher.accounts.v1.AccountsService/CreateAccount` becomes
 /// `CreateAccount`, `publish accounts.v1.account_created` becomes `publish account_created`.
 pub(super) fn short_name(name: &str) -> String {
-    let short = |word: &str| {
-        let method = word.rsplit_once('/').map_or(word, |(_, method)| method);
-        method
-            .split_once(".v1.")
-            .map_or(method, |(_, fact)| fact)
-            .to_owned()
-    };
-    name.split_whitespace()
-        .map(short)
-        .collect::<Vec<_>>()
-        .join(" ")
+    let words: Vec<&str> = name.split_whitespace().map(short_word).collect();
+    words.join(" ")
+}
+
+fn short_word(word: &str) -> &str {
+    let method = word.rsplit_once('/').map_or(word, |(_, method)| method);
+    method.split_once(".v1.").map_or(method, |(_, fact)| fact)
 }
 
 /// Cut to `width` columns, with an ellipsis where something is missing.

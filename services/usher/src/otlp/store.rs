@@ -44,6 +44,7 @@ impl Store {
     /// Keeps a request's text where everything is recorded.
     pub(super) fn record(&self, request: &impl Debug) {
         if self.newest.is_none() {
+            // Writing to a String cannot fail.
             let _ = writeln!(self.kept().requests, "{request:?}");
             self.arrived.send_replace(());
         }
@@ -52,33 +53,31 @@ impl Store {
     pub(super) fn add(&self, spans: impl IntoIterator<Item = Span>) {
         let mut kept = self.kept();
         kept.spans.extend(spans);
-        let excess = self
-            .newest
-            .map_or(0, |newest| kept.spans.len().saturating_sub(newest));
+        let most = self.newest.unwrap_or(usize::MAX);
+        let excess = kept.spans.len().saturating_sub(most);
         kept.spans.drain(..excess);
-        drop(kept);
+        drop(kept); // whoever is woken reads at once
         self.arrived.send_replace(());
     }
 
     pub(super) fn spans(&self, wanted: impl Fn(&Span) -> bool) -> Vec<Span> {
-        self.kept()
-            .spans
-            .iter()
-            .filter(|span| wanted(span))
-            .cloned()
-            .collect()
+        let kept = self.kept();
+        let spans = kept.spans.iter().filter(|span| wanted(span));
+        spans.cloned().collect()
     }
 
     pub(super) fn counts(&self) -> HashMap<String, usize> {
         let kept = self.kept();
-        let mut counts: HashMap<&str, usize> = HashMap::new();
+        let mut counts = HashMap::new();
         for span in &kept.spans {
-            *counts.entry(&span.trace_id).or_default() += 1;
+            match counts.get_mut(&span.trace_id) {
+                Some(count) => *count += 1,
+                None => {
+                    counts.insert(span.trace_id.clone(), 1);
+                }
+            }
         }
         counts
-            .into_iter()
-            .map(|(trace, spans)| (trace.to_owned(), spans))
-            .collect()
     }
 
     pub(super) fn to_text(&self) -> String {

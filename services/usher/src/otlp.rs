@@ -11,7 +11,7 @@ use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
 use anyhow::Context as _;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
-pub use span::{Link, Span, Status};
+pub use span::{Link, Span, SpanStatus};
 use store::Store;
 
 /// Spans that [`OtlpReceiver::bind`] keeps; some 30 MB.
@@ -44,11 +44,10 @@ impl OtlpReceiver {
     }
 
     async fn with(address: SocketAddr, store: Store) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind(address).await;
-        let listener = listener.with_context(|| format!("cannot listen for OTLP on {address}"))?;
-        let address = listener
-            .local_addr()
-            .context("the OTLP listener has no address")?;
+        let bound = TcpListener::bind(address).await;
+        let listener = bound.with_context(|| format!("cannot listen for OTLP on {address}"))?;
+        let address = listener.local_addr();
+        let address = address.context("the OTLP listener has no address")?;
         let store = Arc::new(store);
         let server = tokio::spawn(service::serve(listener, store.clone()));
         Ok(Self {
@@ -100,6 +99,7 @@ impl OtlpReceiver {
         complete: impl Fn(&[Span]) -> bool,
         deadline: Duration,
     ) -> Result<Vec<Span>, Vec<Span>> {
+        // Before the first look: what arrives after it is then seen as a change.
         let mut arrivals = self.store.arrivals();
         let waiting = async {
             loop {
@@ -107,14 +107,14 @@ impl OtlpReceiver {
                 if complete(&spans) {
                     return spans;
                 }
+                // An error means that nothing arrives any more: only the deadline is left to wait for.
                 if arrivals.changed().await.is_err() {
                     std::future::pending::<()>().await;
                 }
             }
         };
-        tokio::time::timeout(deadline, waiting)
-            .await
-            .map_err(|_| self.trace(trace_id))
+        let waited = tokio::time::timeout(deadline, waiting).await;
+        waited.map_err(|_| self.trace(trace_id))
     }
 
     /// Everything that [`OtlpReceiver::record`] took, spans, metrics and logs, as text to search through.

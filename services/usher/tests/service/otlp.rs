@@ -2,11 +2,11 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use kit::otlp::OtlpReceiver;
 use opentelemetry_proto::tonic::{
     collector::trace::v1::{ExportTraceServiceRequest, trace_service_client::TraceServiceClient},
     trace::v1::{ResourceSpans, ScopeSpans, Span},
 };
+use usher::otlp::OtlpReceiver;
 
 fn request(names: impl Iterator<Item = String>) -> ExportTraceServiceRequest {
     let span = |name| Span {

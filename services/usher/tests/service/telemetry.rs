@@ -1,15 +1,12 @@
-//! What leaves a process: spans, metrics and log lines. Telemetry is one for a process and set up by its
+//! What `kit::telemetry` lets leave a process: spans, metrics and log lines. Telemetry is one for a process and set up by its
 //! environment, so each test runs a scenario in a child of its own: this same binary, told so by a variable.
 
 use std::{collections::BTreeMap, env, process::Stdio, time::Duration};
 
-use kit::{
-    otlp::{Span, Status as SpanStatus},
-    telemetry::names,
-    testing::OtlpReceiver,
-};
+use kit::telemetry::names;
 use opentelemetry::trace::SpanKind;
 use tokio::process::Command;
+use usher::otlp::{OtlpReceiver, Span, SpanStatus};
 
 use crate::scenarios::{CHILD, GET, TOO_OLD};
 

@@ -1,0 +1,43 @@
+//! Housekeeping: work that nobody waits for, now and then, bit by bit.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use crate::db::StoreError;
+
+/// How soon it is tried again after it failed.
+const AGAIN: Duration = Duration::from_secs(2);
+
+/// Runs `work` at once and every `interval` until `stop`; sooner where it failed, which is logged once until it works
+/// again. `what` completes the sentence "… could not be tidied".
+pub async fn every<F>(
+    interval: Duration,
+    what: &'static str,
+    stop: CancellationToken,
+    mut work: impl FnMut() -> F,
+) where
+    F: Future<Output = Result<(), StoreError>>,
+{
+    let mut failed = false;
+    loop {
+        // A stop cuts it: each of its transactions is whole, and the next process goes on.
+        let Some(done) = stop.run_until_cancelled(work()).await else {
+            return;
+        };
+        let pause = match done {
+            Ok(()) => interval,
+            Err(error) => {
+                if !failed {
+                    tracing::warn!(%error, "{what} could not be tidied; trying again until it works.");
+                }
+                AGAIN
+            }
+        };
+        failed = pause == AGAIN;
+        if timeout(pause, stop.cancelled()).await.is_ok() {
+            return;
+        }
+    }
+}

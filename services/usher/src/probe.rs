@@ -1,0 +1,96 @@
+//! Asks a service's admin listener over plain HTTP: how the service is, which version it has. For the start of
+//! `usher up` and for `doctor`.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use serde_json::Value;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time::timeout,
+};
+
+/// What a service says of itself on `/readyz`.
+#[derive(Debug)]
+pub(crate) struct Readiness {
+    pub(crate) is_ready: bool,
+    /// Why it is not ready.
+    pub(crate) reason: Option<String>,
+    /// What is away that it can do without for a while, each with the reason.
+    pub(crate) degraded: Vec<(String, String)>,
+    /// The header `date`: the service's clock, in whole seconds.
+    pub(crate) date: Option<String>,
+}
+
+/// # Errors
+/// When nobody answers or what answers speaks no HTTP.
+pub(crate) async fn readiness(admin_url: &str) -> anyhow::Result<Readiness> {
+    let reply = get(admin_url, "/readyz").await?;
+    let report: Value = serde_json::from_str(&reply.body).unwrap_or_default();
+    let mut degraded = Vec::new();
+    for (dependency, why) in report["degraded"].as_object().into_iter().flatten() {
+        let why = why.as_str().unwrap_or_default();
+        degraded.push((dependency.clone(), why.to_owned()));
+    }
+    Ok(Readiness {
+        is_ready: reply.status == 200,
+        reason: report["reason"].as_str().map(str::to_owned),
+        degraded,
+        date: reply.header("date").map(str::to_owned),
+    })
+}
+
+/// From `target_info` of `/metrics`.
+pub(crate) async fn version(admin_url: &str) -> Option<String> {
+    let metrics = get(admin_url, "/metrics").await.ok()?.body;
+    let mut lines = metrics.lines();
+    let line = lines.find(|line| line.starts_with("target_info"))?;
+    let (_, rest) = line.split_once("service_version=\"")?;
+    let (version, _) = rest.split_once('"')?;
+    Some(version.to_owned())
+}
+
+struct Reply {
+    status: u16,
+    head: String,
+    body: String,
+}
+
+impl Reply {
+    fn header(&self, name: &str) -> Option<&str> {
+        let mut headers = self.head.lines().filter_map(|line| line.split_once(": "));
+        let (_, value) = headers.find(|(other, _)| other.eq_ignore_ascii_case(name))?;
+        Some(value)
+    }
+}
+
+/// Asks `base` (`http://HOST:PORT`) for `path`, for three seconds at most.
+async fn get(base: &str, path: &str) -> anyhow::Result<Reply> {
+    let host = base.strip_prefix("http://");
+    let host = host.context("only http:// can be asked")?;
+    let asked = timeout(
+        Duration::from_secs(3),
+        ask(host.trim_end_matches('/'), path),
+    );
+    let reply = asked.await.context("no answer within three seconds")??;
+    let read = || {
+        let (head, body) = reply.split_once("\r\n\r\n")?;
+        Some(Reply {
+            status: head.split(' ').nth(1)?.parse().ok()?,
+            head: head.to_owned(),
+            body: body.to_owned(),
+        })
+    };
+    read().context("the answer is no HTTP")
+}
+
+async fn ask(host: &str, path: &str) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect(host).await?;
+    // HTTP/1.0: the reply ends where the connection ends, never in chunks.
+    let request = format!("GET {path} HTTP/1.0\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut reply = Vec::new();
+    stream.take(1 << 20).read_to_end(&mut reply).await?;
+    Ok(String::from_utf8_lossy(&reply).into_owned())
+}
