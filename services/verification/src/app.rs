@@ -25,12 +25,10 @@ use crate::{
     },
     config::Config,
     consumer::NewAccounts,
-    delivery::{
-        MailLoop,
-        queue::{Incoming, Queue},
-    },
+    delivery::MailLoop,
     grpc::Public,
     migrations::Migrator,
+    queue::{Incoming, Queue},
 };
 
 /// Runs the service as a process: with telemetry of its own, until `shutdown`.

@@ -26,6 +26,7 @@ mod replace_keyless;
 pub(crate) use self::issue_code::{CodeRules, IssueCode};
 pub(crate) use crate::{
     metrics::Metrics,
+    queue::{ClaimedMail, Incoming, Queue},
     store::{Claim, Code, CodeState, MailState},
 };
 

@@ -16,7 +16,7 @@ struct Place {
 }
 
 /// Inside a service, from the inside out. A module that no row names (a client, a transport, a store) is
-/// one of `mechanics`; so is the queue by which commands hand mails to the delivery, whose folder it stands in.
+/// one of `mechanics`.
 const PLACES: [Place; 6] = [
     Place {
         name: "domain",
@@ -52,7 +52,7 @@ const PLACES: [Place; 6] = [
     },
     Place {
         name: "mechanics",
-        modules: &["store", "dispatch", "delivery::queue"],
+        modules: &["store", "dispatch"],
         sees: &["domain"],
         only: None,
         never: &["axum", "clap"],
@@ -146,11 +146,7 @@ pub(crate) fn complaints(file: &str, source: &str) -> Vec<String> {
         .split('/')
         .filter(|name| !["lib", "main", "mod"].contains(name));
     let module: Vec<&str> = module.collect();
-    let folder = *module.first().unwrap_or(&"lib");
-    let place = match module.is_empty() {
-        true => place_of(folder),
-        false => place_of(&module.join("::")),
-    };
+    let place = place_of(module.first().unwrap_or(&"lib"));
     let is_service = ["accounts", "verification", "mailer"].contains(&owner);
 
     let imports = imports::of(source, &module);
@@ -158,7 +154,7 @@ pub(crate) fn complaints(file: &str, source: &str) -> Vec<String> {
     for import in &imports {
         let broken = between_crates(owner, &import.path).or_else(|| {
             is_service
-                .then(|| inside_a_service(folder, place, &import.path))
+                .then(|| inside_a_service(place, &import.path))
                 .flatten()
         });
         if let Some(rule) = broken.filter(|_| !is_local(&import.path, source, &imports)) {
@@ -179,12 +175,11 @@ fn between_crates(owner: &str, path: &str) -> Option<String> {
         .map(|name| format!("`{owner}` may not name `{name}`: {why}."))
 }
 
-fn inside_a_service(folder: &str, place: &Place, path: &str) -> Option<String> {
+fn inside_a_service(place: &Place, path: &str) -> Option<String> {
     let Place { name, instead, .. } = place;
     if let Some(path) = path.strip_prefix("crate::") {
-        let other = place_of(path).name;
-        let is_own_part = place_of(folder).name == *name && is_in(path, folder);
-        let seen = other == *name || is_own_part || place.sees.contains(&other);
+        let other = place_of(path.split("::").next().unwrap_or(path)).name;
+        let seen = other == *name || place.sees.contains(&other);
         return (!seen).then(|| {
             format!(
                 "This is `{name}`: of its service it sees {} only. Instead, {instead}.",
@@ -207,15 +202,11 @@ fn inside_a_service(folder: &str, place: &Place, path: &str) -> Option<String> {
     ))
 }
 
-/// By the first two names of the path, else by the first.
-fn place_of(path: &str) -> &'static Place {
-    let found = PLACES.iter().find(|place| {
-        let parts = place.modules.iter().filter(|name| name.contains("::"));
-        parts.into_iter().any(|part| is_in(path, part))
-    });
-    let first = path.split("::").next().unwrap_or(path);
-    let found = found.or_else(|| PLACES.iter().find(|place| place.modules.contains(&first)));
-    found.unwrap_or(&PLACES[1])
+fn place_of(module: &str) -> &'static Place {
+    PLACES
+        .iter()
+        .find(|place| place.modules.contains(&module))
+        .unwrap_or(&PLACES[1])
 }
 
 fn list(own: &str, others: &[&str]) -> String {

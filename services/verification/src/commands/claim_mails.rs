@@ -3,7 +3,7 @@
 use kit::db::StoreError;
 
 use super::{IssueCode, replace_keyless::replace_keyless};
-use crate::{delivery::queue::ClaimedMail, domain::Turn, store};
+use crate::{domain::Turn, queue::ClaimedMail, store};
 
 #[derive(Debug, Clone)]
 pub(crate) struct ClaimMails {

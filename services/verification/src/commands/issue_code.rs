@@ -15,8 +15,8 @@ use sea_orm::DbErr;
 use uuid::Uuid;
 
 use crate::{
-    delivery::queue::{ClaimedMail, Queue, Room},
     domain::{CodeLength, Digits, SALT_BYTES},
+    queue::{ClaimedMail, Queue, Room},
     store::{
         self, Code, CodeState, MailState, Verification,
         history::{Fact, What},

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::{IssueCode, issue_code::Occasion};
 use crate::{
-    delivery::queue::{ClaimedMail, Room},
+    queue::{ClaimedMail, Room},
     store::{
         self, Code, Verification,
         history::{Fact, What},

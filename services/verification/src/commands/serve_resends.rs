@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::{IssueCode, issue_code::Occasion};
 use crate::{
-    delivery::queue::ClaimedMail,
+    queue::ClaimedMail,
     store::{
         self, CodeState, MailState,
         history::{Fact, What},

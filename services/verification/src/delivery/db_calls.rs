@@ -11,9 +11,8 @@ use kit::{
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
-use super::queue::ClaimedMail;
 use crate::commands::{
-    Claim,
+    Claim, ClaimedMail,
     claim_mails::ClaimMails,
     end_stale_claims::end_stale_claims,
     record_outcomes::{MailAttempt, record_outcomes},

@@ -10,8 +10,10 @@ use kit::{
 use opentelemetry::{Context, KeyValue};
 use proto::mailer::{self, DeliverRequest};
 
-use super::queue::ClaimedMail;
-use crate::{commands::record_outcomes::MailAttempt, domain::Outcome};
+use crate::{
+    commands::{ClaimedMail, record_outcomes::MailAttempt},
+    domain::Outcome,
+};
 
 const LONGEST_REASON: usize = 300;
 

@@ -10,8 +10,11 @@ use opentelemetry::Context;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{queue::ClaimedMail, streams::StreamId};
-use crate::{commands::Claim, domain::Turn};
+use super::streams::StreamId;
+use crate::{
+    commands::{Claim, ClaimedMail},
+    domain::Turn,
+};
 
 /// So many streams may break over one mail before it waits as after a failure.
 const MOST_BREAKS: u8 = 3;

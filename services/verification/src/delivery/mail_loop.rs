@@ -40,11 +40,13 @@ use super::{
     encode,
     held::HeldMails,
     mode::Mode,
-    queue::{Incoming, Queue},
     streams::{StreamEvent, StreamId, Streams},
 };
 use crate::{
-    commands::{Claim, IssueCode, Metrics, claim_mails::ClaimMails, record_outcomes::MailAttempt},
+    commands::{
+        Claim, Incoming, IssueCode, Metrics, Queue, claim_mails::ClaimMails,
+        record_outcomes::MailAttempt,
+    },
     domain::{Outcome, Turn},
 };
 
