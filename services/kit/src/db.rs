@@ -10,12 +10,13 @@ mod old;
 mod pools;
 mod reader;
 mod task;
+mod time;
 mod tx;
 
 use std::{str::FromStr, time::Duration};
 
 use anyhow::Context as _;
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr};
 
 use self::connection::Pool;
 use crate::{
@@ -140,7 +141,7 @@ impl Db {
     /// # Errors
     /// When the database does not answer.
     pub async fn now(&self, connection: &impl ConnectionTrait) -> Result<Timestamp, DbErr> {
-        now(connection, &self.clock).await
+        time::now(connection, &self.clock).await
     }
 
     /// Closes the connections of every clone. SQLite then folds its log into the one file, so that a stopped service
@@ -163,17 +164,4 @@ impl Db {
     fn for_migrations(&self) -> DatabaseConnection {
         self.writer.clone().into()
     }
-}
-
-async fn now(connection: &impl ConnectionTrait, clock: &Clock) -> Result<Timestamp, DbErr> {
-    let backend = connection.get_database_backend();
-    let sql = match backend {
-        DbBackend::Sqlite => "SELECT CAST(unixepoch('subsec') * 1000000 AS INTEGER)",
-        _ => "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint)",
-    };
-    let row = connection
-        .query_one_raw(Statement::from_string(backend, sql))
-        .await?;
-    let row = row.ok_or_else(|| DbErr::Custom("the database did not tell the time".to_owned()))?;
-    Ok(clock.shift(Timestamp(row.try_get_by_index(0)?)))
 }

@@ -28,7 +28,7 @@ use std::{sync::OnceLock, thread, time::Duration};
 
 use anyhow::Context as _;
 use opentelemetry::{
-    InstrumentationScope, global,
+    global,
     metrics::{Histogram, Meter},
 };
 use opentelemetry_sdk::{
@@ -77,7 +77,7 @@ pub fn init(service: &'static str, settings: &Settings) -> anyhow::Result<Teleme
 
 /// Makes the instruments of this process; see the module's text for the contract.
 pub fn meter() -> Meter {
-    global::meter_with_scope(scope())
+    global::meter_with_scope(names::scope())
 }
 
 /// A histogram of seconds with the bounds that the conventions advise.
@@ -177,11 +177,4 @@ fn start(service: &'static str, endpoint: Option<&str>) -> anyhow::Result<Teleme
         metrics: Some(metrics),
         exports,
     })
-}
-
-fn scope() -> InstrumentationScope {
-    InstrumentationScope::builder("usher")
-        .with_version(env!("CARGO_PKG_VERSION"))
-        .with_schema_url(names::SCHEMA_URL)
-        .build()
 }

@@ -22,7 +22,7 @@ pub async fn run(db: Db, stop: CancellationToken) {
             Ok(0) => {}
             Ok(mails) => tracing::info!(mails, "Mails of long expired codes were forgotten."),
             Err(error) => {
-                tracing::warn!(%error, "Old mails could not be forgotten; tried again later.")
+                tracing::warn!(%error, "Old mails could not be forgotten; tried again later.");
             }
         }
     }

@@ -2,21 +2,26 @@
 //! `group`; each caller then delivers its own account's event.
 
 mod group;
+mod keys;
+mod sign_up;
 
 use std::sync::Arc;
 
 use kit::{
-    Violation,
     clock::Clock,
-    db::{Db, StoreError},
+    db::Db,
     group::{Group, Refused},
 };
 use opentelemetry::Context;
 
-use self::group::{Outcome, RequestId, SignUp, Writer};
+pub(crate) use self::sign_up::CreateAccountError;
+use self::{
+    group::Writer,
+    sign_up::{Outcome, RequestId, SignUp},
+};
 use super::Account;
 use crate::{
-    dispatch::{EventDispatcher, Undelivered},
+    dispatch::EventDispatcher,
     domain::{FingerprintKey, IdempotencyKey, NewAccount},
 };
 
@@ -25,35 +30,6 @@ use crate::{
 pub(crate) struct CreateAccount {
     new: NewAccount,
     key: Option<IdempotencyKey>,
-}
-
-/// Why no account was made, and nothing written.
-#[derive(Debug, Clone, thiserror::Error)]
-pub(crate) enum CreateAccountError {
-    /// Parts of the request are not well-formed.
-    #[error("the request has invalid fields")]
-    Invalid(Vec<Violation>),
-    /// Another account has this address.
-    #[error("the address is taken")]
-    AddressTaken,
-    /// The idempotency key made another account, or tries to just now.
-    #[error("the idempotency key was used for another request")]
-    KeyReused,
-    /// As many sign-ups wait as may.
-    #[error("too many sign-ups are waiting")]
-    Busy,
-    /// The service is about to end.
-    #[error("the service is shutting down")]
-    Stopping,
-    /// The commit did not come to an end: whether it happened nobody knows.
-    #[error("the commit did not come to an end")]
-    Lost,
-    /// The exception: here the account is stored.
-    #[error(transparent)]
-    Undelivered(#[from] Undelivered),
-    /// The store's part was not done.
-    #[error(transparent)]
-    Store(#[from] StoreError),
 }
 
 impl CreateAccount {

@@ -16,7 +16,10 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::connection::{Connection, Pool};
+use super::{
+    connection::{Connection, Pool, too_late},
+    time,
+};
 use crate::{
     clock::{Clock, Timestamp},
     telemetry::{self, names},
@@ -85,7 +88,7 @@ impl Tx {
             name,
             begun,
         };
-        tx.now = super::now(&tx, clock).await?;
+        tx.now = time::now(&tx, clock).await?;
         Ok(tx)
     }
 
@@ -129,7 +132,7 @@ impl Tx {
     ) -> Result<T, DbErr> {
         let mut state = self.state.lock().await;
         let Some(connection) = state.connection.take() else {
-            return Err(super::connection::too_late()); // closed by an earlier error, which was told
+            return Err(too_late()); // closed by an earlier error, which was told
         };
         let (kept, result) = connection.run(self.begun + LIMIT, statement).await;
         state.connection = kept;

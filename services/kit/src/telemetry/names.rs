@@ -106,3 +106,11 @@ pub const USHER_DEPENDENCY_DEGRADED: &str = "usher.dependency.degraded";
 pub fn messaging_span(operation: &str, destination: &str) -> String {
     format!("{operation} {destination}")
 }
+
+/// Whose instruments and spans these are.
+pub(super) fn scope() -> opentelemetry::InstrumentationScope {
+    opentelemetry::InstrumentationScope::builder("usher")
+        .with_version(env!("CARGO_PKG_VERSION"))
+        .with_schema_url(SCHEMA_URL)
+        .build()
+}

@@ -24,7 +24,7 @@ const LONGEST_JOURNEY: Duration = Duration::from_secs(15 * 60);
 static TRACER: OnceLock<SdkTracer> = OnceLock::new();
 
 pub(super) fn set_tracer(provider: &SdkTracerProvider) {
-    let _ = TRACER.set(provider.tracer_with_scope(super::scope()));
+    let _ = TRACER.set(provider.tracer_with_scope(names::scope()));
 }
 
 /// Work that a process does inside of itself.

@@ -4,18 +4,14 @@
 mod login;
 mod script;
 mod session;
+mod shared;
 mod tls;
 mod wire;
 
-use std::{
-    fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::watch,
     task::{AbortHandle, JoinSet},
     time::timeout,
 };
@@ -23,55 +19,11 @@ use tokio::{
 use script::Script;
 pub use script::{On, Phase};
 use session::Session;
+use shared::Shared;
+pub use shared::{Mail, Setup, Tls};
 use tls::Identity;
 
 use super::SOON;
-
-/// How the server speaks TLS.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Tls {
-    /// Not at all.
-    #[default]
-    Off,
-    /// After STARTTLS, which it offers and does not demand.
-    StartTls,
-    /// From the first byte.
-    Implicit,
-}
-
-/// What kind of mail server to start.
-#[derive(Debug, Clone, Default)]
-pub struct Setup {
-    /// How it speaks TLS, for `localhost` and 127.0.0.1.
-    pub tls: Tls,
-    /// User and password without which it takes no mail.
-    pub login: Option<(String, String)>,
-}
-
-/// A mail that the server accepted.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Mail {
-    /// The envelope's sender.
-    pub from: String,
-    /// The envelope's recipients.
-    pub to: Vec<String>,
-    /// Header and body as they came, without the final dot and the stuffed ones.
-    pub bytes: Vec<u8>,
-    /// Whether it came over TLS.
-    pub encrypted: bool,
-}
-
-impl fmt::Debug for Mail {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = String::from_utf8_lossy(&self.bytes);
-        formatter
-            .debug_struct("Mail")
-            .field("from", &self.from)
-            .field("to", &self.to)
-            .field("text", &text)
-            .finish()
-    }
-}
 
 /// A running mail server; gone on drop, with all its connections.
 #[derive(Debug)]
@@ -81,22 +33,6 @@ pub struct SmtpServer {
     identity: Identity,
     shared: Arc<Shared>,
     task: AbortHandle,
-}
-
-/// What sessions and the test share.
-#[derive(Debug, Default)]
-struct Shared {
-    state: Mutex<State>,
-    changed: watch::Sender<()>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    script: Script,
-    mails: Vec<Mail>,
-    opened: usize,
-    open: usize,
-    peak: usize,
 }
 
 impl SmtpServer {
@@ -156,12 +92,12 @@ impl SmtpServer {
     /// Begins a rule for one step of the conversation: `server.on(Phase::Rcpt).to("a@b").times(2).answer(…)`. Of
     /// several that fit, the oldest acts until it is used up.
     pub fn on(&self, phase: Phase) -> On<'_> {
-        On::new(&self.shared, phase)
+        On::new(&self.shared.script, phase)
     }
 
     /// Forgets all rules: the server behaves again. Conversations that hang keep hanging.
     pub fn behave(&self) {
-        self.shared.state().script = Script::default();
+        *self.shared.script() = Script::default();
     }
 
     /// All mails accepted so far, in that order.
@@ -262,16 +198,5 @@ impl Drop for Open {
     fn drop(&mut self) {
         self.0.state().open -= 1;
         self.0.changed.send_replace(());
-    }
-}
-
-impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn accept(&self, mail: Mail) {
-        self.state().mails.push(mail);
-        self.changed.send_replace(());
     }
 }

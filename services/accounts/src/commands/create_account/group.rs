@@ -1,8 +1,6 @@
 //! One transaction for a group of sign-ups: idempotency keys first (`keys`), then accounts for those whose key is new,
 //! then events for the accounts that came to be. Each sign-up gets its own outcome; the callers deliver.
 
-mod keys;
-
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
@@ -20,39 +18,14 @@ use opentelemetry::{
 use sea_orm::DbErr;
 use uuid::Uuid;
 
-use self::keys::Keys;
-use super::CreateAccountError;
+use super::{
+    keys::{self, Keys},
+    sign_up::{Committed, CreateAccountError, Outcome, SignUp},
+};
 use crate::{
     dispatch::{Created, EventDispatcher, Pending},
-    domain::{Hash, NewAccount},
     store::{Account, accounts},
 };
-
-/// One caller's wish, with all that can be made without the database.
-#[derive(Debug)]
-pub(super) struct SignUp {
-    pub(super) id: Uuid,
-    pub(super) new: NewAccount,
-    pub(super) request: Option<RequestId>,
-    pub(super) caller: Context,
-}
-
-/// What tells a repeated request from another one.
-#[derive(Debug)]
-pub(super) struct RequestId {
-    pub(super) key: Hash,
-    pub(super) fingerprint: Hash,
-}
-
-/// What one caller is told.
-pub(super) type Outcome = Result<Committed, CreateAccountError>;
-
-/// An account that is stored, and what is left to do for it; nothing where it was stored before.
-#[derive(Debug)]
-pub(super) struct Committed {
-    pub(super) account: Account,
-    pub(super) pending: Option<Pending>,
-}
 
 /// Writes groups.
 #[derive(Debug)]

@@ -1,8 +1,9 @@
 //! What the mail server shall do wrong, and when; `session` asks at each step.
 
-use std::time::Duration;
-
-use super::Shared;
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 /// A step of the conversation, named by what the client has just done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,7 +76,7 @@ impl Script {
 #[derive(Debug)]
 #[must_use = "a rule counts once it says what to do"]
 pub struct On<'a> {
-    shared: &'a Shared,
+    script: &'a Mutex<Script>,
     phase: Phase,
     recipient: Option<String>,
     remaining: Option<usize>,
@@ -83,9 +84,9 @@ pub struct On<'a> {
 }
 
 impl<'a> On<'a> {
-    pub(super) fn new(shared: &'a Shared, phase: Phase) -> Self {
+    pub(super) fn new(script: &'a Mutex<Script>, phase: Phase) -> Self {
         Self {
-            shared,
+            script,
             phase,
             recipient: None,
             remaining: None,
@@ -151,18 +152,22 @@ impl<'a> On<'a> {
 
     fn act(self, action: Action) {
         let Self {
-            shared,
+            script,
             phase,
             recipient,
             remaining,
             delay,
         } = self;
-        shared.state().script.0.push(Rule {
-            phase,
-            recipient,
-            remaining,
-            delay,
-            action,
-        });
+        script
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .0
+            .push(Rule {
+                phase,
+                recipient,
+                remaining,
+                delay,
+                action,
+            });
     }
 }

@@ -6,8 +6,8 @@ use std::{io, sync::Arc, time::Duration};
 use tokio::{net::TcpStream, time::sleep};
 
 use super::{
-    Mail, Setup, Shared, Tls,
     script::{Action, Phase},
+    shared::{Mail, Setup, Shared, Tls},
     tls::Identity,
     wire::Wire,
 };
@@ -207,7 +207,7 @@ impl Session {
     }
 
     fn next(&self, phase: Phase) -> (Duration, Action) {
-        self.shared.state().script.next(phase, &self.to)
+        self.shared.script().next(phase, &self.to)
     }
 
     async fn encrypt(&mut self) -> Step {

@@ -8,7 +8,7 @@ use kit::db::Tx;
 use sea_orm::DbErr;
 use uuid::Uuid;
 
-use super::{CreateAccountError, SignUp};
+use super::sign_up::{CreateAccountError, SignUp};
 use crate::{
     domain::Hash,
     store::{Account, accounts, idempotency_keys},

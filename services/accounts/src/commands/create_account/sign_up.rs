@@ -1,0 +1,66 @@
+//! What passes between a caller and the group that commits its sign-up.
+
+use kit::{Violation, db::StoreError};
+use opentelemetry::Context;
+use uuid::Uuid;
+
+use crate::{
+    dispatch::{Pending, Undelivered},
+    domain::{Hash, NewAccount},
+    store::Account,
+};
+
+/// One caller's wish, with all that can be made without the database.
+#[derive(Debug)]
+pub(super) struct SignUp {
+    pub(super) id: Uuid,
+    pub(super) new: NewAccount,
+    pub(super) request: Option<RequestId>,
+    pub(super) caller: Context,
+}
+
+/// What tells a repeated request from another one.
+#[derive(Debug)]
+pub(super) struct RequestId {
+    pub(super) key: Hash,
+    pub(super) fingerprint: Hash,
+}
+
+/// What one caller is told.
+pub(super) type Outcome = Result<Committed, CreateAccountError>;
+
+/// An account that is stored, and what is left to do for it; nothing where it was stored before.
+#[derive(Debug)]
+pub(super) struct Committed {
+    pub(super) account: Account,
+    pub(super) pending: Option<Pending>,
+}
+
+/// Why no account was made, and nothing written.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(crate) enum CreateAccountError {
+    /// Parts of the request are not well-formed.
+    #[error("the request has invalid fields")]
+    Invalid(Vec<Violation>),
+    /// Another account has this address.
+    #[error("the address is taken")]
+    AddressTaken,
+    /// The idempotency key made another account, or tries to just now.
+    #[error("the idempotency key was used for another request")]
+    KeyReused,
+    /// As many sign-ups wait as may.
+    #[error("too many sign-ups are waiting")]
+    Busy,
+    /// The service is about to end.
+    #[error("the service is shutting down")]
+    Stopping,
+    /// The commit did not come to an end: whether it happened nobody knows.
+    #[error("the commit did not come to an end")]
+    Lost,
+    /// The exception: here the account is stored.
+    #[error(transparent)]
+    Undelivered(#[from] Undelivered),
+    /// The store's part was not done.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}

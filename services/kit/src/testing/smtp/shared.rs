@@ -1,0 +1,87 @@
+//! What the mail server, its sessions and the test share: how it was set up, and what has happened.
+
+use std::{
+    fmt,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::sync::watch;
+
+use super::script::Script;
+
+/// How the server speaks TLS.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Tls {
+    /// Not at all.
+    #[default]
+    Off,
+    /// After STARTTLS, which it offers and does not demand.
+    StartTls,
+    /// From the first byte.
+    Implicit,
+}
+
+/// What kind of mail server to start.
+#[derive(Debug, Clone, Default)]
+pub struct Setup {
+    /// How it speaks TLS, for `localhost` and 127.0.0.1.
+    pub tls: Tls,
+    /// User and password without which it takes no mail.
+    pub login: Option<(String, String)>,
+}
+
+/// A mail that the server accepted.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Mail {
+    /// The envelope's sender.
+    pub from: String,
+    /// The envelope's recipients.
+    pub to: Vec<String>,
+    /// Header and body as they came, without the final dot and the stuffed ones.
+    pub bytes: Vec<u8>,
+    /// Whether it came over TLS.
+    pub encrypted: bool,
+}
+
+impl fmt::Debug for Mail {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = String::from_utf8_lossy(&self.bytes);
+        formatter
+            .debug_struct("Mail")
+            .field("from", &self.from)
+            .field("to", &self.to)
+            .field("text", &text)
+            .finish()
+    }
+}
+
+/// What sessions and the test share.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    pub(super) script: Mutex<Script>,
+    pub(super) state: Mutex<State>,
+    pub(super) changed: watch::Sender<()>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) mails: Vec<Mail>,
+    pub(super) opened: usize,
+    pub(super) open: usize,
+    pub(super) peak: usize,
+}
+
+impl Shared {
+    pub(super) fn script(&self) -> MutexGuard<'_, Script> {
+        self.script.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn accept(&self, mail: Mail) {
+        self.state().mails.push(mail);
+        self.changed.send_replace(());
+    }
+}
