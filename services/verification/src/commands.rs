@@ -24,6 +24,7 @@ mod issue_code;
 mod replace_keyless;
 
 pub(crate) use self::issue_code::{CodeRules, IssueCode};
+// What commands take and give, for the edges, which name nothing behind them.
 pub(crate) use crate::{
     metrics::Metrics,
     queue::{ClaimedMail, Incoming, Queue},

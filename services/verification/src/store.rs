@@ -1,5 +1,5 @@
-//! Every statement on verification's tables. What joins a transaction takes it first; `now` is the transaction's one
-//! reading of the database's clock. Commands call these, and commit.
+//! What verification keeps and how it is read and written: a file a table, and `mails` for the schedule that stands in
+//! the codes' rows. Whatever joins a transaction takes it first, and its moment with it; `commands` open and commit it.
 
 pub(crate) mod codes;
 pub(crate) mod history;
