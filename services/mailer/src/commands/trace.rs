@@ -3,14 +3,14 @@
 use kit::telemetry::{names, span};
 use opentelemetry::{Context, KeyValue, trace::TraceContextExt as _};
 
-use super::TEMPLATE;
+use super::Outcome;
 use crate::{
-    domain::outcome::Outcome,
+    domain::TEMPLATE,
     transport::{Ending, Sent, Transport},
 };
 
 /// Starts it under the mail's own span.
-pub(super) fn start(transport: &Transport, attempt: u32) -> Context {
+pub(super) fn start(transport: &Transport, attempt: i32) -> Context {
     let attempt = KeyValue::new(names::USHER_ATTEMPT, i64::from(attempt));
     let template = KeyValue::new(names::USHER_MAIL_TEMPLATE, TEMPLATE);
     let parent = Context::current();
@@ -29,12 +29,8 @@ pub(super) fn start(transport: &Transport, attempt: u32) -> Context {
     }
 }
 
-/// Ends it.
 pub(super) fn end(cx: &Context, sent: &Sent, outcome: Outcome) {
-    span::set(
-        cx,
-        KeyValue::new(names::USHER_MAIL_OUTCOME, outcome.as_str()),
-    );
+    span::set(cx, KeyValue::new(names::USHER_MAIL_OUTCOME, outcome.word()));
     if let Some(code) = sent.code {
         span::set(
             cx,
