@@ -1,4 +1,4 @@
-//! What the delivery measures: attempts by outcome, the time from an account's commit to its mail's acceptance, and
+//! What is measured of mails: attempts by outcome, the time from an account's commit to its mail's acceptance, and
 //! how much is due.
 
 use std::{
@@ -15,20 +15,19 @@ use opentelemetry::{
     metrics::{Counter, Histogram},
 };
 
-use super::encode::word;
-use crate::domain::mail::Outcome;
+use crate::domain::Outcome;
 
-/// The instruments.
-#[derive(Debug)]
-pub(super) struct Measures {
+/// The instruments. Clones share them.
+#[derive(Debug, Clone)]
+pub(crate) struct Metrics {
     attempts: Counter<u64>,
     commit_to_accepted: Histogram<f64>,
     /// Mails that are due, and how long the oldest has been, in milliseconds.
     due: Arc<(AtomicU64, AtomicU64)>,
 }
 
-impl Measures {
-    pub(super) fn new() -> Self {
+impl Metrics {
+    pub(crate) fn new() -> Self {
         let meter = telemetry::meter();
         let due = Arc::new((AtomicU64::new(0), AtomicU64::new(0)));
         let (number, age) = (Arc::clone(&due), Arc::clone(&due));
@@ -63,24 +62,20 @@ impl Measures {
         }
     }
 
-    pub(super) fn attempt(&self, outcome: Outcome) {
-        self.attempts.add(
-            1,
-            &[KeyValue::new(names::USHER_MAIL_OUTCOME, word(outcome))],
-        );
+    pub(crate) fn attempt(&self, outcome: Outcome) {
+        let outcome = KeyValue::new(names::USHER_MAIL_OUTCOME, outcome.word());
+        self.attempts.add(1, &[outcome]);
     }
 
-    pub(super) fn accepted(&self, after: Duration) {
+    pub(crate) fn accepted(&self, after: Duration) {
         self.commit_to_accepted.record(after.as_secs_f64(), &[]);
     }
 
-    pub(super) fn due(&self, number: i64, age: Duration) {
+    pub(crate) fn due(&self, number: i64, age: Duration) {
+        let age = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
         self.due
             .0
             .store(u64::try_from(number).unwrap_or(0), Ordering::Relaxed);
-        self.due.1.store(
-            u64::try_from(age.as_millis()).unwrap_or(u64::MAX),
-            Ordering::Relaxed,
-        );
+        self.due.1.store(age, Ordering::Relaxed);
     }
 }
