@@ -136,7 +136,7 @@ impl App {
             tasks,
         } = stages;
 
-        let settings = outbox::Settings {
+        let settings = outbox::RelaySettings {
             lease: config.outbox_lease,
             ..Default::default()
         };
@@ -153,7 +153,7 @@ impl App {
         let (clock, fingerprints) = (self.clock.clone(), self.fingerprints.clone());
         let sign_ups = SignUps::start(db.clone(), events, clock, fingerprints, limits);
 
-        let settings = bus::Settings {
+        let settings = bus::ConsumerSettings {
             ack_wait: config.ack_wait,
             ..Default::default()
         };

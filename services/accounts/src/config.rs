@@ -16,7 +16,7 @@ use kit::{bus::NatsUrl, config::duration, serve};
 pub struct Config {
     /// What all services have
     #[command(flatten)]
-    pub service: serve::Settings,
+    pub service: serve::ServiceSettings,
 
     /// NATS servers, separated by commas
     #[arg(

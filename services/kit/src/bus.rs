@@ -17,5 +17,5 @@ mod trace;
 pub use connection::{Bus, NatsUrl};
 pub use consumer::Consumer;
 pub use delivery::{Delivery, Verdict};
-pub use durable::{Durable, Settings};
+pub use durable::{ConsumerSettings, Durable};
 pub use streams::{Finding, drift, provision};

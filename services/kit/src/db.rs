@@ -6,7 +6,6 @@ mod connection;
 mod error;
 mod lock;
 mod migrate;
-mod old;
 mod pools;
 mod reader;
 mod task;
@@ -26,7 +25,6 @@ use crate::{
 
 pub use bulk::update_given;
 pub use error::{StoreError, is_away};
-pub use old::{measured, update_each};
 pub use reader::Reader;
 pub use task::detached;
 pub use tx::{LIMIT, Tx};

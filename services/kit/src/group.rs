@@ -137,22 +137,6 @@ impl<C: Send + Sync + 'static, R: Send + 'static> Group<C, R> {
         Self { queue: sender }
     }
 
-    /// `start` for callers that keep `together`'s rule themselves.
-    pub fn spawn<F>(
-        queue: usize,
-        size: usize,
-        commit: impl Fn(Vec<C>) -> F + Send + 'static,
-    ) -> Self
-    where
-        F: Future<Output = Vec<R>> + Send + 'static,
-    {
-        let (sender, receiver) = mpsc::channel(queue);
-        let alone =
-            move |batch: Batch<C>| commit(Arc::into_inner(batch.commands).unwrap_or_default());
-        tokio::spawn(work(receiver, size, alone));
-        Self { queue: sender }
-    }
-
     /// Hands a command over and waits for its result. A caller that goes away does not stop its command.
     ///
     /// # Errors

@@ -18,5 +18,5 @@ mod table;
 
 pub use queue::{Handover, Outbox, Room};
 pub use record::Record;
-pub use relay::{Relay, Settings};
+pub use relay::{Relay, RelaySettings};
 pub use table::{create_table, drop_table};

@@ -28,7 +28,7 @@ pub use admin::AdminToken;
 pub use client::{Client, client};
 pub use health::Health;
 pub use secrets::read_or_make;
-pub use settings::{Parts, Settings};
+pub use settings::{Parts, ServiceSettings};
 pub use signals::terminated;
 pub use status::{invalid_argument, refused, retry_after, unavailable, uuid};
 

@@ -37,7 +37,7 @@ use opentelemetry_sdk::{
 use prometheus::{Registry, TextEncoder};
 use tokio::sync::oneshot;
 
-pub use settings::{LogFormat, Settings};
+pub use settings::{LogFormat, TelemetrySettings};
 
 /// How long [`Telemetry::shutdown`] may take altogether, whatever the collector does.
 const SHUTDOWN: Duration = Duration::from_millis(1_500);
@@ -62,7 +62,7 @@ pub struct Telemetry {
 ///
 /// # Errors
 /// When the log filter or an `OTEL_*` variable cannot be used, or telemetry runs already.
-pub fn init(service: &'static str, settings: &Settings) -> anyhow::Result<Telemetry> {
+pub fn init(service: &'static str, settings: &TelemetrySettings) -> anyhow::Result<Telemetry> {
     if !settings::propagates_trace_context() {
         crate::propagation::disable();
     }

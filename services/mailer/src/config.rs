@@ -23,7 +23,7 @@ use crate::{
 pub struct Config {
     /// What all services have
     #[command(flatten)]
-    pub service: serve::Settings,
+    pub service: serve::ServiceSettings,
 
     /// File of the keys under which addresses are recognised, `id:hex` a line, newest first; made on first
     /// start

@@ -13,7 +13,7 @@ use std::{
 };
 
 use clap::Args;
-use kit::telemetry::{self, Settings};
+use kit::telemetry::{self, TelemetrySettings};
 
 use crate::{
     exit::{Exit, Failure},
@@ -114,9 +114,9 @@ fn holds_something_else(folder: &Path) -> bool {
 }
 
 /// Spans only: the crash that the story is about would fill the screen with warnings.
-fn quiet(endpoint: String) -> Settings {
+fn quiet(endpoint: String) -> TelemetrySettings {
     let log_filter = std::env::var("RUST_LOG").unwrap_or_else(|_| "off".to_owned());
-    Settings {
+    TelemetrySettings {
         log_filter,
         ..root_span::settings(Some(endpoint))
     }

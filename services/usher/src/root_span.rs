@@ -1,7 +1,7 @@
 //! The root span of a client command, so that a journey begins at its caller; it is exported where the running
 //! `usher up` exports.
 
-use kit::telemetry::{self, LogFormat, Settings, span};
+use kit::telemetry::{self, LogFormat, TelemetrySettings, span};
 use opentelemetry::{
     Context,
     trace::{FutureExt as _, TraceContextExt as _},
@@ -25,9 +25,9 @@ pub(crate) async fn under(
 }
 
 /// Commands answer by their output; what is logged beside it are warnings.
-pub(crate) fn settings(endpoint: Option<String>) -> Settings {
+pub(crate) fn settings(endpoint: Option<String>) -> TelemetrySettings {
     let log_filter = std::env::var("RUST_LOG").unwrap_or_else(|_| "warn".to_owned());
-    Settings {
+    TelemetrySettings {
         log_format: LogFormat::Text,
         log_filter,
         endpoint,

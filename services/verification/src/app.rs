@@ -136,7 +136,7 @@ impl App {
         let watches = Watches::default();
 
         // Until `finish`: what the last answers commit is published, too.
-        let settings = outbox::Settings {
+        let settings = outbox::RelaySettings {
             lease: config.outbox_lease,
             ..Default::default()
         };
@@ -199,7 +199,7 @@ impl App {
     }
 
     fn start_consumer(&self, stages: &Stages, issue: IssueCode) {
-        let settings = bus::Settings {
+        let settings = bus::ConsumerSettings {
             ack_wait: self.config.ack_wait,
             ..Default::default()
         };

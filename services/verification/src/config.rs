@@ -18,7 +18,7 @@ use crate::domain::CodeLength;
 pub struct Config {
     /// What all services have
     #[command(flatten)]
-    pub service: serve::Settings,
+    pub service: serve::ServiceSettings,
 
     /// NATS servers, separated by commas
     #[arg(

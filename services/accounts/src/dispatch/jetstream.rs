@@ -48,7 +48,7 @@ impl EventDispatcher for JetStream {
             records.push(record(&self.clock, tx.now(), created));
         }
         let mut pending = Vec::with_capacity(records.len());
-        for handover in self.outbox.insert(tx, tx.now(), records, room).await? {
+        for handover in self.outbox.insert(tx, records, room).await? {
             pending.push(Pending::new(async {
                 handover.deliver();
                 Ok(())

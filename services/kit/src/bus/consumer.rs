@@ -10,7 +10,7 @@ use super::{
     connection::Bus,
     dead_letter::MaxDeliveries,
     delivery::{Delivery, Verdict},
-    durable::{Attached, Durable, Settings, attach},
+    durable::{Attached, ConsumerSettings, Durable, attach},
     handling::Handling,
     janitor::purge_read,
     metrics::Metrics,
@@ -29,14 +29,14 @@ const AGAIN: Duration = Duration::from_secs(1);
 pub struct Consumer {
     bus: Bus,
     durable: Durable,
-    settings: Settings,
+    settings: ConsumerSettings,
     clock: Clock,
     metrics: Metrics,
 }
 
 impl Consumer {
     /// A consumer; nothing happens until it runs.
-    pub fn new(bus: Bus, durable: Durable, settings: Settings, clock: Clock) -> Self {
+    pub fn new(bus: Bus, durable: Durable, settings: ConsumerSettings, clock: Clock) -> Self {
         let metrics = Metrics::of(&durable);
         Self {
             bus,
@@ -183,7 +183,7 @@ struct Pace {
 }
 
 impl Pace {
-    fn after_a_start(attached: &Attached, settings: &Settings) -> Self {
+    fn after_a_start(attached: &Attached, settings: &ConsumerSettings) -> Self {
         let careful = match attached.has_unacked {
             true => settings.ack_wait + Duration::from_secs(1),
             false => Duration::ZERO,
@@ -194,7 +194,7 @@ impl Pace {
         }
     }
 
-    fn most(&self, settings: &Settings) -> usize {
+    fn most(&self, settings: &ConsumerSettings) -> usize {
         match self.redelivered || Instant::now() < self.alone_until {
             true => 1,
             false => settings.batch,

@@ -26,7 +26,7 @@ pub struct Durable {
 
 /// A consumer's deadlines and sizes. Configuration, so that tests can shorten them.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub struct ConsumerSettings {
     /// How long the server waits for an ack or an in-progress ack before it hands a message out again.
     pub ack_wait: Duration,
     /// How often a message is handed out before it becomes a dead letter. Only crashes count: the loop never says no.
@@ -35,7 +35,7 @@ pub struct Settings {
     pub batch: usize,
 }
 
-impl Default for Settings {
+impl Default for ConsumerSettings {
     fn default() -> Self {
         Self {
             ack_wait: Duration::from_secs(3),
@@ -74,7 +74,7 @@ pub(super) struct Attached {
 pub(super) async fn attach(
     bus: &Bus,
     durable: &Durable,
-    settings: &Settings,
+    settings: &ConsumerSettings,
 ) -> anyhow::Result<Attached> {
     let stream = bus.jetstream().get_stream(durable.stream.name).await;
     let stream = stream.with_context(|| {
@@ -129,7 +129,7 @@ fn created(stream: &stream::Stream) -> String {
         .to_string()
 }
 
-fn config(durable: &Durable, settings: &Settings, stream_created: String) -> pull::Config {
+fn config(durable: &Durable, settings: &ConsumerSettings, stream_created: String) -> pull::Config {
     pull::Config {
         durable_name: Some(durable.name.clone()),
         filter_subject: durable.filter.clone(),

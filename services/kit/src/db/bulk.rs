@@ -3,6 +3,8 @@
 use sea_orm::{ConnectionTrait, DbErr, Statement, Value};
 use uuid::Uuid;
 
+use super::tx::Tx;
+
 /// Most values of one statement, well below SQLite's 32,766 and Postgres' 65,535.
 const VALUES: usize = 16_000;
 
@@ -16,7 +18,7 @@ const VALUES: usize = 16_000;
 /// # Errors
 /// The database's.
 pub async fn update_given<const N: usize>(
-    tx: &impl ConnectionTrait,
+    tx: &Tx,
     columns: [&str; N],
     sql: &str,
     shared: &[Value],
@@ -44,7 +46,7 @@ pub async fn update_given<const N: usize>(
 }
 
 /// `($2, $3, $4)`.
-pub(super) fn placeholders(from: usize, number: usize) -> String {
+fn placeholders(from: usize, number: usize) -> String {
     let all: Vec<String> = (from..from + number)
         .map(|place| format!("${place}"))
         .collect();

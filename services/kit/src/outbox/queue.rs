@@ -3,14 +3,14 @@
 
 use std::time::Duration;
 
-use sea_orm::{ConnectionTrait, DbErr};
+use sea_orm::DbErr;
 use tokio::sync::mpsc;
 
 use super::{
     record::{Outgoing, Record},
     table,
 };
-use crate::clock::Timestamp;
+use crate::db::Tx;
 
 /// Where writers put their events. Clones share the relay's queue.
 #[derive(Debug, Clone)]
@@ -53,12 +53,11 @@ impl Outbox {
     /// The database's.
     pub async fn insert(
         &self,
-        tx: &impl ConnectionTrait,
-        now: Timestamp,
+        tx: &Tx,
         records: Vec<Record>,
         room: Room,
     ) -> Result<Vec<Handover>, DbErr> {
-        table::insert(tx, now, now + self.lease, &records, room.0.len()).await?;
+        table::insert(tx, self.lease, &records, room.0.len()).await?;
         let mut places = room.0.into_iter();
         let mut handovers = Vec::with_capacity(records.len());
         for record in records {
@@ -69,7 +68,7 @@ impl Outbox {
                     subject: record.subject.to_owned(),
                     headers: record.headers,
                     payload: record.payload,
-                    created_at: now,
+                    created_at: tx.now(),
                     attempts: 0,
                     claim_no: 1,
                 },

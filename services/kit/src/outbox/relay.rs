@@ -16,7 +16,7 @@ use crate::{bus::Bus, clock::Timestamp, db::Db, random};
 
 /// The relay's deadlines and sizes. Configuration, so that tests can shorten them.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub struct RelaySettings {
     /// How long a claim holds.
     pub lease: Duration,
     /// How often the table is looked at for rows that nobody handed over.
@@ -27,7 +27,7 @@ pub struct Settings {
     pub window: usize,
 }
 
-impl Default for Settings {
+impl Default for RelaySettings {
     fn default() -> Self {
         Self {
             lease: Duration::from_secs(10),
@@ -54,14 +54,14 @@ const LAST_PASS: Duration = Duration::from_millis(1_500);
 pub struct Relay {
     db: Db,
     bus: Bus,
-    settings: Settings,
+    settings: RelaySettings,
     queue: mpsc::Receiver<Outgoing>,
     metrics: Metrics,
 }
 
 impl Relay {
     /// A relay, and the outbox that feeds it. Nothing is published until it runs.
-    pub fn new(db: Db, bus: Bus, settings: Settings) -> (Outbox, Self) {
+    pub fn new(db: Db, bus: Bus, settings: RelaySettings) -> (Outbox, Self) {
         let (outbox, queue) = Outbox::new(settings.queue, settings.lease);
         let metrics = Metrics::new();
         let relay = Self {

@@ -92,17 +92,17 @@ pub async fn drop_table(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .await
 }
 
-/// Inserts the rows; the first `claimed` of them are born claimed until `lease`.
+/// Inserts the rows; the first `claimed` of them are born claimed for `lease`.
 pub(super) async fn insert(
-    tx: &impl ConnectionTrait,
-    now: Timestamp,
-    lease: Timestamp,
+    tx: &Tx,
+    lease: Duration,
     records: &[Record],
     claimed: usize,
 ) -> Result<(), DbErr> {
     if records.is_empty() {
         return Ok(());
     }
+    let now = tx.now();
     let mut rows = Vec::with_capacity(records.len());
     for (place, record) in records.iter().enumerate() {
         rows.push(ActiveModel {
@@ -115,7 +115,7 @@ pub(super) async fn insert(
             attempts: Set(0),
             next_at: Set(now),
             claim_no: Set(1),
-            claimed_until: Set(if place < claimed { lease } else { now }),
+            claimed_until: Set(if place < claimed { now + lease } else { now }),
             published_at: Set(None),
             stream_sequence: Set(None),
         });

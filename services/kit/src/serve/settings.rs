@@ -15,8 +15,8 @@ use crate::{
 
 /// The settings that all services have. Doc comments are the help and the reference in `docs/settings.md`.
 #[derive(clap::Args, Debug, Clone)]
-#[group(skip)] // else clap takes it and any other flattened `Settings` for the same group
-pub struct Settings {
+#[group(skip)] // else clap takes it and any other flattened `ServiceSettings` for the same group
+pub struct ServiceSettings {
     /// Address of the gRPC listener
     #[arg(long, env = "USHER_LISTEN")]
     pub listen: SocketAddr,
@@ -39,7 +39,7 @@ pub struct Settings {
 
     /// What is logged, and how
     #[command(flatten)]
-    pub telemetry: telemetry::Settings,
+    pub telemetry: telemetry::TelemetrySettings,
 }
 
 /// A service's database, listeners and operators' token, all open.
@@ -53,7 +53,7 @@ pub struct Parts {
     pub token: AdminToken,
 }
 
-impl Settings {
+impl ServiceSettings {
     /// Opens the database, binds the listeners and reads the token. An SQLite database is migrated to `M`; a Postgres
     /// one is `usher migrate`'s business, and is not waited for.
     ///

@@ -14,7 +14,7 @@ use tracing_subscriber::{
     util::SubscriberInitExt as _,
 };
 
-use super::settings::Settings;
+use super::settings::TelemetrySettings;
 use lines::Lines;
 
 /// The SDK tells about itself at INFO; only its complaints are of interest.
@@ -40,7 +40,7 @@ const FEEDBACK: [&str; 8] = [
 /// Installs the process' log. Each destination has a filter of its own; traces have none.
 pub(super) fn start(
     service: &'static str,
-    settings: &Settings,
+    settings: &TelemetrySettings,
     exported: Option<&SdkLoggerProvider>,
 ) -> anyhow::Result<()> {
     let lines = Lines::new(service, settings.log_format);

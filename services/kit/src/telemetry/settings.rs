@@ -6,10 +6,10 @@ use std::env;
 /// Migrations tell of every step at every start; only what goes wrong with them is of interest.
 const DEFAULT_FILTER: &str = "info,sea_orm_migration=warn";
 
-/// Settings of the log; everything about traces and metrics stands in OpenTelemetry's own `OTEL_*` variables.
+/// TelemetrySettings of the log; everything about traces and metrics stands in OpenTelemetry's own `OTEL_*` variables.
 #[derive(clap::Args, Debug, Clone)]
-#[group(skip)] // else clap takes it and any other flattened `Settings` for the same group
-pub struct Settings {
+#[group(skip)] // else clap takes it and any other flattened `TelemetrySettings` for the same group
+pub struct TelemetrySettings {
     /// Log lines for people (text) or for machines (json), on standard error
     #[arg(long, env = "USHER_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
@@ -23,7 +23,7 @@ pub struct Settings {
     pub endpoint: Option<String>,
 }
 
-impl Default for Settings {
+impl Default for TelemetrySettings {
     fn default() -> Self {
         Self {
             log_format: LogFormat::Text,

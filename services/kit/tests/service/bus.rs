@@ -8,7 +8,7 @@ use std::{
 
 use async_nats::jetstream::message::PublishMessage;
 use kit::{
-    bus::{self, Bus, Consumer, Delivery, Durable, Settings, Verdict},
+    bus::{self, Bus, Consumer, ConsumerSettings, Delivery, Durable, Verdict},
     clock::Clock,
     testing::{NatsServer, eventually},
 };
@@ -65,8 +65,8 @@ impl Running {
     }
 }
 
-fn settings() -> Settings {
-    Settings {
+fn settings() -> ConsumerSettings {
+    ConsumerSettings {
         ack_wait: Duration::from_millis(600),
         max_deliver: 3,
         batch: 64,

@@ -6,7 +6,7 @@ use kit::{
     bus::Bus,
     clock::{Clock, Timestamp},
     db::{DatabaseUrl, Db},
-    outbox::{self, Outbox, Record, Relay, Settings},
+    outbox::{self, Outbox, Record, Relay, RelaySettings},
     testing::{NatsServer, Postgres, eventually},
 };
 use opentelemetry::Context;
@@ -54,7 +54,7 @@ struct Writer {
 }
 
 impl Writer {
-    async fn start(db: &Db, bus: &Bus, settings: Settings) -> Self {
+    async fn start(db: &Db, bus: &Bus, settings: RelaySettings) -> Self {
         let (outbox, relay) = Relay::new(db.clone(), bus.clone(), settings);
         let stop = CancellationToken::new();
         Self {
@@ -71,7 +71,7 @@ impl Writer {
         let tx = self.db.write("test").await.unwrap();
         let now = tx.now();
         let records = ids.iter().map(|id| record(*id, now)).collect();
-        let handovers = self.outbox.insert(&tx, now, records, room).await.unwrap();
+        let handovers = self.outbox.insert(&tx, records, room).await.unwrap();
         tx.commit().await.unwrap();
         if handed_over {
             handovers.into_iter().for_each(outbox::Handover::deliver);
@@ -149,9 +149,9 @@ async fn what_is_handed_over_is_published_without_a_look_at_the_table() {
     let writer = Writer::start(
         &db,
         &bus,
-        Settings {
+        RelaySettings {
             tick: Duration::from_secs(3_600),
-            ..Settings::default()
+            ..RelaySettings::default()
         },
     )
     .await;
@@ -166,9 +166,9 @@ async fn i03_a_row_whose_writer_died_after_the_commit_is_published_by_another_re
     let (nats, folder) = (NatsServer::start().await, tempfile::tempdir().unwrap());
     let clock = Clock::default();
     let (db, bus) = (sqlite(&folder, clock.clone()).await, nats.provision().await);
-    let settings = Settings {
+    let settings = RelaySettings {
         tick: Duration::from_millis(20),
-        ..Settings::default()
+        ..RelaySettings::default()
     };
     let writer = Writer::start(&db, &bus, settings.clone()).await;
     writer.write(&ids(3), false).await;
@@ -190,10 +190,10 @@ async fn i03_events_wait_in_the_table_while_the_broker_is_away() {
         sqlite(&folder, Clock::default()).await,
         nats.provision().await,
     );
-    let settings = Settings {
+    let settings = RelaySettings {
         tick: Duration::from_millis(20),
         queue: 10,
-        ..Settings::default()
+        ..RelaySettings::default()
     };
     let writer = Writer::start(&db, &bus, settings).await;
     nats.stop();
@@ -218,7 +218,7 @@ async fn i18_a_stop_publishes_what_was_handed_over() {
         sqlite(&folder, Clock::default()).await,
         nats.provision().await,
     );
-    let writer = Writer::start(&db, &bus, Settings::default()).await;
+    let writer = Writer::start(&db, &bus, RelaySettings::default()).await;
     writer.write(&ids(500), true).await;
     writer.stop().await;
     assert_eq!(unpublished(&db).await, 0);
@@ -235,9 +235,9 @@ async fn i14_a_row_that_is_published_twice_is_stored_once() {
     let writer = Writer::start(
         &db,
         &bus,
-        Settings {
+        RelaySettings {
             tick: Duration::from_millis(20),
-            ..Settings::default()
+            ..RelaySettings::default()
         },
     )
     .await;
@@ -284,11 +284,11 @@ async fn two_relays_on_postgres_share_the_rows_and_publish_each_once() {
     let url: DatabaseUrl = postgres.database("outbox").await.parse().unwrap();
     let db = Db::connect(&url, Clock::default()).await.unwrap();
     db.migrate::<Migrator>().await.unwrap();
-    let settings = Settings {
+    let settings = RelaySettings {
         tick: Duration::from_millis(20),
         window: 16,
         queue: 1,
-        ..Settings::default()
+        ..RelaySettings::default()
     };
     let writers = [
         Writer::start(&db, &bus, settings.clone()).await,

@@ -30,7 +30,7 @@ pub(crate) const TOO_OLD: &str = "too_old";
 #[derive(clap::Parser)]
 struct Settings {
     #[command(flatten)]
-    telemetry: telemetry::Settings,
+    telemetry: telemetry::TelemetrySettings,
 }
 
 #[test]

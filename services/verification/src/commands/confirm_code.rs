@@ -171,7 +171,7 @@ impl ConfirmCode {
         let (event, creation) = events::account_verified(id, account_id, tx.now(), caller);
         // Before the insert: the row is born claimed only if the relay is going to get it.
         let room = self.outbox.reserve(1);
-        let handovers = self.outbox.insert(&tx, tx.now(), vec![event], room).await?;
+        let handovers = self.outbox.insert(&tx, vec![event], room).await?;
         tx.commit().await?;
         span::end(&creation);
         // After the commit: an event of a confirmation that was rolled back must never leave.
