@@ -23,11 +23,12 @@ test: nats-server ## Run every test (ARGS='-p kit' or ARGS=i05_ runs some)
 	@deploy/tools/postgres.sh || true
 	@cargo test --locked --no-fail-fast $(ARGS) -- --quiet
 
-lint: ## Check format, scripts, clippy, layers and licences (CI=true: the tree, too)
+lint: ## Check format, scripts, clippy, docs, layers and licences (CI=true: the tree, too)
 	@echo "· format" && cargo fmt --all --check
 	@echo "· scripts" && for script in .ci/run deploy/tools/*.sh; do bash -n $$script || exit 1; done
 	@python3 -c 'import ast; ast.parse(open("deploy/tools/figures.py").read())'
 	@echo "· clippy" && cargo clippy --all-targets --locked -- -D warnings
+	@echo "· doc" && $(MAKE) doc >/dev/null
 	@echo "· layers" && RUST_BACKTRACE=0 cargo test --locked --test layers -- --quiet
 ifdef CARGO_DENY
 	@echo "· dependencies" && cargo deny --locked check bans licenses sources

@@ -138,12 +138,12 @@ fn text<'s>(tokens: &[(usize, &'s str)], at: usize) -> &'s str {
     tokens.get(at).map_or("", |token| token.1)
 }
 
-fn is_name(token: &str) -> bool {
+pub(crate) fn is_name(token: &str) -> bool {
     token.starts_with(|c: char| c.is_alphabetic() || c == '_')
 }
 
 /// Names, `::` and single signs with their lines; comments, strings and the trailing tests are gone.
-fn tokens(source: &str) -> Vec<(usize, &str)> {
+pub(crate) fn tokens(source: &str) -> Vec<(usize, &str)> {
     let source = &source[..source.find("#[cfg(test)]\nmod ").unwrap_or(source.len())];
     let (mut tokens, mut line, mut rest) = (Vec::new(), 1, source);
     while let Some(first) = rest.chars().next() {

@@ -5,6 +5,8 @@ mod circles;
 mod dependencies;
 mod imports;
 mod links;
+mod names;
+mod plan;
 mod rules;
 
 use std::fs;
@@ -120,8 +122,52 @@ fn no_file_has_outgrown_its_room() {
 }
 
 #[test]
+fn every_service_is_built_by_the_one_plan() {
+    let sources = sources(&["src"]);
+    report(
+        sources
+            .iter()
+            .flat_map(|(file, source)| plan::complaints(file, source)),
+    );
+}
+
+#[test]
 fn every_link_in_the_papers_leads_somewhere() {
     report(links::complaints(&root()).into_iter());
+}
+
+#[test]
+fn the_checker_of_the_plan_sees_what_stands_in_the_wrong_place() {
+    let bad = [
+        ("services/mailer/src/ledger/claims.rs", ""),
+        ("services/accounts/src/delivery.rs", ""),
+        ("services/accounts/src/grpc/words.rs", ""),
+        ("services/accounts/src/config/times.rs", ""),
+        ("services/mailer/src/migrations/ledger.rs", ""),
+        (
+            "services/mailer/src/lib.rs",
+            "pub mod app;\npub mod store;\nmod grpc;",
+        ),
+    ];
+    for (file, source) in bad {
+        assert_eq!(plan::complaints(file, source).len(), 1, "{file}");
+    }
+    let good = [
+        ("services/mailer/src/admission/slots.rs", ""),
+        ("services/mailer/src/migrations/m0001_ledger.rs", ""),
+        (
+            "services/verification/src/lib.rs",
+            "pub mod app;\npub mod config;\nmod grpc;",
+        ),
+        ("services/usher/src/local/up.rs", ""),
+    ];
+    for (file, source) in good {
+        assert_eq!(
+            plan::complaints(file, source),
+            Vec::<String>::new(),
+            "{file}"
+        );
+    }
 }
 
 #[test]
@@ -133,6 +179,32 @@ fn the_checker_of_links_sees_those_within_the_repository() {
         .map(|(line, link)| (*line, link.as_str()))
         .collect();
     assert_eq!(links, [(1, "b.md"), (1, "../f/g.rs#h"), (5, "#j")]);
+}
+
+#[test]
+fn no_two_types_of_a_crate_share_a_name_unless_the_glossary_says_why() {
+    let glossary = read(&root().join("docs/glossary.md"));
+    report(names::complaints(&sources(&["src"]), &glossary).into_iter());
+}
+
+#[test]
+fn the_checker_of_names_sees_a_shared_one_and_a_row_that_is_not_needed() {
+    let file =
+        |name: &str, source: &str| (format!("services/kit/src/{name}.rs"), source.to_owned());
+    let sources = [
+        file("a", "pub struct Turn;\nstruct Model;\nenum Fate {}"),
+        file("b", "trait Turn {}\nstruct Model;\n// enum Fate {}"),
+    ];
+    let table =
+        |rows: &str| format!("## Names that two types share\n\n| a | b |\n|---|---|\n{rows}");
+    assert_eq!(names::complaints(&sources, &table("")).len(), 2);
+    let listed = "| `Turn` | `services/kit/src/a.rs` | `services/kit/src/b.rs` | why |\n";
+    assert_eq!(
+        names::complaints(&sources, &table(listed)),
+        Vec::<String>::new()
+    );
+    let idle = format!("{listed}| `Fate` | `services/kit/src` | `services/kit/src` | why |\n");
+    assert_eq!(names::complaints(&sources, &table(&idle)).len(), 1);
 }
 
 #[test]
