@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Makes sure that the tests find PostgreSQL (its initdb): looks where they look and, as root on Debian
-# or Ubuntu, installs the package. Exits with 1 when it cannot be had; those tests are skipped then.
+# or Ubuntu, installs the package. Exits with 1 when it cannot be had; those tests are skipped then, but
+# fail where CI is set.
 set -euo pipefail
 
 find_initdb() {

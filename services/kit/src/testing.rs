@@ -7,6 +7,7 @@
 //! [`Proxy`] a network that delays, tears, cuts or swallows what it carries.
 //! Nothing here sleeps: [`eventually`] asks until it hears, everything else is awaited.
 
+mod environment;
 mod eventually;
 mod hole;
 mod nats;
@@ -14,7 +15,6 @@ mod postgres;
 mod process;
 mod proxy;
 mod service;
-mod settings;
 mod smtp;
 mod world;
 
@@ -23,6 +23,7 @@ use std::{
     time::Duration,
 };
 
+pub use environment::Environment;
 pub use eventually::eventually;
 pub use hole::Healed;
 pub use nats::NatsServer;
@@ -30,7 +31,6 @@ pub use postgres::Postgres;
 pub use process::Process;
 pub use proxy::Proxy;
 pub use service::{Service, channel};
-pub use settings::Settings;
 pub use smtp::{Mail, On, Phase, Setup, SmtpServer, Tls};
 pub use world::World;
 

@@ -3,14 +3,14 @@
 use std::ops::Deref;
 
 use accounts::{app::App, config::Config, migrations::Migrator};
-use kit::testing::{self, NatsServer, SOON, Settings, eventually};
+use kit::testing::{self, Environment, NatsServer, SOON, eventually};
+use tokio::process::Command;
 
 use crate::client::Client;
 
 pub(crate) type Service = testing::Service<Client>;
 pub(crate) type Process = testing::Process<Client>;
 
-pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_accounts");
 /// What the relay has yet to do.
 pub(crate) const UNPUBLISHED: &str = "outbox WHERE published_at IS NULL";
 
@@ -48,7 +48,7 @@ impl World {
         })
     }
 
-    pub(crate) fn settings(&self) -> Settings {
+    pub(crate) fn settings(&self) -> Environment {
         let key = self.file("fingerprint-key").display().to_string();
         self.ground.settings().with(&[
             ("USHER_NATS_URL", &self.nats.url()),
@@ -81,7 +81,7 @@ impl World {
 
     /// Accounts as a process of its own.
     pub(crate) async fn process(&self, more: &[(&str, &str)]) -> Process {
-        Process::start(PROGRAM, &self.settings().with(more)).await
+        Process::start(program(), &self.settings().with(more)).await
     }
 
     /// Rows of all tables of the service: accounts, events, keys.
@@ -92,4 +92,8 @@ impl World {
             self.count("idempotency_keys").await,
         ]
     }
+}
+
+pub(crate) fn program() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_accounts"))
 }

@@ -15,7 +15,7 @@ use tokio::{
 };
 use tonic::transport::Channel;
 
-use super::{SOON, Settings, channel, eventually, free_port};
+use super::{Environment, SOON, channel, eventually, free_port};
 
 /// What a stop may take.
 const STOP: Duration = Duration::from_secs(10);
@@ -25,27 +25,31 @@ const STOP: Duration = Duration::from_secs(10);
 pub struct Process<C> {
     child: Child,
     addr: SocketAddr,
-    /// Its log, read all the time: a full pipe would stop it.
+    /// Its output and its log, read all the time: a full pipe would stop it.
     said: JoinHandle<String>,
     client: PhantomData<fn() -> C>,
 }
 
 impl<C: From<Channel>> Process<C> {
-    /// Starts a program under these settings and nothing else, and waits until it listens.
-    pub async fn start(program: &str, settings: &Settings) -> Self {
+    /// Starts it under these settings and nothing else, and waits until it listens.
+    pub async fn start(mut command: Command, settings: &Environment) -> Self {
         let addr = SocketAddr::from(([127, 0, 0, 1], free_port()));
-        let mut command = command(program, settings);
-        command.env("USHER_LISTEN", addr.to_string());
+        set_up(&mut command, settings).env("USHER_LISTEN", addr.to_string());
         let mut child = command.spawn().expect("the program can be run");
+        let mut stdout = child.stdout.take().expect("its output is piped");
         let mut stderr = child.stderr.take().expect("its log is piped");
         let said = tokio::spawn(async move {
-            let mut said = Vec::new();
-            let _ = stderr.read_to_end(&mut said).await;
+            let (mut said, mut logged) = (Vec::new(), Vec::new());
+            let _ = tokio::join!(
+                stdout.read_to_end(&mut said),
+                stderr.read_to_end(&mut logged)
+            );
+            said.append(&mut logged);
             String::from_utf8_lossy(&said).into_owned()
         });
         let listens = async || {
             let ended = child.try_wait().expect("a child can be asked");
-            assert!(ended.is_none(), "{program} ended: {ended:?}");
+            assert!(ended.is_none(), "{command:?} ended: {ended:?}");
             TcpStream::connect(addr).await.ok()
         };
         eventually("the process to listen", SOON, listens).await;
@@ -58,8 +62,8 @@ impl<C: From<Channel>> Process<C> {
     }
 
     /// Starts one that is to end by itself, and returns whether it did so well, and its log.
-    pub async fn run(program: &str, settings: &Settings) -> (bool, String) {
-        let output = command(program, settings).output().await;
+    pub async fn run(mut command: Command, settings: &Environment) -> (bool, String) {
+        let output = set_up(&mut command, settings).output().await;
         let output = output.expect("the program can be run");
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         (output.status.success(), said)
@@ -80,7 +84,7 @@ impl<C: From<Channel>> Process<C> {
         self.child.kill().await.expect("a child can be killed");
     }
 
-    /// SIGTERM; waits for its end and returns its log.
+    /// SIGTERM; waits for its end and returns its output and its log.
     pub async fn terminate(mut self) -> String {
         let asked = Instant::now();
         super::terminate(self.id());
@@ -91,14 +95,12 @@ impl<C: From<Channel>> Process<C> {
     }
 }
 
-fn command(program: &str, settings: &Settings) -> Command {
-    let mut command = Command::new(program);
+fn set_up<'a>(command: &'a mut Command, settings: &Environment) -> &'a mut Command {
     command
         .env_clear()
         .envs(settings.pairs())
         .stdin(Stdio::null())
-        .stdout(Stdio::null())
+        .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .kill_on_drop(true);
-    command
+        .kill_on_drop(true)
 }

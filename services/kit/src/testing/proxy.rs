@@ -1,6 +1,6 @@
 //! A TCP proxy that stands between any two parts and spoils what passes: it plays the network.
 //!
-//! What befalls a connection follows from its number and the state alone, never from the moment at which a task
+//! What befalls a connection follows from its number and the conditions alone, never from the moment at which a task
 //! hears of a change, and each direction has randomness of its own: a seed repeats a run.
 
 use std::{fmt::Display, io, net::SocketAddr, ops::Range, time::Duration};
@@ -23,14 +23,14 @@ const CHUNK: usize = 16 * 1024;
 #[derive(Debug)]
 pub struct Proxy {
     addr: SocketAddr,
-    state: watch::Sender<State>,
+    conditions: watch::Sender<Conditions>,
     task: AbortHandle,
 }
 
 /// Connections are numbered as they are made; a limit holds for those below it, the mood for all others.
 #[derive(Debug, Clone, Copy, Default)]
-struct State {
-    mood: Fate,
+struct Conditions {
+    mood: Mood,
     made: u64,
     cut_below: u64,
     torn_below: u64,
@@ -40,7 +40,7 @@ struct State {
 
 /// What happens to a connection's next chunk.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Fate {
+enum Mood {
     #[default]
     Pass,
     Delay(Duration),
@@ -50,7 +50,7 @@ enum Fate {
 }
 
 /// Why a connection ends before its two sides have.
-enum End {
+enum Broken {
     Torn,
     Reset,
 }
@@ -68,9 +68,13 @@ impl Proxy {
             .await
             .expect("a port can be had");
         let addr = listener.local_addr().expect("a listener has an address");
-        let state = watch::Sender::new(State::default());
-        let task = tokio::spawn(accept(listener, target, seed, state.clone())).abort_handle();
-        Self { addr, state, task }
+        let conditions = watch::Sender::new(Conditions::default());
+        let task = tokio::spawn(accept(listener, target, seed, conditions.clone())).abort_handle();
+        Self {
+            addr,
+            conditions,
+            task,
+        }
     }
 
     /// Where it listens.
@@ -87,49 +91,55 @@ impl Proxy {
 
     /// Connections ever made.
     pub fn connections(&self) -> u64 {
-        self.state.borrow().made
+        self.conditions.borrow().made
     }
 
     /// From now on everything passes, but on connections that were spoilt for good.
     pub fn pass(&self) {
-        self.enter(Fate::Pass, |_| {});
+        self.enter(Mood::Pass, |_| {});
     }
 
     /// From now on each chunk waits about so long, in each direction.
     pub fn delay(&self, delay: Duration) {
-        self.enter(Fate::Delay(delay), |_| {});
+        self.enter(Mood::Delay(delay), |_| {});
     }
 
     /// Resets what is open, and what is made until the mood changes as soon as it is made.
     pub fn cut(&self) {
-        self.enter(Fate::Cut, |state| state.cut_below = state.made);
+        self.enter(Mood::Cut, |conditions| {
+            conditions.cut_below = conditions.made;
+        });
     }
 
     /// Of each connection that is open, passes a part of the next chunk and then closes it; new ones work.
     pub fn halve(&self) {
-        self.enter(Fate::Pass, |state| state.torn_below = state.made);
+        self.enter(Mood::Pass, |conditions| {
+            conditions.torn_below = conditions.made;
+        });
     }
 
     /// What is open falls silent for good: its bytes are taken and dropped, its ends are not heard, nothing is
     /// closed. New ones work. So does a box on the way that forgets its connections.
     pub fn swallow(&self) {
-        self.enter(Fate::Pass, |state| state.swallowed_below = state.made);
+        self.enter(Mood::Pass, |conditions| {
+            conditions.swallowed_below = conditions.made;
+        });
     }
 
     /// Until the mood changes, all connections are silent, those made meanwhile too, and stay so afterwards; later
     /// ones work. That one side closed such a connection is told to the other side after the hole, as TCP would by
     /// sending it again.
     pub fn hole(&self) {
-        self.enter(Fate::Silence, |_| {});
+        self.enter(Mood::Silence, |_| {});
     }
 
-    fn enter(&self, mood: Fate, spoil: impl FnOnce(&mut State)) {
-        self.state.send_modify(|state| {
-            if state.mood == Fate::Silence {
-                state.silent_below = state.made;
+    fn enter(&self, mood: Mood, spoil: impl FnOnce(&mut Conditions)) {
+        self.conditions.send_modify(|conditions| {
+            if conditions.mood == Mood::Silence {
+                conditions.silent_below = conditions.made;
             }
-            state.mood = mood;
-            spoil(state);
+            conditions.mood = mood;
+            spoil(conditions);
         });
     }
 }
@@ -140,15 +150,15 @@ impl Drop for Proxy {
     }
 }
 
-impl State {
-    fn fate(&self, number: u64) -> Fate {
+impl Conditions {
+    fn mood(&self, number: u64) -> Mood {
         if number < self.cut_below {
-            Fate::Cut
-        } else if self.mood == Fate::Silence || number < self.silent_below.max(self.swallowed_below)
+            Mood::Cut
+        } else if self.mood == Mood::Silence || number < self.silent_below.max(self.swallowed_below)
         {
-            Fate::Silence
+            Mood::Silence
         } else if number < self.torn_below {
-            Fate::Halve
+            Mood::Halve
         } else {
             self.mood
         }
@@ -156,37 +166,42 @@ impl State {
 
     /// Whether the end of one side of a connection reaches the other.
     fn ends_are_heard(&self, number: u64) -> bool {
-        self.mood != Fate::Silence && number >= self.swallowed_below
+        self.mood != Mood::Silence && number >= self.swallowed_below
     }
 }
 
 /// Takes connections until aborted; they, in the set, are aborted with it.
-async fn accept(listener: TcpListener, target: String, seed: u64, state: watch::Sender<State>) {
+async fn accept(
+    listener: TcpListener,
+    target: String,
+    seed: u64,
+    conditions: watch::Sender<Conditions>,
+) {
     let mut connections = JoinSet::new();
     while let Ok((client, _)) = listener.accept().await {
         let mut number = 0;
-        state.send_modify(|state| {
-            number = state.made;
-            state.made += 1;
+        conditions.send_modify(|conditions| {
+            number = conditions.made;
+            conditions.made += 1;
         });
-        let connection = Connection {
+        let link = Link {
             number,
             seed,
-            state: state.subscribe(),
+            conditions: conditions.subscribe(),
         };
-        connections.spawn(connection.serve(client, target.clone()));
+        connections.spawn(link.serve(client, target.clone()));
     }
 }
 
-struct Connection {
+struct Link {
     number: u64,
     seed: u64,
-    state: watch::Receiver<State>,
+    conditions: watch::Receiver<Conditions>,
 }
 
-impl Connection {
+impl Link {
     async fn serve(self, mut client: TcpStream, target: String) {
-        if self.fate() == Fate::Silence {
+        if self.mood() == Mood::Silence {
             // Made in a hole, it reaches nobody.
             self.until_cut().await;
             return reset(&client);
@@ -198,20 +213,20 @@ impl Connection {
         let _ = (client.set_nodelay(true), server.set_nodelay(true));
         let end = self.join(&mut client, &mut server).await;
         // What was torn is closed in order, so that its half arrives.
-        if let Err(End::Reset) = end {
+        if let Err(Broken::Reset) = end {
             reset(&client);
             reset(&server);
         }
     }
 
-    async fn join(&self, client: &mut TcpStream, server: &mut TcpStream) -> Result<(), End> {
+    async fn join(&self, client: &mut TcpStream, server: &mut TcpStream) -> Result<(), Broken> {
         let (from_client, to_client) = client.split();
         let (from_server, to_server) = server.split();
         let there = self.carry(from_client, to_server, 0);
         let back = self.carry(from_server, to_client, 1);
         tokio::select! {
             ended = async { tokio::try_join!(there, back) } => ended.map(|_| ()),
-            () = self.until_cut() => Err(End::Reset),
+            () = self.until_cut() => Err(Broken::Reset),
         }
     }
 
@@ -220,7 +235,7 @@ impl Connection {
         mut from: ReadHalf<'_>,
         mut to: WriteHalf<'_>,
         way: u64,
-    ) -> Result<(), End> {
+    ) -> Result<(), Broken> {
         let stream = self.seed.rotate_left(32) ^ (self.number << 1 | way);
         let mut random = StdRng::seed_from_u64(stream);
         let mut buffer = vec![0; CHUNK];
@@ -228,45 +243,50 @@ impl Connection {
             let length = match from.read(&mut buffer).await {
                 Ok(length @ 1..) => length,
                 end => {
-                    self.until(|state| state.ends_are_heard(self.number)).await;
+                    self.until(|conditions| conditions.ends_are_heard(self.number))
+                        .await;
                     end?;
                     return Ok(to.shutdown().await?);
                 }
             };
             let chunk = &buffer[..length];
-            if let Fate::Delay(delay) = self.fate() {
+            if let Mood::Delay(delay) = self.mood() {
                 sleep(delay.mul_f64(random.random_range(0.5..1.5))).await;
             }
             // Asked again: what waited meets what holds when it goes on.
-            match self.fate() {
-                Fate::Pass | Fate::Delay(_) => to.write_all(chunk).await?,
-                Fate::Silence => {}
-                Fate::Halve => {
+            match self.mood() {
+                Mood::Pass | Mood::Delay(_) => to.write_all(chunk).await?,
+                Mood::Silence => {}
+                Mood::Halve => {
                     let half = random.random_range(1..length.max(2)).min(length - 1);
                     to.write_all(&chunk[..half]).await?;
-                    return Err(End::Torn);
+                    return Err(Broken::Torn);
                 }
-                Fate::Cut => return Err(End::Reset),
+                Mood::Cut => return Err(Broken::Reset),
             }
         }
     }
 
-    fn fate(&self) -> Fate {
-        self.state.borrow().fate(self.number)
+    fn mood(&self) -> Mood {
+        self.conditions.borrow().mood(self.number)
     }
 
     async fn until_cut(&self) {
-        self.until(|state| state.fate(self.number) == Fate::Cut)
+        self.until(|conditions| conditions.mood(self.number) == Mood::Cut)
             .await;
     }
 
-    async fn until(&self, holds: impl Fn(&State) -> bool) {
+    async fn until(&self, holds: impl Fn(&Conditions) -> bool) {
         // The sender lives as long as the task that this one ends with.
-        let _ = self.state.clone().wait_for(|state| holds(state)).await;
+        let _ = self
+            .conditions
+            .clone()
+            .wait_for(|conditions| holds(conditions))
+            .await;
     }
 }
 
-impl From<io::Error> for End {
+impl From<io::Error> for Broken {
     fn from(_: io::Error) -> Self {
         Self::Reset
     }

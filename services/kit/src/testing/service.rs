@@ -11,7 +11,7 @@ use tokio::{
 };
 use tonic::{Request, transport::Channel};
 
-use super::Settings;
+use super::Environment;
 
 /// A running service whose callers are `C`. Dropped, it is told to stop; `stop` awaits that.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ pub struct Service<C> {
 impl<C: From<Channel>> Service<C> {
     /// Runs a service that listens at these addresses; `run_until` gets what it runs until.
     pub fn start<R>(
-        settings: &Settings,
+        settings: &Environment,
         [addr, admin_addr]: [SocketAddr; 2],
         run_until: impl FnOnce(BoxFuture<'static, ()>) -> R,
     ) -> Self

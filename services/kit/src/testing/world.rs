@@ -9,7 +9,7 @@ use sea_orm_migration::MigratorTrait;
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
-use super::{Postgres, SOON, Settings, eventually};
+use super::{Environment, Postgres, SOON, eventually};
 use crate::{clock::Clock, db::Db};
 
 /// The ground under one service, or under several replicas of it. Replicas share all secrets, which are files in
@@ -53,9 +53,9 @@ impl World {
     }
 
     /// The settings that all services have: free ports, the database, the operators' token.
-    pub fn settings(&self) -> Settings {
+    pub fn settings(&self) -> Environment {
         let token = self.file("admin-token").display().to_string();
-        Settings::default().with(&[
+        Environment::default().with(&[
             ("USHER_LISTEN", "127.0.0.1:0"),
             ("USHER_ADMIN_LISTEN", "127.0.0.1:0"),
             ("USHER_ADMIN_TOKEN_FILE", &token),

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use kit::{
-    bus::{self, Bus},
+    bus::Bus,
     clock::{Clock, Timestamp},
     db::{DatabaseUrl, Db},
     outbox::{self, Outbox, Record, Relay, Settings},
@@ -108,15 +108,6 @@ async fn sqlite(folder: &tempfile::TempDir, clock: Clock) -> Db {
     db
 }
 
-async fn bus(nats: &NatsServer) -> Bus {
-    let bus = Bus::connect(&nats.url(), "test").await.unwrap();
-    eventually("streams are made", Duration::from_secs(10), async || {
-        bus::provision(&bus, None).await.ok()
-    })
-    .await;
-    bus
-}
-
 async fn stored(bus: &Bus) -> u64 {
     bus.jetstream()
         .get_stream(ACCOUNTS.name)
@@ -150,7 +141,10 @@ async fn all_published(db: &Db) {
 #[tokio::test]
 async fn what_is_handed_over_is_published_without_a_look_at_the_table() {
     let (nats, folder) = (NatsServer::start().await, tempfile::tempdir().unwrap());
-    let (db, bus) = (sqlite(&folder, Clock::default()).await, bus(&nats).await);
+    let (db, bus) = (
+        sqlite(&folder, Clock::default()).await,
+        nats.provision().await,
+    );
     // A tick that never comes: what arrives came by the hot path.
     let writer = Writer::start(
         &db,
@@ -171,7 +165,7 @@ async fn what_is_handed_over_is_published_without_a_look_at_the_table() {
 async fn i03_a_row_whose_writer_died_after_the_commit_is_published_by_another_relay() {
     let (nats, folder) = (NatsServer::start().await, tempfile::tempdir().unwrap());
     let clock = Clock::default();
-    let (db, bus) = (sqlite(&folder, clock.clone()).await, bus(&nats).await);
+    let (db, bus) = (sqlite(&folder, clock.clone()).await, nats.provision().await);
     let settings = Settings {
         tick: Duration::from_millis(20),
         ..Settings::default()
@@ -192,7 +186,10 @@ async fn i03_a_row_whose_writer_died_after_the_commit_is_published_by_another_re
 #[tokio::test]
 async fn i03_events_wait_in_the_table_while_the_broker_is_away() {
     let (mut nats, folder) = (NatsServer::start().await, tempfile::tempdir().unwrap());
-    let (db, bus) = (sqlite(&folder, Clock::default()).await, bus(&nats).await);
+    let (db, bus) = (
+        sqlite(&folder, Clock::default()).await,
+        nats.provision().await,
+    );
     let settings = Settings {
         tick: Duration::from_millis(20),
         queue: 10,
@@ -217,7 +214,10 @@ async fn i03_events_wait_in_the_table_while_the_broker_is_away() {
 #[tokio::test]
 async fn i18_a_stop_publishes_what_was_handed_over() {
     let (nats, folder) = (NatsServer::start().await, tempfile::tempdir().unwrap());
-    let (db, bus) = (sqlite(&folder, Clock::default()).await, bus(&nats).await);
+    let (db, bus) = (
+        sqlite(&folder, Clock::default()).await,
+        nats.provision().await,
+    );
     let writer = Writer::start(&db, &bus, Settings::default()).await;
     writer.write(&ids(500), true).await;
     writer.stop().await;
@@ -228,7 +228,10 @@ async fn i18_a_stop_publishes_what_was_handed_over() {
 #[tokio::test]
 async fn i14_a_row_that_is_published_twice_is_stored_once() {
     let (nats, folder) = (NatsServer::start().await, tempfile::tempdir().unwrap());
-    let (db, bus) = (sqlite(&folder, Clock::default()).await, bus(&nats).await);
+    let (db, bus) = (
+        sqlite(&folder, Clock::default()).await,
+        nats.provision().await,
+    );
     let writer = Writer::start(
         &db,
         &bus,
@@ -277,7 +280,7 @@ async fn two_relays_on_postgres_share_the_rows_and_publish_each_once() {
         return;
     };
     let nats = NatsServer::start().await;
-    let bus = bus(&nats).await;
+    let bus = nats.provision().await;
     let url: DatabaseUrl = postgres.database("outbox").await.parse().unwrap();
     let db = Db::connect(&url, Clock::default()).await.unwrap();
     db.migrate::<Migrator>().await.unwrap();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kit::testing::{On, Phase, Setup, SmtpServer, Tls, eventually};
+use kit::testing::{On, Phase, Setup, SmtpServer, Tls};
 use lettre::{
     AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor,
     transport::smtp::{
@@ -236,8 +236,8 @@ async fn a_delay_is_waited_for_and_connections_are_counted() {
         sent.unwrap();
     }
     assert!(begun.elapsed() >= Duration::from_millis(50));
-    let counts = async || {
-        (server.mails().len() == 3).then_some((server.connections(), server.peak_connections()))
-    };
-    assert_eq!(eventually("three mails", DEADLINE, counts).await, (3, 3));
+    server
+        .until("three mails", |server| server.mails().len() == 3)
+        .await;
+    assert_eq!((server.connections(), server.peak_connections()), (3, 3));
 }

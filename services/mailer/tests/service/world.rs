@@ -2,15 +2,16 @@
 
 use std::ops::Deref;
 
-use kit::testing::{self, Settings, SmtpServer};
+use kit::testing::{self, Environment, SmtpServer};
 use mailer::{app::App, config::Config, migrations::Migrator};
+use tokio::process::Command;
 
 use crate::client::Client;
 
 pub(crate) type Service = testing::Service<Client>;
 pub(crate) type Process = testing::Process<Client>;
 
-/// Settings of all tests: nobody waits long for a mail server that misbehaves.
+/// Environment of all tests: nobody waits long for a mail server that misbehaves.
 const QUICK: [(&str, &str); 11] = [
     ("USHER_MAIL_FROM", "Usher <usher@usher.example>"),
     ("USHER_MAIL_CONNECT_DEADLINE", "500ms"),
@@ -59,7 +60,7 @@ impl World {
         })
     }
 
-    pub(crate) fn settings(&self) -> Settings {
+    pub(crate) fn settings(&self) -> Environment {
         let keys = self.file("address-keys").display().to_string();
         let more = [
             ("USHER_MAIL_URL", &*self.mail_url),
@@ -88,6 +89,10 @@ impl World {
 
     /// The mailer as a process of its own.
     pub(crate) async fn process(&self, more: &[(&str, &str)]) -> Process {
-        Process::start(env!("CARGO_BIN_EXE_mailer"), &self.settings().with(more)).await
+        Process::start(
+            Command::new(env!("CARGO_BIN_EXE_mailer")),
+            &self.settings().with(more),
+        )
+        .await
     }
 }

@@ -8,11 +8,11 @@ use std::{
     path::Path,
 };
 
-use kit::testing::eventually;
+use kit::testing::{SOON, eventually};
 use rustix::process::Signal;
 use usher::otlp::OtlpReceiver;
 
-use crate::system::{SOON, System};
+use crate::world::World;
 
 const ADDRESS: &str = "Canary.Zq7xw@example.com";
 
@@ -25,26 +25,26 @@ async fn i16_no_address_and_no_code_in_logs_spans_metrics_headers_or_the_mailers
         ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()),
         ("RUST_LOG", "debug"),
     ];
-    let mut system = System::start(&environment).await;
-    let account = system.sign_up(ADDRESS);
-    let code = system.code_for(ADDRESS).await;
+    let mut world = World::start(&environment).await;
+    let account = world.sign_up(ADDRESS);
+    let code = world.code_for(ADDRESS).await;
     let wrong = neighbour(&code);
-    system.refusal(&["account", "confirm", &account, &wrong]);
-    system.refusal(&["account", "create", ADDRESS]);
-    system.command(&["account", "resend", ADDRESS]);
+    world.refusal(&["account", "confirm", &account, &wrong]);
+    world.refusal(&["account", "create", ADDRESS]);
+    world.command(&["account", "resend", ADDRESS]);
     let newer = eventually("the second mail", SOON, async || {
-        system
+        world
             .mails_to(ADDRESS)
             .into_iter()
             .map(|(_, other)| other)
             .find(|other| *other != code)
     });
     let newer = newer.await;
-    system.json(&["account", "confirm", &account, &newer]);
-    system.command(&["account", "watch", &account]);
+    world.json(&["account", "confirm", &account, &newer]);
+    world.command(&["account", "watch", &account]);
 
     let mut seen = Seen::default();
-    let run = system.run_file();
+    let run = world.run_file();
     for service in ["accounts", "verification", "mailer"] {
         let admin = run[service]["admin_url"]
             .as_str()
@@ -55,14 +55,14 @@ async fn i16_no_address_and_no_code_in_logs_spans_metrics_headers_or_the_mailers
         "message headers",
         headers(run["nats_url"].as_str().expect("there is a broker")).await,
     );
-    system.stop_by(Signal::TERM);
+    world.stop_by(Signal::TERM);
     seen.add(
         "spans, metrics and logs by OTLP",
         receiver.to_text().into_bytes(),
     );
-    seen.add("the terminal", system.said().into_bytes());
-    seen.add_files(&system.data(), "logs");
-    seen.add_files(&system.data(), "mailer.sqlite");
+    seen.add("the terminal", world.said().into_bytes());
+    seen.add_files(&world.data(), "logs");
+    seen.add_files(&world.data(), "mailer.sqlite");
     assert!(
         seen.0.len() >= 9,
         "something was not looked at: {:?}",

@@ -6,10 +6,10 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use kit::testing::{NatsServer, eventually};
+use kit::testing::{NatsServer, SOON, eventually};
 use tempfile::TempDir;
 
-use crate::system::{SOON, usher};
+use crate::world::usher;
 
 #[tokio::test]
 async fn provisioning_again_keeps_the_copies_that_streams_have() {

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use crate::system::{refusal, usher};
+use crate::world::{refusal, usher};
 
 /// Every command that does something.
 const COMMANDS: [&[&str]; 18] = [

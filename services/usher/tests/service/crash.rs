@@ -1,8 +1,8 @@
 //! kill −9 of each service while sign-ups are under way: each still ends with one valid code and one accepted mail.
 
-use kit::testing::eventually;
+use kit::testing::{SOON, eventually};
 
-use crate::system::{SOON, System};
+use crate::world::World;
 
 /// Sign-ups whose service is killed at once after each: the kills meet the journey at different places.
 const ROUNDS: usize = 4;
@@ -23,21 +23,21 @@ async fn i07_mailer_killed_while_sign_ups_are_under_way() {
 }
 
 async fn killed(service: &str) {
-    let system = System::start(&[]).await;
+    let world = World::start(&[]).await;
     for round in 0..ROUNDS {
         let address = format!("round{round}@example.com");
         let account = eventually("accounts to take the sign-up", SOON, async || {
-            let created = system.command(&["account", "create", &address]);
+            let created = world.command(&["account", "create", &address]);
             let created: serde_json::Value = serde_json::from_slice(&created.stdout).ok()?;
             created["account"]["account_id"].as_str().map(str::to_owned)
         })
         .await;
-        system.kill(service).await;
-        let code = system.code_for(&address).await;
-        settled(&system, &account).await;
-        one_mail(&system, &address, service);
+        world.kill(service).await;
+        let code = world.code_for(&address).await;
+        settled(&world, &account).await;
+        one_mail(&world, &address, service);
         let confirmed = eventually("verification to answer", SOON, async || {
-            let answer = system.command(&["account", "confirm", &account, &code]);
+            let answer = world.command(&["account", "confirm", &account, &code]);
             serde_json::from_slice::<serde_json::Value>(&answer.stdout).ok()
         })
         .await;
@@ -49,9 +49,9 @@ async fn killed(service: &str) {
 }
 
 /// Verification knows of one code, live, whose mail was accepted.
-async fn settled(system: &System, account: &str) {
+async fn settled(world: &World, account: &str) {
     let codes = eventually("the mail to be known as accepted", SOON, async || {
-        let shown = system.command(&["account", "show", account]);
+        let shown = world.command(&["account", "show", account]);
         let shown: serde_json::Value = serde_json::from_slice(&shown.stdout).ok()?;
         let codes = shown["verification"]["codes"].as_array()?.clone();
         codes
@@ -65,8 +65,8 @@ async fn settled(system: &System, account: &str) {
 }
 
 /// I8: a second mail only where the mailer died between the mail and its commit, and then the same one.
-fn one_mail(system: &System, address: &str, killed: &str) {
-    let mails = system.mails_to(address);
+fn one_mail(world: &World, address: &str, killed: &str) {
+    let mails = world.mails_to(address);
     let most = if killed == "mailer" { 2 } else { 1 };
     assert!((1..=most).contains(&mails.len()), "{mails:?}");
     assert!(mails.iter().all(|mail| *mail == mails[0]), "{mails:?}");

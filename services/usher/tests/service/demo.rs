@@ -5,7 +5,10 @@ use std::process::Stdio;
 use rustix::process::Signal;
 
 use crate::recorded::normalised;
-use crate::system::{STOP, ends_within, processes, signal, usher};
+use crate::{
+    processes::{STOP, ends_within, processes, signal},
+    world::usher,
+};
 
 #[test]
 fn the_demo_tells_the_whole_story_and_leaves_nothing_running() {

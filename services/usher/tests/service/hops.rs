@@ -6,7 +6,7 @@ use futures::stream;
 use kit::{
     clock::Clock,
     telemetry::names,
-    testing::{Phase, SmtpServer, eventually},
+    testing::{Phase, SOON, SmtpServer, eventually},
 };
 use opentelemetry::trace::SpanKind;
 use proto::{
@@ -26,7 +26,7 @@ use tonic::{Request, Streaming, transport::Channel};
 use usher::otlp::{OtlpReceiver, Span};
 use uuid::Uuid;
 
-use crate::{alone::Alone, mailer::Mailer, system::SOON};
+use crate::{alone::Alone, mailer::Mailer};
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const PARENT: &str = "b7ad6b7169203331";
@@ -96,7 +96,7 @@ async fn the_trace_goes_from_the_caller_through_the_event_with_the_log_off_and_h
         "{group:?}"
     );
 
-    accounts.terminate();
+    accounts.terminate().await;
     let exported = receiver.to_text();
     assert!(
         exported.contains("commit sign-ups") && !exported.contains("canary"),
@@ -178,7 +178,7 @@ async fn the_trace_goes_through_code_row_and_mail_with_the_log_off_and_the_event
     );
     assert_eq!(publish.parent_span_id.as_deref(), Some(&*create.span_id));
 
-    let said = verification.terminate();
+    let said = verification.terminate().await;
     let exported = receiver.to_text();
     for (what, text) in [("the export", &exported), ("the log", &said)] {
         assert!(
@@ -233,7 +233,7 @@ async fn i16_a_mail_leaves_two_spans_under_its_callers_and_no_secret_in_them() {
     }
     drop((offers, answers));
     let started = Instant::now();
-    mailer.terminate();
+    mailer.terminate().await;
     assert!(started.elapsed() < SOON);
 
     let spans = receiver.trace(TRACE);

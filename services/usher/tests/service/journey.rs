@@ -1,17 +1,17 @@
 //! The journey of an account, by the commands that a person types.
 
-use crate::system::System;
+use crate::world::World;
 
 #[tokio::test]
 async fn a_person_signs_up_gets_a_mail_and_confirms_its_code() {
-    let system = System::start(&[]).await;
-    let account = system.sign_up("ada@example.com");
-    let code = system.code_for("ada@example.com").await;
+    let world = World::start(&[]).await;
+    let account = world.sign_up("ada@example.com");
+    let code = world.code_for("ada@example.com").await;
     assert_eq!(
-        system.json(&["account", "confirm", &account, &code])["outcome"],
+        world.json(&["account", "confirm", &account, &code])["outcome"],
         "OK"
     );
-    let watched = system.command(&["account", "watch", &account]);
+    let watched = world.command(&["account", "watch", &account]);
     assert!(watched.status.success());
     let versions = String::from_utf8_lossy(&watched.stdout).into_owned();
     assert!(
@@ -20,27 +20,27 @@ async fn a_person_signs_up_gets_a_mail_and_confirms_its_code() {
             .any(|version| version.contains("\"status\":\"VERIFIED\"")),
         "{versions}"
     );
-    let shown = system.json(&["account", "show", &account]);
+    let shown = world.json(&["account", "show", &account]);
     assert_eq!(shown["account"]["status"], "VERIFIED");
     assert_eq!(shown["verification"]["codes"][0]["state"], "USED");
     assert_eq!(shown["verification"]["codes"][0]["mail_state"], "ACCEPTED");
     assert_eq!(
-        system.json(&["account", "confirm", &account, &code])["outcome"],
+        world.json(&["account", "confirm", &account, &code])["outcome"],
         "ALREADY_VERIFIED"
     );
 
-    let mails = system.json(&["mail", "list"]);
+    let mails = world.json(&["mail", "list"]);
     assert_eq!(mails.as_array().map(Vec::len), Some(1), "{mails}");
     assert_eq!(mails[0]["outcome"], "ACCEPTED");
     let key = mails[0]["code_id"].as_str().expect("a mail has a key");
     assert_eq!(
-        system.json(&["mail", "show", key])[0]["account_id"],
+        world.json(&["mail", "show", key])[0]["account_id"],
         account.as_str()
     );
-    let listed = system.json(&["account", "list", "--limit", "1"]);
+    let listed = world.json(&["account", "list", "--limit", "1"]);
     assert_eq!(listed[0]["account_id"], account.as_str());
 
-    let findings = system.json(&["doctor"]);
+    let findings = world.json(&["doctor"]);
     let findings = findings.as_array().expect("doctor lists findings");
     assert!(
         findings.iter().all(|finding| finding["level"] == "ok"),
@@ -50,50 +50,50 @@ async fn a_person_signs_up_gets_a_mail_and_confirms_its_code() {
 
 #[tokio::test]
 async fn refusals_say_what_to_change_and_have_their_exit_code() {
-    let system = System::start(&[]).await;
-    let (code, error) = system.refusal(&["account", "create", "no address"]);
+    let world = World::start(&[]).await;
+    let (code, error) = world.refusal(&["account", "create", "no address"]);
     assert_eq!(
         (code, &error["fields"][0]["field"]),
         (4, &"email".into()),
         "{error}"
     );
 
-    let account = system.sign_up("ada@example.com");
-    let (code, error) = system.refusal(&["account", "create", "ADA@EXAMPLE.COM"]);
+    let account = world.sign_up("ada@example.com");
+    let (code, error) = world.refusal(&["account", "create", "ADA@EXAMPLE.COM"]);
     assert_eq!(
         (code, &error["reason"]),
         (4, &"ADDRESS_TAKEN".into()),
         "{error}"
     );
 
-    let right = system.code_for("ada@example.com").await;
+    let right = world.code_for("ada@example.com").await;
     let wrong = if right.starts_with('0') {
         "1111 1111"
     } else {
         "0000 0000"
     };
-    let (code, error) = system.refusal(&["account", "confirm", &account, wrong]);
+    let (code, error) = world.refusal(&["account", "confirm", &account, wrong]);
     assert_eq!((code, &error["reason"]), (4, &"WRONG".into()), "{error}");
-    let (code, error) = system.refusal(&["account", "confirm", &account, "12"]);
+    let (code, error) = world.refusal(&["account", "confirm", &account, "12"]);
     assert_eq!(
         (code, &error["fields"][0]["field"]),
         (4, &"code".into()),
         "{error}"
     );
 
-    system.json(&["account", "resend", &account]);
-    let (code, error) = system.refusal(&["account", "resend", "ada@example.com"]);
+    world.json(&["account", "resend", &account]);
+    let (code, error) = world.refusal(&["account", "resend", "ada@example.com"]);
     let wait = error["retry_after_seconds"].as_u64().unwrap_or_default();
     assert!(code == 4 && (1..=60).contains(&wait), "{error}");
 
     let unknown = "0193b5f2-8c1e-7d3a-9f04-2a6b1c7d8e9f";
-    assert_eq!(system.refusal(&["account", "show", unknown]).0, 3);
-    assert_eq!(system.refusal(&["mail", "show", unknown]).0, 3);
+    assert_eq!(world.refusal(&["account", "show", unknown]).0, 3);
+    assert_eq!(world.refusal(&["mail", "show", unknown]).0, 3);
 }
 
 #[tokio::test]
 async fn a_repeated_idempotency_key_gives_the_same_account() {
-    let system = System::start(&[]).await;
+    let world = World::start(&[]).await;
     let create = [
         "account",
         "create",
@@ -101,12 +101,12 @@ async fn a_repeated_idempotency_key_gives_the_same_account() {
         "--idempotency-key",
         "sixteen-characters",
     ];
-    let (first, second) = (system.json(&create), system.json(&create));
+    let (first, second) = (world.json(&create), world.json(&create));
     assert_eq!(
         first["account"]["account_id"],
         second["account"]["account_id"]
     );
-    let (code, error) = system.refusal(&[
+    let (code, error) = world.refusal(&[
         "account",
         "create",
         "eve@example.com",
@@ -122,9 +122,9 @@ async fn a_repeated_idempotency_key_gives_the_same_account() {
 
 #[tokio::test]
 async fn the_mail_can_be_previewed_in_every_language() {
-    let system = System::start(&[]).await;
+    let world = World::start(&[]).await;
     let subjects = ["en", "fr", "de"].map(|locale| {
-        let preview = system.json(&["mail", "preview", "--locale", locale, "--name", "Ada"]);
+        let preview = world.json(&["mail", "preview", "--locale", locale, "--name", "Ada"]);
         assert_eq!(preview["locale"], locale);
         assert!(
             preview["html"]
@@ -141,8 +141,8 @@ async fn the_mail_can_be_previewed_in_every_language() {
 }
 #[tokio::test]
 async fn migrations_can_be_looked_at_but_not_made_while_the_services_run() {
-    let system = System::start(&[]).await;
-    let states = system.json(&["migrate", "status"]);
+    let world = World::start(&[]).await;
+    let states = world.json(&["migrate", "status"]);
     let states = states.as_array().expect("a state for each service");
     assert_eq!(states.len(), 3);
     assert!(
@@ -151,7 +151,7 @@ async fn migrations_can_be_looked_at_but_not_made_while_the_services_run() {
             .all(|state| state["pending"].as_array().is_some_and(Vec::is_empty)),
         "{states:?}"
     );
-    let (code, error) = system.refusal(&["migrate"]);
+    let (code, error) = world.refusal(&["migrate"]);
     let message = error["message"].as_str().unwrap_or_default();
     assert!(
         code == 5 && message.contains("is in use by process"),

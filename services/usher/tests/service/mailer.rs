@@ -1,27 +1,22 @@
 //! The mailer as verification alone sees it: keeps the mails that it is given, and says that each was accepted.
 
-use std::{
-    net::SocketAddr,
-    sync::{Arc, Mutex},
-};
+use std::net::SocketAddr;
 
 use futures::{StreamExt as _, TryStreamExt as _, stream, stream::BoxStream};
-use kit::testing::eventually;
+use kit::testing::SOON;
 use proto::mailer::{
     DeliverRequest, DeliverResponse, Hello, Mail, Outcome, PreviewRequest, PreviewResponse,
     Result as Answer,
     deliver_response::Message,
     mailer_service_server::{MailerService, MailerServiceServer},
 };
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::timeout};
 use tonic::{
     Request, Response, Status, Streaming,
     transport::{Server, server::TcpIncoming},
 };
 
-use crate::system::SOON;
-
-type Mails = Arc<Mutex<Vec<Mail>>>;
+type Mails = watch::Sender<Vec<Mail>>;
 
 /// The mailer; stopped when dropped.
 pub(crate) struct Mailer {
@@ -52,12 +47,11 @@ impl Mailer {
 
     /// Waits for the account's mail.
     pub(crate) async fn mail(&self, account_id: &str) -> Mail {
-        let arrived = async || {
-            let mails = self.mails.lock().unwrap();
-            let mut ours = mails.iter().filter(|mail| mail.account_id == account_id);
-            ours.next().cloned()
-        };
-        eventually("the mail to arrive", SOON, arrived).await
+        let ours = |mail: &&Mail| mail.account_id == account_id;
+        let mut mails = self.mails.subscribe();
+        let arrived = mails.wait_for(|mails| mails.iter().any(|mail| ours(&mail)));
+        let mails = timeout(SOON, arrived).await.expect("the mail arrives");
+        mails.unwrap().iter().find(ours).unwrap().clone()
     }
 }
 
@@ -89,7 +83,7 @@ impl MailerService for Service {
                 reached: true,
                 ..Answer::default()
             };
-            mails.lock().unwrap().push(mail);
+            mails.send_modify(|mails| mails.push(mail));
             said(Message::Result(answer))
         });
         Ok(Response::new(

@@ -1,4 +1,4 @@
-//! The command from outside: the real binary, real nats-server, real files. Modules by what they look at. `system`
+//! The command from outside: the real binary, real nats-server, real files. Modules by what they look at. `world`
 //! runs everything, `alone` one service; `mailer` plays the mailer for verification alone, `scenarios` runs in a
 //! child of the tests in `telemetry`.
 #![expect(
@@ -17,9 +17,10 @@ mod journey;
 mod mailer;
 mod otlp;
 mod papers;
+mod processes;
 mod recorded;
 mod scenarios;
 mod supervisor;
-mod system;
 mod telemetry;
 mod traces;
+mod world;

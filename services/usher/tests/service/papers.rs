@@ -9,7 +9,7 @@ use std::{
 
 use kit::config::reference;
 
-use crate::{recorded::normalised, system::usher};
+use crate::{recorded::normalised, world::usher};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")

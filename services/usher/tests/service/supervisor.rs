@@ -2,24 +2,27 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
-use kit::testing::{NatsServer, eventually};
+use kit::testing::{NatsServer, SOON, eventually};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use crate::system::{SOON, System, processes, refusal, signal, usher};
+use crate::{
+    processes::{processes, signal},
+    world::{World, refusal, usher},
+};
 
 #[tokio::test]
 async fn a_second_up_on_the_same_folder_is_told_who_runs() {
-    let system = System::start(&[]).await;
+    let world = World::start(&[]).await;
     let mut second = usher();
     second
         .args(["up", "--ports", "auto", "--output", "json", "--data"])
-        .arg(system.data());
+        .arg(world.data());
     let (code, error) = refusal(&second.output().expect("usher can be run"));
     assert_eq!(code, 4);
     let message = error["message"].as_str().unwrap_or_default();
     assert!(
-        message.contains(&format!("process {}", system.pid())),
+        message.contains(&format!("process {}", world.pid())),
         "{message}"
     );
 }
@@ -27,33 +30,33 @@ async fn a_second_up_on_the_same_folder_is_told_who_runs() {
 #[tokio::test]
 async fn i18_a_signal_ends_everything_within_ten_seconds() {
     for by in [Signal::TERM, Signal::INT] {
-        let mut system = System::start(&[]).await;
-        let children = system.children();
+        let mut world = World::start(&[]).await;
+        let children = world.children();
         assert_eq!(children.len(), 4, "{:?}", processes());
-        let status = system.stop_by(by);
-        assert!(status.success(), "{status}: {}", system.said());
+        let status = world.stop_by(by);
+        assert!(status.success(), "{status}: {}", world.said());
         assert!(
-            !system.said().contains("is killed"),
+            !world.said().contains("is killed"),
             "a child was cut: {}",
-            system.said()
+            world.said()
         );
         let left: Vec<_> = processes()
             .into_iter()
             .filter(|(pid, _, _)| children.contains(pid))
             .collect();
         assert!(left.is_empty(), "{left:?}");
-        assert!(!system.data().join("run.json").exists());
+        assert!(!world.data().join("run.json").exists());
     }
 }
 
 #[tokio::test]
 async fn when_up_is_killed_its_services_drain_and_the_next_one_ends_the_broker_left_behind() {
-    let mut system = System::start(&[]).await;
-    system.sign_up("before@example.com");
-    let nats = system.service("nats.conf").expect("nats-server runs");
+    let mut world = World::start(&[]).await;
+    world.sign_up("before@example.com");
+    let nats = world.service("nats.conf").expect("nats-server runs");
     let services = ["accounts", "verification", "mailer"]
-        .map(|name| system.service(name).expect("the service runs"));
-    system.stop_by(Signal::KILL);
+        .map(|name| world.service(name).expect("the service runs"));
+    world.stop_by(Signal::KILL);
     let alive = |pid: u32| processes().iter().any(|(running, _, _)| *running == pid);
     eventually("the services to end with their parent", SOON, async || {
         (!services.iter().any(|pid| alive(*pid))).then_some(())
@@ -61,29 +64,29 @@ async fn when_up_is_killed_its_services_drain_and_the_next_one_ends_the_broker_l
     .await;
     assert!(alive(nats), "the broker has no parent to watch");
     let findings: serde_json::Value =
-        serde_json::from_slice(&system.command(&["doctor"]).stdout).expect("the output is JSON");
+        serde_json::from_slice(&world.command(&["doctor"]).stdout).expect("the output is JSON");
     let what = findings[0]["what"].as_str().unwrap_or_default();
     assert!(
         what.starts_with("does not run on this folder"),
         "run.json of a dead process is used: {what}"
     );
-    system.start_again(&[]).await;
+    world.start_again(&[]).await;
     assert!(!alive(nats), "the next start ends it");
-    let accounts = system.json(&["account", "list"]);
+    let accounts = world.json(&["account", "list"]);
     assert_eq!(accounts[0]["email"], "before@example.com");
 }
 
 #[tokio::test]
 async fn a_process_that_is_not_our_broker_is_left_alone() {
-    let mut system = System::start(&[]).await;
-    system.stop_by(Signal::TERM);
+    let mut world = World::start(&[]).await;
+    world.stop_by(Signal::TERM);
     let mut stranger = std::process::Command::new("sleep")
         .arg("60")
         .spawn()
         .expect("sleep can be run");
-    fs::write(system.data().join("nats.pid"), stranger.id().to_string())
+    fs::write(world.data().join("nats.pid"), stranger.id().to_string())
         .expect("the folder can be written");
-    system.start_again(&[]).await;
+    world.start_again(&[]).await;
     assert!(
         stranger
             .try_wait()
@@ -97,18 +100,18 @@ async fn a_process_that_is_not_our_broker_is_left_alone() {
 
 #[tokio::test]
 async fn a_jaeger_that_was_left_behind_is_ended_by_the_next_start() {
-    let mut system = System::start(&[]).await;
-    system.stop_by(Signal::KILL);
+    let mut world = World::start(&[]).await;
+    world.stop_by(Signal::KILL);
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let jaeger = script(&folder, "jaeger", "read -r line\n");
     let left = std::process::Command::new(&jaeger)
         .stdin(std::process::Stdio::piped())
         .spawn();
     let mut left = left.expect("a script can be run");
-    fs::write(system.data().join("jaeger.pid"), left.id().to_string())
+    fs::write(world.data().join("jaeger.pid"), left.id().to_string())
         .expect("the folder can be written");
     let path = std::env::var("PATH").unwrap_or_default();
-    system
+    world
         .start_again(&[("PATH", &format!("{}:{path}", folder.path().display()))])
         .await;
     let ended = left.try_wait().expect("the process can be asked");
@@ -138,9 +141,9 @@ async fn the_last_words_of_a_child_that_dies_reach_its_log() {
             words = words.display(),
         ),
     );
-    let system = System::start(&[("USHER_NATS_SERVER", &nats)]).await;
+    let world = World::start(&[("USHER_NATS_SERVER", &nats)]).await;
     let log =
-        fs::read_to_string(system.data().join("logs/nats-server.log")).expect("there is a log");
+        fs::read_to_string(world.data().join("logs/nats-server.log")).expect("there is a log");
     assert_eq!(log.matches("last words").count(), 4);
 }
 
@@ -155,35 +158,35 @@ async fn a_line_that_is_not_utf_8_does_not_end_a_log() {
             NatsServer::program().display()
         ),
     );
-    let system = System::start(&[("USHER_NATS_SERVER", &nats)]).await;
+    let world = World::start(&[("USHER_NATS_SERVER", &nats)]).await;
     eventually("the line after it", SOON, async || {
-        system.said().contains("WARN after it").then_some(())
+        world.said().contains("WARN after it").then_some(())
     })
     .await;
     let log =
-        fs::read_to_string(system.data().join("logs/nats-server.log")).expect("the log is text");
+        fs::read_to_string(world.data().join("logs/nats-server.log")).expect("the log is text");
     assert!(log.contains("\u{fffd}\nWARN after it\n"), "{log}");
 }
 
 #[tokio::test]
 async fn a_dead_broker_is_started_again_with_its_streams() {
-    let system = System::start(&[]).await;
-    system.kill("nats.conf").await;
-    let account = system.sign_up("ada@example.com");
-    let code = system.code_for("ada@example.com").await;
-    system.json(&["account", "confirm", &account, &code]);
+    let world = World::start(&[]).await;
+    world.kill("nats.conf").await;
+    let account = world.sign_up("ada@example.com");
+    let code = world.code_for("ada@example.com").await;
+    world.json(&["account", "confirm", &account, &code]);
     assert_eq!(
-        system.json(&["nats", "status"])["drift"],
+        world.json(&["nats", "status"])["drift"],
         serde_json::json!([])
     );
 }
 
 #[tokio::test]
 async fn secrets_are_made_on_the_first_start_for_their_owner_only() {
-    let system = System::start(&[]).await;
+    let world = World::start(&[]).await;
     for name in ["admin-token", "run.json", "code-keys", "address-keys"] {
-        let metadata = fs::metadata(system.data().join(name))
-            .unwrap_or_else(|_| panic!("{name} was not made"));
+        let metadata =
+            fs::metadata(world.data().join(name)).unwrap_or_else(|_| panic!("{name} was not made"));
         assert_eq!(metadata.permissions().mode() & 0o777, 0o600, "{name}");
     }
 }

@@ -4,19 +4,21 @@ use kit::telemetry::names;
 use opentelemetry::trace::SpanKind;
 use usher::otlp::{OtlpReceiver, Span};
 
-use crate::system::{SOON, System};
+use kit::testing::SOON;
+
+use crate::world::World;
 
 // Two threads: the receiver answers while a command is waited for.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_trace_of_a_sign_up_is_whole_even_when_nothing_is_logged() {
     let receiver = OtlpReceiver::record().await.expect("a receiver can listen");
     let endpoint = receiver.endpoint();
-    let system = System::start(&[
+    let world = World::start(&[
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint),
         ("RUST_LOG", "off"),
     ])
     .await;
-    let created = system.json(&["account", "create", "ada@example.com"]);
+    let created = world.json(&["account", "create", "ada@example.com"]);
     let spans = trace(&receiver, &created, "file write").await;
 
     let root = one(&spans, "usher", &SpanKind::Internal, "usher account");
@@ -79,8 +81,8 @@ async fn the_trace_of_a_sign_up_is_whole_even_when_nothing_is_logged() {
         .as_str()
         .expect("an account has an id")
         .to_owned();
-    let code = system.code_for("ada@example.com").await;
-    let confirmed = system.json(&["account", "confirm", &account, &code]);
+    let code = world.code_for("ada@example.com").await;
+    let confirmed = world.json(&["account", "confirm", &account, &code]);
     let spans = trace(
         &receiver,
         &confirmed,
@@ -124,7 +126,7 @@ async fn the_trace_of_a_sign_up_is_whole_even_when_nothing_is_logged() {
             .any(|link| link.span_id == creation.span_id)
     );
 
-    let logs = std::fs::read_dir(system.data().join("logs")).expect("there is a folder of logs");
+    let logs = std::fs::read_dir(world.data().join("logs")).expect("there is a folder of logs");
     for log in logs
         .filter_map(Result::ok)
         .filter(|log| !log.file_name().to_string_lossy().starts_with("nats"))

@@ -7,7 +7,7 @@ use proto::verification::{ConfirmOutcome, MailState};
 use crate::{
     client::wrong,
     mailer::Mailer,
-    world::{PROGRAM, Process, World},
+    world::{Process, World, program},
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -113,7 +113,7 @@ async fn the_key_ring_is_made_once_with_mode_0600_and_refused_when_others_may_re
     assert!(!said.contains("was made"), "{said}");
 
     std::fs::set_permissions(&keys, Permissions::from_mode(0o644)).unwrap();
-    let (ended_well, said) = Process::run(PROGRAM, &world.settings()).await;
+    let (ended_well, said) = Process::run(program(), &world.settings()).await;
     assert!(
         !ended_well && said.contains(&format!("chmod 600 {}", keys.display())),
         "{said}"
@@ -129,7 +129,7 @@ async fn a_setting_that_cannot_be_is_refused_by_its_name() {
         ("USHER_DELIVERY_QUEUE", "0"),
     ] {
         let settings = world.settings().with(&[(key, value)]);
-        let (ended_well, said) = Process::run(PROGRAM, &settings).await;
+        let (ended_well, said) = Process::run(program(), &settings).await;
         assert!(
             !ended_well && said.contains(key) && said.contains(value),
             "{said}"

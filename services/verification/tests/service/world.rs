@@ -5,7 +5,7 @@ use std::ops::Deref;
 use async_nats::HeaderMap;
 use kit::{
     bus::Bus,
-    testing::{self, NatsServer, Settings},
+    testing::{self, Environment, NatsServer},
 };
 use proto::{
     accounts::AccountCreated,
@@ -14,12 +14,12 @@ use proto::{
 };
 use verification::{app::App, config::Config, migrations::Migrator};
 
+use tokio::process::Command;
+
 use crate::{client::Client, mailer::Mailer};
 
 pub(crate) type Service = testing::Service<Client>;
 pub(crate) type Process = testing::Process<Client>;
-
-pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_verification");
 
 /// A broker, a mailer, and what all services stand on.
 pub(crate) struct World {
@@ -56,7 +56,7 @@ impl World {
         })
     }
 
-    pub(crate) fn settings(&self) -> Settings {
+    pub(crate) fn settings(&self) -> Environment {
         let keys = self.file("code-keys").display().to_string();
         self.ground.settings().with(&[
             ("USHER_NATS_URL", &self.nats.url()),
@@ -87,7 +87,7 @@ impl World {
 
     /// Verification as a process of its own.
     pub(crate) async fn process(&self, more: &[(&str, &str)]) -> Process {
-        Process::start(PROGRAM, &self.settings().with(more)).await
+        Process::start(program(), &self.settings().with(more)).await
     }
 
     /// The event of a new account, which nobody has published yet.
@@ -103,21 +103,11 @@ impl World {
 
     /// Publishes the event as accounts would, under a message id of its own.
     pub(crate) async fn publish(&self, event: &AccountCreated) {
-        self.publish_as(event, "").await;
-    }
-
-    pub(crate) async fn publish_as(&self, event: &AccountCreated, traceparent: &str) {
         let id = self.clock.uuid_v7().to_string();
-        let mut all = event_headers(&id, &event.account_id);
-        if !traceparent.is_empty() {
-            all.insert(kit::propagation::TRACEPARENT, traceparent);
-        }
-        self.publish_raw(
-            AccountCreated::SUBJECT,
-            all,
-            prost::Message::encode_to_vec(event),
-        )
-        .await;
+        let headers = event_headers(&id, &event.account_id);
+        let payload = prost::Message::encode_to_vec(event);
+        self.publish_raw(AccountCreated::SUBJECT, headers, payload)
+            .await;
     }
 
     pub(crate) async fn publish_raw(
@@ -159,4 +149,8 @@ pub(crate) fn event_headers(id: &str, account_id: &str) -> HeaderMap {
     all.insert(headers::SUBJECT, account_id);
     all.insert(headers::SPEC_VERSION, headers::SPEC_VERSION_1_0);
     all
+}
+
+pub(crate) fn program() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_verification"))
 }

@@ -1,12 +1,12 @@
-//! A service's settings as a test writes them: pairs, of which the later win.
+//! A service's settings as a test writes them: variables, of which the later win.
 
 use clap::{Args, FromArgMatches};
 
 /// Names and values; each name once.
 #[derive(Debug, Clone, Default)]
-pub struct Settings(Vec<(String, String)>);
+pub struct Environment(Vec<(String, String)>);
 
-impl Settings {
+impl Environment {
     /// These and more; where a name comes again, its new value holds.
     #[must_use]
     pub fn with(mut self, more: &[(&str, &str)]) -> Self {
