@@ -69,7 +69,7 @@ impl ClaimedMail {
     pub(crate) fn turn(&self) -> Turn {
         match self.attempts {
             0 => Turn::First,
-            _ => Turn::Again,
+            _ => Turn::Later,
         }
     }
 }

@@ -11,12 +11,12 @@ pub(crate) struct ClaimMails {
 }
 
 impl ClaimMails {
-    /// Claims up to `most` due mails, of them at most `most_again` that were tried before. Returns fewer when there
+    /// Claims up to `most` due mails, of them at most `most_later` that were tried before. Returns fewer when there
     /// is less room in memory.
     pub(crate) async fn run(
         &self,
         most: usize,
-        most_again: usize,
+        most_later: usize,
     ) -> Result<Vec<ClaimedMail>, StoreError> {
         let IssueCode {
             db,
@@ -34,9 +34,9 @@ impl ClaimMails {
         let until = tx.now() + rules.lease;
         let mut codes = store::mails::claim(&tx, until, Turn::First, room.len() as u64).await?;
         // Mails that were never tried come first: dead mailboxes come back again and again, and hold nobody up.
-        let left = (room.len() - codes.len()).min(most_again);
+        let left = (room.len() - codes.len()).min(most_later);
         if left > 0 {
-            codes.extend(store::mails::claim(&tx, until, Turn::Again, left as u64).await?);
+            codes.extend(store::mails::claim(&tx, until, Turn::Later, left as u64).await?);
         }
         let accounts = codes.iter().map(|code| code.account_id).collect();
         let verifications = store::verifications::find_all(&tx, accounts).await?;

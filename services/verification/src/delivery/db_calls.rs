@@ -77,14 +77,14 @@ impl DbCalls {
     }
 
     /// Claims due mails, and answers whether it does: one poll at a time, or two would claim for the same room.
-    pub(super) fn poll(&mut self, most: usize, most_again: usize) -> bool {
+    pub(super) fn poll(&mut self, most: usize, most_later: usize) -> bool {
         if self.is_polling {
             return false;
         }
         self.is_polling = true;
         let claim_mails = self.claim_mails.clone();
         self.begin(async move {
-            match claim_mails.run(most, most_again).await {
+            match claim_mails.run(most, most_later).await {
                 Ok(mails) => {
                     let is_full = mails.len() >= most;
                     DbResult::Polled(mails, is_full)

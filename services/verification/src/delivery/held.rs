@@ -40,7 +40,7 @@ enum Whereabouts {
 pub(super) struct HeldMails {
     held: HashMap<Uuid, HeldMail>,
     first: VecDeque<Uuid>,
-    again: VecDeque<Uuid>,
+    later: VecDeque<Uuid>,
     lease: Duration,
 }
 
@@ -49,7 +49,7 @@ impl HeldMails {
         Self {
             held: HashMap::new(),
             first: VecDeque::new(),
-            again: VecDeque::new(),
+            later: VecDeque::new(),
             lease,
         }
     }
@@ -134,7 +134,7 @@ impl HeldMails {
             held.whereabouts = Whereabouts::Waiting;
             let line = match held.mail.turn() {
                 Turn::First => &mut self.first,
-                Turn::Again => &mut self.again,
+                Turn::Later => &mut self.later,
             };
             line.push_front(held.mail.claim.code_id); // it had its turn already
         }
@@ -143,8 +143,8 @@ impl HeldMails {
 
     /// Lets go of what waits, and returns its claims.
     pub(super) fn take_waiting(&mut self) -> Vec<Claim> {
-        let mut claims = Vec::with_capacity(self.first.len() + self.again.len());
-        for id in self.first.drain(..).chain(self.again.drain(..)) {
+        let mut claims = Vec::with_capacity(self.first.len() + self.later.len());
+        for id in self.first.drain(..).chain(self.later.drain(..)) {
             claims.extend(self.held.remove(&id).map(|held| held.mail.claim));
         }
         claims
@@ -180,7 +180,7 @@ impl HeldMails {
     pub(super) fn waiting(&self, turn: Turn) -> usize {
         match turn {
             Turn::First => self.first.len(),
-            Turn::Again => self.again.len(),
+            Turn::Later => self.later.len(),
         }
     }
 
@@ -191,7 +191,7 @@ impl HeldMails {
     fn line(&mut self, turn: Turn) -> &mut VecDeque<Uuid> {
         match turn {
             Turn::First => &mut self.first,
-            Turn::Again => &mut self.again,
+            Turn::Later => &mut self.later,
         }
     }
 }

@@ -146,7 +146,7 @@ impl MailLoop {
             Mode::Sending => {
                 // Those that were tried before only take what these leave: dead mailboxes hold nobody up.
                 self.send(Turn::First);
-                self.send(Turn::Again);
+                self.send(Turn::Later);
                 if self.more_due && self.is_worth_a_poll() {
                     self.poll();
                 }
@@ -216,8 +216,8 @@ impl MailLoop {
 
     /// Claims as many due mails as can be sent at once.
     fn poll(&mut self) {
-        let (most, most_again) = (self.room(Turn::First), self.room(Turn::Again));
-        if self.mode == Mode::Sending && most > 0 && self.db_calls.poll(most, most_again) {
+        let (most, most_later) = (self.room(Turn::First), self.room(Turn::Later));
+        if self.mode == Mode::Sending && most > 0 && self.db_calls.poll(most, most_later) {
             self.more_due = false; // what becomes due from here on sets it again
         }
     }
@@ -230,7 +230,7 @@ impl MailLoop {
 
     /// How many more mails can be sent at once than are waiting.
     fn room(&self, turn: Turn) -> usize {
-        let waiting = self.mails.waiting(Turn::First) + self.mails.waiting(Turn::Again);
+        let waiting = self.mails.waiting(Turn::First) + self.mails.waiting(Turn::Later);
         self.streams.room(turn).saturating_sub(waiting)
     }
 

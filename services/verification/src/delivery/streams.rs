@@ -72,7 +72,7 @@ struct OpenStream {
     window: usize,
     unanswered: usize,
     /// Of these: mails that were tried before.
-    unanswered_again: usize,
+    unanswered_later: usize,
     paused_until: Option<Instant>,
     /// The mailer only answers what it holds.
     is_draining: bool,
@@ -129,15 +129,15 @@ impl Streams {
             return None;
         }
         stream.unanswered += 1;
-        stream.unanswered_again += usize::from(turn == Turn::Again);
+        stream.unanswered_later += usize::from(turn == Turn::Later);
         Some(*id)
     }
 
     pub(super) fn answered(&mut self, id: StreamId, turn: Turn) {
         if let Some(stream) = self.open.get_mut(&id) {
-            let again = usize::from(turn == Turn::Again);
+            let later = usize::from(turn == Turn::Later);
             stream.unanswered = stream.unanswered.saturating_sub(1);
-            stream.unanswered_again = stream.unanswered_again.saturating_sub(again);
+            stream.unanswered_later = stream.unanswered_later.saturating_sub(later);
         }
     }
 
@@ -265,7 +265,7 @@ impl OpenStream {
             requests,
             window: 0,
             unanswered: 0,
-            unanswered_again: 0,
+            unanswered_later: 0,
             paused_until: None,
             is_draining: false,
         }
@@ -284,7 +284,7 @@ impl OpenStream {
         let free = window.saturating_sub(self.unanswered);
         match turn {
             Turn::First => free,
-            Turn::Again => free.min(window.div_ceil(2).saturating_sub(self.unanswered_again)),
+            Turn::Later => free.min(window.div_ceil(2).saturating_sub(self.unanswered_later)),
         }
     }
 }

@@ -17,7 +17,7 @@ pub(crate) enum Turn {
     /// Mails that were never tried.
     First,
     /// Mails that were.
-    Again,
+    Later,
 }
 
 /// How one attempt ended, as the mailer says it.

@@ -32,7 +32,7 @@ pub(crate) async fn claim(
     let now = tx.now();
     let its_turn = match turn {
         Turn::First => Column::MailAttempts.eq(0),
-        Turn::Again => Column::MailAttempts.gt(0),
+        Turn::Later => Column::MailAttempts.gt(0),
     };
     let mut due = Entity::find()
         .filter(Column::MailState.eq(MailState::Pending))
