@@ -2,6 +2,7 @@
 //! operators' side, `status` the one place where errors become statuses.
 
 mod admin;
+mod encode;
 mod status;
 
 use futures::{StreamExt as _, stream::BoxStream};
@@ -13,9 +14,8 @@ use kit::{
 };
 use opentelemetry::{Context, KeyValue};
 use proto::accounts::{
-    self as messages, CreateAccountRequest, CreateAccountResponse, GetAccountRequest,
-    GetAccountResponse, WatchAccountRequest, WatchAccountResponse,
-    accounts_service_server::AccountsService,
+    CreateAccountRequest, CreateAccountResponse, GetAccountRequest, GetAccountResponse,
+    WatchAccountRequest, WatchAccountResponse, accounts_service_server::AccountsService,
 };
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
@@ -24,7 +24,6 @@ use uuid::Uuid;
 pub(crate) use self::admin::Admin;
 use self::status::status;
 use crate::commands::{
-    self, Account,
     create_account::{CreateAccount, SignUps},
     get_account::get_account,
     watch_account::watch_account,
@@ -67,7 +66,7 @@ impl AccountsService for Public {
             KeyValue::new(names::USHER_ACCOUNT_ID, account.id.to_string()),
         );
         Ok(Response::new(CreateAccountResponse {
-            account: Some(encode(account)),
+            account: Some(encode::account(account)),
         }))
     }
 
@@ -78,7 +77,7 @@ impl AccountsService for Public {
         let id = serve::uuid("account_id", &request.get_ref().account_id)?;
         let account = get_account(&self.db, id).await.map_err(status)?;
         Ok(Response::new(GetAccountResponse {
-            account: Some(encode(account)),
+            account: Some(encode::account(account)),
         }))
     }
 
@@ -91,25 +90,9 @@ impl AccountsService for Public {
         let id = serve::uuid("account_id", &request.get_ref().account_id)?;
         let watched = watch_account(self.db.clone(), &self.watches, id, self.stop.clone()).await;
         let versions = watched.map_err(status)?.map(|version| {
-            let account = Some(encode(version.map_err(status)?));
+            let account = Some(encode::account(version.map_err(status)?));
             Ok(WatchAccountResponse { account })
         });
         Ok(Response::new(versions.boxed()))
-    }
-}
-
-fn encode(account: Account) -> messages::Account {
-    let status = match account.status {
-        commands::Status::Pending => messages::AccountStatus::Pending,
-        commands::Status::Verified => messages::AccountStatus::Verified,
-    };
-    messages::Account {
-        account_id: account.id.to_string(),
-        email: account.email,
-        display_name: account.display_name,
-        locale: account.locale,
-        status: status.into(),
-        created_at: Some(account.created_at.into()),
-        verified_at: account.verified_at.map(Into::into),
     }
 }

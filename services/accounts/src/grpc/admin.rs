@@ -28,7 +28,7 @@ impl AccountsAdmin for Admin {
         let listed = list_accounts(&self.db, page_size, &page_token).await;
         let (accounts, next) = listed.map_err(status)?;
         Ok(Response::new(ListAccountsResponse {
-            accounts: accounts.into_iter().map(encode).collect(),
+            accounts: accounts.into_iter().map(encode::account).collect(),
             next_page_token: next.map(PageToken::to_text).unwrap_or_default(),
         }))
     }

@@ -13,7 +13,7 @@ use super::{
     durable::{Attached, ConsumerSettings, Durable, attach},
     handling::Handling,
     janitor::purge_read,
-    metrics::Metrics,
+    metrics::ConsumerMetrics,
     pull::pull,
     trace,
 };
@@ -31,13 +31,13 @@ pub struct Consumer {
     durable: Durable,
     settings: ConsumerSettings,
     clock: Clock,
-    metrics: Metrics,
+    metrics: ConsumerMetrics,
 }
 
 impl Consumer {
     /// A consumer; nothing happens until it runs.
     pub fn new(bus: Bus, durable: Durable, settings: ConsumerSettings, clock: Clock) -> Self {
-        let metrics = Metrics::of(&durable);
+        let metrics = ConsumerMetrics::of(&durable);
         Self {
             bus,
             durable,
@@ -58,7 +58,7 @@ impl Consumer {
     {
         let durable = self.durable.advisories();
         let notices = Self {
-            metrics: Metrics::of(&durable),
+            metrics: ConsumerMetrics::of(&durable),
             durable,
             ..self.clone()
         };

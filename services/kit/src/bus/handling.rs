@@ -12,7 +12,7 @@ use super::{
     dead_letter::{self, DeadLetter, Source},
     delivery::{Delivery, Verdict},
     durable::Durable,
-    metrics::Metrics,
+    metrics::ConsumerMetrics,
 };
 use crate::{clock::Clock, random, telemetry::span};
 
@@ -24,7 +24,7 @@ pub(super) struct Handling<'a> {
     /// How often the server is told that a message is still being worked on.
     pub(super) period: Duration,
     pub(super) clock: &'a Clock,
-    pub(super) metrics: &'a Metrics,
+    pub(super) metrics: &'a ConsumerMetrics,
     pub(super) stop: &'a CancellationToken,
 }
 

@@ -11,14 +11,14 @@ use super::{delivery::Delivery, durable::Durable};
 use crate::telemetry::{self, names};
 
 #[derive(Debug, Clone)]
-pub(super) struct Metrics {
+pub(super) struct ConsumerMetrics {
     attributes: Arc<[KeyValue]>,
     lag: Arc<AtomicU64>,
     redeliveries: Counter<u64>,
     dead_letters: Counter<u64>,
 }
 
-impl Metrics {
+impl ConsumerMetrics {
     pub(super) fn of(durable: &Durable) -> Self {
         let meter = telemetry::meter();
         let group = KeyValue::new(names::MESSAGING_CONSUMER_GROUP_NAME, durable.name.clone());

@@ -43,7 +43,7 @@ static DURATION: LazyLock<Histogram<f64>> = LazyLock::new(|| {
 #[derive(Debug)]
 #[must_use = "without `commit` nothing of it is kept"]
 pub struct Tx {
-    state: Mutex<State>,
+    state: Mutex<TxState>,
     backend: DbBackend,
     now: Timestamp,
     name: &'static str,
@@ -51,7 +51,7 @@ pub struct Tx {
 }
 
 #[derive(Debug)]
-struct State {
+struct TxState {
     /// Out while a statement runs on it: whoever drops that statement drops the connection with it.
     connection: Option<Connection>,
     /// A statement failed. Postgres would answer COMMIT with a silent rollback.
@@ -77,7 +77,7 @@ impl Tx {
             .run(begun + LIMIT, |it| Box::pin(it.execute_unprepared(begin)))
             .await;
         began?; // what failed here is not given back, whatever the reason
-        let state = State {
+        let state = TxState {
             connection: kept,
             failed: false,
         };

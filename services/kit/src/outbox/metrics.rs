@@ -12,12 +12,12 @@ use crate::telemetry::{self, names};
 
 /// `usher.outbox.pending` and `usher.outbox.age`.
 #[derive(Debug, Default)]
-pub(super) struct Metrics {
+pub(super) struct RelayMetrics {
     pending: Arc<AtomicU64>,
     age_millis: Arc<AtomicU64>,
 }
 
-impl Metrics {
+impl RelayMetrics {
     pub(super) fn new() -> Self {
         let metrics = Self::default();
         let (pending, age) = (

@@ -11,7 +11,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{metrics::Metrics, publish::publish, queue::Outbox, record::Outgoing, table};
+use super::{metrics::RelayMetrics, publish::publish, queue::Outbox, record::Outgoing, table};
 use crate::{bus::Bus, clock::Timestamp, db::Db, random};
 
 /// The relay's deadlines and sizes. Configuration, so that tests can shorten them.
@@ -56,14 +56,14 @@ pub struct Relay {
     bus: Bus,
     settings: RelaySettings,
     queue: mpsc::Receiver<Outgoing>,
-    metrics: Metrics,
+    metrics: RelayMetrics,
 }
 
 impl Relay {
     /// A relay, and the outbox that feeds it. Nothing is published until it runs.
     pub fn new(db: Db, bus: Bus, settings: RelaySettings) -> (Outbox, Self) {
         let (outbox, queue) = Outbox::new(settings.queue, settings.lease);
-        let metrics = Metrics::new();
+        let metrics = RelayMetrics::new();
         let relay = Self {
             db,
             bus,

@@ -26,9 +26,9 @@ type Dependency = Arc<dyn Fn() -> Option<String> + Send + Sync>;
 
 /// A service's health. Clones share it.
 #[derive(Clone)]
-pub struct Health(Arc<State>);
+pub struct Health(Arc<Facts>);
 
-struct State {
+struct Facts {
     db: Db,
     pending_migrations: Box<dyn Fn(Db) -> futures::future::BoxFuture<'static, bool> + Send + Sync>,
     dependencies: Mutex<BTreeMap<&'static str, Dependency>>,
@@ -60,7 +60,7 @@ impl Health {
                 !matches!(db.pending_migrations::<M>().await, Ok(pending) if pending.is_empty())
             })
         });
-        Self(Arc::new(State {
+        Self(Arc::new(Facts {
             db,
             pending_migrations,
             dependencies: Mutex::default(),
@@ -125,7 +125,7 @@ impl Health {
         if self.0.draining.load(Ordering::SeqCst) {
             return Some("draining");
         }
-        let State {
+        let Facts {
             db,
             pending_migrations,
             ..

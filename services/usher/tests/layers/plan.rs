@@ -10,7 +10,7 @@ struct Place {
 
 const ALL: &[&str] = &["accounts", "verification", "mailer"];
 
-const PLAN: [Place; 17] = [
+const PLAN: [Place; 18] = [
     Place {
         name: "main",
         only: ALL,
@@ -73,6 +73,11 @@ const PLAN: [Place; 17] = [
     },
     Place {
         name: "events",
+        only: &["verification"],
+        children: Some(&[]),
+    },
+    Place {
+        name: "queue",
         only: &["verification"],
         children: Some(&[]),
     },

@@ -59,12 +59,12 @@ impl fmt::Debug for Mail {
 #[derive(Debug, Default)]
 pub(super) struct Shared {
     pub(super) script: Mutex<Script>,
-    pub(super) state: Mutex<State>,
+    pub(super) state: Mutex<Happened>,
     pub(super) changed: watch::Sender<()>,
 }
 
 #[derive(Debug, Default)]
-pub(super) struct State {
+pub(super) struct Happened {
     pub(super) mails: Vec<Mail>,
     pub(super) opened: usize,
     pub(super) open: usize,
@@ -76,7 +76,7 @@ impl Shared {
         self.script.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, Happened> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
