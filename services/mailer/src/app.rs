@@ -1,4 +1,4 @@
-//! Composes the mailer from its settings and runs it until it is told to stop.
+//! Composes the mailer from its settings and runs it until it is told to stop: the one place that knows every part.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -6,7 +6,9 @@ use anyhow::Context as _;
 use kit::{
     clock::Clock,
     db::Db,
-    serve::{AdminToken, Health, MESSAGE_LIMIT, Server, Stages, Surface, read_or_make},
+    keyring::{self, Key},
+    random,
+    serve::{self, Health, MESSAGE_LIMIT, Parts, Stages, Surface},
     telemetry,
 };
 use proto::mailer::{
@@ -18,18 +20,23 @@ use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
 use crate::{
-    commands::deliver::Mailer,
-    config::{Config, Times},
-    domain::address_mac::AddressKeys,
-    door::{Door, Rules},
+    admission::Admission,
+    commands::{
+        claim::Claims,
+        deliver::Deliver,
+        forget_mails,
+        keep_leases::{self, Leases},
+        look_up::LookUps,
+        record_outcome::Outcomes,
+    },
+    config::Config,
+    domain::AddressKeys,
     grpc::{Admin, Public, StreamRules},
-    ledger::Ledger,
-    mail::template::Templates,
+    mail::Composer,
     metrics::Metrics,
     migrations::Migrator,
-    purge,
     store::mails,
-    transport::{Deadlines, Folder, MailUrl, Smtp, Transport},
+    transport::{Folder, MailUrl, Smtp, Transport},
 };
 
 /// Runs the service as a process: with telemetry of its own, until `shutdown`.
@@ -37,97 +44,62 @@ use crate::{
 /// # Errors
 /// What `App::build` and `App::run_until` say.
 pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
-    let telemetry = telemetry::init("mailer", &config.telemetry)?;
+    let telemetry = telemetry::init("mailer", &config.service.telemetry)?;
     let served = async {
         App::build(config, Clock::default())
             .await?
             .run_until(shutdown)
             .await
-    }
-    .await;
+    };
+    let served = served.await;
     telemetry.shutdown().await; // last: what was drained has spans too
     served
 }
 
-/// The composed service.
+/// The service, listening but not yet answering.
 #[derive(Debug)]
 pub struct App {
-    server: Server,
-    mailer: Arc<Mailer>,
-    db: Db,
+    config: Config,
     clock: Clock,
-    token: AdminToken,
-    stages: Stages,
-    rules: StreamRules,
+    parts: Parts,
+    keys: AddressKeys,
+    transport: Arc<Transport>,
+    composer: Arc<Composer>,
 }
 
 impl App {
-    /// Opens everything that the settings name; nothing is sent yet.
+    /// Opens the database, binds the listeners and reads the secrets. An SQLite database is migrated; a Postgres one
+    /// is `usher migrate`'s business. Neither the mail server nor Postgres is waited for.
     ///
     /// # Errors
-    /// When a file, the database or an address cannot be used.
+    /// What cannot be opened, bound or read, as a sentence.
     pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Self> {
-        let server = Server::bind(config.listen, config.admin_listen).await?;
-        let token = AdminToken::read_or_make(&config.admin_token_file)?;
-        let keys = read_or_make(
-            &config.address_key_file,
-            "The mailer's ring of address keys",
-            || AddressKeys::line(&clock.uuid_v7().simple().to_string(), &kit::random::bytes()),
-        )?;
-        let unreadable = || {
-            format!(
-                "The address keys in {} cannot be used.",
-                config.address_key_file.display()
-            )
-        };
-        let keys = AddressKeys::parse(&keys).with_context(unreadable)?;
-        let db = open_database(&config, clock.clone()).await?;
-        let (stages, metrics, cut) = (Stages::default(), Metrics::new(), CancellationToken::new());
-        let connections = usize::from(config.mail_connections);
-        let mailer = Arc::new(Mailer {
-            ledger: Ledger::open(
-                db.clone(),
-                clock.clone(),
-                keys,
-                config.times.lease,
-                cut.clone(),
-            ),
-            door: Door::new(&rules(connections, &config.times), metrics.clone()),
-            transport: transport(config.mail_url, &config.times)?,
-            templates: Templates::compile()
-                .context("The compiled-in templates do not fit together.")?,
-            sender: config.mail_from,
-            public_url: config.public_url,
-            metrics,
-            cut,
-        });
-        let window = u32::from(config.mail_connections)
-            .saturating_mul(16)
-            .min(1_024);
-        let rules = StreamRules {
-            window,
-            age: config.times.stream_age,
-            grace: config.times.stop_grace,
-        };
+        let parts = config.service.open::<Migrator>(clock.clone()).await?;
+        end_leases_of_the_last_run(&parts.db)
+            .await
+            .context("The leases of the last run cannot be ended.")?;
+        let keys = address_keys(&config)?;
+        let transport = transport(&config)?;
+        let composer = Composer::new(config.mail_from.clone(), config.public_url.clone())
+            .context("The compiled-in templates do not fit together.")?;
         Ok(Self {
-            server,
-            mailer,
-            db,
+            config,
             clock,
-            token,
-            stages,
-            rules,
+            parts,
+            keys,
+            transport: Arc::new(transport),
+            composer: Arc::new(composer),
         })
     }
 
-    /// Where the gRPC service listens.
+    /// Where the public service listens.
     pub fn addr(&self) -> SocketAddr {
-        self.server.addr()
+        self.parts.server.addr()
     }
 
     /// Where operators and probes ask.
     pub fn admin_addr(&self) -> SocketAddr {
-        self.server.admin_addr()
+        self.parts.server.admin_addr()
     }
 
     /// Serves until `shutdown`, then answers what it holds and ends what does not end by itself.
@@ -135,27 +107,32 @@ impl App {
     /// # Errors
     /// When a listener fails.
     pub async fn run_until(self, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
+        let stages = Stages::default();
+        let cut = CancellationToken::new();
+        let deliver = self.start_workers(&stages, &cut);
         let Self {
-            server,
-            mailer,
-            db,
+            config,
             clock,
-            token,
-            stages,
-            rules,
+            parts: Parts { db, server, token },
+            transport,
+            ..
         } = self;
+
         let health = Health::new::<Migrator>(db.clone());
-        mailer.door.show_in(&health);
-        let grace = rules.grace;
+        deliver.admission.show_in(&health);
         let public = Public {
-            mailer: mailer.clone(),
+            deliver: Arc::new(deliver),
+            db: db.clone(),
             clock,
             stages: stages.clone(),
-            rules,
+            rules: StreamRules {
+                window: window(config.mail_connections),
+                age: config.times.stream_age,
+            },
         };
+        let admin = Admin { db: db.clone() };
         let public = MailerServiceServer::new(public).max_decoding_message_size(MESSAGE_LIMIT);
-        let admin = MailerAdminServer::new(Admin { db: db.clone() })
-            .max_decoding_message_size(MESSAGE_LIMIT);
+        let admin = MailerAdminServer::new(admin).max_decoding_message_size(MESSAGE_LIMIT);
         let surface = Surface {
             public: Routes::new(public),
             names: &[SERVICE_NAME],
@@ -164,62 +141,87 @@ impl App {
             token,
             health,
         };
-        stages
-            .tasks
-            .spawn(purge::run(db.clone(), stages.stop.clone()));
-        let cutting = tokio::spawn(cut_after(stages.stop.clone(), grace, mailer.cut.clone()));
+        // Beside the server: the cut comes a while after the stop, while the server still waits for answers.
+        let (stop, grace) = (stages.stop.clone(), config.times.stop_grace);
+        let cutting = tokio::spawn(cut_after(stop, grace, cut.clone()));
         let served = server.run(surface, stages, shutdown).await;
         cutting.abort();
-        mailer.cut.cancel();
-        mailer.transport.close().await;
+        cut.cancel(); // nobody is answered any more: leases and late notes end, too
+        transport.close().await;
         db.close().await;
         served
     }
-}
 
-/// SQLite is the local mode: this process owns the file, makes its tables, and knows that whoever held a lease when
-/// it was closed is dead. On Postgres `usher migrate` makes the tables, and leases pass by themselves.
-async fn open_database(config: &Config, clock: Clock) -> anyhow::Result<Db> {
-    let db = Db::connect(&config.database_url, clock).await?;
-    if db.backend() == DbBackend::Sqlite {
-        db.migrate::<Migrator>()
-            .await
-            .context("The mailer's tables cannot be made.")?;
-        let tx = db.begin().await?;
-        let now = db.now(&tx).await?;
-        mails::end_all_leases(&tx, now).await?;
-        tx.commit()
-            .await
-            .context("The leases of the last run cannot be ended.")?;
+    /// Starts all that works without being called, and answers with the command that callers need.
+    fn start_workers(&self, stages: &Stages, cut: &CancellationToken) -> Deliver {
+        let (db, clock, config) = (&self.parts.db, &self.clock, &self.config);
+        let (keys, lease) = (&self.keys, config.times.lease);
+        let metrics = Metrics::new();
+
+        let leases = Leases::default();
+        let look_ups = LookUps::start(db.clone(), keys.clone());
+        let claims = Claims::start(
+            db.clone(),
+            clock.clone(),
+            keys.clone(),
+            leases.clone(),
+            lease,
+        );
+        let outcomes = Outcomes::start(db.clone(), clock.clone(), cut.clone());
+        // No shutdown waits for this one: it goes on until the last attempt has ended or was cut.
+        tokio::spawn(keep_leases::run(db.clone(), leases, lease, cut.clone()));
+
+        let forgetting = forget_mails::run(db.clone(), stages.stop.clone());
+        stages.tasks.spawn(forgetting);
+        tracing::info!("Look-ups, claims, outcomes, leases and housekeeping are at work.");
+        Deliver {
+            look_ups,
+            admission: Admission::new(config.mail_connections, &config.patience, metrics.clone()),
+            claims,
+            composer: Arc::clone(&self.composer),
+            transport: Arc::clone(&self.transport),
+            outcomes,
+            metrics,
+            cut: cut.clone(),
+        }
     }
-    Ok(db)
 }
 
-fn transport(url: MailUrl, times: &Times) -> anyhow::Result<Transport> {
-    let deadlines = Deadlines {
-        connect: times.connect_deadline,
-        tls: times.tls_deadline,
-        greeting: times.greeting_deadline,
-        command: times.command_deadline,
-        data: times.data_deadline,
-        reply: times.reply_deadline,
-    };
-    Ok(match url {
-        MailUrl::Smtp(server) => Transport::Smtp(Box::new(Smtp::new(server, deadlines)?)),
+/// SQLite is the local mode: this process owns the file, and knows that whoever held a lease when it was closed is dead.
+/// On Postgres other replicas may hold them; there they pass by themselves.
+async fn end_leases_of_the_last_run(db: &Db) -> Result<(), sea_orm::DbErr> {
+    if db.backend() != DbBackend::Sqlite {
+        return Ok(());
+    }
+    let tx = db.write("end leases").await?;
+    mails::end_all_leases(&tx).await?;
+    tx.commit().await
+}
+
+fn address_keys(config: &Config) -> anyhow::Result<AddressKeys> {
+    let file = &config.address_key_file;
+    let make = || keyring::with_newest("", &Key::new(random::bytes(), random::bytes()));
+    let text = serve::read_or_make(file, "The mailer's ring of address keys", make)?;
+    AddressKeys::parse(&text)
+        .with_context(|| format!("The address keys in {} cannot be used.", file.display()))
+}
+
+fn transport(config: &Config) -> anyhow::Result<Transport> {
+    let transport = match config.mail_url.clone() {
+        MailUrl::Smtp(server) => {
+            Transport::Smtp(Box::new(Smtp::new(server, config.deadlines.clone())?))
+        }
         MailUrl::Folder(path) => Transport::Folder(Folder::new(path)),
-    })
+    };
+    Ok(transport)
 }
 
-fn rules(connections: usize, times: &Times) -> Rules {
-    Rules {
-        connections,
-        slow_after: times.slow_after,
-        first_pause: times.first_pause,
-        longest_pause: times.longest_pause,
-    }
+/// Mails that a stream may hold: enough for every connection to find its next mail waiting.
+fn window(connections: u16) -> u32 {
+    u32::from(connections).saturating_mul(16).min(1_024)
 }
 
-/// Attempts may end by themselves for a while after the stop; then they are cut, early enough to be settled.
+/// Attempts may end by themselves for a while after the stop; then they are cut, early enough to be recorded.
 async fn cut_after(stop: CancellationToken, grace: Duration, cut: CancellationToken) {
     stop.cancelled().await;
     tokio::time::sleep(grace).await;

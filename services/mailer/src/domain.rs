@@ -1,15 +1,30 @@
 //! Pure rules of a mail: what a request must look like, how a server's answer is to be read, what may be stored of
 //! it. `commands` call these; nothing here does I/O or reads a clock.
 
-pub mod address_mac;
-pub mod circuit;
-pub mod digits;
-pub mod display_name;
-pub mod lifetime;
-pub mod locale;
-pub mod outcome;
-pub mod recipient;
-pub mod redact;
-pub mod reply;
-pub mod sender;
-pub mod turn;
+mod address_keys;
+mod answer;
+mod circuit;
+mod digits;
+mod display_name;
+mod lifetime;
+mod locale;
+mod offer;
+mod recipient;
+mod redact;
+mod reply;
+mod sender;
+mod yielding;
+
+pub(crate) use address_keys::{AddressKeys, AddressMac};
+pub(crate) use answer::{Answer, Fate};
+pub(crate) use circuit::{Circuit, Gate};
+pub(crate) use digits::Digits;
+pub(crate) use display_name::DisplayName;
+pub(crate) use lifetime::Lifetime;
+pub(crate) use locale::{Language, LocaleTag};
+pub(crate) use offer::{Offer, TEMPLATE, Turn};
+pub(crate) use recipient::Recipient;
+pub(crate) use redact::redact;
+pub(crate) use reply::{Refusal, refusal_at_rcpt};
+pub(crate) use sender::Sender;
+pub(crate) use yielding::{SlowAttempt, who_yields};

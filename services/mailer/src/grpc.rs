@@ -1,62 +1,46 @@
-//! The mailer's gRPC services: `stream` speaks the delivery protocol for each client, `decode` checks what it brings;
-//! here are the unary calls and the operators' service.
+//! The public side: `stream` speaks the delivery protocol with each client, `decode` checks what it brings and `encode`
+//! tells what became of it; here is the unary call. `admin` is the operators' side, `status` the one place where errors
+//! become statuses.
 
+mod admin;
 mod decode;
+mod encode;
+mod status;
 mod stream;
 
 use std::{sync::Arc, time::Duration};
 
-use kit::{
-    clock::Clock,
-    db::{Db, is_away},
-    serve::{Stages, invalid_argument, unavailable},
-};
+use kit::{clock::Clock, db::Db, serve::Stages};
 use proto::mailer::{
-    DeliverRequest, DeliverResponse, ListMailsRequest, ListMailsResponse, MailAttempt,
-    Outcome as ProtoOutcome, PreviewRequest, PreviewResponse, mailer_admin_server::MailerAdmin,
+    DeliverRequest, DeliverResponse, PreviewRequest, PreviewResponse,
     mailer_service_server::MailerService,
 };
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::{
-    commands::{
-        deliver::Mailer,
-        list_mails::{Attempt, ListMails, ListMailsError},
-        preview::Preview,
-    },
-    domain::{display_name::DisplayName, locale::LocaleTag, outcome::Outcome},
-};
+pub(crate) use self::admin::Admin;
+use self::status::status;
+use crate::commands::{deliver::Deliver, preview::preview};
 
 /// How streams are kept.
 #[derive(Debug, Clone)]
-pub struct StreamRules {
+pub(crate) struct StreamRules {
     /// Unanswered mails that one may hold.
-    pub window: u32,
+    pub(crate) window: u32,
     /// It is ended at that age, so that clients spread over new replicas.
-    pub age: Duration,
-    /// What has not ended that long after a stop is cut.
-    pub grace: Duration,
+    pub(crate) age: Duration,
 }
 
-/// `MailerService`.
+/// `usher.mailer.v1.MailerService`.
 #[derive(Debug, Clone)]
-pub struct Public {
-    /// The commands.
-    pub mailer: Arc<Mailer>,
-    /// For the sample's date.
-    pub clock: Clock,
-    /// Stops streams.
-    pub stages: Stages,
-    /// How streams are kept.
-    pub rules: StreamRules,
-}
-
-/// `MailerAdmin`.
-#[derive(Debug, Clone)]
-pub struct Admin {
-    /// Where the attempts are.
-    pub db: Db,
+pub(crate) struct Public {
+    pub(crate) deliver: Arc<Deliver>,
+    /// For what is refused, and for the sample's date.
+    pub(crate) db: Db,
+    pub(crate) clock: Clock,
+    /// Stops streams, and waits for them.
+    pub(crate) stages: Stages,
+    pub(crate) rules: StreamRules,
 }
 
 #[tonic::async_trait]
@@ -74,84 +58,18 @@ impl MailerService for Public {
         &self,
         request: Request<PreviewRequest>,
     ) -> Result<Response<PreviewResponse>, Status> {
-        let request = request.into_inner();
-        let name = DisplayName::parse(&request.display_name);
-        let name =
-            name.ok_or_else(|| invalid_argument(&[("display_name", decode::BAD_NAME.to_owned())]))?;
-        let locale = LocaleTag::parse(&request.locale);
-        let preview = Preview {
+        let PreviewRequest {
             locale,
-            name,
-            now: self.clock.now(),
-        };
-        let rendered = self
-            .mailer
-            .preview(&preview)
-            .map_err(|error| unexpected(&error))?;
+            display_name,
+        } = request.into_inner();
+        let (composer, now) = (&self.deliver.composer, self.clock.now());
+        let previewed = preview(composer, &locale, &display_name, now);
+        let (language, rendered) = previewed.map_err(status)?;
         Ok(Response::new(PreviewResponse {
-            locale: preview.locale.language().tag().to_owned(),
+            locale: language.tag().to_owned(),
             subject: rendered.subject,
             text: rendered.text,
             html: rendered.html,
         }))
-    }
-}
-
-#[tonic::async_trait]
-impl MailerAdmin for Admin {
-    async fn list_mails(
-        &self,
-        request: Request<ListMailsRequest>,
-    ) -> Result<Response<ListMailsResponse>, Status> {
-        let request = request.into_inner();
-        let page = ListMails::parse(request.page_size, &request.page_token, &request.code_id);
-        let page = page.map_err(status)?.run(&self.db).await.map_err(status)?;
-        let attempts = page.attempts.into_iter().map(encode).collect();
-        Ok(Response::new(ListMailsResponse {
-            attempts,
-            next_page_token: page.next,
-        }))
-    }
-}
-
-/// The one place where errors become statuses.
-fn status(error: ListMailsError) -> Status {
-    match error {
-        ListMailsError::Invalid(field, why) => invalid_argument(&[(field, why.to_owned())]),
-        ListMailsError::Unexpected(error) if is_away(&error) => {
-            unavailable("The mailer's database does not answer.")
-        }
-        ListMailsError::Unexpected(error) => unexpected(&error.into()),
-    }
-}
-
-fn unexpected(error: &anyhow::Error) -> Status {
-    tracing::error!(
-        error = format!("{error:#}"),
-        "A request failed for a reason of our own."
-    );
-    Status::internal("The mailer failed; its log says why.")
-}
-
-fn encode(attempt: Attempt) -> MailAttempt {
-    let outcome = Outcome::parse(&attempt.outcome).map_or(ProtoOutcome::Unspecified, outcome);
-    MailAttempt {
-        code_id: attempt.code_id.to_string(),
-        account_id: attempt.account_id.to_string(),
-        attempt: u32::try_from(attempt.attempt).unwrap_or(0),
-        outcome: outcome.into(),
-        reply: attempt.reply,
-        at: Some(attempt.ended_at.into()),
-        trace_id: attempt.trace_id,
-    }
-}
-
-fn outcome(outcome: Outcome) -> ProtoOutcome {
-    match outcome {
-        Outcome::Accepted => ProtoOutcome::Accepted,
-        Outcome::Unavailable => ProtoOutcome::Unavailable,
-        Outcome::Rejected => ProtoOutcome::Rejected,
-        Outcome::Invalid => ProtoOutcome::Invalid,
-        Outcome::Unknown => ProtoOutcome::Unknown,
     }
 }

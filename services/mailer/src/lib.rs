@@ -1,32 +1,27 @@
 //! The mailer: renders mails and hands them to the mail server, once per key.
 //!
-//! A mail comes in over a client's stream (`grpc`), becomes a command that asks the `ledger` whether it may be sent
-//! and the `door` for a connection (`commands::deliver`), is rendered and framed (`mail`), leaves by SMTP or into a
-//! folder (`transport`), and is settled in the ledger's tables (`store`) before the answer goes back.
-//!
-//! Modules in reading order:
+//! The path of a mail, in reading order: it comes in over a client's stream (`grpc`), `domain` parses it, `commands`
+//! ask the ledger whether it may be sent and `admission` for a connection, `mail` renders and frames it, `transport`
+//! sends it by SMTP or into a folder, and what became of it is committed to the ledger's tables (`store`) before the
+//! answer goes back. `migrations` makes the tables, `config` and `app` put it all together.
 
-pub mod grpc;
+mod grpc;
 
-pub mod commands;
+mod domain;
 
-pub mod domain;
+mod commands;
 
-pub mod ledger;
+mod admission;
 
-pub mod door;
+mod mail;
 
-pub mod mail;
+mod transport;
 
-pub mod transport;
+mod store;
 
-pub mod store;
+mod metrics;
 
 pub mod migrations;
-
-pub mod purge;
-
-pub mod metrics;
 
 pub mod config;
 

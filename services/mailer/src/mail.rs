@@ -1,6 +1,12 @@
-//! From a request to the bytes of a mail: `texts` in the reader's language, filled into the `template`, framed as
-//! MIME by `message`; `transport` sends the result.
+//! From an offer to the bytes of a mail: `composer` asks `template`, which fills the `texts` of the reader's language
+//! into the layout, and `message`, which frames the result as MIME; `transport` sends it.
 
-pub mod message;
-pub mod template;
-pub mod texts;
+mod composer;
+mod message;
+mod template;
+mod texts;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use self::{composer::Composer, message::Unmailable, template::Rendered};

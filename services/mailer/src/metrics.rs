@@ -1,4 +1,4 @@
-//! The mailer's instruments: made once at start, recorded into by `commands::deliver` and `door`.
+//! The mailer's instruments: made once at start, recorded into by `commands::deliver` and `admission`.
 
 use std::time::Duration;
 
@@ -8,11 +8,11 @@ use opentelemetry::{
     metrics::{Counter, Gauge, Histogram},
 };
 
-use crate::domain::outcome::Outcome;
+use crate::store::Outcome;
 
 /// The instruments. Clones share them.
 #[derive(Debug, Clone)]
-pub struct Metrics {
+pub(crate) struct Metrics {
     attempts: Counter<u64>,
     sending: Histogram<f64>,
     circuit: Gauge<u64>,
@@ -20,7 +20,7 @@ pub struct Metrics {
 
 impl Metrics {
     /// Makes them; `telemetry::init` must have run for them to record anything.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let meter = telemetry::meter();
         let attempts = meter
             .u64_counter(names::USHER_MAIL_ATTEMPTS)
@@ -43,14 +43,14 @@ impl Metrics {
     }
 
     /// Counts an attempt that has ended.
-    pub fn attempt(&self, outcome: Outcome, took: Duration) {
-        let outcome = [KeyValue::new(names::USHER_MAIL_OUTCOME, outcome.as_str())];
+    pub(crate) fn attempt(&self, outcome: Outcome, took: Duration) {
+        let outcome = [KeyValue::new(names::USHER_MAIL_OUTCOME, outcome.word())];
         self.attempts.add(1, &outcome);
         self.sending.record(took.as_secs_f64(), &outcome);
     }
 
     /// Shows the circuit.
-    pub fn circuit_open(&self, open: bool) {
+    pub(crate) fn circuit_open(&self, open: bool) {
         self.circuit.record(u64::from(open), &[]);
     }
 }

@@ -1,5 +1,7 @@
-//! The two tables and every statement on them: `mails` decides what may be sent, `attempts` tells operators what
-//! was. `ledger` groups these statements into transactions.
+//! The ledger's two tables and every statement on them: `mails` decides what may be sent, `attempts` tells operators
+//! what was. Whatever joins a transaction takes it first; `commands` open and commit it.
 
-pub mod attempts;
-pub mod mails;
+pub(crate) mod attempts;
+pub(crate) mod mails;
+
+pub(crate) use attempts::{Model as PastAttempt, Outcome};

@@ -1,6 +1,7 @@
 //! How a mail leaves: by SMTP (`smtp`) or into a folder (`folder`), as `USHER_MAIL_URL` says. `commands::deliver`
 //! hands a mail over and gets back how it ended; what that means for the ledger is decided there.
 
+mod attempt;
 mod connect;
 mod conversation;
 mod deadlines;
@@ -8,63 +9,45 @@ mod folder;
 mod smtp;
 mod socket;
 mod url;
-mod watch;
-
-use std::fmt;
 
 use lettre::Address;
 use uuid::Uuid;
 
-pub use self::{
+pub(crate) use self::{
+    attempt::{Attempt, Lease, Phase},
     deadlines::Deadlines,
     folder::Folder,
     smtp::Smtp,
-    url::{MailUrl, SmtpServer, Tls},
-    watch::{Lease, Watch},
+    url::MailUrl,
 };
 
-/// A finished mail with its envelope. Never printed: it holds the address and the code.
-pub struct Outgoing {
+/// A finished mail with its envelope. It holds address and code: without `Debug` nothing can print it.
+pub(crate) struct ComposedMail {
     /// The mail's key.
-    pub code_id: Uuid,
+    pub(crate) code_id: Uuid,
     /// Which attempt this is, by the ledger.
-    pub attempt: u32,
+    pub(crate) attempt: i32,
     /// Envelope sender.
-    pub from: Address,
+    pub(crate) from: Address,
     /// Envelope recipient.
-    pub to: Address,
+    pub(crate) to: Address,
     /// Headers and body, CRLF line ends, not dot-stuffed.
-    pub bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
 }
 
-impl fmt::Debug for Outgoing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Outgoing({}, attempt {})", self.code_id, self.attempt)
-    }
-}
-
-/// How an attempt ended.
-pub struct Sent {
+/// How an attempt ended. Its reply may hold the address: without `Debug` nothing can print it.
+pub(crate) struct Sent {
     /// The class.
-    pub ending: Ending,
+    pub(crate) ending: Ending,
     /// The mail server's three-digit code, if it said one.
-    pub code: Option<u16>,
-    /// What it said, or what happened instead. Not redacted: neither for tables nor for logs.
-    pub reply: String,
-}
-
-impl fmt::Debug for Sent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sent")
-            .field("ending", &self.ending)
-            .field("code", &self.code)
-            .finish_non_exhaustive()
-    }
+    pub(crate) code: Option<u16>,
+    /// What it said, or what happened instead; not redacted.
+    pub(crate) reply: String,
 }
 
 /// Classes of endings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
+pub(crate) enum Ending {
     /// The mail server took responsibility.
     Accepted,
     /// It refused this recipient for good.
@@ -77,7 +60,7 @@ pub enum Ending {
 
 /// What kept a mail from being answered as it should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cause {
+pub(crate) enum Cause {
     /// No connection that could be used: refused, no TLS, wrong certificate, wrong password, bad greeting.
     Connection,
     /// The mail server answered the mail, with a refusal.
@@ -90,9 +73,19 @@ pub enum Cause {
     Stopped,
 }
 
+impl Sent {
+    pub(crate) fn new(ending: Ending, code: Option<u16>, reply: impl Into<String>) -> Self {
+        Self {
+            ending,
+            code,
+            reply: reply.into(),
+        }
+    }
+}
+
 impl Cause {
     /// One word for spans.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Connection => "connection",
             Self::Answer => "refused",
@@ -105,7 +98,7 @@ impl Cause {
 
 /// The closed set of transports.
 #[derive(Debug)]
-pub enum Transport {
+pub(crate) enum Transport {
     /// A mail server.
     Smtp(Box<Smtp>),
     /// A folder of `.eml` files.
@@ -113,16 +106,16 @@ pub enum Transport {
 }
 
 impl Transport {
-    /// Sends one mail. The caller may drop the future to give the connection up; `watch` knows how far it came.
-    pub async fn send(&self, mail: &Outgoing, watch: &Watch) -> Sent {
+    /// Sends one mail. The caller may drop the future to give the connection up; `attempt` knows how far it came.
+    pub(crate) async fn send(&self, mail: &ComposedMail, attempt: &Attempt) -> Sent {
         match self {
-            Self::Smtp(smtp) => smtp.send(mail, watch).await,
-            Self::Folder(folder) => folder.write(mail, watch).await,
+            Self::Smtp(smtp) => smtp.send(mail, attempt).await,
+            Self::Folder(folder) => folder.write(mail, attempt).await,
         }
     }
 
     /// Says goodbye on the connections that are kept.
-    pub async fn close(&self) {
+    pub(crate) async fn close(&self) {
         if let Self::Smtp(smtp) = self {
             smtp.close().await;
         }

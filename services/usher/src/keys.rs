@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
+use kit::keyring::{Key, KeyRing, with_newest};
 use serde::Serialize;
-use verification::domain::keys::{Key, KeyRing, with_newest};
 
 use crate::{
     exit::{Exit, Failure},

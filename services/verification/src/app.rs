@@ -1,49 +1,49 @@
 //! Puts the service together and runs it: the one place that knows every part.
 
-use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::Context as _;
-use futures::FutureExt as _;
 use kit::{
     bus::{self, Bus, Consumer},
     clock::Clock,
-    db::Db,
+    keyring::{Key, KeyRing, with_newest},
     outbox::{self, Relay},
-    serve::{self, AdminToken, Health, MESSAGE_LIMIT, Server, Stages, Surface},
+    random,
+    serve::{self, Health, MESSAGE_LIMIT, Parts, Stages, Surface},
     telemetry,
     watch::Watches,
 };
 use proto::verification::verification_service_server::{SERVICE_NAME, VerificationServiceServer};
 use tonic::service::Routes;
+use uuid::Uuid;
 
 use crate::{
-    commands::{Commands, Rules},
+    commands::{
+        CodeRules, IssueCode, Metrics, claim_mails::ClaimMails, confirm_code::ConfirmCode,
+        count_due, forget_resends, replace_expired::ReplaceExpired, resend_code::ResendCode,
+        serve_resends::ServeResends, start_verifications::StartVerifications, watch_verification,
+    },
     config::Config,
-    consumer,
-    delivery::Delivery,
-    domain::keys::KeyRing,
+    consumer::NewAccounts,
+    delivery::MailLoop,
     grpc::Public,
-    keys_file,
     migrations::Migrator,
-    queue::Queue,
+    queue::{Incoming, Queue},
 };
-
-/// How often another replica's commits are looked for.
-const WATCH_EVERY: Duration = Duration::from_secs(1);
 
 /// Runs the service as a process: with telemetry of its own, until `shutdown`.
 ///
 /// # Errors
 /// What `App::build` and `App::run_until` say.
 pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
-    let telemetry = telemetry::init("verification", &config.telemetry)?;
+    let telemetry = telemetry::init("verification", &config.service.telemetry)?;
     let served = async {
         App::build(config, Clock::default())
             .await?
             .run_until(shutdown)
             .await
-    }
-    .await;
+    };
+    let served = served.await;
     telemetry.shutdown().await; // last: what was drained has spans too
     served
 }
@@ -53,11 +53,9 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::
 pub struct App {
     config: Config,
     clock: Clock,
-    db: Db,
+    parts: Parts,
     bus: Bus,
-    server: Server,
-    token: AdminToken,
-    keys: KeyRing,
+    keys: Arc<KeyRing>,
     mailers: Vec<serve::Client>,
 }
 
@@ -68,142 +66,183 @@ impl App {
     /// # Errors
     /// What cannot be opened, bound or read, as a sentence.
     pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Self> {
-        let db = Db::connect(&config.database_url, clock.clone()).await?;
-        if config.database_url.sqlite_path().is_some() {
-            db.migrate::<Migrator>()
-                .await
-                .context("The database cannot be migrated.")?;
-        }
+        let parts = config.service.open::<Migrator>(clock.clone()).await?;
         let bus = Bus::connect(&config.nats_url, "verification").await?;
-        let server = Server::bind(config.listen, config.admin_listen).await?;
-        let token = AdminToken::read_or_make(&config.admin_token_file)?;
-        let keys = keys_file::read(&config.code_keys_file)?;
-        let mailers = config
-            .mailer_url
-            .iter()
-            .map(|url| serve::client(url.trim()));
-        let mailers = mailers
-            .collect::<anyhow::Result<_>>()
-            .context("USHER_MAILER_URL cannot be used.")?;
+        let keys = Arc::new(code_keys(&config)?);
+        let mailers = mailers(&config)?;
         Ok(Self {
             config,
             clock,
-            db,
+            parts,
             bus,
-            server,
-            token,
             keys,
             mailers,
         })
     }
 
     /// Where the public service listens.
-    #[must_use]
     pub fn addr(&self) -> SocketAddr {
-        self.server.addr()
+        self.parts.server.addr()
     }
 
     /// Where operators and probes ask.
-    #[must_use]
     pub fn admin_addr(&self) -> SocketAddr {
-        self.server.admin_addr()
+        self.parts.server.admin_addr()
     }
 
-    /// Serves until `shutdown`, then answers what was begun, settles what is under way and publishes what is left.
+    /// Serves until `shutdown`, then answers what was begun, records what is under way and publishes what is left.
     ///
     /// # Errors
     /// When a listener fails.
     pub async fn run_until(self, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
-        let Self {
-            config,
-            clock,
-            db,
-            bus,
-            server,
-            token,
-            keys,
-            mailers,
-        } = self;
         let stages = Stages::default();
-        let watches = Watches::default();
-        let relay = outbox::Settings {
-            lease: config.outbox_lease,
-            ..outbox::Settings::default()
-        };
-        let (outbox, relay) = Relay::new(db.clone(), bus.clone(), relay);
-        let (queue, incoming) = Queue::new(config.delivery_queue);
-        let rules = Rules {
-            length: config.code_digits,
-            lifetime: config.code_lifetime,
-            lease: config.delivery_lease,
-        };
-        let keys = Arc::new(keys);
-        let commands = Commands {
-            db: db.clone(),
-            clock: clock.clone(),
-            keys,
-            outbox,
-            queue: queue.clone(),
-            watches: watches.clone(),
-            rules,
-        };
+        let (public, queue) = self.start_workers(&stages);
+        let Self {
+            parts: Parts { db, server, token },
+            bus,
+            ..
+        } = self;
 
-        let settings = bus::Settings {
-            ack_wait: config.ack_wait,
-            ..bus::Settings::default()
-        };
-        let consumer = Consumer::new(bus.clone(), consumer::durable(), settings, clock);
-        let handler = {
-            let commands = commands.clone();
-            move |batch| consumer::handle(commands.clone(), batch).boxed()
-        };
-        let delivery = Delivery::new(commands.clone(), incoming, mailers, config.delivery_tick);
-        let versions = {
-            let commands = commands.clone();
-            move |accounts| {
-                let commands = commands.clone();
-                async move { commands.versions(accounts).await }
-            }
-        };
-        let watching = watches.clone();
-        let stop = stages.stop.clone();
-        stages
-            .tasks
-            .spawn(async move { watching.run(WATCH_EVERY, versions, stop).await });
-        stages
-            .tasks
-            .spawn(consumer.run(handler, stages.stop.clone()));
-        stages.tasks.spawn(delivery.run(stages.stop.clone()));
-        stages.tasks.spawn(relay.run(stages.finish.clone()));
-
+        let health = Health::new::<Migrator>(db.clone());
+        health.depends_on("broker", move || {
+            (!bus.is_connected()).then(|| "not connected; events wait in the outbox".to_owned())
+        });
+        health.depends_on("mailer", move || {
+            (!queue.is_open()).then(|| "takes no mails; they wait in the database".to_owned())
+        });
+        let public =
+            VerificationServiceServer::new(public).max_decoding_message_size(MESSAGE_LIMIT);
         let surface = Surface {
-            public: Routes::new(
-                VerificationServiceServer::new(Public {
-                    commands,
-                    watches,
-                    stop: stages.stop.clone(),
-                })
-                .max_decoding_message_size(MESSAGE_LIMIT),
-            ),
+            public: Routes::new(public),
             names: &[SERVICE_NAME],
             admin: Routes::default(),
             admin_names: &[],
             token,
-            health: health(db.clone(), bus, queue),
+            health,
         };
         let served = server.run(surface, stages, shutdown).await;
-        db.close().await;
+        db.close().await; // nobody writes any more: SQLite folds its log into the one file
         served
+    }
+
+    /// Starts all that works without being called, and answers with what is called, and the queue to the delivery.
+    fn start_workers(&self, stages: &Stages) -> (Public, Queue) {
+        let (db, config) = (self.parts.db.clone(), &self.config);
+        let Stages {
+            stop,
+            finish,
+            tasks,
+        } = stages;
+        let watches = Watches::default();
+
+        // Until `finish`: what the last answers commit is published, too.
+        let settings = outbox::Settings {
+            lease: config.outbox_lease,
+            ..Default::default()
+        };
+        let (outbox, relay) = Relay::new(db.clone(), self.bus.clone(), settings);
+        tasks.spawn(relay.run(finish.clone()));
+
+        // The delivery before the consumer: what the first events commit finds it at work.
+        let (queue, incoming) = Queue::new(config.delivery_queue);
+        let issue = self.issue_code(queue.clone(), watches.clone());
+        self.start_delivery(stages, issue.clone(), incoming);
+        self.start_consumer(stages, issue.clone());
+
+        let serve_resends = ServeResends { issue };
+        let serving = serve_resends.clone();
+        tasks.spawn(serving.run(config.delivery_tick, stop.clone()));
+        tasks.spawn(forget_resends::run(db.clone(), stop.clone()));
+        tasks.spawn(watch_verification::run(
+            db.clone(),
+            watches.clone(),
+            stop.clone(),
+        ));
+        tracing::info!("Relay, delivery, consumer, resends, watches and housekeeping are at work.");
+
+        let confirm_code = ConfirmCode {
+            db: db.clone(),
+            keys: Arc::clone(&self.keys),
+            outbox,
+            watches: watches.clone(),
+        };
+        let resend_code = ResendCode {
+            db: db.clone(),
+            keys: Arc::clone(&self.keys),
+            serve_resends,
+        };
+        let public = Public {
+            db,
+            confirm_code,
+            resend_code,
+            watches,
+            stop: stop.clone(),
+        };
+        (public, queue)
+    }
+
+    /// Starts what hands mails to the mailers, and what looks after their codes meanwhile.
+    fn start_delivery(&self, stages: &Stages, issue: IssueCode, incoming: Incoming) {
+        let (db, tick) = (&self.parts.db, self.config.delivery_tick);
+        let Stages { stop, tasks, .. } = stages;
+        let metrics = Metrics::new();
+        tasks.spawn(count_due::run(db.clone(), metrics.clone(), stop.clone()));
+
+        let replace_expired = ReplaceExpired {
+            issue: issue.clone(),
+        };
+        tasks.spawn(replace_expired.run(tick, stop.clone()));
+
+        let claim_mails = ClaimMails { issue };
+        let mail_loop = MailLoop::new(claim_mails, incoming, self.mailers.clone(), metrics, tick);
+        tasks.spawn(mail_loop.run(stop.clone()));
+    }
+
+    fn start_consumer(&self, stages: &Stages, issue: IssueCode) {
+        let settings = bus::Settings {
+            ack_wait: self.config.ack_wait,
+            ..Default::default()
+        };
+        let (bus, durable) = (self.bus.clone(), NewAccounts::durable());
+        let consumer = Consumer::new(bus, durable, settings, self.clock.clone());
+        let new_accounts = NewAccounts::new(StartVerifications { issue });
+        let handle = move |batch| new_accounts.clone().handle(batch);
+        stages
+            .tasks
+            .spawn(consumer.run(handle, stages.stop.clone()));
+    }
+
+    fn issue_code(&self, queue: Queue, watches: Watches<Uuid>) -> IssueCode {
+        let rules = CodeRules {
+            length: self.config.code_digits,
+            lifetime: self.config.code_lifetime,
+            lease: self.config.delivery_lease,
+        };
+        let (db, keys) = (self.parts.db.clone(), Arc::clone(&self.keys));
+        IssueCode {
+            db,
+            keys,
+            rules,
+            queue,
+            watches,
+        }
     }
 }
 
-fn health(db: Db, bus: Bus, queue: Queue) -> Health {
-    let health = Health::new::<Migrator>(db);
-    health.depends_on("broker", move || {
-        (!bus.is_connected()).then(|| "not connected; events wait in the outbox".to_owned())
-    });
-    health.depends_on("mailer", move || {
-        (!queue.is_open()).then(|| "takes no mails; they wait in the database".to_owned())
-    });
-    health
+/// The keys that codes are derived from; a missing file is made with a new one. `usher keys generate` puts further keys
+/// in front.
+fn code_keys(config: &Config) -> anyhow::Result<KeyRing> {
+    let path = &config.code_keys_file;
+    let make = || with_newest("", &Key::new(random::bytes(), random::bytes()));
+    let text = serve::read_or_make(path, "The code key ring", make)?;
+    KeyRing::parse(&text)
+        .with_context(|| format!("The code key ring {} cannot be used.", path.display()))
+}
+
+fn mailers(config: &Config) -> anyhow::Result<Vec<serve::Client>> {
+    let mut mailers = Vec::with_capacity(config.mailer_url.len());
+    for url in &config.mailer_url {
+        mailers.push(serve::client(url.trim()).context("USHER_MAILER_URL cannot be used.")?);
+    }
+    Ok(mailers)
 }

@@ -1,38 +1,24 @@
 //! What can be set about verification: by environment, file or flag. `app` builds the service from it.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
-use kit::{bus::NatsUrl, config::duration, db::DatabaseUrl, telemetry};
+use kit::{bus::NatsUrl, config::duration, serve};
 
-use crate::domain::digits::Length;
+use crate::domain::CodeLength;
 
-/// The settings of verification. Doc comments are the help and the reference in README.
+/// The settings of verification. Doc comments are the help and the reference in `docs/settings.md`.
 #[derive(clap::Args, Debug, Clone)]
+#[command(
+    mut_arg("listen", |arg| arg.default_value("127.0.0.1:50052").required(false)),
+    mut_arg("admin_listen", |arg| arg.default_value("127.0.0.1:50152").required(false)),
+    mut_arg("database_url", |arg| {
+        arg.default_value("sqlite:data/verification.sqlite").required(false)
+    })
+)]
 pub struct Config {
-    /// Address of the gRPC listener
-    #[arg(long, env = "USHER_LISTEN", default_value = "127.0.0.1:50052")]
-    pub listen: SocketAddr,
-
-    /// Address of the operators' listener: gRPC admin with a token, probes, metrics
-    #[arg(long, env = "USHER_ADMIN_LISTEN", default_value = "127.0.0.1:50152")]
-    pub admin_listen: SocketAddr,
-
-    /// File with the operators' token; made on first start if missing
-    #[arg(
-        long,
-        env = "USHER_ADMIN_TOKEN_FILE",
-        default_value = "data/admin-token"
-    )]
-    pub admin_token_file: PathBuf,
-
-    /// Own database: sqlite:PATH or postgres://USER@HOST/DATABASE
-    #[arg(
-        long,
-        env = "USHER_DATABASE_URL",
-        hide_env_values = true,
-        default_value = "sqlite:data/verification.sqlite"
-    )]
-    pub database_url: DatabaseUrl,
+    /// What all services have
+    #[command(flatten)]
+    pub service: serve::Settings,
 
     /// NATS servers, separated by commas
     #[arg(
@@ -59,7 +45,7 @@ pub struct Config {
 
     /// Digits of a code, 6 to 10; guesses are limited to 25 a day, which 8 digits make 2.5e-7
     #[arg(long, env = "USHER_CODE_DIGITS", default_value = "8")]
-    pub code_digits: Length,
+    pub code_digits: CodeLength,
 
     /// How long a code confirms
     #[arg(long, env = "USHER_CODE_LIFETIME", default_value = "24h", value_parser = duration)]
@@ -84,10 +70,6 @@ pub struct Config {
     /// How long the broker waits for an ack before it hands an event out again
     #[arg(long, env = "USHER_ACK_WAIT", default_value = "3s", value_parser = duration)]
     pub ack_wait: Duration,
-
-    /// What is logged, and how
-    #[command(flatten)]
-    pub telemetry: telemetry::Settings,
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {

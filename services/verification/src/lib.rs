@@ -1,20 +1,31 @@
 //! Verification: turns AccountCreated into a code and its mail, and a confirmed code into AccountVerified.
 //!
-//! In the order of one account's journey: `consumer` hears of it; `commands` store its verification with a code;
-//! `queue` carries the code's mail in memory to `delivery`, which hands it to the mailer and keeps its schedule;
-//! `grpc` takes the code that a person types; `events` encodes what `kit::outbox` then publishes. `domain` has the
-//! rules, `store` the statements, `migrations` the tables. `app` puts all of it together.
+//! In the order of one account's journey: `consumer` hears of it; `commands` store its verification with a code, and
+//! put the code's mail into `queue`; `delivery` hands it to the mailer and keeps its schedule; `grpc` takes the code
+//! that a person types; `events` encodes what `kit::outbox` then publishes. `domain` has the rules, `store`
+//! the tables and their statements, `migrations` make them, `metrics` are the instruments. `app` puts all of it
+//! together from `config`.
+
+mod consumer;
+
+mod commands;
+
+mod queue;
+
+mod delivery;
+
+mod grpc;
+
+mod events;
+
+mod domain;
+
+mod store;
+
+mod metrics;
+
+pub mod migrations;
+
+pub mod config;
 
 pub mod app;
-mod commands;
-pub mod config;
-mod consumer;
-mod delivery;
-pub mod domain;
-mod events;
-mod grpc;
-mod keys_file;
-pub mod migrations;
-mod queue;
-mod status;
-mod store;

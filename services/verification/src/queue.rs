@@ -1,31 +1,32 @@
 //! The hot path from a commit to the delivery: mails in memory, and the room for them. Room is reserved before the
 //! insert, so that a row is born claimed only if its mail will be handed over; a mail gives its room back when it is
-//! dropped, that is when it is settled or let go.
+//! dropped, that is when its outcome is recorded or it is let go.
 
-use std::{
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
 
-use kit::clock::Timestamp;
+use kit::{Private, clock::Timestamp, propagation};
 use opentelemetry::Context;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 use uuid::Uuid;
 
-use crate::{domain::digits::Digits, store::mails::Claim};
+use crate::{
+    domain::{Digits, Turn},
+    store::{Claim, Code, Verification},
+};
 
-/// A claimed mail on its way to the mailer. Never printed: it holds the address and the digits.
-pub(crate) struct Mail {
+/// A claimed mail on its way to the mailer.
+#[derive(Debug)]
+pub(crate) struct ClaimedMail {
     /// The code, and the claim under which the mail is held.
     pub(crate) claim: Claim,
     pub(crate) account_id: Uuid,
     /// How often the mailer has tried it.
     pub(crate) attempts: u32,
-    pub(crate) email: String,
-    pub(crate) display_name: String,
+    pub(crate) email: Private<String>,
+    pub(crate) display_name: Private<String>,
     pub(crate) locale: String,
     pub(crate) digits: Digits,
     pub(crate) expires_at: Timestamp,
@@ -34,29 +35,59 @@ pub(crate) struct Mail {
     /// Trace context of what caused the code.
     pub(crate) context: Context,
     /// Its place in memory.
-    pub(crate) _place: OwnedSemaphorePermit,
+    _room: Room,
 }
 
-impl fmt::Debug for Mail {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Mail({})", self.claim.code_id)
+impl ClaimedMail {
+    /// A claimed code's mail, in a place of its own.
+    pub(crate) fn new(
+        code: &Code,
+        verification: &Verification,
+        digits: Digits,
+        room: Room,
+    ) -> Self {
+        let is_first_code = code.number == 1;
+        Self {
+            claim: Claim {
+                code_id: code.id,
+                claim_no: code.claim_no,
+            },
+            account_id: code.account_id,
+            attempts: u32::try_from(code.mail_attempts).unwrap_or(0),
+            email: verification.email.clone().into(),
+            display_name: verification.display_name.clone().into(),
+            locale: verification.locale.clone(),
+            digits,
+            expires_at: code.expires_at,
+            account_created_at: is_first_code.then_some(verification.account_created_at),
+            context: propagation::from_traceparent(&code.traceparent, &code.tracestate),
+            _room: room,
+        }
+    }
+
+    /// Whose turn it waits for.
+    pub(crate) fn turn(&self) -> Turn {
+        match self.attempts {
+            0 => Turn::First,
+            _ => Turn::Again,
+        }
     }
 }
 
 /// Where commands hand mails over. Clones share it.
 #[derive(Debug, Clone)]
 pub(crate) struct Queue {
-    mails: mpsc::UnboundedSender<Vec<Mail>>, // bounded by the places, which are counted over its whole way
+    mails: mpsc::UnboundedSender<Vec<ClaimedMail>>, // bounded by the places, which are counted over its whole way
     places: Arc<Semaphore>,
     open: Arc<AtomicBool>,
-    look: Arc<Notify>,
+    poll_soon: Arc<Notify>,
 }
 
 /// The delivery's end of it.
 #[derive(Debug)]
 pub(crate) struct Incoming {
-    mails: mpsc::UnboundedReceiver<Vec<Mail>>,
-    look: Arc<Notify>,
+    mails: mpsc::UnboundedReceiver<Vec<ClaimedMail>>,
+    poll_soon: Arc<Notify>,
 }
 
 /// Room for mails; given back when dropped.
@@ -68,15 +99,15 @@ impl Queue {
     /// mailer takes mails, rows are born unclaimed and wait in the table.
     pub(crate) fn new(places: usize) -> (Self, Incoming) {
         let (sender, mails) = mpsc::unbounded_channel();
-        let look = Arc::new(Notify::new());
+        let poll_soon = Arc::new(Notify::new());
         let places = Arc::new(Semaphore::new(places));
         let queue = Self {
             mails: sender,
             places,
             open: Arc::default(),
-            look: Arc::clone(&look),
+            poll_soon: Arc::clone(&poll_soon),
         };
-        (queue, Incoming { mails, look })
+        (queue, Incoming { mails, poll_soon })
     }
 
     /// Reserves room for up to `mails`: fewer, or none, when the mailer is away or mails come in a burst.
@@ -84,29 +115,28 @@ impl Queue {
         if !self.open.load(Ordering::Relaxed) {
             return Room(None);
         }
-        let free = u32::try_from(mails.min(self.places.available_permits())).unwrap_or(u32::MAX);
-        Room(
-            Arc::clone(&self.places)
-                .try_acquire_many_owned(free)
-                .ok()
-                .filter(|_| free > 0),
-        )
+        // Another one may take the last places in between: then there is no room, and the table has the mails.
+        let free = mails.min(self.places.available_permits());
+        let free = u32::try_from(free).unwrap_or(u32::MAX);
+        let reserved = Arc::clone(&self.places).try_acquire_many_owned(free);
+        Room(reserved.ok().filter(|_| free > 0))
     }
 
     /// Hands mails over. To be called after the commit that claimed them.
-    pub(crate) fn hand_over(&self, mails: Vec<Mail>) {
+    pub(crate) fn hand_over(&self, mails: Vec<ClaimedMail>) {
         if !mails.is_empty() {
             let _ = self.mails.send(mails); // without a delivery their leases run out
         }
     }
 
     /// Tells the delivery that there may be something due in the table.
-    pub(crate) fn look(&self) {
-        self.look.notify_one();
+    pub(crate) fn poll_soon(&self) {
+        self.poll_soon.notify_one();
     }
 
     /// Whether a mailer takes mails just now.
     pub(crate) fn set_open(&self, open: bool) {
+        // Relaxed: whoever sees it late puts a mail into memory that is let go, or into the table that is polled.
         self.open.store(open, Ordering::Relaxed);
     }
 
@@ -117,19 +147,17 @@ impl Queue {
 }
 
 impl Incoming {
-    /// The next mails.
-    pub(crate) async fn mails(&mut self) -> Option<Vec<Mail>> {
+    pub(crate) async fn mails(&mut self) -> Option<Vec<ClaimedMail>> {
         self.mails.recv().await
     }
 
-    /// Mails that are there already.
-    pub(crate) fn ready(&mut self) -> Option<Vec<Mail>> {
+    pub(crate) fn ready(&mut self) -> Option<Vec<ClaimedMail>> {
         self.mails.try_recv().ok()
     }
 
-    /// Returns when somebody said that there may be something due in the table.
-    pub(crate) fn looks(&self) -> Arc<Notify> {
-        Arc::clone(&self.look)
+    /// What `Queue::poll_soon` notifies.
+    pub(crate) fn wishes(&self) -> Arc<Notify> {
+        Arc::clone(&self.poll_soon)
     }
 }
 
@@ -139,8 +167,9 @@ impl Room {
         self.0.as_ref().map_or(0, OwnedSemaphorePermit::num_permits)
     }
 
-    /// One mail's place.
-    pub(crate) fn take(&mut self) -> Option<OwnedSemaphorePermit> {
-        self.0.as_mut().and_then(|room| room.split(1))
+    /// The place of one mail.
+    pub(crate) fn take_one(&mut self) -> Option<Self> {
+        let one = self.0.as_mut()?.split(1)?;
+        Some(Self(Some(one)))
     }
 }

@@ -1,8 +1,7 @@
-//! Every statement on verification's tables. What joins a transaction takes it first; `now` is the transaction's one
-//! reading of the database's clock. Commands call these, and commit.
+//! What verification keeps and how it is read and written: a file a table, and `mails` for the schedule that stands in
+//! the codes' rows. Whatever joins a transaction takes it first, and its moment with it; `commands` open and commit it.
 
 pub(crate) mod codes;
-pub(crate) mod entities;
 pub(crate) mod history;
 pub(crate) mod mails;
 pub(crate) mod resends;
@@ -13,11 +12,9 @@ use sea_orm::{
     sqlx::{self, error::ErrorKind},
 };
 
-pub(crate) use entities::{
-    code::{CodeState, MailState, Model as Code},
-    history::Model as HistoryEntry,
-    verification::Model as Verification,
-};
+pub(crate) use codes::{CodeState, MailState, Model as Code};
+pub(crate) use mails::Claim;
+pub(crate) use verifications::Model as Verification;
 
 /// Whether the database refused what a row says, so that the same row would be refused again.
 pub(crate) fn refuses_data(error: &DbErr) -> bool {

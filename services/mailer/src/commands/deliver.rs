@@ -1,279 +1,232 @@
-//! Delivers one mail: ask the ledger, wait for a connection, claim, send, settle, answer. Whatever dies in between,
-//! the ledger knows enough to neither lose the mail nor send it blindly again.
+//! Delivers one mail: look it up, wait for a connection, claim it, send it, record how that ended, answer. Whatever
+//! dies in between, the ledger knows enough to neither lose the mail nor send it blindly again.
 
-mod answer;
-mod trace;
-
-use std::time::{Duration, Instant, SystemTime};
-
-use kit::clock::Timestamp;
-use opentelemetry::{Context, trace::FutureExt as _};
-use time::OffsetDateTime;
-use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
-
-pub use self::answer::{Answer, Fate};
-use self::answer::{UNAVAILABLE, answer_of, busy};
-use crate::{
-    domain::{
-        digits::Digits, display_name::DisplayName, locale::LocaleTag, outcome::Outcome,
-        recipient::Recipient, redact::redact, sender::Sender, turn::Turn,
-    },
-    door::{Closed, Door, Pass},
-    ledger::{Claimed, Ledger, Ours, Refusal, Request, Settlement, State},
-    mail::{
-        message::{self, Frame},
-        template::{Content, Templates},
-    },
-    metrics::Metrics,
-    transport::{Ending, Outgoing, Transport, Watch},
+use std::{
+    pin::{Pin, pin},
+    sync::Arc,
+    time::{Duration, Instant},
 };
 
-/// The template's name in the ledger.
-const TEMPLATE: &str = "verification";
+use kit::db::StoreError;
+use opentelemetry::{Context, trace::FutureExt as _};
+use tokio_util::sync::CancellationToken;
 
-/// A verification mail to deliver, checked.
-#[derive(Debug, Clone)]
-pub struct Deliver {
-    /// The mail's key.
-    pub code_id: Uuid,
-    /// The account.
-    pub account_id: Uuid,
-    /// To whom.
-    pub recipient: Recipient,
-    /// Whom to greet.
-    pub name: DisplayName,
-    /// Language that was asked for.
-    pub locale: LocaleTag,
-    /// The code.
-    pub digits: Digits,
-    /// When it stops working.
-    pub expires_at: Timestamp,
-    /// First offer of this mail, or a later one.
-    pub turn: Turn,
-}
-
-/// A mail that cannot be made, with as much of it as can be kept.
-#[derive(Debug)]
-pub struct Unusable {
-    /// The mail's key; without one there is nothing to remember it by.
-    pub code_id: Option<Uuid>,
-    /// The account.
-    pub account_id: Uuid,
-    /// Language that was asked for.
-    pub locale: LocaleTag,
-    /// When its code stops working.
-    pub expires_at: Option<Timestamp>,
-    /// Which field is wrong, and how; no value is in it.
-    pub reason: &'static str,
-}
+use super::{
+    LedgerError, Outcome,
+    claim::{Claim, Claimed, Claims},
+    look_up::{LookUps, Standing},
+    record_outcome::{Ended, Outcomes},
+    trace,
+};
+use crate::{
+    admission::{Admission, CircuitOpen, Slot},
+    domain::{Answer, Fate, Offer, redact},
+    mail::Composer,
+    metrics::Metrics,
+    transport::{Attempt, Ending, Transport},
+};
 
 /// The command, with all that it needs.
 #[derive(Debug)]
-pub struct Mailer {
-    /// Who may send what.
-    pub ledger: Ledger,
-    /// How many may send at once.
-    pub door: Door,
-    /// How it is sent.
-    pub transport: Transport,
-    /// What it says.
-    pub templates: Templates,
-    /// From whom.
-    pub sender: Sender,
-    /// Where the link in the mail leads; no link without it.
-    pub public_url: Option<String>,
-    /// What is measured.
-    pub metrics: Metrics,
+pub(crate) struct Deliver {
+    pub(crate) look_ups: LookUps,
+    pub(crate) admission: Admission,
+    pub(crate) claims: Claims,
+    pub(crate) composer: Arc<Composer>,
+    pub(crate) transport: Arc<Transport>,
+    pub(crate) outcomes: Outcomes,
+    pub(crate) metrics: Metrics,
     /// Ends what has not ended by itself when the service stops.
-    pub cut: CancellationToken,
+    pub(crate) cut: CancellationToken,
 }
 
-impl Mailer {
+/// Why no attempt was made, and the ledger does not know the answer either.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DeliverError {
+    /// The caller went away before the mail was claimed.
+    #[error("nobody waits for the answer")]
+    Abandoned,
+    #[error("the mailer shuts down")]
+    Stopping,
+    #[error("the mail server cannot be used for now")]
+    CircuitOpen {
+        pause: Duration,
+        unknown_attempts: u32,
+    },
+    #[error("the mailer's database does not answer")]
+    Ledger {
+        source: LedgerError,
+        /// As far as they are known.
+        unknown_attempts: u32,
+    },
+}
+
+/// Nothing was looked up yet.
+impl From<StoreError> for DeliverError {
+    fn from(error: StoreError) -> Self {
+        Self::Ledger {
+            source: error.into(),
+            unknown_attempts: 0,
+        }
+    }
+}
+
+/// What came of an attempt.
+struct Tried {
+    outcome: Outcome,
+    /// Whether it got as far as the mail server, or may have.
+    reached: bool,
+    /// What the mail server said, or what happened instead, redacted.
+    reply: String,
+}
+
+impl Deliver {
     /// Delivers a mail. Until it is claimed it can be given up without a trace, when `caller_gone` completes; after
     /// that it runs to its end.
-    pub async fn deliver(
+    pub(crate) async fn run(
         &self,
-        mail: &Deliver,
+        offer: Arc<Offer>,
         caller_gone: impl Future<Output = ()>,
-    ) -> Option<Answer> {
-        let admitted = tokio::select! {
-            biased; // nothing is claimed any more after the cut
-            () = self.cut.cancelled() => Err(Answer::not_tried(Fate::Later(Duration::ZERO), "the mailer shuts down")),
-            admitted = self.admit(mail) => admitted,
-            () = caller_gone => return None,
+    ) -> Result<Answer, DeliverError> {
+        let mut given_up = pin!(self.given_up(caller_gone));
+        // Asked before anything is waited for: what is answered here costs no connection.
+        let unknown_attempts = match unless(given_up.as_mut(), self.look_up(&offer)).await? {
+            Standing::Claimable { unknown_attempts } => unknown_attempts,
+            Standing::Answered(answer) => return Ok(answer),
         };
-        let (pass, unknown_attempts) = match admitted {
-            Ok(admitted) => admitted,
-            Err(answer) => return Some(answer),
+        // A mail that waits here is nowhere written down: it goes away with its stream, or with this process.
+        let entering = self.enter(&offer, unknown_attempts);
+        let slot = unless(given_up, entering).await?;
+        // The slot before the claim: a row that says `sending` while nobody sends would count as unknown if this
+        // process died. And from the claim on nothing is given up.
+        let claim = match self.claim(&offer, unknown_attempts).await? {
+            Claimed::Ours(claim) => claim,
+            Claimed::Answered(answer) => return Ok(answer),
         };
-        let answer = match self.ledger.claim(mail.request()).await {
-            Ok(Claimed::Ours(ours)) => return Some(self.send(mail, pass, ours).await),
-            Ok(Claimed::No(standing)) => answer_of(standing).unwrap_or_else(busy),
-            Ok(Claimed::Expired) => Answer::not_tried(UNAVAILABLE, "the code has expired"),
-            Err(away) => away.into(),
-        };
-        // What the look-up found is not forgotten by an answer that knows less.
-        Some(Answer {
-            unknown_attempts: answer.unknown_attempts.max(unknown_attempts),
-            ..answer
+        let tried = self.send(&offer, &claim, slot).await;
+        // Committed before it is told; but while the database is away, what the mail server said is told at once.
+        Ok(self.record(offer, claim, tried).await)
+    }
+
+    /// The reason to give up a mail that is not claimed yet. After the cut nothing is claimed any more.
+    async fn given_up(&self, caller_gone: impl Future<Output = ()>) -> DeliverError {
+        tokio::select! {
+            biased; // a caller that leaves because we stop is no caller that left
+            () = self.cut.cancelled() => DeliverError::Stopping,
+            () = caller_gone => DeliverError::Abandoned,
+        }
+    }
+
+    async fn look_up(&self, offer: &Arc<Offer>) -> Result<Standing, DeliverError> {
+        let standing = self.look_ups.look_up(Arc::clone(offer)).await;
+        standing.map_err(|source| DeliverError::Ledger {
+            source,
+            unknown_attempts: 0,
         })
     }
 
-    /// Remembers that a mail cannot be made.
-    pub async fn refuse(&self, mail: Unusable) -> Answer {
-        let answer = Answer::not_tried(Fate::Ended(Outcome::Invalid), mail.reason);
-        let Some(code_id) = mail.code_id else {
-            return answer;
-        };
-        let refusal = Refusal {
-            code_id,
-            account_id: mail.account_id,
-            template: TEMPLATE,
-            locale: mail.locale.as_str().to_owned(),
-            reason: mail.reason,
-            expires_at: mail.expires_at,
-            trace_id: trace::trace_id(&Context::current()),
-        };
-        self.ledger
-            .refuse(refusal)
-            .await
-            .map_or_else(Answer::from, |()| answer)
+    async fn enter(&self, offer: &Offer, unknown_attempts: u32) -> Result<Slot, DeliverError> {
+        let entered = self.admission.enter(offer.turn).await;
+        entered.map_err(|CircuitOpen(pause)| DeliverError::CircuitOpen {
+            pause,
+            unknown_attempts,
+        })
     }
 
-    /// What the ledger can answer needs no connection; everything else waits for one. With the pass comes the count
-    /// of unknown attempts.
-    async fn admit(&self, mail: &Deliver) -> Result<(Pass, u32), Answer> {
-        let standing = self.ledger.look_up(&mail.request()).await?;
-        let unknown_attempts = standing.unknown_attempts;
-        // A lapsed attempt is counted by the claim, which alone may write.
-        if standing.state != State::Lapsed
-            && let Some(answer) = answer_of(standing)
-        {
-            return Err(answer);
-        }
-        match self.door.enter(mail.turn).await {
-            Ok(pass) => Ok((pass, unknown_attempts)),
-            Err(Closed(pause)) => Err(Answer {
-                unknown_attempts,
-                ..Answer::not_tried(Fate::Later(pause), "the mail server cannot be used for now")
-            }),
-        }
+    /// An error may hide a claim that was committed: nobody keeps its lease, and it will count as unknown.
+    async fn claim(
+        &self,
+        offer: &Arc<Offer>,
+        unknown_attempts: u32,
+    ) -> Result<Claimed, DeliverError> {
+        let claimed = self.claims.claim(Arc::clone(offer)).await;
+        claimed.map_err(|source| DeliverError::Ledger {
+            source,
+            unknown_attempts,
+        })
     }
 
-    async fn send(&self, mail: &Deliver, mut pass: Pass, ours: Ours) -> Answer {
+    /// One attempt. The slot is given back as soon as the mail server is done with it, before the ledger is told.
+    async fn send(&self, offer: &Offer, claim: &Claim, mut slot: Slot) -> Tried {
         let started = Instant::now();
-        let outgoing = match self.make(mail, &ours) {
+        let outgoing = match self.composer.compose(offer, claim.claim_no, claim.now) {
             Ok(outgoing) => outgoing,
             Err(error) => {
-                drop(pass);
-                tracing::error!(%error, code.id = %mail.code_id, "A mail cannot be made.");
-                let reply = "the mail cannot be made".to_owned();
-                return self.settle(mail, ours, Outcome::Invalid, reply).await;
+                tracing::error!(%error, code.id = %offer.code_id, "A mail cannot be made.");
+                return Tried {
+                    outcome: Outcome::Invalid,
+                    reached: false,
+                    reply: "the mail cannot be made".to_owned(),
+                };
             }
         };
-        let watch = Watch::start(ours.held.lease());
-        let cx = trace::start(&self.transport, ours.attempt);
+        // Made only now: its silence is measured from here, and composing is no silence of the mail server's.
+        let attempt = Attempt::start(claim.lease.lease());
+        let cx = trace::start(&self.transport, claim.claim_no);
         let sending = self
             .transport
-            .send(&outgoing, &watch)
+            .send(&outgoing, &attempt)
             .with_context(cx.clone());
-        let sent = self
-            .door
-            .attend(&mut pass, &watch, sending, &self.cut)
-            .await;
-        self.door.leave(pass, sent.ending);
-        let outcome = outcome(sent.ending);
+        let attended = self
+            .admission
+            .attend(&mut slot, &attempt, sending, &self.cut);
+        let sent = attended.await;
+        // Before the ledger is told: the next mail need not wait for our database to get this connection.
+        self.admission.leave(slot, sent.ending);
+        let outcome = outcome_of(sent.ending);
         trace::end(&cx, &sent, outcome);
         self.metrics.attempt(outcome, started.elapsed());
-        let reply = redact(&sent.reply, &mail.recipient, &mail.digits);
-        Answer {
-            reached: watch.reached(),
-            ..self.settle(mail, ours, outcome, reply).await
+        Tried {
+            outcome,
+            reached: attempt.reached(),
+            // From here on nothing holds what the mail server said of the recipient.
+            reply: redact(&sent.reply, &offer.recipient, &offer.digits),
         }
     }
 
-    fn make(&self, mail: &Deliver, ours: &Ours) -> anyhow::Result<Outgoing> {
-        let language = mail.locale.language();
-        let link = self
-            .public_url
-            .as_ref()
-            .map(|url| format!("{url}/verify/{}", mail.code_id));
-        let rendered = self.templates.render(&Content {
-            language,
-            sender: self.sender.title(),
-            name: &mail.name,
-            digits: &mail.digits,
-            link: link.as_deref(),
-            left: mail.expires_at.since(ours.now),
-            expires_at: utc(mail.expires_at)?,
-        })?;
-        let date = SystemTime::UNIX_EPOCH + ours.now.since(Timestamp(0));
-        let (sender, recipient, name) = (&self.sender, &mail.recipient, &mail.name);
-        let frame = Frame {
-            code_id: mail.code_id,
-            sender,
-            recipient,
-            name,
-            language,
-            date,
-        };
-        Ok(Outgoing {
-            code_id: mail.code_id,
-            attempt: ours.attempt,
-            from: message::address(self.sender.address())?,
-            to: message::address(&mail.recipient)?,
-            bytes: message::build(&frame, rendered)?,
-        })
-    }
-
-    async fn settle(&self, mail: &Deliver, ours: Ours, outcome: Outcome, reply: String) -> Answer {
-        let unknown_attempts = ours.unknown_attempts + u32::from(outcome == Outcome::Unknown);
-        let ended = Settlement {
-            code_id: mail.code_id,
-            account_id: mail.account_id,
-            token: ours.held.token(),
-            attempt: ours.attempt,
-            outcome,
-            reply: reply.clone(),
+    async fn record(&self, offer: Arc<Offer>, claim: Claim, tried: Tried) -> Answer {
+        let unknown_attempts = claim.unknown_attempts;
+        let ended = Ended {
+            offer,
+            claim_no: claim.claim_no,
+            outcome: tried.outcome,
+            reply: tried.reply.clone(),
             trace_id: trace::trace_id(&Context::current()),
         };
-        let at = self.ledger.settle(ours, ended, &self.cut).await;
-        let fate = match outcome {
-            Outcome::Accepted => Fate::Accepted(Some(at)),
-            other => Fate::Ended(other),
+        let at = self.outcomes.record(claim, ended).await;
+        let (fate, unknown_attempts) = match tried.outcome {
+            Outcome::Accepted => (Fate::Accepted(Some(at)), unknown_attempts),
+            Outcome::Unavailable => (Fate::Unavailable, unknown_attempts),
+            Outcome::Rejected => (Fate::Rejected, unknown_attempts),
+            Outcome::Invalid => (Fate::Invalid, unknown_attempts),
+            Outcome::Unknown => (Fate::Unknown, unknown_attempts + 1),
         };
         Answer {
             fate,
             unknown_attempts,
-            reached: false,
-            reason: reply,
+            reached: tried.reached,
+            reason: tried.reply,
         }
     }
 }
 
-impl Deliver {
-    fn request(&self) -> Request {
-        Request {
-            code_id: self.code_id,
-            account_id: self.account_id,
-            template: TEMPLATE,
-            locale: self.locale.clone(),
-            recipient: self.recipient.clone(),
-            expires_at: self.expires_at,
-        }
+/// Takes a step, unless the mail is given up first.
+async fn unless<T>(
+    given_up: Pin<&mut impl Future<Output = DeliverError>>,
+    step: impl Future<Output = Result<T, DeliverError>>,
+) -> Result<T, DeliverError> {
+    tokio::select! {
+        biased; // given up and done at once is given up: nothing may be claimed after the cut
+        reason = given_up => Err(reason),
+        done = step => done,
     }
 }
 
-fn outcome(ending: Ending) -> Outcome {
+fn outcome_of(ending: Ending) -> Outcome {
     match ending {
         Ending::Accepted => Outcome::Accepted,
         Ending::RecipientRefused => Outcome::Rejected,
         Ending::NotNow(_) => Outcome::Unavailable,
         Ending::Unknown(_) => Outcome::Unknown,
     }
-}
-
-fn utc(at: Timestamp) -> Result<OffsetDateTime, time::error::ComponentRange> {
-    OffsetDateTime::from_unix_timestamp(at.0.div_euclid(1_000_000))
 }

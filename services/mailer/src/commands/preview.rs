@@ -2,50 +2,44 @@
 
 use std::time::Duration;
 
-use kit::clock::Timestamp;
-use time::OffsetDateTime;
+use kit::{Violation, clock::Timestamp};
 use uuid::Uuid;
 
-use super::deliver::Mailer;
 use crate::{
-    domain::{digits::Digits, display_name::DisplayName, locale::LocaleTag},
-    mail::template::{Content, Rendered},
+    domain::{Digits, DisplayName, Language, LocaleTag, Offer, Recipient, Turn},
+    mail::{Composer, Rendered, Unmailable},
 };
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What to render.
-#[derive(Debug)]
-pub struct Preview {
-    /// Language that was asked for.
-    pub locale: LocaleTag,
-    /// Whom to greet.
-    pub name: DisplayName,
-    /// From which the sample's expiry counts.
-    pub now: Timestamp,
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PreviewError {
+    #[error("the request has invalid fields")]
+    Invalid(Vec<Violation>),
+    /// The compiled-in templates do not fit together.
+    #[error(transparent)]
+    Unmailable(#[from] Unmailable),
 }
 
-impl Mailer {
-    /// The mail with the code 1234 5678, fresh for a day.
-    ///
-    /// # Errors
-    /// When the compiled-in templates do not fit together.
-    pub fn preview(&self, preview: &Preview) -> anyhow::Result<Rendered> {
-        let expires_at = preview.now + DAY;
-        let digits =
-            Digits::parse("12345678").ok_or_else(|| anyhow::anyhow!("The sample code is one."))?;
-        let link = self
-            .public_url
-            .as_ref()
-            .map(|url| format!("{url}/verify/{}", Uuid::nil()));
-        Ok(self.templates.render(&Content {
-            language: preview.locale.language(),
-            sender: self.sender.title(),
-            name: &preview.name,
-            digits: &digits,
-            link: link.as_deref(),
-            left: DAY,
-            expires_at: OffsetDateTime::from_unix_timestamp(expires_at.0.div_euclid(1_000_000))?,
-        })?)
-    }
+/// The mail with the code 1234 5678, fresh for a day at `now`, and the language it is in.
+pub(crate) fn preview(
+    composer: &Composer,
+    locale: &str,
+    display_name: &str,
+    now: Timestamp,
+) -> Result<(Language, Rendered), PreviewError> {
+    let name = DisplayName::parse(display_name)
+        .map_err(|why| PreviewError::Invalid(vec![("display_name", why.to_string())]))?;
+    let sample = Offer {
+        code_id: Uuid::nil(),
+        account_id: Uuid::nil(),
+        recipient: Recipient::parse("ada@example.com").expect("the sample's address is one"),
+        name,
+        locale: LocaleTag::new(locale),
+        digits: Digits::parse("12345678").expect("the sample's code is one"),
+        expires_at: now + DAY,
+        turn: Turn::First,
+    };
+    let rendered = composer.render(&sample, now)?;
+    Ok((sample.locale.language(), rendered))
 }

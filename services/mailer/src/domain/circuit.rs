@@ -1,5 +1,5 @@
-//! When to stop knocking at a mail server's door: the state of the circuit, told what happened and what time it is.
-//! `lanes` keeps one and lets mails through by it.
+//! When to leave a mail server alone for a while: the state of the circuit, told what happened and what time it is.
+//! `admission` keeps one and lets mails through by it. As in a wire, nothing passes while the circuit is open.
 
 use std::time::{Duration, Instant};
 
@@ -8,19 +8,19 @@ const MEMORY: Duration = Duration::from_secs(60);
 
 /// What the circuit says to the next mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Gate {
-    /// Everybody may go.
-    Closed,
-    /// Nobody may go before that moment.
-    Open(Instant),
+pub(crate) enum Gate {
+    /// The circuit is closed: everybody may go.
+    Pass,
+    /// It is open: nobody may go before that moment.
+    Wait(Instant),
     /// The pause is over: one may go and see.
-    Probing,
+    Probe,
 }
 
 /// The circuit. It opens on a failed connection, on two hung phases within a minute in which nothing was accepted,
 /// and again, for longer, when a probe fails; it closes when the mail server answers a mail.
 #[derive(Debug)]
-pub struct Circuit {
+pub(crate) struct Circuit {
     first_pause: Duration,
     longest_pause: Duration,
     pause: Duration,
@@ -31,7 +31,7 @@ pub struct Circuit {
 
 impl Circuit {
     /// A closed circuit, whose pauses double from the first to the longest one.
-    pub fn new(first_pause: Duration, longest_pause: Duration) -> Self {
+    pub(crate) fn new(first_pause: Duration, longest_pause: Duration) -> Self {
         Self {
             first_pause,
             longest_pause,
@@ -43,27 +43,27 @@ impl Circuit {
     }
 
     /// What it says now.
-    pub fn gate(&self, now: Instant) -> Gate {
+    pub(crate) fn gate(&self, now: Instant) -> Gate {
         match self.open_until {
-            None => Gate::Closed,
-            Some(until) if now < until => Gate::Open(until),
-            Some(_) => Gate::Probing,
+            None => Gate::Pass,
+            Some(until) if now < until => Gate::Wait(until),
+            Some(_) => Gate::Probe,
         }
     }
 
     /// Until when nobody may go; it stays set, in the past, until a mail is answered. `None` while closed.
-    pub fn open_until(&self) -> Option<Instant> {
+    pub(crate) fn open_until(&self) -> Option<Instant> {
         self.open_until
     }
 
     /// The mail server could not be reached, greeted, trusted or logged in to.
-    pub fn connection_failed(&mut self, now: Instant) {
+    pub(crate) fn connection_failed(&mut self, now: Instant) {
         self.open(now);
     }
 
     /// A phase passed its deadline. One dead mailbox may hang while everybody else is served: that is no reason to
     /// stop.
-    pub fn hung(&mut self, now: Instant) {
+    pub(crate) fn hung(&mut self, now: Instant) {
         let recent = |at: Option<Instant>| at.is_some_and(|at| now.duration_since(at) < MEMORY);
         if recent(self.accepted_at) {
             return;
@@ -76,13 +76,13 @@ impl Circuit {
     }
 
     /// The mail server answered a mail, if only with a refusal.
-    pub fn answered(&mut self) {
+    pub(crate) fn answered(&mut self) {
         self.open_until = None;
         self.pause = self.first_pause;
     }
 
     /// The mail server accepted a mail.
-    pub fn accepted(&mut self, now: Instant) {
+    pub(crate) fn accepted(&mut self, now: Instant) {
         self.answered();
         self.accepted_at = Some(now);
         self.hung_at = None;
@@ -90,7 +90,7 @@ impl Circuit {
 
     /// Mails that were under way when it opened do not make the pause longer; a failed probe does.
     fn open(&mut self, now: Instant) {
-        if matches!(self.gate(now), Gate::Open(_)) {
+        if matches!(self.gate(now), Gate::Wait(_)) {
             return;
         }
         if self.open_until.is_some() {
@@ -116,33 +116,33 @@ mod tests {
         for pause in [1, 2, 4, 4] {
             circuit.connection_failed(now);
             circuit.connection_failed(now); // one that was under way
-            assert_eq!(circuit.gate(now), Gate::Open(now + pause * SECOND));
+            assert_eq!(circuit.gate(now), Gate::Wait(now + pause * SECOND));
             now += pause * SECOND;
-            assert_eq!(circuit.gate(now), Gate::Probing);
+            assert_eq!(circuit.gate(now), Gate::Probe);
         }
         circuit.answered();
-        assert_eq!(circuit.gate(now), Gate::Closed);
+        assert_eq!(circuit.gate(now), Gate::Pass);
     }
 
     #[test]
     fn two_hangs_within_a_minute_open_it_but_not_while_mails_are_accepted() {
         let (mut circuit, start) = circuit();
         circuit.hung(start);
-        assert_eq!(circuit.gate(start), Gate::Closed);
+        assert_eq!(circuit.gate(start), Gate::Pass);
         circuit.hung(start + 61 * SECOND);
         assert_eq!(
             circuit.gate(start + 61 * SECOND),
-            Gate::Closed,
+            Gate::Pass,
             "the first one is forgotten"
         );
         circuit.accepted(start + 62 * SECOND);
         for second in 63..100 {
             circuit.hung(start + second * SECOND);
         }
-        assert_eq!(circuit.gate(start + 100 * SECOND), Gate::Closed);
+        assert_eq!(circuit.gate(start + 100 * SECOND), Gate::Pass);
         circuit.hung(start + 123 * SECOND);
         circuit.hung(start + 124 * SECOND);
-        assert!(matches!(circuit.gate(start + 124 * SECOND), Gate::Open(_)));
+        assert!(matches!(circuit.gate(start + 124 * SECOND), Gate::Wait(_)));
     }
 
     #[test]
@@ -150,6 +150,6 @@ mod tests {
         let (mut circuit, start) = circuit();
         circuit.connection_failed(start);
         circuit.hung(start + 2 * SECOND);
-        assert!(matches!(circuit.gate(start + 2 * SECOND), Gate::Open(_)));
+        assert!(matches!(circuit.gate(start + 2 * SECOND), Gate::Wait(_)));
     }
 }

@@ -1,35 +1,38 @@
 //! The code as the mail shows it. It goes into the message and, to be recognised there, into `redact`; never into
 //! a table.
 
-use std::fmt;
+use kit::Private;
 
-/// Six to ten ASCII digits. Never shown by `Debug`.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Digits(String);
+/// Six to ten ASCII digits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Digits(Private<String>);
+
+/// Not six to ten ASCII digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be 6 to 10 digits")]
+pub(crate) struct InvalidDigits;
 
 impl Digits {
     /// Takes digits without spaces.
-    pub fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Result<Self, InvalidDigits> {
         let valid =
             (6..=10).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
-        valid.then(|| Self(text.to_owned()))
+        if valid {
+            Ok(Self(Private::new(text.to_owned())))
+        } else {
+            Err(InvalidDigits)
+        }
     }
 
-    /// The digits alone.
-    pub fn plain(&self) -> &str {
-        &self.0
+    pub(crate) fn plain(&self) -> &str {
+        self.0.expose()
     }
 
     /// In two groups, as people read and type them: `1234 5678`.
-    pub fn grouped(&self) -> String {
-        let (first, second) = self.0.split_at(self.0.len().div_ceil(2));
+    pub(crate) fn grouped(&self) -> String {
+        let digits = self.plain();
+        let (first, second) = digits.split_at(digits.len().div_ceil(2));
         format!("{first} {second}")
-    }
-}
-
-impl fmt::Debug for Digits {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Digits(<redacted>)")
     }
 }
 
@@ -58,7 +61,7 @@ mod tests {
             "12345٦",
             "123456\n",
         ] {
-            assert_eq!(Digits::parse(text), None, "{text:?}");
+            assert_eq!(Digits::parse(text), Err(InvalidDigits), "{text:?}");
         }
     }
 }

@@ -1,30 +1,34 @@
 //! The name in the greeting and in the To header.
 
-use std::fmt;
+use kit::Private;
 
-/// At most 64 characters of one line; may be empty. Never shown by `Debug`.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct DisplayName(String);
+/// At most 64 characters of one line; may be empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DisplayName(Private<String>);
+
+/// More than one line, too long, or with characters that rearrange text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "must be at most 64 characters of one line, without control characters and direction marks"
+)]
+pub(crate) struct InvalidDisplayName;
 
 impl DisplayName {
     /// Takes one line. Control characters would break headers, and direction marks would let a name rearrange the
     /// sentence around it. What else a name may hold is the business of accounts.
-    pub fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Result<Self, InvalidDisplayName> {
         let text = text.trim();
         let valid =
             text.chars().count() <= 64 && !text.chars().any(|c| c.is_control() || rearranges(c));
-        valid.then(|| Self(text.to_owned()))
+        if valid {
+            Ok(Self(Private::new(text.to_owned())))
+        } else {
+            Err(InvalidDisplayName)
+        }
     }
 
-    /// The name.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for DisplayName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("DisplayName(<redacted>)")
+    pub(crate) fn as_str(&self) -> &str {
+        self.0.expose()
     }
 }
 
@@ -61,8 +65,12 @@ mod tests {
             "\u{85}x",
         ] {
             let name = format!("x{name}x");
-            assert_eq!(DisplayName::parse(&name), None, "{name:?}");
+            assert_eq!(
+                DisplayName::parse(&name),
+                Err(InvalidDisplayName),
+                "{name:?}"
+            );
         }
-        assert_eq!(DisplayName::parse(&"ä".repeat(65)), None);
+        assert_eq!(DisplayName::parse(&"ä".repeat(65)), Err(InvalidDisplayName));
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// A count and its unit, rounded to the nearest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lifetime {
+pub(crate) enum Lifetime {
     /// From two days on.
     Days(u64),
     /// From ninety minutes on.
@@ -14,8 +14,7 @@ pub enum Lifetime {
 }
 
 impl Lifetime {
-    /// Names `left`.
-    pub fn of(left: Duration) -> Self {
+    pub(crate) fn of(left: Duration) -> Self {
         const HOUR: u64 = 60;
         const DAY: u64 = 24 * HOUR;
         let minutes = (left.as_secs() + 30) / 60;

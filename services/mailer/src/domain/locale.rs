@@ -2,14 +2,14 @@
 
 /// A BCP 47 tag, lower-cased; `und` (undetermined) for anything that is none. It is stored with the mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LocaleTag(String);
+pub(crate) struct LocaleTag(String);
 
 /// Longest tag that RFC 5646 §4.4.1 asks everybody to support.
 const MAX_OCTETS: usize = 35;
 
 impl LocaleTag {
     /// Reads any text; it cannot fail, because an unknown locale only means another language.
-    pub fn parse(text: &str) -> Self {
+    pub(crate) fn new(text: &str) -> Self {
         let text = text.trim().replace('_', "-").to_ascii_lowercase();
         let subtag = |part: &str| {
             (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric())
@@ -23,13 +23,12 @@ impl LocaleTag {
         Self(if valid { text } else { "und".to_owned() })
     }
 
-    /// The tag.
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 
     /// The language to write in: `fr-CA` falls back to `fr`, and what there are no texts for to `en`.
-    pub fn language(&self) -> Language {
+    pub(crate) fn language(&self) -> Language {
         match self.0.split('-').next() {
             Some("fr") => Language::French,
             Some("de") => Language::German,
@@ -40,7 +39,7 @@ impl LocaleTag {
 
 /// Languages there are texts for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Language {
+pub(crate) enum Language {
     /// `en`, which everything falls back to.
     English,
     /// `fr`
@@ -51,7 +50,7 @@ pub enum Language {
 
 impl Language {
     /// Its tag, for `Content-Language` and HTML's `lang`.
-    pub fn tag(self) -> &'static str {
+    pub(crate) fn tag(self) -> &'static str {
         match self {
             Self::English => "en",
             Self::French => "fr",
@@ -75,7 +74,7 @@ mod tests {
             ("", Language::English),
             ("../../etc/passwd", Language::English),
         ] {
-            assert_eq!(LocaleTag::parse(tag).language(), language, "{tag:?}");
+            assert_eq!(LocaleTag::new(tag).language(), language, "{tag:?}");
         }
     }
 
@@ -89,10 +88,10 @@ mod tests {
             "fr-\r\n",
         ] {
             assert!(
-                ["und", "fr"].contains(&LocaleTag::parse(text).as_str()),
+                ["und", "fr"].contains(&LocaleTag::new(text).as_str()),
                 "{text:?}"
             );
         }
-        assert_eq!(LocaleTag::parse("fr-CA").as_str(), "fr-ca");
+        assert_eq!(LocaleTag::new("fr-CA").as_str(), "fr-ca");
     }
 }

@@ -1,13 +1,18 @@
 //! The address a mail goes to, checked again where it is used; the message and the SMTP envelope take it from here.
 
-use std::fmt;
+use kit::Private;
 
-/// An address in ASCII form: dot-atom local part, domain of A-labels. Never shown by `Debug`.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Recipient {
-    local: String,
-    domain: String,
+/// An address in ASCII form: dot-atom local part, domain of A-labels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Recipient {
+    local: Private<String>,
+    domain: Private<String>,
 }
+
+/// Nothing a mail can be sent to, or nothing that may stand in an SMTP command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("is no address to send to")]
+pub(crate) struct InvalidRecipient;
 
 /// Longest address that fits a RCPT command's path (RFC 5321 §4.5.3.1.3: 256 octets with the brackets).
 const MAX_OCTETS: usize = 254;
@@ -15,9 +20,9 @@ const MAX_OCTETS: usize = 254;
 impl Recipient {
     /// Takes `text` apart. Quoted local parts, IP literals and control characters are refused: nothing that passes
     /// can end an SMTP command early.
-    pub fn parse(text: &str) -> Option<Self> {
-        let (local, domain) = text.rsplit_once('@')?;
-        let domain = idna::domain_to_ascii_strict(domain).ok()?;
+    pub(crate) fn parse(text: &str) -> Result<Self, InvalidRecipient> {
+        let (local, domain) = text.rsplit_once('@').ok_or(InvalidRecipient)?;
+        let domain = idna::domain_to_ascii_strict(domain).map_err(|_| InvalidRecipient)?;
         let dot_atom = local
             .split('.')
             .all(|atom| !atom.is_empty() && atom.bytes().all(is_atom_byte));
@@ -27,31 +32,28 @@ impl Recipient {
             .rsplit('.')
             .next()
             .is_some_and(|label| label.bytes().all(|b| b.is_ascii_digit()));
-        (dot_atom && fits && is_name && !is_number).then(|| Self {
-            local: local.to_owned(),
-            domain,
+        if !(dot_atom && fits && is_name) || is_number {
+            return Err(InvalidRecipient);
+        }
+        Ok(Self {
+            local: Private::new(local.to_owned()),
+            domain: Private::new(domain),
         })
     }
 
     /// Local part, in the case it came in.
-    pub fn local(&self) -> &str {
-        &self.local
+    pub(crate) fn local(&self) -> &str {
+        self.local.expose()
     }
 
     /// Domain, A-labels.
-    pub fn domain(&self) -> &str {
-        &self.domain
+    pub(crate) fn domain(&self) -> &str {
+        self.domain.expose()
     }
 
     /// What two spellings of one address have in common, for `address_mac`.
-    pub fn canonical(&self) -> String {
-        format!("{}@{}", self.local.to_ascii_lowercase(), self.domain)
-    }
-}
-
-impl fmt::Debug for Recipient {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Recipient(<redacted>)")
+    pub(crate) fn canonical(&self) -> String {
+        format!("{}@{}", self.local().to_ascii_lowercase(), self.domain())
     }
 }
 
@@ -100,11 +102,11 @@ mod tests {
             "ada@-.example",
             "ada@nodot",
         ] {
-            assert_eq!(Recipient::parse(text), None, "{text:?}");
+            assert_eq!(Recipient::parse(text), Err(InvalidRecipient), "{text:?}");
         }
         assert_eq!(
             Recipient::parse(&format!("{}@example.com", "a".repeat(65))),
-            None
+            Err(InvalidRecipient)
         );
     }
 

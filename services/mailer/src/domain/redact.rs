@@ -1,7 +1,7 @@
 //! Makes a mail server's answer fit to be kept: what it repeats of the recipient, the code or any other address is
 //! taken out before the text reaches a table, a log or a client.
 
-use super::{digits::Digits, recipient::Recipient};
+use super::{Digits, Recipient};
 
 const REDACTED: &str = "<redacted>";
 
@@ -10,7 +10,7 @@ const MAX_BYTES: usize = 300;
 
 /// The reply as one line of at most 300 printable ASCII bytes. The recipient as a whole, its local part and its
 /// domain, the code in any grouping, and everything with an `@` become `<redacted>`.
-pub fn redact(reply: &str, recipient: &Recipient, digits: &Digits) -> String {
+pub(crate) fn redact(reply: &str, recipient: &Recipient, digits: &Digits) -> String {
     let line = printable(reply);
     let mut hidden = vec![false; line.len()];
     hide_addresses(&line, &mut hidden);

@@ -2,7 +2,7 @@
 
 /// A negative reply's meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
+pub(crate) enum Refusal {
     /// This recipient, for good.
     Recipient,
     /// Anything that may be otherwise next time: transient replies, and permanent ones about us, the message, the
@@ -12,7 +12,7 @@ pub enum Refusal {
 
 /// Reads a negative reply to RCPT. Only a permanent reply about the recipient ends a mail: a misconfigured relay
 /// answers everybody with 5yz, and nobody's mail may be lost to that.
-pub fn refusal_at_rcpt(code: u16, text: &str) -> Refusal {
+pub(crate) fn refusal_at_rcpt(code: u16, text: &str) -> Refusal {
     let about_recipient = match (code, enhanced_status(text)) {
         (..500 | 600.., _) => false,
         // Authentication and exceeded storage, whatever the text says.

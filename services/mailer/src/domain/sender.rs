@@ -2,28 +2,28 @@
 
 use std::str::FromStr;
 
-use super::{display_name::DisplayName, recipient::Recipient};
+use super::{DisplayName, Recipient};
 
 /// `Name <address>` or an address alone. Not a secret: it stands in every mail.
 #[derive(Debug, Clone)]
-pub struct Sender {
+pub(crate) struct Sender {
     name: DisplayName,
     address: Recipient,
 }
 
 impl Sender {
     /// Name in the From header; may be empty.
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         self.name.as_str()
     }
 
     /// Envelope sender and From address.
-    pub fn address(&self) -> &Recipient {
+    pub(crate) fn address(&self) -> &Recipient {
         &self.address
     }
 
     /// How texts call the sender: its name, else its domain.
-    pub fn title(&self) -> &str {
+    pub(crate) fn title(&self) -> &str {
         match self.name.as_str() {
             "" => self.address.domain(),
             name => name,
@@ -44,7 +44,7 @@ impl FromStr for Sender {
             None => ("", text.trim()),
         };
         match (DisplayName::parse(name), Recipient::parse(address)) {
-            (Some(name), Some(address)) => Ok(Self { name, address }),
+            (Ok(name), Ok(address)) => Ok(Self { name, address }),
             _ => Err("expected `Name <address@domain>` or `address@domain`"),
         }
     }

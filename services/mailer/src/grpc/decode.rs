@@ -1,68 +1,42 @@
-//! Checks an offered mail and turns it into the command; turns what became of it into a Result.
+//! Checks an offered mail and turns it into the command's offer.
 
-use kit::clock::Timestamp;
-use proto::mailer::{Mail, Outcome as ProtoOutcome, Result as MailResult};
-use uuid::Uuid;
+use std::fmt::Display;
+
+use kit::{clock::Timestamp, serve};
+use proto::mailer::Mail;
 
 use crate::{
-    commands::deliver::{Answer, Deliver, Fate, Unusable},
-    domain::{
-        digits::Digits, display_name::DisplayName, locale::LocaleTag, recipient::Recipient,
-        turn::Turn,
-    },
+    commands::refuse::Unusable,
+    domain::{Digits, DisplayName, LocaleTag, Offer, Recipient, Turn},
 };
 
-pub(super) const BAD_NAME: &str =
-    "must be at most 64 characters of one line, without control characters and direction marks";
+const NO_UUID: &str = "must be a hyphenated UUID";
 
-/// The command, or why there is none.
-pub(super) fn mail(mail: &Mail) -> Result<Deliver, Unusable> {
-    let code_id = Uuid::try_parse(&mail.code_id).ok();
-    let account_id = Uuid::try_parse(&mail.account_id).ok();
-    let locale = LocaleTag::parse(&mail.locale);
+/// The offer, or as much of it as can be kept and the first field that is wrong.
+pub(super) fn offer(mail: &Mail) -> Result<Offer, Unusable> {
+    let code_id = serve::uuid("code_id", &mail.code_id).ok();
+    let account_id = serve::uuid("account_id", &mail.account_id).ok();
+    let locale = LocaleTag::new(&mail.locale);
     let expires_at = mail.expires_at.as_ref().and_then(Timestamp::from_proto);
-    let unusable = |reason| Unusable {
+    let unusable = |field: &str, why: &dyn Display| Unusable {
         code_id,
         account_id: account_id.unwrap_or_default(),
         locale: locale.clone(),
         expires_at,
-        reason,
+        reason: format!("{field}: {why}"),
     };
-    let name = DisplayName::parse(&mail.display_name);
-    Ok(Deliver {
-        code_id: code_id.ok_or_else(|| unusable("code_id: must be a UUID"))?,
-        account_id: account_id.ok_or_else(|| unusable("account_id: must be a UUID"))?,
-        recipient: Recipient::parse(&mail.email)
-            .ok_or_else(|| unusable("email: is no address to send to"))?,
-        name: name.ok_or_else(|| {
-            unusable("display_name: is too long or has control characters or direction marks")
-        })?,
-        digits: Digits::parse(&mail.digits)
-            .ok_or_else(|| unusable("digits: must be 6 to 10 digits"))?,
-        expires_at: expires_at.ok_or_else(|| unusable("expires_at: must be a moment"))?,
-        turn: if mail.attempt > 1 {
-            Turn::Later
-        } else {
-            Turn::First
+    Ok(Offer {
+        code_id: code_id.ok_or_else(|| unusable("code_id", &NO_UUID))?,
+        account_id: account_id.ok_or_else(|| unusable("account_id", &NO_UUID))?,
+        recipient: Recipient::parse(&mail.email).map_err(|why| unusable("email", &why))?,
+        name: DisplayName::parse(&mail.display_name)
+            .map_err(|why| unusable("display_name", &why))?,
+        digits: Digits::parse(&mail.digits).map_err(|why| unusable("digits", &why))?,
+        expires_at: expires_at.ok_or_else(|| unusable("expires_at", &"must be a moment"))?,
+        turn: match mail.attempt {
+            0 | 1 => Turn::First,
+            2.. => Turn::Later,
         },
         locale,
     })
-}
-
-/// The answer on the wire. The key goes back as it came.
-pub(super) fn result(code_id: String, answer: Answer) -> MailResult {
-    let (outcome, retry_after, accepted_at) = match answer.fate {
-        Fate::Accepted(at) => (ProtoOutcome::Accepted, None, at),
-        Fate::Ended(outcome) => (super::outcome(outcome), None, None),
-        Fate::Later(after) => (ProtoOutcome::InFlight, Some(after), None),
-    };
-    MailResult {
-        code_id,
-        outcome: outcome.into(),
-        retry_after: retry_after.and_then(|after| after.try_into().ok()),
-        unknown_attempts: answer.unknown_attempts,
-        reason: answer.reason,
-        accepted_at: accepted_at.map(Into::into),
-        reached: answer.reached,
-    }
 }

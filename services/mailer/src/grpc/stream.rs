@@ -5,20 +5,22 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
 use futures::FutureExt as _;
 use kit::{
     propagation::from_traceparent,
+    serve,
     telemetry::{names, span},
 };
 use opentelemetry::{Context, KeyValue, trace::FutureExt as _};
 use proto::mailer::{
-    DeliverRequest, DeliverResponse, Draining, Hello, Mail, Pause, deliver_response::Message,
+    DeliverRequest, DeliverResponse, Draining, Hello, Mail, Outcome, Pause, Result as MailResult,
+    deliver_response::Message,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
-use super::{Public, decode};
+use super::{Public, decode, encode};
 use crate::{
-    commands::deliver::{Answer, Fate, Mailer},
-    domain::outcome::Outcome,
+    commands::{deliver::DeliverError, refuse::refuse},
+    domain::Answer,
 };
 
 type Responses = mpsc::Sender<Result<DeliverResponse, Status>>;
@@ -36,19 +38,14 @@ pub(super) fn open(
     public
         .stages
         .tasks
-        .spawn(talk(public.clone(), requests, responses));
+        .spawn(talk(Arc::new(public.clone()), requests, responses));
     ReceiverStream::new(receiver)
 }
 
-async fn talk(public: Public, mut requests: Streaming<DeliverRequest>, responses: Responses) {
-    let Public {
-        mailer,
-        stages,
-        rules,
-        ..
-    } = public;
+async fn talk(public: Arc<Public>, mut requests: Streaming<DeliverRequest>, responses: Responses) {
+    let Public { stages, rules, .. } = &*public;
     let window = Arc::new(Semaphore::new(rules.window as usize));
-    let mut openings = mailer.door.openings();
+    let mut openings = public.deliver.admission.openings();
     say(
         &responses,
         Message::Hello(Hello {
@@ -59,11 +56,14 @@ async fn talk(public: Public, mut requests: Streaming<DeliverRequest>, responses
     say_pause(&responses, &mut openings).await;
     let mut age = std::pin::pin!(tokio::time::sleep(rules.age));
     let mut refused = None;
+    // Which of these is first does not matter: whatever ends the loop, what was taken is answered below.
     loop {
         tokio::select! {
+            // Cancelled by the others between its two waits, it loses nothing: the room goes back, and the message is
+            // still in the stream.
             next = next(&mut requests, &window) => match next {
                 Ok(Some((mail, permit))) => {
-                    let offered = deliver(mailer.clone(), mail, responses.clone(), permit);
+                    let offered = deliver(Arc::clone(&public), mail, responses.clone(), permit);
                     stages.tasks.spawn(offered);
                 }
                 Ok(None) => break, // the client has said all it has to say
@@ -75,6 +75,7 @@ async fn talk(public: Public, mut requests: Streaming<DeliverRequest>, responses
             () = responses.closed() => break,
         }
     }
+    // The whole window is free again when every mail has its answer.
     // The requests are kept, unread, until everything is answered: dropping them could reset the stream.
     let _answered = window.acquire_many(rules.window).await;
     if let Some(status) = refused {
@@ -87,6 +88,7 @@ async fn next(
     requests: &mut Streaming<DeliverRequest>,
     window: &Arc<Semaphore>,
 ) -> Result<Option<(Mail, OwnedSemaphorePermit)>, Status> {
+    // Room first: a message that was read must be answered.
     let permit = window
         .clone()
         .acquire_owned()
@@ -98,7 +100,7 @@ async fn next(
 
 /// One mail, in a task of its own: stream or no stream, what has entered the ledger runs to its end.
 async fn deliver(
-    mailer: Arc<Mailer>,
+    public: Arc<Public>,
     mail: Mail,
     responses: Responses,
     window: OwnedSemaphorePermit,
@@ -108,34 +110,36 @@ async fn deliver(
         &from_traceparent(&mail.traceparent, &mail.tracestate),
         attributes(&mail),
     );
-    let answering = answer(&mailer, &mail, &responses).with_context(cx.clone());
-    let answer = AssertUnwindSafe(answering)
-        .catch_unwind()
-        .await
-        .unwrap_or_else(|_| {
+    let answering = answer(&public, &mail, &responses).with_context(cx.clone());
+    // A panic costs this mail its answer in words, and no other mail anything.
+    let result = match AssertUnwindSafe(answering).catch_unwind().await {
+        Ok(Ok(answer)) => Some(encode::answer(mail.code_id, answer)),
+        Ok(Err(error)) => encode::failure(mail.code_id, &error),
+        Err(_) => {
             tracing::error!(
                 "The delivery of a mail panicked; its lease will pass and count as unknown."
             );
-            Some(Answer::not_tried(
-                Fate::Ended(Outcome::Unavailable),
-                "the mailer failed; its log says why",
-            ))
-        });
-    end_span(&cx, answer.as_ref());
-    if let Some(answer) = answer {
-        say(
-            &responses,
-            Message::Result(decode::result(mail.code_id, answer)),
-        )
-        .await;
+            Some(encode::broken(mail.code_id))
+        }
+    };
+    end_span(&cx, result.as_ref());
+    if let Some(result) = result {
+        say(&responses, Message::Result(result)).await;
     }
-    drop(window);
+    drop(window); // last: the answer is on its way before the client may offer the next one
 }
 
-async fn answer(mailer: &Mailer, mail: &Mail, responses: &Responses) -> Option<Answer> {
-    match decode::mail(mail) {
-        Ok(command) => mailer.deliver(&command, responses.closed()).await,
-        Err(unusable) => Some(mailer.refuse(unusable).await),
+async fn answer(
+    public: &Public,
+    mail: &Mail,
+    responses: &Responses,
+) -> Result<Answer, DeliverError> {
+    match decode::offer(mail) {
+        Ok(offer) => {
+            let caller_gone = responses.closed();
+            public.deliver.run(Arc::new(offer), caller_gone).await
+        }
+        Err(unusable) => Ok(refuse(&public.db, &public.clock, unusable).await?),
     }
 }
 
@@ -171,23 +175,26 @@ fn attributes(mail: &Mail) -> Vec<KeyValue> {
     ];
     let ids = ids
         .into_iter()
-        .filter_map(|(name, id)| Some((name, uuid::Uuid::try_parse(id).ok()?)));
+        .filter_map(|(name, id)| Some((name, serve::uuid(name, id).ok()?)));
     let attempt = KeyValue::new(names::USHER_ATTEMPT, i64::from(mail.attempt));
     ids.map(|(name, id)| KeyValue::new(name, id.to_string()))
         .chain([attempt])
         .collect()
 }
 
-fn end_span(cx: &Context, answer: Option<&Answer>) {
-    let outcome = match answer.map(|answer| answer.fate) {
-        Some(Fate::Accepted(_)) => Outcome::Accepted.as_str(),
-        Some(Fate::Ended(outcome)) => outcome.as_str(),
-        Some(Fate::Later(_)) => "in_flight",
+fn end_span(cx: &Context, result: Option<&MailResult>) {
+    let outcome = match result.map(MailResult::outcome) {
+        Some(Outcome::Accepted) => "accepted",
+        Some(Outcome::InFlight) => "in_flight",
+        Some(Outcome::Rejected) => "rejected",
+        Some(Outcome::Invalid) => "invalid",
+        Some(Outcome::Unknown) => "unknown",
+        Some(Outcome::Unavailable | Outcome::Unspecified) => "unavailable",
         None => "abandoned",
     };
     span::set(cx, KeyValue::new(names::USHER_MAIL_OUTCOME, outcome));
-    match answer.map(|answer| answer.fate) {
-        Some(Fate::Ended(_)) => span::fail(cx, outcome),
-        _ => span::end(cx),
+    match outcome {
+        "accepted" | "in_flight" | "abandoned" => span::end(cx),
+        _ => span::fail(cx, outcome),
     }
 }

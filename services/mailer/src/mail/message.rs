@@ -13,43 +13,39 @@ use lettre::{
 use uuid::Uuid;
 
 use super::template::Rendered;
-use crate::domain::{
-    display_name::DisplayName, locale::Language, recipient::Recipient, sender::Sender,
-};
+use crate::domain::{DisplayName, Language, Recipient, Sender};
 
 /// Around the rendered parts.
 #[derive(Debug)]
-pub struct Frame<'a> {
+pub(crate) struct Frame<'a> {
     /// The mail's key. Repeating a mail repeats its Message-ID, so that a mail program can drop the second one.
-    pub code_id: Uuid,
-    /// From.
-    pub sender: &'a Sender,
-    /// To.
-    pub recipient: &'a Recipient,
-    /// Name in To.
-    pub name: &'a DisplayName,
-    /// Content-Language.
-    pub language: Language,
-    /// Date.
-    pub date: SystemTime,
+    pub(crate) code_id: Uuid,
+    pub(crate) sender: &'a Sender,
+    pub(crate) recipient: &'a Recipient,
+    pub(crate) name: &'a DisplayName,
+    pub(crate) language: Language,
+    pub(crate) date: SystemTime,
 }
 
 /// Why a mail cannot be made.
 #[derive(Debug, thiserror::Error)]
-pub enum Unmailable {
+pub(crate) enum Unmailable {
     /// lettre does not take an address that `Recipient` took.
     #[error("the address cannot be written into a header")]
     Address(#[from] lettre::address::AddressError),
     /// lettre does not build the message.
     #[error("the message cannot be built")]
     Message(#[from] lettre::error::Error),
+    /// A text or layout names a value that there is not.
+    #[error("the template cannot be filled: {0}")]
+    Template(#[from] minijinja::Error),
+    /// Beyond what a calendar has.
+    #[error("the code's expiry is no date")]
+    Date(#[from] time::error::ComponentRange),
 }
 
 /// The whole mail, ready for DATA but for dot-stuffing.
-///
-/// # Errors
-/// When lettre refuses a part of it.
-pub fn build(frame: &Frame<'_>, rendered: Rendered) -> Result<Vec<u8>, Unmailable> {
+pub(crate) fn build(frame: &Frame<'_>, rendered: Rendered) -> Result<Vec<u8>, Unmailable> {
     let sender = frame.sender.address();
     let message = Message::builder()
         .from(mailbox(frame.sender.name(), sender)?)
@@ -68,10 +64,7 @@ pub fn build(frame: &Frame<'_>, rendered: Rendered) -> Result<Vec<u8>, Unmailabl
 }
 
 /// An address as lettre's transports take it.
-///
-/// # Errors
-/// When lettre's rules are stricter than ours.
-pub fn address(recipient: &Recipient) -> Result<Address, lettre::address::AddressError> {
+pub(crate) fn address(recipient: &Recipient) -> Result<Address, lettre::address::AddressError> {
     Address::new(recipient.local(), recipient.domain())
 }
 
@@ -116,9 +109,7 @@ impl Header for ContentLanguage {
     }
 
     fn parse(tag: &str) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
-        Ok(Self(
-            crate::domain::locale::LocaleTag::parse(tag).language(),
-        ))
+        Ok(Self(crate::domain::LocaleTag::new(tag).language()))
     }
 
     fn display(&self) -> HeaderValue {

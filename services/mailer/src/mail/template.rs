@@ -1,67 +1,51 @@
 //! Fills the compiled layout and the texts with one mail's values; `message` frames the result.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value, context};
 use time::OffsetDateTime;
 
 use super::texts::Texts;
-use crate::domain::{
-    digits::Digits, display_name::DisplayName, lifetime::Lifetime, locale::Language,
-};
+use crate::domain::{Digits, DisplayName, Language, Lifetime};
 
 const HTML: &str = "verification.html";
 const TEXT: &str = "verification.txt";
 
 /// The layouts and every language's texts, compiled once.
 #[derive(Debug)]
-pub struct Templates {
+pub(crate) struct Templates {
     layouts: Environment<'static>,
     texts: [(Language, Texts); 3],
 }
 
 /// What one verification mail says.
 #[derive(Debug)]
-pub struct Content<'a> {
+pub(crate) struct Content<'a> {
     /// Language to write in.
-    pub language: Language,
+    pub(crate) language: Language,
     /// How the texts call the sender.
-    pub sender: &'a str,
-    /// Whom to greet.
-    pub name: &'a DisplayName,
-    /// The code.
-    pub digits: &'a Digits,
+    pub(crate) sender: &'a str,
+    pub(crate) name: &'a DisplayName,
+    pub(crate) digits: &'a Digits,
     /// Where a press of the button leads, a URL without quotes and angle brackets; no button without it.
-    pub link: Option<&'a str>,
+    pub(crate) link: Option<&'a str>,
     /// How long the code still works.
-    pub left: Duration,
+    pub(crate) left: Duration,
     /// When it stops working.
-    pub expires_at: OffsetDateTime,
+    pub(crate) expires_at: OffsetDateTime,
 }
 
-/// A mail's three parts. Never printed: they hold the code.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Rendered {
+/// A mail's three parts. They hold the code: without `Debug` nothing can print them.
+pub(crate) struct Rendered {
     /// One line; the code is not in it, so that a locked screen does not show it.
-    pub subject: String,
-    /// The text part.
-    pub text: String,
-    /// The HTML part.
-    pub html: String,
-}
-
-impl fmt::Debug for Rendered {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Rendered(<redacted>)")
-    }
+    pub(crate) subject: String,
+    pub(crate) text: String,
+    pub(crate) html: String,
 }
 
 impl Templates {
     /// Compiles them.
-    ///
-    /// # Errors
-    /// When a layout is no template.
-    pub fn compile() -> Result<Self, minijinja::Error> {
+    pub(crate) fn compile() -> Result<Self, minijinja::Error> {
         let mut layouts = Environment::new();
         layouts.set_undefined_behavior(UndefinedBehavior::Strict);
         // By name: `.html` is escaped, `.txt` and the texts are not.
@@ -83,10 +67,7 @@ impl Templates {
 
     /// Renders one mail. Sentences are filled as plain text first and escaped as a whole in the HTML part, so that
     /// a value can neither be markup nor a template.
-    ///
-    /// # Errors
-    /// When a text or layout names a value that there is not.
-    pub fn render(&self, content: &Content<'_>) -> Result<Rendered, minijinja::Error> {
+    pub(crate) fn render(&self, content: &Content<'_>) -> Result<Rendered, minijinja::Error> {
         let texts = self.texts(content.language);
         let sentences = self.sentences(texts, content)?;
         let values = context! {

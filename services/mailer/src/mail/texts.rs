@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::domain::{lifetime::Lifetime, locale::Language};
+use crate::domain::{Language, Lifetime};
 
 /// One language's sentences; each is a template itself.
 #[derive(Debug, Deserialize)]
@@ -26,7 +26,6 @@ pub(super) struct Texts {
 }
 
 impl Texts {
-    /// The compiled-in sentences.
     pub(super) fn of(language: Language) -> Self {
         let file = match language {
             Language::English => include_str!("../../templates/texts/en.toml"),

@@ -2,7 +2,7 @@
 
 use sea_orm_migration::{
     prelude::*,
-    schema::{big_integer, big_integer_null, blob, integer, text, uuid, uuid_null},
+    schema::{big_integer, big_integer_null, blob, integer, text, uuid},
 };
 
 #[derive(DeriveMigrationName)]
@@ -20,13 +20,12 @@ impl MigrationTrait for Migration {
             .col(blob("address_mac"))
             .col(text("address_key_id"))
             .col(text("state"))
-            .col(uuid_null("token"))
-            .col(big_integer("lease_until_at"))
-            .col(integer("attempts"))
+            .col(integer("claim_no"))
+            .col(big_integer("claimed_until"))
             .col(integer("unknown_attempts"))
             .col(text("reason"))
-            .col(big_integer_null("settled_at"))
-            .col(big_integer("keep_until_at"))
+            .col(big_integer_null("ended_at"))
+            .col(big_integer("keep_until"))
             .to_owned();
         manager.create_table(mails).await?;
         let attempts = Table::create()
@@ -42,7 +41,7 @@ impl MigrationTrait for Migration {
             .to_owned();
         manager.create_table(attempts).await?;
         for (name, table, columns) in [
-            ("mails_keep_until", "mails", &["keep_until_at"][..]),
+            ("mails_keep_until", "mails", &["keep_until"][..]),
             ("attempts_newest", "attempts", &["ended_at", "id"][..]),
             ("attempts_of_mail", "attempts", &["code_id"][..]),
         ] {

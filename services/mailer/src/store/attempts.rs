@@ -1,103 +1,104 @@
 //! The table `attempts`: what became of each attempt, for people. Nothing is decided by it.
 
-use kit::clock::Timestamp;
-use sea_orm::{
-    Condition, DatabaseTransaction, DbErr, QueryOrder as _, QuerySelect as _, entity::prelude::*,
-    sea_query::SelectStatement,
-};
+use kit::{clock::Timestamp, db::Tx, page::PageToken};
+use sea_orm::{Condition, QueryOrder as _, QuerySelect as _, entity::prelude::*};
 
-/// One attempt to send one mail.
+/// One attempt to send one mail, after its end.
 #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "attempts")]
-pub struct Model {
+pub(crate) struct Model {
     /// UUID version 7.
     #[sea_orm(primary_key, auto_increment = false)]
-    pub id: Uuid,
+    pub(crate) id: Uuid,
     /// The mail's key.
-    pub code_id: Uuid,
-    /// The account's id.
-    pub account_id: Uuid,
-    /// 1 for the mail's first, then counting.
-    pub attempt: i32,
-    /// `domain::outcome`'s word.
-    pub outcome: String,
+    pub(crate) code_id: Uuid,
+    pub(crate) account_id: Uuid,
+    /// The claim under which it was made: 1 for the mail's first, then counting.
+    pub(crate) attempt: i32,
+    pub(crate) outcome: Outcome,
     /// The mail server's answer, redacted.
-    pub reply: String,
-    /// When it ended.
-    pub ended_at: Timestamp,
+    pub(crate) reply: String,
+    pub(crate) ended_at: Timestamp,
     /// 32 hexadecimal digits; empty when it was not traced.
-    pub trace_id: String,
+    pub(crate) trace_id: String,
 }
 
-/// None.
+/// How an attempt ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "Text")]
+pub(crate) enum Outcome {
+    /// The mail server took responsibility for the mail.
+    #[sea_orm(string_value = "accepted")]
+    Accepted,
+    /// Not possible now; another attempt may succeed.
+    #[sea_orm(string_value = "unavailable")]
+    Unavailable,
+    /// The mail server refused the recipient for good.
+    #[sea_orm(string_value = "rejected")]
+    Rejected,
+    /// The mail cannot be made.
+    #[sea_orm(string_value = "invalid")]
+    Invalid,
+    /// The answer after the final dot was lost: the mail may have been accepted.
+    #[sea_orm(string_value = "unknown")]
+    Unknown,
+}
+
+impl Outcome {
+    /// Its word in tables, spans and metrics.
+    pub(crate) fn word(self) -> String {
+        self.to_value()
+    }
+}
+
 #[derive(Debug, Clone, Copy, EnumIter, DeriveRelation)]
-pub enum Relation {}
+pub(crate) enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 
-/// Where a page begins: behind this attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Position {
-    /// Its end.
-    pub ended_at: Timestamp,
-    /// Its id, where several ended at once.
-    pub id: Uuid,
-}
-
-/// Inserts the attempts.
-///
-/// # Errors
-/// The database's.
-pub async fn insert(tx: &DatabaseTransaction, attempts: Vec<Model>) -> Result<(), DbErr> {
+pub(crate) async fn insert(tx: &Tx, attempts: Vec<Model>) -> Result<(), DbErr> {
     if attempts.is_empty() {
         return Ok(());
     }
     let rows = attempts
         .into_iter()
-        .map(|row| ActiveModel::from(row).reset_all());
+        .map(|attempt| ActiveModel::from(attempt).reset_all());
     Entity::insert_many(rows)
         .exec_without_returning(tx)
         .await
         .map(drop)
 }
 
-/// One page, newest first: of one mail or of all, behind `after`.
-///
-/// # Errors
-/// The database's.
-pub async fn page(
-    db: &impl ConnectionTrait,
+/// At most `limit` attempts, newest first, of one mail or of all; with `after`, those that follow it.
+pub(crate) async fn newest_first(
+    connection: &impl ConnectionTrait,
     code_id: Option<Uuid>,
-    after: Option<Position>,
-    size: u64,
+    after: Option<PageToken>,
+    limit: u64,
 ) -> Result<Vec<Model>, DbErr> {
-    let mut page = Entity::find()
+    let mut attempts = Entity::find()
         .order_by_desc(Column::EndedAt)
         .order_by_desc(Column::Id)
-        .limit(size);
+        .limit(limit);
     if let Some(code_id) = code_id {
-        page = page.filter(Column::CodeId.eq(code_id));
+        attempts = attempts.filter(Column::CodeId.eq(code_id));
     }
-    if let Some(after) = after {
+    if let Some(PageToken { at, id }) = after {
         let same_moment = Condition::all()
-            .add(Column::EndedAt.eq(after.ended_at))
-            .add(Column::Id.lt(after.id));
-        page = page.filter(
-            Condition::any()
-                .add(Column::EndedAt.lt(after.ended_at))
-                .add(same_moment),
-        );
+            .add(Column::EndedAt.eq(at))
+            .add(Column::Id.lt(id));
+        let following = Condition::any()
+            .add(Column::EndedAt.lt(at))
+            .add(same_moment);
+        attempts = attempts.filter(following);
     }
-    page.all(db).await
+    attempts.all(connection).await
 }
 
 /// Deletes the attempts of these mails.
-///
-/// # Errors
-/// The database's.
-pub async fn delete_of(tx: &DatabaseTransaction, keys: SelectStatement) -> Result<(), DbErr> {
+pub(crate) async fn delete_of(tx: &Tx, mails: &[Uuid]) -> Result<(), DbErr> {
     Entity::delete_many()
-        .filter(Column::CodeId.in_subquery(keys))
+        .filter(Column::CodeId.is_in(mails.iter().copied()))
         .exec(tx)
         .await
         .map(drop)

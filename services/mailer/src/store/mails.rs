@@ -1,271 +1,294 @@
-//! The table `mails`: one row per key. States: `idle` (may be sent), `sending` (a token and a lease say who does),
-//! and the final `accepted`, `rejected`, `invalid`.
+//! The table `mails`: one row a key, with a lease for whoever sends it.
+//!
+//! ```text
+//!            insert             begin_sending
+//!  (no row) ───────► sending ◄───────────────── idle
+//!                     │   │                      ▲
+//!        mark_accepted│   │ set_idle: not final, │
+//!        mark_refused │   │ under the claim's    │
+//!                     │   │ own number; or       │
+//!                     ▼   │ count_lapsed: its    │
+//!   accepted, rejected,   │ lease has passed     │
+//!   invalid               └──────────────────────┘
+//! ```
+//!
+//! **A claim is a lease with a number.** `claim_no` counts the claims of a row, and each of them is one attempt to send.
+//! Who sends has the highest number until `claimed_until`; an end that is not final is written only where the number is
+//! still the sender's. That an attempt was accepted or refused is a fact and always written.
+//!
+//! The number starts again at 1 when a row is forgotten and its key comes back. So a row lives for `MEMORY` beyond the
+//! expiry that it was inserted with, and no claim begins after that expiry, whatever a later offer says: whoever holds an
+//! old row's number has had seven days to write its end.
 
-use kit::clock::Timestamp;
+use std::{collections::HashMap, time::Duration};
+
+use kit::{
+    clock::Timestamp,
+    db::{Tx, update_given},
+};
 use sea_orm::{
-    DatabaseTransaction, DbErr, ExprTrait as _, QuerySelect as _,
+    DbErr, ExprTrait as _, QueryOrder as _, QuerySelect as _, UpdateMany,
     entity::prelude::*,
-    sea_query::{LockType, OnConflict, Order, Query},
+    sea_query::{LockType, OnConflict},
 };
 
-use crate::domain::{address_mac::AddressMac, outcome::Outcome};
+use crate::domain::AddressMac;
 
-/// Between attempts.
-pub const IDLE: &str = "idle";
-/// An attempt is under way, or was when its process died.
-pub const SENDING: &str = "sending";
+/// How long mails are remembered after their code has expired.
+const MEMORY: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// A mail. Neither its address nor its code are in it.
 #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "mails")]
-pub struct Model {
+pub(crate) struct Model {
     /// The mail's key.
     #[sea_orm(primary_key, auto_increment = false)]
-    pub code_id: Uuid,
-    /// For operators.
-    pub account_id: Uuid,
+    pub(crate) code_id: Uuid,
+    pub(crate) account_id: Uuid,
     /// What was asked for, to recognise a key that is used again for another mail.
-    pub template: String,
+    pub(crate) template: String,
     /// The tag that was asked for.
-    pub locale: String,
+    pub(crate) locale: String,
     /// HMAC of the recipient.
-    pub address_mac: Vec<u8>,
+    pub(crate) address_mac: Vec<u8>,
     /// Names the key of that HMAC.
-    pub address_key_id: String,
-    /// See the module's text.
-    pub state: String,
-    /// Of the attempt under way: whoever settles it must know it.
-    pub token: Option<Uuid>,
-    /// End of the attempt's lease.
-    pub lease_until_at: Timestamp,
-    /// Attempts that were begun.
-    pub attempts: i32,
-    /// Those whose outcome could not be learnt.
-    pub unknown_attempts: i32,
-    /// With a final state other than accepted: why, redacted.
-    pub reason: String,
+    pub(crate) address_key_id: String,
+    pub(crate) state: LedgerState,
+    /// Counts the claims, which are the attempts that were begun.
+    pub(crate) claim_no: i32,
+    /// Until when the latest claim is its sender's own.
+    pub(crate) claimed_until: Timestamp,
+    /// Attempts whose outcome could not be learnt.
+    pub(crate) unknown_attempts: i32,
+    /// Of a refusal: why, redacted.
+    pub(crate) reason: String,
     /// When it became final.
-    pub settled_at: Option<Timestamp>,
-    /// When the row may be deleted: seven days after the code's expiry.
-    pub keep_until_at: Timestamp,
+    pub(crate) ended_at: Option<Timestamp>,
+    /// When the row may be forgotten.
+    pub(crate) keep_until: Timestamp,
 }
 
-/// None.
+/// Where a mail stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "Text")]
+pub(crate) enum LedgerState {
+    /// Between attempts.
+    #[sea_orm(string_value = "idle")]
+    Idle,
+    /// An attempt is under way, or was when its process died.
+    #[sea_orm(string_value = "sending")]
+    Sending,
+    #[sea_orm(string_value = "accepted")]
+    Accepted,
+    #[sea_orm(string_value = "rejected")]
+    Rejected,
+    #[sea_orm(string_value = "invalid")]
+    Invalid,
+}
+
 #[derive(Debug, Clone, Copy, EnumIter, DeriveRelation)]
-pub enum Relation {}
+pub(crate) enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 
+/// Until when a mail is remembered whose code expires then.
+pub(crate) fn keep_until(expires_at: Timestamp) -> Timestamp {
+    expires_at + MEMORY
+}
+
 impl Model {
-    /// The stored recipient.
-    pub fn address(&self) -> AddressMac {
+    pub(crate) fn address(&self) -> AddressMac {
         AddressMac {
             key_id: self.address_key_id.clone(),
             mac: self.address_mac.clone(),
         }
     }
+
+    /// When the code expires, by the offer that made the row.
+    pub(crate) fn expires_at(&self) -> Timestamp {
+        self.keep_until - MEMORY
+    }
+
+    pub(crate) fn unknown_attempts(&self) -> u32 {
+        u32::try_from(self.unknown_attempts).unwrap_or(0)
+    }
+}
+
+/// Rows by their keys.
+pub(crate) fn by_key(rows: Vec<Model>) -> HashMap<Uuid, Model> {
+    rows.into_iter().map(|row| (row.code_id, row)).collect()
 }
 
 /// The rows of these keys, without a lock.
-///
-/// # Errors
-/// The database's.
-pub async fn find(db: &impl ConnectionTrait, keys: &[Uuid]) -> Result<Vec<Model>, DbErr> {
+pub(crate) async fn find(
+    connection: &impl ConnectionTrait,
+    keys: impl IntoIterator<Item = Uuid>,
+) -> Result<Vec<Model>, DbErr> {
     Entity::find()
-        .filter(Column::CodeId.is_in(keys.iter().copied()))
-        .all(db)
+        .filter(Column::CodeId.is_in(keys))
+        .all(connection)
         .await
 }
 
 /// The rows of these keys, locked until the transaction ends, always in one order.
-///
-/// # Errors
-/// The database's.
-pub async fn lock(tx: &DatabaseTransaction, keys: &[Uuid]) -> Result<Vec<Model>, DbErr> {
-    let rows = Entity::find()
-        .filter(Column::CodeId.is_in(keys.iter().copied()))
-        .order_by_id_asc();
-    rows.lock(LockType::Update).all(tx).await
+pub(crate) async fn lock(
+    tx: &Tx,
+    keys: impl IntoIterator<Item = Uuid>,
+) -> Result<Vec<Model>, DbErr> {
+    Entity::find()
+        .filter(Column::CodeId.is_in(keys))
+        .order_by_asc(Column::CodeId)
+        .lock(LockType::Update)
+        .all(tx)
+        .await
 }
 
-/// Inserts the rows that are not there yet and returns the keys that were inserted.
-///
-/// # Errors
-/// The database's.
-pub async fn insert(tx: &DatabaseTransaction, rows: Vec<Model>) -> Result<Vec<Uuid>, DbErr> {
-    Entity::insert_many(
-        rows.into_iter()
-            .map(|row| ActiveModel::from(row).reset_all()),
+/// Inserts the rows that are not there yet and returns the keys that were inserted. In one order everywhere: two
+/// replicas that insert the same keys wait for each other, but not in a circle.
+pub(crate) async fn insert(tx: &Tx, mut rows: Vec<Model>) -> Result<Vec<Uuid>, DbErr> {
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    rows.sort_unstable_by_key(|row| row.code_id);
+    let rows = rows
+        .into_iter()
+        .map(|row| ActiveModel::from(row).reset_all());
+    let if_new = OnConflict::column(Column::CodeId).do_nothing().to_owned();
+    Entity::insert_many(rows)
+        .on_conflict(if_new)
+        .exec_with_returning_keys(tx)
+        .await
+}
+
+/// Begins an attempt on each of these idle mails: the next claim.
+pub(crate) async fn begin_sending(
+    tx: &Tx,
+    keys: &[Uuid],
+    claimed_until: Timestamp,
+) -> Result<(), DbErr> {
+    if keys.is_empty() {
+        return Ok(());
+    }
+    Entity::update_many()
+        .col_expr(Column::State, Expr::value(LedgerState::Sending))
+        .col_expr(Column::ClaimNo, Expr::col(Column::ClaimNo).add(1))
+        .col_expr(Column::ClaimedUntil, Expr::value(claimed_until))
+        .filter(Column::CodeId.is_in(keys.iter().copied()))
+        .filter(Column::State.eq(LedgerState::Idle))
+        .exec(tx)
+        .await
+        .map(drop)
+}
+
+/// Moves the leases of those of these claims, by key and number, that still send; returns their keys.
+pub(crate) async fn renew(
+    tx: &Tx,
+    claims: &[(Uuid, i32)],
+    claimed_until: Timestamp,
+) -> Result<Vec<Uuid>, DbErr> {
+    const SQL: &str = "UPDATE mails SET claimed_until = $1 FROM given
+        WHERE mails.code_id = given.code_id AND mails.claim_no = given.claim_no
+        AND mails.state = 'sending' RETURNING mails.code_id";
+    let rows: Vec<[Value; 2]> = claims
+        .iter()
+        .map(|(key, claim_no)| [(*key).into(), (*claim_no).into()])
+        .collect();
+    update_given(
+        tx,
+        ["code_id", "claim_no"],
+        SQL,
+        &[claimed_until.into()],
+        &rows,
     )
-    .on_conflict(OnConflict::column(Column::CodeId).do_nothing().to_owned())
-    .exec_with_returning_keys(tx)
     .await
 }
 
-/// Begins an attempt on each of these idle mails.
-///
-/// # Errors
-/// The database's.
-pub async fn begin_sending(
-    tx: &DatabaseTransaction,
-    keys: &[Uuid],
-    token: Uuid,
-    lease: Timestamp,
-) -> Result<(), DbErr> {
-    Entity::update_many()
-        .col_expr(Column::State, Expr::value(SENDING))
-        .col_expr(Column::Token, Expr::value(token))
-        .col_expr(Column::LeaseUntilAt, Expr::value(lease))
-        .col_expr(Column::Attempts, Expr::col(Column::Attempts).add(1))
-        .filter(Column::CodeId.is_in(keys.iter().copied()))
-        .filter(Column::State.eq(IDLE))
-        .exec(tx)
-        .await
-        .map(drop)
-}
-
-/// Moves the leases of what is still being sent under one of these tokens; returns the keys it found.
-///
-/// # Errors
-/// The database's.
-pub async fn renew(
-    tx: &DatabaseTransaction,
-    held: &[(Uuid, Uuid)],
-    lease: Timestamp,
-) -> Result<Vec<Uuid>, DbErr> {
-    let renewed = Entity::update_many()
-        .col_expr(Column::LeaseUntilAt, Expr::value(lease))
-        .filter(Column::CodeId.is_in(held.iter().map(|(key, _)| *key)))
-        .filter(Column::Token.is_in(held.iter().map(|(_, token)| *token)))
-        .filter(Column::State.eq(SENDING))
-        .exec_with_returning(tx)
-        .await?;
-    Ok(renewed.into_iter().map(|row| row.code_id).collect())
-}
-
 /// Ends every lease. Only for a process that owns the database alone: they are those of one that died.
-///
-/// # Errors
-/// The database's.
-pub async fn end_all_leases(tx: &DatabaseTransaction, now: Timestamp) -> Result<(), DbErr> {
+pub(crate) async fn end_all_leases(tx: &Tx) -> Result<(), DbErr> {
     Entity::update_many()
-        .col_expr(Column::LeaseUntilAt, Expr::value(now))
-        .filter(Column::State.eq(SENDING))
+        .col_expr(Column::ClaimedUntil, Expr::value(tx.now()))
+        .filter(Column::State.eq(LedgerState::Sending))
         .exec(tx)
         .await
         .map(drop)
 }
 
-/// Counts the attempt whose lease has passed as one unknown.
-///
-/// # Errors
-/// The database's.
-pub async fn count_lapsed(tx: &DatabaseTransaction, keys: &[Uuid]) -> Result<(), DbErr> {
+/// Counts attempts whose lease has passed as unknown, one each.
+pub(crate) async fn count_lapsed(tx: &Tx, keys: &[Uuid]) -> Result<(), DbErr> {
+    if keys.is_empty() {
+        return Ok(());
+    }
     let lapsed = Entity::update_many().filter(Column::CodeId.is_in(keys.iter().copied()));
-    let lapsed = lapsed.col_expr(
-        Column::UnknownAttempts,
-        Expr::col(Column::UnknownAttempts).add(1),
-    );
-    set_idle(lapsed)
-        .filter(Column::State.eq(SENDING))
-        .exec(tx)
-        .await
-        .map(drop)
+    to_idle(lapsed, 1).exec(tx).await.map(drop)
+}
+
+/// Notes the end of an attempt that was not final, under its own claim alone; `unknown` is 1 if its outcome is.
+pub(crate) async fn set_idle(tx: &Tx, key: Uuid, claim_no: i32, unknown: i32) -> Result<(), DbErr> {
+    let ours = Entity::update_many()
+        .filter(Column::CodeId.eq(key))
+        .filter(Column::ClaimNo.eq(claim_no));
+    to_idle(ours, unknown).exec(tx).await.map(drop)
+}
+
+fn to_idle(update: UpdateMany<Entity>, unknown: i32) -> UpdateMany<Entity> {
+    let unknown = Expr::col(Column::UnknownAttempts).add(unknown);
+    update
+        .col_expr(Column::State, Expr::value(LedgerState::Idle))
+        .col_expr(Column::UnknownAttempts, unknown)
+        .filter(Column::State.eq(LedgerState::Sending))
 }
 
 /// Notes acceptances. They are facts: whoever holds the claim, and even over a refusal.
-///
-/// # Errors
-/// The database's.
-pub async fn settle_accepted(
-    tx: &DatabaseTransaction,
-    keys: &[Uuid],
-    now: Timestamp,
-) -> Result<(), DbErr> {
-    let accepted = Outcome::Accepted.as_str();
+pub(crate) async fn mark_accepted(tx: &Tx, keys: &[Uuid]) -> Result<(), DbErr> {
+    if keys.is_empty() {
+        return Ok(());
+    }
     Entity::update_many()
-        .col_expr(Column::State, Expr::value(accepted))
-        .col_expr(Column::Token, Expr::value(Option::<Uuid>::None))
+        .col_expr(Column::State, Expr::value(LedgerState::Accepted))
         .col_expr(Column::Reason, Expr::value(""))
-        .col_expr(Column::SettledAt, Expr::value(now))
+        .col_expr(Column::EndedAt, Expr::value(tx.now()))
         .filter(Column::CodeId.is_in(keys.iter().copied()))
-        .filter(Column::State.ne(accepted))
+        .filter(Column::State.ne(LedgerState::Accepted))
         .exec(tx)
         .await
         .map(drop)
 }
 
 /// Notes a final refusal; a fact, too, but never over another final state.
-///
-/// # Errors
-/// The database's.
-pub async fn settle_refused(
-    tx: &DatabaseTransaction,
+pub(crate) async fn mark_refused(
+    tx: &Tx,
     key: Uuid,
-    outcome: Outcome,
+    refused: LedgerState,
     reason: &str,
-    now: Timestamp,
 ) -> Result<(), DbErr> {
     Entity::update_many()
-        .col_expr(Column::State, Expr::value(outcome.as_str()))
-        .col_expr(Column::Token, Expr::value(Option::<Uuid>::None))
+        .col_expr(Column::State, Expr::value(refused))
         .col_expr(Column::Reason, Expr::value(reason))
-        .col_expr(Column::SettledAt, Expr::value(now))
+        .col_expr(Column::EndedAt, Expr::value(tx.now()))
         .filter(Column::CodeId.eq(key))
-        .filter(Column::State.is_in([IDLE, SENDING]))
+        .filter(Column::State.is_in([LedgerState::Idle, LedgerState::Sending]))
         .exec(tx)
         .await
         .map(drop)
 }
 
-/// Notes attempts that were not final, each only under its own token; an unknown one is counted.
-///
-/// # Errors
-/// The database's.
-pub async fn settle_idle(
-    tx: &DatabaseTransaction,
-    key: Uuid,
-    token: Uuid,
-    outcome: Outcome,
-) -> Result<(), DbErr> {
-    let unknown = i32::from(outcome == Outcome::Unknown);
-    let ours = Entity::update_many()
-        .filter(Column::CodeId.eq(key))
-        .filter(Column::Token.eq(token));
-    let ours = ours.col_expr(
-        Column::UnknownAttempts,
-        Expr::col(Column::UnknownAttempts).add(unknown),
-    );
-    set_idle(ours)
-        .filter(Column::State.eq(SENDING))
+/// Keys of at most `limit` mails whose time is over, locked: of two replicas that forget at once, one waits.
+pub(crate) async fn lock_due(tx: &Tx, limit: u64) -> Result<Vec<Uuid>, DbErr> {
+    let due = Entity::find()
+        .filter(Column::KeepUntil.lt(tx.now()))
+        .order_by_asc(Column::KeepUntil)
+        .order_by_asc(Column::CodeId)
+        .limit(limit)
+        .lock(LockType::Update)
+        .all(tx)
+        .await?;
+    Ok(due.into_iter().map(|mail| mail.code_id).collect())
+}
+
+pub(crate) async fn delete(tx: &Tx, keys: &[Uuid]) -> Result<(), DbErr> {
+    Entity::delete_many()
+        .filter(Column::CodeId.is_in(keys.iter().copied()))
         .exec(tx)
         .await
         .map(drop)
-}
-
-/// Deletes up to `most` mails whose time is over, with their attempts; returns how many.
-///
-/// # Errors
-/// The database's.
-pub async fn purge(tx: &DatabaseTransaction, now: Timestamp, most: u64) -> Result<u64, DbErr> {
-    let over = Query::select()
-        .column(Column::CodeId)
-        .from(Entity)
-        .and_where(Column::KeepUntilAt.lt(now))
-        .order_by(Column::KeepUntilAt, Order::Asc)
-        .order_by(Column::CodeId, Order::Asc)
-        .limit(most)
-        .to_owned();
-    super::attempts::delete_of(tx, over.clone()).await?;
-    Ok(Entity::delete_many()
-        .filter(Column::CodeId.in_subquery(over))
-        .exec(tx)
-        .await?
-        .rows_affected)
-}
-
-fn set_idle(update: sea_orm::UpdateMany<Entity>) -> sea_orm::UpdateMany<Entity> {
-    update
-        .col_expr(Column::State, Expr::value(IDLE))
-        .col_expr(Column::Token, Expr::value(Option::<Uuid>::None))
 }

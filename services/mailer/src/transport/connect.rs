@@ -66,14 +66,26 @@ pub(super) async fn connect(
 ) -> Result<Connection, NotConnected> {
     let fuse = Fuse::default();
     let address = (server.host.as_str(), server.port);
-    let tcp = within("connect", deadlines.connect, TcpStream::connect(address)).await?;
+    let tcp = within(
+        "connect",
+        deadlines.connect_deadline,
+        TcpStream::connect(address),
+    )
+    .await?;
     let socket = Box::new(Socket::new(tcp, fuse.clone()).map_err(|e| NotConnected(e.to_string()))?);
     let stream: Box<dyn AsyncTokioStream> = match server.tls {
-        Tls::Implicit => within("TLS", deadlines.tls, encrypt(socket, trust.clone())).await?,
+        Tls::Implicit => {
+            within(
+                "TLS",
+                deadlines.tls_deadline,
+                encrypt(socket, trust.clone()),
+            )
+            .await?
+        }
         _ => socket,
     };
     let greeting = AsyncSmtpConnection::connect_with_transport(stream, hello);
-    let mut smtp = within("greeting", deadlines.greeting, greeting).await?;
+    let mut smtp = within("greeting", deadlines.greeting_deadline, greeting).await?;
     let start_tls = match server.tls {
         Tls::Required => true,
         Tls::Opportunistic => smtp.can_starttls(),
@@ -82,7 +94,7 @@ pub(super) async fn connect(
     if start_tls {
         within(
             "STARTTLS",
-            deadlines.tls,
+            deadlines.tls_deadline,
             smtp.starttls(trust.clone(), hello),
         )
         .await?;
@@ -91,7 +103,7 @@ pub(super) async fn connect(
     // that must have come through TLS: one smuggled in before it is out of step from here on, and DATA's 354 fails.
     let offer = within(
         "EHLO",
-        deadlines.greeting,
+        deadlines.greeting_deadline,
         smtp.command(Ehlo::new(hello.clone())),
     )
     .await?;
@@ -107,8 +119,8 @@ pub(super) async fn connect(
         let mechanisms = [Mechanism::Plain, Mechanism::Login];
         within(
             "AUTH",
-            deadlines.greeting,
-            smtp.auth(&mechanisms, credentials),
+            deadlines.greeting_deadline,
+            smtp.auth(&mechanisms, credentials.expose()),
         )
         .await?;
     }

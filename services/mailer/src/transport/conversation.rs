@@ -10,23 +10,23 @@ use lettre::transport::smtp::{
 };
 use tokio::time::timeout;
 
-use super::{Outgoing, connect::Connection, deadlines::Deadlines, watch::Watch};
+use super::{ComposedMail, attempt::Attempt, connect::Connection, deadlines::Deadlines};
 
-/// A phase of SMTP, in their order.
+/// The exchanges that send a mail, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Phase {
+pub(super) enum Exchange {
     Mail,
     Rcpt,
     Data,
     Message,
 }
 
-/// What went wrong in a phase.
+/// What went wrong in one of them.
 #[derive(Debug)]
 pub(super) enum Trouble {
     /// A negative reply.
     Refused(u16, String),
-    /// No reply within the phase's deadline.
+    /// No reply within the step's deadline.
     Hang(Duration),
     /// The connection broke, or the reply was none.
     Broken(String),
@@ -38,62 +38,62 @@ type Reply = Result<Response, Trouble>;
 /// after `Refused`, unless this says otherwise by breaking it.
 pub(super) async fn send(
     connection: &mut Connection,
-    mail: &Outgoing,
-    watch: &Watch,
+    mail: &ComposedMail,
+    attempt: &Attempt,
     deadlines: &Deadlines,
-) -> Result<Response, (Phase, Trouble)> {
-    watch.set_reached(true);
-    envelope(connection, mail, watch, deadlines).await?;
+) -> Result<Response, (Exchange, Trouble)> {
+    attempt.set_reached(true);
+    envelope(connection, mail, attempt, deadlines).await?;
     let message = Message {
         bytes: Some(&mail.bytes),
-        watch,
+        attempt,
         connection_fuse: connection.fuse.clone(),
     };
     // The two deadlines of the message, for its transfer and for the final reply, can only be told apart inside
     // lettre; the transfer ends when the dot is out.
     let transfer = async {
         let mut waiting = std::pin::pin!(connection.smtp.message_iter(message));
-        match timeout(deadlines.data, &mut waiting).await {
+        match timeout(deadlines.data_deadline, &mut waiting).await {
             Ok(answer) => Ok(answer),
-            Err(_) if !watch.dotted() => Err(deadlines.data),
-            Err(_) => timeout(deadlines.reply, &mut waiting)
+            Err(_) if !attempt.is_past_return() => Err(deadlines.data_deadline),
+            Err(_) => timeout(deadlines.reply_deadline, &mut waiting)
                 .await
-                .map_err(|_| deadlines.reply),
+                .map_err(|_| deadlines.reply_deadline),
         }
     };
     let answer = match transfer.await {
         Ok(answer) => reply(answer, &[250]),
         Err(deadline) => Err(Trouble::Hang(deadline)),
     };
-    watch.answered();
-    answer.map_err(|trouble| (Phase::Message, trouble))
+    attempt.answered();
+    answer.map_err(|trouble| (Exchange::Message, trouble))
 }
 
 /// Up to the 354 that invites the message.
 async fn envelope(
     connection: &mut Connection,
-    mail: &Outgoing,
-    watch: &Watch,
+    mail: &ComposedMail,
+    attempt: &Attempt,
     deadlines: &Deadlines,
-) -> Result<(), (Phase, Trouble)> {
+) -> Result<(), (Exchange, Trouble)> {
     let sender = Mail::new(Some(mail.from.clone()), vec![]);
     let recipient = Rcpt::new(mail.to.clone(), vec![]);
     let smtp = &mut connection.smtp;
     let mut ask = Asking {
         smtp,
-        watch,
-        deadline: deadlines.command,
+        attempt,
+        deadline: deadlines.command_deadline,
     };
     if !connection.pipelining {
         ask.command(sender, &[250])
             .await
-            .map_err(|trouble| (Phase::Mail, trouble))?;
+            .map_err(|trouble| (Exchange::Mail, trouble))?;
         ask.command(recipient, &[250, 251, 252])
             .await
-            .map_err(|trouble| (Phase::Rcpt, trouble))?;
+            .map_err(|trouble| (Exchange::Rcpt, trouble))?;
         ask.command(Data, &[354])
             .await
-            .map_err(|trouble| (Phase::Data, trouble))?;
+            .map_err(|trouble| (Exchange::Data, trouble))?;
         return Ok(());
     }
     // RFC 2920: DATA ends the group. Every command of it is answered, whatever became of the one before.
@@ -108,9 +108,9 @@ async fn envelope(
         // Invited without a recipient: whatever were sent now would be read as a message.
         connection.fuse.blow();
     }
-    sender.map_err(|trouble| (Phase::Mail, trouble))?;
-    recipient.map_err(|trouble| (Phase::Rcpt, trouble))?;
-    data.map_err(|trouble| (Phase::Data, trouble))?;
+    sender.map_err(|trouble| (Exchange::Mail, trouble))?;
+    recipient.map_err(|trouble| (Exchange::Rcpt, trouble))?;
+    data.map_err(|trouble| (Exchange::Data, trouble))?;
     Ok(())
 }
 
@@ -125,20 +125,20 @@ async fn after(earlier: &Reply, next: impl Future<Output = Reply>) -> Reply {
 /// Clears the transaction that a refusal left half open.
 pub(super) async fn reset(
     connection: &mut Connection,
-    watch: &Watch,
+    attempt: &Attempt,
     deadlines: &Deadlines,
 ) -> Result<(), ()> {
     let mut ask = Asking {
         smtp: &mut connection.smtp,
-        watch,
-        deadline: deadlines.command,
+        attempt,
+        deadline: deadlines.command_deadline,
     };
     ask.command(Rset, &[250]).await.map(drop).map_err(drop)
 }
 
 struct Asking<'a> {
     smtp: &'a mut AsyncSmtpConnection,
-    watch: &'a Watch,
+    attempt: &'a Attempt,
     deadline: Duration,
 }
 
@@ -158,14 +158,14 @@ impl Asking<'_> {
         answer: Result<Result<Response, lettre::transport::smtp::Error>, E>,
         wanted: &[u16],
     ) -> Reply {
-        self.watch.answered();
+        self.attempt.answered();
         answer.map_or(Err(Trouble::Hang(self.deadline)), |answer| {
             reply(answer, wanted)
         })
     }
 }
 
-/// Only the codes that a phase asks for count as a yes: an answer out of step must not pass for another one.
+/// Only the codes that a step asks for count as a yes: an answer out of step must not pass for another one.
 fn reply(answer: Result<Response, lettre::transport::smtp::Error>, wanted: &[u16]) -> Reply {
     match answer {
         Ok(response) if wanted.contains(&u16::from(response.code())) => Ok(response),
@@ -192,7 +192,7 @@ fn source(error: &lettre::transport::smtp::Error) -> String {
 /// the final dot when there is none. That question is the last moment to stop.
 struct Message<'a> {
     bytes: Option<&'a [u8]>,
-    watch: &'a Watch,
+    attempt: &'a Attempt,
     connection_fuse: super::socket::Fuse,
 }
 
@@ -204,7 +204,9 @@ impl<'a> Iterator for Message<'a> {
             // lettre writes the line end before the dot itself.
             return Some(bytes.strip_suffix(b"\r\n").unwrap_or(bytes));
         }
-        if !self.watch.may_dot() {
+        // The point of no return. After a yes nobody but the mail server can say what became of the mail; after a no
+        // the fuse keeps the dot, which lettre writes next, from the wire.
+        if !self.attempt.may_send_final_dot() {
             self.connection_fuse.blow();
         }
         None

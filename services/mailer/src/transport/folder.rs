@@ -7,60 +7,35 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Cause, Ending, Outgoing, Sent, watch::Watch};
-
-/// The folder.
+use super::{Cause, ComposedMail, Ending, Sent, attempt::Attempt};
 #[derive(Debug)]
-pub struct Folder(PathBuf);
+pub(crate) struct Folder(PathBuf);
 
 impl Folder {
     /// A folder, made with the first mail if it is missing.
-    pub fn new(path: PathBuf) -> Self {
+    pub(crate) fn new(path: PathBuf) -> Self {
         Self(path)
     }
-
-    /// Writes one mail.
-    pub async fn write(&self, mail: &Outgoing, watch: &Watch) -> Sent {
+    pub(crate) async fn write(&self, mail: &ComposedMail, attempt: &Attempt) -> Sent {
         let name = format!("{}.{}.eml", mail.code_id, mail.attempt);
-        let (folder, bytes, target, theirs) = (
-            self.0.clone(),
-            mail.bytes.clone(),
-            name.clone(),
-            watch.clone(),
-        );
-        let written =
-            tokio::task::spawn_blocking(move || write(&folder, &target, &bytes, &theirs)).await;
+        let (folder, bytes) = (self.0.clone(), mail.bytes.clone());
+        let (target, theirs) = (name.clone(), attempt.clone());
+        let writing = move || write(&folder, &target, &bytes, &theirs);
+        let written = tokio::task::spawn_blocking(writing).await;
         match written.unwrap_or_else(|panic| Err(io::Error::other(panic))) {
-            Ok(true) => Sent {
-                ending: Ending::Accepted,
-                code: None,
-                reply: format!("written as {name}"),
-            },
+            Ok(true) => Sent::new(Ending::Accepted, None, format!("written as {name}")),
             Ok(false) => {
-                let reply =
-                    "not written: the lease had passed, or the mailer shuts down".to_owned();
-                Sent {
-                    ending: Ending::NotNow(Cause::Stopped),
-                    code: None,
-                    reply,
-                }
+                let reply = "not written: the lease had passed, or the mailer shuts down";
+                Sent::new(Ending::NotNow(Cause::Stopped), None, reply)
             }
             // It is there, but a crash may still take it away.
-            Err(error) if watch.reached() => {
+            Err(error) if attempt.reached() => {
                 let reply = format!("written as {name}, perhaps not for good: {}", error.kind());
-                Sent {
-                    ending: Ending::Unknown(Cause::Broken),
-                    code: None,
-                    reply,
-                }
+                Sent::new(Ending::Unknown(Cause::Broken), None, reply)
             }
             Err(error) => {
                 let reply = format!("not written: {}", error.kind());
-                Sent {
-                    ending: Ending::NotNow(Cause::Connection),
-                    code: None,
-                    reply,
-                }
+                Sent::new(Ending::NotNow(Cause::Connection), None, reply)
             }
         }
     }
@@ -68,18 +43,19 @@ impl Folder {
 
 /// Temporary name, sync, rename, sync of the folder: what a crash leaves is the whole file or a `.tmp` that nobody
 /// reads. `false` if it was not to be sent any more.
-fn write(folder: &Path, name: &str, bytes: &[u8], watch: &Watch) -> io::Result<bool> {
+fn write(folder: &Path, name: &str, bytes: &[u8], attempt: &Attempt) -> io::Result<bool> {
     fs::create_dir_all(folder)?;
     let temporary = folder.join(format!(".{name}.tmp"));
     let mut file = File::create(&temporary)?;
     file.write_all(bytes)?;
     file.sync_all()?;
-    if !watch.may_dot() {
+    // The rename is this transport's final dot: before it nobody sees a mail.
+    if !attempt.may_send_final_dot() {
         fs::remove_file(&temporary)?;
         return Ok(false);
     }
     fs::rename(&temporary, folder.join(name))?;
-    watch.set_reached(true);
+    attempt.set_reached(true);
     File::open(folder)?.sync_all()?;
     Ok(true)
 }

@@ -11,20 +11,20 @@ use lettre::transport::smtp::{
 use tokio::time::timeout;
 
 use super::{
-    Cause, Ending, Outgoing, Sent,
+    Cause, ComposedMail, Ending, Sent,
+    attempt::Attempt,
     connect::{self, Connection, NotConnected},
-    conversation::{self, Phase, Trouble},
+    conversation::{self, Exchange, Trouble},
     deadlines::Deadlines,
     url::SmtpServer,
-    watch::Watch,
 };
-use crate::domain::reply::{Refusal, refusal_at_rcpt};
+use crate::domain::{Refusal, refusal_at_rcpt};
 
 /// Servers close connections that idle for minutes; one that is about to be closed is not worth a try.
 const LONGEST_IDLE: Duration = Duration::from_secs(60);
 
-/// A mail server with its kept connections. How many there are at most is `lanes`' business.
-pub struct Smtp {
+/// A mail server with its kept connections. How many there are at most is the business of `admission`.
+pub(crate) struct Smtp {
     server: SmtpServer,
     trust: TlsParameters,
     hello: ClientId,
@@ -40,10 +40,7 @@ struct Idle {
 
 impl Smtp {
     /// Prepares; connects when there is a mail.
-    ///
-    /// # Errors
-    /// When the certificates that the URL names cannot be used.
-    pub fn new(server: SmtpServer, deadlines: Deadlines) -> anyhow::Result<Self> {
+    pub(crate) fn new(server: SmtpServer, deadlines: Deadlines) -> anyhow::Result<Self> {
         let trust = connect::trust(&server)?;
         Ok(Self {
             server,
@@ -55,40 +52,39 @@ impl Smtp {
     }
 
     /// Sends one mail, over a kept connection if there is one.
-    pub async fn send(&self, mail: &Outgoing, watch: &Watch) -> Sent {
-        if let Some(mut connection) = self.kept(watch).await {
-            let result = conversation::send(&mut connection, mail, watch, &self.deadlines).await;
+    pub(crate) async fn send(&self, mail: &ComposedMail, attempt: &Attempt) -> Sent {
+        if let Some(mut connection) = self.kept(attempt).await {
+            let result = conversation::send(&mut connection, mail, attempt, &self.deadlines).await;
             // Closed by the server meanwhile: the mail has not begun, and a new connection tells more.
             if !matches!(
                 result,
-                Err((Phase::Mail, Trouble::Broken(_) | Trouble::Refused(421, _)))
+                Err((
+                    Exchange::Mail,
+                    Trouble::Broken(_) | Trouble::Refused(421, _)
+                ))
             ) {
-                return self.finish(connection, result, watch);
+                return self.finish(connection, result, attempt);
             }
-            watch.set_reached(false);
+            attempt.set_reached(false);
         }
         match connect::connect(&self.server, &self.trust, &self.hello, &self.deadlines).await {
             Ok(mut connection) => {
-                watch.answered();
+                attempt.answered();
                 let result =
-                    conversation::send(&mut connection, mail, watch, &self.deadlines).await;
-                self.finish(connection, result, watch)
+                    conversation::send(&mut connection, mail, attempt, &self.deadlines).await;
+                self.finish(connection, result, attempt)
             }
-            Err(NotConnected(reply)) => Sent {
-                ending: Ending::NotNow(Cause::Connection),
-                code: None,
-                reply,
-            },
+            Err(NotConnected(reply)) => Sent::new(Ending::NotNow(Cause::Connection), None, reply),
         }
     }
 
     /// Host and port, for spans.
-    pub fn server(&self) -> (&str, u16) {
+    pub(crate) fn server(&self) -> (&str, u16) {
         (&self.server.host, self.server.port)
     }
 
     /// Says QUIT on every kept connection and waits a moment for the answers.
-    pub async fn close(&self) {
+    pub(crate) async fn close(&self) {
         let idle = std::mem::take(&mut *self.idle.lock().unwrap_or_else(PoisonError::into_inner));
         let goodbyes = idle
             .into_iter()
@@ -104,8 +100,8 @@ impl Smtp {
     fn finish(
         &self,
         connection: Connection,
-        result: Result<Response, (Phase, Trouble)>,
-        watch: &Watch,
+        result: Result<Response, (Exchange, Trouble)>,
+        attempt: &Attempt,
     ) -> Sent {
         let since = Instant::now();
         match result {
@@ -115,25 +111,18 @@ impl Smtp {
                     since,
                     half_open_transaction: false,
                 });
-                let (code, reply) = (
-                    Some(u16::from(response.code())),
-                    conversation::text(&response),
-                );
-                Sent {
-                    ending: Ending::Accepted,
-                    code,
-                    reply,
-                }
+                let code = u16::from(response.code());
+                Sent::new(Ending::Accepted, Some(code), conversation::text(&response))
             }
-            Err((phase, trouble)) => {
+            Err((exchange, trouble)) => {
                 if matches!(trouble, Trouble::Refused(code, _) if code != 421) {
                     self.keep(Idle {
                         connection,
                         since,
-                        half_open_transaction: phase != Phase::Message,
+                        half_open_transaction: exchange != Exchange::Message,
                     });
                 }
-                ending(phase, trouble, watch)
+                ending(exchange, trouble, attempt)
             }
         }
     }
@@ -147,7 +136,7 @@ impl Smtp {
         }
     }
 
-    async fn kept(&self, watch: &Watch) -> Option<Connection> {
+    async fn kept(&self, attempt: &Attempt) -> Option<Connection> {
         let idle = {
             let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
             idle.retain(|idle| idle.since.elapsed() < LONGEST_IDLE);
@@ -155,7 +144,7 @@ impl Smtp {
         };
         let mut connection = idle.connection;
         if idle.half_open_transaction {
-            conversation::reset(&mut connection, watch, &self.deadlines)
+            conversation::reset(&mut connection, attempt, &self.deadlines)
                 .await
                 .ok()?;
         }
@@ -163,47 +152,38 @@ impl Smtp {
     }
 }
 
-/// What trouble in a phase means. After the final dot only a plain answer is one; everything else is unknowable.
-fn ending(phase: Phase, trouble: Trouble, watch: &Watch) -> Sent {
+/// What trouble in an exchange means. After the final dot only a plain answer is one; everything else is unknowable.
+fn ending(exchange: Exchange, trouble: Trouble, attempt: &Attempt) -> Sent {
     let lost = |cause| {
-        if watch.dotted() {
+        if attempt.is_past_return() {
             Ending::Unknown(cause)
         } else {
             Ending::NotNow(cause)
         }
     };
-    let words = match phase {
-        Phase::Mail => "MAIL",
-        Phase::Rcpt => "RCPT",
-        Phase::Data => "DATA",
-        Phase::Message if watch.dotted() => "final dot",
-        Phase::Message => "message",
+    let words = match exchange {
+        Exchange::Mail => "MAIL",
+        Exchange::Rcpt => "RCPT",
+        Exchange::Data => "DATA",
+        Exchange::Message if attempt.is_past_return() => "final dot",
+        Exchange::Message => "message",
     };
     match trouble {
         Trouble::Refused(code, text) => {
             let final_refusal =
-                phase == Phase::Rcpt && refusal_at_rcpt(code, &text) == Refusal::Recipient;
+                exchange == Exchange::Rcpt && refusal_at_rcpt(code, &text) == Refusal::Recipient;
             let ending = if final_refusal {
                 Ending::RecipientRefused
             } else {
                 Ending::NotNow(Cause::Answer)
             };
-            Sent {
-                ending,
-                code: Some(code),
-                reply: format!("{code} {text}"),
-            }
+            Sent::new(ending, Some(code), format!("{code} {text}"))
         }
-        Trouble::Hang(deadline) => Sent {
-            ending: lost(Cause::Hang),
-            code: None,
-            reply: format!("{words}: no answer within {deadline:?}"),
-        },
-        Trouble::Broken(text) => Sent {
-            ending: lost(Cause::Broken),
-            code: None,
-            reply: format!("{words}: {text}"),
-        },
+        Trouble::Hang(deadline) => {
+            let reply = format!("{words}: no answer within {deadline:?}");
+            Sent::new(lost(Cause::Hang), None, reply)
+        }
+        Trouble::Broken(text) => Sent::new(lost(Cause::Broken), None, format!("{words}: {text}")),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The TCP socket under lettre's connection: without Nagle's delay, with a fuse that `watch` can blow, and with an
+//! The TCP socket under lettre's connection: without Nagle's delay, with a fuse that `conversation` can blow, and with an
 //! end to what it reads as one answer. lettre wraps it in TLS where that is wanted.
 
 use std::{

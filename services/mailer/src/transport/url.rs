@@ -1,14 +1,15 @@
 //! `USHER_MAIL_URL`, taken apart once at start; `smtp` and `folder` are made from it.
 
-use std::{fmt, path::PathBuf, str::FromStr};
+use std::{path::PathBuf, str::FromStr};
 
+use kit::Private;
 use lettre::transport::smtp::authentication::Credentials;
 use percent_encoding::percent_decode_str;
 use url::Url;
 
 /// Where mails go. The password is never shown.
 #[derive(Debug, Clone)]
-pub enum MailUrl {
+pub(crate) enum MailUrl {
     /// `smtp://` and `smtps://`
     Smtp(SmtpServer),
     /// `file:`
@@ -16,23 +17,20 @@ pub enum MailUrl {
 }
 
 /// A mail server and how to speak to it.
-#[derive(Clone)]
-pub struct SmtpServer {
+#[derive(Debug, Clone)]
+pub(crate) struct SmtpServer {
     /// Host name, which its certificate must bear, or address.
-    pub host: String,
-    /// TCP port.
-    pub port: u16,
-    /// Encryption.
-    pub tls: Tls,
-    /// User and password.
-    pub credentials: Option<Credentials>,
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) tls: Tls,
+    pub(crate) credentials: Option<Private<Credentials>>,
     /// PEM file of a certificate authority to trust besides the public ones.
-    pub authority: Option<PathBuf>,
+    pub(crate) authority: Option<PathBuf>,
 }
 
 /// Encryption of an SMTP connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tls {
+pub(crate) enum Tls {
     /// From the first byte on: `smtps://`.
     Implicit,
     /// STARTTLS, or no mail.
@@ -93,7 +91,7 @@ impl FromStr for MailUrl {
 }
 
 /// `Some(None)` without a user; `None` if what there is cannot be decoded.
-fn credentials(url: &Url) -> Option<Option<Credentials>> {
+fn credentials(url: &Url) -> Option<Option<Private<Credentials>>> {
     if url.username().is_empty() {
         return Some(None);
     }
@@ -107,16 +105,5 @@ fn credentials(url: &Url) -> Option<Option<Credentials>> {
         decode(url.username())?,
         decode(url.password().unwrap_or_default())?,
     );
-    Some(Some(Credentials::new(user, password)))
-}
-
-impl fmt::Debug for SmtpServer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let user = if self.credentials.is_some() {
-            "<redacted>@"
-        } else {
-            ""
-        };
-        write!(f, "smtp://{user}{}:{} {:?}", self.host, self.port, self.tls)
-    }
+    Some(Some(Private::new(Credentials::new(user, password))))
 }

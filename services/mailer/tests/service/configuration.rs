@@ -12,8 +12,8 @@ fn refused(key: &str, value: &str) -> String {
 #[test]
 fn the_defaults_are_enough_for_one_machine() {
     let config = from_pairs::<Config>(&[]).unwrap();
-    assert_eq!(config.listen.to_string(), "127.0.0.1:50053");
-    assert_eq!(config.admin_listen.to_string(), "127.0.0.1:50153");
+    assert_eq!(config.service.listen.to_string(), "127.0.0.1:50053");
+    assert_eq!(config.service.admin_listen.to_string(), "127.0.0.1:50153");
     assert_eq!(config.public_url, None);
 }
 

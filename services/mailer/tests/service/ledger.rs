@@ -271,9 +271,9 @@ async fn on_postgres_a_lease_that_passed_is_one_unknown_attempt() {
     let offered = mail("ada@example.com");
     assert_eq!(delivery.deliver(offered.clone()).await.unknown_attempts, 1);
     // As a replica that died during its attempt leaves it.
-    let sql =
-        "UPDATE mails SET state = 'sending', token = code_id, attempts = 2, lease_until_at = 1";
-    world.execute(sql).await;
+    world
+        .execute("UPDATE mails SET state = 'sending', claim_no = 2, claimed_until = 1")
+        .await;
     let lapsed = delivery.deliver(again(&offered)).await;
     assert_eq!(
         (lapsed.outcome(), lapsed.unknown_attempts),
@@ -297,4 +297,25 @@ async fn on_postgres_a_lease_that_passed_is_one_unknown_attempt() {
             (1, Outcome::Unknown)
         ]
     );
+}
+
+#[tokio::test]
+async fn on_postgres_an_attempt_that_lasts_longer_than_a_lease_keeps_it() {
+    let server = SmtpServer::start().await;
+    let slowly = Duration::from_millis(2_500);
+    server.on(Phase::Data).times(1).after(slowly).proceed();
+    let Some(world) = World::on_postgres("renewals", &server).await else {
+        return;
+    };
+    let patient = [("USHER_MAIL_COMMAND_DEADLINE", "10s")];
+    let service = world.start_with(&patient).await;
+    let mut delivery = service.client().open().await;
+    let accepted = delivery.deliver(mail("ada@example.com")).await;
+    assert_eq!(
+        (accepted.outcome(), accepted.unknown_attempts),
+        (Outcome::Accepted, 0),
+        "{}",
+        accepted.reason
+    );
+    assert_eq!(server.mails().len(), 1);
 }

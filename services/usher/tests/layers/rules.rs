@@ -55,7 +55,8 @@ const PLACES: [Place; 6] = [
         modules: &["store", "dispatch"],
         sees: &["domain"],
         only: None,
-        never: &["axum", "clap"],
+        // A mechanism's settings may stand beside it, as `clap::Args`, but it is nobody's command line.
+        never: &["axum", "clap::Command", "clap::Parser", "clap::Subcommand"],
         instead: "return a value and let the command go on: mechanics are called by commands and never call back",
     },
     Place {

@@ -1,18 +1,24 @@
-//! ConfirmCode: one guess, in one transaction that a cancelled call cannot cut. The guess is counted before it is
-//! compared; a right one commits with its AccountVerified; the answer leaves after the commit.
+//! Judges one guess, in one transaction that a cancelled call cannot cut. The guess is counted before it is compared;
+//! a right one commits with its AccountVerified; the answer leaves after the commit.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use kit::{clock::Timestamp, db, telemetry::span};
+use kit::{
+    clock::Timestamp,
+    db::{Db, StoreError, Tx, detached},
+    keyring::KeyRing,
+    outbox::Outbox,
+    telemetry::span,
+    watch::Watches,
+};
 use opentelemetry::Context;
-use sea_orm::{DatabaseTransaction, DbErr};
+use sea_orm::DbErr;
+use uuid::Uuid;
 
-use super::{Commands, Failed, Target};
 use crate::{
     domain::{
-        budget,
-        digits::Digits,
-        guess::{self, PER_ACCOUNT, PER_CODE, Settled, Standing, WINDOW},
+        Circumstances, Digits, Foregone, GUESS_WINDOW, GUESSES_PER_ACCOUNT, GUESSES_PER_CODE,
+        asker_id, guesses_left, next_resend_after,
     },
     events,
     store::{
@@ -21,144 +27,154 @@ use crate::{
     },
 };
 
+/// Whose code is guessed at: an account's newest, whichever code of it is named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum GuessTarget {
+    Account(Uuid),
+    Code(Uuid),
+}
+
 /// The answer to a guess.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Confirmed {
-    /// The code was right.
     Ok,
-    /// It was wrong; so many guesses are left.
+    /// So many guesses are left.
     Wrong(u32),
-    /// The code's time is over.
     Expired,
     /// It was right once; so many guesses are left.
     Superseded(u32),
     /// No guess is taken for this long.
     Burnt(Duration),
-    /// The account had been verified before.
     AlreadyVerified,
 }
 
 /// Why a guess was not judged; it was not counted either.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ConfirmError {
-    /// There is no such account or code.
-    #[error("unknown target")]
-    Unknown,
+#[derive(Debug, Clone, thiserror::Error)]
+pub(crate) enum ConfirmCodeError {
+    #[error("there is no such account or code")]
+    NotFound,
     /// No code of this account has so many digits; its newest one has this many.
     #[error("another number of digits than the {0} of the code")]
-    Malformed(i64),
-    /// The key of the account's code is not in this process's key ring.
-    #[error("the key `{0}` is not in the key ring")]
+    OtherLength(i32),
+    #[error("the key `{0}` of the code is not in this process's key ring")]
     KeyMissing(String),
-    /// Anything else.
     #[error(transparent)]
-    Failed(#[from] Failed),
+    Store(#[from] StoreError),
 }
 
-impl From<DbErr> for ConfirmError {
+impl From<DbErr> for ConfirmCodeError {
     fn from(error: DbErr) -> Self {
-        Self::Failed(error.into())
+        Self::Store(error.into())
     }
 }
 
-/// What a counted guess was.
-enum Guess {
-    Right,
-    Superseded,
-    Wrong,
+#[derive(Debug, Clone)]
+pub(crate) struct ConfirmCode {
+    pub(crate) db: Db,
+    pub(crate) keys: Arc<KeyRing>,
+    pub(crate) outbox: Outbox,
+    pub(crate) watches: Watches<Uuid>,
 }
 
-impl Commands {
-    /// Judges one guess.
-    pub(crate) async fn confirm_code(
+/// An account under its lock, as far as a guess needs it.
+struct Guessed {
+    verification: Verification,
+    newest: Code,
+    /// The newest superseded codes.
+    superseded: Vec<Code>,
+    /// When the guesses that count for the daily limit were made, newest first.
+    counted: Vec<Timestamp>,
+}
+
+impl ConfirmCode {
+    pub(crate) async fn run(
         &self,
-        target: Target,
+        target: GuessTarget,
         typed: Digits,
-    ) -> Result<Confirmed, ConfirmError> {
+    ) -> Result<Confirmed, ConfirmCodeError> {
         let this = self.clone();
-        let context = Context::current();
-        let judged = async move { this.judge(target, &typed, &context).await };
-        db::detached(db::measured("confirm_code", judged)).await
+        let caller = Context::current();
+        // In a task of its own: a caller that hangs up must not undo the counting of its guess.
+        let judging = async move { this.judge(target, &typed, &caller).await };
+        detached(judging).await
     }
 
     async fn judge(
         &self,
-        target: Target,
+        target: GuessTarget,
         typed: &Digits,
-        context: &Context,
-    ) -> Result<Confirmed, ConfirmError> {
-        let account_id = self
-            .account_of(target)
-            .await?
-            .ok_or(ConfirmError::Unknown)?;
-        let tx = self.db.begin().await?;
-        let now = self.db.now(&tx).await?;
+        caller: &Context,
+    ) -> Result<Confirmed, ConfirmCodeError> {
+        let account_id = self.account_of(target).await?;
+        let tx = self.db.write("confirm a code").await?;
         // From here on every other guess, resend and replacement of this account waits.
-        let person = store::verifications::lock(&tx, account_id)
-            .await?
-            .ok_or(ConfirmError::Unknown)?;
-        let code = store::codes::newest(&tx, account_id)
-            .await?
-            .ok_or(ConfirmError::Unknown)?;
-        let older = store::codes::superseded(&tx, account_id).await?;
-        let has_its_length = |code: &Code| usize::try_from(code.digits) == Ok(typed.count());
-        if !has_its_length(&code) && !older.iter().any(has_its_length) {
-            return Err(ConfirmError::Malformed(code.digits.into()));
+        let guessed = lock(&tx, account_id).await?;
+        guessed.expect_length(typed)?;
+        // Before the count: who is told this was not judged, and an attacker learns nothing about the digits.
+        if let Some(foregone) = guessed.circumstances(tx.now()).foregone() {
+            return Ok(self.answer(&tx, &guessed, foregone).await?);
         }
-        let guesses = store::history::guesses(&tx, account_id, now - WINDOW, PER_ACCOUNT).await?;
-        if let Some(settled) = standing(now, &person, &code, &guesses).settled() {
-            return self.answer(&tx, now, &person, settled).await;
+        let code = &guessed.newest;
+        let Some(digits) = code.digits(&self.keys) else {
+            return Err(ConfirmCodeError::KeyMissing(code.key_id.clone()));
+        };
+        // Counted, then compared: a crash in between costs a guess, never gives one away. The update is guarded, so that
+        // of guesses that come at once no more are compared than the code takes.
+        if !store::codes::take_guess(&tx, code.id, GUESSES_PER_CODE).await? {
+            let burnt = Foregone::Burnt(Duration::ZERO);
+            return Ok(self.answer(&tx, &guessed, burnt).await?);
         }
-        let digits = self
-            .digits(&code)
-            .ok_or_else(|| ConfirmError::KeyMissing(code.key_id.clone()))?;
-        if !store::codes::take_guess(&tx, now, code.id, PER_CODE).await? {
-            return self
-                .answer(&tx, now, &person, Settled::Burnt(Duration::ZERO))
-                .await;
+        if digits.matches(typed) {
+            return Ok(self.verify(tx, code, caller).await?);
         }
-        let guess = if digits.matches(typed) {
-            Guess::Right
-        } else if older
-            .iter()
-            .filter_map(|code| self.digits(code))
-            .any(|digits| digits.matches(typed))
-        {
-            Guess::Superseded
+        let was_right_once = self.is_superseded(&guessed, typed);
+        let what = if was_right_once {
+            What::GuessSuperseded
         } else {
-            Guess::Wrong
+            What::GuessWrong
         };
-        let what = match guess {
-            Guess::Right => return self.verify(tx, now, &code, context).await,
-            Guess::Superseded => What::GuessSuperseded,
-            Guess::Wrong => What::GuessWrong,
-        };
-        let left = count(&tx, now, &code, guesses.len(), what).await?;
+        let left = count(&tx, &guessed, what).await?;
         tx.commit().await?;
         self.watches.notify(&[account_id]);
-        Ok(match guess {
-            Guess::Superseded => Confirmed::Superseded(left),
-            _ => Confirmed::Wrong(left),
+        Ok(match was_right_once {
+            true => Confirmed::Superseded(left),
+            false => Confirmed::Wrong(left),
         })
     }
 
+    /// An account that is named by itself need not exist.
+    async fn account_of(&self, target: GuessTarget) -> Result<Uuid, ConfirmCodeError> {
+        match target {
+            GuessTarget::Account(account_id) => Ok(account_id),
+            GuessTarget::Code(code_id) => {
+                let found = store::codes::account_of(self.db.reader(), code_id).await?;
+                found.ok_or(ConfirmCodeError::NotFound)
+            }
+        }
+    }
+
+    /// A superseded code whose key is gone matches nothing.
+    fn is_superseded(&self, guessed: &Guessed, typed: &Digits) -> bool {
+        let mut derived = guessed
+            .superseded
+            .iter()
+            .filter_map(|code| code.digits(&self.keys));
+        derived.any(|digits| digits.matches(typed))
+    }
+
     /// Marks code and account, and commits both with the event.
-    async fn verify(
-        &self,
-        tx: DatabaseTransaction,
-        now: Timestamp,
-        code: &Code,
-        context: &Context,
-    ) -> Result<Confirmed, ConfirmError> {
+    async fn verify(&self, tx: Tx, code: &Code, caller: &Context) -> Result<Confirmed, DbErr> {
         let account_id = code.account_id;
         store::codes::end(&tx, code.id, CodeState::Used).await?;
-        store::verifications::mark_verified(&tx, now, account_id).await?;
-        let (event, creation) =
-            events::account_verified(self.clock.uuid_v7(), account_id, now, context);
+        store::verifications::mark_verified(&tx, account_id).await?;
+        let id = self.db.clock().uuid_v7();
+        let (event, creation) = events::account_verified(id, account_id, tx.now(), caller);
+        // Before the insert: the row is born claimed only if the relay is going to get it.
         let room = self.outbox.reserve(1);
-        let handovers = self.outbox.insert(&tx, now, vec![event], room).await?;
+        let handovers = self.outbox.insert(&tx, tx.now(), vec![event], room).await?;
         tx.commit().await?;
         span::end(&creation);
+        // After the commit: an event of a confirmation that was rolled back must never leave.
         for handover in handovers {
             handover.deliver();
         }
@@ -170,53 +186,75 @@ impl Commands {
     /// An answer that the digits have no part in.
     async fn answer(
         &self,
-        tx: &DatabaseTransaction,
-        now: Timestamp,
-        person: &Verification,
-        settled: Settled,
-    ) -> Result<Confirmed, ConfirmError> {
-        Ok(match settled {
-            Settled::AlreadyVerified => Confirmed::AlreadyVerified,
-            Settled::Expired => Confirmed::Expired,
-            Settled::Burnt(daily) => {
+        tx: &Tx,
+        guessed: &Guessed,
+        foregone: Foregone,
+    ) -> Result<Confirmed, DbErr> {
+        Ok(match foregone {
+            Foregone::AlreadyVerified => Confirmed::AlreadyVerified,
+            Foregone::Expired => Confirmed::Expired,
+            Foregone::Burnt(daily) => {
                 // Another guess takes another code, and that takes a resend.
-                let taken =
-                    store::resends::taken(tx, &self.keys.blind("address", &person.address_key))
-                        .await?;
-                let ages: Vec<Duration> = taken.into_iter().map(|at| now.since(at)).collect();
-                Confirmed::Burnt(daily.max(budget::next_after(&ages)))
+                let subject = asker_id(&self.keys, "address", &guessed.verification.address_key);
+                let ages = store::resends::ages(tx, &subject).await?;
+                Confirmed::Burnt(daily.max(next_resend_after(&ages)))
             }
         })
     }
 }
 
-fn standing(now: Timestamp, person: &Verification, code: &Code, guesses: &[Timestamp]) -> Standing {
-    let oldest = guesses
-        .last()
-        .filter(|_| guesses.len() >= PER_ACCOUNT as usize);
-    Standing {
-        verified: person.verified_at.is_some(),
-        daily_limit_for: oldest.map(|oldest| (*oldest + WINDOW).since(now)),
-        burnt: code.state == CodeState::Burnt,
-        expired: code.expires_at <= now,
+async fn lock(tx: &Tx, account_id: Uuid) -> Result<Guessed, ConfirmCodeError> {
+    let verification = store::verifications::lock(tx, account_id).await?;
+    let newest = store::codes::newest(tx, account_id).await?;
+    let (Some(verification), Some(newest)) = (verification, newest) else {
+        return Err(ConfirmCodeError::NotFound);
+    };
+    let superseded = store::codes::superseded(tx, account_id).await?;
+    let since = tx.now() - GUESS_WINDOW;
+    let counted = store::history::guesses(tx, account_id, since, GUESSES_PER_ACCOUNT).await?;
+    Ok(Guessed {
+        verification,
+        newest,
+        superseded,
+        counted,
+    })
+}
+
+impl Guessed {
+    fn expect_length(&self, typed: &Digits) -> Result<(), ConfirmCodeError> {
+        let has_its_length = |code: &Code| usize::try_from(code.length) == Ok(typed.count());
+        if has_its_length(&self.newest) || self.superseded.iter().any(has_its_length) {
+            return Ok(());
+        }
+        Err(ConfirmCodeError::OtherLength(self.newest.length))
+    }
+
+    fn circumstances(&self, now: Timestamp) -> Circumstances {
+        let is_full = self.counted.len() >= GUESSES_PER_ACCOUNT as usize;
+        let oldest = self.counted.last().filter(|_| is_full);
+        Circumstances {
+            verified: self.verification.verified_at.is_some(),
+            daily_limit_for: oldest.map(|oldest| (*oldest + GUESS_WINDOW).since(now)),
+            burnt: self.newest.state == CodeState::Burnt,
+            expired: self.newest.expires_at <= now,
+        }
     }
 }
 
 /// Writes a counted guess down and burns the code with its last one. Returns how many are left.
-async fn count(
-    tx: &DatabaseTransaction,
-    now: Timestamp,
-    code: &Code,
-    before: usize,
-    what: What,
-) -> Result<u32, DbErr> {
-    let on_code = u32::try_from(code.guesses).unwrap_or(PER_CODE) + 1;
-    let on_account = u32::try_from(before).unwrap_or(PER_ACCOUNT) + 1;
-    let mut facts = vec![Fact::of_code(code.account_id, code.id, what)];
-    if on_code >= PER_CODE {
+async fn count(tx: &Tx, guessed: &Guessed, what: What) -> Result<u32, DbErr> {
+    let Guessed {
+        newest: code,
+        counted,
+        ..
+    } = guessed;
+    let on_code = u32::try_from(code.guesses).unwrap_or(GUESSES_PER_CODE) + 1;
+    let on_account = u32::try_from(counted.len()).unwrap_or(GUESSES_PER_ACCOUNT) + 1;
+    let mut facts = vec![Fact::of_code(code, what)];
+    if on_code >= GUESSES_PER_CODE {
         store::codes::end(tx, code.id, CodeState::Burnt).await?;
-        facts.push(Fact::of_code(code.account_id, code.id, What::CodeBurnt));
+        facts.push(Fact::of_code(code, What::CodeBurnt));
     }
-    store::history::append(tx, now, facts).await?;
-    Ok(guess::left(on_code, on_account))
+    store::history::append(tx, facts).await?;
+    Ok(guesses_left(on_code, on_account))
 }

@@ -1,122 +1,131 @@
-//! Makes codes: an account's first, and the next one when a code is to be replaced. The mail goes on in memory where
-//! there is room, and waits in the table where there is none.
+//! Issues a code: an account's first, or the next one in the place of another. It joins the transaction of the
+//! command that calls it, and that command hands the mail over after its commit.
 
-use kit::{clock::Timestamp, propagation, random};
+use std::{sync::Arc, time::Duration};
+
+use kit::{
+    clock::Timestamp,
+    db::{Db, Tx},
+    keyring::KeyRing,
+    propagation, random,
+    watch::Watches,
+};
 use opentelemetry::Context;
-use sea_orm::{DatabaseTransaction, DbErr};
+use sea_orm::DbErr;
 use uuid::Uuid;
 
-use super::{Commands, Mail};
 use crate::{
-    domain::digits::{Digits, Length, SALT_BYTES},
-    queue::Room,
+    domain::{CodeLength, Digits, SALT_BYTES},
+    queue::{ClaimedMail, Queue, Room},
     store::{
         self, Code, CodeState, MailState, Verification,
         history::{Fact, What},
-        mails::Claim,
     },
 };
 
-impl Commands {
-    /// A code's row as it is born: live, its mail due, claimed if `claimed`.
+/// What new codes are like.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CodeRules {
+    pub(crate) length: CodeLength,
+    /// How long a code confirms.
+    pub(crate) lifetime: Duration,
+    /// How long a claim on its mail holds.
+    pub(crate) lease: Duration,
+}
+
+/// Why a code takes the place of another, and the trace that it belongs to.
+#[derive(Debug)]
+pub(super) struct Occasion {
+    pub(super) why: &'static str,
+    pub(super) context: Context,
+}
+
+/// What it takes to issue codes, for the commands that do.
+#[derive(Debug, Clone)]
+pub(crate) struct IssueCode {
+    pub(crate) db: Db,
+    pub(crate) keys: Arc<KeyRing>,
+    pub(crate) rules: CodeRules,
+    pub(crate) queue: Queue,
+    pub(crate) watches: Watches<Uuid>,
+}
+
+impl IssueCode {
+    /// A code as it is born: live, its mail due. If there is room in memory the row is born claimed and its mail
+    /// comes with it; else the mail waits in the table until somebody claims it.
     pub(super) fn new_code(
         &self,
-        now: Timestamp,
-        account_id: Uuid,
+        tx: &Tx,
+        verification: &Verification,
         number: i32,
         context: &Context,
-        claimed: bool,
-    ) -> Code {
+        room: &mut Room,
+    ) -> (Code, Option<ClaimedMail>) {
+        let now = tx.now();
+        let CodeRules {
+            length,
+            lifetime,
+            lease,
+        } = self.rules;
+        let key = self.keys.newest();
         let (traceparent, tracestate) = propagation::to_traceparent(context);
-        Code {
-            id: self.clock.uuid_v7(),
-            account_id,
+        let mut code = Code {
+            id: self.db.clock().uuid_v7(),
+            account_id: verification.account_id,
             number,
             version: 1,
-            key_id: self.keys.newest().id().to_owned(),
-            digits: i32::from(self.rules.length.get()),
+            key_id: key.id().to_owned(),
+            length: length.get().into(),
             salt: random::bytes::<SALT_BYTES>().to_vec(),
             state: CodeState::Live,
             mail_state: MailState::Pending,
             created_at: now,
-            expires_at: now + self.rules.lifetime,
+            expires_at: now + lifetime,
             guesses: 0,
             mail_attempts: 0,
             mail_reached: false,
             accepted_at: None,
             next_attempt_at: now,
-            claim_no: i32::from(claimed),
-            lease_until: if claimed {
-                now + self.rules.lease
-            } else {
-                Timestamp(0)
-            },
+            claim_no: 0,
+            claimed_until: Timestamp(0),
             traceparent,
             tracestate,
-        }
-    }
-
-    /// The digits of a code; none when its key is gone.
-    pub(super) fn digits(&self, code: &Code) -> Option<Digits> {
-        let length = Length::parse(code.digits.into())?;
-        Some(Digits::derive(
-            self.keys.get(&code.key_id)?,
-            code.id,
-            &code.salt,
-            length,
-        ))
-    }
-
-    /// A claimed code's mail, in a place of `room`; none when the code's key is gone or the room is used up.
-    pub(super) fn mail(&self, code: &Code, person: &Verification, room: &mut Room) -> Option<Mail> {
-        let digits = self.digits(code)?;
-        Some(Mail {
-            claim: Claim {
-                code_id: code.id,
-                claim_no: code.claim_no,
-            },
-            account_id: code.account_id,
-            attempts: u32::try_from(code.mail_attempts).unwrap_or(0),
-            email: person.email.clone(),
-            display_name: person.display_name.clone(),
-            locale: person.locale.clone(),
-            digits,
-            expires_at: code.expires_at,
-            account_created_at: (code.number == 1).then_some(person.account_created_at),
-            context: propagation::from_traceparent(&code.traceparent, &code.tracestate),
-            _place: room.take()?,
-        })
+        };
+        let Some(place) = room.take_one() else {
+            return (code, None);
+        };
+        code.claim_no = 1;
+        code.claimed_until = now + lease;
+        let digits = Digits::derive(key, code.id, &code.salt, length);
+        let mail = ClaimedMail::new(&code, verification, digits, place);
+        (code, Some(mail))
     }
 
     /// Puts the next code in the place of the account's newest one, whose time is over or whose mail cannot be sent
-    /// as it is. The caller holds the account's lock, and hands the mail over after the commit.
+    /// as it is. The caller holds the account's lock.
     pub(super) async fn replace(
         &self,
-        tx: &DatabaseTransaction,
-        now: Timestamp,
-        person: &Verification,
+        tx: &Tx,
+        verification: &Verification,
         newest: &Code,
-        why: &str,
-        context: &Context,
-    ) -> Result<Option<Mail>, DbErr> {
+        occasion: &Occasion,
+        room: &mut Room,
+    ) -> Result<Option<ClaimedMail>, DbErr> {
+        // In this order: the database itself allows one live code an account.
         if newest.state == CodeState::Live {
             store::codes::end(tx, newest.id, CodeState::Superseded).await?;
-            let superseded = Fact {
-                detail: why.to_owned(),
-                ..Fact::of_code(newest.account_id, newest.id, What::CodeSuperseded)
-            };
-            store::history::append(tx, now, vec![superseded]).await?;
+            let superseded = Fact::of_code(newest, What::CodeSuperseded).because(occasion.why);
+            store::history::append(tx, vec![superseded]).await?;
         }
-        let mut room = self.queue.reserve(1);
-        let next = self.new_code(
-            now,
-            newest.account_id,
-            newest.number + 1,
-            context,
-            room.len() > 0,
-        );
-        let mail = self.mail(&next, person, &mut room);
+        let (next, mail) =
+            self.new_code(tx, verification, newest.number + 1, &occasion.context, room);
         store::codes::insert(tx, vec![next]).await?;
         Ok(mail)
+    }
+
+    /// To be called after the commit: hands the mails over, and tells whoever watches these accounts.
+    pub(super) fn announce(&self, mails: Vec<ClaimedMail>, accounts: &[Uuid]) {
+        self.queue.hand_over(mails);
+        self.watches.notify(accounts);
     }
 }

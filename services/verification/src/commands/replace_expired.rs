@@ -1,105 +1,97 @@
-//! ReplaceExpired: a code that expired while its mail was pending. If no attempt got as far as the mail server the
-//! next code takes its place, so that an outage longer than a code's life loses nobody; else it ends here.
+//! Takes codes that expired while their mail was pending. If no attempt got as far as the mail server the next code
+//! takes the place, so that an outage longer than a code's life loses nobody; else it ends here.
 
-use kit::clock::Timestamp;
+use std::time::Duration;
+
+use kit::db::{StoreError, Tx};
 use opentelemetry::Context;
-use sea_orm::{DatabaseTransaction, DbErr};
+use sea_orm::DbErr;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{Commands, Mail};
-use crate::store::{
-    self, Code, CodeState, MailState, Verification,
-    history::{Fact, What},
+use super::{IssueCode, issue_code::Occasion};
+use crate::{
+    queue::{ClaimedMail, Room},
+    store::{
+        self, Code, Verification,
+        history::{Fact, What},
+    },
 };
 
 /// Most codes of one transaction.
-const ROUND: u64 = 250;
+const BATCH: u64 = 250;
 
-impl Commands {
-    /// Takes pending mails whose code has expired. Returns whether there may be more.
-    pub(crate) async fn replace_expired(&self) -> Result<bool, DbErr> {
-        let reader = self.db.reader();
-        let expired = store::mails::expired(reader, self.db.now(reader).await?, ROUND).await?;
-        if expired.is_empty() {
-            return Ok(false); // as nearly always: a look costs no write transaction
-        }
-        let tx = self.db.begin().await?;
-        let now = self.db.now(&tx).await?;
-        let whole = expired.len() as u64 == ROUND;
-        // First the accounts' locks, as everywhere, then the codes again as they are under them.
-        let people = store::verifications::lock_free(&tx, accounts(&expired)).await?;
-        let codes = expired.iter().map(|(code_id, _)| *code_id).collect();
-        let mut mails = Vec::new();
-        for code in store::mails::still_expired(&tx, now, codes).await? {
-            if let Some(person) = people.get(&code.account_id) {
-                mails.extend(self.end_expired(&tx, now, person, &code).await?);
+#[derive(Debug, Clone)]
+pub(crate) struct ReplaceExpired {
+    pub(crate) issue: IssueCode,
+}
+
+impl ReplaceExpired {
+    /// Takes all that are expired every `tick`, until `stop`.
+    pub(crate) async fn run(self, tick: Duration, stop: CancellationToken) {
+        let mut ticks = tokio::time::interval(tick);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+            if let Err(error) = self.replace_all(&stop).await {
+                tracing::warn!(%error, "Expired codes were not replaced; the next tick tries again.");
             }
         }
-        tx.commit().await?;
-        self.queue.hand_over(mails);
-        self.watches.notify(&accounts(&expired));
-        Ok(whole && !people.is_empty())
     }
 
-    /// Replaces codes that are live and whose mail is pending.
-    pub(super) async fn replace_codes(
-        &self,
-        codes: Vec<(Uuid, Uuid)>,
-        why: &str,
-    ) -> Result<(), DbErr> {
-        let tx = self.db.begin().await?;
-        let now = self.db.now(&tx).await?;
-        let people = store::verifications::lock_free(&tx, accounts(&codes)).await?;
-        let mut mails = Vec::new();
-        for (code_id, account_id) in &codes {
-            let Some(person) = people.get(account_id) else {
-                continue;
-            };
-            let Some(newest) = store::codes::newest(&tx, *account_id).await? else {
-                continue;
-            };
-            let waits = newest.state == CodeState::Live && newest.mail_state == MailState::Pending;
-            if newest.id == *code_id && waits {
-                mails.extend(
-                    self.replace(&tx, now, person, &newest, why, &Context::new())
-                        .await?,
-                );
-            }
-        }
-        tx.commit().await?;
-        self.queue.hand_over(mails);
-        self.watches.notify(&accounts(&codes));
+    /// Batch by batch: between two of them other transactions have their turn, and a stop ends it.
+    async fn replace_all(&self, stop: &CancellationToken) -> Result<(), StoreError> {
+        while !stop.is_cancelled() && self.replace_batch().await? {}
         Ok(())
     }
 
-    async fn end_expired(
-        &self,
-        tx: &DatabaseTransaction,
-        now: Timestamp,
-        person: &Verification,
-        code: &Code,
-    ) -> Result<Option<Mail>, DbErr> {
-        if !code.mail_reached {
-            // A trace of its own: the one that made the code ended a code's life ago.
-            return self
-                .replace(tx, now, person, code, "it expired unsent", &Context::new())
-                .await;
+    /// Returns whether there may be more.
+    async fn replace_batch(&self) -> Result<bool, StoreError> {
+        let IssueCode { db, queue, .. } = &self.issue;
+        let now = db.now(db.reader()).await?;
+        let expired = store::mails::expired(db.reader(), now, BATCH).await?;
+        if expired.is_empty() {
+            return Ok(false); // as nearly always: a tick costs no write transaction
         }
-        store::mails::mark_expired(tx, vec![code.id]).await?;
-        let ended = Fact::of_code(code.account_id, code.id, What::MailUndelivered);
-        store::history::append(
-            tx,
-            now,
-            vec![Fact {
-                detail: "expired".to_owned(),
-                ..ended
-            }],
-        )
-        .await?;
-        Ok(None)
+        let (codes, accounts): (Vec<Uuid>, Vec<Uuid>) = expired.into_iter().unzip();
+        let is_full = codes.len() as u64 == BATCH;
+        let mut room = queue.reserve(codes.len());
+        let tx = db.write("replace expired codes").await?;
+        // First the accounts' locks, as everywhere, then the codes again as they are under them: between the two reads
+        // somebody may have confirmed, asked for another code, or replaced it. Who is locked is left to the next tick.
+        let locked = store::verifications::lock_free(&tx, accounts.clone()).await?;
+        let mut mails = Vec::new();
+        for code in store::mails::still_expired(&tx, codes).await? {
+            if let Some(verification) = locked.get(&code.account_id) {
+                mails.extend(self.end(&tx, verification, &code, &mut room).await?);
+            }
+        }
+        tx.commit().await?;
+        self.issue.announce(mails, &accounts);
+        queue.poll_soon(); // for those that found no room
+        Ok(is_full && !locked.is_empty())
     }
-}
 
-fn accounts(codes: &[(Uuid, Uuid)]) -> Vec<Uuid> {
-    codes.iter().map(|(_, account_id)| *account_id).collect()
+    async fn end(
+        &self,
+        tx: &Tx,
+        verification: &Verification,
+        code: &Code,
+        room: &mut Room,
+    ) -> Result<Option<ClaimedMail>, DbErr> {
+        if code.mail_reached {
+            store::mails::mark_expired(tx, code.id).await?;
+            let ended = Fact::of_code(code, What::MailUndelivered).because("expired");
+            store::history::append(tx, vec![ended]).await?;
+            return Ok(None);
+        }
+        // A trace of its own: the one that made the code ended a code's life ago.
+        let occasion = Occasion {
+            why: "it expired unsent",
+            context: Context::new(),
+        };
+        self.issue
+            .replace(tx, verification, code, &occasion, room)
+            .await
+    }
 }

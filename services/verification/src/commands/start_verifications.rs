@@ -1,11 +1,12 @@
-//! StartVerifications: takes in what AccountCreated says, a batch in one transaction. An account that is known gets
-//! nothing new, however often its event comes; a new one gets its first code, whose mail goes on at once.
+//! Takes in what AccountCreated says, a batch in one transaction. An account that is known gets nothing new, however
+//! often its event comes; a new one gets its first code, whose mail goes on at once.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use kit::{
     clock::Timestamp,
-    db,
+    db::StoreError,
+    group::{Batch, together},
     telemetry::{names, span},
 };
 use opentelemetry::{
@@ -16,10 +17,10 @@ use opentelemetry::{
 use sea_orm::DbErr;
 use uuid::Uuid;
 
-use super::{Commands, Mail};
+use super::IssueCode;
 use crate::{
-    domain::person::Person,
-    store::{self, Code, Verification},
+    domain::Person,
+    store::{self, Verification},
 };
 
 /// Tombstones of emptied verifications live this long; an older event could bring an erased account back.
@@ -36,100 +37,88 @@ pub(crate) struct NewVerification {
     pub(crate) context: Context,
 }
 
-/// What became of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Started {
-    /// The account has its verification: now, or since an earlier delivery of the event.
-    Stored,
-    /// The event is too old to be acted upon.
+/// Why an account has no verification now.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(crate) enum StartVerificationError {
+    #[error("the event is too old to be acted upon")]
     TooOld,
+    /// Alone, too: it would be refused again.
+    #[error("the database refuses what the event says")]
+    Refused,
+    #[error(transparent)]
+    Store(StoreError),
 }
 
-/// Why nothing of the batch was stored.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum StartError {
-    /// The database does not take one of the rows. One by one shows which.
-    #[error("the database refuses a row: {0}")]
-    Refused(#[source] DbErr),
-    /// The database cannot be used now, or not as it is; the same batch is to come again.
-    #[error("the database cannot be used: {0}")]
-    Unavailable(#[source] DbErr),
-}
-
-impl From<DbErr> for StartError {
-    fn from(error: DbErr) -> Self {
-        if store::refuses_data(&error) {
-            Self::Refused(error)
-        } else {
-            Self::Unavailable(error)
+impl From<&StoreError> for StartVerificationError {
+    fn from(error: &StoreError) -> Self {
+        match error {
+            StoreError::Unexpected(cause) if store::refuses_data(cause) => Self::Refused,
+            other => Self::Store(other.clone()),
         }
     }
 }
 
-impl Commands {
+/// An account has its verification: now, or since an earlier delivery of its event.
+type Started = Result<(), StartVerificationError>;
+
+#[derive(Debug, Clone)]
+pub(crate) struct StartVerifications {
+    pub(crate) issue: IssueCode,
+}
+
+impl StartVerifications {
     /// Answers each of the batch, in their order.
-    pub(crate) async fn start_verifications(
-        &self,
-        batch: Vec<NewVerification>,
-    ) -> Result<Vec<Started>, StartError> {
-        let context = batch_span(&batch);
-        let this = self.clone();
-        let stored = async move { this.store_batch(batch).await }.with_context(context.clone());
-        let stored = db::detached(db::measured("start_verifications", stored));
-        match stored.await {
-            Ok(started) => {
-                span::end(&context);
-                Ok(started)
-            }
-            Err(error) => {
-                span::fail(&context, "database");
-                Err(error.into())
-            }
-        }
+    pub(crate) async fn run(&self, batch: Vec<NewVerification>) -> Vec<Started> {
+        let store = |batch| self.store(batch);
+        together(Batch::from(batch), store, |error| Err(error.into())).await
     }
 
-    async fn store_batch(&self, batch: Vec<NewVerification>) -> Result<Vec<Started>, DbErr> {
-        let mut room = self.queue.reserve(batch.len());
-        let tx = self.db.begin().await?;
-        let now = self.db.now(&tx).await?;
-        let started: Vec<Started> = batch.iter().map(|new| judge(now, new)).collect();
-        let mut wanted: HashMap<Uuid, &NewVerification> = HashMap::with_capacity(batch.len());
-        for (new, started) in batch.iter().zip(&started) {
-            if *started == Started::Stored {
-                wanted.entry(new.account_id).or_insert(new);
-            }
+    async fn store(&self, batch: Batch<NewVerification>) -> Result<Vec<Started>, DbErr> {
+        let context = batch_span(&batch);
+        let stored = self.store_in(&batch).with_context(context.clone()).await;
+        match &stored {
+            Ok(_) => span::end(&context),
+            Err(_) => span::fail(&context, "database"),
         }
-        let mut rows: Vec<Verification> = wanted.values().map(|new| row(now, new)).collect();
-        rows.sort_unstable_by_key(|row| row.account_id); // replicas that hold the same events wait, never deadlock
-        let people: HashMap<Uuid, Verification> = rows
-            .iter()
-            .map(|row| (row.account_id, row.clone()))
-            .collect();
+        stored
+    }
+
+    async fn store_in(&self, batch: &[NewVerification]) -> Result<Vec<Started>, DbErr> {
+        let IssueCode { db, queue, .. } = &self.issue;
+        // Before the rows are made: one is born claimed only if its mail is going to be handed over.
+        let mut room = queue.reserve(batch.len());
+        let tx = db.write("start verifications").await?;
+        let mut started = Vec::with_capacity(batch.len());
+        // One row an account, however often the batch holds its event.
+        let mut wanted: BTreeMap<Uuid, (Verification, &Context)> = BTreeMap::new();
+        for new in batch {
+            if tx.now().since(new.account_created_at) > OLDEST {
+                started.push(Err(StartVerificationError::TooOld));
+                continue;
+            }
+            started.push(Ok(()));
+            let row = || (row(tx.now(), new), &new.context);
+            wanted.entry(new.account_id).or_insert_with(row);
+        }
+        // In the order of their keys: replicas that hold the same events wait, never deadlock.
+        let rows = wanted.values().map(|(row, _)| row.clone()).collect();
         let inserted = store::verifications::insert_new(&tx, rows).await?;
 
-        let mut codes: Vec<Code> = Vec::with_capacity(inserted.len());
-        let mut mails: Vec<Mail> = Vec::with_capacity(room.len().min(inserted.len()));
+        // A code for those only that are new here: the row is what makes a repeated event harmless.
+        let (mut codes, mut mails) = (Vec::with_capacity(inserted.len()), Vec::new());
         for account_id in &inserted {
-            let (Some(new), Some(person)) = (wanted.get(account_id), people.get(account_id)) else {
-                continue;
-            };
-            let code = self.new_code(now, *account_id, 1, &new.context, room.len() > 0);
-            mails.extend(self.mail(&code, person, &mut room));
-            codes.push(code);
+            if let Some((verification, context)) = wanted.get(account_id) {
+                let (code, mail) = self
+                    .issue
+                    .new_code(&tx, verification, 1, context, &mut room);
+                codes.push(code);
+                mails.extend(mail);
+            }
         }
         store::codes::insert(&tx, codes).await?;
         tx.commit().await?;
-        self.queue.hand_over(mails);
-        self.watches.notify(&inserted);
+        self.issue.announce(mails, &inserted);
         Ok(started)
-    }
-}
-
-fn judge(now: Timestamp, new: &NewVerification) -> Started {
-    if now.since(new.account_created_at) > OLDEST {
-        Started::TooOld
-    } else {
-        Started::Stored
     }
 }
 

@@ -1,4 +1,4 @@
-//! A mail as the mailer's message, under its `deliver` span; the mailer's result as what the commands settle.
+//! A mail as the mailer's message, under its `deliver` span; the mailer's result as the attempt that is recorded.
 
 use std::time::Duration;
 
@@ -11,15 +11,14 @@ use opentelemetry::{Context, KeyValue};
 use proto::mailer::{self, DeliverRequest};
 
 use crate::{
-    commands::{Mail, Settlement},
-    domain::mail::Outcome,
+    commands::{ClaimedMail, record_outcomes::MailAttempt},
+    domain::Outcome,
 };
 
-/// Longest reason that is kept.
 const LONGEST_REASON: usize = 300;
 
 /// Begins the attempt's span and encodes the mail under it.
-pub(super) fn request(mail: &Mail) -> (DeliverRequest, Context) {
+pub(super) fn request(mail: &ClaimedMail) -> (DeliverRequest, Context) {
     let attempt = mail.attempts + 1;
     let attributes = [
         KeyValue::new(names::RPC_SYSTEM_NAME, names::GRPC),
@@ -32,8 +31,8 @@ pub(super) fn request(mail: &Mail) -> (DeliverRequest, Context) {
     let message = mailer::Mail {
         code_id: mail.claim.code_id.to_string(),
         account_id: mail.account_id.to_string(),
-        email: mail.email.clone(),
-        display_name: mail.display_name.clone(),
+        email: mail.email.expose().clone(),
+        display_name: mail.display_name.expose().clone(),
         locale: mail.locale.clone(),
         digits: mail.digits.expose().to_owned(),
         expires_at: Some(mail.expires_at.into()),
@@ -41,37 +40,35 @@ pub(super) fn request(mail: &Mail) -> (DeliverRequest, Context) {
         traceparent,
         tracestate,
     };
-    (
-        DeliverRequest {
-            mail: Some(message),
-        },
-        context,
-    )
+    let mail = Some(message);
+    (DeliverRequest { mail }, context)
 }
 
-/// Ends the attempt's span and reads the result. An outcome that this version does not know counts as a failed
-/// attempt: the mail is tried again.
-pub(super) fn settlement(mail: &Mail, result: &mailer::Result, context: &Context) -> Settlement {
+/// Ends the attempt's span and reads the result.
+pub(super) fn attempt(
+    mail: &ClaimedMail,
+    result: &mailer::Result,
+    context: &Context,
+) -> MailAttempt {
     let outcome = match result.outcome() {
         mailer::Outcome::Accepted => Outcome::Accepted,
         mailer::Outcome::Rejected => Outcome::Rejected,
         mailer::Outcome::Invalid => Outcome::Invalid,
         mailer::Outcome::Unknown => Outcome::Unknown,
         mailer::Outcome::InFlight => Outcome::InFlight(wait(result.retry_after.as_ref())),
+        // Unspecified is an outcome that this version does not know: tried again, the mailer knows what it did.
         mailer::Outcome::Unavailable | mailer::Outcome::Unspecified => Outcome::Unavailable,
     };
-    span::set(
-        context,
-        KeyValue::new(names::USHER_MAIL_OUTCOME, word(outcome)),
-    );
+    let word = KeyValue::new(names::USHER_MAIL_OUTCOME, outcome.word());
+    span::set(context, word);
     match outcome {
         Outcome::Accepted => span::end(context),
-        other => span::fail(context, word(other)),
+        other => span::fail(context, other.word()),
     }
-    Settlement {
+    MailAttempt {
         claim: mail.claim,
         account_id: mail.account_id,
-        attempts: mail.attempts,
+        earlier_attempts: mail.attempts,
         outcome,
         unknown_attempts: result.unknown_attempts,
         reached: result.reached || result.unknown_attempts > 0 || outcome == Outcome::Unknown,
@@ -80,29 +77,17 @@ pub(super) fn settlement(mail: &Mail, result: &mailer::Result, context: &Context
     }
 }
 
-/// What is settled of a mail whose stream broke again and again before an answer.
-pub(super) fn unanswered(mail: &Mail) -> Settlement {
-    Settlement {
+/// What is recorded of a mail whose stream broke again and again before an answer.
+pub(super) fn unanswered(mail: &ClaimedMail) -> MailAttempt {
+    MailAttempt {
         claim: mail.claim,
         account_id: mail.account_id,
-        attempts: mail.attempts,
+        earlier_attempts: mail.attempts,
         outcome: Outcome::Unavailable,
         unknown_attempts: 0,
         reached: false,
         accepted_at: None,
         reason: "the mailer's stream broke each time".to_owned(),
-    }
-}
-
-/// An outcome's word in spans and metrics.
-pub(super) fn word(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Accepted => "accepted",
-        Outcome::Rejected => "rejected",
-        Outcome::Invalid => "invalid",
-        Outcome::Unavailable => "unavailable",
-        Outcome::Unknown => "unknown",
-        Outcome::InFlight(_) => "in_flight",
     }
 }
 
@@ -114,9 +99,9 @@ pub(super) fn wait(duration: Option<&prost_types::Duration>) -> Duration {
 }
 
 /// The mailer has taken out whatever is secret; should it ever not, it still does not reach the history.
-fn redacted(reason: &str, mail: &Mail) -> String {
+fn redacted(reason: &str, mail: &ClaimedMail) -> String {
     let reason = reason
-        .replace(&mail.email, "<redacted>")
+        .replace(mail.email.expose(), "<redacted>")
         .replace(mail.digits.expose(), "<redacted>");
     reason
         .chars()

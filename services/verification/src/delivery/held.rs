@@ -1,4 +1,4 @@
-//! The mails that this process holds: waiting for a stream, sent, or answered and not yet settled. All of them are
+//! The mails that this process holds: waiting for a stream, sent, or answered and not yet recorded. All of them are
 //! claimed, and their claims renewed, until they are forgotten here.
 
 use std::{
@@ -12,40 +12,39 @@ use uuid::Uuid;
 
 use super::streams::StreamId;
 use crate::{
-    commands::{Claim, Mail},
-    domain::mail::Turn,
+    commands::{Claim, ClaimedMail},
+    domain::Turn,
 };
 
-/// So many streams may break over one mail before it waits as after a failure: if it is the mail that breaks them,
-/// it must not take the others along for ever.
+/// So many streams may break over one mail before it waits as after a failure.
 const MOST_BREAKS: u8 = 3;
 
 #[derive(Debug)]
-struct Held {
-    mail: Mail,
-    place: Place,
+struct HeldMail {
+    mail: ClaimedMail,
+    whereabouts: Whereabouts,
     /// When its claim ends by this process's clock, unless it is renewed.
     held_until: Instant,
     breaks: u8,
 }
 
 #[derive(Debug)]
-enum Place {
+enum Whereabouts {
     Waiting,
     Sent { stream: StreamId, span: Context },
     Answered,
 }
 
-/// Mails by their code's id, and the order in which they wait.
+/// Mails by their code's id, and the order in which they wait, those that were tried before in a line of their own.
 #[derive(Debug)]
-pub(super) struct Mails {
-    held: HashMap<Uuid, Held>,
+pub(super) struct HeldMails {
+    held: HashMap<Uuid, HeldMail>,
     first: VecDeque<Uuid>,
     again: VecDeque<Uuid>,
     lease: Duration,
 }
 
-impl Mails {
+impl HeldMails {
     pub(super) fn new(lease: Duration) -> Self {
         Self {
             held: HashMap::new(),
@@ -56,126 +55,113 @@ impl Mails {
     }
 
     /// Takes claimed mails in. One that is held already has outlived its claim: the new one is adopted.
-    pub(super) fn add(&mut self, mails: Vec<Mail>) {
+    pub(super) fn add(&mut self, mails: Vec<ClaimedMail>) {
         let held_until = Instant::now() + self.lease;
         for mail in mails {
             let id = mail.claim.code_id;
             if let Some(known) = self.held.get_mut(&id) {
+                // Where it stands does not change: if it was sent, the answer counts under the new claim.
                 known.mail.claim = mail.claim;
                 known.held_until = held_until;
                 continue;
             }
-            self.line(turn(&mail)).push_back(id);
-            self.held.insert(
-                id,
-                Held {
-                    mail,
-                    place: Place::Waiting,
-                    held_until,
-                    breaks: 0,
-                },
-            );
+            self.line(mail.turn()).push_back(id);
+            let held = HeldMail {
+                mail,
+                whereabouts: Whereabouts::Waiting,
+                held_until,
+                breaks: 0,
+            };
+            self.held.insert(id, held);
         }
     }
 
     /// The next mail to send. One whose claim has run out is left to whoever claims it next.
-    pub(super) fn next(&mut self, turn: Turn) -> Option<&Mail> {
+    pub(super) fn next(&mut self, turn: Turn) -> Option<&ClaimedMail> {
         while let Some(id) = self.line(turn).pop_front() {
-            match self.held.get(&id) {
-                Some(held) if Instant::now() < held.held_until => {
-                    return self.held.get(&id).map(|held| &held.mail);
-                }
-                _ => drop(self.held.remove(&id)),
+            let is_claimed = |held: &HeldMail| Instant::now() < held.held_until;
+            if self.held.get(&id).is_some_and(is_claimed) {
+                return self.held.get(&id).map(|held| &held.mail);
             }
+            self.held.remove(&id); // somebody else may have claimed it by now
         }
         None
     }
 
     /// Puts a mail that `next` gave out back in front.
     pub(super) fn put_back(&mut self, id: Uuid) {
-        if let Some(turn) = self.held.get(&id).map(|held| turn(&held.mail)) {
+        if let Some(turn) = self.held.get(&id).map(|held| held.mail.turn()) {
             self.line(turn).push_front(id);
         }
     }
 
-    /// Notes that the mail is under way.
     pub(super) fn sent(&mut self, id: Uuid, stream: StreamId, span: Context) {
         if let Some(held) = self.held.get_mut(&id) {
-            held.place = Place::Sent { stream, span };
+            held.whereabouts = Whereabouts::Sent { stream, span };
         }
     }
 
     /// Notes the answer to a mail that was sent on this stream, and returns the mail with its span.
-    pub(super) fn answered(&mut self, id: Uuid, stream: StreamId) -> Option<(&Mail, Context)> {
+    pub(super) fn answered(
+        &mut self,
+        id: Uuid,
+        stream: StreamId,
+    ) -> Option<(&ClaimedMail, Context)> {
         let held = self.held.get_mut(&id)?;
-        match std::mem::replace(&mut held.place, Place::Answered) {
-            Place::Sent {
-                stream: sent_on,
-                span,
-            } if sent_on == stream => Some((&held.mail, span)),
-            other => {
-                held.place = other;
-                None
-            }
-        }
+        let span = match &held.whereabouts {
+            Whereabouts::Sent { stream: on, span } if *on == stream => span.clone(),
+            _ => return None,
+        };
+        held.whereabouts = Whereabouts::Answered;
+        Some((&held.mail, span))
     }
 
     /// Puts what a stream left unanswered back in front. Returns the spans of those attempts, and the mails that
     /// have seen too many streams break: they count as answered.
-    pub(super) fn broken(&mut self, stream: StreamId) -> (Vec<Context>, Vec<&Mail>) {
+    pub(super) fn broken(&mut self, stream: StreamId) -> (Vec<Context>, Vec<&ClaimedMail>) {
         let (mut spans, mut lost) = (Vec::new(), Vec::new());
         for held in self.held.values_mut() {
-            let Place::Sent {
-                stream: sent_on,
-                span,
-            } = &held.place
-            else {
-                continue;
-            };
-            if *sent_on != stream {
-                continue;
+            match &held.whereabouts {
+                Whereabouts::Sent { stream: on, span } if *on == stream => spans.push(span.clone()),
+                _ => continue,
             }
-            spans.push(span.clone());
             held.breaks += 1;
             if held.breaks >= MOST_BREAKS {
-                held.place = Place::Answered;
+                held.whereabouts = Whereabouts::Answered;
                 lost.push(&held.mail);
-            } else {
-                held.place = Place::Waiting;
-                let line = if turn(&held.mail) == Turn::First {
-                    &mut self.first
-                } else {
-                    &mut self.again
-                };
-                line.push_front(held.mail.claim.code_id);
+                continue;
             }
+            held.whereabouts = Whereabouts::Waiting;
+            let line = match held.mail.turn() {
+                Turn::First => &mut self.first,
+                Turn::Again => &mut self.again,
+            };
+            line.push_front(held.mail.claim.code_id); // it had its turn already
         }
         (spans, lost)
     }
 
     /// Lets go of what waits, and returns its claims.
     pub(super) fn take_waiting(&mut self) -> Vec<Claim> {
-        let waiting = self.first.drain(..).chain(self.again.drain(..));
-        waiting
-            .filter_map(|id| self.held.remove(&id))
-            .map(|held| held.mail.claim)
-            .collect()
+        let mut claims = Vec::with_capacity(self.first.len() + self.again.len());
+        for id in self.first.drain(..).chain(self.again.drain(..)) {
+            claims.extend(self.held.remove(&id).map(|held| held.mail.claim));
+        }
+        claims
     }
 
     /// Lets go of what was sent and not answered, and returns its claims.
     pub(super) fn take_sent(&mut self) -> Vec<Claim> {
-        let sent = self
-            .held
-            .extract_if(|_, held| matches!(held.place, Place::Sent { .. }));
+        let is_sent = |held: &HeldMail| matches!(held.whereabouts, Whereabouts::Sent { .. });
+        let sent = self.held.extract_if(|_, held| is_sent(held));
         sent.map(|(_, held)| held.mail.claim).collect()
     }
 
-    /// Forgets settled mails; their room is free again. Returns one of them.
-    pub(super) fn forget(&mut self, id: Uuid) -> Option<Mail> {
+    /// Forgets a mail; its room is free again once it is dropped.
+    pub(super) fn forget(&mut self, id: Uuid) -> Option<ClaimedMail> {
         self.held.remove(&id).map(|held| held.mail)
     }
 
-    /// Everything that is claimed.
     pub(super) fn claims(&self) -> Vec<Claim> {
         self.held.values().map(|held| held.mail.claim).collect()
     }
@@ -183,44 +169,29 @@ impl Mails {
     /// Notes that these claims were renewed at `at`.
     pub(super) fn renewed(&mut self, at: Instant, claims: &[Claim]) {
         for claim in claims {
-            if let Some(held) = self
-                .held
-                .get_mut(&claim.code_id)
-                .filter(|held| held.mail.claim == *claim)
-            {
-                held.held_until = at + self.lease;
+            match self.held.get_mut(&claim.code_id) {
+                Some(held) if held.mail.claim == *claim => held.held_until = at + self.lease,
+                _ => {}
             }
         }
     }
 
     /// How many wait for their turn.
     pub(super) fn waiting(&self, turn: Turn) -> usize {
-        if turn == Turn::First {
-            self.first.len()
-        } else {
-            self.again.len()
+        match turn {
+            Turn::First => self.first.len(),
+            Turn::Again => self.again.len(),
         }
     }
 
-    /// Whether nothing is held.
     pub(super) fn is_empty(&self) -> bool {
         self.held.is_empty()
     }
 
     fn line(&mut self, turn: Turn) -> &mut VecDeque<Uuid> {
-        if turn == Turn::First {
-            &mut self.first
-        } else {
-            &mut self.again
+        match turn {
+            Turn::First => &mut self.first,
+            Turn::Again => &mut self.again,
         }
-    }
-}
-
-/// Whose turn a mail waits for.
-pub(super) fn turn(mail: &Mail) -> Turn {
-    if mail.attempts == 0 {
-        Turn::First
-    } else {
-        Turn::Again
     }
 }

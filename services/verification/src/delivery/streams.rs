@@ -1,4 +1,5 @@
-//! The open `Deliver` streams, one to each mailer: how much each may still take, and what they say.
+//! The open `Deliver` streams, one to each mailer: how much each may still take, and what they say. A stream that breaks
+//! is opened again by itself; `mail_loop` hears of its end and offers what it left unanswered to another one.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -19,8 +20,7 @@ use tokio::{
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::{Status, Streaming};
 
-use super::stream::Stream;
-use crate::domain::{mail::Turn, schedule::jittered};
+use crate::domain::{Turn, jittered};
 
 /// How long a mailer may take to open a stream.
 const OPENING: Duration = Duration::from_secs(5);
@@ -32,12 +32,10 @@ const LONGEST_WAIT: Duration = Duration::from_secs(2);
 /// Names one stream over the life of the process.
 pub(super) type StreamId = u64;
 
-/// What happens on streams.
 #[derive(Debug)]
-pub(super) enum Event {
+pub(super) enum StreamEvent {
     /// A mailer takes mails from now on.
     Ready,
-    /// The mailer said something.
     Said(StreamId, Message),
     /// A stream is over; what it left unanswered is to be offered again.
     Ended(StreamId),
@@ -45,8 +43,18 @@ pub(super) enum Event {
     Unreachable,
 }
 
+pub(super) struct Streams {
+    mailers: Vec<Client>,
+    /// Failures in a row, by mailer.
+    failures: Vec<u32>,
+    open: HashMap<StreamId, OpenStream>,
+    opening: FuturesUnordered<BoxFuture<'static, (usize, Result<BothWays, Status>)>>,
+    said: SelectAll<BoxStream<'static, (StreamId, Said)>>,
+    next_id: StreamId,
+}
+
 /// Both directions of a new stream.
-type Both = (
+type BothWays = (
     mpsc::UnboundedSender<DeliverRequest>,
     Streaming<DeliverResponse>,
 );
@@ -54,15 +62,20 @@ type Both = (
 /// What a stream says; nothing when it is over.
 type Said = Option<Result<DeliverResponse, Status>>;
 
-/// All streams.
-pub(super) struct Streams {
-    mailers: Vec<Client>,
-    /// Failures in a row, by mailer.
-    failures: Vec<u32>,
-    open: HashMap<StreamId, Stream>,
-    opening: FuturesUnordered<BoxFuture<'static, (usize, Result<Both, Status>)>>,
-    said: SelectAll<BoxStream<'static, (StreamId, Said)>>,
-    next_id: StreamId,
+/// A stream, seen from the side that sends: what the mailer takes, and what it has not answered yet.
+#[derive(Debug)]
+struct OpenStream {
+    /// Which of the mailers it goes to.
+    mailer: usize,
+    requests: mpsc::UnboundedSender<DeliverRequest>,
+    /// What Hello said; nothing is sent before it.
+    window: usize,
+    unanswered: usize,
+    /// Of these: mails that were tried before.
+    unanswered_again: usize,
+    paused_until: Option<Instant>,
+    /// The mailer only answers what it holds.
+    is_draining: bool,
 }
 
 impl Streams {
@@ -83,44 +96,48 @@ impl Streams {
     }
 
     /// The next thing that happens; cancel-safe.
-    pub(super) async fn next(&mut self) -> Event {
+    pub(super) async fn next(&mut self) -> StreamEvent {
         loop {
-            tokio::select! {
-                Some((mailer, opened)) = self.opening.next(), if !self.opening.is_empty() => {
-                    if let Some(event) = self.opened(mailer, opened) {
-                        return event;
-                    }
-                }
-                Some((id, said)) = self.said.next(), if !self.said.is_empty() => {
-                    if let Some(event) = self.hear(id, said) {
-                        return event;
-                    }
-                }
+            // An arm whose set is empty is out of this round; what fills it is done between two calls.
+            let event = tokio::select! {
+                Some((mailer, opened)) = self.opening.next() => self.opened(mailer, opened),
+                Some((id, said)) = self.said.next() => self.hear(id, said),
                 else => std::future::pending().await,
+            };
+            if let Some(event) = event {
+                return event;
             }
         }
     }
 
-    /// What has happened already, so that a batch of results is settled together.
-    pub(super) fn ready(&mut self) -> Option<Event> {
+    /// What has happened already, so that outcomes are recorded in batches.
+    pub(super) fn ready(&mut self) -> Option<StreamEvent> {
         self.next().now_or_never()
     }
 
-    /// Sends a mail on the stream with the most room for its turn, and says on which.
+    /// Sends a mail on the stream with the most room for its turn, and says on which; on none when that stream is over
+    /// and its end not yet heard.
     pub(super) fn send(&mut self, turn: Turn, request: DeliverRequest) -> Option<StreamId> {
         let now = Instant::now();
-        let free = self
+        let roomiest = self
             .open
             .iter_mut()
-            .filter(|(_, stream)| stream.room(now, turn) > 0);
-        let (id, stream) = free.max_by_key(|(_, stream)| stream.room(now, turn))?;
-        stream.send(turn, request).then_some(*id)
+            .max_by_key(|(_, stream)| stream.room(now, turn));
+        let (id, stream) = roomiest.filter(|(_, stream)| stream.room(now, turn) > 0)?;
+        if stream.requests.send(request).is_err() {
+            stream.window = 0; // or it would be the roomiest again
+            return None;
+        }
+        stream.unanswered += 1;
+        stream.unanswered_again += usize::from(turn == Turn::Again);
+        Some(*id)
     }
 
-    /// Notes that a mail was answered.
     pub(super) fn answered(&mut self, id: StreamId, turn: Turn) {
         if let Some(stream) = self.open.get_mut(&id) {
-            stream.answered(turn);
+            let again = usize::from(turn == Turn::Again);
+            stream.unanswered = stream.unanswered.saturating_sub(1);
+            stream.unanswered_again = stream.unanswered_again.saturating_sub(again);
         }
     }
 
@@ -142,104 +159,132 @@ impl Streams {
     /// Sends nothing more on this stream for a while.
     pub(super) fn pause(&mut self, id: StreamId, wait: Duration) {
         if let Some(stream) = self.open.get_mut(&id) {
-            stream.pause(Instant::now() + wait);
+            stream.paused_until = Some(Instant::now() + wait);
         }
     }
 
     /// When the first pause ends.
     pub(super) fn resumes_at(&self) -> Option<Instant> {
         let now = Instant::now();
-        self.open
-            .values()
-            .filter_map(Stream::paused_until)
-            .filter(|until| *until > now)
-            .min()
+        let pauses = self.open.values().filter_map(|stream| stream.paused_until);
+        pauses.filter(|until| *until > now).min()
     }
 
-    /// Opens no more streams.
     pub(super) fn close(&mut self) {
         self.opening.clear();
         self.mailers.clear();
     }
 
-    fn opened(&mut self, mailer: usize, opened: Result<Both, Status>) -> Option<Event> {
+    fn opened(&mut self, mailer: usize, opened: Result<BothWays, Status>) -> Option<StreamEvent> {
         let (requests, responses) = match opened {
             Ok(opened) => opened,
             Err(status) => {
                 tracing::debug!(code = ?status.code(), "A delivery stream cannot be opened.");
                 self.failed(mailer);
-                return Some(Event::Unreachable);
+                return Some(StreamEvent::Unreachable);
             }
         };
         let id = self.next_id;
         self.next_id += 1;
         let responses = responses.map(move |response| (id, Some(response)));
+        // The end as an item of its own: it is heard after all that was said.
         let end = futures::stream::once(async move { (id, None) });
         self.said.push(responses.chain(end).boxed());
-        self.open.insert(id, Stream::new(mailer, requests));
+        // Without a window yet: nothing is sent before the mailer's Hello says how much it takes.
+        self.open.insert(id, OpenStream::new(mailer, requests));
         None
     }
 
-    fn hear(&mut self, id: StreamId, said: Said) -> Option<Event> {
+    fn hear(&mut self, id: StreamId, said: Said) -> Option<StreamEvent> {
+        let Some(Ok(response)) = said else {
+            return self.ended(id); // a failed stream says so and ends; either way its end counts, once
+        };
         let stream = self.open.get_mut(&id)?;
-        let mailer = stream.mailer();
-        match said {
-            Some(Ok(response)) => match response.message? {
-                Message::Hello(hello) => {
-                    stream.greet(hello.window);
-                    self.failures[mailer] = 0;
-                    tracing::info!(window = hello.window, "The mailer takes mails.");
-                    return Some(Event::Ready);
-                }
-                Message::Draining(_) => {
-                    stream.drain();
-                    self.reopen(mailer, SHORTEST_WAIT); // its successor; this one only answers what it holds
-                }
-                said => return Some(Event::Said(id, said)),
-            },
-            // A failed stream says so and ends; either way its end is what counts, once.
-            Some(Err(_)) | None => {
-                let draining = stream.is_draining();
-                self.open.remove(&id);
-                if !draining {
-                    tracing::warn!("The mailer's stream broke; it is opened again.");
-                    self.failed(mailer);
-                }
-                return Some(Event::Ended(id));
+        match response.message? {
+            Message::Hello(hello) => {
+                stream.window = usize::try_from(hello.window).unwrap_or(usize::MAX);
+                self.failures[stream.mailer] = 0;
+                tracing::info!(window = hello.window, "The mailer takes mails.");
+                Some(StreamEvent::Ready)
             }
+            Message::Draining(_) => {
+                stream.is_draining = true;
+                let mailer = stream.mailer;
+                self.reopen(mailer, SHORTEST_WAIT); // its successor; this one only answers what it holds
+                None
+            }
+            said => Some(StreamEvent::Said(id, said)),
         }
-        None
+    }
+
+    fn ended(&mut self, id: StreamId) -> Option<StreamEvent> {
+        let stream = self.open.remove(&id)?;
+        if !stream.is_draining {
+            tracing::warn!("The mailer's stream broke; it is opened again.");
+            self.failed(stream.mailer);
+        }
+        Some(StreamEvent::Ended(id))
     }
 
     fn failed(&mut self, mailer: usize) {
         let failures = self.failures[mailer];
         self.failures[mailer] = failures.saturating_add(1);
-        self.reopen(
-            mailer,
-            (SHORTEST_WAIT * 2_u32.pow(failures.min(6))).min(LONGEST_WAIT),
-        );
+        let wait = SHORTEST_WAIT * 2_u32.pow(failures.min(6));
+        self.reopen(mailer, wait.min(LONGEST_WAIT));
     }
 
     fn reopen(&mut self, mailer: usize, wait: Duration) {
         let Some(client) = self.mailers.get(mailer).cloned() else {
             return;
         };
+        // Replicas that lost the same mailer do not all come back in the same moment.
         let wait = jittered(wait, random::fraction());
-        let opening = async move {
+        self.opening.push(Box::pin(async move {
             sleep(wait).await;
-            let (requests, receiver) = mpsc::unbounded_channel();
-            let mut client = MailerServiceClient::new(client);
-            let opened = timeout(
-                OPENING,
-                client.deliver(UnboundedReceiverStream::new(receiver)),
-            )
-            .await;
-            let opened = opened.unwrap_or_else(|_| Err(Status::deadline_exceeded("no answer")));
-            (
-                mailer,
-                opened.map(|response| (requests, response.into_inner())),
-            )
-        };
-        self.opening.push(opening.boxed());
+            (mailer, open(client).await)
+        }));
+    }
+}
+
+async fn open(client: Client) -> Result<BothWays, Status> {
+    // Unbounded, yet never longer than the window: `room` is asked before each mail.
+    let (requests, receiver) = mpsc::unbounded_channel();
+    let mut client = MailerServiceClient::new(client);
+    let opening = client.deliver(UnboundedReceiverStream::new(receiver));
+    match timeout(OPENING, opening).await {
+        Ok(opened) => Ok((requests, opened?.into_inner())),
+        Err(_) => Err(Status::deadline_exceeded("no answer")),
+    }
+}
+
+impl OpenStream {
+    /// A stream on which the mailer has not said anything yet.
+    fn new(mailer: usize, requests: mpsc::UnboundedSender<DeliverRequest>) -> Self {
+        Self {
+            mailer,
+            requests,
+            window: 0,
+            unanswered: 0,
+            unanswered_again: 0,
+            paused_until: None,
+            is_draining: false,
+        }
+    }
+
+    /// How many unanswered mails it may hold; 0 while it takes none.
+    fn window(&self, now: Instant) -> usize {
+        let takes_mails = !self.is_draining && self.paused_until.is_none_or(|until| until <= now);
+        if takes_mails { self.window } else { 0 }
+    }
+
+    /// How many more mails it takes. Those that were tried before take half of the window at most: hanging mailboxes
+    /// leave room for the others.
+    fn room(&self, now: Instant, turn: Turn) -> usize {
+        let window = self.window(now);
+        let free = window.saturating_sub(self.unanswered);
+        match turn {
+            Turn::First => free,
+            Turn::Again => free.min(window.div_ceil(2).saturating_sub(self.unanswered_again)),
+        }
     }
 }

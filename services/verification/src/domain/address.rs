@@ -1,14 +1,14 @@
 //! The address by which a person asks for another code, in the form in which two spellings of it are equal.
 //! `ResendCode` looks it up and counts under it.
 
-use std::fmt;
+use kit::Private;
 
 /// Longest address in octets (RFC 5321 §4.5.3.1.3, less the brackets).
-pub const LONGEST: usize = 254;
+pub(super) const LONGEST_ADDRESS: usize = 254;
 
-/// A lower-cased address with its domain in ASCII form. Never printed.
-#[derive(Clone, PartialEq, Eq)]
-pub struct AddressKey(String);
+/// A lower-cased address with its domain in ASCII form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AddressKey(Private<String>);
 
 impl AddressKey {
     /// Reads an address as a person types it. Accounts decides which addresses may sign up; here it is enough
@@ -16,34 +16,28 @@ impl AddressKey {
     ///
     /// # Errors
     /// When it cannot be an address.
-    pub fn parse(typed: &str) -> Result<Self, NoAddress> {
-        let (local, domain) = typed.trim().rsplit_once('@').ok_or(NoAddress)?;
+    pub(crate) fn parse(typed: &str) -> Result<Self, InvalidAddress> {
+        let (local, domain) = typed.trim().rsplit_once('@').ok_or(InvalidAddress)?;
         let local_is_fine = !local.is_empty() && local.bytes().all(|byte| byte.is_ascii_graphic());
-        let domain = idna::domain_to_ascii_strict(domain).map_err(|_| NoAddress)?;
+        let domain = idna::domain_to_ascii_strict(domain).map_err(|_| InvalidAddress)?;
         let key = format!("{}@{domain}", local.to_ascii_lowercase());
-        if local_is_fine && !domain.is_empty() && key.len() <= LONGEST {
-            Ok(Self(key))
+        if local_is_fine && !domain.is_empty() && key.len() <= LONGEST_ADDRESS {
+            Ok(Self(key.into()))
         } else {
-            Err(NoAddress)
+            Err(InvalidAddress)
         }
     }
 
     /// For the lookup.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for AddressKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("AddressKey(<redacted>)")
+    pub(crate) fn expose(&self) -> &str {
+        self.0.expose()
     }
 }
 
 /// It is no address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("expected an address such as `ada@example.com`")]
-pub struct NoAddress;
+pub(crate) struct InvalidAddress;
 
 #[cfg(test)]
 mod tests {

@@ -3,43 +3,52 @@
 
 use std::time::Duration;
 
+use kit::keyring::{KeyRing, hmac_sha256};
+
 /// One limit: the `nth` newest request must be at least `age` old before another one is allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limit {
+pub(crate) struct ResendLimit {
     /// 1 for the newest request.
-    pub nth: usize,
+    pub(crate) nth: usize,
     /// How old it must be.
-    pub age: Duration,
+    pub(crate) age: Duration,
 }
 
 /// How many requests are remembered: as many as the longest limit looks back.
-pub const REMEMBERED: usize = 10;
+pub(crate) const REMEMBERED_RESENDS: usize = 10;
 
 /// Wait between two requests.
-pub const COOLDOWN: Duration = Duration::from_secs(60);
+const COOLDOWN: Duration = Duration::from_secs(60);
 
 /// All limits; each is exact over a rolling window.
-pub const LIMITS: [Limit; 3] = [
-    Limit {
+pub(crate) const RESEND_LIMITS: [ResendLimit; 3] = [
+    ResendLimit {
         nth: 1,
         age: COOLDOWN,
     },
-    Limit {
+    ResendLimit {
         nth: 5,
         age: Duration::from_secs(60 * 60),
     },
-    Limit {
-        nth: REMEMBERED,
+    ResendLimit {
+        nth: REMEMBERED_RESENDS,
         age: Duration::from_secs(24 * 60 * 60),
     },
 ];
 
 /// How long until the next request is allowed; zero if it is now. `ages` of the requests so far, newest first.
-pub fn next_after(ages: &[Duration]) -> Duration {
-    let waits = LIMITS
+pub(crate) fn next_resend_after(ages: &[Duration]) -> Duration {
+    let waits = RESEND_LIMITS
         .iter()
         .filter_map(|limit| Some(limit.age.saturating_sub(*ages.get(limit.nth - 1)?)));
     waits.max().unwrap_or_default()
+}
+
+/// What an asker's requests are counted under instead of an address: an HMAC under a key that is derived from the
+/// newest one, so that it can never be an input of code derivation. Counting starts anew after a rotation.
+pub(crate) fn asker_id(keys: &KeyRing, kind: &str, name: &str) -> Vec<u8> {
+    let subkey = keys.newest().hmac(&[b"resend budgets"]);
+    hmac_sha256(&subkey, &[kind.as_bytes(), &[0], name.as_bytes()]).to_vec()
 }
 
 #[cfg(test)]
@@ -50,11 +59,30 @@ mod tests {
 
     #[test]
     fn the_longest_of_all_limits_counts() {
-        assert_eq!(next_after(&[]), Duration::ZERO);
-        assert_eq!(next_after(&[MINUTE / 4]), MINUTE * 3 / 4);
-        assert_eq!(next_after(&[MINUTE * 2; 4]), Duration::ZERO);
-        assert_eq!(next_after(&[MINUTE * 2; 5]), MINUTE * 58);
-        assert_eq!(next_after(&[MINUTE * 61; 9]), Duration::ZERO);
-        assert_eq!(next_after(&[MINUTE * 61; 10]), MINUTE * (24 * 60 - 61));
+        assert_eq!(next_resend_after(&[]), Duration::ZERO);
+        assert_eq!(next_resend_after(&[MINUTE / 4]), MINUTE * 3 / 4);
+        assert_eq!(next_resend_after(&[MINUTE * 2; 4]), Duration::ZERO);
+        assert_eq!(next_resend_after(&[MINUTE * 2; 5]), MINUTE * 58);
+        assert_eq!(next_resend_after(&[MINUTE * 61; 9]), Duration::ZERO);
+        assert_eq!(
+            next_resend_after(&[MINUTE * 61; 10]),
+            MINUTE * (24 * 60 - 61)
+        );
+    }
+
+    #[test]
+    fn askers_differ_by_kind_and_name_only() {
+        let secret = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+        let keys = KeyRing::parse(&format!("k1:{secret}")).unwrap();
+        let ada = asker_id(&keys, "address", "ada@example.com");
+        assert_eq!(ada, asker_id(&keys, "address", "ada@example.com"));
+        assert_ne!(
+            asker_id(&keys, "address", "x"),
+            asker_id(&keys, "account", "x")
+        );
+        assert_ne!(
+            asker_id(&keys, "address", "x"),
+            asker_id(&keys, "address", "y")
+        );
     }
 }

@@ -1,63 +1,68 @@
 //! A code's digits: derived from a key, never stored. The delivery sends them, `ConfirmCode` compares them.
 
-use std::fmt;
-
+use kit::{
+    Private,
+    keyring::{KEY_BYTES, Key},
+};
 use subtle::ConstantTimeEq as _;
 use uuid::Uuid;
 
-use super::keys::{KEY_BYTES, Key};
-
 /// Bytes of a code's salt.
-pub const SALT_BYTES: usize = 16;
+pub(crate) const SALT_BYTES: usize = 16;
 
 /// How many digits a code has: 6 to 10. Eight digits and 25 guesses a day are 2.5e-7.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Length(u8);
+pub struct CodeLength(u8);
 
-impl Length {
+impl CodeLength {
     /// Shortest code.
-    pub const MIN: u8 = 6;
+    pub(crate) const MIN: u8 = 6;
     /// Longest code.
-    pub const MAX: u8 = 10;
+    pub(crate) const MAX: u8 = 10;
 
     /// A length within the limits.
-    pub fn parse(digits: i64) -> Option<Self> {
-        u8::try_from(digits)
-            .ok()
-            .filter(|digits| (Self::MIN..=Self::MAX).contains(digits))
-            .map(Self)
+    ///
+    /// # Errors
+    /// When it is not.
+    pub(crate) fn parse(digits: i64) -> Result<Self, InvalidCodeLength> {
+        match u8::try_from(digits) {
+            Ok(digits) if (Self::MIN..=Self::MAX).contains(&digits) => Ok(Self(digits)),
+            _ => Err(InvalidCodeLength),
+        }
     }
 
     /// The number of digits.
-    pub fn get(self) -> u8 {
+    pub(crate) fn get(self) -> u8 {
         self.0
     }
 }
 
-impl std::str::FromStr for Length {
-    type Err = String;
+impl std::str::FromStr for CodeLength {
+    type Err = InvalidCodeLength;
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let digits = text.parse().ok().and_then(Self::parse);
-        digits.ok_or_else(|| {
-            format!(
-                "expected a number of digits from {} to {}",
-                Self::MIN,
-                Self::MAX
-            )
-        })
+    fn from_str(text: &str) -> Result<Self, InvalidCodeLength> {
+        Self::parse(text.parse().map_err(|_| InvalidCodeLength)?)
     }
 }
 
-/// ASCII digits of a code, derived or typed. Never printed.
-#[derive(Clone)]
-pub struct Digits(String);
+/// No code has so many digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "expected a number of digits from {} to {}",
+    CodeLength::MIN,
+    CodeLength::MAX
+)]
+pub struct InvalidCodeLength;
+
+/// ASCII digits of a code, derived or typed.
+#[derive(Debug, Clone)]
+pub(crate) struct Digits(Private<String>);
 
 impl Digits {
     /// The digits of one code: HMAC-SHA256(key, code id ‖ salt ‖ counter) for counter = 0, 1, …, read as numbers
     /// of 64 bits. Of these the first one below the largest multiple of 10^length is taken modulo 10^length: with
     /// the incomplete last interval rejected, every code is exactly as likely as any other.
-    pub fn derive(key: &Key, code_id: Uuid, salt: &[u8], length: Length) -> Self {
+    pub(crate) fn derive(key: &Key, code_id: Uuid, salt: &[u8], length: CodeLength) -> Self {
         let words = (0_u32..).flat_map(|counter| {
             let block = key.hmac(&[code_id.as_bytes(), salt, &counter.to_be_bytes()]);
             words(&block)
@@ -69,42 +74,40 @@ impl Digits {
     ///
     /// # Errors
     /// When anything else remains, or a number of digits that no code has.
-    pub fn parse(typed: &str) -> Result<Self, MalformedCode> {
+    pub(crate) fn parse(typed: &str) -> Result<Self, InvalidDigits> {
         let kept = typed
             .chars()
             .filter(|char| !char.is_whitespace() && !is_hyphen(*char));
         // One more than the longest is enough to know that it is too long, whatever the length of the input.
         let digits: Option<String> = kept
-            .take(usize::from(Length::MAX) + 1)
+            .take(usize::from(CodeLength::MAX) + 1)
             .map(to_ascii_digit)
             .collect();
-        digits
-            .filter(|digits| {
-                i64::try_from(digits.len())
-                    .ok()
-                    .and_then(Length::parse)
-                    .is_some()
-            })
-            .map(Self)
-            .ok_or(MalformedCode)
+        let digits = digits.ok_or(InvalidDigits)?;
+        let count = i64::try_from(digits.len()).map_err(|_| InvalidDigits)?;
+        CodeLength::parse(count).map_err(|_| InvalidDigits)?;
+        Ok(Self(digits.into()))
     }
 
     /// How many there are.
-    pub fn count(&self) -> usize {
-        self.0.len()
+    pub(crate) fn count(&self) -> usize {
+        self.0.expose().len()
     }
 
     /// Whether they are the same, in a time that does not tell where they differ.
-    pub fn matches(&self, other: &Self) -> bool {
-        self.0.as_bytes().ct_eq(other.0.as_bytes()).into()
+    pub(crate) fn matches(&self, other: &Self) -> bool {
+        self.expose()
+            .as_bytes()
+            .ct_eq(other.expose().as_bytes())
+            .into()
     }
 
     /// The digits themselves: for the mail, and for nothing else.
-    pub fn expose(&self) -> &str {
-        &self.0
+    pub(crate) fn expose(&self) -> &str {
+        self.0.expose()
     }
 
-    fn first_unbiased(words: impl Iterator<Item = u64>, length: Length) -> Self {
+    fn first_unbiased(words: impl Iterator<Item = u64>, length: CodeLength) -> Self {
         let codes = 10_u64.pow(u32::from(length.get()));
         let limit = u64::MAX - u64::MAX % codes;
         // One number in 1.8e9 is rejected at most (10^10 of 2^64); the numbers do not run out.
@@ -113,23 +116,15 @@ impl Digits {
             .find(|word| *word < limit)
             .unwrap_or_default()
             % codes;
-        Self(format!(
-            "{number:0width$}",
-            width = usize::from(length.get())
-        ))
-    }
-}
-
-impl fmt::Debug for Digits {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Digits(<redacted>)")
+        let width = usize::from(length.get());
+        Self(format!("{number:0width$}").into())
     }
 }
 
 /// What was typed cannot be a code; it is not counted as a guess.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a code is 6 to 10 digits; spaces and hyphens do not matter")]
-pub struct MalformedCode;
+pub(crate) struct InvalidDigits;
 
 fn words(block: &[u8; KEY_BYTES]) -> [u64; 4] {
     let mut words = [0; 4];
@@ -161,8 +156,8 @@ mod tests {
 
     use super::*;
 
-    fn length(digits: i64) -> Length {
-        Length::parse(digits).unwrap()
+    fn length(digits: i64) -> CodeLength {
+        CodeLength::parse(digits).unwrap()
     }
 
     fn key(byte: u8) -> Key {

@@ -4,30 +4,30 @@
 use std::time::Duration;
 
 /// Wrong guesses that a code takes.
-pub const PER_CODE: u32 = 5;
+pub(crate) const GUESSES_PER_CODE: u32 = 5;
 
-/// Guesses that an account takes in `WINDOW`, whatever codes it gets meanwhile.
-pub const PER_ACCOUNT: u32 = 25;
+/// Guesses that an account takes in `GUESS_WINDOW`, whatever codes it gets meanwhile.
+pub(crate) const GUESSES_PER_ACCOUNT: u32 = 25;
 
-/// The rolling window of `PER_ACCOUNT`.
-pub const WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
+/// The rolling window of `GUESSES_PER_ACCOUNT`.
+pub(crate) const GUESS_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What is known before the digits are looked at.
 #[derive(Debug, Clone, Copy)]
-pub struct Standing {
+pub(crate) struct Circumstances {
     /// The account has been verified.
-    pub verified: bool,
+    pub(crate) verified: bool,
     /// With the daily limit reached: how long until its oldest guess leaves the window.
-    pub daily_limit_for: Option<Duration>,
+    pub(crate) daily_limit_for: Option<Duration>,
     /// The newest code ended by wrong guesses.
-    pub burnt: bool,
+    pub(crate) burnt: bool,
     /// The newest code's time is over.
-    pub expired: bool,
+    pub(crate) expired: bool,
 }
 
 /// An answer that does not depend on the digits, and counts nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Settled {
+pub(crate) enum Foregone {
     /// The account had been verified before.
     AlreadyVerified,
     /// Too many wrong guesses; with the daily limit, at least this long.
@@ -36,27 +36,27 @@ pub enum Settled {
     Expired,
 }
 
-impl Standing {
+impl Circumstances {
     /// The answer whatever the digits say, or nothing when they are to be counted and compared.
-    pub fn settled(&self) -> Option<Settled> {
+    pub(crate) fn foregone(&self) -> Option<Foregone> {
         match self {
-            Self { verified: true, .. } => Some(Settled::AlreadyVerified),
+            Self { verified: true, .. } => Some(Foregone::AlreadyVerified),
             Self {
                 daily_limit_for: Some(wait),
                 ..
-            } => Some(Settled::Burnt(*wait)),
-            Self { burnt: true, .. } => Some(Settled::Burnt(Duration::ZERO)),
-            Self { expired: true, .. } => Some(Settled::Expired),
+            } => Some(Foregone::Burnt(*wait)),
+            Self { burnt: true, .. } => Some(Foregone::Burnt(Duration::ZERO)),
+            Self { expired: true, .. } => Some(Foregone::Expired),
             _ => None,
         }
     }
 }
 
 /// How many more guesses are left for a code after `on_code` on it and `on_account` on its account.
-pub fn left(on_code: u32, on_account: u32) -> u32 {
-    PER_CODE
+pub(crate) fn guesses_left(on_code: u32, on_account: u32) -> u32 {
+    GUESSES_PER_CODE
         .saturating_sub(on_code)
-        .min(PER_ACCOUNT.saturating_sub(on_account))
+        .min(GUESSES_PER_ACCOUNT.saturating_sub(on_account))
 }
 
 #[cfg(test)]
@@ -66,45 +66,45 @@ mod tests {
     #[test]
     fn verified_comes_before_the_daily_limit_before_burnt_before_expired() {
         let minute = Duration::from_secs(60);
-        let all = Standing {
+        let all = Circumstances {
             verified: true,
             daily_limit_for: Some(minute),
             burnt: true,
             expired: true,
         };
-        assert_eq!(all.settled(), Some(Settled::AlreadyVerified));
-        let pending = Standing {
+        assert_eq!(all.foregone(), Some(Foregone::AlreadyVerified));
+        let pending = Circumstances {
             verified: false,
             ..all
         };
-        assert_eq!(pending.settled(), Some(Settled::Burnt(minute)));
-        let under_the_limit = Standing {
+        assert_eq!(pending.foregone(), Some(Foregone::Burnt(minute)));
+        let under_the_limit = Circumstances {
             daily_limit_for: None,
             ..pending
         };
         assert_eq!(
-            under_the_limit.settled(),
-            Some(Settled::Burnt(Duration::ZERO))
+            under_the_limit.foregone(),
+            Some(Foregone::Burnt(Duration::ZERO))
         );
-        let not_burnt = Standing {
+        let not_burnt = Circumstances {
             burnt: false,
             ..under_the_limit
         };
-        assert_eq!(not_burnt.settled(), Some(Settled::Expired));
+        assert_eq!(not_burnt.foregone(), Some(Foregone::Expired));
         assert_eq!(
-            Standing {
+            Circumstances {
                 expired: false,
                 ..not_burnt
             }
-            .settled(),
+            .foregone(),
             None
         );
     }
 
     #[test]
     fn the_tighter_limit_says_how_many_guesses_are_left() {
-        assert_eq!(left(1, 1), 4);
-        assert_eq!(left(1, 24), 1);
-        assert_eq!(left(5, 30), 0);
+        assert_eq!(guesses_left(1, 1), 4);
+        assert_eq!(guesses_left(1, 24), 1);
+        assert_eq!(guesses_left(5, 30), 0);
     }
 }

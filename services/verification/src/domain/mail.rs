@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::schedule::{SLOW_END, jittered, wait_after};
 
 /// After so many attempts whose outcome could not be learnt, a mail is given up: it may have arrived each time.
-pub const UNKNOWN_LIMIT: u32 = 3;
+const UNKNOWN_LIMIT: u32 = 3;
 
 /// The mailer's longest plausible answer to "when shall I ask again".
 const LONGEST_IN_FLIGHT: Duration = Duration::from_secs(15 * 60);
@@ -13,7 +13,7 @@ const LONGEST_IN_FLIGHT: Duration = Duration::from_secs(15 * 60);
 /// Whose turn a mail waits for. Mails that were tried before leave half of everything to those that were not, so that
 /// dead mailboxes, which come back again and again, hold nobody up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Turn {
+pub(crate) enum Turn {
     /// Mails that were never tried.
     First,
     /// Mails that were.
@@ -22,7 +22,7 @@ pub enum Turn {
 
 /// How one attempt ended, as the mailer says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// The mail server took the mail.
     Accepted,
     /// The mail server refused the recipient for good.
@@ -37,9 +37,23 @@ pub enum Outcome {
     InFlight(Duration),
 }
 
+impl Outcome {
+    /// Its word in spans and metrics.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Rejected => "rejected",
+            Self::Invalid => "invalid",
+            Self::Unavailable => "unavailable",
+            Self::Unknown => "unknown",
+            Self::InFlight(_) => "in_flight",
+        }
+    }
+}
+
 /// What becomes of the mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
+pub(crate) enum Fate {
     /// It has arrived: final.
     Accepted,
     /// Nobody will ever get it: final.
@@ -51,7 +65,7 @@ pub enum Fate {
 }
 
 /// Decides. `attempts` counts this one; `unknown_attempts` is the mailer's count, which no broken stream forgets.
-pub fn fate(outcome: Outcome, attempts: u32, unknown_attempts: u32, random: f64) -> Fate {
+pub(crate) fn fate(outcome: Outcome, attempts: u32, unknown_attempts: u32, random: f64) -> Fate {
     match outcome {
         Outcome::Accepted => Fate::Accepted,
         Outcome::Rejected => Fate::Rejected,

@@ -1,8 +1,8 @@
 //! Whom the mail goes to, as AccountCreated says it. Checked again here: what stands on the broker is input.
 
-use std::fmt;
+use kit::Private;
 
-use super::address::{AddressKey, LONGEST};
+use super::address::{AddressKey, LONGEST_ADDRESS};
 
 /// Longest name, in characters.
 const LONGEST_NAME: usize = 64;
@@ -10,12 +10,12 @@ const LONGEST_NAME: usize = 64;
 /// Longest language tag, in characters.
 const LONGEST_LOCALE: usize = 35;
 
-/// A recipient whose fields are fit for a mail. Never printed.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Person {
-    email: String,
+/// A recipient whose fields are fit for a mail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Person {
+    email: Private<String>,
     address: AddressKey,
-    display_name: String,
+    display_name: Private<String>,
     locale: String,
 }
 
@@ -24,10 +24,14 @@ impl Person {
     ///
     /// # Errors
     /// Names the field that is wrong, never what stands in it.
-    pub fn parse(email: &str, display_name: &str, locale: &str) -> Result<Self, InvalidPerson> {
+    pub(crate) fn parse(
+        email: &str,
+        display_name: &str,
+        locale: &str,
+    ) -> Result<Self, InvalidPerson> {
         let address = AddressKey::parse(email).map_err(|_| InvalidPerson("invalid_email"))?;
         let email_is_fine =
-            email.len() <= LONGEST && email.bytes().all(|byte| byte.is_ascii_graphic());
+            email.len() <= LONGEST_ADDRESS && email.bytes().all(|byte| byte.is_ascii_graphic());
         if !email_is_fine {
             return Err(InvalidPerson("invalid_email"));
         }
@@ -38,44 +42,38 @@ impl Person {
             return Err(InvalidPerson("invalid_locale"));
         }
         Ok(Self {
-            email: email.to_owned(),
+            email: email.to_owned().into(),
             address,
-            display_name: display_name.to_owned(),
+            display_name: display_name.to_owned().into(),
             locale: locale.to_owned(),
         })
     }
 
     /// Where the mail goes, as it was given.
-    pub fn email(&self) -> &str {
-        &self.email
+    pub(crate) fn email(&self) -> &str {
+        self.email.expose()
     }
 
     /// The address in the form in which it is looked up.
-    pub fn address(&self) -> &AddressKey {
+    pub(crate) fn address(&self) -> &AddressKey {
         &self.address
     }
 
     /// The name for the greeting; may be empty.
-    pub fn display_name(&self) -> &str {
-        &self.display_name
+    pub(crate) fn display_name(&self) -> &str {
+        self.display_name.expose()
     }
 
     /// The language tag; may be empty.
-    pub fn locale(&self) -> &str {
+    pub(crate) fn locale(&self) -> &str {
         &self.locale
-    }
-}
-
-impl fmt::Debug for Person {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Person(<redacted>)")
     }
 }
 
 /// A field that no account can have; the reason under which its event becomes a dead letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct InvalidPerson(pub &'static str);
+pub(crate) struct InvalidPerson(pub(crate) &'static str);
 
 fn is_line(text: &str, longest: usize) -> bool {
     text.chars().count() <= longest && !text.chars().any(char::is_control)
@@ -90,7 +88,10 @@ mod tests {
         let person = Person::parse("Ada.L@example.com", "Ada Łovelace", "de").unwrap();
         assert_eq!(person.email(), "Ada.L@example.com");
         assert_eq!(person.address().expose(), "ada.l@example.com");
-        assert_eq!(format!("{person:?}"), "Person(<redacted>)");
+        assert_eq!(
+            format!("{person:?}"),
+            "Person { email: <redacted>, address: AddressKey(<redacted>), display_name: <redacted>, locale: \"de\" }"
+        );
     }
 
     #[test]

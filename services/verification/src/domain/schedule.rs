@@ -14,10 +14,10 @@ const SECONDS: [u64; 8] = [
 ];
 
 /// What follows the list, until the code expires; also the wait after an outcome stayed unknown twice.
-pub const SLOW_END: Duration = Duration::from_secs(60 * 60);
+pub(super) const SLOW_END: Duration = Duration::from_secs(60 * 60);
 
 /// The wait after the `attempts`-th attempt failed, 1 for the first, jittered by `random` (0 to below 1).
-pub fn wait_after(attempts: u32, random: f64) -> Duration {
+pub(super) fn wait_after(attempts: u32, random: f64) -> Duration {
     let listed = usize::try_from(attempts.saturating_sub(1))
         .ok()
         .and_then(|index| SECONDS.get(index));
@@ -28,7 +28,7 @@ pub fn wait_after(attempts: u32, random: f64) -> Duration {
 }
 
 /// `wait`, a tenth shorter to a tenth longer: mails that failed together do not come back together.
-pub fn jittered(wait: Duration, random: f64) -> Duration {
+pub(crate) fn jittered(wait: Duration, random: f64) -> Duration {
     wait.mul_f64(0.9 + 0.2 * random.clamp(0.0, 1.0))
 }
 

@@ -7,7 +7,11 @@ use proto::verification::{
     HistoryEntry, MailState as MailStateMessage, Verification,
 };
 
-use crate::commands::{Code, CodeState, Confirmed, Happened, MailState, Shown};
+use crate::commands::{
+    Code, CodeState, MailState,
+    confirm_code::Confirmed,
+    get_verification::{Happened, ShownVerification},
+};
 
 pub(super) fn confirmed(confirmed: Confirmed) -> ConfirmCodeResponse {
     let (outcome, attempts_left, retry_after) = match confirmed {
@@ -25,7 +29,7 @@ pub(super) fn confirmed(confirmed: Confirmed) -> ConfirmCodeResponse {
     }
 }
 
-pub(super) fn verification(shown: Shown) -> Verification {
+pub(super) fn verification(shown: ShownVerification) -> Verification {
     Verification {
         account_id: shown.account_id.to_string(),
         created_at: Some(shown.created_at.into()),

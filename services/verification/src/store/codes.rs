@@ -1,20 +1,115 @@
-//! An account's codes: born, guessed at, ended. Whoever ends one, or takes a guess, holds the account's lock.
+//! Table `codes`: one row a code, which is its own outbox. Here a code is born, guessed at and ended; `mails` has the
+//! statements on its mail's schedule. Whoever ends a code, or takes a guess, holds the account's lock.
 
-use kit::clock::Timestamp;
+use kit::{clock::Timestamp, db::Tx, keyring::KeyRing};
 use sea_orm::{
-    DatabaseTransaction, DbErr, ExprTrait as _, QueryOrder as _, QuerySelect as _,
-    entity::prelude::*, sea_query::CaseStatement,
+    DbErr, ExprTrait as _, QueryOrder as _, QuerySelect as _, entity::prelude::*,
+    sea_query::CaseStatement,
 };
 
-use super::entities::code::{ActiveModel, CodeState, Column, Entity, MailState, Model};
+use crate::domain::{CodeLength, Digits};
 
 /// How many superseded codes a guess is compared with.
 const COMPARED: u64 = 3;
 /// How many codes of an account are shown.
 const SHOWN: u64 = 10;
 
-/// Writes new codes.
-pub(crate) async fn insert(tx: &DatabaseTransaction, rows: Vec<Model>) -> Result<(), DbErr> {
+/// One code. Its digits are derived, not stored.
+#[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "codes")]
+pub(crate) struct Model {
+    /// The key of its mail.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub(crate) id: Uuid,
+    pub(crate) account_id: Uuid,
+    /// 1 for an account's first.
+    pub(crate) number: i32,
+    /// Grows with every change that a watcher sees.
+    pub(crate) version: i64,
+    pub(crate) key_id: String,
+    pub(crate) length: i32,
+    /// Makes equal ids under equal keys differ after a restore.
+    pub(crate) salt: Vec<u8>,
+    pub(crate) state: CodeState,
+    pub(crate) mail_state: MailState,
+    pub(crate) created_at: Timestamp,
+    pub(crate) expires_at: Timestamp,
+    pub(crate) guesses: i32,
+    /// Times the mailer answered that it had tried.
+    pub(crate) mail_attempts: i32,
+    /// Whether an attempt got as far as the mail server.
+    pub(crate) mail_reached: bool,
+    /// When the mail server took the mail, by the mailer's clock.
+    pub(crate) accepted_at: Option<Timestamp>,
+    pub(crate) next_attempt_at: Timestamp,
+    /// Counts the claims; who holds the highest may write failures.
+    pub(crate) claim_no: i32,
+    /// Until when the mail is claimed; 0 when it is not.
+    pub(crate) claimed_until: Timestamp,
+    /// Trace context of what caused the code.
+    pub(crate) traceparent: String,
+    /// Trace state beside it.
+    pub(crate) tracestate: String,
+}
+
+/// Whether a code still confirms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "Text")]
+pub(crate) enum CodeState {
+    /// Until it expires.
+    #[sea_orm(string_value = "live")]
+    Live,
+    /// It confirmed the account.
+    #[sea_orm(string_value = "used")]
+    Used,
+    /// A newer one replaced it.
+    #[sea_orm(string_value = "superseded")]
+    Superseded,
+    /// Wrong guesses ended it.
+    #[sea_orm(string_value = "burnt")]
+    Burnt,
+}
+
+/// What became of a code's mail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "Text")]
+pub(crate) enum MailState {
+    /// To be delivered, or delivered again.
+    #[sea_orm(string_value = "pending")]
+    Pending,
+    /// The mail server took it.
+    #[sea_orm(string_value = "accepted")]
+    Accepted,
+    /// The mail server refused the recipient.
+    #[sea_orm(string_value = "rejected")]
+    Rejected,
+    /// Given up.
+    #[sea_orm(string_value = "undelivered")]
+    Undelivered,
+    /// The code ended first.
+    #[sea_orm(string_value = "obsolete")]
+    Obsolete,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub(crate) enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+impl Model {
+    /// Its digits; none when the key it was derived from is gone.
+    pub(crate) fn digits(&self, keys: &KeyRing) -> Option<Digits> {
+        let length = CodeLength::parse(self.length.into()).ok()?;
+        Some(Digits::derive(
+            keys.get(&self.key_id)?,
+            self.id,
+            &self.salt,
+            length,
+        ))
+    }
+}
+
+pub(crate) async fn insert(tx: &Tx, rows: Vec<Model>) -> Result<(), DbErr> {
     if rows.is_empty() {
         return Ok(());
     }
@@ -55,19 +150,22 @@ pub(crate) async fn shown(
     of(account_id).limit(SHOWN).all(db).await
 }
 
+/// The account that a code belongs to.
+pub(crate) async fn account_of(db: &impl ConnectionTrait, id: Uuid) -> Result<Option<Uuid>, DbErr> {
+    let code = Entity::find_by_id(id)
+        .select_only()
+        .column(Column::AccountId);
+    code.into_tuple().one(db).await
+}
+
 /// Counts a guess, if the code still takes one.
-pub(crate) async fn take_guess(
-    tx: &DatabaseTransaction,
-    now: Timestamp,
-    id: Uuid,
-    limit: u32,
-) -> Result<bool, DbErr> {
+pub(crate) async fn take_guess(tx: &Tx, id: Uuid, limit: u32) -> Result<bool, DbErr> {
     let counted = Entity::update_many()
         .col_expr(Column::Guesses, Expr::col(Column::Guesses).add(1))
         .col_expr(Column::Version, Expr::col(Column::Version).add(1))
         .filter(Column::Id.eq(id))
         .filter(Column::State.eq(CodeState::Live))
-        .filter(Column::ExpiresAt.gt(now))
+        .filter(Column::ExpiresAt.gt(tx.now()))
         .filter(Column::Guesses.lt(limit))
         .exec(tx)
         .await?;
@@ -75,7 +173,7 @@ pub(crate) async fn take_guess(
 }
 
 /// Ends a live code. A mail that is still pending becomes obsolete with it.
-pub(crate) async fn end(tx: &DatabaseTransaction, id: Uuid, state: CodeState) -> Result<(), DbErr> {
+pub(crate) async fn end(tx: &Tx, id: Uuid, state: CodeState) -> Result<(), DbErr> {
     let mail_state = CaseStatement::new()
         .case(
             Column::MailState.eq(MailState::Pending),
@@ -87,20 +185,16 @@ pub(crate) async fn end(tx: &DatabaseTransaction, id: Uuid, state: CodeState) ->
         .col_expr(Column::MailState, mail_state.into())
         .col_expr(Column::Version, Expr::col(Column::Version).add(1))
         .filter(Column::Id.eq(id))
-        .filter(Column::State.eq(CodeState::Live))
+        .filter(Column::State.eq(CodeState::Live)) // whoever comes second changes nothing
         .exec(tx)
         .await
         .map(drop)
 }
 
 /// Makes a pending mail due now.
-pub(crate) async fn make_due(
-    tx: &DatabaseTransaction,
-    now: Timestamp,
-    id: Uuid,
-) -> Result<(), DbErr> {
+pub(crate) async fn make_due(tx: &Tx, id: Uuid) -> Result<(), DbErr> {
     Entity::update_many()
-        .col_expr(Column::NextAttemptAt, Expr::val(now))
+        .col_expr(Column::NextAttemptAt, Expr::val(tx.now()))
         .col_expr(Column::Version, Expr::col(Column::Version).add(1))
         .filter(Column::Id.eq(id))
         .filter(Column::MailState.eq(MailState::Pending))

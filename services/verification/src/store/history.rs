@@ -1,55 +1,59 @@
-//! What the other rows would forget. Facts that stand in a row already (a code was issued, its mail accepted, the
-//! account verified) are read from there when the history is shown.
+//! Table `history`: append-only facts that the other rows would forget. Facts that stand in a row already (a code was
+//! issued, its mail accepted, the account verified) are read from there when the history is shown.
 
-use kit::clock::Timestamp;
-use sea_orm::{
-    ActiveValue::Set, DatabaseTransaction, DbErr, QueryOrder as _, QuerySelect as _,
-    entity::prelude::*,
-};
+use kit::{clock::Timestamp, db::Tx};
+use sea_orm::{ActiveValue::Set, DbErr, QueryOrder as _, QuerySelect as _, entity::prelude::*};
 
-use super::entities::history::{ActiveModel, Column, Entity, Model};
+use super::Code;
 
 /// How much of it is shown.
 pub(crate) const SHOWN: usize = 100;
 
-/// What happened; its word is what the history holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "history")]
+pub(crate) struct Model {
+    /// In the order of writing.
+    #[sea_orm(primary_key)]
+    pub(crate) id: i64,
+    pub(crate) account_id: Uuid,
+    /// To which code, if to one.
+    pub(crate) code_id: Option<Uuid>,
+    pub(crate) at: Timestamp,
+    pub(crate) what: What,
+    /// More, for people; no address, no digits.
+    pub(crate) detail: String,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub(crate) enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "Text")]
 pub(crate) enum What {
     /// A guess was wrong, and counted.
+    #[sea_orm(string_value = "guess_wrong")]
     GuessWrong,
     /// A guess was a superseded code, and counted.
+    #[sea_orm(string_value = "guess_superseded")]
     GuessSuperseded,
-    /// Wrong guesses ended a code.
+    #[sea_orm(string_value = "code_burnt")]
     CodeBurnt,
-    /// A newer code replaced one.
+    #[sea_orm(string_value = "code_superseded")]
     CodeSuperseded,
-    /// Another code was asked for.
+    #[sea_orm(string_value = "resend_requested")]
     ResendRequested,
     /// A mail could not be sent this time.
+    #[sea_orm(string_value = "mail_attempt_failed")]
     MailAttemptFailed,
     /// The mail server refused the recipient.
+    #[sea_orm(string_value = "mail_rejected")]
     MailRejected,
-    /// A mail was given up.
+    #[sea_orm(string_value = "mail_undelivered")]
     MailUndelivered,
 }
 
-impl What {
-    /// The word.
-    pub(crate) fn word(self) -> &'static str {
-        match self {
-            Self::GuessWrong => "guess_wrong",
-            Self::GuessSuperseded => "guess_superseded",
-            Self::CodeBurnt => "code_burnt",
-            Self::CodeSuperseded => "code_superseded",
-            Self::ResendRequested => "resend_requested",
-            Self::MailAttemptFailed => "mail_attempt_failed",
-            Self::MailRejected => "mail_rejected",
-            Self::MailUndelivered => "mail_undelivered",
-        }
-    }
-}
-
-/// One fact to be written.
 #[derive(Debug, Clone)]
 pub(crate) struct Fact {
     pub(crate) account_id: Uuid,
@@ -61,30 +65,33 @@ pub(crate) struct Fact {
 
 impl Fact {
     /// A fact about a code, without more to say.
-    pub(crate) fn of_code(account_id: Uuid, code_id: Uuid, what: What) -> Self {
+    pub(crate) fn of_code(code: &Code, what: What) -> Self {
         Self {
-            account_id,
-            code_id: Some(code_id),
+            account_id: code.account_id,
+            code_id: Some(code.id),
             what,
             detail: String::new(),
         }
     }
+
+    /// The same with its reason, for people; no address, no digits.
+    pub(crate) fn because(self, reason: impl Into<String>) -> Self {
+        Self {
+            detail: reason.into(),
+            ..self
+        }
+    }
 }
 
-/// Appends facts.
-pub(crate) async fn append(
-    tx: &DatabaseTransaction,
-    now: Timestamp,
-    facts: Vec<Fact>,
-) -> Result<(), DbErr> {
+pub(crate) async fn append(tx: &Tx, facts: Vec<Fact>) -> Result<(), DbErr> {
     if facts.is_empty() {
         return Ok(());
     }
     let rows = facts.into_iter().map(|fact| ActiveModel {
         account_id: Set(fact.account_id),
         code_id: Set(fact.code_id),
-        at: Set(now),
-        what: Set(fact.what.word().to_owned()),
+        at: Set(tx.now()),
+        what: Set(fact.what),
         detail: Set(fact.detail),
         ..Default::default()
     });
@@ -105,7 +112,7 @@ pub(crate) async fn guesses(
         .select_only()
         .column(Column::At)
         .filter(Column::AccountId.eq(account_id))
-        .filter(Column::What.is_in([What::GuessWrong.word(), What::GuessSuperseded.word()]))
+        .filter(Column::What.is_in([What::GuessWrong, What::GuessSuperseded]))
         .filter(Column::At.gt(since))
         .order_by_desc(Column::At)
         .limit(u64::from(most))

@@ -1,18 +1,49 @@
-//! How often another code was asked for. One row an asker holds the times of the last ten requests, so that every
-//! limit is exact over a rolling window and one guarded statement both checks and takes.
+//! Table `resends`: how often another code was asked for, and whether the last request still waits. One row an asker
+//! holds the times of the last ten requests, so that every limit is exact over a rolling window and one guarded
+//! statement both checks and takes.
 
-use kit::clock::Timestamp;
+use std::time::Duration;
+
+use kit::{clock::Timestamp, db::Tx};
 use sea_orm::{
-    DatabaseTransaction, DbErr, ExprTrait as _, QueryOrder as _, QuerySelect as _,
+    DbErr, ExprTrait as _, QueryOrder as _, QuerySelect as _,
     entity::prelude::*,
     sea_query::{OnConflict, SimpleExpr},
 };
 
-use super::entities::resend::{ActiveModel, Column, Entity, Model};
-use crate::domain::budget::{LIMITS, REMEMBERED};
+use crate::domain::{REMEMBERED_RESENDS, RESEND_LIMITS};
+
+/// One asker, known or not.
+#[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "resends")]
+pub(crate) struct Model {
+    /// HMAC of the address or the account id.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub(crate) subject: Vec<u8>,
+    /// Who is to get a code; none when nobody was found.
+    pub(crate) account_id: Option<Uuid>,
+    /// When it was asked for; none once it is served.
+    pub(crate) wanted_at: Option<Timestamp>,
+    pub(crate) taken_1_at: Timestamp,
+    /// The one before; 0 where there was none.
+    pub(crate) taken_2_at: Timestamp,
+    pub(crate) taken_3_at: Timestamp,
+    pub(crate) taken_4_at: Timestamp,
+    pub(crate) taken_5_at: Timestamp,
+    pub(crate) taken_6_at: Timestamp,
+    pub(crate) taken_7_at: Timestamp,
+    pub(crate) taken_8_at: Timestamp,
+    pub(crate) taken_9_at: Timestamp,
+    pub(crate) taken_10_at: Timestamp,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub(crate) enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
 
 /// The times of the last requests, newest first.
-const TAKEN: [Column; REMEMBERED] = [
+const TAKEN: [Column; REMEMBERED_RESENDS] = [
     Column::Taken1At,
     Column::Taken2At,
     Column::Taken3At,
@@ -27,13 +58,8 @@ const TAKEN: [Column; REMEMBERED] = [
 
 /// Takes one request from the budget and writes down that it is to be served. Nothing is written, and the answer is
 /// `false`, when a limit forbids it.
-pub(crate) async fn take(
-    tx: &DatabaseTransaction,
-    now: Timestamp,
-    subject: &[u8],
-    account_id: Option<Uuid>,
-) -> Result<bool, DbErr> {
-    let none = Timestamp(0);
+pub(crate) async fn take(tx: &Tx, subject: &[u8], account_id: Option<Uuid>) -> Result<bool, DbErr> {
+    let (now, none) = (tx.now(), Timestamp(0));
     let first = Model {
         subject: subject.to_vec(),
         account_id,
@@ -54,10 +80,12 @@ pub(crate) async fn take(
         .value(Column::AccountId, Expr::val(account_id))
         .value(Column::WantedAt, Expr::val(now));
     again.value(TAKEN[0], Expr::val(now));
+    // Each time moves one place on: every assignment reads the row as it was.
     for pair in TAKEN.windows(2) {
         again.value(pair[1], Expr::col((Entity, pair[0])));
     }
-    for limit in LIMITS {
+    // The guard is in the statement itself: of requests that come at once no more pass than the budget has.
+    for limit in RESEND_LIMITS {
         again.action_and_where(old(TAKEN[limit.nth - 1]).lte(now - limit.age));
     }
     let row = ActiveModel::from(first).reset_all();
@@ -68,12 +96,9 @@ pub(crate) async fn take(
     Ok(written == 1)
 }
 
-/// When the asker's last requests were, newest first.
-pub(crate) async fn taken(
-    db: &impl ConnectionTrait,
-    subject: &[u8],
-) -> Result<Vec<Timestamp>, DbErr> {
-    let Some(row) = Entity::find_by_id(subject.to_vec()).one(db).await? else {
+/// How long ago the asker's last requests were, newest first.
+pub(crate) async fn ages(tx: &Tx, subject: &[u8]) -> Result<Vec<Duration>, DbErr> {
+    let Some(row) = Entity::find_by_id(subject.to_vec()).one(tx).await? else {
         return Ok(Vec::new());
     };
     let all = [
@@ -88,7 +113,8 @@ pub(crate) async fn taken(
         row.taken_9_at,
         row.taken_10_at,
     ];
-    Ok(all.into_iter().take_while(|at| at.0 > 0).collect())
+    let taken = all.into_iter().take_while(|at| at.0 > 0);
+    Ok(taken.map(|at| tx.now().since(at)).collect())
 }
 
 /// Up to `most` askers whose last request is still to be served.
@@ -106,7 +132,7 @@ pub(crate) async fn wanted(db: &impl ConnectionTrait, most: u64) -> Result<Vec<V
 
 /// Takes the request off the list, in the transaction that serves it, and returns the account it is for. None when
 /// there is no such account, or somebody else has served it.
-pub(crate) async fn serve(tx: &DatabaseTransaction, subject: &[u8]) -> Result<Option<Uuid>, DbErr> {
+pub(crate) async fn serve(tx: &Tx, subject: &[u8]) -> Result<Option<Uuid>, DbErr> {
     let served = Entity::update_many()
         .col_expr(Column::WantedAt, Expr::val(None::<i64>))
         .filter(Column::Subject.eq(subject.to_vec()))
@@ -117,7 +143,7 @@ pub(crate) async fn serve(tx: &DatabaseTransaction, subject: &[u8]) -> Result<Op
 }
 
 /// Deletes rows whose last request is before `before`: no limit looks back that far.
-pub(crate) async fn purge(tx: &DatabaseTransaction, before: Timestamp) -> Result<(), DbErr> {
+pub(crate) async fn forget(tx: &Tx, before: Timestamp) -> Result<(), DbErr> {
     let old = Entity::delete_many()
         .filter(Column::Taken1At.lte(before))
         .filter(Column::WantedAt.is_null());

@@ -1,30 +1,55 @@
-//! Whose codes they are. Locking an account's row here is what makes its guesses, resends and replacements wait for
-//! each other on Postgres; on SQLite a write transaction is alone anyway.
+//! Table `verifications`: one row an account, never deleted. Locking it is what makes an account's guesses, resends
+//! and replacements wait for each other on Postgres; on SQLite a write transaction is alone anyway.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, fmt};
 
-use kit::clock::Timestamp;
+use kit::{clock::Timestamp, db::Tx};
 use sea_orm::{
     ActiveValue::Set,
-    DatabaseTransaction, DbErr, QueryOrder as _, QuerySelect as _,
+    DbErr, QueryOrder as _, QuerySelect as _,
     entity::prelude::*,
     sea_query::{LockBehavior, LockType, OnConflict},
 };
 
-use super::entities::{
-    code,
-    verification::{ActiveModel, Column, Entity, Model},
-};
+#[derive(Clone, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "verifications")]
+pub(crate) struct Model {
+    /// From AccountCreated: the natural key.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub(crate) account_id: Uuid,
+    pub(crate) email: String,
+    /// The address in the form in which a resend looks it up.
+    pub(crate) address_key: String,
+    /// For the greeting.
+    pub(crate) display_name: String,
+    /// For the mail's language.
+    pub(crate) locale: String,
+    /// When the account was committed, by accounts' clock.
+    pub(crate) account_created_at: Timestamp,
+    /// When AccountCreated was taken in.
+    pub(crate) created_at: Timestamp,
+    /// When the right code was confirmed.
+    pub(crate) verified_at: Option<Timestamp>,
+}
+
+impl fmt::Debug for Model {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Verification({}, <redacted>)", self.account_id)
+    }
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub(crate) enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
 
 /// Writes those that are new and returns their accounts. For an account that is known nothing is written.
-pub(crate) async fn insert_new(
-    tx: &DatabaseTransaction,
-    rows: Vec<Model>,
-) -> Result<Vec<Uuid>, DbErr> {
+pub(crate) async fn insert_new(tx: &Tx, rows: Vec<Model>) -> Result<Vec<Uuid>, DbErr> {
     let rows = rows
         .into_iter()
         .map(|row| ActiveModel::from(row).reset_all());
     Entity::insert_many(rows)
+        // An event that comes twice meets its row, whichever replica wrote it.
         .on_conflict(
             OnConflict::column(Column::AccountId)
                 .do_nothing()
@@ -35,10 +60,7 @@ pub(crate) async fn insert_new(
 }
 
 /// One account's row, locked until the transaction ends.
-pub(crate) async fn lock(
-    tx: &DatabaseTransaction,
-    account_id: Uuid,
-) -> Result<Option<Model>, DbErr> {
+pub(crate) async fn lock(tx: &Tx, account_id: Uuid) -> Result<Option<Model>, DbErr> {
     Entity::find_by_id(account_id)
         .lock_exclusive()
         .one(tx)
@@ -46,10 +68,7 @@ pub(crate) async fn lock(
 }
 
 /// Those accounts' rows that nobody else has locked, locked until the transaction ends.
-pub(crate) async fn lock_free(
-    tx: &DatabaseTransaction,
-    accounts: Vec<Uuid>,
-) -> Result<HashMap<Uuid, Model>, DbErr> {
+pub(crate) async fn lock_free(tx: &Tx, accounts: Vec<Uuid>) -> Result<HashMap<Uuid, Model>, DbErr> {
     let rows = Entity::find()
         .filter(Column::AccountId.is_in(accounts))
         .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
@@ -58,7 +77,6 @@ pub(crate) async fn lock_free(
     Ok(by_account(rows))
 }
 
-/// One account's row.
 pub(crate) async fn find(
     db: &impl ConnectionTrait,
     account_id: Uuid,
@@ -66,7 +84,6 @@ pub(crate) async fn find(
     Entity::find_by_id(account_id).one(db).await
 }
 
-/// Many accounts' rows.
 pub(crate) async fn find_all(
     db: &impl ConnectionTrait,
     accounts: Vec<Uuid>,
@@ -91,26 +108,11 @@ pub(crate) async fn by_address(
         .await
 }
 
-/// The account that a code belongs to.
-pub(crate) async fn account_of(
-    db: &impl ConnectionTrait,
-    code_id: Uuid,
-) -> Result<Option<Uuid>, DbErr> {
-    let code = code::Entity::find_by_id(code_id)
-        .select_only()
-        .column(code::Column::AccountId);
-    code.into_tuple().one(db).await
-}
-
 /// Marks the account verified. To be called under its lock.
-pub(crate) async fn mark_verified(
-    tx: &DatabaseTransaction,
-    now: Timestamp,
-    account_id: Uuid,
-) -> Result<(), DbErr> {
+pub(crate) async fn mark_verified(tx: &Tx, account_id: Uuid) -> Result<(), DbErr> {
     let verified = ActiveModel {
         account_id: Set(account_id),
-        verified_at: Set(Some(now)),
+        verified_at: Set(Some(tx.now())),
         ..Default::default()
     };
     Entity::update(verified)

@@ -50,7 +50,7 @@ async fn a_mail_under_way_stays_claimed_for_longer_than_its_lease() {
     let service = world.start_with(&[("USHER_DELIVERY_LEASE", "900ms")]).await;
     let account_id = world.sign_up("ada@example.org").await;
     let mail = world.mailer.mail(&account_id, 1).await;
-    let lease = async || world.number("SELECT lease_until FROM codes").await;
+    let lease = async || world.number("SELECT claimed_until FROM codes").await;
     let first = lease().await;
     let renewed = async || (lease().await > first + 2_000_000).then_some(()); // microseconds: more than two leases
     eventually("the claim to be renewed again and again", SOON, renewed).await;

@@ -332,7 +332,7 @@ async fn i18_a_stop_settles_what_is_answered_and_lets_go_of_the_rest_at_once() {
     let stopped = tokio::time::timeout(Duration::from_secs(10), service.stop()).await;
     assert!(stopped.is_ok(), "a mail without an answer holds nobody up");
     assert_eq!(
-        world.count("codes WHERE lease_until > 0").await,
+        world.count("codes WHERE claimed_until > 0").await,
         0,
         "another replica need not wait an hour"
     );

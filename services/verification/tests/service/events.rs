@@ -68,20 +68,20 @@ async fn i13_each_event_that_is_no_good_is_one_dead_letter_that_says_why() {
         expected.push(reason.to_owned());
     };
     refuse("invalid_account_id", &|event| {
-        event.account_id = "1".to_owned()
+        event.account_id = "1".to_owned();
     })
     .await;
     refuse("invalid_email", &|event| {
-        event.email = "canary@example.org\r\nBcc: x@example.org".to_owned()
+        event.email = "canary@example.org\r\nBcc: x@example.org".to_owned();
     })
     .await;
     refuse("invalid_email", &|event| event.email.clear()).await;
     refuse("invalid_display_name", &|event| {
-        event.display_name = "Ada\nLovelace".to_owned()
+        event.display_name = "Ada\nLovelace".to_owned();
     })
     .await;
     refuse("invalid_display_name", &|event| {
-        event.display_name = "A".repeat(65)
+        event.display_name = "A".repeat(65);
     })
     .await;
     refuse("invalid_locale", &|event| event.locale = "x".repeat(36)).await;

@@ -185,7 +185,7 @@ async fn i03_the_claim_of_a_replica_that_died_runs_out_and_the_other_sends_the_m
         .await;
     // As the dead one leaves the row: claimed, and nobody renews it.
     let claimed = "UPDATE codes SET claim_no = claim_no + 1, next_attempt_at = 0, \
-                   lease_until = CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint) + 1500000";
+                   claimed_until = CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint) + 1500000";
     world.mailer.answers(|_| Says::accepted());
     world.execute(claimed).await;
     let begun = Instant::now();

@@ -1,0 +1,249 @@
+//! Claims mails, many in one transaction: `sending`, the claim's number and its lease are committed before the first
+//! SMTP command of any of them. Whatever dies after that, the row says that an attempt was under way.
+
+use std::{
+    collections::{BTreeSet, HashSet},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use kit::{
+    clock::{Clock, Timestamp},
+    db::{Db, StoreError, Tx},
+    group::{Batch, Group},
+};
+use sea_orm::{DbErr, prelude::Uuid};
+
+use super::{
+    BATCH, Each, LedgerError, Outcome, PastAttempt, QUEUE,
+    keep_leases::{LeaseGuard, Leases},
+    look_up::{Standing, in_flight},
+};
+use crate::{
+    domain::{AddressKeys, Answer, Fate, Offer, TEMPLATE},
+    store::{
+        attempts,
+        mails::{self, LedgerState},
+    },
+};
+
+/// A row's first claim, which it is born with.
+const FIRST_CLAIM: i32 = 1;
+
+/// What became of a claim.
+#[derive(Debug)]
+pub(crate) enum Claimed {
+    /// The mail is the caller's to send.
+    Ours(Claim),
+    /// It is not to be sent now.
+    Answered(Answer),
+}
+
+/// The right and the duty to send one mail and to record how that ended.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    /// Which attempt this is, from 1.
+    pub(crate) claim_no: i32,
+    /// Earlier attempts whose outcome could not be learnt.
+    pub(crate) unknown_attempts: u32,
+    /// When it was claimed, by the database's clock.
+    pub(crate) now: Timestamp,
+    /// Renewed for as long as this lives.
+    pub(crate) lease: LeaseGuard,
+}
+
+/// The way to claim mails. Clones share the queue.
+#[derive(Debug, Clone)]
+pub(crate) struct Claims(Group<Arc<Offer>, Result<Claimed, StoreError>>);
+
+/// What the worker works with.
+#[derive(Debug)]
+struct Claimer {
+    db: Db,
+    clock: Clock,
+    keys: AddressKeys,
+    leases: Leases,
+    lease: Duration,
+}
+
+impl Claims {
+    /// Starts the worker. Claims last for `lease`; `keep_leases` renews what is in `leases`.
+    pub(crate) fn start(
+        db: Db,
+        clock: Clock,
+        keys: AddressKeys,
+        leases: Leases,
+        lease: Duration,
+    ) -> Self {
+        let claimer = Arc::new(Claimer {
+            db,
+            clock,
+            keys,
+            leases,
+            lease,
+        });
+        let claim = move |offers| Arc::clone(&claimer).claim(offers);
+        let failed = |error: &StoreError| Err(error.clone());
+        Self(Group::start(QUEUE, BATCH, claim, failed))
+    }
+
+    /// Begins an attempt, if the mail may be sent. Committed when this returns; after an error nothing may be sent.
+    pub(crate) async fn claim(&self, offer: Arc<Offer>) -> Result<Claimed, LedgerError> {
+        Ok(self.0.submit(offer).await??)
+    }
+}
+
+/// What the transaction does about one offer.
+enum Decision<'r> {
+    /// A new row, already claimed.
+    Insert,
+    /// The next attempt on an idle one.
+    Begin(&'r mails::Model),
+    /// Its sender died or was cut off: that attempt counts as unknown.
+    CountLapsed(&'r mails::Model),
+    Nothing(Answer),
+}
+
+impl Claimer {
+    async fn claim(self: Arc<Self>, offers: Batch<Arc<Offer>>) -> Result<Each<Claimed>, DbErr> {
+        self.commit(&offers).await.inspect_err(super::log)
+    }
+
+    async fn commit(&self, offers: &[Arc<Offer>]) -> Result<Each<Claimed>, DbErr> {
+        // Taken before the database reads its own clock: our copy of the lease ends no later than the row's.
+        let lease_end = Instant::now() + self.lease;
+        let tx = self.db.write("claim mails").await?;
+        let now = tx.now();
+        // Each key once, and locked in their order: two replicas that claim the same mails wait, but not in a circle.
+        let keys: BTreeSet<Uuid> = offers.iter().map(|offer| offer.code_id).collect();
+        let rows = mails::by_key(mails::lock(&tx, keys).await?);
+        // Decided on rows that nobody else can change until the commit.
+        let mut taken = HashSet::new();
+        let decisions: Vec<Decision<'_>> = offers
+            .iter()
+            .map(|offer| self.decide(offer, rows.get(&offer.code_id), &mut taken, now))
+            .collect();
+        let inserted = self.write(&tx, offers, &decisions).await?;
+        tx.commit().await?;
+
+        let mut claimed = Vec::with_capacity(offers.len());
+        for (offer, decision) in offers.iter().zip(decisions) {
+            // A lease is taken up only here: one that was not committed must never let anything be sent.
+            let ours = |claim_no, unknown_attempts| {
+                Claimed::Ours(Claim {
+                    claim_no,
+                    unknown_attempts,
+                    now,
+                    lease: self.leases.hold(offer.code_id, claim_no, lease_end),
+                })
+            };
+            claimed.push(Ok(match decision {
+                Decision::Insert if inserted.contains(&offer.code_id) => ours(FIRST_CLAIM, 0),
+                // Another replica was quicker: its row was not there to be locked, and is now.
+                Decision::Insert => Claimed::Answered(in_flight(self.lease, 0)),
+                Decision::Begin(row) => ours(row.claim_no + 1, row.unknown_attempts()),
+                Decision::CountLapsed(row) => Claimed::Answered(Answer {
+                    fate: Fate::Unknown,
+                    unknown_attempts: row.unknown_attempts() + 1,
+                    reached: true,
+                    reason: "the sender was lost during an attempt".to_owned(),
+                }),
+                Decision::Nothing(answer) => Claimed::Answered(answer),
+            }));
+        }
+        Ok(claimed)
+    }
+
+    /// `taken` are the keys that this group claims already: the same one may come twice, over two streams.
+    fn decide<'r>(
+        &self,
+        offer: &Offer,
+        row: Option<&'r mails::Model>,
+        taken: &mut HashSet<Uuid>,
+        now: Timestamp,
+    ) -> Decision<'r> {
+        let unknown_attempts = match Standing::of(row, offer, &self.keys, now) {
+            Standing::Claimable { unknown_attempts } => unknown_attempts,
+            Standing::Answered(answer) => return Decision::Nothing(answer),
+        };
+        if !taken.insert(offer.code_id) {
+            return Decision::Nothing(in_flight(self.lease, unknown_attempts));
+        }
+        match row {
+            // Claimable although `sending`: its lease has passed. It is counted and answered as unknown, and not sent
+            // at once: the client decides when, by the count.
+            Some(row) if row.state == LedgerState::Sending => Decision::CountLapsed(row),
+            // By the row's own expiry: `store::mails` says why.
+            Some(row) if row.expires_at() > now => Decision::Begin(row),
+            None if offer.expires_at > now => Decision::Insert,
+            // An old code would only confuse.
+            Some(_) | None => Decision::Nothing(Answer {
+                fate: Fate::Unavailable,
+                unknown_attempts,
+                reached: false,
+                reason: "the code has expired".to_owned(),
+            }),
+        }
+    }
+
+    /// Writes what was decided, and returns the keys whose rows are new.
+    async fn write(
+        &self,
+        tx: &Tx,
+        offers: &[Arc<Offer>],
+        decisions: &[Decision<'_>],
+    ) -> Result<HashSet<Uuid>, DbErr> {
+        let claimed_until = tx.now() + self.lease;
+        let (mut new, mut begun, mut lapsed, mut ended) = (vec![], vec![], vec![], vec![]);
+        for (offer, decision) in offers.iter().zip(decisions) {
+            match decision {
+                Decision::Insert => new.push(self.new_row(offer, claimed_until)),
+                Decision::Begin(row) => begun.push(row.code_id),
+                Decision::CountLapsed(row) => {
+                    lapsed.push(row.code_id);
+                    ended.push(self.lapsed_attempt(row, tx.now()));
+                }
+                Decision::Nothing(_) => {}
+            }
+        }
+        // New rows last: their insert may wait for another replica's, which has its locks already.
+        mails::begin_sending(tx, &begun, claimed_until).await?;
+        mails::count_lapsed(tx, &lapsed).await?;
+        attempts::insert(tx, ended).await?;
+        let inserted = mails::insert(tx, new).await?;
+        Ok(inserted.into_iter().collect())
+    }
+
+    fn new_row(&self, offer: &Offer, claimed_until: Timestamp) -> mails::Model {
+        let address = self.keys.mac(&offer.recipient);
+        mails::Model {
+            code_id: offer.code_id,
+            account_id: offer.account_id,
+            template: TEMPLATE.to_owned(),
+            locale: offer.locale.as_str().to_owned(),
+            address_mac: address.mac,
+            address_key_id: address.key_id,
+            state: LedgerState::Sending,
+            claim_no: FIRST_CLAIM,
+            claimed_until,
+            unknown_attempts: 0,
+            reason: String::new(),
+            ended_at: None,
+            keep_until: mails::keep_until(offer.expires_at),
+        }
+    }
+
+    /// Nobody is left to tell of an attempt whose sender died; so this does.
+    fn lapsed_attempt(&self, row: &mails::Model, now: Timestamp) -> PastAttempt {
+        PastAttempt {
+            id: self.clock.uuid_v7(),
+            code_id: row.code_id,
+            account_id: row.account_id,
+            attempt: row.claim_no,
+            outcome: Outcome::Unknown,
+            reply: "the sender was lost during this attempt".to_owned(),
+            ended_at: now,
+            trace_id: String::new(),
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! One attempt as others see it while it runs: since when the mail server has been silent, how far the attempt is, and
+//! whether its final dot may still go out. `conversation` and `folder` ask before that dot; `admission` stops the
+//! silent ones.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// Until when the ledger lets this attempt send, by the monotonic clock; every renewal moves it on.
+#[derive(Debug, Clone)]
+pub(crate) struct Lease(Arc<Mutex<Instant>>);
+
+impl Lease {
+    /// A lease until then.
+    pub(crate) fn until(end: Instant) -> Self {
+        Self(Arc::new(Mutex::new(end)))
+    }
+    pub(crate) fn renew(&self, end: Instant) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = end;
+    }
+
+    /// Whether it has not passed.
+    pub(crate) fn holds(&self) -> bool {
+        Instant::now() < *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How far an attempt is. It leaves `Open` once, for one of the others, and stays there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// It may still be stopped, and then nothing was sent.
+    Open,
+    /// The point of no return is passed: the final dot is out, or is about to be. What became of the mail is the mail
+    /// server's to tell, and without its answer nobody knows.
+    PastReturn,
+    /// It was stopped before that point, and its final dot will never go out.
+    Stopped,
+}
+
+/// An attempt's state. Clones share it.
+#[derive(Debug, Clone)]
+pub(crate) struct Attempt {
+    lease: Lease,
+    state: Arc<Mutex<AttemptState>>,
+}
+
+#[derive(Debug)]
+struct AttemptState {
+    phase: Phase,
+    /// Whether a command of this mail may have reached the mail server.
+    reached: bool,
+    answered_at: Instant,
+}
+
+impl Attempt {
+    /// An attempt that starts now.
+    pub(crate) fn start(lease: Lease) -> Self {
+        let state = AttemptState {
+            phase: Phase::Open,
+            reached: false,
+            answered_at: Instant::now(),
+        };
+        Self {
+            lease,
+            state: Arc::new(Mutex::new(state)),
+        }
+    }
+
+    /// The mail server finished an answer. A byte now and then is none: a tarpit stays silent.
+    pub(super) fn answered(&self) {
+        self.state().answered_at = Instant::now();
+    }
+
+    /// How long the mail server has been silent.
+    pub(crate) fn silent_for(&self) -> Duration {
+        self.state().answered_at.elapsed()
+    }
+
+    /// A connection is there and the mail's first command goes out; or it turned out that there was none.
+    pub(super) fn set_reached(&self, reached: bool) {
+        self.state().reached = reached;
+    }
+
+    /// Whether the mail server answered a command of this mail, or may have.
+    pub(crate) fn reached(&self) -> bool {
+        self.state().reached
+    }
+
+    /// Asks to pass the point of no return, just before the final dot is sent. A lease that has passed says no: by
+    /// then another replica may have counted this attempt as lost.
+    pub(super) fn may_send_final_dot(&self) -> bool {
+        self.lease.holds() && self.leave_open(Phase::PastReturn) == Phase::PastReturn
+    }
+
+    /// Stops the attempt wherever it is, in another thread too, and says where that met it: `Stopped`, or
+    /// `PastReturn` if it came too late.
+    pub(crate) fn stop(&self) -> Phase {
+        self.leave_open(Phase::Stopped)
+    }
+
+    /// Whether its final dot is out, or is about to be.
+    pub(crate) fn is_past_return(&self) -> bool {
+        self.state().phase == Phase::PastReturn
+    }
+
+    /// The first one to ask decides, under one lock: what was declared unsent must not be sent afterwards.
+    fn leave_open(&self, to: Phase) -> Phase {
+        let mut state = self.state();
+        if state.phase == Phase::Open {
+            state.phase = to;
+        }
+        state.phase
+    }
+
+    fn state(&self) -> MutexGuard<'_, AttemptState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

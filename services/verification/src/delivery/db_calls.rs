@@ -1,0 +1,168 @@
+//! The loop's calls to the database. Each is a command in a task of its own, so that the loop is not woken by each step
+//! of it; all of them end by themselves, because transactions do. What fails here is done again by the next tick.
+
+use std::{collections::HashSet, future::Future, time::Duration};
+
+use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
+use kit::{
+    db::{Db, detached},
+    watch::Watches,
+};
+use tokio::time::{Instant, sleep};
+use uuid::Uuid;
+
+use crate::commands::{
+    Claim, ClaimedMail,
+    claim_mails::ClaimMails,
+    end_stale_claims::end_stale_claims,
+    record_outcomes::{MailAttempt, record_outcomes},
+    release_claims::release_claims,
+    renew_claims::renew_claims,
+};
+
+type DbCall = BoxFuture<'static, DbResult>;
+
+#[derive(Debug)]
+pub(super) enum DbResult {
+    /// A batch, and the mails whose acceptance was news.
+    Recorded(Vec<MailAttempt>, HashSet<Uuid>),
+    /// A batch that could not be recorded yet.
+    NotRecorded(Vec<MailAttempt>),
+    /// Claimed mails, and whether there may be more.
+    Polled(Vec<ClaimedMail>, bool),
+    /// Claims renewed at this moment.
+    Renewed(Instant, Vec<Claim>),
+    Nothing,
+}
+
+pub(super) struct DbCalls {
+    db: Db,
+    claim_mails: ClaimMails,
+    watches: Watches<Uuid>,
+    /// How long a batch that could not be recorded is held.
+    pause: Duration,
+    under_way: FuturesUnordered<DbCall>,
+    is_polling: bool,
+    is_recording: bool,
+}
+
+impl DbCalls {
+    pub(super) fn new(claim_mails: ClaimMails, pause: Duration) -> Self {
+        Self {
+            db: claim_mails.issue.db.clone(),
+            watches: claim_mails.issue.watches.clone(),
+            claim_mails,
+            pause,
+            under_way: FuturesUnordered::new(),
+            is_polling: false,
+            is_recording: false,
+        }
+    }
+
+    /// The next result; pending while no call is under way. Cancel-safe.
+    pub(super) async fn next(&mut self) -> DbResult {
+        let Some(result) = self.under_way.next().await else {
+            return std::future::pending().await;
+        };
+        match &result {
+            DbResult::Recorded(..) | DbResult::NotRecorded(_) => self.is_recording = false,
+            DbResult::Polled(..) => self.is_polling = false,
+            DbResult::Renewed(..) | DbResult::Nothing => {}
+        }
+        result
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.under_way.is_empty()
+    }
+
+    /// Claims due mails, and answers whether it does: one poll at a time, or two would claim for the same room.
+    pub(super) fn poll(&mut self, most: usize, most_again: usize) -> bool {
+        if self.is_polling {
+            return false;
+        }
+        self.is_polling = true;
+        let claim_mails = self.claim_mails.clone();
+        self.begin(async move {
+            match claim_mails.run(most, most_again).await {
+                Ok(mails) => {
+                    let is_full = mails.len() >= most;
+                    DbResult::Polled(mails, is_full)
+                }
+                // Not full: else the loop would poll again at once, and again, while the database is away.
+                Err(error) => {
+                    tracing::warn!(%error, "Due mails could not be read; the next poll is in a moment.");
+                    DbResult::Polled(Vec::new(), false)
+                }
+            }
+        });
+        true
+    }
+
+    /// Records all of these attempts, one batch at a time: what comes meanwhile makes the next one. While the database
+    /// is away they are held: the mailer remembers its answers too, but they need not be asked for once more.
+    pub(super) fn record(&mut self, unrecorded: &mut Vec<MailAttempt>) {
+        if self.is_recording || unrecorded.is_empty() {
+            return;
+        }
+        self.is_recording = true;
+        let batch = std::mem::take(unrecorded);
+        let (db, watches, pause) = (self.db.clone(), self.watches.clone(), self.pause);
+        self.begin(async move {
+            match record_outcomes(&db, &watches, &batch).await {
+                Ok(accepted) => DbResult::Recorded(batch, accepted),
+                Err(error) => {
+                    let mails = batch.len();
+                    tracing::warn!(%error, mails, "The mailer's answers could not be stored yet.");
+                    // Within the call, so that the loop does not try again before the pause is over.
+                    sleep(pause).await;
+                    DbResult::NotRecorded(batch)
+                }
+            }
+        });
+    }
+
+    pub(super) fn renew(&mut self, claims: Vec<Claim>) {
+        if claims.is_empty() {
+            return;
+        }
+        let (db, lease) = (self.db.clone(), self.claim_mails.issue.rules.lease);
+        self.begin(async move {
+            let at = Instant::now(); // before the statement: the lease is at least that long
+            match renew_claims(&db, lease, &claims).await {
+                Ok(()) => DbResult::Renewed(at, claims),
+                Err(error) => {
+                    tracing::warn!(%error, "Claims on mails were not renewed; the next round tries again.");
+                    DbResult::Nothing
+                }
+            }
+        });
+    }
+
+    pub(super) fn release(&mut self, claims: Vec<Claim>) {
+        if claims.is_empty() {
+            return;
+        }
+        let db = self.db.clone();
+        self.begin(async move {
+            if let Err(error) = release_claims(&db, &claims).await {
+                tracing::debug!(%error, "Claims on mails run out by themselves.");
+            }
+            DbResult::Nothing
+        });
+    }
+
+    pub(super) fn end_stale_claims(&mut self) {
+        let db = self.db.clone();
+        self.begin(async move {
+            if let Err(error) = end_stale_claims(&db).await {
+                tracing::debug!(%error, "Claims of an earlier process run out by themselves.");
+            }
+            DbResult::Nothing
+        });
+    }
+
+    fn begin(&mut self, call: impl Future<Output = DbResult> + Send + 'static) {
+        self.under_way.push(detached(call).boxed());
+    }
+}

@@ -1,0 +1,333 @@
+//! The loop between the table and the mailers. It alone owns the mails in memory: they come from the queue as they are
+//! committed, or from the table by a poll; they leave on the streams; their outcomes come back in any order and are
+//! recorded in batches, one transaction at a time.
+//!
+//! ```mermaid
+//! stateDiagram-v2
+//!     [*] --> Waiting
+//!     Waiting --> Sending: a mailer takes mails
+//!     Sending --> Waiting: the last stream broke, or its mailer drains
+//!     Sending --> Away: the last mailer pauses
+//!     Waiting --> Away: a mailer cannot be reached
+//!     Away --> Sending: a mailer takes mails again
+//!     Waiting --> Draining: stop
+//!     Sending --> Draining: stop
+//!     Away --> Draining: stop
+//!     Draining --> [*]: all is answered and recorded
+//!     Draining --> Leaving: the grace is over
+//!     Leaving --> [*]: what was let go is written
+//! ```
+//!
+//! What was handed over and not sent: *Sending* sends it, *Waiting* keeps it for the stream that is being opened, *Away*
+//! and *Draining* let go of it, so that it waits in the table, where any replica may claim it. *Draining* still waits for
+//! answers to what was sent; *Leaving* lets go of that, too.
+//!
+//! When a stream breaks, what it left unanswered waits in front again and is offered to another one at once: the mailer
+//! knows each mail by its key, and what it did with it. When the database is away, outcomes stay here and are written
+//! again and again; claims run out unrenewed, and a mail whose claim has run out is not sent: it may be somebody else's
+//! by now.
+
+use std::{collections::HashSet, fmt, time::Duration};
+
+use kit::{clock::Clock, serve::Client, telemetry::span};
+use proto::mailer::{self, deliver_response::Message};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::{
+    db_calls::{DbCalls, DbResult},
+    encode,
+    held::HeldMails,
+    mode::Mode,
+    streams::{StreamEvent, StreamId, Streams},
+};
+use crate::{
+    commands::{
+        Claim, Incoming, IssueCode, Metrics, Queue, claim_mails::ClaimMails,
+        record_outcomes::MailAttempt,
+    },
+    domain::{Outcome, Turn},
+};
+
+/// How long a stop waits for answers. A mail that is unanswered then is let go: the mailer's ledger knows it. Well
+/// within the two seconds that a stop gives its workers: what is let go has to be written, too.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// The loop; nothing happens until it runs.
+pub(crate) struct MailLoop {
+    mode: Mode,
+    mails: HeldMails,
+    streams: Streams,
+    queue: Queue,
+    incoming: Incoming,
+    db_calls: DbCalls,
+    /// Attempts whose outcome is not recorded yet.
+    unrecorded: Vec<MailAttempt>,
+    /// The table may hold mails that are due: the last poll was full, or something happened that made some due.
+    more_due: bool,
+    clock: Clock,
+    lease: Duration,
+    tick: Duration,
+    metrics: Metrics,
+}
+
+impl fmt::Debug for MailLoop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MailLoop({:?})", self.mode)
+    }
+}
+
+impl MailLoop {
+    /// A loop to these mailers, which polls the table once every `tick`.
+    pub(crate) fn new(
+        claim_mails: ClaimMails,
+        incoming: Incoming,
+        mailers: Vec<Client>,
+        metrics: Metrics,
+        tick: Duration,
+    ) -> Self {
+        let IssueCode {
+            db, queue, rules, ..
+        } = &claim_mails.issue;
+        Self {
+            mode: Mode::Waiting,
+            mails: HeldMails::new(rules.lease),
+            streams: Streams::new(mailers),
+            queue: queue.clone(),
+            incoming,
+            clock: db.clock().clone(),
+            lease: rules.lease,
+            db_calls: DbCalls::new(claim_mails, tick),
+            unrecorded: Vec::new(),
+            more_due: false,
+            tick,
+            metrics,
+        }
+    }
+
+    /// Delivers until `stop`; then waits a moment for answers, records them and lets go of the rest.
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
+        self.db_calls.end_stale_claims(); // its mails are due at once, not when their leases run out
+        let wishes = self.incoming.wishes();
+        let mut ticks = timer(self.tick);
+        let mut renewals = timer((self.lease * 3 / 10).max(Duration::from_millis(10)));
+        loop {
+            if stop.is_cancelled() && !self.mode.is_ending() {
+                self.begin_to_drain();
+            }
+            self.advance();
+            if self.is_done() {
+                return;
+            }
+            let (runs, wakes_at) = (!self.mode.is_ending(), self.wakes_at());
+            // Unbiased: under load there is always another answer to hear, and whatever stood below that arm in a
+            // biased order would never have its turn, the renewals least of all. A tick may well come late: what it
+            // would find is safe in the table.
+            tokio::select! {
+                () = stop.cancelled(), if runs => {}
+                event = self.streams.next() => self.hear_all(event),
+                // Even at the end: a commit that was under way hands its mails over, and they are let go.
+                Some(mails) = self.incoming.mails() => self.mails.add(mails),
+                result = self.db_calls.next() => self.take_in(result),
+                _ = ticks.tick(), if runs => self.poll(),
+                () = wishes.notified(), if runs => self.more_due = true,
+                _ = renewals.tick(), if runs => self.db_calls.renew(self.mails.claims()),
+                () = until(wakes_at) => self.more_due = true, // with a pause that is over, for example
+            }
+        }
+    }
+
+    /// Goes into the mode that the streams and the time allow, and does what has become possible in it.
+    fn advance(&mut self) {
+        self.mode = self.mode.next(self.streams.window(), Instant::now());
+        self.queue.set_open(self.mode == Mode::Sending);
+        match self.mode {
+            Mode::Sending => {
+                // Those that were tried before only take what these leave: dead mailboxes hold nobody up.
+                self.send(Turn::First);
+                self.send(Turn::Again);
+                if self.more_due && self.is_worth_a_poll() {
+                    self.poll();
+                }
+            }
+            Mode::Waiting => {}
+            // Another replica may reach a mailer; here the claims would only be renewed.
+            Mode::Away | Mode::Draining(_) => self.db_calls.release(self.mails.take_waiting()),
+            Mode::Leaving => {
+                self.db_calls.release(self.mails.take_waiting());
+                self.db_calls.release(self.mails.take_sent());
+                return; // what is not recorded by now has its claim run out and is asked for again
+            }
+        }
+        self.db_calls.record(&mut self.unrecorded);
+    }
+
+    /// Sends nothing more and opens no more streams. What was handed over by now is taken in, so that it is let go, too.
+    fn begin_to_drain(&mut self) {
+        self.mode = Mode::Draining(Instant::now() + GRACE);
+        self.streams.close();
+        while let Some(mails) = self.incoming.ready() {
+            self.mails.add(mails);
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        match self.mode {
+            Mode::Draining(_) => self.db_calls.is_empty() && self.mails.is_empty(),
+            Mode::Leaving => self.db_calls.is_empty(),
+            _ => false,
+        }
+    }
+
+    /// When the mode may change though nothing happens.
+    fn wakes_at(&self) -> Option<Instant> {
+        match self.mode {
+            Mode::Draining(until) => Some(until),
+            Mode::Leaving => None,
+            _ => self.streams.resumes_at(),
+        }
+    }
+
+    fn send(&mut self, turn: Turn) {
+        let mut expired: Vec<Claim> = Vec::new();
+        while self.streams.room(turn) > 0 {
+            let Some(mail) = self.mails.next(turn) else {
+                break;
+            };
+            let claim = mail.claim;
+            if mail.expires_at <= self.clock.now() {
+                // It waited here for too long; unclaimed, its code is replaced.
+                self.mails.forget(claim.code_id);
+                expired.push(claim);
+                continue;
+            }
+            let (request, span) = encode::request(mail);
+            match self.streams.send(turn, request) {
+                Some(stream) => self.mails.sent(claim.code_id, stream, span),
+                None => {
+                    span::fail(&span, "stream_closed"); // its end is heard next
+                    self.mails.put_back(claim.code_id);
+                }
+            }
+        }
+        self.db_calls.release(expired);
+    }
+
+    /// Claims as many due mails as can be sent at once.
+    fn poll(&mut self) {
+        let (most, most_again) = (self.room(Turn::First), self.room(Turn::Again));
+        if self.mode == Mode::Sending && most > 0 && self.db_calls.poll(most, most_again) {
+            self.more_due = false; // what becomes due from here on sets it again
+        }
+    }
+
+    /// Polls go in large bites, of a quarter of the window: a poll for each mail that leaves would be a transaction for
+    /// each of them.
+    fn is_worth_a_poll(&self) -> bool {
+        self.room(Turn::First) >= self.streams.window().div_ceil(4)
+    }
+
+    /// How many more mails can be sent at once than are waiting.
+    fn room(&self, turn: Turn) -> usize {
+        let waiting = self.mails.waiting(Turn::First) + self.mails.waiting(Turn::Again);
+        self.streams.room(turn).saturating_sub(waiting)
+    }
+
+    /// Hears an event and whatever else has happened by now, so that outcomes are recorded in batches.
+    fn hear_all(&mut self, first: StreamEvent) {
+        let mut event = Some(first);
+        while let Some(next) = event {
+            self.hear(next);
+            event = self.streams.ready();
+        }
+    }
+
+    fn hear(&mut self, event: StreamEvent) {
+        match event {
+            StreamEvent::Ready => self.more_due = true,
+            StreamEvent::Said(stream, Message::Result(result)) => self.answer(stream, &result),
+            StreamEvent::Said(stream, Message::Pause(pause)) => {
+                let wait = encode::wait(pause.retry_after.as_ref());
+                tracing::warn!(
+                    seconds = wait.as_secs(),
+                    "The mailer pauses: the mail server cannot be used."
+                );
+                self.streams.pause(stream, wait);
+                self.mode = self.mode.without_mailer(self.streams.window());
+            }
+            StreamEvent::Said(..) => {}
+            StreamEvent::Ended(stream) => {
+                // What it left unanswered waits again, in front. A mail that saw too many streams break has failed: if
+                // it is what breaks them, it must not take the others along for ever.
+                let (spans, lost) = self.mails.broken(stream);
+                self.unrecorded
+                    .extend(lost.into_iter().map(encode::unanswered));
+                for span in spans {
+                    span::fail(&span, "stream_broken");
+                }
+            }
+            StreamEvent::Unreachable => {
+                self.mode = self.mode.without_mailer(self.streams.window());
+            }
+        }
+    }
+
+    fn answer(&mut self, stream: StreamId, result: &mailer::Result) {
+        let Ok(id) = Uuid::try_parse(&result.code_id) else {
+            return;
+        };
+        let Some((mail, span)) = self.mails.answered(id, stream) else {
+            return; // of an attempt on a stream that broke: it is under way again, or let go
+        };
+        self.streams.answered(stream, mail.turn());
+        let attempt = encode::attempt(mail, result, &span);
+        self.metrics.attempt(attempt.outcome);
+        self.unrecorded.push(attempt);
+    }
+
+    fn take_in(&mut self, result: DbResult) {
+        match result {
+            DbResult::Recorded(batch, accepted) => self.recorded(batch, &accepted),
+            DbResult::NotRecorded(batch) => self.unrecorded.extend(batch),
+            DbResult::Polled(mails, more) => {
+                self.more_due |= more;
+                self.mails.add(mails);
+            }
+            DbResult::Renewed(at, claims) => self.mails.renewed(at, &claims),
+            DbResult::Nothing => {}
+        }
+    }
+
+    /// Forgets mails whose outcome stands in the table. `accepted` are those whose acceptance was news.
+    fn recorded(&mut self, batch: Vec<MailAttempt>, accepted: &HashSet<Uuid>) {
+        for attempt in batch {
+            // The first unknown outcome of a mail makes it due again at once.
+            self.more_due |= attempt.outcome == Outcome::Unknown;
+            let code_id = attempt.claim.code_id;
+            let created = self
+                .mails
+                .forget(code_id)
+                .and_then(|mail| mail.account_created_at);
+            if let (Some(created), Some(at)) = (created, attempt.accepted_at)
+                && accepted.contains(&code_id)
+            {
+                self.metrics.accepted(at.since(created));
+            }
+        }
+    }
+}
+
+/// After a delay the next tick is a whole period away: two in a row would do the same twice.
+fn timer(period: Duration) -> Interval {
+    let mut timer = interval(period);
+    timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    timer
+}
+
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
