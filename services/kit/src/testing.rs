@@ -5,7 +5,7 @@
 //!
 //! Only the outside world is played by us: [`SmtpServer`] is a mail server that can be told to misbehave, and
 //! [`Proxy`] a network that delays, tears, cuts or swallows what it carries.
-//! Nothing here sleeps: [`eventually`] asks until it hears, everything else is awaited.
+//! Nothing here sleeps: [`eventually()`] asks until it hears, everything else is awaited.
 
 mod environment;
 mod eventually;

@@ -209,7 +209,7 @@ pub(super) fn too_late() -> DbErr {
 }
 
 /// Whether the database looked at the statement and refused it, as it would again on any other connection: SQLite's
-/// ERROR, TOOBIG, CONSTRAINT, MISMATCH and RANGE (https://sqlite.org/rescode.html), Postgres' classes 22 (data
+/// ERROR, TOOBIG, CONSTRAINT, MISMATCH and RANGE (<https://sqlite.org/rescode.html>), Postgres' classes 22 (data
 /// exception), 23 (integrity constraint) and 42 (syntax, access rule).
 fn is_about_the_data(error: &sqlx::Error) -> bool {
     let sqlx::Error::Database(refusal) = error else {

@@ -41,7 +41,7 @@ pub fn is_away(error: &DbErr) -> bool {
     }
 }
 
-/// SQLite's result codes (https://sqlite.org/rescode.html), printed as decimal numbers whose low byte is the
+/// SQLite's result codes (<https://sqlite.org/rescode.html>), printed as decimal numbers whose low byte is the
 /// primary code, and Postgres' five-character SQLSTATEs.
 fn is_away_code(code: &str) -> bool {
     const BUSY_LOCKED_READONLY_IOERR_FULL_CANTOPEN: [u32; 6] = [5, 6, 8, 10, 13, 14];

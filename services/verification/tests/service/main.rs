@@ -8,6 +8,7 @@ mod client;
 mod confirm;
 mod delivery;
 mod events;
+mod holes;
 mod journey;
 mod mailer;
 mod outage;
