@@ -98,7 +98,7 @@ impl Tx {
         self.now
     }
 
-    /// Commits.
+    /// Keeps what was written.
     ///
     /// # Errors
     /// The database's; where it `is_away`, whether the commit happened nobody knows. Also when a statement of this

@@ -82,7 +82,7 @@ pub(crate) async fn set_claimed_until(
 }
 
 /// Ends every claim. Only for a process that owns the database alone: the claims are those of one that died.
-pub(crate) async fn end_all_claims(tx: &Tx) -> Result<(), DbErr> {
+pub(crate) async fn end_stale_claims(tx: &Tx) -> Result<(), DbErr> {
     Entity::update_many()
         .col_expr(Column::ClaimedUntil, Expr::val(Timestamp(0)))
         .filter(Column::MailState.eq(MailState::Pending))
