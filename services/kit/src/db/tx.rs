@@ -98,6 +98,12 @@ impl Tx {
         self.now
     }
 
+    /// When it was begun, by this process's monotonic clock: not after the database read its own. Whoever has to judge a
+    /// moment of the database's later, in memory, measures the distance from here.
+    pub fn begun(&self) -> Instant {
+        self.begun
+    }
+
     /// Keeps what was written.
     ///
     /// # Errors
