@@ -9,10 +9,11 @@ mod secrets;
 mod settings;
 mod signals;
 mod status;
+mod supervise;
 
 use std::{future::Future, net::SocketAddr, pin::pin, time::Duration};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use tokio::{net::TcpListener, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{
@@ -22,6 +23,7 @@ use tonic::{
 };
 use tower::util::MapResponseLayer;
 
+use self::supervise::Ended;
 use crate::telemetry::grpc::ServerLayer;
 
 pub use admin::AdminToken;
@@ -39,6 +41,8 @@ pub const MESSAGE_LIMIT: usize = 64 * 1024;
 const DRAIN: Duration = Duration::from_secs(5);
 /// How long workers may take for their last pass. Each bounds its own by less, so that it ends in order.
 const FINISH: Duration = Duration::from_secs(2);
+/// How long the others may take when a worker has ended before its time: the process is to be started again soon.
+const ABANDON: Duration = Duration::from_millis(250);
 
 /// The two stages of a shutdown, for the workers that take part in it.
 #[derive(Debug, Clone, Default)]
@@ -47,8 +51,9 @@ pub struct Stages {
     pub stop: CancellationToken,
     /// The servers have answered; write and publish what is left, and return.
     pub finish: CancellationToken,
-    /// The workers that a shutdown waits for.
+    /// What a shutdown waits for: workers, and what they have begun.
     pub tasks: TaskTracker,
+    ended: Ended,
 }
 
 /// What a service offers.
@@ -111,7 +116,7 @@ impl Server {
     /// Returns within 8 s whatever hangs: telemetry and the database have the rest of the ten.
     ///
     /// # Errors
-    /// When a listener fails.
+    /// When a listener fails, or a worker ends before its time; then within a second.
     pub async fn run(
         self,
         surface: Surface,
@@ -128,7 +133,7 @@ impl Server {
         } = surface;
         let admin = admin.add_service(reflection::of(admin_names)?);
         tracing::info!(listen = %self.addr, admin = %self.admin_addr, "Listening.");
-        let stopped = stages.stop.clone();
+        let (stopped, probed) = (stages.stop.clone(), CancellationToken::new());
         let grpc = tokio::spawn(serve_public(
             self.public,
             public,
@@ -141,7 +146,7 @@ impl Server {
             admin,
             token,
             health.clone(),
-            stages.finish.clone(),
+            probed.clone(),
         ));
         let (mut grpc, mut admin) = (grpc, admin);
         let mut shutdown = pin!(shutdown);
@@ -149,6 +154,12 @@ impl Server {
             () = &mut shutdown => None,
             result = &mut grpc => Some(result),
             result = &mut admin => Some(result),
+            name = stages.ended.name() => {
+                health.worker_ended(name);
+                stages.abandon().await;
+                (grpc.abort(), admin.abort());
+                bail!("The worker `{name}` ended before its time; its log says why.");
+            }
         };
         tracing::info!("Shutting down: taking nothing new, finishing what was begun.");
         health.drain();
@@ -158,6 +169,7 @@ impl Server {
             grpc.abort();
         }
         stages.finish.cancel();
+        probed.cancel();
         stages.tasks.close();
         if timeout(FINISH, stages.tasks.wait()).await.is_err() {
             tracing::warn!(
@@ -171,6 +183,16 @@ impl Server {
                 .context("A listener failed."),
             None => Ok(()),
         }
+    }
+}
+
+impl Stages {
+    /// Ends all at once. What is cut is whole in the database, and the next process goes on.
+    async fn abandon(&self) {
+        self.stop.cancel();
+        self.finish.cancel();
+        self.tasks.close();
+        let _ = timeout(ABANDON, self.tasks.wait()).await;
     }
 }
 
@@ -199,6 +221,7 @@ async fn serve_public(
 ) -> anyhow::Result<()> {
     let (reporter, health_service) = tonic_health::server::health_reporter();
     let reflection = reflection::of(&[names, &["grpc.health.v1.Health"]].concat())?;
+    let checking = tokio::spawn(health.clone().check_writes());
     let reporting = tokio::spawn(health.report(reporter, names));
     let served = Grpc::builder()
         .layer(ServerLayer::default())
@@ -220,6 +243,7 @@ async fn serve_public(
             },
         )
         .await;
+    checking.abort();
     reporting.abort();
     Ok(served?)
 }
