@@ -25,7 +25,7 @@ use crate::{
     clock::{Clock, Timestamp},
 };
 
-pub use bulk::update_given;
+pub use bulk::{lock_rows, update_given};
 pub use error::{StoreError, Trouble, is_away};
 pub use reader::Reader;
 pub use task::detached;

@@ -20,8 +20,9 @@ use uuid::Uuid;
 use crate::{
     commands::{
         CodeRules, IssueCode, Metrics, claim_mails::ClaimMails, confirm_code::ConfirmCode,
-        count_due, forget_resends, replace_expired::ReplaceExpired, resend_code::ResendCode,
-        serve_resends::ServeResends, start_verifications::StartVerifications, watch_verification,
+        count_due, forget_resends, replace_expired::ReplaceExpired, reschedule_mails,
+        resend_code::ResendCode, serve_resends::ServeResends,
+        start_verifications::StartVerifications, watch_verification,
     },
     config::Config,
     consumer::NewAccounts,
@@ -189,6 +190,9 @@ impl App {
         };
         let replacing = replace_expired.run(tick, stop.clone());
         stages.work("expiry", stop, replacing);
+
+        let rescheduling = reschedule_mails::run(db.clone(), tick, stop.clone());
+        stages.work("schedule", stop, rescheduling);
 
         let claim_mails = ClaimMails { issue };
         let mail_loop = MailLoop::new(claim_mails, incoming, self.mailers.clone(), metrics, tick);

@@ -9,7 +9,10 @@ use std::sync::{
 
 use kit::{Private, clock::Timestamp, propagation};
 use opentelemetry::Context;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::{
+    sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc},
+    time::Instant,
+};
 use uuid::Uuid;
 
 use crate::{
@@ -30,6 +33,8 @@ pub(crate) struct ClaimedMail {
     pub(crate) locale: String,
     pub(crate) digits: Digits,
     pub(crate) expires_at: Timestamp,
+    /// The same by this process's monotonic clock: the database's may say another time than this machine's.
+    pub(crate) expires: Instant,
     /// With an account's first code: when the account was committed.
     pub(crate) account_created_at: Option<Timestamp>,
     /// Trace context of what caused the code.
@@ -39,11 +44,12 @@ pub(crate) struct ClaimedMail {
 }
 
 impl ClaimedMail {
-    /// A claimed code's mail, in a place of its own.
+    /// A claimed code's mail, in a place of its own. `now` is the database's, when it was claimed.
     pub(crate) fn new(
         code: &Code,
         verification: &Verification,
         digits: Digits,
+        now: Timestamp,
         room: Room,
     ) -> Self {
         let is_first_code = code.number == 1;
@@ -59,6 +65,7 @@ impl ClaimedMail {
             locale: verification.locale.clone(),
             digits,
             expires_at: code.expires_at,
+            expires: Instant::now() + code.expires_at.since(now),
             account_created_at: is_first_code.then_some(verification.account_created_at),
             context: propagation::from_traceparent(&code.traceparent, &code.tracestate),
             _room: room,

@@ -243,6 +243,8 @@ impl Relay {
 
     async fn mark(&self, acked: Vec<(Uuid, i64)>, failed: Vec<Outgoing>) -> Result<(), DbErr> {
         let tx = self.db.write("mark published events").await?;
+        let all = acked.iter().map(|(id, _)| *id);
+        table::lock(&tx, all.chain(failed.iter().map(|row| row.id))).await?;
         table::mark_published(&tx, &acked).await?;
         let mut later = Vec::with_capacity(failed.len());
         for row in failed {

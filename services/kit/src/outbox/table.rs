@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    db::{LEASES_AHEAD, Tx, update_given},
+    db::{LEASES_AHEAD, Tx, lock_rows, update_given},
 };
 
 #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
@@ -150,6 +150,11 @@ pub(super) async fn claim(tx: &Tx, lease: Duration, most: u64) -> Result<Vec<Out
     Ok(due.into_iter().map(outgoing).collect())
 }
 
+/// Locks these rows, as everybody who writes several of them does first.
+pub(super) async fn lock(tx: &Tx, rows: impl Iterator<Item = Uuid>) -> Result<(), DbErr> {
+    lock_rows(tx, "outbox", "id", rows).await
+}
+
 /// Moves the end of the claims that these rows are still held under: later to renew them, to now to let go.
 pub(super) async fn set_claims(tx: &Tx, until: Timestamp, rows: &[Outgoing]) -> Result<(), DbErr> {
     let sql = "UPDATE outbox SET claimed_until = $1 FROM given
@@ -159,6 +164,7 @@ pub(super) async fn set_claims(tx: &Tx, until: Timestamp, rows: &[Outgoing]) -> 
     for row in rows {
         held.push([row.id.into(), row.claim_no.into()]);
     }
+    lock(tx, rows.iter().map(|row| row.id)).await?;
     update_given(tx, ["id", "claim_no"], sql, &[until.into()], &held).await?;
     Ok(())
 }

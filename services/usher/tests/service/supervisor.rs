@@ -206,8 +206,10 @@ fn script(folder: &TempDir, name: &str, text: &str) -> String {
 async fn i20_doctor_tells_of_a_database_that_takes_no_writes_and_what_to_do() {
     let world = World::start(&[]).await;
     let url = format!("sqlite:{}", world.data().join("accounts.sqlite").display());
-    let behind = kit::db::Db::observe(&url.parse().expect("a file's URL is one"));
-    let behind = behind.await.expect("the database is there");
+    let url = url.parse().expect("a file's URL is one");
+    let behind = kit::db::Db::observe(&url)
+        .await
+        .expect("the database is there");
     let findings = async |expected: &str| {
         eventually(expected, std::time::Duration::from_secs(30), async || {
             let output = world.command(&["doctor"]);

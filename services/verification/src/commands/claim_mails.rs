@@ -31,12 +31,12 @@ impl ClaimMails {
             return Ok(Vec::new());
         }
         let tx = db.write("claim mails").await?;
-        let until = tx.now() + rules.lease;
-        let mut codes = store::mails::claim(&tx, until, Turn::First, room.len() as u64).await?;
+        let (now, lease) = (tx.now(), rules.lease);
+        let mut codes = store::mails::claim(&tx, lease, Turn::First, room.len() as u64).await?;
         // Mails that were never tried come first: dead mailboxes come back again and again, and hold nobody up.
         let left = (room.len() - codes.len()).min(most_later);
         if left > 0 {
-            codes.extend(store::mails::claim(&tx, until, Turn::Later, left as u64).await?);
+            codes.extend(store::mails::claim(&tx, lease, Turn::Later, left as u64).await?);
         }
         let accounts = codes.iter().map(|code| code.account_id).collect();
         let verifications = store::verifications::find_all(&tx, accounts).await?;
@@ -52,7 +52,9 @@ impl ClaimMails {
                 continue;
             };
             let place = room.take_one();
-            mails.extend(place.map(|place| ClaimedMail::new(&code, verification, digits, place)));
+            mails.extend(
+                place.map(|place| ClaimedMail::new(&code, verification, digits, now, place)),
+            );
         }
         Ok(mails)
     }

@@ -29,7 +29,7 @@
 
 use std::{collections::HashSet, fmt, time::Duration};
 
-use kit::{clock::Clock, serve::Client, telemetry::span};
+use kit::{serve::Client, telemetry::span};
 use proto::mailer::{self, deliver_response::Message};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -66,7 +66,6 @@ pub(crate) struct MailLoop {
     unrecorded: Vec<MailAttempt>,
     /// The table may hold mails that are due: the last poll was full, or something happened that made some due.
     more_due: bool,
-    clock: Clock,
     lease: Duration,
     tick: Duration,
     metrics: Metrics,
@@ -87,16 +86,13 @@ impl MailLoop {
         metrics: Metrics,
         tick: Duration,
     ) -> Self {
-        let IssueCode {
-            db, queue, rules, ..
-        } = &claim_mails.issue;
+        let IssueCode { queue, rules, .. } = &claim_mails.issue;
         Self {
             mode: Mode::Waiting,
             mails: HeldMails::new(rules.lease),
             streams: Streams::new(mailers),
             queue: queue.clone(),
             incoming,
-            clock: db.clock().clone(),
             lease: rules.lease,
             db_calls: DbCalls::new(claim_mails, tick),
             unrecorded: Vec::new(),
@@ -196,7 +192,7 @@ impl MailLoop {
                 break;
             };
             let claim = mail.claim;
-            if mail.expires_at <= self.clock.now() {
+            if mail.expires <= Instant::now() {
                 // It waited here for too long; unclaimed, its code is replaced.
                 self.mails.forget(claim.code_id);
                 expired.push(claim);
