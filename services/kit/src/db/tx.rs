@@ -48,6 +48,8 @@ pub struct Tx {
     now: Timestamp,
     name: &'static str,
     begun: Instant,
+    /// Beyond it nothing is done any more.
+    end: Instant,
 }
 
 #[derive(Debug)]
@@ -87,6 +89,7 @@ impl Tx {
             now: Timestamp(0),
             name,
             begun,
+            end: begun + LIMIT,
         };
         tx.now = time::now(&tx, clock).await?;
         Ok(tx)
@@ -96,6 +99,13 @@ impl Tx {
     /// predicate and row, so that all of them agree.
     pub fn now(&self) -> Timestamp {
         self.now
+    }
+
+    /// Ends the transaction at `end`, if that is sooner than its limit: nobody waits for it any longer.
+    #[must_use]
+    pub fn until(mut self, end: Instant) -> Self {
+        self.end = self.end.min(end);
+        self
     }
 
     /// Commits.
@@ -134,7 +144,7 @@ impl Tx {
         let Some(connection) = state.connection.take() else {
             return Err(too_late()); // closed by an earlier error, which was told
         };
-        let (kept, result) = connection.run(self.begun + LIMIT, statement).await;
+        let (kept, result) = connection.run(self.end, statement).await;
         state.connection = kept;
         state.failed |= result.is_err();
         result
