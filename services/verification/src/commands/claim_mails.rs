@@ -10,14 +10,18 @@ pub(crate) struct ClaimMails {
     pub(crate) issue: IssueCode,
 }
 
+/// Claimed mails, and whether the table may hold more of each turn that are due.
+#[derive(Debug, Default)]
+pub(crate) struct DueMails {
+    pub(crate) mails: Vec<ClaimedMail>,
+    pub(crate) more_first: bool,
+    pub(crate) more_later: bool,
+}
+
 impl ClaimMails {
-    /// Claims up to `most` due mails, of them at most `most_later` that were tried before. Returns fewer when there
-    /// is less room in memory.
-    pub(crate) async fn run(
-        &self,
-        most: usize,
-        most_later: usize,
-    ) -> Result<Vec<ClaimedMail>, StoreError> {
+    /// Claims up to `first` due mails that were never tried and `later` that were. Claims fewer when there is less room
+    /// in memory.
+    pub(crate) async fn run(&self, first: usize, later: usize) -> Result<DueMails, StoreError> {
         let IssueCode {
             db,
             keys,
@@ -26,22 +30,24 @@ impl ClaimMails {
             ..
         } = &self.issue;
         // Before the claim: what has no room in memory would only hold its claim until it runs out.
-        let mut room = queue.reserve(most);
-        if room.len() == 0 {
-            return Ok(Vec::new());
+        let mut room = queue.reserve(Turn::First, first);
+        let mut later_room = queue.reserve(Turn::Later, later);
+        if room.len() + later_room.len() == 0 {
+            return Ok(DueMails::default());
         }
         let tx = db.write("claim mails").await?;
         let (now, lease) = (tx.now(), rules.lease);
-        let mut codes = store::mails::claim(&tx, lease, Turn::First, room.len() as u64).await?;
-        // Mails that were never tried come first: dead mailboxes come back again and again, and hold nobody up.
-        let left = (room.len() - codes.len()).min(most_later);
-        if left > 0 {
-            codes.extend(store::mails::claim(&tx, lease, Turn::Later, left as u64).await?);
-        }
+        let first = store::mails::claim(&tx, lease, Turn::First, room.len() as u64).await?;
+        let later = store::mails::claim(&tx, lease, Turn::Later, later_room.len() as u64).await?;
+        let mut due = DueMails {
+            mails: Vec::with_capacity(first.len() + later.len()),
+            more_first: !first.is_empty() && first.len() == room.len(),
+            more_later: !later.is_empty() && later.len() == later_room.len(),
+        };
+        let codes: Vec<_> = first.into_iter().chain(later).collect();
         let accounts = codes.iter().map(|code| code.account_id).collect();
         let verifications = store::verifications::find_all(&tx, accounts).await?;
         tx.commit().await?;
-        let mut mails = Vec::with_capacity(codes.len());
         for code in codes {
             let Some(verification) = verifications.get(&code.account_id) else {
                 continue;
@@ -51,11 +57,14 @@ impl ClaimMails {
                 replace_keyless(&self.issue, &code).await?;
                 continue;
             };
-            let place = room.take_one();
-            mails.extend(
+            let place = match code.mail_attempts {
+                0 => room.take_one(),
+                _ => later_room.take_one(),
+            };
+            due.mails.extend(
                 place.map(|place| ClaimedMail::new(&code, verification, digits, now, place)),
             );
         }
-        Ok(mails)
+        Ok(due)
     }
 }

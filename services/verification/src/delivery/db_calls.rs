@@ -12,8 +12,8 @@ use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use crate::commands::{
-    Claim, ClaimedMail,
-    claim_mails::ClaimMails,
+    Claim,
+    claim_mails::{ClaimMails, DueMails},
     end_stale_claims::end_stale_claims,
     record_outcomes::{MailAttempt, record_outcomes},
     release_claims::release_claims,
@@ -28,8 +28,7 @@ pub(super) enum DbResult {
     Recorded(Vec<MailAttempt>, HashSet<Uuid>),
     /// A batch that could not be recorded yet.
     NotRecorded(Vec<MailAttempt>),
-    /// Claimed mails, and whether there may be more.
-    Polled(Vec<ClaimedMail>, bool),
+    Polled(DueMails),
     /// Claims renewed at this moment.
     Renewed(Instant, Vec<Claim>),
     Nothing,
@@ -77,22 +76,19 @@ impl DbCalls {
     }
 
     /// Claims due mails, and answers whether it does: one poll at a time, or two would claim for the same room.
-    pub(super) fn poll(&mut self, most: usize, most_later: usize) -> bool {
+    pub(super) fn poll(&mut self, first: usize, later: usize) -> bool {
         if self.is_polling {
             return false;
         }
         self.is_polling = true;
         let claim_mails = self.claim_mails.clone();
         self.begin(async move {
-            match claim_mails.run(most, most_later).await {
-                Ok(mails) => {
-                    let is_full = mails.len() >= most;
-                    DbResult::Polled(mails, is_full)
-                }
-                // Not full: else the loop would poll again at once, and again, while the database is away.
+            match claim_mails.run(first, later).await {
+                Ok(due) => DbResult::Polled(due),
+                // No more: else the loop would poll again at once, and again, while the database is away.
                 Err(error) => {
                     tracing::warn!(%error, "Due mails could not be read; the next poll is in a moment.");
-                    DbResult::Polled(Vec::new(), false)
+                    DbResult::Polled(DueMails::default())
                 }
             }
         });

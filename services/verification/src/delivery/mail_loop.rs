@@ -65,10 +65,24 @@ pub(crate) struct MailLoop {
     /// Attempts whose outcome is not recorded yet.
     unrecorded: Vec<MailAttempt>,
     /// The table may hold mails that are due: the last poll was full, or something happened that made some due.
-    more_due: bool,
+    more_due: MoreDue,
     lease: Duration,
     tick: Duration,
     metrics: Metrics,
+}
+
+/// Of which turn the table may hold mails that are due.
+#[derive(Debug, Clone, Copy, Default)]
+struct MoreDue {
+    first: bool,
+    later: bool,
+}
+
+impl MoreDue {
+    const BOTH: Self = Self {
+        first: true,
+        later: true,
+    };
 }
 
 impl fmt::Debug for MailLoop {
@@ -96,7 +110,7 @@ impl MailLoop {
             lease: rules.lease,
             db_calls: DbCalls::new(claim_mails, tick),
             unrecorded: Vec::new(),
-            more_due: false,
+            more_due: MoreDue::default(),
             tick,
             metrics,
         }
@@ -127,9 +141,9 @@ impl MailLoop {
                 Some(mails) = self.incoming.mails() => self.mails.add(mails),
                 result = self.db_calls.next() => self.take_in(result),
                 _ = ticks.tick(), if runs => self.poll(),
-                () = wishes.notified(), if runs => self.more_due = true,
+                () = wishes.notified(), if runs => self.more_due = MoreDue::BOTH,
                 _ = renewals.tick(), if runs => self.db_calls.renew(self.mails.claims()),
-                () = until(wakes_at) => self.more_due = true, // with a pause that is over, for example
+                () = until(wakes_at) => self.more_due = MoreDue::BOTH, // with a pause that is over, for example
             }
         }
     }
@@ -140,10 +154,13 @@ impl MailLoop {
         self.queue.set_open(self.mode == Mode::Sending);
         match self.mode {
             Mode::Sending => {
-                // Those that were tried before only take what these leave: dead mailboxes hold nobody up.
-                self.send(Turn::First);
-                self.send(Turn::Later);
-                if self.more_due && self.is_worth_a_poll() {
+                // Those that were tried before have a share that first ones cannot take: however many sign up, a mail
+                // that failed is not left behind. Beyond it they take what first ones leave, and no more than half:
+                // dead mailboxes hold nobody up.
+                self.send(Turn::Later, self.streams.share_of_later());
+                self.send(Turn::First, usize::MAX);
+                self.send(Turn::Later, usize::MAX);
+                if self.is_worth_a_poll() {
                     self.poll();
                 }
             }
@@ -185,9 +202,11 @@ impl MailLoop {
         }
     }
 
-    fn send(&mut self, turn: Turn) {
+    /// Sends up to `most` of what waits, as far as there is room.
+    fn send(&mut self, turn: Turn, most: usize) {
         let mut expired: Vec<Claim> = Vec::new();
-        while self.streams.room(turn) > 0 {
+        let mut sent = 0;
+        while sent < most && self.streams.room(turn) > 0 {
             let Some(mail) = self.mails.next(turn) else {
                 break;
             };
@@ -200,7 +219,10 @@ impl MailLoop {
             }
             let (request, span) = encode::request(mail);
             match self.streams.send(turn, request) {
-                Some(stream) => self.mails.sent(claim.code_id, stream, span),
+                Some(stream) => {
+                    self.mails.sent(claim.code_id, stream, span);
+                    sent += 1;
+                }
                 None => {
                     span::fail(&span, "stream_closed"); // its end is heard next
                     self.mails.put_back(claim.code_id);
@@ -212,22 +234,31 @@ impl MailLoop {
 
     /// Claims as many due mails as can be sent at once.
     fn poll(&mut self) {
-        let (most, most_later) = (self.room(Turn::First), self.room(Turn::Later));
-        if self.mode == Mode::Sending && most > 0 && self.db_calls.poll(most, most_later) {
-            self.more_due = false; // what becomes due from here on sets it again
+        let (first, later) = (self.room(Turn::First), self.room(Turn::Later));
+        if self.mode == Mode::Sending && first + later > 0 && self.db_calls.poll(first, later) {
+            // What becomes due from here on sets it again.
+            self.more_due.first &= first == 0;
+            self.more_due.later &= later == 0;
         }
     }
 
-    /// Polls go in large bites, of a quarter of the window: a poll for each mail that leaves would be a transaction for
-    /// each of them.
+    /// Polls go in large bites, of a quarter of the window, or half of later ones' share of it: a poll for each mail that
+    /// leaves would be a transaction for each of them.
     fn is_worth_a_poll(&self) -> bool {
-        self.room(Turn::First) >= self.streams.window().div_ceil(4)
+        let window = self.streams.window();
+        (self.more_due.first && self.room(Turn::First) >= window.div_ceil(4))
+            || (self.more_due.later && self.room(Turn::Later) >= window.div_ceil(8))
     }
 
-    /// How many more mails can be sent at once than are waiting.
+    /// How many more mails can be sent at once, or as soon as there is an answer, than are waiting.
     fn room(&self, turn: Turn) -> usize {
-        let waiting = self.mails.waiting(Turn::First) + self.mails.waiting(Turn::Later);
-        self.streams.room(turn).saturating_sub(waiting)
+        let later = self.mails.waiting(Turn::Later);
+        let waiting = self.mails.waiting(Turn::First) + later;
+        let idle = self.streams.room(turn).saturating_sub(waiting);
+        match turn {
+            Turn::First => idle,
+            Turn::Later => idle.max(self.streams.share_of_later().saturating_sub(later)),
+        }
     }
 
     /// Hears an event and whatever else has happened by now, so that outcomes are recorded in batches.
@@ -241,7 +272,7 @@ impl MailLoop {
 
     fn hear(&mut self, event: StreamEvent) {
         match event {
-            StreamEvent::Ready => self.more_due = true,
+            StreamEvent::Ready => self.more_due = MoreDue::BOTH,
             StreamEvent::Said(stream, Message::Result(result)) => self.answer(stream, &result),
             StreamEvent::Said(stream, Message::Pause(pause)) => {
                 let wait = encode::wait(pause.retry_after.as_ref());
@@ -286,9 +317,10 @@ impl MailLoop {
         match result {
             DbResult::Recorded(batch, accepted) => self.recorded(batch, &accepted),
             DbResult::NotRecorded(batch) => self.unrecorded.extend(batch),
-            DbResult::Polled(mails, more) => {
-                self.more_due |= more;
-                self.mails.add(mails);
+            DbResult::Polled(due) => {
+                self.more_due.first |= due.more_first;
+                self.more_due.later |= due.more_later;
+                self.mails.add(due.mails);
             }
             DbResult::Renewed(at, claims) => self.mails.renewed(at, &claims),
             DbResult::Nothing => {}
@@ -299,7 +331,7 @@ impl MailLoop {
     fn recorded(&mut self, batch: Vec<MailAttempt>, accepted: &HashSet<Uuid>) {
         for attempt in batch {
             // The first unknown outcome of a mail makes it due again at once.
-            self.more_due |= attempt.outcome == Outcome::Unknown;
+            self.more_due.later |= attempt.outcome == Outcome::Unknown;
             let code_id = attempt.claim.code_id;
             let created = self
                 .mails

@@ -150,6 +150,15 @@ impl Streams {
             .sum()
     }
 
+    /// How many more mails that were tried before are to be sent before any that was not: a quarter of the window is
+    /// theirs.
+    pub(super) fn share_of_later(&self) -> usize {
+        let now = Instant::now();
+        let share =
+            |stream: &OpenStream| (stream.window(now) / 4).saturating_sub(stream.unanswered_later);
+        self.open.values().map(share).sum()
+    }
+
     /// How many unanswered mails the streams that are in use may hold together; 0 when no mailer takes mails.
     pub(super) fn window(&self) -> usize {
         let now = Instant::now();

@@ -31,6 +31,9 @@ pub(crate) async fn claim(
     turn: Turn,
     most: u64,
 ) -> Result<Vec<Model>, DbErr> {
+    if most == 0 {
+        return Ok(Vec::new());
+    }
     let (now, until) = (tx.now(), tx.now() + lease);
     let its_turn = match turn {
         Turn::First => Column::MailAttempts.eq(0),
