@@ -161,7 +161,9 @@ impl Admission {
             match ending {
                 Ending::Accepted => circuit.accepted(now),
                 // It serves mails, if not this one.
-                Ending::RecipientRefused | Ending::NotNow(Cause::Answer) => circuit.answered(),
+                Ending::RecipientRefused(_) | Ending::NotNow(Cause::Answer | Cause::Policy(_)) => {
+                    circuit.answered();
+                }
                 Ending::NotNow(Cause::Connection) => circuit.connection_failed(now),
                 Ending::NotNow(Cause::Hang) | Ending::Unknown(Cause::Hang) => circuit.hung(now),
                 // Broken off by it or by us: says nothing of whether it can be used.

@@ -35,6 +35,7 @@ use crate::{
     mail::Composer,
     metrics::Metrics,
     migrations::Migrator,
+    refusals::Refusals,
     store::mails,
     transport::{Folder, MailUrl, Smtp, Transport},
 };
@@ -120,6 +121,7 @@ impl App {
 
         let health = Health::new::<Migrator>(db.clone());
         deliver.admission.show_in(&health);
+        deliver.refusals.show_in(&health);
         let public = Public {
             deliver: Arc::new(deliver),
             db: db.clone(),
@@ -178,6 +180,7 @@ impl App {
             look_ups,
             admission: Admission::new(config.mail_connections, &config.patience, metrics.clone()),
             claims,
+            refusals: Refusals::new(keys.clone()),
             composer: Arc::clone(&self.composer),
             transport: Arc::clone(&self.transport),
             outcomes,
@@ -209,7 +212,8 @@ fn address_keys(config: &Config) -> anyhow::Result<AddressKeys> {
 fn transport(config: &Config) -> anyhow::Result<Transport> {
     let transport = match config.mail_url.clone() {
         MailUrl::Smtp(server) => {
-            Transport::Smtp(Box::new(Smtp::new(server, config.deadlines.clone())?))
+            let (hello, deadlines) = (config.mail_helo.clone(), config.deadlines.clone());
+            Transport::Smtp(Box::new(Smtp::new(server, hello, deadlines)?))
         }
         MailUrl::Folder(path) => Transport::Folder(Folder::new(path)),
     };

@@ -1,6 +1,6 @@
 //! Records how attempts ended, many in one transaction, each with the row that tells operators of it.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use kit::{
     clock::{Clock, Timestamp},
@@ -9,6 +9,7 @@ use kit::{
 };
 use sea_orm::DbErr;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::{BATCH, Each, Outcome, PastAttempt, QUEUE, claim::Claim};
 use crate::{
@@ -30,6 +31,8 @@ pub(crate) struct Ended {
     pub(crate) outcome: Outcome,
     /// The mail server's answer, redacted.
     pub(crate) reply: String,
+    /// Mails whose refusals were none of them, and are taken back.
+    pub(crate) taken_back: Vec<Uuid>,
     /// For operators; empty when the attempt was not traced.
     pub(crate) trace_id: String,
 }
@@ -143,6 +146,13 @@ impl Recorder {
                 Outcome::Unknown => mails::set_idle(&tx, key, claim_no, 1).await?,
             }
         }
+        let taken_back: BTreeSet<Uuid> = sorted
+            .iter()
+            .flat_map(|ended| ended.taken_back.clone())
+            .collect();
+        let taken_back = Vec::from_iter(taken_back);
+        mails::take_back(&tx, &taken_back).await?;
+        attempts::take_back(&tx, &taken_back).await?;
         // Told to operators in the same transaction; also of an attempt whose claim was lost meanwhile.
         let attempts = sorted.iter().map(|ended| self.attempt(ended, now));
         attempts::insert(&tx, attempts.collect()).await?;

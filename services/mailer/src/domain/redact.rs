@@ -3,7 +3,7 @@
 
 use super::{Digits, Recipient};
 
-const REDACTED: &str = "<redacted>";
+pub(super) const REDACTED: &str = "<redacted>";
 
 /// Most bytes that are kept.
 const MAX_BYTES: usize = 300;

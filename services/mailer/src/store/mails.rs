@@ -9,7 +9,9 @@
 //!                     │   │ own number; or       │
 //!                     ▼   │ count_lapsed: its    │
 //!   accepted, rejected,   │ lease has passed     │
-//!   invalid               └──────────────────────┘
+//!   invalid               └──────────────────────┤
+//!         │ take_back: rejected in words that      │
+//!         └──── are said of everybody ─────────────┘
 //! ```
 //!
 //! **A claim is a lease with a number.** `claim_no` counts the claims of a row, and each of them is one attempt to send.
@@ -267,6 +269,22 @@ pub(crate) async fn mark_refused(
         .col_expr(Column::EndedAt, Expr::value(tx.now()))
         .filter(Column::CodeId.eq(key))
         .filter(Column::State.is_in([LedgerState::Idle, LedgerState::Sending]))
+        .exec(tx)
+        .await
+        .map(drop)
+}
+
+/// Takes refusals back that were said of everybody: these mails are offered and sent as if there had been none.
+pub(crate) async fn take_back(tx: &Tx, keys: &[Uuid]) -> Result<(), DbErr> {
+    if keys.is_empty() {
+        return Ok(());
+    }
+    Entity::update_many()
+        .col_expr(Column::State, Expr::value(LedgerState::Idle))
+        .col_expr(Column::Reason, Expr::value(""))
+        .col_expr(Column::EndedAt, Expr::value(None::<Timestamp>))
+        .filter(Column::CodeId.is_in(keys.iter().copied()))
+        .filter(Column::State.eq(LedgerState::Rejected))
         .exec(tx)
         .await
         .map(drop)
