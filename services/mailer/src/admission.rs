@@ -1,7 +1,8 @@
 //! The way to the mail server: at most so many at once (`lanes`), nobody while the circuit is open, one to try when
-//! its pause is over. `commands::deliver` asks for a slot, sends, and reports what it met.
+//! its pause is over; and what the mail server's `refusals` come to. `commands::deliver` asks for a slot, sends, and reports what it met.
 
 mod lanes;
+mod refusals;
 
 use std::{
     convert::Infallible,
@@ -14,6 +15,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use self::lanes::{Lanes, Seat};
+pub(crate) use self::refusals::Refusals;
 use crate::{
     domain::{Circuit, Gate, Turn},
     metrics::Metrics,

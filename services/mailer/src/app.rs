@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
 use crate::{
-    admission::Admission,
+    admission::{Admission, Refusals},
     commands::{
         claim::Claims,
         deliver::Deliver,
@@ -34,7 +34,6 @@ use crate::{
     mail::Composer,
     metrics::Metrics,
     migrations::Migrator,
-    refusals::Refusals,
     transport::{Folder, MailUrl, Smtp, Transport},
 };
 

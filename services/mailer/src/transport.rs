@@ -6,6 +6,8 @@ mod connect;
 mod conversation;
 mod deadlines;
 mod folder;
+mod login;
+mod offers;
 mod smtp;
 mod tls;
 mod url;

@@ -20,11 +20,10 @@ use super::{
     trace,
 };
 use crate::{
-    admission::{Admission, CircuitOpen, Slot},
+    admission::{Admission, CircuitOpen, Refusals, Slot},
     domain::{Answer, Fate, Judgement, Offer, redact},
     mail::Composer,
     metrics::Metrics,
-    refusals::Refusals,
     transport::{Attempt, Ending, Transport},
 };
 

@@ -8,7 +8,6 @@ use std::{
     time::Duration,
 };
 
-use base64::{Engine as _, prelude::BASE64_STANDARD};
 use tokio::{
     net::{TcpStream, lookup_host},
     time::timeout,
@@ -16,8 +15,10 @@ use tokio::{
 
 use super::{
     deadlines::Deadlines,
+    login::log_in,
+    offers::Offers,
     tls::Trust,
-    url::{Credentials, SmtpServer, Tls},
+    url::{SmtpServer, Tls},
     wire::{Broken, Wire},
 };
 use crate::domain::{HelloName, Reply};
@@ -29,41 +30,6 @@ const MOST_ADDRESSES: usize = 8;
 pub(super) struct Connection {
     pub(super) wire: Wire,
     pub(super) offers: Offers,
-}
-
-/// What EHLO said.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Offers {
-    pub(super) pipelining: bool,
-    pub(super) size: bool,
-    start_tls: bool,
-    auth_plain: bool,
-    auth_login: bool,
-}
-
-impl Offers {
-    fn read(reply: &Reply) -> Self {
-        let mut offers = Self::default();
-        // The first line is the server's name, whatever that looks like.
-        for line in reply.lines.iter().skip(1) {
-            // `AUTH=LOGIN` is how servers said it before RFC 2554.
-            let line = line.to_ascii_uppercase().replacen("AUTH=", "AUTH ", 1);
-            let mut words = line.split_ascii_whitespace();
-            match words.next() {
-                Some("PIPELINING") => offers.pipelining = true,
-                Some("SIZE") => offers.size = true,
-                Some("STARTTLS") => offers.start_tls = true,
-                Some("AUTH") => {
-                    for mechanism in words {
-                        offers.auth_plain |= mechanism == "PLAIN";
-                        offers.auth_login |= mechanism == "LOGIN";
-                    }
-                }
-                _ => {}
-            }
-        }
-        offers
-    }
 }
 
 /// Why there is none, for people; it names the phase.
@@ -227,51 +193,6 @@ fn expect(reply: Reply, code: u16) -> Result<Reply, Broken> {
         reply if reply.code == code => Ok(reply),
         reply => Err(Broken(reply.line())),
     }
-}
-
-/// RFC 4954. Of what is answered here only numbers are told: a server may repeat the password.
-async fn log_in(
-    wire: &mut Wire,
-    offers: Offers,
-    Credentials { user, password }: &Credentials,
-) -> Result<(), Broken> {
-    let encode = |text: &str| format!("{}\r\n", BASE64_STANDARD.encode(text));
-    let steps: Vec<(String, u16)> = match offers {
-        Offers {
-            auth_plain: true, ..
-        } => {
-            let plain = encode(&format!("\0{user}\0{password}"));
-            vec![(format!("AUTH PLAIN {plain}"), 235)]
-        }
-        Offers {
-            auth_login: true, ..
-        } => vec![
-            ("AUTH LOGIN\r\n".to_owned(), 334),
-            (encode(user), 334),
-            (encode(password), 235),
-        ],
-        _ => {
-            return Err(Broken(
-                "the mail server offers neither PLAIN nor LOGIN".to_owned(),
-            ));
-        }
-    };
-    for (command, code) in steps {
-        wire.say(command.as_bytes()).await?;
-        let reply = wire.reply().await;
-        match reply.map_err(|_| Broken("the answer is no SMTP".to_owned()))? {
-            reply if reply.code == code => {}
-            reply => {
-                let status = reply.status().map(|status| format!(" {status}"));
-                return Err(Broken(format!(
-                    "the mail server refuses the login ({}{}): see user and password in USHER_MAIL_URL",
-                    reply.code,
-                    status.unwrap_or_default()
-                )));
-            }
-        }
-    }
-    Ok(())
 }
 
 async fn within<T>(

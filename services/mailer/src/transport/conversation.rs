@@ -32,7 +32,7 @@ impl From<Broken> for Trouble {
     }
 }
 
-type Answer = Result<Reply, Trouble>;
+type Replied = Result<Reply, Trouble>;
 
 /// Sends one mail and returns the answer to its final dot.
 pub(super) async fn send(
@@ -85,7 +85,7 @@ async fn envelope(
     let sender = ask.command(Exchange::Mail, &group).await;
     let recipient = after(&sender, ask.answer(Exchange::Rcpt)).await;
     let data = after(&recipient, ask.answer(Exchange::Data)).await;
-    let is_refused = |answer: &Answer| matches!(answer, Err(Trouble::Refused(_)));
+    let is_refused = |answer: &Replied| matches!(answer, Err(Trouble::Refused(_)));
     if is_refused(&sender) || is_refused(&recipient) {
         match data {
             // Invited without a recipient: whatever were said now would be read as a message.
@@ -105,7 +105,7 @@ async fn envelope(
 }
 
 /// The next answer of a pipelined group, unless an earlier one never came.
-async fn after(earlier: &Answer, next: impl Future<Output = Answer>) -> Answer {
+async fn after(earlier: &Replied, next: impl Future<Output = Replied>) -> Replied {
     match earlier {
         Ok(_) | Err(Trouble::Refused(_)) => next.await,
         Err(_) => Err(Trouble::Broken("an earlier answer did not come".to_owned())),
@@ -118,7 +118,7 @@ async fn message(
     bytes: &[u8],
     attempt: &Attempt,
     deadlines: &Deadlines,
-) -> Answer {
+) -> Replied {
     let transfer = async {
         wire.say(&stuffed(bytes)).await?;
         // What has come by now is no answer to a dot that is not sent.
@@ -187,7 +187,7 @@ struct Asking<'a> {
 }
 
 impl Asking<'_> {
-    async fn command(&mut self, exchange: Exchange, command: &str) -> Answer {
+    async fn command(&mut self, exchange: Exchange, command: &str) -> Replied {
         let asking = async {
             self.wire.say(command.as_bytes()).await?;
             self.wire.reply().await
@@ -196,12 +196,12 @@ impl Asking<'_> {
         self.judge(exchange, reply)
     }
 
-    async fn answer(&mut self, exchange: Exchange) -> Answer {
+    async fn answer(&mut self, exchange: Exchange) -> Replied {
         let reply = timeout(self.deadline, self.wire.reply()).await;
         self.judge(exchange, reply)
     }
 
-    fn judge<E>(&self, exchange: Exchange, reply: Result<Result<Reply, Broken>, E>) -> Answer {
+    fn judge<E>(&self, exchange: Exchange, reply: Result<Result<Reply, Broken>, E>) -> Replied {
         self.attempt.answered();
         match reply {
             Ok(reply) => judge(exchange, reply?),
@@ -211,7 +211,7 @@ impl Asking<'_> {
 }
 
 /// RFC 5321 §4.2.1: the first digit decides. What is no answer to this exchange must not pass for one.
-fn judge(exchange: Exchange, reply: Reply) -> Answer {
+fn judge(exchange: Exchange, reply: Reply) -> Replied {
     let wanted = match exchange {
         Exchange::Data => 300..400,
         Exchange::Mail | Exchange::Rcpt | Exchange::Message => 200..300,
