@@ -4,6 +4,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kit::serve::Health;
+use tokio::sync::watch;
+use uuid::Uuid;
 
 use crate::{
     domain::{AddressKeys, Concern, Ground, Judgement, Offer, SameWords},
@@ -15,6 +17,8 @@ use crate::{
 pub(crate) struct Refusals {
     keys: AddressKeys,
     state: Arc<Mutex<RefusalState>>,
+    /// Mails that were taken back last, once that is recorded; for streams, those that are opened later too.
+    taken_back: watch::Sender<Arc<[Uuid]>>,
 }
 
 #[derive(Debug, Default)]
@@ -37,6 +41,19 @@ impl Refusals {
         Self {
             keys,
             state: Arc::default(),
+            taken_back: watch::Sender::new(Arc::new([])),
+        }
+    }
+
+    /// Tells streams which mails are to be offered again.
+    pub(crate) fn taken_back(&self) -> watch::Receiver<Arc<[Uuid]>> {
+        self.taken_back.subscribe()
+    }
+
+    /// The ledger has taken these mails' refusals back: now they can be offered again.
+    pub(crate) fn tell_taken_back(&self, mails: Vec<Uuid>) {
+        if !mails.is_empty() {
+            self.taken_back.send_replace(mails.into());
         }
     }
 

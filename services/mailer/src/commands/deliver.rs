@@ -203,10 +203,11 @@ impl Deliver {
             claim_no: claim.claim_no,
             outcome: tried.outcome,
             reply: tried.reply.clone(),
-            taken_back: tried.taken_back,
+            taken_back: tried.taken_back.clone(),
             trace_id: trace::trace_id(&Context::current()),
         };
         let at = self.outcomes.record(claim, ended).await;
+        self.refusals.tell_taken_back(tried.taken_back);
         let (fate, unknown_attempts) = match tried.outcome {
             Outcome::Accepted => (Fate::Accepted(Some(at)), unknown_attempts),
             Outcome::Unavailable => (Fate::Unavailable, unknown_attempts),

@@ -1,7 +1,7 @@
 //! What is permanent: what a reply says about this mailbox, and nothing that it says of everybody.
 
 use kit::testing::{Phase, SmtpServer};
-use proto::mailer::{Mail, Outcome};
+use proto::mailer::{Mail, Outcome, deliver_response::Message};
 
 use crate::{
     client::{again, attempts, mail},
@@ -79,6 +79,7 @@ async fn the_same_words_for_ten_mailboxes_in_a_row_refuse_none_of_them_and_stop_
     let world = World::before(&server);
     let service = world.start().await;
     let mut delivery = service.client().open().await;
+    let mut other = service.client().open().await;
     let mails: Vec<Mail> = (0..11)
         .map(|number| mail(&format!("ada{number}@example.com")))
         .collect();
@@ -94,6 +95,15 @@ async fn the_same_words_for_ten_mailboxes_in_a_row_refuse_none_of_them_and_stop_
             "mailbox {number}: {}",
             refused.reason
         );
+    }
+    // Clients hear of it, on a stream that they open afterwards too.
+    for stream in [&mut other, &mut service.client().open().await] {
+        let Some(Message::TakenBack(taken_back)) = stream.next().await else {
+            panic!("nothing was taken back")
+        };
+        for offered in &mails[..9] {
+            assert!(taken_back.code_ids.contains(&offered.code_id));
+        }
     }
     let told = degraded(&service).await;
     assert!(told.contains("\"mail policy\""), "{told}");

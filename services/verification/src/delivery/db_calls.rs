@@ -19,6 +19,7 @@ use crate::commands::{
     record_outcomes::{MailAttempt, record_outcomes},
     release_claims::release_claims,
     renew_claims::renew_claims,
+    take_back_rejections::take_back_rejections,
 };
 
 type DbCall = BoxFuture<'static, DbResult>;
@@ -31,6 +32,8 @@ pub(super) enum DbResult {
     NotRecorded(Vec<MailAttempt>),
     /// Claimed mails, and of which kind there may be more.
     Polled(Vec<ClaimedMail>, MoreDue),
+    /// Codes whose rejections could not be taken back yet.
+    NotTakenBack(Vec<Uuid>),
     /// Codes whose claims were renewed at this moment.
     Renewed(Instant, Vec<Uuid>),
     Nothing,
@@ -68,7 +71,7 @@ impl DbCalls {
         match &result {
             DbResult::Recorded(..) | DbResult::NotRecorded(_) => self.is_recording = false,
             DbResult::Polled(..) => self.is_polling = false,
-            DbResult::Renewed(..) | DbResult::Nothing => {}
+            DbResult::NotTakenBack(_) | DbResult::Renewed(..) | DbResult::Nothing => {}
         }
         result
     }
@@ -120,6 +123,25 @@ impl DbCalls {
                     // Within the call, so that the loop does not try again before the pause is over.
                     sleep(pause).await;
                     DbResult::NotRecorded(batch)
+                }
+            }
+        });
+    }
+
+    /// Takes rejections back once everything that was heard before is recorded: the rejections, that is.
+    pub(super) fn take_back(&mut self, codes: &mut Vec<Uuid>, unrecorded: &[MailAttempt]) {
+        if self.is_recording || !unrecorded.is_empty() || codes.is_empty() {
+            return;
+        }
+        let codes = std::mem::take(codes);
+        let (db, watches, pause) = (self.db.clone(), self.watches.clone(), self.pause);
+        self.begin(async move {
+            match take_back_rejections(&db, &watches, &codes).await {
+                Ok(()) => DbResult::Nothing,
+                Err(error) => {
+                    tracing::warn!(%error, "Rejections could not be taken back yet.");
+                    sleep(pause).await;
+                    DbResult::NotTakenBack(codes)
                 }
             }
         });
