@@ -46,6 +46,8 @@ struct AdmissionState {
     circuit: Mutex<Circuit>,
     /// Until when the circuit is open; `None` while it is closed.
     open_until: watch::Sender<Option<Instant>>,
+    /// What the last attempt met that opened it, redacted.
+    reason: Mutex<String>,
     /// Whether somebody tries if the mail server is back.
     probing: watch::Sender<bool>,
     metrics: Metrics,
@@ -80,6 +82,7 @@ impl Admission {
             lanes: Lanes::new(usize::from(connections), patience.slow_after),
             circuit: Mutex::new(Circuit::new(patience.first_pause, patience.longest_pause)),
             open_until: watch::Sender::new(None),
+            reason: Mutex::default(),
             probing: watch::Sender::new(false),
             metrics,
         }))
@@ -87,10 +90,10 @@ impl Admission {
 
     /// Shows an open circuit in the readiness body.
     pub(crate) fn show_in(&self, health: &Health) {
-        let openings = self.0.open_until.subscribe();
-        let what = || "the circuit is open: the mail server cannot be used".to_owned();
+        let state = Arc::clone(&self.0);
         health.depends_on("mail server", move || {
-            openings.borrow().is_some().then(what)
+            let is_open = state.open_until.borrow().is_some();
+            is_open.then(|| format!("the circuit is open: {}", state.reason()))
         });
     }
 
@@ -155,8 +158,8 @@ impl Admission {
         }
     }
 
-    /// Takes the slot back and tells the circuit what its attempt met.
-    pub(crate) fn leave(&self, slot: Slot, ending: Ending) {
+    /// Takes the slot back and tells the circuit what its attempt met; `reply` is redacted.
+    pub(crate) fn leave(&self, slot: Slot, ending: Ending, reply: &str) {
         let now = Instant::now();
         let open_until = {
             let mut circuit = self.circuit();
@@ -173,6 +176,10 @@ impl Admission {
             }
             circuit.open_until()
         };
+        if open_until.is_some() && matches!(ending, Ending::NotNow(_) | Ending::Unknown(_)) {
+            // Before it shows as open: whoever looks then finds the reason.
+            reply.clone_into(&mut self.0.reason());
+        }
         // Who waits is woken by a change alone: each of many mails under way reports the same outage.
         let changed = self.0.open_until.send_if_modified(|known| {
             let changed = *known != open_until;
@@ -190,9 +197,10 @@ impl Admission {
         self.0.metrics.circuit_open(pause.is_some());
         match (pause, ending) {
             (Some(pause), Ending::NotNow(cause) | Ending::Unknown(cause)) => {
-                let cause = cause.as_str();
+                let (cause, reason) = (cause.as_str(), self.0.reason());
                 tracing::warn!(
                     cause,
+                    reason = reason.as_str(),
                     ?pause,
                     "The mail server cannot be used; mails wait for it."
                 );
@@ -234,6 +242,10 @@ fn stop(attempt: &Attempt, cause: Cause, reply: &str) -> Sent {
 }
 
 impl AdmissionState {
+    fn reason(&self) -> MutexGuard<'_, String> {
+        self.reason.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Gives the probe up once the mail server has been reached and is silent: it may be this mailbox alone that
     /// hangs, and the next mail finds out. Never returns: an attempt does not end by it.
     async fn hand_probe_on(&self, probe: &mut Option<Probe>, attempt: &Attempt) -> Infallible {

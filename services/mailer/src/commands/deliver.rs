@@ -176,10 +176,10 @@ impl Deliver {
             .admission
             .attend(&mut slot, &attempt, sending, &self.cut);
         let sent = attended.await;
-        // Before the ledger is told: the next mail need not wait for our database to get this connection.
-        self.admission.leave(slot, sent.ending);
         // From here on nothing holds what the mail server said of the recipient.
         let reply = redact(&sent.reply, &offer.recipient, &offer.digits);
+        // Before the ledger is told: the next mail need not wait for our database to get this connection.
+        self.admission.leave(slot, sent.ending, &reply);
         // Nothing is awaited between this and the record: what an earlier refusal wrote is written before it is taken
         // back.
         let (outcome, taken_back) = match self.refusals.note(offer, sent.ending, &reply) {

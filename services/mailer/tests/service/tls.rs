@@ -151,8 +151,14 @@ async fn a_certificate_that_signed_itself_is_refused_with_the_ways_out_and_trust
         })
         .await;
         let url = format!("{}{query}", server.url());
-        let (outcome, reason) = outcome_with(url.trim_end_matches('?')).await;
-        assert_eq!(outcome, Outcome::Unavailable, "{reason}");
+        let world = World::sending_to(url.trim_end_matches('?'));
+        let service = world.start().await;
+        let mut delivery = service.client().open().await;
+        let refused = delivery.deliver(mail("ada@example.com")).await;
+        let reason = refused.reason.clone();
+        assert_eq!(refused.outcome(), Outcome::Unavailable, "{reason}");
+        let told = service.probe("/readyz").await.1;
+        assert!(told.contains(&reason), "operators read it too: {told}");
         for said in [
             "self-signed",
             "ca=FILE.pem",
