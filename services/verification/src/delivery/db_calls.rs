@@ -32,7 +32,7 @@ pub(super) enum DbResult {
     NotRecorded(Vec<MailAttempt>),
     /// Claimed mails, and of which kind there may be more.
     Polled(Vec<ClaimedMail>, MoreDue),
-    /// Codes whose rejections could not be taken back yet.
+    /// Codes whose rejections could not be taken back; they are tried again.
     NotTakenBack(Vec<Uuid>),
     /// Codes whose claims were renewed at this moment.
     Renewed(Instant, Vec<Uuid>),
@@ -48,6 +48,8 @@ pub(super) struct DbCalls {
     under_way: FuturesUnordered<DbCall>,
     is_polling: bool,
     is_recording: bool,
+    /// Codes whose rejections are to be taken back.
+    taken_back: Vec<Uuid>,
 }
 
 impl DbCalls {
@@ -60,6 +62,7 @@ impl DbCalls {
             under_way: FuturesUnordered::new(),
             is_polling: false,
             is_recording: false,
+            taken_back: Vec::new(),
         }
     }
 
@@ -71,7 +74,8 @@ impl DbCalls {
         match &result {
             DbResult::Recorded(..) | DbResult::NotRecorded(_) => self.is_recording = false,
             DbResult::Polled(..) => self.is_polling = false,
-            DbResult::NotTakenBack(_) | DbResult::Renewed(..) | DbResult::Nothing => {}
+            DbResult::NotTakenBack(codes) => self.taken_back.extend(codes),
+            DbResult::Renewed(..) | DbResult::Nothing => {}
         }
         result
     }
@@ -103,8 +107,11 @@ impl DbCalls {
     /// Records all of these attempts, one batch at a time: what comes meanwhile makes the next one. While the database
     /// is away they are held: the mailer remembers its answers too, but they need not be asked for once more.
     pub(super) fn record(&mut self, unrecorded: &mut Vec<MailAttempt>, held: &HeldMails) {
-        if self.is_recording || unrecorded.is_empty() {
+        if self.is_recording {
             return;
+        }
+        if unrecorded.is_empty() {
+            return self.begin_to_take_back();
         }
         self.is_recording = true;
         let mut batch = std::mem::take(unrecorded);
@@ -128,12 +135,16 @@ impl DbCalls {
         });
     }
 
-    /// Takes rejections back once everything that was heard before is recorded: the rejections, that is.
-    pub(super) fn take_back(&mut self, codes: &mut Vec<Uuid>, unrecorded: &[MailAttempt]) {
-        if self.is_recording || !unrecorded.is_empty() || codes.is_empty() {
+    /// Takes rejections back, once what was heard before is recorded: the rejections themselves.
+    pub(super) fn take_back(&mut self, codes: Vec<Uuid>) {
+        self.taken_back.extend(codes);
+    }
+
+    fn begin_to_take_back(&mut self) {
+        if self.taken_back.is_empty() {
             return;
         }
-        let codes = std::mem::take(codes);
+        let codes = std::mem::take(&mut self.taken_back);
         let (db, watches, pause) = (self.db.clone(), self.watches.clone(), self.pause);
         self.begin(async move {
             match take_back_rejections(&db, &watches, &codes).await {

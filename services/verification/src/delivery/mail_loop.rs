@@ -65,8 +65,6 @@ pub(crate) struct MailLoop {
     db_calls: DbCalls,
     /// Attempts whose outcome is not recorded yet.
     unrecorded: Vec<MailAttempt>,
-    /// Codes whose rejections are to be taken back.
-    taken_back: Vec<Uuid>,
     /// The table may hold mails that are due: the last poll was full, or something happened that made some due.
     more_due: MoreDue,
     lease: Duration,
@@ -99,7 +97,6 @@ impl MailLoop {
             lease: rules.lease,
             db_calls: DbCalls::new(claim_mails, tick),
             unrecorded: Vec::new(),
-            taken_back: Vec::new(),
             more_due: MoreDue::NONE,
             tick,
             metrics,
@@ -160,8 +157,6 @@ impl MailLoop {
                 return; // what is not recorded by now has its claim run out and is asked for again
             }
         }
-        self.db_calls
-            .take_back(&mut self.taken_back, &self.unrecorded);
         self.db_calls.record(&mut self.unrecorded, &self.mails);
     }
 
@@ -276,9 +271,7 @@ impl MailLoop {
                 self.mode = self.mode.without_mailer(self.streams.window());
             }
             StreamEvent::Said(_, Message::TakenBack(said)) => {
-                let codes = said.code_ids.iter();
-                self.taken_back
-                    .extend(codes.filter_map(|id| Uuid::try_parse(id).ok()));
+                self.db_calls.take_back(encode::taken_back(&said));
             }
             StreamEvent::Said(..) => {}
             StreamEvent::Ended(stream) => {
@@ -314,13 +307,12 @@ impl MailLoop {
         match result {
             DbResult::Recorded(batch, accepted) => self.recorded(batch, &accepted),
             DbResult::NotRecorded(batch) => self.unrecorded.extend(batch),
-            DbResult::NotTakenBack(codes) => self.taken_back.extend(codes),
             DbResult::Polled(mails, more) => {
                 self.more_due = self.more_due.or(more);
                 self.mails.add(mails);
             }
             DbResult::Renewed(at, codes) => self.mails.renewed(at, &codes),
-            DbResult::Nothing => {}
+            DbResult::NotTakenBack(_) | DbResult::Nothing => {}
         }
     }
 
