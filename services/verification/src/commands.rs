@@ -12,6 +12,7 @@ pub(crate) mod take_back_rejections;
 
 pub(crate) mod confirm_code;
 pub(crate) mod get_verification;
+pub(crate) mod reschedule_mails;
 pub(crate) mod resend_code;
 pub(crate) mod watch_verification;
 
