@@ -33,7 +33,7 @@ pub use process::Process;
 pub use proxy::Proxy;
 pub use service::{Service, channel};
 pub use small_disk::SmallDisk;
-pub use smtp::{Mail, On, Phase, Setup, SmtpServer, Tls};
+pub use smtp::{Certificate, Mail, On, Phase, Pipelining, Setup, SmtpServer, Tls};
 pub use world::World;
 
 /// Long enough for what takes milliseconds, on a machine that is busy with other tests.

@@ -1,7 +1,8 @@
 //! The way to the mail server: at most so many at once (`lanes`), nobody while the circuit is open, one to try when
-//! its pause is over. `commands::deliver` asks for a slot, sends, and reports what it met.
+//! its pause is over; and what the mail server's `refusals` come to. `commands::deliver` asks for a slot, sends, and reports what it met.
 
 mod lanes;
+mod refusals;
 
 use std::{
     convert::Infallible,
@@ -14,6 +15,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use self::lanes::{Lanes, Seat};
+pub(crate) use self::refusals::Refusals;
 use crate::{
     domain::{Circuit, Gate, Turn},
     metrics::Metrics,
@@ -44,6 +46,8 @@ struct AdmissionState {
     circuit: Mutex<Circuit>,
     /// Until when the circuit is open; `None` while it is closed.
     open_until: watch::Sender<Option<Instant>>,
+    /// What the last attempt met that opened it, redacted.
+    reason: Mutex<String>,
     /// Whether somebody tries if the mail server is back.
     probing: watch::Sender<bool>,
     metrics: Metrics,
@@ -78,6 +82,7 @@ impl Admission {
             lanes: Lanes::new(usize::from(connections), patience.slow_after),
             circuit: Mutex::new(Circuit::new(patience.first_pause, patience.longest_pause)),
             open_until: watch::Sender::new(None),
+            reason: Mutex::default(),
             probing: watch::Sender::new(false),
             metrics,
         }))
@@ -85,10 +90,10 @@ impl Admission {
 
     /// Shows an open circuit in the readiness body.
     pub(crate) fn show_in(&self, health: &Health) {
-        let openings = self.0.open_until.subscribe();
-        let what = || "the circuit is open: the mail server cannot be used".to_owned();
+        let state = Arc::clone(&self.0);
         health.depends_on("mail server", move || {
-            openings.borrow().is_some().then(what)
+            let is_open = state.open_until.borrow().is_some();
+            is_open.then(|| format!("the circuit is open: {}", state.reason()))
         });
     }
 
@@ -153,15 +158,17 @@ impl Admission {
         }
     }
 
-    /// Takes the slot back and tells the circuit what its attempt met.
-    pub(crate) fn leave(&self, slot: Slot, ending: Ending) {
+    /// Takes the slot back and tells the circuit what its attempt met; `reply` is redacted.
+    pub(crate) fn leave(&self, slot: Slot, ending: Ending, reply: &str) {
         let now = Instant::now();
         let open_until = {
             let mut circuit = self.circuit();
             match ending {
                 Ending::Accepted => circuit.accepted(now),
                 // It serves mails, if not this one.
-                Ending::RecipientRefused | Ending::NotNow(Cause::Answer) => circuit.answered(),
+                Ending::RecipientRefused(_) | Ending::NotNow(Cause::Answer | Cause::Policy(_)) => {
+                    circuit.answered();
+                }
                 Ending::NotNow(Cause::Connection) => circuit.connection_failed(now),
                 Ending::NotNow(Cause::Hang) | Ending::Unknown(Cause::Hang) => circuit.hung(now),
                 // Broken off by it or by us: says nothing of whether it can be used.
@@ -169,6 +176,10 @@ impl Admission {
             }
             circuit.open_until()
         };
+        if open_until.is_some() && matches!(ending, Ending::NotNow(_) | Ending::Unknown(_)) {
+            // Before it shows as open: whoever looks then finds the reason.
+            reply.clone_into(&mut self.0.reason());
+        }
         // Who waits is woken by a change alone: each of many mails under way reports the same outage.
         let changed = self.0.open_until.send_if_modified(|known| {
             let changed = *known != open_until;
@@ -186,9 +197,10 @@ impl Admission {
         self.0.metrics.circuit_open(pause.is_some());
         match (pause, ending) {
             (Some(pause), Ending::NotNow(cause) | Ending::Unknown(cause)) => {
-                let cause = cause.as_str();
+                let (cause, reason) = (cause.as_str(), self.0.reason());
                 tracing::warn!(
                     cause,
+                    reason = reason.as_str(),
                     ?pause,
                     "The mail server cannot be used; mails wait for it."
                 );
@@ -230,6 +242,10 @@ fn stop(attempt: &Attempt, cause: Cause, reply: &str) -> Sent {
 }
 
 impl AdmissionState {
+    fn reason(&self) -> MutexGuard<'_, String> {
+        self.reason.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Gives the probe up once the mail server has been reached and is silent: it may be this mailbox alone that
     /// hangs, and the next mail finds out. Never returns: an attempt does not end by it.
     async fn hand_probe_on(&self, probe: &mut Option<Probe>, attempt: &Attempt) -> Infallible {

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
 use crate::{
-    admission::Admission,
+    admission::{Admission, Refusals},
     commands::{
         claim::Claims,
         deliver::Deliver,
@@ -118,6 +118,7 @@ impl App {
 
         let health = Health::new::<Migrator>(db.clone());
         deliver.admission.show_in(&health);
+        deliver.refusals.show_in(&health);
         let public = Public {
             deliver: Arc::new(deliver),
             db: db.clone(),
@@ -178,6 +179,7 @@ impl App {
             look_ups,
             admission: Admission::new(config.mail_connections, &config.patience, metrics.clone()),
             claims,
+            refusals: Refusals::new(keys.clone()),
             composer: Arc::clone(&self.composer),
             transport: Arc::clone(&self.transport),
             outcomes,
@@ -198,7 +200,8 @@ fn address_keys(config: &Config) -> anyhow::Result<AddressKeys> {
 fn transport(config: &Config) -> anyhow::Result<Transport> {
     let transport = match config.mail_url.clone() {
         MailUrl::Smtp(server) => {
-            Transport::Smtp(Box::new(Smtp::new(server, config.deadlines.clone())?))
+            let (hello, deadlines) = (config.mail_helo.clone(), config.deadlines.clone());
+            Transport::Smtp(Box::new(Smtp::new(server, hello, deadlines)?))
         }
         MailUrl::Folder(path) => Transport::Folder(Folder::new(path)),
     };

@@ -10,7 +10,7 @@ use url::Url;
 
 use crate::{
     admission::Patience,
-    domain::Sender,
+    domain::{HelloName, Sender},
     transport::{Deadlines, MailUrl},
 };
 
@@ -36,8 +36,9 @@ pub struct Config {
         default_value = "data/address-keys"
     )]
     pub address_key_file: PathBuf,
-    /// Where mails go: `smtp://[USER:PASSWORD@]HOST[:PORT][?tls=required|opportunistic|off]`, `smtps://…` or
-    /// `file:FOLDER`
+    /// Where mails go: `smtp://[USER:PASSWORD@]HOST[:PORT][?tls=required|opportunistic|off][&ca=FILE.pem]`, `smtps://…`
+    /// or `file:FOLDER`; `ca=` names certificates to trust besides the public authorities, an authority's or the
+    /// server's own
     #[arg(
         long,
         env = "USHER_MAIL_URL",
@@ -52,6 +53,10 @@ pub struct Config {
         default_value = "Usher <usher@localhost>"
     )]
     pub(crate) mail_from: Sender,
+    /// What the mail server is greeted with: a full name or an address literal; by default the machine's full name,
+    /// else its address
+    #[arg(long, env = "USHER_MAIL_HELO")]
+    pub(crate) mail_helo: Option<HelloName>,
     /// Connections to the mail server at most; half of them for second and later attempts
     #[arg(long, env = "USHER_MAIL_CONNECTIONS", default_value = "16", value_parser = clap::value_parser!(u16).range(2..))]
     pub mail_connections: u16,

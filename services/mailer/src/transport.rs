@@ -6,12 +6,17 @@ mod connect;
 mod conversation;
 mod deadlines;
 mod folder;
+mod login;
+mod offers;
 mod smtp;
-mod socket;
+mod tls;
 mod url;
+mod wire;
 
 use lettre::Address;
 use uuid::Uuid;
+
+use crate::domain::{Concern, Ground};
 
 pub(crate) use self::{
     attempt::{Attempt, Lease, Phase},
@@ -50,8 +55,8 @@ pub(crate) struct Sent {
 pub(crate) enum Ending {
     /// The mail server took responsibility.
     Accepted,
-    /// It refused this recipient for good.
-    RecipientRefused,
+    /// It refused this recipient for good, read from that.
+    RecipientRefused(Ground),
     /// Not this time.
     NotNow(Cause),
     /// The final dot was sent and its answer was lost.
@@ -63,8 +68,10 @@ pub(crate) enum Ending {
 pub(crate) enum Cause {
     /// No connection that could be used: refused, no TLS, wrong certificate, wrong password, bad greeting.
     Connection,
-    /// The mail server answered the mail, with a refusal.
+    /// The mail server answered the mail, with a refusal for now.
     Answer,
+    /// It refused the mail for good, but for something that is not the mailbox.
+    Policy(Concern),
     /// A phase passed its deadline, or the connection was given up for its silence.
     Hang,
     /// The connection broke, or the answer was no SMTP.
@@ -89,6 +96,7 @@ impl Cause {
         match self {
             Self::Connection => "connection",
             Self::Answer => "refused",
+            Self::Policy(concern) => concern.word(),
             Self::Hang => "timeout",
             Self::Broken => "broken",
             Self::Stopped => "stopped",

@@ -8,6 +8,7 @@ pub(crate) mod claim_mails;
 pub(crate) mod record_outcomes;
 pub(crate) mod release_claims;
 pub(crate) mod renew_claims;
+pub(crate) mod take_back_rejections;
 
 pub(crate) mod confirm_code;
 pub(crate) mod get_verification;

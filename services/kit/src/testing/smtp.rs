@@ -20,7 +20,7 @@ use script::Script;
 pub use script::{On, Phase};
 use session::Session;
 use shared::Shared;
-pub use shared::{Mail, Setup, Tls};
+pub use shared::{Certificate, Mail, Pipelining, Setup, Tls};
 use tls::Identity;
 
 use super::SOON;
@@ -53,7 +53,10 @@ impl SmtpServer {
             .local_addr()
             .expect("a listener has an address")
             .port();
-        let (identity, shared) = (Identity::new(), Arc::new(Shared::default()));
+        let (identity, shared) = (
+            Identity::new(setup.certificate),
+            Arc::new(Shared::default()),
+        );
         let task = tokio::spawn(accept(
             listener,
             setup.clone(),
@@ -84,7 +87,7 @@ impl SmtpServer {
         self.port
     }
 
-    /// The authority that signed its certificate, as PEM.
+    /// The authority that signed its certificate, as PEM; the certificate itself if nobody else signed it.
     pub fn ca_pem(&self) -> &str {
         self.identity.ca_pem()
     }

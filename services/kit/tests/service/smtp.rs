@@ -71,7 +71,11 @@ async fn mails_come_over_starttls_and_over_implicit_tls() {
         (Tls::StartTls, Mode::Required as fn(_) -> _),
         (Tls::Implicit, Mode::Wrapper),
     ] {
-        let server = SmtpServer::with(Setup { tls, login: None }).await;
+        let server = SmtpServer::with(Setup {
+            tls,
+            ..Setup::default()
+        })
+        .await;
         encrypted(&server, mode)
             .send(mail("b@example.com", "secret"))
             .await
@@ -84,7 +88,7 @@ async fn mails_come_over_starttls_and_over_implicit_tls() {
 async fn a_stranger_to_the_certificates_authority_sends_nothing() {
     let server = SmtpServer::with(Setup {
         tls: Tls::StartTls,
-        login: None,
+        ..Setup::default()
     })
     .await;
     let tls = TlsParameters::new("127.0.0.1".to_owned()).unwrap();

@@ -145,7 +145,7 @@ async fn take_back(
     while give_up.run_until_cancelled(pause()).await.is_some() {
         let taken_back = async {
             let tx = db.write("take claims back").await?;
-            let taken_back = mails::take_back(&tx, &claims).await?;
+            let taken_back = mails::take_back_claims(&tx, &claims).await?;
             tx.commit().await?;
             Ok::<_, DbErr>(taken_back)
         };

@@ -10,6 +10,7 @@ use std::{
 use kit::db::StoreError;
 use opentelemetry::{Context, trace::FutureExt as _};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::{
     LedgerError, Outcome,
@@ -19,8 +20,8 @@ use super::{
     trace,
 };
 use crate::{
-    admission::{Admission, CircuitOpen, Slot},
-    domain::{Answer, Fate, Offer, redact},
+    admission::{Admission, CircuitOpen, Refusals, Slot},
+    domain::{Answer, Fate, Judgement, Offer, redact},
     mail::Composer,
     metrics::Metrics,
     transport::{Attempt, Ending, Transport},
@@ -34,6 +35,7 @@ pub(crate) struct Deliver {
     pub(crate) claims: Claims,
     pub(crate) composer: Arc<Composer>,
     pub(crate) transport: Arc<Transport>,
+    pub(crate) refusals: Refusals,
     pub(crate) outcomes: Outcomes,
     pub(crate) metrics: Metrics,
     /// Ends what has not ended by itself when the service stops.
@@ -78,6 +80,8 @@ struct Tried {
     reached: bool,
     /// What the mail server said, or what happened instead, redacted.
     reply: String,
+    /// Mails whose refusals this one shows to be said of everybody.
+    taken_back: Vec<Uuid>,
 }
 
 impl Deliver {
@@ -157,6 +161,7 @@ impl Deliver {
                     outcome: Outcome::Invalid,
                     reached: false,
                     reply: "the mail cannot be made".to_owned(),
+                    taken_back: Vec::new(),
                 };
             }
         };
@@ -171,16 +176,23 @@ impl Deliver {
             .admission
             .attend(&mut slot, &attempt, sending, &self.cut);
         let sent = attended.await;
+        // From here on nothing holds what the mail server said of the recipient.
+        let reply = redact(&sent.reply, &offer.recipient, &offer.digits);
         // Before the ledger is told: the next mail need not wait for our database to get this connection.
-        self.admission.leave(slot, sent.ending);
-        let outcome = outcome_of(sent.ending);
+        self.admission.leave(slot, sent.ending, &reply);
+        // Nothing is awaited between this and the record: what an earlier refusal wrote is written before it is taken
+        // back.
+        let (outcome, taken_back) = match self.refusals.note(offer, sent.ending, &reply) {
+            Judgement::Final => (outcome_of(sent.ending), Vec::new()),
+            Judgement::SaidOfAll(taken_back) => (Outcome::Unavailable, taken_back),
+        };
         trace::end(&cx, &sent, outcome);
         self.metrics.attempt(outcome, started.elapsed());
         Tried {
             outcome,
             reached: attempt.reached(),
-            // From here on nothing holds what the mail server said of the recipient.
-            reply: redact(&sent.reply, &offer.recipient, &offer.digits),
+            reply,
+            taken_back,
         }
     }
 
@@ -191,9 +203,11 @@ impl Deliver {
             claim_no: claim.claim_no,
             outcome: tried.outcome,
             reply: tried.reply.clone(),
+            taken_back: tried.taken_back.clone(),
             trace_id: trace::trace_id(&Context::current()),
         };
         let at = self.outcomes.record(claim, ended).await;
+        self.refusals.tell_taken_back(tried.taken_back);
         let (fate, unknown_attempts) = match tried.outcome {
             Outcome::Accepted => (Fate::Accepted(Some(at)), unknown_attempts),
             Outcome::Unavailable => (Fate::Unavailable, unknown_attempts),
@@ -225,7 +239,7 @@ async fn unless<T>(
 fn outcome_of(ending: Ending) -> Outcome {
     match ending {
         Ending::Accepted => Outcome::Accepted,
-        Ending::RecipientRefused => Outcome::Rejected,
+        Ending::RecipientRefused(_) => Outcome::Rejected,
         Ending::NotNow(_) => Outcome::Unavailable,
         Ending::Unknown(_) => Outcome::Unknown,
     }

@@ -1,6 +1,6 @@
 //! Records how attempts ended, many in one transaction, each with the row that tells operators of it.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use kit::{
     clock::{Clock, Timestamp},
@@ -14,7 +14,7 @@ use super::{BATCH, Each, Outcome, PastAttempt, QUEUE, claim::Claim};
 use crate::{
     domain::Offer,
     store::{
-        attempts,
+        attempts, ends,
         mails::{self, LedgerState},
     },
 };
@@ -30,6 +30,8 @@ pub(crate) struct Ended {
     pub(crate) outcome: Outcome,
     /// The mail server's answer, redacted.
     pub(crate) reply: String,
+    /// Mails whose refusals were none of them, and are taken back.
+    pub(crate) taken_back: Vec<Uuid>,
     /// For operators; empty when the attempt was not traced.
     pub(crate) trace_id: String,
 }
@@ -130,7 +132,7 @@ impl Recorder {
             .map(|ended| ended.offer.code_id)
             .collect();
         // One statement for what nearly all of them are.
-        mails::mark_accepted(&tx, &accepted).await?;
+        ends::mark_accepted(&tx, &accepted).await?;
         for Ended {
             offer,
             claim_no,
@@ -144,16 +146,23 @@ impl Recorder {
                 Outcome::Accepted => {} // marked above
                 // What the mail server refused stays refused, whoever sends by now.
                 Outcome::Rejected => {
-                    mails::mark_refused(&tx, key, LedgerState::Rejected, reply).await?;
+                    ends::mark_refused(&tx, key, LedgerState::Rejected, reply).await?;
                 }
                 Outcome::Invalid => {
-                    mails::mark_refused(&tx, key, LedgerState::Invalid, reply).await?;
+                    ends::mark_refused(&tx, key, LedgerState::Invalid, reply).await?;
                 }
                 // Not final, and ours to say only under our own claim: a later one may be under way.
                 Outcome::Unavailable => mails::set_idle(&tx, key, claim_no, 0).await?,
                 Outcome::Unknown => mails::set_idle(&tx, key, claim_no, 1).await?,
             }
         }
+        let taken_back: BTreeSet<Uuid> = sorted
+            .iter()
+            .flat_map(|note| note.ended.taken_back.clone())
+            .collect();
+        let taken_back = Vec::from_iter(taken_back);
+        ends::take_back(&tx, &taken_back).await?;
+        attempts::take_back(&tx, &taken_back).await?;
         // Told to operators in the same transaction; also of an attempt whose claim was lost meanwhile.
         let attempts = sorted.iter().map(|note| attempt(note, now));
         attempts::insert(&tx, attempts.collect()).await?;

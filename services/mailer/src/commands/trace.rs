@@ -39,7 +39,7 @@ pub(super) fn end(cx: &Context, sent: &Sent, outcome: Outcome) {
     }
     match sent.ending {
         Ending::Accepted => span::end(cx),
-        Ending::RecipientRefused => span::fail(cx, "rejected"),
+        Ending::RecipientRefused(_) => span::fail(cx, "rejected"),
         Ending::NotNow(cause) | Ending::Unknown(cause) => span::fail(cx, cause.as_str()),
     }
 }

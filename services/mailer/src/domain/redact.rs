@@ -3,7 +3,7 @@
 
 use super::{Digits, Recipient};
 
-const REDACTED: &str = "<redacted>";
+pub(super) const REDACTED: &str = "<redacted>";
 
 /// Most bytes that are kept.
 const MAX_BYTES: usize = 300;
@@ -11,7 +11,7 @@ const MAX_BYTES: usize = 300;
 /// The reply as one line of at most 300 printable ASCII bytes. The recipient as a whole, its local part and its
 /// domain, the code in any grouping, and everything with an `@` become `<redacted>`.
 pub(crate) fn redact(reply: &str, recipient: &Recipient, digits: &Digits) -> String {
-    let line = printable(reply);
+    let line = ascii(&with_a_labels(reply, recipient.domain()));
     let mut hidden = vec![false; line.len()];
     hide_addresses(&line, &mut hidden);
     // Servers may look for the mailbox behind `ada+news` under `ada` alone.
@@ -19,23 +19,49 @@ pub(crate) fn redact(reply: &str, recipient: &Recipient, digits: &Digits) -> Str
     for word in [recipient.local(), mailbox, recipient.domain()] {
         hide_words(&line, word, &mut hidden);
     }
+    // As it reads in an encoding that is not known here.
+    let (in_letters, _) = idna::domain_to_unicode(recipient.domain());
+    hide_words(&line, &ascii(&in_letters), &mut hidden);
     hide_digits(&line, digits.plain(), &mut hidden);
     rewrite(&line, &hidden)
 }
 
-/// Printable ASCII; anything else is a space. Full-width forms are read as their ASCII counterparts first, so that
-/// they cannot carry an address past the rules below, and `%40` and `=40` as the `@` that they stand for.
-fn printable(text: &str) -> String {
+/// Stands for a letter that is not ASCII while addresses are looked for: part of a word, and a space in the end.
+const FOREIGN: char = '\u{7f}';
+
+/// ASCII; other letters are `FOREIGN`, also those that came in an encoding nobody knows. Full-width forms are read as
+/// their ASCII counterparts first, and what is invisible is left out, so that neither can carry an address past the rules
+/// below; and `%40` and `=40` are the `@` that they stand for.
+fn ascii(text: &str) -> String {
     let ascii = |c: char| match c {
-        '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xfee0).unwrap_or(' '),
-        ' '..='~' => c,
-        _ => ' ',
+        '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xfee0),
+        '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}' => None,
+        ' '..='~' => Some(c),
+        _ if c.is_control() || c.is_whitespace() => Some(' '),
+        _ => Some(FOREIGN),
     };
-    let line: String = text.chars().map(ascii).collect();
+    let line: String = text.chars().filter_map(ascii).collect();
     line.replace("%40", "@")
         .replace("=40", "@")
         .trim()
         .to_owned()
+}
+
+/// Domains in letters of their own as the A-labels by which the recipient's is known.
+fn with_a_labels(text: &str, domain: &str) -> String {
+    let is_end = |c: char| {
+        c.is_whitespace() || c.is_ascii() && !c.is_ascii_alphanumeric() && !"-.".contains(c)
+    };
+    let mut out = String::with_capacity(text.len());
+    for piece in text.split_inclusive(is_end) {
+        let word = piece.trim_end_matches(is_end);
+        match !word.is_ascii() && idna::domain_to_ascii(word).is_ok_and(|name| name == domain) {
+            true => out.push_str(domain),
+            false => out.push_str(word),
+        }
+        out.push_str(&piece[word.len()..]);
+    }
+    out
 }
 
 /// Hides every word with an `@` in it, with the quoted local part before it if there is one.
@@ -103,6 +129,7 @@ fn rewrite(line: &str, hidden: &[bool]) -> String {
         let piece = match hidden[index] {
             true if index > 0 && hidden[index - 1] => continue,
             true => REDACTED,
+            false if line[index..].starts_with(FOREIGN) => " ",
             false => &line[index..=index],
         };
         if out.len() + piece.len() > MAX_BYTES {
@@ -139,6 +166,33 @@ mod tests {
         assert_eq!(
             redacted("250 2.0.0 Ok: queued as 4F3B21A0\r\n"),
             "250 2.0.0 Ok: queued as 4F3B21A0"
+        );
+    }
+
+    #[test]
+    fn takes_out_names_in_letters_of_their_own() {
+        let recipient = Recipient::parse("zoe@b\u{fc}cher.example").unwrap();
+        let digits = Digits::parse("13572468").unwrap();
+        for reply in [
+            "550 <zo\u{eb}@b\u{fc}cher.example> unknown",
+            "550 <zoe@b\u{fc}cher.example> unknown",
+            "550 zo\u{eb}@b\u{fc}cher.example unknown",
+            "550 zo\u{fffd}@b\u{fffd}cher.example unknown",
+            "550 b\u{fc}cher.example unknown",
+            "550 B\u{dc}CHER.example unknown",
+            "550 bu\u{308}cher.example unknown",
+            "550 b\u{fffd}cher.example unknown",
+            "550 xn--bcher-kva.example unknown",
+            "550 z\u{200b}oe unknown",
+            "550 <\u{5f20}\u{4f1f}@\u{4f8b}\u{3048}.example> unknown",
+        ] {
+            let kept = redact(reply, &recipient, &digits);
+            let kept = kept.replace(['<', '>'], "");
+            assert_eq!(kept, "550 redacted unknown", "{reply}");
+        }
+        assert_eq!(
+            redact("550 bo\u{ee}te inconnue", &recipient, &digits),
+            "550 bo te inconnue"
         );
     }
 

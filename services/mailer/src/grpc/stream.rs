@@ -1,4 +1,5 @@
-//! One client's delivery stream: Hello, a Result for each mail, Pause when the circuit opens, Draining at the end.
+//! One client's delivery stream: Hello, a Result for each mail, Pause when the circuit opens, TakenBack for mails that
+//! were not rejected after all, Draining at the end.
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
 
@@ -11,11 +12,12 @@ use kit::{
 use opentelemetry::{Context, KeyValue, trace::FutureExt as _};
 use proto::mailer::{
     DeliverRequest, DeliverResponse, Draining, Hello, Mail, Outcome, Pause, Result as MailResult,
-    deliver_response::Message,
+    TakenBack, deliver_response::Message,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
+use uuid::Uuid;
 
 use super::{Public, decode, encode};
 use crate::{
@@ -25,7 +27,7 @@ use crate::{
 
 type Responses = mpsc::Sender<Result<DeliverResponse, Status>>;
 
-/// Messages that are no results: Hello, Draining, and a Pause or two.
+/// Messages that are no results: Hello, Draining, and a Pause or TakenBack or two.
 const BESIDES_RESULTS: usize = 8;
 
 /// Starts to talk to a client.
@@ -46,6 +48,7 @@ async fn talk(public: Arc<Public>, mut requests: Streaming<DeliverRequest>, resp
     let Public { stages, rules, .. } = &*public;
     let window = Arc::new(Semaphore::new(rules.window as usize));
     let mut openings = public.deliver.admission.openings();
+    let mut taken_back = public.deliver.refusals.taken_back();
     say(
         &responses,
         Message::Hello(Hello {
@@ -54,6 +57,7 @@ async fn talk(public: Arc<Public>, mut requests: Streaming<DeliverRequest>, resp
     )
     .await;
     say_pause(&responses, &mut openings).await;
+    say_taken_back(&responses, &mut taken_back).await;
     let mut age = std::pin::pin!(tokio::time::sleep(rules.age));
     let mut refused = None;
     // Which of these is first does not matter: whatever ends the loop, what was taken is answered below.
@@ -70,6 +74,7 @@ async fn talk(public: Arc<Public>, mut requests: Streaming<DeliverRequest>, resp
                 Err(status) => break refused = Some(status), // what it says is no request, or it is gone
             },
             Ok(()) = openings.changed() => say_pause(&responses, &mut openings).await,
+            Ok(()) = taken_back.changed() => say_taken_back(&responses, &mut taken_back).await,
             () = stages.stop.cancelled() => break say(&responses, Message::Draining(Draining {})).await,
             () = &mut age => break say(&responses, Message::Draining(Draining {})).await,
             () = responses.closed() => break,
@@ -155,6 +160,15 @@ async fn say_pause(responses: &Responses, openings: &mut watch::Receiver<Option<
             }),
         )
         .await;
+    }
+}
+
+/// Says which mails were not rejected after all, if there are any.
+async fn say_taken_back(responses: &Responses, taken_back: &mut watch::Receiver<Arc<[Uuid]>>) {
+    let mails = Arc::clone(&taken_back.borrow_and_update());
+    if !mails.is_empty() {
+        let code_ids = mails.iter().map(Uuid::to_string).collect();
+        say(responses, Message::TakenBack(TakenBack { code_ids })).await;
     }
 }
 

@@ -92,6 +92,20 @@ pub(crate) async fn newest_first(
     attempts.all(connection).await
 }
 
+/// Refusals of these mails that turned out to be said of everybody were none of them.
+pub(crate) async fn take_back(tx: &Tx, mails: &[Uuid]) -> Result<(), DbErr> {
+    if mails.is_empty() {
+        return Ok(());
+    }
+    Entity::update_many()
+        .col_expr(Column::Outcome, Expr::value(Outcome::Unavailable))
+        .filter(Column::CodeId.is_in(mails.iter().copied()))
+        .filter(Column::Outcome.eq(Outcome::Rejected))
+        .exec(tx)
+        .await
+        .map(drop)
+}
+
 /// Deletes the attempts of these mails.
 pub(crate) async fn delete_of(tx: &Tx, mails: &[Uuid]) -> Result<(), DbErr> {
     Entity::delete_many()

@@ -9,7 +9,9 @@
 //!                     │   │ own number; or       │
 //!                     ▼   │ count_lapsed: its    │
 //!   accepted, rejected,   │ lease has passed     │
-//!   invalid               └──────────────────────┘
+//!   invalid               └──────────────────────┤
+//!       │ take_back: rejected, in words         │
+//!       └─ that are said of everybody ──────────┘
 //! ```
 //!
 //! **A claim is a lease with a number.** `claim_no` counts the claims of a row, and each of them is one attempt to send.
@@ -177,7 +179,7 @@ pub(crate) struct UnsentClaim {
 }
 
 /// Takes claims back under which nothing was sent: no attempt is counted. Returns how many there were.
-pub(crate) async fn take_back(tx: &Tx, claims: &[UnsentClaim]) -> Result<usize, DbErr> {
+pub(crate) async fn take_back_claims(tx: &Tx, claims: &[UnsentClaim]) -> Result<usize, DbErr> {
     // By its end, too: somebody else's claim of the same number ends at another moment.
     const SQL: &str = "UPDATE mails SET state = 'idle' FROM given
         WHERE mails.code_id = given.code_id AND mails.claim_no = given.claim_no
@@ -277,40 +279,6 @@ fn to_idle(update: UpdateMany<Entity>, unknown: i32) -> UpdateMany<Entity> {
         .col_expr(Column::State, Expr::value(LedgerState::Idle))
         .col_expr(Column::UnknownAttempts, unknown)
         .filter(Column::State.eq(LedgerState::Sending))
-}
-
-/// Notes acceptances. They are facts: whoever holds the claim, and even over a refusal.
-pub(crate) async fn mark_accepted(tx: &Tx, keys: &[Uuid]) -> Result<(), DbErr> {
-    if keys.is_empty() {
-        return Ok(());
-    }
-    Entity::update_many()
-        .col_expr(Column::State, Expr::value(LedgerState::Accepted))
-        .col_expr(Column::Reason, Expr::value(""))
-        .col_expr(Column::EndedAt, Expr::value(tx.now()))
-        .filter(Column::CodeId.is_in(keys.iter().copied()))
-        .filter(Column::State.ne(LedgerState::Accepted))
-        .exec(tx)
-        .await
-        .map(drop)
-}
-
-/// Notes a final refusal; a fact, too, but never over another final state.
-pub(crate) async fn mark_refused(
-    tx: &Tx,
-    key: Uuid,
-    refused: LedgerState,
-    reason: &str,
-) -> Result<(), DbErr> {
-    Entity::update_many()
-        .col_expr(Column::State, Expr::value(refused))
-        .col_expr(Column::Reason, Expr::value(reason))
-        .col_expr(Column::EndedAt, Expr::value(tx.now()))
-        .filter(Column::CodeId.eq(key))
-        .filter(Column::State.is_in([LedgerState::Idle, LedgerState::Sending]))
-        .exec(tx)
-        .await
-        .map(drop)
 }
 
 /// Keys of at most `limit` mails whose time is over, locked: of two replicas that forget at once, each takes others.

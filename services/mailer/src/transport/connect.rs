@@ -1,215 +1,276 @@
-//! From a mail server's name to a connection that is ready for mails: TCP, TLS, EHLO, AUTH, each with its deadline.
-//! `smtp` keeps the result and `conversation` speaks over it.
+//! From a mail server's name to a connection that is ready for mails: each of its addresses in turn, TCP, greeting, TLS,
+//! EHLO, AUTH, each with its deadline. `smtp` keeps the result and `conversation` speaks over it.
 
 use std::{
-    fmt, io,
+    fmt::Display,
     net::SocketAddr,
-    pin::Pin,
-    task::{Context, Poll},
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
-use lettre::transport::smtp::{
-    authentication::Mechanism,
-    client::{AsyncSmtpConnection, AsyncTokioStream, Certificate, TlsParameters},
-    commands::Ehlo,
-    extension::ClientId,
-};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
+    net::{TcpStream, lookup_host},
     time::timeout,
 };
-use tokio_util::compat::{Compat, FuturesAsyncReadCompatExt as _};
 
 use super::{
     deadlines::Deadlines,
-    socket::{Fuse, Socket},
+    login::log_in,
+    offers::Offers,
+    tls::Trust,
     url::{SmtpServer, Tls},
+    wire::{Broken, Wire},
 };
+use crate::domain::{HelloName, Reply};
 
-/// A connection and what is known of it.
+/// Addresses of one name that are tried at most.
+const MOST_ADDRESSES: usize = 8;
+
+/// A connection and what the mail server offers on it.
 pub(super) struct Connection {
-    pub(super) smtp: AsyncSmtpConnection,
-    pub(super) pipelining: bool,
-    pub(super) fuse: Fuse,
+    pub(super) wire: Wire,
+    pub(super) offers: Offers,
 }
 
 /// Why there is none, for people; it names the phase.
 pub(super) struct NotConnected(pub(super) String);
 
-/// Trust in the mail server's certificate: the public authorities, and ours.
-pub(super) fn trust(server: &SmtpServer) -> anyhow::Result<TlsParameters> {
-    use anyhow::Context as _;
-    let mut trust = TlsParameters::builder(server.host.clone());
-    if let Some(path) = &server.authority {
-        let unreadable = || {
-            format!(
-                "USHER_MAIL_URL: the certificates in {} cannot be read.",
-                path.display()
-            )
+/// Makes connections to one mail server.
+pub(super) struct Dialer {
+    pub(super) server: SmtpServer,
+    trust: Trust,
+    hello: Option<HelloName>,
+    deadlines: Deadlines,
+    /// Where the last connection came about: asked first, so that a dead address costs its share once.
+    answered: Mutex<Option<SocketAddr>>,
+}
+
+impl Dialer {
+    /// Without a name in `hello`, the mail server is told the machine's own.
+    pub(super) fn new(
+        server: SmtpServer,
+        hello: Option<HelloName>,
+        deadlines: Deadlines,
+    ) -> anyhow::Result<Self> {
+        Ok(Self {
+            trust: Trust::in_server(&server)?,
+            server,
+            hello: hello.or_else(machines_name),
+            deadlines,
+            answered: Mutex::default(),
+        })
+    }
+
+    /// Connects. No mail and no password is sent before TLS is as the URL demands it.
+    pub(super) async fn connect(&self) -> Result<Connection, NotConnected> {
+        let Self {
+            server, deadlines, ..
+        } = self;
+        let wire = self.greeted().await?;
+        let (mut wire, mut offers) = self.greet(wire).await?;
+        let start_tls = match server.tls {
+            Tls::Required if !offers.start_tls => {
+                return Err(NotConnected(
+                    "STARTTLS: the mail server does not offer it, and USHER_MAIL_URL demands it"
+                        .to_owned(),
+                ));
+            }
+            Tls::Required => true,
+            Tls::Opportunistic => offers.start_tls,
+            Tls::Implicit | Tls::Off => false,
         };
-        let pem = std::fs::read(path).with_context(unreadable)?;
-        trust = trust.add_root_certificate(Certificate::from_pem(&pem).with_context(unreadable)?);
+        if start_tls {
+            let encrypting = async {
+                ask(&mut wire, "STARTTLS\r\n", 220).await?;
+                wire.encrypt(&self.trust).await
+            };
+            wire = within("STARTTLS", deadlines.tls_deadline, encrypting).await?;
+            // RFC 3207 §4.2: what was said before is forgotten, by both.
+            (wire, offers) = self.greet(wire).await?;
+        }
+        if let Some(credentials) = &server.credentials {
+            if server.tls == Tls::Opportunistic && !start_tls {
+                return Err(NotConnected(
+                    "AUTH: the mail server offers no TLS to protect the password".to_owned(),
+                ));
+            }
+            let logging_in = log_in(&mut wire, offers, credentials.expose());
+            within("AUTH", deadlines.greeting_deadline, logging_in).await?;
+        }
+        Ok(Connection { wire, offers })
     }
-    trust
-        .build()
-        .context("USHER_MAIL_URL: TLS cannot be set up for this host.")
+
+    /// A mail server that has said 220, at whichever of its addresses (RFC 5321 §5.1: all are to be tried).
+    async fn greeted(&self) -> Result<Wire, NotConnected> {
+        let Self {
+            server, deadlines, ..
+        } = self;
+        let looking_up = async {
+            let found = lookup_host((server.host.as_str(), server.port)).await;
+            found.map(Iterator::collect::<Vec<_>>).map_err(Broken::from)
+        };
+        let mut addresses = within("connect", deadlines.connect_deadline, looking_up).await?;
+        addresses.truncate(MOST_ADDRESSES);
+        let last = *self.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        addresses.sort_by_key(|address| Some(*address) != last); // stable: the others stay as they are
+        let (wire, address) = self.first_of(&addresses).await?;
+        *self.answered.lock().unwrap_or_else(PoisonError::into_inner) = Some(address);
+        Ok(wire)
+    }
+
+    /// The first address that greets; each has an equal share of the deadline to be connected in.
+    async fn first_of(&self, addresses: &[SocketAddr]) -> Result<(Wire, SocketAddr), NotConnected> {
+        let shares = u32::try_from(addresses.len()).unwrap_or(1).max(1);
+        let share = self.deadlines.connect_deadline / shares;
+        let mut reasons = Vec::new();
+        for address in addresses {
+            let connecting = async { TcpStream::connect(address).await.map_err(Broken::from) };
+            let opened = match within("connect", share, connecting).await {
+                Ok(tcp) => self.open(tcp).await,
+                Err(not_connected) => Err(not_connected),
+            };
+            match opened {
+                Ok(wire) => return Ok((wire, *address)),
+                Err(NotConnected(reason)) if addresses.len() == 1 => reasons.push(reason),
+                Err(NotConnected(reason)) => reasons.push(format!("{}: {reason}", address.ip())),
+            }
+        }
+        if reasons.is_empty() {
+            reasons.push("connect: the name has no address".to_owned());
+        }
+        Err(NotConnected(reasons.join("; ")))
+    }
+
+    async fn open(&self, tcp: TcpStream) -> Result<Wire, NotConnected> {
+        let deadlines = &self.deadlines;
+        let mut wire = Wire::new(tcp).map_err(|error| NotConnected(format!("connect: {error}")))?;
+        if self.server.tls == Tls::Implicit {
+            let encrypting = wire.encrypt(&self.trust);
+            wire = within("TLS", deadlines.tls_deadline, encrypting).await?;
+        }
+        let greeting = async { expect(wire.reply().await?, 220) };
+        within("greeting", deadlines.greeting_deadline, greeting).await?;
+        Ok(wire)
+    }
+
+    /// Says EHLO, once: some servers take a second one for an error.
+    async fn greet(&self, mut wire: Wire) -> Result<(Wire, Offers), NotConnected> {
+        let hello = match &self.hello {
+            Some(hello) => hello.clone(),
+            None => wire
+                .local_ip()
+                .map(HelloName::literal)
+                .map_err(|error| NotConnected(format!("EHLO: {error}")))?,
+        };
+        let greeting = async {
+            wire.say(format!("EHLO {}\r\n", hello.as_str()).as_bytes())
+                .await?;
+            let reply = wire.reply().await?;
+            // What a server may dislike about a name (RFC 5321 §4.3.2 and servers' rules for it).
+            if matches!(reply.code, 501 | 504 | 550 | 553 | 554) {
+                let ours = hello.as_str();
+                return Err(Broken(format!(
+                    "{}. We said EHLO {ours}; USHER_MAIL_HELO sets another name",
+                    reply.line()
+                )));
+            }
+            expect(reply, 250)
+        };
+        let reply = within("EHLO", self.deadlines.greeting_deadline, greeting).await?;
+        Ok((wire, Offers::read(&reply)))
+    }
 }
 
-/// Connects. No mail and no password is sent before TLS is as the URL demands it.
-pub(super) async fn connect(
-    server: &SmtpServer,
-    trust: &TlsParameters,
-    hello: &ClientId,
-    deadlines: &Deadlines,
-) -> Result<Connection, NotConnected> {
-    let fuse = Fuse::default();
-    let address = (server.host.as_str(), server.port);
-    let tcp = within(
-        "connect",
-        deadlines.connect_deadline,
-        TcpStream::connect(address),
-    )
-    .await?;
-    let socket = Box::new(Socket::new(tcp, fuse.clone()).map_err(|e| NotConnected(e.to_string()))?);
-    let stream: Box<dyn AsyncTokioStream> = match server.tls {
-        Tls::Implicit => {
-            within(
-                "TLS",
-                deadlines.tls_deadline,
-                encrypt(socket, trust.clone()),
-            )
-            .await?
-        }
-        _ => socket,
-    };
-    let greeting = AsyncSmtpConnection::connect_with_transport(stream, hello);
-    let mut smtp = within("greeting", deadlines.greeting_deadline, greeting).await?;
-    let start_tls = match server.tls {
-        Tls::Required => true,
-        Tls::Opportunistic => smtp.can_starttls(),
-        Tls::Implicit | Tls::Off => false,
-    };
-    if start_tls {
-        within(
-            "STARTTLS",
-            deadlines.tls_deadline,
-            smtp.starttls(trust.clone(), hello),
-        )
-        .await?;
-    }
-    // lettre does not tell whether PIPELINING was offered, so EHLO is said once more. That also is the first answer
-    // that must have come through TLS: one smuggled in before it is out of step from here on, and DATA's 354 fails.
-    let offer = within(
-        "EHLO",
-        deadlines.greeting_deadline,
-        smtp.command(Ehlo::new(hello.clone())),
-    )
-    .await?;
-    let pipelining = offer
-        .message()
-        .any(|line| line.trim().eq_ignore_ascii_case("PIPELINING"));
-    if let Some(credentials) = &server.credentials {
-        if server.tls == Tls::Opportunistic && !start_tls {
-            return Err(NotConnected(
-                "AUTH: the mail server offers no TLS to protect the password".to_owned(),
-            ));
-        }
-        let mechanisms = [Mechanism::Plain, Mechanism::Login];
-        within(
-            "AUTH",
-            deadlines.greeting_deadline,
-            smtp.auth(&mechanisms, credentials.expose()),
-        )
-        .await?;
-    }
-    Ok(Connection {
-        smtp,
-        pipelining,
-        fuse,
-    })
+/// Says a command and awaits an answer with this code.
+async fn ask(wire: &mut Wire, command: &str, code: u16) -> Result<Reply, Broken> {
+    wire.say(command.as_bytes()).await?;
+    expect(wire.reply().await?, code)
 }
 
-async fn within<T, E: std::fmt::Display>(
-    phase: &str,
+fn expect(reply: Reply, code: u16) -> Result<Reply, Broken> {
+    match reply {
+        reply if reply.is_endless => Err(Broken("the answer is too long".to_owned())),
+        reply if reply.code == code => Ok(reply),
+        reply => Err(Broken(reply.line())),
+    }
+}
+
+async fn within<T>(
+    phase: impl Display,
     deadline: Duration,
-    step: impl Future<Output = Result<T, E>>,
+    step: impl Future<Output = Result<T, Broken>>,
 ) -> Result<T, NotConnected> {
     match timeout(deadline, step).await {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(NotConnected(format!("{phase}: {error}"))),
+        Ok(Err(Broken(reason))) => Err(NotConnected(format!("{phase}: {reason}"))),
         Err(_) => Err(NotConnected(format!(
             "{phase}: no answer within {deadline:?}"
         ))),
     }
 }
 
-/// TLS from the first byte on.
-#[expect(
-    deprecated,
-    reason = "lettre has no other way to put its TLS under a connection on our own socket"
-)]
-async fn encrypt(
-    socket: Box<Socket>,
-    trust: TlsParameters,
-) -> Result<Box<dyn AsyncTokioStream>, lettre::transport::smtp::Error> {
-    let peer = socket.peer_addr().ok();
-    let mut stream =
-        lettre::transport::smtp::client::AsyncNetworkStream::use_existing_tokio1(socket);
-    stream.upgrade_tls(trust).await?;
-    Ok(Box::new(Encrypted {
-        stream: stream.compat(),
-        peer,
-    }))
+fn machines_name() -> Option<HelloName> {
+    let host = rustix::system::uname();
+    let hosts = std::fs::read_to_string("/etc/hosts").unwrap_or_default();
+    HelloName::of_machine(&host.nodename().to_string_lossy(), &hosts)
 }
 
-/// lettre's TLS stream, as lettre takes it back.
-#[derive(Debug)]
-struct Encrypted<S> {
-    stream: Compat<S>,
-    peer: Option<SocketAddr>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::{
+        io::AsyncWriteExt as _,
+        net::{TcpListener, TcpSocket},
+    };
 
-impl<S: fmt::Debug + Send + Sync + Unpin> AsyncTokioStream for Encrypted<S>
-where
-    Compat<S>: AsyncRead + AsyncWrite,
-{
-    fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.peer.ok_or_else(|| io::ErrorKind::NotConnected.into())
-    }
-}
+    #[tokio::test]
+    async fn every_address_is_tried_with_its_share_of_the_deadline() {
+        // A queue of one that is full: what comes after it is not answered.
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let silent = socket.listen(0).unwrap();
+        let silent = (silent.local_addr().unwrap(), silent);
+        let mut waiting = Vec::new();
+        for _ in 0..8 {
+            let connect = timeout(Duration::from_millis(50), TcpStream::connect(silent.0));
+            waiting.push(connect.await);
+        }
+        assert!(waiting.iter().any(Result::is_err), "the queue is full");
+        let serving = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let greeting = serving.local_addr().unwrap();
+        tokio::spawn(async move {
+            let (mut accepted, _) = serving.accept().await.unwrap();
+            accepted.write_all(b"220 mx ESMTP\r\n").await.unwrap();
+        });
+        let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let closed = { closed }.local_addr().unwrap();
+        let dialer = dialer(Duration::from_millis(600));
+        let all = [silent.0, closed, greeting];
+        let found = dialer.first_of(&all).await;
+        let (_, address) = found.unwrap_or_else(|reason| panic!("{}", reason.0));
+        assert_eq!(address, greeting);
 
-impl<S: Unpin> AsyncRead for Encrypted<S>
-where
-    Compat<S>: AsyncRead,
-{
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
-    }
-}
-
-impl<S: Unpin> AsyncWrite for Encrypted<S>
-where
-    Compat<S>: AsyncWrite,
-{
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let NotConnected(reasons) = dialer.first_of(&all[..2]).await.err().unwrap();
+        assert!(reasons.contains("no answer within 300ms"), "{reasons}");
+        assert!(reasons.contains("refused"), "{reasons}");
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+    fn dialer(connect_deadline: Duration) -> Dialer {
+        let server = SmtpServer {
+            host: "localhost".to_owned(),
+            port: 25,
+            tls: Tls::Off,
+            credentials: None,
+            authority: None,
+        };
+        let deadlines = Deadlines {
+            connect_deadline,
+            tls_deadline: connect_deadline,
+            greeting_deadline: Duration::from_secs(10),
+            command_deadline: connect_deadline,
+            data_deadline: connect_deadline,
+            reply_deadline: connect_deadline,
+        };
+        Dialer::new(server, None, deadlines).unwrap()
     }
 }

@@ -3,68 +3,48 @@
 
 use std::time::Duration;
 
-use lettre::transport::smtp::{
-    client::AsyncSmtpConnection,
-    commands::{Data, Mail, Rcpt, Rset},
-    response::Response,
-};
 use tokio::time::timeout;
 
-use super::{ComposedMail, attempt::Attempt, connect::Connection, deadlines::Deadlines};
+use super::{
+    ComposedMail,
+    attempt::Attempt,
+    connect::Connection,
+    deadlines::Deadlines,
+    wire::{Broken, Wire},
+};
+use crate::domain::{Exchange, Reply};
 
-/// The exchanges that send a mail, in their order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Exchange {
-    Mail,
-    Rcpt,
-    Data,
-    Message,
-}
-
-/// What went wrong in one of them.
-#[derive(Debug)]
+/// What went wrong in an exchange.
 pub(super) enum Trouble {
     /// A negative reply.
-    Refused(u16, String),
+    Refused(Reply),
+    /// A reply that answers something else.
+    OutOfStep(String),
     /// No reply within the step's deadline.
     Hang(Duration),
-    /// The connection broke, or the reply was none.
+    /// The connection broke, or what came was no reply, or came too early.
     Broken(String),
 }
 
-type Reply = Result<Response, Trouble>;
+impl From<Broken> for Trouble {
+    fn from(broken: Broken) -> Self {
+        Self::Broken(broken.0)
+    }
+}
 
-/// Sends one mail and returns the answer to its final dot. The connection can be used again after success and
-/// after `Refused`, unless this says otherwise by breaking it.
+type Replied = Result<Reply, Trouble>;
+
+/// Sends one mail and returns the answer to its final dot.
 pub(super) async fn send(
     connection: &mut Connection,
     mail: &ComposedMail,
     attempt: &Attempt,
     deadlines: &Deadlines,
-) -> Result<Response, (Exchange, Trouble)> {
+) -> Result<Reply, (Exchange, Trouble)> {
     attempt.set_reached(true);
     envelope(connection, mail, attempt, deadlines).await?;
-    let message = Message {
-        bytes: Some(&mail.bytes),
-        attempt,
-        connection_fuse: connection.fuse.clone(),
-    };
-    // The two deadlines of the message, for its transfer and for the final reply, can only be told apart inside
-    // lettre; the transfer ends when the dot is out.
-    let transfer = async {
-        let mut waiting = std::pin::pin!(connection.smtp.message_iter(message));
-        match timeout(deadlines.data_deadline, &mut waiting).await {
-            Ok(answer) => Ok(answer),
-            Err(_) if !attempt.is_past_return() => Err(deadlines.data_deadline),
-            Err(_) => timeout(deadlines.reply_deadline, &mut waiting)
-                .await
-                .map_err(|_| deadlines.reply_deadline),
-        }
-    };
-    let answer = match transfer.await {
-        Ok(answer) => reply(answer, &[250]),
-        Err(deadline) => Err(Trouble::Hang(deadline)),
-    };
+    let wire = &mut connection.wire;
+    let answer = message(wire, &mail.bytes, attempt, deadlines).await;
     attempt.answered();
     answer.map_err(|trouble| (Exchange::Message, trouble))
 }
@@ -76,37 +56,47 @@ async fn envelope(
     attempt: &Attempt,
     deadlines: &Deadlines,
 ) -> Result<(), (Exchange, Trouble)> {
-    let sender = Mail::new(Some(mail.from.clone()), vec![]);
-    let recipient = Rcpt::new(mail.to.clone(), vec![]);
-    let smtp = &mut connection.smtp;
+    // RFC 1870: the server can refuse it before it comes.
+    let size = match connection.offers.size {
+        true => format!(" SIZE={}", mail.bytes.len()),
+        false => String::new(),
+    };
+    let sender = format!("MAIL FROM:<{}>{size}\r\n", mail.from);
+    let recipient = format!("RCPT TO:<{}>\r\n", mail.to);
+    let data = "DATA\r\n";
     let mut ask = Asking {
-        smtp,
+        wire: &mut connection.wire,
         attempt,
         deadline: deadlines.command_deadline,
     };
-    if !connection.pipelining {
-        ask.command(sender, &[250])
-            .await
-            .map_err(|trouble| (Exchange::Mail, trouble))?;
-        ask.command(recipient, &[250, 251, 252])
-            .await
-            .map_err(|trouble| (Exchange::Rcpt, trouble))?;
-        ask.command(Data, &[354])
-            .await
-            .map_err(|trouble| (Exchange::Data, trouble))?;
+    if !connection.offers.pipelining {
+        for (exchange, command) in [
+            (Exchange::Mail, sender.as_str()),
+            (Exchange::Rcpt, &recipient),
+            (Exchange::Data, data),
+        ] {
+            let answer = ask.command(exchange, command).await;
+            answer.map_err(|trouble| (exchange, trouble))?;
+        }
         return Ok(());
     }
     // RFC 2920: DATA ends the group. Every command of it is answered, whatever became of the one before.
-    let sender = ask
-        .command(format!("{sender}{recipient}{Data}"), &[250])
-        .await;
-    let recipient = after(&sender, ask.answer(&[250, 251, 252])).await;
-    let data = after(&recipient, ask.answer(&[354])).await;
-    let refused = matches!(sender, Err(Trouble::Refused(..)))
-        || matches!(recipient, Err(Trouble::Refused(..)));
-    if refused && data.is_ok() {
-        // Invited without a recipient: whatever were sent now would be read as a message.
-        connection.fuse.blow();
+    let group = format!("{sender}{recipient}{data}");
+    let sender = ask.command(Exchange::Mail, &group).await;
+    let recipient = after(&sender, ask.answer(Exchange::Rcpt)).await;
+    let data = after(&recipient, ask.answer(Exchange::Data)).await;
+    let is_refused = |answer: &Replied| matches!(answer, Err(Trouble::Refused(_)));
+    if is_refused(&sender) || is_refused(&recipient) {
+        match data {
+            // Invited without a recipient: whatever were said now would be read as a message.
+            Ok(_) => connection.wire.give_up(),
+            // A yes where only a no is possible: the answers are shifted, and the no was not meant for this mail.
+            Err(out_of_step @ Trouble::OutOfStep(_)) => return Err((Exchange::Data, out_of_step)),
+            Err(_) => {}
+        }
+        sender.map_err(|trouble| (Exchange::Mail, trouble))?;
+        recipient.map_err(|trouble| (Exchange::Rcpt, trouble))?;
+        return Ok(());
     }
     sender.map_err(|trouble| (Exchange::Mail, trouble))?;
     recipient.map_err(|trouble| (Exchange::Rcpt, trouble))?;
@@ -115,11 +105,57 @@ async fn envelope(
 }
 
 /// The next answer of a pipelined group, unless an earlier one never came.
-async fn after(earlier: &Reply, next: impl Future<Output = Reply>) -> Reply {
+async fn after(earlier: &Replied, next: impl Future<Output = Replied>) -> Replied {
     match earlier {
-        Ok(_) | Err(Trouble::Refused(..)) => next.await,
+        Ok(_) | Err(Trouble::Refused(_)) => next.await,
         Err(_) => Err(Trouble::Broken("an earlier answer did not come".to_owned())),
     }
+}
+
+/// The message and its final dot, each with its deadline.
+async fn message(
+    wire: &mut Wire,
+    bytes: &[u8],
+    attempt: &Attempt,
+    deadlines: &Deadlines,
+) -> Replied {
+    let transfer = async {
+        wire.say(&stuffed(bytes)).await?;
+        // What has come by now is no answer to a dot that is not sent.
+        wire.quiet().await
+    };
+    match timeout(deadlines.data_deadline, transfer).await {
+        Ok(transferred) => transferred?,
+        Err(_) => return Err(Trouble::Hang(deadlines.data_deadline)),
+    }
+    // The point of no return. After a yes nobody but the mail server can say what became of the mail; after a no the
+    // dot is never written, and the connection goes away without it.
+    if !attempt.may_send_final_dot() {
+        return Err(Trouble::Broken("the attempt was stopped".to_owned()));
+    }
+    let answer = async {
+        wire.send(b".\r\n").await?;
+        wire.reply().await
+    };
+    match timeout(deadlines.reply_deadline, answer).await {
+        Ok(reply) => judge(Exchange::Message, reply?),
+        Err(_) => Err(Trouble::Hang(deadlines.reply_deadline)),
+    }
+}
+
+/// RFC 5321 §4.5.2: a dot before each one that begins a line; and a line end before the final dot.
+fn stuffed(bytes: &[u8]) -> Vec<u8> {
+    let mut stuffed = Vec::with_capacity(bytes.len() + 64);
+    for line in bytes.split_inclusive(|octet| *octet == b'\n') {
+        if line.first() == Some(&b'.') {
+            stuffed.push(b'.');
+        }
+        stuffed.extend_from_slice(line);
+    }
+    if !stuffed.ends_with(b"\r\n") {
+        stuffed.extend_from_slice(b"\r\n");
+    }
+    stuffed
 }
 
 /// Clears the transaction that a refusal left half open.
@@ -129,86 +165,81 @@ pub(super) async fn reset(
     deadlines: &Deadlines,
 ) -> Result<(), ()> {
     let mut ask = Asking {
-        smtp: &mut connection.smtp,
+        wire: &mut connection.wire,
         attempt,
         deadline: deadlines.command_deadline,
     };
-    ask.command(Rset, &[250]).await.map(drop).map_err(drop)
+    let answer = ask.command(Exchange::Mail, "RSET\r\n").await;
+    answer.map(drop).map_err(drop)
+}
+
+/// Takes leave.
+pub(super) async fn quit(mut connection: Connection) {
+    if connection.wire.say(b"QUIT\r\n").await.is_ok() {
+        let _ = connection.wire.reply().await;
+    }
 }
 
 struct Asking<'a> {
-    smtp: &'a mut AsyncSmtpConnection,
+    wire: &'a mut Wire,
     attempt: &'a Attempt,
     deadline: Duration,
 }
 
 impl Asking<'_> {
-    async fn command(&mut self, command: impl std::fmt::Display, wanted: &[u16]) -> Reply {
-        let answer = timeout(self.deadline, self.smtp.command(command)).await;
-        self.judge(answer, wanted)
+    async fn command(&mut self, exchange: Exchange, command: &str) -> Replied {
+        let asking = async {
+            self.wire.say(command.as_bytes()).await?;
+            self.wire.reply().await
+        };
+        let reply = timeout(self.deadline, asking).await;
+        self.judge(exchange, reply)
     }
 
-    async fn answer(&mut self, wanted: &[u16]) -> Reply {
-        let answer = timeout(self.deadline, self.smtp.read_response()).await;
-        self.judge(answer, wanted)
+    async fn answer(&mut self, exchange: Exchange) -> Replied {
+        let reply = timeout(self.deadline, self.wire.reply()).await;
+        self.judge(exchange, reply)
     }
 
-    fn judge<E>(
-        &self,
-        answer: Result<Result<Response, lettre::transport::smtp::Error>, E>,
-        wanted: &[u16],
-    ) -> Reply {
+    fn judge<E>(&self, exchange: Exchange, reply: Result<Result<Reply, Broken>, E>) -> Replied {
         self.attempt.answered();
-        answer.map_or(Err(Trouble::Hang(self.deadline)), |answer| {
-            reply(answer, wanted)
-        })
+        match reply {
+            Ok(reply) => judge(exchange, reply?),
+            Err(_) => Err(Trouble::Hang(self.deadline)),
+        }
     }
 }
 
-/// Only the codes that a step asks for count as a yes: an answer out of step must not pass for another one.
-fn reply(answer: Result<Response, lettre::transport::smtp::Error>, wanted: &[u16]) -> Reply {
-    match answer {
-        Ok(response) if wanted.contains(&u16::from(response.code())) => Ok(response),
-        Ok(response) => Err(Trouble::Broken(format!("out of step: {}", text(&response)))),
-        Err(error) => Err(match error.status() {
-            Some(code) => Trouble::Refused(u16::from(code), source(&error)),
-            None => Trouble::Broken(source(&error)),
-        }),
+/// RFC 5321 §4.2.1: the first digit decides. What is no answer to this exchange must not pass for one.
+fn judge(exchange: Exchange, reply: Reply) -> Replied {
+    let wanted = match exchange {
+        Exchange::Data => 300..400,
+        Exchange::Mail | Exchange::Rcpt | Exchange::Message => 200..300,
+    };
+    match reply {
+        reply if reply.code >= 400 => Err(Trouble::Refused(reply)),
+        // Where it ends cannot be told, but for the last answer of a mail that does not matter.
+        reply if reply.is_endless && exchange != Exchange::Message => {
+            Err(Trouble::Broken("the answer is too long".to_owned()))
+        }
+        reply if wanted.contains(&reply.code) => Ok(reply),
+        reply => Err(Trouble::OutOfStep(format!("out of step: {}", reply.line()))),
     }
 }
 
-/// A positive reply as one line.
-pub(super) fn text(response: &Response) -> String {
-    let lines: Vec<_> = response.message().collect();
-    format!("{} {}", response.code(), lines.join(" "))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// What the server said, without lettre's words around it.
-fn source(error: &lettre::transport::smtp::Error) -> String {
-    std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
-}
-
-/// The message as lettre takes it, in pieces: it asks for the next piece when the one before is written, and sends
-/// the final dot when there is none. That question is the last moment to stop.
-struct Message<'a> {
-    bytes: Option<&'a [u8]>,
-    attempt: &'a Attempt,
-    connection_fuse: super::socket::Fuse,
-}
-
-impl<'a> Iterator for Message<'a> {
-    type Item = &'a [u8];
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if let Some(bytes) = self.bytes.take() {
-            // lettre writes the line end before the dot itself.
-            return Some(bytes.strip_suffix(b"\r\n").unwrap_or(bytes));
+    #[test]
+    fn a_dot_that_begins_a_line_is_doubled_and_the_last_line_is_ended() {
+        for (bytes, sent) in [
+            (&b"a\r\n.\r\n..b\r\n"[..], &b"a\r\n..\r\n...b\r\n"[..]),
+            (b".", b"..\r\n"),
+            (b"a.b\r\n", b"a.b\r\n"),
+            (b"a", b"a\r\n"),
+        ] {
+            assert_eq!(stuffed(bytes), sent);
         }
-        // The point of no return. After a yes nobody but the mail server can say what became of the mail; after a no
-        // the fuse keeps the dot, which lettre writes next, from the wire.
-        if !self.attempt.may_send_final_dot() {
-            self.connection_fuse.blow();
-        }
-        None
     }
 }

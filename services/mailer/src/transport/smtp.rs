@@ -5,29 +5,24 @@ use std::{
     time::{Duration, Instant},
 };
 
-use lettre::transport::smtp::{
-    client::TlsParameters, commands::Quit, extension::ClientId, response::Response,
-};
 use tokio::time::timeout;
 
 use super::{
     Cause, ComposedMail, Ending, Sent,
     attempt::Attempt,
-    connect::{self, Connection, NotConnected},
-    conversation::{self, Exchange, Trouble},
+    connect::{Connection, Dialer, NotConnected},
+    conversation::{self, Trouble},
     deadlines::Deadlines,
     url::SmtpServer,
 };
-use crate::domain::{Refusal, refusal_at_rcpt};
+use crate::domain::{Exchange, HelloName, Refusal, Reply, refusal};
 
 /// Servers close connections that idle for minutes; one that is about to be closed is not worth a try.
 const LONGEST_IDLE: Duration = Duration::from_secs(60);
 
 /// A mail server with its kept connections. How many there are at most is the business of `admission`.
 pub(crate) struct Smtp {
-    server: SmtpServer,
-    trust: TlsParameters,
-    hello: ClientId,
+    dialer: Dialer,
     deadlines: Deadlines,
     idle: Mutex<Vec<Idle>>,
 }
@@ -40,12 +35,13 @@ struct Idle {
 
 impl Smtp {
     /// Prepares; connects when there is a mail.
-    pub(crate) fn new(server: SmtpServer, deadlines: Deadlines) -> anyhow::Result<Self> {
-        let trust = connect::trust(&server)?;
+    pub(crate) fn new(
+        server: SmtpServer,
+        hello: Option<HelloName>,
+        deadlines: Deadlines,
+    ) -> anyhow::Result<Self> {
         Ok(Self {
-            server,
-            trust,
-            hello: ClientId::default(),
+            dialer: Dialer::new(server, hello, deadlines.clone())?,
             deadlines,
             idle: Mutex::default(),
         })
@@ -55,24 +51,25 @@ impl Smtp {
     pub(crate) async fn send(&self, mail: &ComposedMail, attempt: &Attempt) -> Sent {
         if let Some(mut connection) = self.kept(attempt).await {
             let result = conversation::send(&mut connection, mail, attempt, &self.deadlines).await;
-            // Closed by the server meanwhile: the mail has not begun, and a new connection tells more.
+            // The server has had enough of this connection, or closed it meanwhile: the mail has not begun, and a new
+            // connection tells more.
             if !matches!(
                 result,
                 Err((
                     Exchange::Mail,
-                    Trouble::Broken(_) | Trouble::Refused(421, _)
+                    Trouble::Broken(_) | Trouble::OutOfStep(_) | Trouble::Refused(_)
                 ))
             ) {
-                return self.finish(connection, result, attempt);
+                return self.finish(connection, mail, result, attempt);
             }
             attempt.set_reached(false);
         }
-        match connect::connect(&self.server, &self.trust, &self.hello, &self.deadlines).await {
+        match self.dialer.connect().await {
             Ok(mut connection) => {
                 attempt.answered();
                 let result =
                     conversation::send(&mut connection, mail, attempt, &self.deadlines).await;
-                self.finish(connection, result, attempt)
+                self.finish(connection, mail, result, attempt)
             }
             Err(NotConnected(reply)) => Sent::new(Ending::NotNow(Cause::Connection), None, reply),
         }
@@ -80,7 +77,7 @@ impl Smtp {
 
     /// Host and port, for spans.
     pub(crate) fn server(&self) -> (&str, u16) {
-        (&self.server.host, self.server.port)
+        (&self.dialer.server.host, self.dialer.server.port)
     }
 
     /// Says QUIT on every kept connection and waits a moment for the answers.
@@ -88,7 +85,7 @@ impl Smtp {
         let idle = std::mem::take(&mut *self.idle.lock().unwrap_or_else(PoisonError::into_inner));
         let goodbyes = idle
             .into_iter()
-            .map(|mut idle| async move { idle.connection.smtp.command(Quit).await });
+            .map(|idle| conversation::quit(idle.connection));
         let _ = timeout(
             Duration::from_millis(500),
             futures::future::join_all(goodbyes),
@@ -96,64 +93,70 @@ impl Smtp {
         .await;
     }
 
-    /// Keeps the connection if it is still in step, and reads the result.
+    /// Keeps the connection if it is still of use, and reads the result.
     fn finish(
         &self,
         connection: Connection,
-        result: Result<Response, (Exchange, Trouble)>,
+        mail: &ComposedMail,
+        result: Result<Reply, (Exchange, Trouble)>,
         attempt: &Attempt,
     ) -> Sent {
-        let since = Instant::now();
         match result {
-            Ok(response) => {
-                self.keep(Idle {
-                    connection,
-                    since,
-                    half_open_transaction: false,
-                });
-                let code = u16::from(response.code());
-                Sent::new(Ending::Accepted, Some(code), conversation::text(&response))
+            Ok(reply) => {
+                self.keep(connection, false);
+                Sent::new(Ending::Accepted, Some(reply.code), reply.line())
             }
             Err((exchange, trouble)) => {
-                if matches!(trouble, Trouble::Refused(code, _) if code != 421) {
-                    self.keep(Idle {
-                        connection,
-                        since,
-                        half_open_transaction: exchange != Exchange::Message,
-                    });
+                // A server that refuses senders, or anything for a while, often means the connection: too many mails,
+                // too long, closing down. What it refuses for good it means.
+                if matches!(&trouble, Trouble::Refused(reply) if reply.code >= 500)
+                    && exchange != Exchange::Mail
+                {
+                    self.keep(connection, exchange != Exchange::Message);
                 }
-                ending(exchange, trouble, attempt)
+                ending(exchange, trouble, mail, attempt)
             }
         }
     }
 
-    fn keep(&self, idle: Idle) {
-        if !idle.connection.fuse.is_blown() {
-            self.idle
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(idle);
+    fn keep(&self, connection: Connection, half_open_transaction: bool) {
+        if connection.wire.is_in_step() {
+            let idle = Idle {
+                connection,
+                since: Instant::now(),
+                half_open_transaction,
+            };
+            let mut all = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+            all.push(idle);
         }
     }
 
+    /// A kept connection on which nothing was said since. One that was closed, or on which an answer too many came, is
+    /// dropped: that answer would pass for the next mail's.
     async fn kept(&self, attempt: &Attempt) -> Option<Connection> {
-        let idle = {
-            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-            idle.retain(|idle| idle.since.elapsed() < LONGEST_IDLE);
-            idle.pop()?
-        };
-        let mut connection = idle.connection;
-        if idle.half_open_transaction {
-            conversation::reset(&mut connection, attempt, &self.deadlines)
-                .await
-                .ok()?;
+        loop {
+            let idle = {
+                let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+                idle.retain(|idle| idle.since.elapsed() < LONGEST_IDLE);
+                idle.pop()?
+            };
+            let mut connection = idle.connection;
+            if connection.wire.quiet().await.is_err() {
+                continue;
+            }
+            if idle.half_open_transaction {
+                let reset = conversation::reset(&mut connection, attempt, &self.deadlines).await;
+                if reset.is_err() {
+                    continue;
+                }
+            }
+            return Some(connection);
         }
-        Some(connection)
     }
 }
 
 /// What trouble in an exchange means. After the final dot only a plain answer is one; everything else is unknowable.
-fn ending(exchange: Exchange, trouble: Trouble, attempt: &Attempt) -> Sent {
+fn ending(exchange: Exchange, trouble: Trouble, mail: &ComposedMail, attempt: &Attempt) -> Sent {
     let lost = |cause| {
         if attempt.is_past_return() {
             Ending::Unknown(cause)
@@ -169,28 +172,28 @@ fn ending(exchange: Exchange, trouble: Trouble, attempt: &Attempt) -> Sent {
         Exchange::Message => "message",
     };
     match trouble {
-        Trouble::Refused(code, text) => {
-            let final_refusal =
-                exchange == Exchange::Rcpt && refusal_at_rcpt(code, &text) == Refusal::Recipient;
-            let ending = if final_refusal {
-                Ending::RecipientRefused
-            } else {
-                Ending::NotNow(Cause::Answer)
+        Trouble::Refused(reply) => {
+            let ending = match refusal(exchange, &reply, [mail.to.user(), mail.to.domain()]) {
+                Refusal::Mailbox(ground) => Ending::RecipientRefused(ground),
+                Refusal::Later => Ending::NotNow(Cause::Answer),
+                Refusal::Policy(concern) => Ending::NotNow(Cause::Policy(concern)),
             };
-            Sent::new(ending, Some(code), format!("{code} {text}"))
+            Sent::new(ending, Some(reply.code), reply.line())
         }
         Trouble::Hang(deadline) => {
             let reply = format!("{words}: no answer within {deadline:?}");
             Sent::new(lost(Cause::Hang), None, reply)
         }
-        Trouble::Broken(text) => Sent::new(lost(Cause::Broken), None, format!("{words}: {text}")),
+        Trouble::Broken(text) | Trouble::OutOfStep(text) => {
+            Sent::new(lost(Cause::Broken), None, format!("{words}: {text}"))
+        }
     }
 }
 
 impl std::fmt::Debug for Smtp {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Smtp")
-            .field("server", &self.server)
+            .field("server", &self.dialer.server)
             .finish_non_exhaustive()
     }
 }

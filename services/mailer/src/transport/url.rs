@@ -3,7 +3,6 @@
 use std::{path::PathBuf, str::FromStr};
 
 use kit::Private;
-use lettre::transport::smtp::authentication::Credentials;
 use percent_encoding::percent_decode_str;
 use url::Url;
 
@@ -24,8 +23,15 @@ pub(crate) struct SmtpServer {
     pub(crate) port: u16,
     pub(crate) tls: Tls,
     pub(crate) credentials: Option<Private<Credentials>>,
-    /// PEM file of a certificate authority to trust besides the public ones.
+    /// PEM file of certificates to trust besides the public authorities: an authority's, or the server's own.
     pub(crate) authority: Option<PathBuf>,
+}
+
+/// A login. Both are in the clear: only `connect` looks.
+#[derive(Clone)]
+pub(crate) struct Credentials {
+    pub(super) user: String,
+    pub(super) password: String,
 }
 
 /// Encryption of an SMTP connection.
@@ -42,7 +48,8 @@ pub(crate) enum Tls {
 }
 
 const EXPECTED: &str = "expected smtp://[USER:PASSWORD@]HOST[:PORT][?tls=required|opportunistic|off][&ca=FILE.pem], \
-                        smtps://[USER:PASSWORD@]HOST[:PORT][?ca=FILE.pem] or file:FOLDER";
+                        smtps://[USER:PASSWORD@]HOST[:PORT][?ca=FILE.pem] or file:FOLDER; percent-encode what is special in \
+                        user and password (`#` is %23, `/` %2F, `?` %3F, `@` %40, `:` %3A, `%` %25)";
 
 impl FromStr for MailUrl {
     type Err = &'static str;
@@ -57,6 +64,10 @@ impl FromStr for MailUrl {
             };
         }
         let url = Url::parse(text).map_err(|_| EXPECTED)?;
+        // A password that is not percent-encoded ends where one of these begins, and the rest would be ignored.
+        if url.fragment().is_some() || !matches!(url.path(), "" | "/") {
+            return Err(EXPECTED);
+        }
         let credentials = credentials(&url).ok_or(EXPECTED)?;
         let (mut tls, port) = match (url.scheme(), &credentials) {
             ("smtps", _) => (Tls::Implicit, 465),
@@ -68,7 +79,7 @@ impl FromStr for MailUrl {
         let mut authority = None;
         for (key, value) in url.query_pairs() {
             match (key.as_ref(), value.as_ref()) {
-                ("ca", file) => authority = Some(file.into()),
+                ("ca", file) if !file.is_empty() => authority = Some(file.into()),
                 ("tls", "required") if tls != Tls::Implicit => tls = Tls::Required,
                 ("tls", "opportunistic") if tls != Tls::Implicit => tls = Tls::Opportunistic,
                 ("tls", "off") if tls != Tls::Implicit => tls = Tls::Off,
@@ -105,5 +116,5 @@ fn credentials(url: &Url) -> Option<Option<Private<Credentials>>> {
         decode(url.username())?,
         decode(url.password().unwrap_or_default())?,
     );
-    Some(Some(Private::new(Credentials::new(user, password))))
+    Some(Some(Private::new(Credentials { user, password })))
 }

@@ -72,7 +72,7 @@ impl Delivery {
         loop {
             match self.next().await {
                 Some(Message::Result(result)) => return result,
-                Some(Message::Pause(_)) => {}
+                Some(Message::Pause(_) | Message::TakenBack(_)) => {}
                 other => panic!("expected a result, got {other:?}"),
             }
         }

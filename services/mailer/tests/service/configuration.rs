@@ -33,6 +33,7 @@ fn a_setting_that_cannot_be_used_is_named_with_what_was_expected() {
             "Usher",
             "expected `Name <address@domain>`",
         ),
+        ("USHER_MAIL_HELO", "vm", "expected a full host name"),
         ("USHER_MAIL_CONNECTIONS", "1", "1 is not in 2.."),
         ("USHER_PUBLIC_URL", "usher.example", "expected http://HOST"),
         (
@@ -63,4 +64,32 @@ fn the_mail_servers_password_is_never_shown() {
         )
         .contains("canary")
     );
+}
+
+#[test]
+fn a_password_that_is_not_percent_encoded_is_refused_with_what_to_do_and_not_shown() {
+    for url in [
+        "smtp://bob:123#4canary@mail.example",
+        "smtp://bob:123/4canary@mail.example",
+        "smtp://bob:canary#4@mail.example",
+        "smtp://bob:canary/4@mail.example",
+        "smtp://bob:12?3canary@mail.example",
+        "smtp://bob:canary@mail.example/inbox",
+        "smtps://bob:canary@mail.example#fragment",
+        "smtp://bob:canary@mail.example?ca=",
+        "smtp://bob:canary@mail.example?tls=off&verify=no",
+    ] {
+        let message = refused("USHER_MAIL_URL", url);
+        assert!(
+            message.contains("percent-encode") && !message.contains("canary"),
+            "{url}: {message}"
+        );
+    }
+    for url in [
+        "smtp://bob:12%233%2F4@mail.example",
+        "smtp://bob:secret@mail.example/",
+    ] {
+        let taken = from_pairs::<Config>(&[("USHER_MAIL_URL", url)]);
+        assert!(taken.is_ok(), "{url}");
+    }
 }

@@ -16,5 +16,7 @@ mod holes;
 mod lanes;
 mod ledger;
 mod operators;
+mod refusals;
+mod replies;
 mod tls;
 mod world;

@@ -2,11 +2,14 @@
 
 use std::path::PathBuf;
 
-use kit::testing::{Setup, SmtpServer, Tls};
+use kit::testing::{Certificate, Phase, Setup, SmtpServer, Tls};
 use proto::mailer::Outcome;
 use tempfile::TempDir;
 
-use crate::{client::mail, world::World};
+use crate::{
+    client::{attempts, mail},
+    world::World,
+};
 
 fn authority(server: &SmtpServer) -> (TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();
@@ -35,7 +38,11 @@ async fn mails_are_encrypted_where_the_url_demands_or_allows_it() {
         (Tls::StartTls, "?ca="),
         (Tls::Implicit, "?ca="),
     ] {
-        let server = SmtpServer::with(Setup { tls, login: None }).await;
+        let server = SmtpServer::with(Setup {
+            tls,
+            ..Setup::default()
+        })
+        .await;
         let (_directory, path) = authority(&server);
         let (outcome, reason) =
             outcome_with(&format!("{}{query}{}", server.url(), path.display())).await;
@@ -63,7 +70,7 @@ async fn without_tls_nothing_is_sent_where_it_is_required_and_everything_where_i
     }
     let server = SmtpServer::with(Setup {
         tls: Tls::StartTls,
-        login: None,
+        ..Setup::default()
     })
     .await;
     assert_eq!(
@@ -80,7 +87,11 @@ async fn a_wrong_certificate_never_gets_a_mail() {
         (Tls::StartTls, "?tls=opportunistic"),
         (Tls::Implicit, ""),
     ] {
-        let server = SmtpServer::with(Setup { tls, login: None }).await;
+        let server = SmtpServer::with(Setup {
+            tls,
+            ..Setup::default()
+        })
+        .await;
         let (outcome, reason) = outcome_with(&format!("{}{query}", server.url())).await;
         assert_eq!(outcome, Outcome::Unavailable, "{tls:?} {query}");
         assert!(reason.contains("TLS"), "{reason}");
@@ -94,6 +105,7 @@ async fn a_login_goes_over_tls_only_unless_the_url_says_otherwise() {
     let server = SmtpServer::with(Setup {
         tls: Tls::StartTls,
         login: login.clone(),
+        ..Setup::default()
     })
     .await;
     let (_directory, path) = authority(&server);
@@ -105,10 +117,13 @@ async fn a_login_goes_over_tls_only_unless_the_url_says_otherwise() {
     assert_eq!(outcome, Outcome::Accepted, "{reason}");
     let (outcome, reason) = outcome_with(&url("wrong", server.port(), &query)).await;
     assert_eq!(outcome, Outcome::Unavailable);
-    assert!(reason.starts_with("AUTH: "), "{reason}");
+    assert!(
+        reason.starts_with("AUTH: ") && reason.contains("USHER_MAIL_URL"),
+        "{reason}"
+    );
     let plain = SmtpServer::with(Setup {
-        tls: Tls::Off,
         login,
+        ..Setup::default()
     })
     .await;
     for (query, expected) in [
@@ -118,5 +133,91 @@ async fn a_login_goes_over_tls_only_unless_the_url_says_otherwise() {
     ] {
         let (outcome, reason) = outcome_with(&url("se%3Acret%2F!", plain.port(), query)).await;
         assert_eq!(outcome, expected, "{query}: {reason}");
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_that_signed_itself_is_refused_with_the_ways_out_and_trusted_where_it_is_pinned()
+ {
+    for (tls, query) in [
+        (Tls::StartTls, "?tls=opportunistic"),
+        (Tls::StartTls, "?tls=required"),
+        (Tls::Implicit, "?"),
+    ] {
+        let server = SmtpServer::with(Setup {
+            tls,
+            certificate: Certificate::SelfSigned,
+            ..Setup::default()
+        })
+        .await;
+        let url = format!("{}{query}", server.url());
+        let world = World::sending_to(url.trim_end_matches('?'));
+        let service = world.start().await;
+        let mut delivery = service.client().open().await;
+        let refused = delivery.deliver(mail("ada@example.com")).await;
+        let reason = refused.reason.clone();
+        assert_eq!(refused.outcome(), Outcome::Unavailable, "{reason}");
+        let told = service.probe("/readyz").await.1;
+        assert!(told.contains(&reason), "operators read it too: {told}");
+        for said in [
+            "self-signed",
+            "ca=FILE.pem",
+            "tls=off",
+            "a certificate that a public authority signed",
+        ] {
+            assert!(reason.contains(said), "{said}: {reason}");
+        }
+        assert!(server.mails().is_empty());
+
+        let (_directory, path) = authority(&server);
+        let pinned = format!("{url}&ca={}", path.display()).replace("?&", "?");
+        let (outcome, reason) = outcome_with(&pinned).await;
+        assert_eq!(outcome, Outcome::Accepted, "{reason}");
+        assert!(server.mails()[0].encrypted);
+    }
+}
+
+#[tokio::test]
+async fn another_servers_pinned_certificate_is_no_trust_in_this_one() {
+    let setup = Setup {
+        tls: Tls::StartTls,
+        certificate: Certificate::SelfSigned,
+        ..Setup::default()
+    };
+    let (server, other) = (
+        SmtpServer::with(setup.clone()).await,
+        SmtpServer::with(setup).await,
+    );
+    let (_directory, path) = authority(&other);
+    let url = format!("{}?ca={}", server.url(), path.display());
+    let (outcome, reason) = outcome_with(&url).await;
+    assert_eq!(outcome, Outcome::Unavailable, "{reason}");
+    assert!(server.mails().is_empty());
+}
+
+#[tokio::test]
+async fn i16_of_an_answer_to_a_login_only_the_numbers_are_kept() {
+    let server = SmtpServer::with(Setup {
+        tls: Tls::Off,
+        login: Some(("user".to_owned(), "canary".to_owned())),
+        ..Setup::default()
+    })
+    .await;
+    for answer in [
+        "535 5.7.8 wrong: AUTH PLAIN AHVzZXIAY2FuYXJ5 (canary)\r\n",
+        "AUTH PLAIN AHVzZXIAY2FuYXJ5 (canary)\r\n",
+        "235 2.7.0 welcome\r\n250 AHVzZXIAY2FuYXJ5 canary\r\n",
+    ] {
+        server.on(Phase::Auth).times(1).say(answer);
+        let url = format!("smtp://user:canary@127.0.0.1:{}?tls=off", server.port());
+        let world = World::sending_to(&url);
+        let service = world.start().await;
+        let mut delivery = service.client().open().await;
+        let result = delivery.deliver(mail("ada@example.com")).await;
+        assert_eq!(result.outcome(), Outcome::Unavailable, "{}", result.reason);
+        let said = &result.reason;
+        assert!(!said.contains("canary") && !said.contains("AHVz"), "{said}");
+        let stored = attempts(&service).await.remove(0).reply;
+        assert!(!stored.contains("canary") && !stored.contains("AHVz"));
     }
 }

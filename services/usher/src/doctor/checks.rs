@@ -91,11 +91,23 @@ fn of_readiness(name: &'static str, readiness: &Readiness) -> Vec<Finding> {
         findings.push(Finding::problem(name, what, advice));
     }
     for (dependency, why) in &readiness.degraded {
-        findings.push(Finding::problem(
-            name,
-            format!("misses {dependency}: {why}"),
-            format!("Bring {dependency} back; work waits meanwhile and nothing is lost."),
-        ));
+        let (finding, advice) = match dependency.as_str() {
+            "mail server" => (
+                format!("cannot use the mail server: {why}"),
+                "Mend what it says, in USHER_MAIL_URL or at the mail server; mails wait meanwhile and none is lost."
+                    .to_owned(),
+            ),
+            "mail policy" => (
+                why.clone(),
+                "Mend what it says; mails wait meanwhile. `usher mail list` shows what the mail server said."
+                    .to_owned(),
+            ),
+            _ => (
+                format!("misses {dependency}: {why}"),
+                format!("Bring {dependency} back; work waits meanwhile and nothing is lost."),
+            ),
+        };
+        findings.push(Finding::problem(name, finding, advice));
     }
     let apart = readiness.date.as_deref().and_then(distance_from_now);
     if let Some(apart) = apart.filter(|apart| *apart > SKEW) {

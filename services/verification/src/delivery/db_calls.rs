@@ -19,6 +19,7 @@ use crate::commands::{
     record_outcomes::{MailAttempt, record_outcomes},
     release_claims::release_claims,
     renew_claims::renew_claims,
+    take_back_rejections::take_back_rejections,
 };
 
 type DbCall = BoxFuture<'static, DbResult>;
@@ -31,6 +32,8 @@ pub(super) enum DbResult {
     NotRecorded(Vec<MailAttempt>),
     /// Claimed mails, and of which kind there may be more.
     Polled(Vec<ClaimedMail>, MoreDue),
+    /// Codes whose rejections could not be taken back; they are tried again.
+    NotTakenBack(Vec<Uuid>),
     /// Codes whose claims were renewed at this moment.
     Renewed(Instant, Vec<Uuid>),
     Nothing,
@@ -45,6 +48,8 @@ pub(super) struct DbCalls {
     under_way: FuturesUnordered<DbCall>,
     is_polling: bool,
     is_recording: bool,
+    /// Codes whose rejections are to be taken back.
+    taken_back: Vec<Uuid>,
 }
 
 impl DbCalls {
@@ -57,6 +62,7 @@ impl DbCalls {
             under_way: FuturesUnordered::new(),
             is_polling: false,
             is_recording: false,
+            taken_back: Vec::new(),
         }
     }
 
@@ -68,6 +74,7 @@ impl DbCalls {
         match &result {
             DbResult::Recorded(..) | DbResult::NotRecorded(_) => self.is_recording = false,
             DbResult::Polled(..) => self.is_polling = false,
+            DbResult::NotTakenBack(codes) => self.taken_back.extend(codes),
             DbResult::Renewed(..) | DbResult::Nothing => {}
         }
         result
@@ -100,8 +107,11 @@ impl DbCalls {
     /// Records all of these attempts, one batch at a time: what comes meanwhile makes the next one. While the database
     /// is away they are held: the mailer remembers its answers too, but they need not be asked for once more.
     pub(super) fn record(&mut self, unrecorded: &mut Vec<MailAttempt>, held: &HeldMails) {
-        if self.is_recording || unrecorded.is_empty() {
+        if self.is_recording {
             return;
+        }
+        if unrecorded.is_empty() {
+            return self.begin_to_take_back();
         }
         self.is_recording = true;
         let mut batch = std::mem::take(unrecorded);
@@ -120,6 +130,29 @@ impl DbCalls {
                     // Within the call, so that the loop does not try again before the pause is over.
                     sleep(pause).await;
                     DbResult::NotRecorded(batch)
+                }
+            }
+        });
+    }
+
+    /// Takes rejections back, once what was heard before is recorded: the rejections themselves.
+    pub(super) fn take_back(&mut self, codes: Vec<Uuid>) {
+        self.taken_back.extend(codes);
+    }
+
+    fn begin_to_take_back(&mut self) {
+        if self.taken_back.is_empty() {
+            return;
+        }
+        let codes = std::mem::take(&mut self.taken_back);
+        let (db, watches, pause) = (self.db.clone(), self.watches.clone(), self.pause);
+        self.begin(async move {
+            match take_back_rejections(&db, &watches, &codes).await {
+                Ok(()) => DbResult::Nothing,
+                Err(error) => {
+                    tracing::warn!(%error, "Rejections could not be taken back yet.");
+                    sleep(pause).await;
+                    DbResult::NotTakenBack(codes)
                 }
             }
         });

@@ -9,6 +9,7 @@ use kit::{
 };
 use opentelemetry::{Context, KeyValue};
 use proto::mailer::{self, DeliverRequest};
+use uuid::Uuid;
 
 use crate::{
     commands::{ClaimedMail, record_outcomes::MailAttempt},
@@ -16,6 +17,12 @@ use crate::{
 };
 
 const LONGEST_REASON: usize = 300;
+
+/// The codes whose rejections are taken back.
+pub(super) fn taken_back(said: &mailer::TakenBack) -> Vec<Uuid> {
+    let ids = said.code_ids.iter();
+    ids.filter_map(|id| Uuid::try_parse(id).ok()).collect()
+}
 
 /// Begins the attempt's span and encodes the mail under it.
 pub(super) fn request(mail: &ClaimedMail) -> (DeliverRequest, Context) {

@@ -270,6 +270,9 @@ impl MailLoop {
                 self.streams.pause(stream, wait);
                 self.mode = self.mode.without_mailer(self.streams.window());
             }
+            StreamEvent::Said(_, Message::TakenBack(said)) => {
+                self.db_calls.take_back(encode::taken_back(&said));
+            }
             StreamEvent::Said(..) => {}
             StreamEvent::Ended(stream) => {
                 // What it left unanswered waits again, in front. A mail that saw too many streams break has failed: if
@@ -309,7 +312,7 @@ impl MailLoop {
                 self.mails.add(mails);
             }
             DbResult::Renewed(at, codes) => self.mails.renewed(at, &codes),
-            DbResult::Nothing => {}
+            DbResult::NotTakenBack(_) | DbResult::Nothing => {}
         }
     }
 

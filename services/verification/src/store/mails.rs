@@ -133,6 +133,22 @@ pub(crate) async fn reject(tx: &Tx, rejected: &[Uuid]) -> Result<Vec<Uuid>, DbEr
     update_given(tx, ["id"], sql, &shared, &rows).await
 }
 
+/// Makes mails that were rejected due again, as long as their codes are live. Returns their accounts.
+pub(crate) async fn take_back_rejections(tx: &Tx, codes: &[Uuid]) -> Result<Vec<Uuid>, DbErr> {
+    lock(tx, codes.iter().copied()).await?;
+    let taken_back = Entity::update_many()
+        .col_expr(Column::MailState, Expr::val(value(MailState::Pending)))
+        .col_expr(Column::NextAttemptAt, Expr::val(tx.now()))
+        .col_expr(Column::ClaimedUntil, Expr::val(Timestamp(0)))
+        .col_expr(Column::Version, Expr::col(Column::Version).add(1))
+        .filter(Column::Id.is_in(codes.iter().copied()))
+        .filter(Column::MailState.eq(MailState::Rejected))
+        .filter(Column::State.eq(CodeState::Live))
+        .exec_with_returning(tx)
+        .await?;
+    Ok(taken_back.into_iter().map(|code| code.account_id).collect())
+}
+
 /// What is written of a mail that is given up.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct GivenUp {

@@ -10,7 +10,7 @@ use kit::{
     testing::{SOON, eventually},
 };
 use proto::{
-    mailer::{Mail, Outcome},
+    mailer::{Mail, Outcome, TakenBack, deliver_response::Message},
     verification::{CodeState, ConfirmOutcome, MailState, Verification},
 };
 
@@ -149,6 +149,36 @@ async fn final_answers_are_final() {
         ),
         (1, 1)
     );
+}
+
+#[tokio::test]
+async fn a_rejection_that_is_taken_back_makes_the_mail_due_again_and_no_other() {
+    let world = World::new().await;
+    world
+        .mailer
+        .answers(|_| Says::Outcome(Outcome::Rejected, 0, true, 0));
+    let service = world.start().await;
+    let client = service.client();
+    let (ada, eve) = (
+        world.sign_up("ada@example.org").await,
+        world.sign_up("eve@example.org").await,
+    );
+    for account in [&ada, &eve] {
+        client.until_mail(account, 1, MailState::Rejected).await;
+    }
+    world.mailer.answers(|_| Says::accepted());
+    let code_ids = vec![
+        world.mailer.mail(&ada, 1).await.code_id,
+        "of another replica".to_owned(),
+        uuid::Uuid::new_v4().to_string(),
+    ];
+    world
+        .mailer
+        .say(&Message::TakenBack(TakenBack { code_ids }));
+    client.until_mail(&ada, 1, MailState::Accepted).await;
+    assert_eq!(world.mailer.mails_of(&ada).len(), 2);
+    client.until_mail(&eve, 1, MailState::Rejected).await;
+    assert_eq!(world.mailer.mails_of(&eve).len(), 1);
 }
 
 #[tokio::test]

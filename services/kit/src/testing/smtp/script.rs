@@ -34,11 +34,14 @@ pub(super) enum Action {
     /// The right thing, if late.
     Proceed,
     Answer(String),
+    /// Exactly these octets, line ends and all.
+    Say(Vec<u8>),
     Hang,
     Drop,
     Garbage,
     AcceptAndHang,
     AcceptAndDrop,
+    AcceptAndSay(Vec<u8>),
 }
 
 #[derive(Debug)]
@@ -120,6 +123,12 @@ impl<'a> On<'a> {
         self.act(Action::Answer(format!("{code} {text}")));
     }
 
+    /// Say exactly these octets: line ends are the test's business, and so is one answer too many. What begins like a
+    /// positive reply counts as one: the conversation goes on.
+    pub fn say(self, octets: impl AsRef<[u8]>) {
+        self.act(Action::Say(octets.as_ref().to_vec()));
+    }
+
     /// Say nothing more on this connection, and keep it open.
     pub fn hang(self) {
         self.act(Action::Hang);
@@ -148,6 +157,11 @@ impl<'a> On<'a> {
     /// At the final dot: accept the mail, but close the connection instead of saying so.
     pub fn accept_and_drop(self) {
         self.act(Action::AcceptAndDrop);
+    }
+
+    /// At the final dot: accept the mail, and say exactly these octets.
+    pub fn accept_and_say(self, octets: impl AsRef<[u8]>) {
+        self.act(Action::AcceptAndSay(octets.as_ref().to_vec()));
     }
 
     fn act(self, action: Action) {

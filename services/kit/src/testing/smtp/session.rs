@@ -7,7 +7,7 @@ use tokio::{net::TcpStream, time::sleep};
 
 use super::{
     script::{Action, Phase},
-    shared::{Mail, Setup, Shared, Tls},
+    shared::{Mail, Pipelining, Setup, Shared, Tls},
     tls::Identity,
     wire::Wire,
 };
@@ -18,6 +18,8 @@ pub(super) struct Session {
     identity: Identity,
     shared: Arc<Shared>,
     encrypted: bool,
+    /// As the client called itself.
+    hello: String,
     pub(super) logged_in: bool,
     from: Option<String>,
     to: Vec<String>,
@@ -52,6 +54,7 @@ impl Session {
             identity,
             shared,
             encrypted: false,
+            hello: String::new(),
             logged_in,
             from,
             to,
@@ -79,7 +82,7 @@ impl Session {
                 .unwrap_or_default()
                 .to_ascii_uppercase();
             match verb.as_str() {
-                "EHLO" | "HELO" => self.hello().await?,
+                "EHLO" | "HELO" => self.greet(&line).await?,
                 "STARTTLS" => self.start_tls().await?,
                 "AUTH" => self.log_in(&line).await?,
                 "MAIL" => self.sender(&line).await?,
@@ -96,14 +99,13 @@ impl Session {
         }
     }
 
-    async fn hello(&mut self) -> Step {
+    async fn greet(&mut self, line: &str) -> Step {
         self.reset();
-        let mut lines = vec![
-            "250-localhost",
-            "250-PIPELINING",
-            "250-8BITMIME",
-            "250-SMTPUTF8",
-        ];
+        self.hello = line.split_once(' ').map_or("", |(_, name)| name).to_owned();
+        let mut lines = vec!["250-localhost", "250-8BITMIME", "250-SMTPUTF8"];
+        if self.setup.pipelining == Pipelining::Offered {
+            lines.push("250-PIPELINING");
+        }
         if self.setup.tls == Tls::StartTls && !self.encrypted {
             lines.push("250-STARTTLS");
         }
@@ -169,11 +171,15 @@ impl Session {
             to: std::mem::take(&mut self.to),
             bytes,
             encrypted: self.encrypted,
+            hello: self.hello.clone(),
         };
         sleep(delay).await;
         if matches!(
             action,
-            Action::Proceed | Action::AcceptAndHang | Action::AcceptAndDrop
+            Action::Proceed
+                | Action::AcceptAndHang
+                | Action::AcceptAndDrop
+                | Action::AcceptAndSay(_)
         ) {
             self.shared.accept(mail);
         }
@@ -188,7 +194,8 @@ impl Session {
         let (delay, action) = self.next(phase);
         sleep(delay).await;
         if !matches!(action, Action::Proceed) {
-            return self.misbehave(action).await.map(|()| false);
+            let goes_on = matches!(&action, Action::Say(octets) if octets.starts_with(b"2") || octets.starts_with(b"3"));
+            return self.misbehave(action).await.map(|()| goes_on);
         }
         if let Some(right) = right {
             self.reply(right).await?;
@@ -199,6 +206,9 @@ impl Session {
     async fn misbehave(&mut self, action: Action) -> Step {
         match action {
             Action::Answer(reply) => self.reply(&reply).await,
+            Action::Say(octets) | Action::AcceptAndSay(octets) => {
+                Ok(self.wire.write_octets(&octets).await?)
+            }
             Action::Garbage => self.reply("\u{1}HTTP/1.1 what is this?").await,
             Action::Hang | Action::AcceptAndHang => Err(End::Hang),
             Action::Drop | Action::AcceptAndDrop => Err(End::Closed),

@@ -21,6 +21,26 @@ pub enum Tls {
     Implicit,
 }
 
+/// Whether the server takes commands in groups (RFC 2920).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Pipelining {
+    /// It says so.
+    #[default]
+    Offered,
+    /// It does not offer it.
+    Missing,
+}
+
+/// Who signed the server's certificate.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Certificate {
+    /// An authority made for it.
+    #[default]
+    Signed,
+    /// Itself, as `openssl req -x509` makes it: an authority and a server in one.
+    SelfSigned,
+}
+
 /// What kind of mail server to start.
 #[derive(Debug, Clone, Default)]
 pub struct Setup {
@@ -28,6 +48,10 @@ pub struct Setup {
     pub tls: Tls,
     /// User and password without which it takes no mail.
     pub login: Option<(String, String)>,
+    /// Whether it takes commands in groups.
+    pub pipelining: Pipelining,
+    /// Who signed its certificate.
+    pub certificate: Certificate,
 }
 
 /// A mail that the server accepted.
@@ -41,6 +65,8 @@ pub struct Mail {
     pub bytes: Vec<u8>,
     /// Whether it came over TLS.
     pub encrypted: bool,
+    /// What its client called itself in EHLO.
+    pub hello: String,
 }
 
 impl fmt::Debug for Mail {

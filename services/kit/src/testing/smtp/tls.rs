@@ -5,8 +5,14 @@ use std::{fmt, sync::Arc};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tokio_rustls::{
     TlsAcceptor,
-    rustls::{ServerConfig, crypto::ring, pki_types::PrivatePkcs8KeyDer},
+    rustls::{
+        ServerConfig,
+        crypto::ring,
+        pki_types::{CertificateDer, PrivatePkcs8KeyDer},
+    },
 };
+
+use super::shared::Certificate;
 
 #[derive(Clone)]
 pub(super) struct Identity {
@@ -15,8 +21,22 @@ pub(super) struct Identity {
 }
 
 impl Identity {
-    pub(super) fn new() -> Self {
-        let key = || KeyPair::generate().expect("a key can be made");
+    pub(super) fn new(certificate: Certificate) -> Self {
+        match certificate {
+            Certificate::Signed => Self::signed(),
+            Certificate::SelfSigned => Self::self_signed(),
+        }
+    }
+
+    fn self_signed() -> Self {
+        let key = key();
+        let mut own = CertificateParams::new(names()).expect("both are names of a host");
+        own.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let own = own.self_signed(&key).expect("it can sign itself");
+        Self::serve(own.pem(), own.der().clone(), &key)
+    }
+
+    fn signed() -> Self {
         let ca_key = key();
         let mut ca = CertificateParams::default();
         ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -25,18 +45,21 @@ impl Identity {
             .expect("the authority can sign itself")
             .pem();
         let own_key = key();
-        let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
-        let own = CertificateParams::new(names).expect("both are names of a host");
+        let own = CertificateParams::new(names()).expect("both are names of a host");
         let own = own
             .signed_by(&own_key, &Issuer::new(ca, ca_key))
             .expect("the authority can sign");
-        let private = PrivatePkcs8KeyDer::from(own_key.serialize_der());
+        Self::serve(ca_pem, own.der().clone(), &own_key)
+    }
+
+    fn serve(ca_pem: String, own: CertificateDer<'static>, key: &KeyPair) -> Self {
+        let private = PrivatePkcs8KeyDer::from(key.serialize_der());
         // Named, since a process that links two providers has no default one.
         let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .expect("ring knows TLS 1.2 and 1.3")
             .with_no_client_auth()
-            .with_single_cert(vec![own.der().clone()], private.into())
+            .with_single_cert(vec![own], private.into())
             .expect("the certificate fits its key");
         Self {
             ca_pem,
@@ -51,6 +74,14 @@ impl Identity {
     pub(super) fn acceptor(&self) -> &TlsAcceptor {
         &self.acceptor
     }
+}
+
+fn key() -> KeyPair {
+    KeyPair::generate().expect("a key can be made")
+}
+
+fn names() -> Vec<String> {
+    vec!["localhost".to_owned(), "127.0.0.1".to_owned()]
 }
 
 impl fmt::Debug for Identity {

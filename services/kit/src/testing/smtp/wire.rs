@@ -59,7 +59,11 @@ impl Wire {
     }
 
     pub(super) async fn write(&mut self, text: &str) -> io::Result<()> {
-        self.0.write_all(format!("{text}\r\n").as_bytes()).await?;
+        self.write_octets(format!("{text}\r\n").as_bytes()).await
+    }
+
+    pub(super) async fn write_octets(&mut self, octets: &[u8]) -> io::Result<()> {
+        self.0.write_all(octets).await?;
         self.0.flush().await
     }
 

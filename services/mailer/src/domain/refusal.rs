@@ -1,0 +1,171 @@
+//! What a negative reply means for a mail: this mailbox will never take it, or not now, and then whose business that
+//! is. `docs/smtp-replies.md` has the table with its sources, and a test reads it. `transport` asks; `deliver` acts.
+
+mod words;
+
+use self::words::{FULL, MAILBOX, NO_RELAY, OUR_ADDRESS, Words};
+use super::reply::{EnhancedStatus, Reply};
+
+/// The exchanges that send a mail, in their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exchange {
+    Mail,
+    Rcpt,
+    Data,
+    /// The message and its final dot.
+    Message,
+}
+
+/// A negative reply's meaning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// This mailbox does not take mail, for good.
+    Mailbox(Ground),
+    /// It may be otherwise soon: what is transient by its code, and a full mailbox.
+    Later,
+    /// A permanent reply that speaks of something else. It may be otherwise once somebody has seen to it.
+    Policy(Concern),
+}
+
+/// What a refusal of the mailbox is read from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ground {
+    /// Its enhanced status.
+    Status,
+    /// Its words: a relay that is set up wrongly may say the same of everybody.
+    Words,
+}
+
+/// What a permanent refusal is about when it is not about the mailbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Concern {
+    /// It does not relay for us.
+    Relay,
+    /// It does not want our sender.
+    Sender,
+    /// It wants a login.
+    Login,
+    /// It takes us, or the mail, for spam.
+    Reputation,
+    /// The message is too large.
+    Size,
+    /// Another rule of its own.
+    Policy,
+    /// It does not say.
+    Unclear,
+}
+
+impl Concern {
+    /// One word for logs and the table of replies.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Relay => "relay",
+            Self::Sender => "sender",
+            Self::Login => "login",
+            Self::Reputation => "reputation",
+            Self::Size => "size",
+            Self::Policy => "policy",
+            Self::Unclear => "unclear",
+        }
+    }
+
+    /// What operators can do.
+    pub(crate) fn advice(self) -> &'static str {
+        match self {
+            Self::Relay => {
+                "it does not relay for us: see USHER_MAIL_URL (another server, or a login), or let it relay for this host"
+            }
+            Self::Sender => "it does not take our sender: see USHER_MAIL_FROM",
+            Self::Login => "it wants a login: see user and password in USHER_MAIL_URL",
+            Self::Reputation => {
+                "it takes us for a source of spam: see its block list, SPF, DKIM and USHER_MAIL_FROM"
+            }
+            Self::Size => "it does not take a message of this size: raise its limit",
+            Self::Policy => {
+                "a rule of its own forbids it: see its log, USHER_MAIL_FROM and USHER_MAIL_URL"
+            }
+            Self::Unclear => "it does not say why: see its log and USHER_MAIL_URL",
+        }
+    }
+}
+
+/// Reads a negative reply. Permanent is only what it says about this mailbox: a relay that is set up wrongly answers
+/// everybody with 5yz, and nobody's mail may be lost to that.
+pub(crate) fn refusal(exchange: Exchange, reply: &Reply, address: [&str; 2]) -> Refusal {
+    let words = Words::of(&reply.text(), address);
+    let (code, status) = (reply.code, reply.status());
+    let concern = concern(code, status, &words);
+    let named = match exchange {
+        // One recipient a mail: what the answer to the message says of a mailbox, it says of this one. But only RCPT
+        // is sure to have it in mind where there are no more than words.
+        Exchange::Rcpt | Exchange::Message if is_of_mailbox(code, status) => Some(Ground::Status),
+        Exchange::Rcpt if speak_of_mailbox(code, status, &words) => Some(Ground::Words),
+        Exchange::Mail | Exchange::Rcpt | Exchange::Data | Exchange::Message => None,
+    };
+    let full = matches!(status, Some(EnhancedStatus(_, 2, 2))) || words.any(&FULL);
+    match (named, concern) {
+        _ if code < 500 => Refusal::Later,
+        // Some say 5.1.1 of the sender's address, too, or of a domain that they do not relay to.
+        (Some(Ground::Status), Some(Concern::Sender)) if words.any(&OUR_ADDRESS) => policy(concern),
+        (Some(Ground::Status), Some(Concern::Relay)) if words.any(&NO_RELAY) => policy(concern),
+        (Some(ground), _) => Refusal::Mailbox(ground),
+        (None, _) if full && exchange != Exchange::Mail => Refusal::Later,
+        (None, _) => policy(concern),
+    }
+}
+
+fn policy(concern: Option<Concern>) -> Refusal {
+    Refusal::Policy(concern.unwrap_or(Concern::Unclear))
+}
+
+/// Bad mailbox, bad address, moved, no mail here (RFC 7505), disabled.
+fn is_of_mailbox(code: u16, status: Option<EnhancedStatus>) -> bool {
+    let of_mailbox = matches!(
+        status,
+        Some(EnhancedStatus(5, 1, 1 | 3 | 6 | 10) | EnhancedStatus(5, 2, 1))
+    );
+    of_mailbox && !is_of_session(code)
+}
+
+/// Where there is no enhanced status, or one that leaves it open, the words decide.
+fn speak_of_mailbox(code: u16, status: Option<EnhancedStatus>, words: &Words) -> bool {
+    match status {
+        // Exchange Online of a mailbox that it does not have, in these words only.
+        Some(EnhancedStatus(5, 4, 1)) => words.any(&[" recipient address rejected "]),
+        None | Some(EnhancedStatus(5, 0 | 1 | 2 | 5, 0)) => {
+            let says_so = words.any(&MAILBOX) || (code == 556 && words.any(&[" not accept mail"]));
+            says_so
+                && words.concern().is_none()
+                && !words.any(&FULL)
+                && !is_of_session(code)
+                && code != 552
+        }
+        Some(_) => false,
+    }
+}
+
+/// About syntax, order or the login, whatever the text says.
+fn is_of_session(code: u16) -> bool {
+    matches!(code, 500 | 502..=504 | 530 | 534 | 535 | 538)
+}
+
+fn concern(code: u16, status: Option<EnhancedStatus>, words: &Words) -> Option<Concern> {
+    let by_number = match (code, status) {
+        (530 | 534 | 535 | 538, _) | (_, Some(EnhancedStatus(5, 7, 8 | 9 | 11 | 14))) => {
+            Some(Concern::Login)
+        }
+        (_, Some(EnhancedStatus(5, 1, 7 | 8))) => Some(Concern::Sender),
+        (_, Some(EnhancedStatus(5, 2, 3) | EnhancedStatus(5, 3, 4))) => Some(Concern::Size),
+        _ => None,
+    };
+    by_number
+        .or_else(|| words.concern())
+        .or(match (code, status) {
+            (_, Some(EnhancedStatus(5, 7, _))) => Some(Concern::Policy),
+            (552, None) => Some(Concern::Size),
+            _ => None,
+        })
+}
+
+#[cfg(test)]
+mod tests;
