@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::Path, path::PathBuf, sync::Arc};
 
 use anyhow::Context as _;
 use kit::{
-    bus::{self, Bus, Consumer},
+    bus::{self, Bus, Consumer, Handler},
     clock::Clock,
     outbox::{self, Relay},
     random,
@@ -157,14 +157,11 @@ impl App {
             ack_wait: config.ack_wait,
             ..Default::default()
         };
-        let consumer = Consumer::new(
-            self.bus.clone(),
-            Verified::durable(),
-            settings,
-            self.clock.clone(),
-        );
+        let durable = Verified::durable();
+        let consumer = Consumer::new(self.bus.clone(), db.clone(), durable, settings);
         let verified = Verified::new(db.clone(), watches.clone());
-        tasks.spawn(consumer.run(move |batch| verified.clone().handle(batch), stop.clone()));
+        let handler = Handler::new(move |batch| verified.clone().handle(batch));
+        tasks.spawn(consumer.run(handler, stop.clone()));
 
         tasks.spawn(watch_account::run(
             db.clone(),

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::Context as _;
 use kit::{
-    bus::{self, Bus, Consumer},
+    bus::{self, Bus, Consumer, Handler},
     clock::Clock,
     keyring::{Key, KeyRing, with_newest},
     outbox::{self, Relay},
@@ -52,7 +52,6 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::
 #[derive(Debug)]
 pub struct App {
     config: Config,
-    clock: Clock,
     parts: Parts,
     bus: Bus,
     keys: Arc<KeyRing>,
@@ -66,13 +65,12 @@ impl App {
     /// # Errors
     /// What cannot be opened, bound or read, as a sentence.
     pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Self> {
-        let parts = config.service.open::<Migrator>(clock.clone()).await?;
+        let parts = config.service.open::<Migrator>(clock).await?;
         let bus = Bus::connect(&config.nats_url, "verification").await?;
         let keys = Arc::new(code_keys(&config)?);
         let mailers = mailers(&config)?;
         Ok(Self {
             config,
-            clock,
             parts,
             bus,
             keys,
@@ -203,13 +201,17 @@ impl App {
             ack_wait: self.config.ack_wait,
             ..Default::default()
         };
-        let (bus, durable) = (self.bus.clone(), NewAccounts::durable());
-        let consumer = Consumer::new(bus, durable, settings, self.clock.clone());
+        let (bus, db, durable) = (
+            self.bus.clone(),
+            self.parts.db.clone(),
+            NewAccounts::durable(),
+        );
+        let consumer = Consumer::new(bus, db, durable, settings);
         let new_accounts = NewAccounts::new(StartVerifications { issue });
-        let handle = move |batch| new_accounts.clone().handle(batch);
+        let handler = Handler::new(move |batch| new_accounts.clone().handle(batch));
         stages
             .tasks
-            .spawn(consumer.run(handle, stages.stop.clone()));
+            .spawn(consumer.run(handler, stages.stop.clone()));
     }
 
     fn issue_code(&self, queue: Queue, watches: Watches<Uuid>) -> IssueCode {

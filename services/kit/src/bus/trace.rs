@@ -3,7 +3,7 @@
 use opentelemetry::KeyValue;
 use proto::events::headers;
 
-use super::{delivery::Delivery, durable::Durable};
+use super::{durable::Durable, held::Held};
 use crate::{
     clock::Timestamp,
     propagation,
@@ -14,8 +14,10 @@ use crate::{
 };
 
 /// Begins the `process` span and makes its context the delivery's.
-pub(super) fn begin(delivery: &mut Delivery, durable: &Durable, now: Timestamp) {
-    let creation = propagation::extract_nats(&delivery.headers());
+pub(super) fn begin(held: &mut Held, durable: &Durable, now: Timestamp) {
+    let delivered = held.delivered;
+    let delivery = &mut held.delivery;
+    let creation = propagation::extract_nats(delivery.headers());
     // A replay goes under a message id of its own, so that the duplicate window does not swallow it.
     let lineage = match delivery.header(headers::MESSAGE_ID) == delivery.event_id() {
         true => Lineage::Aged(now.since(delivery.stored_at)),
@@ -38,9 +40,9 @@ pub(super) fn begin(delivery: &mut Delivery, durable: &Durable, now: Timestamp) 
         KeyValue::new(names::MESSAGING_NATS_STREAM, durable.stream.name),
         KeyValue::new(
             names::MESSAGING_NATS_STREAM_SEQUENCE,
-            delivery.stream_sequence.cast_signed(),
+            delivery.source.sequence,
         ),
-        KeyValue::new(names::MESSAGING_NATS_DELIVERY_COUNT, delivery.delivered),
+        KeyValue::new(names::MESSAGING_NATS_DELIVERY_COUNT, delivered),
     ];
     let name = names::messaging_span(names::PROCESS, delivery.subject());
     delivery.context = span::process(name, &creation, lineage, attributes);

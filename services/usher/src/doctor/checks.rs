@@ -184,13 +184,5 @@ fn of_stream(stream: &StreamStatus) -> Vec<Finding> {
             ));
         }
     }
-    let letters = stream.messages;
-    if stream.name == proto::streams::DEAD_LETTERS.name && letters > 0 {
-        findings.push(Finding::warning(
-            BROKER,
-            format!("{letters} dead letters: messages that nobody could handle"),
-            "The reason is in each one's headers: `nats stream view DEAD_LETTERS`.",
-        ));
-    }
     findings
 }
