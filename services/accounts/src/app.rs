@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::Path, path::PathBuf, sync::Arc};
 
 use anyhow::Context as _;
 use kit::{
-    bus::{self, Bus, Consumer, Handler},
+    bus::{self, Bus, Consumer, DeadLetters, Handler},
     clock::Clock,
     outbox::{self, Relay},
     random,
@@ -94,7 +94,10 @@ impl App {
     pub async fn run_until(self, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
         let stages = Stages::default();
         let watches = Watches::default();
-        let sign_ups = self.start_workers(&stages, &watches);
+        let verified = Verified::new(self.parts.db.clone(), watches.clone());
+        let handler = Handler::new(move |batch| verified.clone().handle(batch));
+        let dead_letters = DeadLetters::new(self.parts.db.clone(), handler.clone());
+        let sign_ups = self.start_workers(&stages, &watches, handler);
         let Self {
             parts: Parts { db, server, token },
             bus,
@@ -107,7 +110,10 @@ impl App {
             watches,
             stop: stages.stop.clone(),
         };
-        let admin = Admin { db: db.clone() };
+        let admin = Admin {
+            db: db.clone(),
+            dead_letters,
+        };
         let health = Health::new::<Migrator>(db.clone());
         health.depends_on("broker", move || {
             (!bus.is_connected()).then(|| "not connected; events wait in the outbox".to_owned())
@@ -128,7 +134,12 @@ impl App {
     }
 
     /// Starts all that works without being called, and answers with the way to the worker that callers need.
-    fn start_workers(&self, stages: &Stages, watches: &Watches<uuid::Uuid>) -> SignUps {
+    fn start_workers(
+        &self,
+        stages: &Stages,
+        watches: &Watches<uuid::Uuid>,
+        handler: Handler,
+    ) -> SignUps {
         let (db, config) = (&self.parts.db, &self.config);
         let Stages {
             stop,
@@ -159,8 +170,6 @@ impl App {
         };
         let durable = Verified::durable();
         let consumer = Consumer::new(self.bus.clone(), db.clone(), durable, settings);
-        let verified = Verified::new(db.clone(), watches.clone());
-        let handler = Handler::new(move |batch| verified.clone().handle(batch));
         tasks.spawn(consumer.run(handler, stop.clone()));
 
         tasks.spawn(watch_account::run(

@@ -1,7 +1,7 @@
 //! The way to the broker: one NATS connection that heals itself, the streams and their drift, and the loop that
 //! turns messages into calls of a service's handler. In reading order: `connection`, `streams`, `durable`, `consumer`,
 //! which `pull`s and hands over to `handling`; `settle` is where the handler's transaction ends, with the tables
-//! `trials` and dead `letters` in it.
+//! `trials` and dead `letters` in it, and `operators` what may be done with these.
 
 mod connection;
 mod consumer;
@@ -15,6 +15,7 @@ mod housekeeping;
 mod janitor;
 mod letters;
 mod metrics;
+mod operators;
 mod origin;
 mod pull;
 mod settle;
@@ -28,6 +29,7 @@ pub use consumer::Consumer;
 pub use delivery::{Delivery, Reason};
 pub use durable::{ConsumerSettings, Durable};
 pub use handler::Handler;
+pub use operators::DeadLetters;
 pub use settle::{Settled, Verdict, settle};
 pub use streams::{Finding, drift, provision};
 pub use tables::{create_tables, drop_tables};

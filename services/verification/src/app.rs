@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::Context as _;
 use kit::{
-    bus::{self, Bus, Consumer, Handler},
+    bus::{self, Bus, Consumer, DeadLetters, Handler},
     clock::Clock,
     keyring::{Key, KeyRing, with_newest},
     outbox::{self, Relay},
@@ -13,7 +13,10 @@ use kit::{
     telemetry,
     watch::Watches,
 };
-use proto::verification::verification_service_server::{SERVICE_NAME, VerificationServiceServer};
+use proto::verification::{
+    verification_admin_server::{SERVICE_NAME as ADMIN_NAME, VerificationAdminServer},
+    verification_service_server::{SERVICE_NAME, VerificationServiceServer},
+};
 use tonic::service::Routes;
 use uuid::Uuid;
 
@@ -26,7 +29,7 @@ use crate::{
     config::Config,
     consumer::NewAccounts,
     delivery::MailLoop,
-    grpc::Public,
+    grpc::{Admin, Public},
     migrations::Migrator,
     queue::{Incoming, Queue},
 };
@@ -94,7 +97,7 @@ impl App {
     /// When a listener fails.
     pub async fn run_until(self, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
         let stages = Stages::default();
-        let (public, queue) = self.start_workers(&stages);
+        let (public, admin, queue) = self.start_workers(&stages);
         let Self {
             parts: Parts { db, server, token },
             bus,
@@ -110,11 +113,12 @@ impl App {
         });
         let public =
             VerificationServiceServer::new(public).max_decoding_message_size(MESSAGE_LIMIT);
+        let admin = VerificationAdminServer::new(admin).max_decoding_message_size(MESSAGE_LIMIT);
         let surface = Surface {
             public: Routes::new(public),
             names: &[SERVICE_NAME],
-            admin: Routes::default(),
-            admin_names: &[],
+            admin: Routes::new(admin),
+            admin_names: &[ADMIN_NAME],
             token,
             health,
         };
@@ -124,7 +128,7 @@ impl App {
     }
 
     /// Starts all that works without being called, and answers with what is called, and the queue to the delivery.
-    fn start_workers(&self, stages: &Stages) -> (Public, Queue) {
+    fn start_workers(&self, stages: &Stages) -> (Public, Admin, Queue) {
         let (db, config) = (self.parts.db.clone(), &self.config);
         let Stages {
             stop,
@@ -145,7 +149,7 @@ impl App {
         let (queue, incoming) = Queue::new(config.delivery_queue);
         let issue = self.issue_code(queue.clone(), watches.clone());
         self.start_delivery(stages, issue.clone(), incoming);
-        self.start_consumer(stages, issue.clone());
+        let dead_letters = self.start_consumer(stages, issue.clone());
 
         let serve_resends = ServeResends { issue };
         let serving = serve_resends.clone();
@@ -176,7 +180,7 @@ impl App {
             watches,
             stop: stop.clone(),
         };
-        (public, queue)
+        (public, Admin { dead_letters }, queue)
     }
 
     /// Starts what hands mails to the mailers, and what looks after their codes meanwhile.
@@ -196,7 +200,8 @@ impl App {
         tasks.spawn(mail_loop.run(stop.clone()));
     }
 
-    fn start_consumer(&self, stages: &Stages, issue: IssueCode) {
+    /// Starts the consumer, and answers with what becomes of the messages that it cannot handle.
+    fn start_consumer(&self, stages: &Stages, issue: IssueCode) -> DeadLetters {
         let settings = bus::ConsumerSettings {
             ack_wait: self.config.ack_wait,
             ..Default::default()
@@ -206,12 +211,13 @@ impl App {
             self.parts.db.clone(),
             NewAccounts::durable(),
         );
-        let consumer = Consumer::new(bus, db, durable, settings);
+        let consumer = Consumer::new(bus, db.clone(), durable, settings);
         let new_accounts = NewAccounts::new(StartVerifications { issue });
         let handler = Handler::new(move |batch| new_accounts.clone().handle(batch));
         stages
             .tasks
-            .spawn(consumer.run(handler, stages.stop.clone()));
+            .spawn(consumer.run(handler.clone(), stages.stop.clone()));
+        DeadLetters::new(db, handler)
     }
 
     fn issue_code(&self, queue: Queue, watches: Watches<Uuid>) -> IssueCode {

@@ -26,15 +26,17 @@ pub(crate) fn verified(account_id: &str, at: Timestamp) -> AccountVerified {
 
 /// Publishes as verification does.
 pub(crate) async fn publish(bus: &Bus, event: &AccountVerified) {
-    publish_raw(bus, AccountVerified::TYPE, event.encode_to_vec().into()).await;
+    let payload = event.encode_to_vec().into();
+    publish_raw(bus, AccountVerified::TYPE, &event.account_id, payload).await;
 }
 
-async fn publish_raw(bus: &Bus, event_type: &str, payload: Bytes) {
+async fn publish_raw(bus: &Bus, event_type: &str, subject: &str, payload: Bytes) {
     let id = uuid::Uuid::new_v4().to_string();
     let mut all = async_nats::HeaderMap::new();
     all.insert(headers::MESSAGE_ID, id.as_str());
     all.insert(headers::ID, id.as_str());
     all.insert(headers::TYPE, event_type);
+    all.insert(headers::SUBJECT, subject);
     all.insert(headers::SPEC_VERSION, headers::SPEC_VERSION_1_0);
     let sent = bus
         .jetstream()
@@ -105,10 +107,17 @@ async fn i13_what_cannot_be_handled_becomes_a_dead_letter_and_holds_nobody_up() 
     publish_raw(
         &bus,
         AccountVerified::TYPE,
+        "",
         Bytes::from_static(b"\xff\xff broken"),
     )
     .await;
-    publish_raw(&bus, "usher.verification.v2.AccountVerified", Bytes::new()).await;
+    publish_raw(
+        &bus,
+        "usher.verification.v2.AccountVerified",
+        "",
+        Bytes::new(),
+    )
+    .await;
     publish(&bus, &verified(nobody, CONFIRMED)).await;
     publish(&bus, &verified("no uuid", CONFIRMED)).await;
     publish(

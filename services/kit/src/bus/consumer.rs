@@ -116,7 +116,7 @@ impl Consumer {
         self.metrics.pulled(batch);
         let now = self.db.clock().now();
         for held in batch {
-            trace::begin(held, &self.durable, now);
+            trace::begin(&mut held.delivery, held.delivered, now);
         }
     }
 

@@ -1,12 +1,13 @@
 //! The table `dead_letters` and every statement on it: messages that could not be handled, each with its reason. A row
 //! is committed with the batch that its message came in, and its message is acked after that.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use async_nats::HeaderMap;
 use proto::events::headers;
 use sea_orm::{
-    ActiveValue::Set, Condition, DbErr, ExprTrait as _, QueryOrder as _, QuerySelect as _,
-    QueryTrait as _, entity::prelude::*, sea_query::OnConflict,
+    ActiveValue::Set, Condition, ConnectionTrait, DbErr, ExprTrait as _, QueryOrder as _,
+    QuerySelect as _, QueryTrait as _, entity::prelude::*, sea_query::OnConflict,
 };
 use sea_orm_migration::{
     SchemaManager,
@@ -15,9 +16,9 @@ use sea_orm_migration::{
 };
 
 use super::{
-    delivery::{Delivery, Reason},
-    headers::to_json,
-    origin::Source,
+    delivery::{Content, Delivery, Left, Reason},
+    headers::{from_json, to_json},
+    origin::{Origin, Source},
 };
 use crate::{clock::Timestamp, db::Tx};
 
@@ -68,6 +69,33 @@ impl std::fmt::Debug for Model {
 pub(crate) enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
+
+impl Model {
+    /// Its headers, by name.
+    pub(super) fn headers(&self) -> HeaderMap {
+        from_json(&self.headers)
+    }
+
+    /// The message as its handler saw it, to be handled again.
+    pub(super) fn delivery(&self) -> Delivery {
+        let content = Content {
+            subject: self.subject.clone(),
+            headers: self.headers(),
+            payload: self.payload.clone().into(),
+        };
+        let origin = Origin {
+            stream: self.stream.clone(),
+            stream_created: self.stream_created,
+            durable: self.durable.clone(),
+        };
+        let source = Source {
+            origin: Arc::new(origin),
+            sequence: self.sequence,
+        };
+        let attempts = self.attempts.saturating_add(1);
+        Delivery::new(content, source, self.first_at, attempts, Left::Letter)
+    }
+}
 
 pub(super) async fn create_table(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     let table = Table::create()
@@ -200,4 +228,53 @@ pub(super) async fn purge(tx: &Tx, most: u64) -> Result<u64, DbErr> {
         .exec(tx)
         .await?;
     Ok(purged.rows_affected)
+}
+
+/// Which of them; what is missing asks for nothing.
+#[derive(Debug, Default)]
+pub(super) struct Wanted {
+    pub(super) reason: Option<String>,
+    pub(super) subject: Option<String>,
+    pub(super) account_id: Option<Uuid>,
+    /// Given up before this.
+    pub(super) before: Option<Timestamp>,
+    /// Given up after this.
+    pub(super) after: Option<Timestamp>,
+}
+
+/// Up to `most` of them, newest first, that are older than the one with the id `next_to`.
+pub(super) async fn newest_first(
+    db: &impl ConnectionTrait,
+    wanted: &Wanted,
+    next_to: Option<Uuid>,
+    most: u64,
+) -> Result<Vec<Model>, DbErr> {
+    let account_id = wanted.account_id.map(|id| id.to_string());
+    Entity::find()
+        .filter(
+            Condition::all()
+                .add_option(wanted.reason.as_ref().map(|it| Column::Reason.eq(it)))
+                .add_option(wanted.subject.as_ref().map(|it| Column::Subject.eq(it)))
+                .add_option(account_id.map(|it| Column::CeSubject.eq(it)))
+                .add_option(wanted.before.map(|it| Column::LastAt.lt(it)))
+                .add_option(wanted.after.map(|it| Column::LastAt.gt(it)))
+                .add_option(next_to.map(|it| Column::Id.lt(it))),
+        )
+        .order_by_desc(Column::Id)
+        .limit(most)
+        .all(db)
+        .await
+}
+
+pub(super) async fn by_id(db: &impl ConnectionTrait, id: Uuid) -> Result<Option<Model>, DbErr> {
+    Entity::find_by_id(id).one(db).await
+}
+
+/// Deletes those with these ids and says how many there were.
+pub(super) async fn delete(tx: &Tx, ids: &[Uuid]) -> Result<u64, DbErr> {
+    let deleted = Entity::delete_many()
+        .filter(Column::Id.is_in(ids.iter().copied()))
+        .exec(tx)
+        .await?;
+    Ok(deleted.rows_affected)
 }

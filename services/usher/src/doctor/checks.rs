@@ -10,7 +10,7 @@ use tonic_health::pb::{
 
 use super::finding::Finding;
 use crate::{
-    mail,
+    dlq, mail,
     nats::{self, StreamStatus},
     probe::{self, Readiness},
     service::Service,
@@ -140,7 +140,26 @@ async fn operators(session: &Session) -> Vec<Finding> {
             "`usher mail list` shows what the mail server said.",
         ),
     };
-    vec![Finding::ok("admin token", "is accepted"), mails]
+    let mut findings = vec![Finding::ok("admin token", "is accepted"), mails];
+    findings.extend(dead_letters(session).await);
+    findings
+}
+
+/// Events that nobody could handle; nothing where there is none.
+async fn dead_letters(session: &Session) -> Option<Finding> {
+    const LETTERS: &str = "dead letters";
+    match dlq::count(session, 500).await {
+        Ok(0) => None,
+        Ok(number) => Some(Finding::warning(
+            LETTERS,
+            format!("{number} events that no handler could use"),
+            "`usher dlq list` shows why; `usher dlq replay` handles them again, `usher dlq drop` deletes them.",
+        )),
+        Err(failure) => {
+            let advice = failure.hint.unwrap_or_else(|| "See above.".to_owned());
+            Some(Finding::problem(LETTERS, failure.message, advice))
+        }
+    }
 }
 
 async fn broker(session: &Session) -> Vec<Finding> {
