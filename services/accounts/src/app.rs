@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::Path, path::PathBuf, sync::Arc};
 
 use anyhow::Context as _;
 use kit::{
-    bus::{self, Bus, Consumer, DeadLetters, Handler},
+    bus::{self, Bus, Consumer, DeadLetters, Durable, Handler},
     clock::Clock,
     outbox::{self, Relay},
     random,
@@ -30,6 +30,11 @@ use crate::{
     grpc::{Admin, Public},
     migrations::Migrator,
 };
+
+/// The durable by which this service reads events, as it should be.
+pub fn durable() -> Durable {
+    Verified::durable()
+}
 
 /// Runs the service as a process: with telemetry of its own, until `shutdown`.
 ///
@@ -168,8 +173,8 @@ impl App {
             ack_wait: config.ack_wait,
             ..Default::default()
         };
-        let durable = Verified::durable();
-        let consumer = Consumer::new(self.bus.clone(), db.clone(), durable, settings);
+
+        let consumer = Consumer::new(self.bus.clone(), db.clone(), durable(), settings);
         tasks.spawn(consumer.run(handler, stop.clone()));
 
         tasks.spawn(watch_account::run(

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::Context as _;
 use kit::{
-    bus::{self, Bus, Consumer, DeadLetters, Handler},
+    bus::{self, Bus, Consumer, DeadLetters, Durable, Handler},
     clock::Clock,
     keyring::{Key, KeyRing, with_newest},
     outbox::{self, Relay},
@@ -33,6 +33,11 @@ use crate::{
     migrations::Migrator,
     queue::{Incoming, Queue},
 };
+
+/// The durable by which this service reads events, as it should be.
+pub fn durable() -> Durable {
+    NewAccounts::durable()
+}
 
 /// Runs the service as a process: with telemetry of its own, until `shutdown`.
 ///
@@ -206,12 +211,8 @@ impl App {
             ack_wait: self.config.ack_wait,
             ..Default::default()
         };
-        let (bus, db, durable) = (
-            self.bus.clone(),
-            self.parts.db.clone(),
-            NewAccounts::durable(),
-        );
-        let consumer = Consumer::new(bus, db.clone(), durable, settings);
+        let (bus, db) = (self.bus.clone(), self.parts.db.clone());
+        let consumer = Consumer::new(bus, db.clone(), durable(), settings);
         let new_accounts = NewAccounts::new(StartVerifications { issue });
         let handler = Handler::new(move |batch| new_accounts.clone().handle(batch));
         stages

@@ -125,7 +125,11 @@ fn created(stream: &stream::Stream) -> String {
         .to_string()
 }
 
-fn config(durable: &Durable, settings: &ConsumerSettings, stream_created: String) -> pull::Config {
+pub(super) fn config(
+    durable: &Durable,
+    settings: &ConsumerSettings,
+    stream_created: String,
+) -> pull::Config {
     pull::Config {
         durable_name: Some(durable.name.clone()),
         filter_subject: durable.filter.clone(),

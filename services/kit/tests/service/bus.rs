@@ -471,38 +471,91 @@ async fn a_dead_letter_is_forgotten_after_thirty_days_and_not_before() {
     assert_eq!(ground.dead_letters().await[0].0, "1");
 }
 
+async fn told(bus: &Bus) -> Vec<String> {
+    let findings = bus::drift(bus, &[durable()]).await.unwrap();
+    findings.iter().map(ToString::to_string).collect()
+}
+
 #[tokio::test]
-async fn drift_is_found_and_provisioning_mends_it() {
-    let nats = NatsServer::start().await;
-    let bus = nats.provision().await;
-    assert_eq!(bus::drift(&bus).await.unwrap(), []);
-    let mut config = bus
-        .jetstream()
-        .get_stream(ACCOUNTS.name)
-        .await
-        .unwrap()
-        .cached_info()
-        .config
-        .clone();
+async fn drift_is_found_in_all_that_is_described_and_provisioning_mends_the_streams() {
+    let ground = Ground::new().await;
+    let bus = &ground.bus;
+    assert_eq!(
+        told(bus).await,
+        ["stream ACCOUNTS: durable test is missing"]
+    );
+    let running = ground.run(|_, _| Say::Handled);
+    publish(bus, numbers(0..1)).await;
+    drained(bus, 0).await;
+    running.stop().await;
+    assert_eq!(told(bus).await, Vec::<String>::new());
+
+    let stream = bus.jetstream().get_stream(ACCOUNTS.name).await.unwrap();
+    let mut config = stream.cached_info().config.clone();
     config.max_bytes = 1 << 20;
+    config.max_messages = 7;
+    config.max_message_size = 100;
+    config.max_messages_per_subject = 3;
+    config.allow_rollup = true;
+    config.duplicate_window = Duration::from_secs(60);
     bus.jetstream().update_stream(config).await.unwrap();
+    let altered = async_nats::jetstream::consumer::pull::Config {
+        durable_name: Some("test".to_owned()),
+        filter_subject: "accounts.v1.>".to_owned(),
+        max_deliver: 10,
+        max_ack_pending: 5,
+        ..Default::default()
+    };
+    stream.create_consumer(altered).await.unwrap();
     bus.jetstream()
         .delete_stream(VERIFICATION.name)
         .await
         .unwrap();
-    let found: Vec<_> = bus::drift(&bus)
-        .await
-        .unwrap()
-        .iter()
-        .map(ToString::to_string)
-        .collect();
     assert_eq!(
-        found,
+        told(bus).await,
         [
+            "stream ACCOUNTS: allow_rollup_hdrs is true, should be unset",
+            "stream ACCOUNTS: duplicate_window is 60 s, should be 600 s",
             "stream ACCOUNTS: max_bytes is 1048576, should be 1073741824",
+            "stream ACCOUNTS: max_msg_size is 100, should be unset",
+            "stream ACCOUNTS: max_msgs is 7, should be unset",
+            "stream ACCOUNTS: max_msgs_per_subject is 3, should be unset",
+            "stream ACCOUNTS: durable test: max_ack_pending is 5, should be 1000",
+            "stream ACCOUNTS: durable test: max_deliver is 10, should be unset",
             "stream VERIFICATION: is missing",
         ]
     );
-    bus::provision(&bus, None).await.unwrap();
-    assert_eq!(bus::drift(&bus).await.unwrap(), []);
+    bus::provision(bus, None).await.unwrap();
+    assert_eq!(
+        told(bus).await.len(),
+        2,
+        "a durable is its service's business"
+    );
+    let running = ground.run(|_, _| Say::Handled);
+    eventually("the service to correct it", PATIENCE, async || {
+        told(bus).await.is_empty().then_some(())
+    })
+    .await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_sealed_stream_is_found_and_the_advice_is_none_that_the_server_refuses() {
+    let ground = Ground::new().await;
+    let bus = &ground.bus;
+    let stream = bus.jetstream().get_stream(VERIFICATION.name).await.unwrap();
+    let mut config = stream.cached_info().config.clone();
+    config.sealed = true;
+    bus.jetstream().update_stream(config).await.unwrap();
+    let findings = bus::drift(bus, &[]).await.unwrap();
+    let sealed = findings
+        .iter()
+        .find(|it| it.what == "sealed is true, should be unset");
+    assert!(
+        sealed
+            .unwrap()
+            .advice
+            .contains("nats stream rm VERIFICATION")
+    );
+    bus::provision(bus, None).await.unwrap_err();
 }

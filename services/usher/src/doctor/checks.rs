@@ -11,7 +11,7 @@ use tonic_health::pb::{
 use super::finding::Finding;
 use crate::{
     dlq, mail,
-    nats::{self, StreamStatus},
+    nats::{self, Difference, StreamStatus},
     probe::{self, Readiness},
     service::Service,
     session::Session,
@@ -181,8 +181,8 @@ async fn broker(session: &Session) -> Vec<Finding> {
     let what = format!("{} with JetStream", status.server);
     let mut findings = vec![Finding::ok(BROKER, what)];
     for difference in status.drift {
-        let advice = "`usher nats provision` corrects it.";
-        findings.push(Finding::problem(BROKER, difference, advice));
+        let Difference { what, advice } = difference;
+        findings.push(Finding::problem(BROKER, what, advice));
     }
     for stream in &status.streams {
         findings.extend(of_stream(stream));
