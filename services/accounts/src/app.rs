@@ -1,6 +1,10 @@
 //! Puts the service together and runs it: the one place that knows every part.
 
-use std::{net::SocketAddr, path::Path, path::PathBuf, sync::Arc};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use anyhow::Context as _;
 use kit::{
@@ -146,18 +150,14 @@ impl App {
         handler: Handler,
     ) -> SignUps {
         let (db, config) = (&self.parts.db, &self.config);
-        let Stages {
-            stop,
-            finish,
-            tasks,
-        } = stages;
+        let Stages { stop, finish, .. } = stages;
 
         let settings = outbox::RelaySettings {
             lease: config.outbox_lease,
             ..Default::default()
         };
         let (outbox, relay) = Relay::new(db.clone(), self.bus.clone(), settings);
-        tasks.spawn(relay.run(finish.clone()));
+        stages.work("relay", finish, relay.run(finish.clone()));
 
         let events: Arc<dyn EventDispatcher> = match config.dispatcher {
             Dispatcher::Jetstream => Arc::new(JetStream::new(outbox, self.clock.clone())),
@@ -173,16 +173,14 @@ impl App {
             ack_wait: config.ack_wait,
             ..Default::default()
         };
-
         let consumer = Consumer::new(self.bus.clone(), db.clone(), durable(), settings);
-        tasks.spawn(consumer.run(handler, stop.clone()));
+        let consuming = consumer.run(handler, stop.clone());
+        stages.work("consumer", stop, consuming);
 
-        tasks.spawn(watch_account::run(
-            db.clone(),
-            watches.clone(),
-            stop.clone(),
-        ));
-        tasks.spawn(forget_keys::run(db.clone(), stop.clone()));
+        let watching = watch_account::run(db.clone(), watches.clone(), stop.clone());
+        stages.work("watches", stop, watching);
+        let forgetting = forget_keys::run(db.clone(), stop.clone());
+        stages.work("housekeeping", stop, forgetting);
         tracing::info!("Relay, sign-ups, consumer, watches and housekeeping are at work.");
         sign_ups
     }

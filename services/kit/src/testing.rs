@@ -15,6 +15,7 @@ mod postgres;
 mod process;
 mod proxy;
 mod service;
+mod small_disk;
 mod smtp;
 mod world;
 
@@ -31,6 +32,7 @@ pub use postgres::Postgres;
 pub use process::Process;
 pub use proxy::Proxy;
 pub use service::{Service, channel};
+pub use small_disk::SmallDisk;
 pub use smtp::{Mail, On, Phase, Setup, SmtpServer, Tls};
 pub use world::World;
 

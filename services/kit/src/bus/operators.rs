@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    db::{Db, StoreError, detached},
+    db::{Db, detached},
     page::{Page, PageToken},
     serve,
     telemetry::span,
@@ -249,13 +249,6 @@ fn shown(letter: &Model) -> DeadLetter {
 }
 
 fn refused(error: DbErr) -> Status {
-    match StoreError::from(error) {
-        StoreError::Unavailable(_) => {
-            serve::unavailable("The database does not answer. Try again in a moment.")
-        }
-        StoreError::Unexpected(cause) => {
-            tracing::error!(error = %cause, "The database refused an operator's call.");
-            Status::internal("Something went wrong on our side. It has been logged.")
-        }
-    }
+    let away = "The database does not answer. Try again in a moment.";
+    serve::store_failed(&error.into(), away)
 }

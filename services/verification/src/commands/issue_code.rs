@@ -81,11 +81,13 @@ impl IssueCode {
             mail_state: MailState::Pending,
             created_at: now,
             expires_at: now + lifetime,
+            expired_at: None,
             guesses: 0,
             mail_attempts: 0,
             mail_reached: false,
             accepted_at: None,
             next_attempt_at: now,
+            scheduled_at: now,
             claim_no: 0,
             claimed_until: Timestamp(0),
             traceparent,
@@ -97,7 +99,7 @@ impl IssueCode {
         code.claim_no = 1;
         code.claimed_until = now + lease;
         let digits = Digits::derive(key, code.id, &code.salt, length);
-        let mail = ClaimedMail::new(&code, verification, digits, place);
+        let mail = ClaimedMail::new(tx, &code, verification, digits, place);
         (code, Some(mail))
     }
 
