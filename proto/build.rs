@@ -4,21 +4,24 @@ use std::{env, fs, path::PathBuf};
 
 use prost::Message as _;
 
-const FILES: [&str; 7] = [
+const FILES: [&str; 9] = [
     "usher/accounts/v1/accounts.proto",
     "usher/accounts/v1/admin.proto",
     "usher/accounts/v1/events.proto",
+    "usher/letters/v1/letters.proto",
     "usher/mailer/v1/admin.proto",
     "usher/mailer/v1/mailer.proto",
+    "usher/verification/v1/admin.proto",
     "usher/verification/v1/events.proto",
     "usher/verification/v1/verification.proto",
 ];
 
 /// What names a person or holds a code. `src/redacted.rs` prints these without it.
-const PERSONAL: [&str; 6] = [
+const PERSONAL: [&str; 7] = [
     ".usher.accounts.v1.Account",
     ".usher.accounts.v1.AccountCreated",
     ".usher.accounts.v1.CreateAccountRequest",
+    ".usher.letters.v1.GetDeadLetterResponse",
     ".usher.mailer.v1.Mail",
     ".usher.verification.v1.ConfirmCodeRequest",
     ".usher.verification.v1.ResendCodeRequest",

@@ -12,18 +12,33 @@ pub mod streams;
     reason = "generated code"
 )]
 mod generated {
-    pub mod accounts {
-        tonic::include_proto!("usher.accounts.v1");
+    // Nested as the packages are: that is how they name each other's messages.
+    pub(super) mod accounts {
+        pub mod v1 {
+            tonic::include_proto!("usher.accounts.v1");
+        }
     }
-    pub mod verification {
-        tonic::include_proto!("usher.verification.v1");
+    pub(super) mod verification {
+        pub mod v1 {
+            tonic::include_proto!("usher.verification.v1");
+        }
     }
-    pub mod mailer {
-        tonic::include_proto!("usher.mailer.v1");
+    pub(super) mod letters {
+        pub mod v1 {
+            tonic::include_proto!("usher.letters.v1");
+        }
+    }
+    pub(super) mod mailer {
+        pub mod v1 {
+            tonic::include_proto!("usher.mailer.v1");
+        }
     }
 }
 
-pub use generated::{accounts, mailer, verification};
+pub use generated::{
+    accounts::v1 as accounts, letters::v1 as letters, mailer::v1 as mailer,
+    verification::v1 as verification,
+};
 
 /// The compiled descriptor set of all contracts, for gRPC reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::{
     accounts::{Account, AccountCreated, CreateAccountRequest},
+    letters::GetDeadLetterResponse,
     mailer::Mail,
     verification::{
         ConfirmCodeRequest, ResendCodeRequest, confirm_code_request, resend_code_request,
@@ -25,6 +26,12 @@ impl fmt::Debug for AccountCreated {
 impl fmt::Debug for CreateAccountRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("CreateAccountRequest(<redacted>)")
+    }
+}
+
+impl fmt::Debug for GetDeadLetterResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "GetDeadLetterResponse({:?})", self.letter)
     }
 }
 

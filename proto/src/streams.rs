@@ -39,25 +39,5 @@ pub const VERIFICATION: Stream = Stream {
     max_age: DAY.saturating_mul(7),
 };
 
-/// Messages that no consumer can handle, under `dlq.<original subject>`.
-pub const DEAD_LETTERS: Stream = Stream {
-    name: "DEAD_LETTERS",
-    subjects: &["dlq.>"],
-    max_bytes: GIB / 4,
-    max_age: DAY.saturating_mul(30),
-};
-
-/// JetStream's own notices that a message reached its consumer's `max_deliver`: captured, because they are
-/// published at most once and the message they name would otherwise be silently given up.
-pub const ADVISORIES: Stream = Stream {
-    name: "ADVISORIES",
-    subjects: &["$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>"],
-    max_bytes: GIB / 16,
-    max_age: DAY.saturating_mul(7),
-};
-
 /// All of them, in the order in which they are made.
-pub const ALL: [Stream; 4] = [ACCOUNTS, VERIFICATION, DEAD_LETTERS, ADVISORIES];
-
-/// Prefix of a dead letter's subject.
-pub const DEAD_LETTER_PREFIX: &str = "dlq.";
+pub const ALL: [Stream; 2] = [ACCOUNTS, VERIFICATION];

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::Context as _;
 use kit::{
-    bus::{self, Bus, Consumer},
+    bus::{self, Bus, Consumer, DeadLetters, Durable, Handler},
     clock::Clock,
     outbox::{self, Relay},
     random,
@@ -34,6 +34,11 @@ use crate::{
     grpc::{Admin, Public},
     migrations::Migrator,
 };
+
+/// The durable by which this service reads events, as it should be.
+pub fn durable() -> Durable {
+    Verified::durable()
+}
 
 /// Runs the service as a process: with telemetry of its own, until `shutdown`.
 ///
@@ -98,7 +103,10 @@ impl App {
     pub async fn run_until(self, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
         let stages = Stages::default();
         let watches = Watches::default();
-        let sign_ups = self.start_workers(&stages, &watches);
+        let verified = Verified::new(self.parts.db.clone(), watches.clone());
+        let handler = Handler::new(move |batch| verified.clone().handle(batch));
+        let dead_letters = DeadLetters::new(self.parts.db.clone(), handler.clone());
+        let sign_ups = self.start_workers(&stages, &watches, handler);
         let Self {
             parts: Parts { db, server, token },
             bus,
@@ -111,7 +119,10 @@ impl App {
             watches,
             stop: stages.stop.clone(),
         };
-        let admin = Admin { db: db.clone() };
+        let admin = Admin {
+            db: db.clone(),
+            dead_letters,
+        };
         let health = Health::new::<Migrator>(db.clone());
         health.depends_on("broker", move || {
             (!bus.is_connected()).then(|| "not connected; events wait in the outbox".to_owned())
@@ -132,7 +143,12 @@ impl App {
     }
 
     /// Starts all that works without being called, and answers with the way to the worker that callers need.
-    fn start_workers(&self, stages: &Stages, watches: &Watches<uuid::Uuid>) -> SignUps {
+    fn start_workers(
+        &self,
+        stages: &Stages,
+        watches: &Watches<uuid::Uuid>,
+        handler: Handler,
+    ) -> SignUps {
         let (db, config) = (&self.parts.db, &self.config);
         let Stages { stop, finish, .. } = stages;
 
@@ -157,15 +173,9 @@ impl App {
             ack_wait: config.ack_wait,
             ..Default::default()
         };
-        let consumer = Consumer::new(
-            self.bus.clone(),
-            Verified::durable(),
-            settings,
-            self.clock.clone(),
-        );
-        let verified = Verified::new(db.clone(), watches.clone());
-        let handle = move |batch| verified.clone().handle(batch);
-        stages.work("consumer", stop, consumer.run(handle, stop.clone()));
+        let consumer = Consumer::new(self.bus.clone(), db.clone(), durable(), settings);
+        let consuming = consumer.run(handler, stop.clone());
+        stages.work("consumer", stop, consuming);
 
         let watching = watch_account::run(db.clone(), watches.clone(), stop.clone());
         stages.work("watches", stop, watching);

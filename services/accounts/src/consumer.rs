@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use kit::{
-    bus::{Delivery, Durable, Verdict},
+    bus::{Delivery, Durable, Reason, Verdict},
     clock::Timestamp,
     db::{Db, StoreError},
     watch::Watches,
@@ -12,7 +12,7 @@ use kit::{
 use proto::{streams, verification::AccountVerified};
 use uuid::Uuid;
 
-use crate::commands::verify_accounts::verify_accounts;
+use crate::commands::verify_accounts::{Confirmation, verify_accounts};
 
 /// How long a batch is held before it is tried again while the database is away.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -41,27 +41,15 @@ impl Verified {
     }
 
     /// Handles a batch and says what becomes of each message, in their order.
-    ///
-    /// An event of an account that does not exist is rejected: it can be repaired from its dead letter once the account
-    /// is back from a backup, and nothing could be done with it here.
     pub(crate) async fn handle(self, batch: Arc<Vec<Delivery>>) -> Vec<Verdict> {
-        let events: Vec<_> = batch.iter().map(decode).collect();
-        let confirmed: Vec<_> = events.iter().flatten().copied().collect();
-        let unknown = match verify_accounts(&self.db, &self.watches, &confirmed).await {
-            Ok(unknown) => unknown,
-            Err(error) => return hold(batch.len(), &error),
-        };
-        let mut verdicts = Vec::with_capacity(events.len());
-        for event in events {
-            verdicts.push(match event {
-                Ok((account_id, _)) if unknown.contains(&account_id) => {
-                    Verdict::Reject("unknown_account")
-                }
-                Ok(_) => Verdict::Ack,
-                Err(rejected) => rejected,
-            });
+        let mut told = Vec::with_capacity(batch.len());
+        for delivery in batch.iter() {
+            told.push((delivery.clone(), decode(delivery)));
         }
-        verdicts
+        match verify_accounts(&self.db, &self.watches, &told).await {
+            Ok(settled) => settled.into_iter().map(Verdict::Settled).collect(),
+            Err(error) => hold(batch.len(), &error),
+        }
     }
 }
 
@@ -74,11 +62,9 @@ fn hold(messages: usize, error: &StoreError) -> Vec<Verdict> {
     vec![Verdict::Retry(pause); messages]
 }
 
-fn decode(delivery: &Delivery) -> Result<(Uuid, Timestamp), Verdict> {
+fn decode(delivery: &Delivery) -> Result<Confirmation, Reason> {
     let event: AccountVerified = delivery.decode()?;
     let account_id = Uuid::try_parse(&event.account_id).ok();
     let verified_at = event.verified_at.as_ref().and_then(Timestamp::from_proto);
-    account_id
-        .zip(verified_at)
-        .ok_or(Verdict::Reject("invalid_fields"))
+    account_id.zip(verified_at).ok_or("invalid_fields")
 }

@@ -3,6 +3,7 @@
 mod m0001_accounts;
 mod m0002_idempotency_keys;
 mod m0003_outbox;
+mod m0004_dead_letters;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait, async_trait};
 
@@ -17,6 +18,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0001_accounts::Migration),
             Box::new(m0002_idempotency_keys::Migration),
             Box::new(m0003_outbox::Migration),
+            Box::new(m0004_dead_letters::Migration),
         ]
     }
 }

@@ -1,21 +1,37 @@
 //! The way to the broker: one NATS connection that heals itself, the streams and their drift, and the loop that
 //! turns messages into calls of a service's handler. In reading order: `connection`, `streams`, `durable`, `consumer`,
-//! which `pull`s and hands over to `handling`.
+//! which `pull`s and hands over to `handling`; `settle` is where the handler's transaction ends, with the tables
+//! `trials` and dead `letters` in it, and `operators` what may be done with these.
 
 mod connection;
 mod consumer;
-mod dead_letter;
 mod delivery;
+mod drift;
 mod durable;
+mod handler;
 mod handling;
+pub(crate) mod headers;
+mod held;
+mod housekeeping;
 mod janitor;
+mod letters;
 mod metrics;
+mod operators;
+mod origin;
 mod pull;
+mod settle;
 mod streams;
+mod tables;
 mod trace;
+mod trials;
 
 pub use connection::{Bus, NatsUrl};
 pub use consumer::Consumer;
-pub use delivery::{Delivery, Verdict};
+pub use delivery::{Delivery, Reason};
+pub use drift::{Finding, drift};
 pub use durable::{ConsumerSettings, Durable};
-pub use streams::{Finding, drift, provision};
+pub use handler::Handler;
+pub use operators::DeadLetters;
+pub use settle::{Settled, Verdict, settle};
+pub use streams::provision;
+pub use tables::{create_tables, drop_tables};

@@ -8,7 +8,6 @@
 //! In reading order: `record` is an event as a row, `queue` the writer's side, `table` every statement, `relay` the
 //! loop that `publish`es.
 
-mod headers;
 mod metrics;
 mod publish;
 mod queue;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, error::ErrorKind};
 
 use crate::{
-    account, demo, doctor, exit, keys, local, mail, migrate, nats, output::Format, serve,
+    account, demo, dlq, doctor, exit, keys, local, mail, migrate, nats, output::Format, serve,
     service::Service, target::Target,
 };
 
@@ -44,6 +44,8 @@ pub(crate) enum Command {
     Account(Client<account::AccountCommand>),
     /// What became of mails, and how they look
     Mail(Client<mail::MailCommand>),
+    /// Events that no handler could use
+    Dlq(Client<dlq::DlqCommand>),
     Doctor(doctor::DoctorArguments),
     /// The broker's streams
     Nats(Client<nats::NatsCommand>),

@@ -2,14 +2,15 @@
 //!
 //! In reading order: `cli` is the command tree, `exit` how commands end, `output` and `terminal` how they answer.
 //! `service` names the three services; `local` runs everything as children of one process (`usher up`), `serve` is
-//! what such a child does. `target` and `session` find the services for the client commands `account`, `mail`, `nats`
-//! and `doctor`, which use gRPC and never a database, and `root_span` begins their traces; `migrate` alone opens a
+//! what such a child does. `target` and `session` find the services for the client commands `account`, `mail`, `dlq`,
+//! `nats` and `doctor`, which use gRPC and never a database, and `root_span` begins their traces; `migrate` alone opens a
 //! database, and `keys` a key file. `otlp` receives spans, `trace` draws them as journeys; `demo` tells the story with
 //! all of it.
 
 mod account;
 mod cli;
 mod demo;
+mod dlq;
 mod doctor;
 mod exit;
 mod keys;
@@ -78,6 +79,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Migrate(arguments) => migrate::run(arguments, &data, format).await,
         Command::Keys(command) => keys::run(command, &data, format),
         Command::Doctor(arguments) => doctor::run(&session(arguments.target)).await,
+        Command::Dlq(client) => dlq::run(client.command, &session(client.target)).await,
         Command::Nats(client) => nats::run(client.command, &session(client.target)).await,
         Command::Account(client) => {
             let session = session(client.target);

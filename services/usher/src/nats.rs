@@ -40,8 +40,15 @@ pub(crate) struct BrokerStatus {
     /// Its version.
     pub(crate) server: String,
     pub(crate) streams: Vec<StreamStatus>,
-    /// Where streams differ from their description.
-    pub(crate) drift: Vec<String>,
+    /// Where streams and durables differ from their description.
+    pub(crate) drift: Vec<Difference>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Difference {
+    pub(crate) what: String,
+    /// What to do about it.
+    pub(crate) advice: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -133,11 +140,18 @@ pub(crate) async fn status(bus: &Bus) -> anyhow::Result<BrokerStatus> {
             durables,
         });
     }
-    let drift = bus::drift(bus).await?;
+    let described = [accounts::app::durable(), verification::app::durable()];
+    let mut drift = Vec::new();
+    for finding in bus::drift(bus, &described).await? {
+        drift.push(Difference {
+            what: finding.to_string(),
+            advice: finding.advice,
+        });
+    }
     Ok(BrokerStatus {
         server: bus.jetstream().client().server_info().version,
         streams,
-        drift: drift.iter().map(ToString::to_string).collect(),
+        drift,
     })
 }
 
@@ -157,11 +171,8 @@ fn spoken(status: &BrokerStatus) -> String {
         status.server,
         table(heading, rows)
     );
-    for difference in &status.drift {
-        text.push_str(&format!("\n{WARN}!{WARN:#} {difference}"));
-    }
-    if !status.drift.is_empty() {
-        text.push_str("\n  `usher nats provision` corrects this.");
+    for Difference { what, advice } in &status.drift {
+        text.push_str(&format!("\n{WARN}!{WARN:#} {what}\n  {advice}"));
     }
     text
 }

@@ -8,7 +8,10 @@ use proto::{
         accounts_admin_client::AccountsAdminClient, accounts_service_client::AccountsServiceClient,
     },
     mailer::{mailer_admin_client::MailerAdminClient, mailer_service_client::MailerServiceClient},
-    verification::verification_service_client::VerificationServiceClient,
+    verification::{
+        verification_admin_client::VerificationAdminClient,
+        verification_service_client::VerificationServiceClient,
+    },
 };
 use tonic::{Response, Status, service::interceptor::InterceptedService};
 
@@ -54,6 +57,11 @@ impl Session {
     pub(crate) fn verification(&self) -> Result<VerificationServiceClient<Client>, Failure> {
         let channel = self.places.channel(Service::Verification)?;
         Ok(VerificationServiceClient::new(channel))
+    }
+
+    pub(crate) fn verification_admin(&self) -> Result<VerificationAdminClient<WithToken>, Failure> {
+        let (channel, token) = self.places.admin(Service::Verification)?;
+        Ok(VerificationAdminClient::with_interceptor(channel, token))
     }
 
     pub(crate) fn mailer(&self) -> Result<MailerServiceClient<Client>, Failure> {

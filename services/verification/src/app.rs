@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::Context as _;
 use kit::{
-    bus::{self, Bus, Consumer},
+    bus::{self, Bus, Consumer, DeadLetters, Durable, Handler},
     clock::Clock,
     keyring::{Key, KeyRing, with_newest},
     outbox::{self, Relay},
@@ -13,7 +13,10 @@ use kit::{
     telemetry,
     watch::Watches,
 };
-use proto::verification::verification_service_server::{SERVICE_NAME, VerificationServiceServer};
+use proto::verification::{
+    verification_admin_server::{SERVICE_NAME as ADMIN_NAME, VerificationAdminServer},
+    verification_service_server::{SERVICE_NAME, VerificationServiceServer},
+};
 use tonic::service::Routes;
 use uuid::Uuid;
 
@@ -27,10 +30,15 @@ use crate::{
     config::Config,
     consumer::NewAccounts,
     delivery::MailLoop,
-    grpc::Public,
+    grpc::{Admin, Public},
     migrations::Migrator,
     queue::{Incoming, Queue},
 };
+
+/// The durable by which this service reads events, as it should be.
+pub fn durable() -> Durable {
+    NewAccounts::durable()
+}
 
 /// Runs the service as a process: with telemetry of its own, until `shutdown`.
 ///
@@ -53,7 +61,6 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::
 #[derive(Debug)]
 pub struct App {
     config: Config,
-    clock: Clock,
     parts: Parts,
     bus: Bus,
     keys: Arc<KeyRing>,
@@ -67,13 +74,12 @@ impl App {
     /// # Errors
     /// What cannot be opened, bound or read, as a sentence.
     pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Self> {
-        let parts = config.service.open::<Migrator>(clock.clone()).await?;
+        let parts = config.service.open::<Migrator>(clock).await?;
         let bus = Bus::connect(&config.nats_url, "verification").await?;
         let keys = Arc::new(code_keys(&config)?);
         let mailers = mailers(&config)?;
         Ok(Self {
             config,
-            clock,
             parts,
             bus,
             keys,
@@ -97,7 +103,7 @@ impl App {
     /// When a listener fails.
     pub async fn run_until(self, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
         let stages = Stages::default();
-        let (public, queue) = self.start_workers(&stages);
+        let (public, admin, queue) = self.start_workers(&stages);
         let Self {
             parts: Parts { db, server, token },
             bus,
@@ -113,11 +119,12 @@ impl App {
         });
         let public =
             VerificationServiceServer::new(public).max_decoding_message_size(MESSAGE_LIMIT);
+        let admin = VerificationAdminServer::new(admin).max_decoding_message_size(MESSAGE_LIMIT);
         let surface = Surface {
             public: Routes::new(public),
             names: &[SERVICE_NAME],
-            admin: Routes::default(),
-            admin_names: &[],
+            admin: Routes::new(admin),
+            admin_names: &[ADMIN_NAME],
             token,
             health,
         };
@@ -127,7 +134,7 @@ impl App {
     }
 
     /// Starts all that works without being called, and answers with what is called, and the queue to the delivery.
-    fn start_workers(&self, stages: &Stages) -> (Public, Queue) {
+    fn start_workers(&self, stages: &Stages) -> (Public, Admin, Queue) {
         let (db, config) = (self.parts.db.clone(), &self.config);
         let Stages { stop, finish, .. } = stages;
         let watches = Watches::default();
@@ -144,7 +151,7 @@ impl App {
         let (queue, incoming) = Queue::new(config.delivery_queue);
         let issue = self.issue_code(queue.clone(), watches.clone());
         self.start_delivery(stages, issue.clone(), incoming);
-        self.start_consumer(stages, issue.clone());
+        let dead_letters = self.start_consumer(stages, issue.clone());
 
         let serve_resends = ServeResends { issue };
         let serving = serve_resends.clone();
@@ -174,7 +181,7 @@ impl App {
             watches,
             stop: stop.clone(),
         };
-        (public, queue)
+        (public, Admin { dead_letters }, queue)
     }
 
     /// Starts what hands mails to the mailers, and what looks after their codes meanwhile.
@@ -199,17 +206,19 @@ impl App {
         stages.work("delivery", stop, mail_loop.run(stop.clone()));
     }
 
-    fn start_consumer(&self, stages: &Stages, issue: IssueCode) {
+    /// Starts the consumer, and answers with what becomes of the messages that it cannot handle.
+    fn start_consumer(&self, stages: &Stages, issue: IssueCode) -> DeadLetters {
         let settings = bus::ConsumerSettings {
             ack_wait: self.config.ack_wait,
             ..Default::default()
         };
-        let (bus, durable) = (self.bus.clone(), NewAccounts::durable());
-        let consumer = Consumer::new(bus, durable, settings, self.clock.clone());
+        let (bus, db) = (self.bus.clone(), self.parts.db.clone());
+        let consumer = Consumer::new(bus, db.clone(), durable(), settings);
         let new_accounts = NewAccounts::new(StartVerifications { issue });
-        let handle = move |batch| new_accounts.clone().handle(batch);
-        let consuming = consumer.run(handle, stages.stop.clone());
+        let handler = Handler::new(move |batch| new_accounts.clone().handle(batch));
+        let consuming = consumer.run(handler.clone(), stages.stop.clone());
         stages.work("consumer", &stages.stop, consuming);
+        DeadLetters::new(db, handler)
     }
 
     fn issue_code(&self, queue: Queue, watches: Watches<Uuid>) -> IssueCode {

@@ -4,14 +4,16 @@
 use std::{sync::Arc, time::Duration};
 
 use kit::{
-    bus::{Delivery, Durable, Verdict},
+    bus::{Delivery, Durable, Reason, Verdict},
     clock::Timestamp,
 };
 use proto::{accounts::AccountCreated, streams};
 use uuid::Uuid;
 
 use crate::{
-    commands::start_verifications::{NewVerification, StartVerificationError, StartVerifications},
+    commands::start_verifications::{
+        NewVerification, StartVerificationError, StartVerifications, Started, Told,
+    },
     domain::Person,
 };
 
@@ -42,24 +44,21 @@ impl NewAccounts {
 
     /// Handles a batch and says what becomes of each message, in their order.
     pub(crate) async fn handle(self, batch: Arc<Vec<Delivery>>) -> Vec<Verdict> {
-        let events: Vec<_> = batch.iter().map(decode).collect();
-        let wanted: Vec<_> = events.iter().flatten().cloned().collect();
-        let started = self.start_verifications.run(wanted).await;
-        complain(&started);
-        let mut started = started.iter(); // an answer for each event that could be decoded, in their order
-        let mut verdicts = Vec::with_capacity(events.len());
-        for event in events {
-            verdicts.push(match event {
-                Ok(_) => started.next().map_or(Verdict::Retry(PAUSE), verdict),
-                Err(rejected) => rejected,
+        let mut told = Vec::with_capacity(batch.len());
+        for delivery in batch.iter() {
+            told.push(Told {
+                delivery: delivery.clone(),
+                new: decode(delivery),
             });
         }
-        verdicts
+        let started = self.start_verifications.run(told).await;
+        complain(&started);
+        started.iter().map(verdict).collect()
     }
 }
 
 /// Once for the batch: what is held comes again every second.
-fn complain(started: &[Result<(), StartVerificationError>]) {
+fn complain(started: &[Started]) {
     let mut held = started.iter().filter_map(|started| match started {
         Err(StartVerificationError::Store(error)) => Some(error),
         _ => None,
@@ -70,25 +69,22 @@ fn complain(started: &[Result<(), StartVerificationError>]) {
     }
 }
 
-fn verdict(started: &Result<(), StartVerificationError>) -> Verdict {
+fn verdict(started: &Started) -> Verdict {
     match started {
-        Ok(()) => Verdict::Ack,
-        Err(StartVerificationError::TooOld) => Verdict::Reject("too_old"),
+        Ok(settled) => Verdict::Settled(*settled),
         Err(StartVerificationError::Refused) => Verdict::Reject("refused_by_database"),
         Err(StartVerificationError::Store(_)) => Verdict::Retry(PAUSE),
     }
 }
 
-fn decode(delivery: &Delivery) -> Result<NewVerification, Verdict> {
+fn decode(delivery: &Delivery) -> Result<NewVerification, Reason> {
     let event: AccountCreated = delivery.decode()?;
     let account_id = Uuid::try_parse(&event.account_id);
-    let account_id = account_id.map_err(|_| Verdict::Reject("invalid_account_id"))?;
     let person = Person::parse(&event.email, &event.display_name, &event.locale);
     let created_at = event.created_at.as_ref().and_then(Timestamp::from_proto);
     Ok(NewVerification {
-        account_id,
-        person: person.map_err(|error| Verdict::Reject(error.0))?,
-        account_created_at: created_at.ok_or(Verdict::Reject("invalid_created_at"))?,
-        context: delivery.context.clone(),
+        account_id: account_id.map_err(|_| "invalid_account_id")?,
+        person: person.map_err(|error| error.0)?,
+        account_created_at: created_at.ok_or("invalid_created_at")?,
     })
 }

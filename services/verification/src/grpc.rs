@@ -1,6 +1,7 @@
 //! The public side: `decode` turns a request into what a command takes, `encode` its answer into a reply, `status` its
-//! error into a status.
+//! error into a status; `admin` is the operators' side.
 
+mod admin;
 mod decode;
 mod encode;
 mod status;
@@ -16,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
+pub(crate) use self::admin::Admin;
 use self::status::status;
 use crate::commands::{
     confirm_code::ConfirmCode, get_verification::get_verification, resend_code::ResendCode,

@@ -5,6 +5,7 @@ mod m0002_codes;
 mod m0003_history;
 mod m0004_resends;
 mod m0005_outbox;
+mod m0006_dead_letters;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait, async_trait};
 
@@ -21,6 +22,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0003_history::Migration),
             Box::new(m0004_resends::Migration),
             Box::new(m0005_outbox::Migration),
+            Box::new(m0006_dead_letters::Migration),
         ]
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use kit::{
+    bus::{Delivery, Reason, Settled, settle},
     clock::Timestamp,
     db::{Db, StoreError},
     watch::Watches,
@@ -11,17 +12,25 @@ use uuid::Uuid;
 
 use crate::store::accounts;
 
-/// Commits a batch in one transaction, then wakes whoever watches these accounts. Returns the ids that belong to no
-/// account, which may be: after a restore from a backup, verification knows more accounts than this database.
+/// Whose code was confirmed, and when.
+pub(crate) type Confirmation = (Uuid, Timestamp);
+
+/// Commits a batch in one transaction, then wakes whoever watches these accounts. What was no confirmation is given up
+/// with its reason, and so is one of an account that does not exist: after a restore from a backup, verification knows
+/// more accounts than this database, and its dead letter can be replayed once the account is back.
 pub(crate) async fn verify_accounts(
     db: &Db,
     watches: &Watches<Uuid>,
-    confirmed: &[(Uuid, Timestamp)],
-) -> Result<HashSet<Uuid>, StoreError> {
+    told: &[(Delivery, Result<Confirmation, Reason>)],
+) -> Result<Vec<Settled>, StoreError> {
+    let mut confirmed = Vec::with_capacity(told.len());
+    for (_, confirmation) in told {
+        confirmed.extend(confirmation);
+    }
     let tx = db.write("verify accounts").await?;
-    let changed = accounts::verify(&tx, confirmed).await?;
+    let changed = accounts::verify(&tx, &confirmed).await?;
     let mut unknown = HashSet::new();
-    for (id, _) in confirmed {
+    for (id, _) in &confirmed {
         unknown.insert(*id);
     }
     for id in &changed {
@@ -30,7 +39,16 @@ pub(crate) async fn verify_accounts(
     for verified_before in accounts::by_ids(&tx, unknown.iter().copied()).await? {
         unknown.remove(&verified_before.id);
     }
-    tx.commit().await?;
+    let mut found = Vec::with_capacity(told.len());
+    for (delivery, confirmation) in told {
+        let outcome = match confirmation {
+            Ok((id, _)) if unknown.contains(id) => Err("unknown_account"),
+            Ok(_) => Ok(()),
+            Err(reason) => Err(*reason),
+        };
+        found.push((delivery, outcome));
+    }
+    let settled = settle(tx, found).await?;
     watches.notify(&changed);
-    Ok(unknown)
+    Ok(settled)
 }

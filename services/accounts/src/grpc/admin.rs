@@ -1,8 +1,13 @@
 //! The operators' side, on the admin listener behind its token.
 
-use kit::{db::Db, page::PageToken};
-use proto::accounts::{
-    ListAccountsRequest, ListAccountsResponse, accounts_admin_server::AccountsAdmin,
+use kit::{bus::DeadLetters, db::Db, page::PageToken};
+use proto::{
+    accounts::{ListAccountsRequest, ListAccountsResponse, accounts_admin_server::AccountsAdmin},
+    letters::{
+        DropDeadLettersRequest, DropDeadLettersResponse, GetDeadLetterRequest,
+        GetDeadLetterResponse, ListDeadLettersRequest, ListDeadLettersResponse,
+        ReplayDeadLettersRequest, ReplayDeadLettersResponse,
+    },
 };
 use tonic::{Request, Response, Status};
 
@@ -13,6 +18,7 @@ use crate::commands::list_accounts::list_accounts;
 #[derive(Debug)]
 pub(crate) struct Admin {
     pub(crate) db: Db,
+    pub(crate) dead_letters: DeadLetters,
 }
 
 #[tonic::async_trait]
@@ -31,5 +37,32 @@ impl AccountsAdmin for Admin {
             accounts: accounts.into_iter().map(encode::account).collect(),
             next_page_token: next.map(PageToken::to_text).unwrap_or_default(),
         }))
+    }
+    async fn list_dead_letters(
+        &self,
+        request: Request<ListDeadLettersRequest>,
+    ) -> Result<Response<ListDeadLettersResponse>, Status> {
+        self.dead_letters.list(request).await
+    }
+
+    async fn get_dead_letter(
+        &self,
+        request: Request<GetDeadLetterRequest>,
+    ) -> Result<Response<GetDeadLetterResponse>, Status> {
+        self.dead_letters.get(request).await
+    }
+
+    async fn replay_dead_letters(
+        &self,
+        request: Request<ReplayDeadLettersRequest>,
+    ) -> Result<Response<ReplayDeadLettersResponse>, Status> {
+        self.dead_letters.replay(request).await
+    }
+
+    async fn drop_dead_letters(
+        &self,
+        request: Request<DropDeadLettersRequest>,
+    ) -> Result<Response<DropDeadLettersResponse>, Status> {
+        self.dead_letters.drop(request).await
     }
 }

@@ -9,6 +9,7 @@ mod concurrency;
 mod database;
 mod holes;
 mod idempotency;
+mod letters;
 mod listing;
 mod postgres;
 mod process;

@@ -12,6 +12,7 @@ use std::{
 
 use anyhow::Context as _;
 use async_nats::{ConnectOptions, Event, jetstream};
+use tokio::sync::watch;
 
 use crate::Private;
 
@@ -33,11 +34,16 @@ impl AsRef<str> for NatsUrl {
     }
 }
 
+/// How long any call to the broker may take, there and back, over whatever path.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+
 /// A connection to NATS. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Bus {
     jetstream: jetstream::Context,
     connected: Arc<AtomicBool>,
+    /// Counts the connections that were made.
+    connections: watch::Receiver<u64>,
 }
 
 impl Bus {
@@ -50,30 +56,33 @@ impl Bus {
     pub async fn connect(url: impl AsRef<str>, name: &str) -> anyhow::Result<Self> {
         let connected = Arc::new(AtomicBool::new(false));
         let state = Arc::clone(&connected);
+        let (made, connections) = watch::channel(0);
+        let made = Arc::new(made);
         let servers: Vec<&str> = url.as_ref().split(',').map(str::trim).collect();
         let client = ConnectOptions::new()
             .name(name)
             .ping_interval(Duration::from_secs(5)) // a dead link shows within 15 s instead of 3 min
-            .connection_timeout(Duration::from_secs(5))
-            .request_timeout(Some(Duration::from_secs(5)))
+            .connection_timeout(PATIENCE)
+            .request_timeout(Some(PATIENCE))
             .reconnect_delay_callback(|attempts| {
                 Duration::from_millis(100 << attempts.clamp(0, 4)).min(Duration::from_secs(1))
             })
             .retry_on_initial_connect()
             .event_callback(move |event| {
-                let state = Arc::clone(&state);
-                async move { note(&state, &event) }
+                let (state, made) = (Arc::clone(&state), Arc::clone(&made));
+                async move { note(&state, &made, &event) }
             })
             .connect(servers)
             .await
             .context("USHER_NATS_URL is no list of nats://HOST:PORT addresses.")?;
         let jetstream = jetstream::context::ContextBuilder::new()
-            .timeout(Duration::from_secs(5))
-            .ack_timeout(Duration::from_secs(5))
+            .timeout(PATIENCE)
+            .ack_timeout(PATIENCE)
             .build(client);
         Ok(Self {
             jetstream,
             connected,
+            connections,
         })
     }
 
@@ -85,6 +94,11 @@ impl Bus {
     /// Whether a server is connected just now.
     pub fn is_connected(&self) -> bool {
         self.connected.load(Ordering::Relaxed)
+    }
+
+    /// Changes whenever a connection is made: what was asked on the one before is not answered any more.
+    pub(super) fn connections(&self) -> watch::Receiver<u64> {
+        self.connections.clone()
     }
 
     /// Waits until everything that was handed over, acks too, has left for the server. Nothing can leave while it is
@@ -103,10 +117,11 @@ impl Bus {
     }
 }
 
-fn note(connected: &AtomicBool, event: &Event) {
+fn note(connected: &AtomicBool, made: &watch::Sender<u64>, event: &Event) {
     match event {
         Event::Connected => {
             connected.store(true, Ordering::Relaxed);
+            made.send_modify(|made| *made += 1);
             tracing::info!("Connected to the broker.");
         }
         Event::Disconnected | Event::Closed => {

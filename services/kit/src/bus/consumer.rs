@@ -1,23 +1,24 @@
 //! The consumer loop: pull, hand to the handler, ack what it committed. A message is held for as long as its commit
 //! takes and no longer; while it is held, in-progress acks keep the server from handing it to somebody else.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     connection::Bus,
-    dead_letter::MaxDeliveries,
-    delivery::{Delivery, Verdict},
     durable::{Attached, ConsumerSettings, Durable, attach},
+    handler::Handler,
     handling::Handling,
+    held::Held,
+    housekeeping,
     janitor::purge_read,
     metrics::ConsumerMetrics,
-    pull::pull,
+    pull::Puller,
     trace,
 };
-use crate::clock::Clock;
+use crate::db::Db;
 
 /// How often the stream is looked at for what everybody has read.
 const TIDY_EVERY: Duration = Duration::from_secs(60);
@@ -28,46 +29,32 @@ const AGAIN: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone)]
 pub struct Consumer {
     bus: Bus,
+    db: Db,
     durable: Durable,
     settings: ConsumerSettings,
-    clock: Clock,
     metrics: ConsumerMetrics,
 }
 
 impl Consumer {
-    /// A consumer; nothing happens until it runs.
-    pub fn new(bus: Bus, durable: Durable, settings: ConsumerSettings, clock: Clock) -> Self {
+    /// A consumer; nothing happens until it runs. Trials and dead letters are rows of `db`, which is the handler's.
+    pub fn new(bus: Bus, db: Db, durable: Durable, settings: ConsumerSettings) -> Self {
         let metrics = ConsumerMetrics::of(&durable);
         Self {
             bus,
+            db,
             durable,
             settings,
-            clock,
             metrics,
         }
     }
 
-    /// Hands messages to `handler` until `stop`, whatever happens to the broker meanwhile. The handler answers each
-    /// delivery, in their order. Returns once what it holds is settled or, where it is to be retried, let go.
-    pub async fn run<F>(
-        self,
-        mut handler: impl FnMut(Arc<Vec<Delivery>>) -> F + Send,
-        stop: CancellationToken,
-    ) where
-        F: Future<Output = Vec<Verdict>> + Send,
-    {
-        let durable = self.durable.advisories();
-        let notices = Self {
-            metrics: ConsumerMetrics::of(&durable),
-            durable,
-            ..self.clone()
-        };
-        let bus = self.bus.clone();
-        let mut bury = move |batch: Arc<Vec<Delivery>>| bury(bus.clone(), batch);
+    /// Hands messages to `handler` until `stop`, whatever happens to the broker meanwhile. Returns once what it holds
+    /// is settled or, where it is to be retried, let go.
+    pub async fn run(self, handler: Handler, stop: CancellationToken) {
         tokio::join!(
-            self.consume(&mut handler, &stop),
-            notices.consume(&mut bury, &stop),
-            self.tidy(&stop)
+            self.consume(&handler, &stop),
+            self.tidy(&stop),
+            housekeeping::run(&self.db, stop.clone()),
         );
         self.bus.flush().await;
     }
@@ -83,29 +70,32 @@ impl Consumer {
         }
     }
 
-    async fn consume<F>(
-        &self,
-        handler: &mut (impl FnMut(Arc<Vec<Delivery>>) -> F + Send),
-        stop: &CancellationToken,
-    ) where
-        F: Future<Output = Vec<Verdict>> + Send,
-    {
-        let Some(mut attached) = self.attach(stop).await else {
+    async fn consume(&self, handler: &Handler, stop: &CancellationToken) {
+        let Some((mut attached, mut puller)) = self.attach(stop, None).await else {
             return;
         };
         let mut pace = Pace::after_a_start(&attached, &self.settings);
+        let handling = Handling {
+            db: &self.db,
+            handler,
+            trials: self.settings.trials,
+            period: self.settings.ack_wait / 3,
+            metrics: &self.metrics,
+            stop,
+        };
         while !stop.is_cancelled() {
             let most = pace.most(&self.settings);
             // A stop cuts the pull and never the handling: what was pulled is committed and acknowledged, or let go on
             // purpose. Whatever the cut pull may have been given comes again after AckWait.
             let pulled = tokio::select! {
                 () = stop.cancelled() => return,
-                pulled = pull(&attached.consumer, most) => pulled,
+                pulled = puller.pull(&attached, most) => pulled,
             };
             match pulled {
-                Ok(batch) if !batch.is_empty() => {
-                    self.handle(batch, &attached, &mut pace, handler, stop)
-                        .await;
+                Ok(mut batch) if !batch.is_empty() => {
+                    self.begin(&mut batch);
+                    pace.redelivered = batch.iter().any(|held| held.delivered > 1);
+                    handling.handle_all(batch, pace.redelivered).await;
                     continue;
                 }
                 Ok(_) => self.metrics.idle(),
@@ -115,48 +105,32 @@ impl Consumer {
                 }
             }
             // Nothing to do, or it did not work: a moment to look whether this is still the same stream.
-            let Some(again) = self.attach(stop).await else {
+            let Some(again) = self.attach(stop, Some(puller)).await else {
                 return;
             };
-            attached = again;
+            (attached, puller) = again;
         }
     }
 
-    async fn handle<F>(
-        &self,
-        mut batch: Vec<Delivery>,
-        attached: &Attached,
-        pace: &mut Pace,
-        handler: &mut (impl FnMut(Arc<Vec<Delivery>>) -> F + Send),
-        stop: &CancellationToken,
-    ) where
-        F: Future<Output = Vec<Verdict>> + Send,
-    {
-        self.metrics.pulled(&batch);
-        let now = self.clock.now();
-        for delivery in &mut batch {
-            trace::begin(delivery, &self.durable, now);
+    fn begin(&self, batch: &mut [Held]) {
+        self.metrics.pulled(batch);
+        let now = self.db.clock().now();
+        for held in batch {
+            trace::begin(&mut held.delivery, held.delivered, now);
         }
-        pace.redelivered = batch.iter().any(|delivery| delivery.delivered > 1);
-        let handling = Handling {
-            bus: &self.bus,
-            durable: &self.durable,
-            stream_created: &attached.stream_created,
-            period: self.settings.ack_wait / 3,
-            clock: &self.clock,
-            metrics: &self.metrics,
-            stop,
-        };
-        handling.handle_all(batch, pace.redelivered, handler).await;
     }
 
     /// Attaches to the durable, however long that takes; nothing once it is to stop. Says once why it does not succeed,
     /// and not at all while the broker is away: the bus tells of that.
-    async fn attach(&self, stop: &CancellationToken) -> Option<Attached> {
+    async fn attach(
+        &self,
+        stop: &CancellationToken,
+        mut puller: Option<Puller>,
+    ) -> Option<(Attached, Puller)> {
         let mut complained = false;
         loop {
-            let attached = attach(&self.bus, &self.durable, &self.settings);
-            let error = match stop.run_until_cancelled(attached).await? {
+            let ready = self.attach_once(&mut puller);
+            let error = match stop.run_until_cancelled(ready).await? {
                 Ok(attached) => return Some(attached),
                 Err(error) => format!("{error:#}"),
             };
@@ -171,6 +145,16 @@ impl Consumer {
             }
             let _ = timeout(AGAIN, stop.cancelled()).await;
         }
+    }
+
+    /// The durable, and the end at which its messages arrive: the same as before, unless the stream is another one.
+    async fn attach_once(&self, puller: &mut Option<Puller>) -> anyhow::Result<(Attached, Puller)> {
+        let attached = attach(&self.bus, &self.durable, &self.settings).await?;
+        let puller = match puller.take() {
+            Some(same) if *same.origin() == attached.origin => same,
+            _ => Puller::new(&self.bus, &attached.origin).await?,
+        };
+        Ok((attached, puller))
     }
 }
 
@@ -200,25 +184,4 @@ impl Pace {
             false => settings.batch,
         }
     }
-}
-
-/// The handler of the notices: each makes the message that it names a dead letter.
-async fn bury(bus: Bus, notices: Arc<Vec<Delivery>>) -> Vec<Verdict> {
-    let mut verdicts = Vec::with_capacity(notices.len());
-    for notice in notices.iter() {
-        verdicts.push(match MaxDeliveries::parse(notice) {
-            Err(verdict) => verdict,
-            Ok(named) => match named.bury(&bus, notice.stored_at).await {
-                Ok(()) => Verdict::Ack,
-                Err(error) => {
-                    tracing::warn!(
-                        error = format!("{error:#}"),
-                        "A given-up message is not yet a dead letter."
-                    );
-                    Verdict::Retry(Duration::from_secs(1))
-                }
-            },
-        });
-    }
-    verdicts
 }

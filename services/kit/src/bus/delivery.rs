@@ -1,86 +1,81 @@
-//! One message as a handler sees it, and what the handler may say of it.
+//! One message as a handler sees it: as the broker delivered it, or read again from its dead letter.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc};
 
-use anyhow::anyhow;
-use async_nats::{HeaderMap, jetstream};
+use async_nats::HeaderMap;
 use bytes::Bytes;
 use opentelemetry::Context;
 use proto::events::{Event, headers};
 
+use super::origin::Source;
 use crate::clock::Timestamp;
 
-/// What becomes of a message.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
-    /// Its work is committed.
-    Ack,
-    /// Not now: hold it and hand it to the handler again after this time. Nothing is counted.
-    Retry(Duration),
-    /// It can never be handled, for this reason: lower-case words with underscores, never a value of the message.
-    Reject(&'static str),
-}
+/// Why a message can never be handled: lower-case words with underscores, never a value of the message.
+pub type Reason = &'static str;
 
 /// A message under way to a handler. Its payload may name a person, so it is never printed.
 #[derive(Clone)]
 pub struct Delivery {
-    pub(super) message: jetstream::Message,
+    content: Arc<Content>,
     /// The `process` span's context: parent of what the handler does.
     pub context: Context,
-    /// How often it was handed out, this time included.
-    pub delivered: i64,
-    /// Its number in the stream.
-    pub stream_sequence: u64,
-    /// How many messages wait behind it.
-    pub pending: u64,
+    pub(super) source: Source,
     /// When the stream stored it, by the broker's clock.
-    pub stored_at: Timestamp,
+    pub(super) stored_at: Timestamp,
+    /// How often its handling was begun, this time included.
+    pub(super) attempts: i32,
+    pub(super) left: Left,
+}
+
+/// What was published.
+pub(super) struct Content {
+    pub(super) subject: String,
+    pub(super) headers: HeaderMap,
+    pub(super) payload: Bytes,
+}
+
+/// What earlier handlings left in the database, to be deleted when the message is settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Left {
+    Nothing,
+    Trial,
+    Letter,
 }
 
 impl fmt::Debug for Delivery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "Delivery({} {}, time {})",
-            self.subject(),
-            self.stream_sequence,
-            self.delivered
-        )
+        let (subject, sequence) = (self.subject(), self.source.sequence);
+        write!(f, "Delivery({subject} {sequence}, time {})", self.attempts)
     }
 }
 
 impl Delivery {
-    pub(super) fn new(message: jetstream::Message) -> anyhow::Result<Self> {
-        let info = message.info().map_err(|error| {
-            anyhow!(error).context("a message without JetStream's reply subject")
-        })?;
-        let (delivered, stream_sequence, pending) =
-            (info.delivered, info.stream_sequence, info.pending);
-        let micros = info.published.unix_timestamp_nanos() / 1_000;
-        let stored_at = Timestamp(i64::try_from(micros).unwrap_or_default());
-        let context = Context::new();
-        Ok(Self {
-            message,
-            context,
-            delivered,
-            stream_sequence,
-            pending,
+    pub(super) fn new(
+        content: Content,
+        source: Source,
+        stored_at: Timestamp,
+        attempts: i32,
+        left: Left,
+    ) -> Self {
+        Self {
+            content: Arc::new(content),
+            context: Context::new(),
+            source,
             stored_at,
-        })
+            attempts,
+            left,
+        }
     }
 
     /// Subject it was published to.
     pub fn subject(&self) -> &str {
-        &self.message.subject
+        &self.content.subject
     }
 
     /// A header's value; empty when it is not there.
     pub fn header(&self, name: &str) -> &str {
-        self.message
-            .headers
-            .as_ref()
-            .and_then(|all| all.get(name))
-            .map_or("", |value| value.as_str())
+        let value = self.content.headers.get(name);
+        value.map_or("", |value| value.as_str())
     }
 
     /// CloudEvents `id`; empty when the message is none of ours.
@@ -91,22 +86,22 @@ impl Delivery {
     /// The event in the payload.
     ///
     /// # Errors
-    /// The verdict that gives up on the message: another type, another version, or a payload that is broken.
-    pub fn decode<E: Event>(&self) -> Result<E, Verdict> {
+    /// Why the message is given up: another type, another version, or a payload that is broken.
+    pub fn decode<E: Event>(&self) -> Result<E, Reason> {
         if self.header(headers::SPEC_VERSION) != headers::SPEC_VERSION_1_0 {
-            return Err(Verdict::Reject("not_a_cloud_event"));
+            return Err("not_a_cloud_event");
         }
         if self.header(headers::TYPE) != E::TYPE || self.subject() != E::SUBJECT {
-            return Err(Verdict::Reject("unknown_type"));
+            return Err("unknown_type");
         }
-        E::decode(self.message.payload.clone()).map_err(|_| Verdict::Reject("broken_payload"))
+        E::decode(self.payload().clone()).map_err(|_| "broken_payload")
     }
 
-    pub(super) fn headers(&self) -> HeaderMap {
-        self.message.headers.clone().unwrap_or_default()
+    pub(super) fn headers(&self) -> &HeaderMap {
+        &self.content.headers
     }
 
-    pub(super) fn payload(&self) -> Bytes {
-        self.message.payload.clone()
+    pub(super) fn payload(&self) -> &Bytes {
+        &self.content.payload
     }
 }

@@ -1,7 +1,7 @@
 //! A service's durable consumer: made by the service itself, and made again when the stream beneath it is another
 //! one than before.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use async_nats::jetstream::{
@@ -9,9 +9,10 @@ use async_nats::jetstream::{
     context::ConsumerInfoErrorKind,
     stream,
 };
-use proto::streams::{ADVISORIES, Stream};
+use proto::streams::Stream;
 
-use super::{connection::Bus, dead_letter::MaxDeliveries};
+use super::{connection::Bus, origin::Origin};
+use crate::clock::Timestamp;
 
 /// A durable pull consumer as it should be.
 #[derive(Debug, Clone)]
@@ -29,8 +30,8 @@ pub struct Durable {
 pub struct ConsumerSettings {
     /// How long the server waits for an ack or an in-progress ack before it hands a message out again.
     pub ack_wait: Duration,
-    /// How often a message is handed out before it becomes a dead letter. Only crashes count: the loop never says no.
-    pub max_deliver: i64,
+    /// The trial that makes a message a dead letter: so often its handling was begun and never came to its end.
+    pub trials: i32,
     /// Most messages of one transaction.
     pub batch: usize,
 }
@@ -39,7 +40,7 @@ impl Default for ConsumerSettings {
     fn default() -> Self {
         Self {
             ack_wait: Duration::from_secs(3),
-            max_deliver: 10,
+            trials: 10,
             batch: 256,
         }
     }
@@ -48,22 +49,11 @@ impl Default for ConsumerSettings {
 /// Where the durable keeps the creation time of the stream that it was made for.
 const STREAM_CREATED: &str = "usher.stream_created";
 
-impl Durable {
-    /// The durable that reads the broker's notices about this one.
-    pub(super) fn advisories(&self) -> Self {
-        Self {
-            stream: ADVISORIES,
-            name: format!("{}-advisories", self.name),
-            filter: MaxDeliveries::subject(self.stream.name, &self.name),
-        }
-    }
-}
-
 /// A durable that is ready to be pulled from.
 pub(super) struct Attached {
     pub(super) consumer: PullConsumer,
-    /// The stream's creation time: one that was deleted and made again has another one.
-    pub(super) stream_created: String,
+    /// What it reads.
+    pub(super) origin: Arc<Origin>,
     /// Whether messages are out that nobody has acknowledged: another replica's, or those of a process that died.
     pub(super) has_unacked: bool,
 }
@@ -114,9 +104,15 @@ pub(super) async fn attach(
     let consumer =
         consumer.with_context(|| format!("Consumer {} cannot be made.", durable.name))?;
     let has_unacked = consumer.cached_info().num_ack_pending > 0;
+    let created = stream.cached_info().created.unix_timestamp_nanos() / 1_000;
+    let origin = Origin {
+        stream: durable.stream.name.to_owned(),
+        stream_created: Timestamp(i64::try_from(created).unwrap_or_default()),
+        durable: durable.name.clone(),
+    };
     Ok(Attached {
         consumer,
-        stream_created,
+        origin: Arc::new(origin),
         has_unacked,
     })
 }
@@ -129,14 +125,18 @@ fn created(stream: &stream::Stream) -> String {
         .to_string()
 }
 
-fn config(durable: &Durable, settings: &ConsumerSettings, stream_created: String) -> pull::Config {
+pub(super) fn config(
+    durable: &Durable,
+    settings: &ConsumerSettings,
+    stream_created: String,
+) -> pull::Config {
     pull::Config {
         durable_name: Some(durable.name.clone()),
         filter_subject: durable.filter.clone(),
         deliver_policy: DeliverPolicy::All,
         ack_policy: AckPolicy::Explicit,
         ack_wait: settings.ack_wait,
-        max_deliver: settings.max_deliver,
+        max_deliver: -1, // the broker cannot tell a crash from a slow path or a stop: `trials` counts
         max_ack_pending: 1_000,
         inactive_threshold: Duration::ZERO,
         metadata: HashMap::from([(STREAM_CREATED.to_owned(), stream_created)]),

@@ -1,163 +1,237 @@
-//! What was pulled is handed to the handler, held meanwhile, and acknowledged as the handler's verdicts say.
+//! What was pulled is handed to the handler, held meanwhile, and acknowledged once its verdict is committed. A message
+//! that came before is handled alone, under a trial that is committed first.
 
-use std::{panic::AssertUnwindSafe, pin::pin, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use async_nats::jetstream::AckKind;
-use futures::FutureExt as _;
+use sea_orm::DbErr;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    connection::Bus,
-    dead_letter::{self, DeadLetter, Source},
-    delivery::{Delivery, Verdict},
-    durable::Durable,
+    delivery::{Delivery, Left, Reason},
+    handler::Handler,
+    held::Held,
     metrics::ConsumerMetrics,
+    origin::Source,
+    settle::{Settled, Verdict, bury},
+    trials,
 };
-use crate::{clock::Clock, random, telemetry::span};
+use crate::{
+    db::{Db, StoreError},
+    random,
+    telemetry::span,
+};
 
-/// What handling needs to know of where the messages came from.
+/// How long it waits before it asks a database again that is away.
+const AGAIN: Duration = Duration::from_secs(1);
+/// How long a stop may take to say that it was one.
+const LAST_WORD: Duration = Duration::from_secs(1);
+
+/// The reason of a message whose handling was begun too often and never came to its end.
+const TOO_MANY_TRIALS: Reason = "too_many_trials";
+
+/// What handling needs to know of where the messages came from, and where verdicts go.
 pub(super) struct Handling<'a> {
-    pub(super) bus: &'a Bus,
-    pub(super) durable: &'a Durable,
-    pub(super) stream_created: &'a str,
+    pub(super) db: &'a Db,
+    pub(super) handler: &'a Handler,
+    /// The trial that makes a message a dead letter.
+    pub(super) trials: i32,
     /// How often the server is told that a message is still being worked on.
     pub(super) period: Duration,
-    pub(super) clock: &'a Clock,
     pub(super) metrics: &'a ConsumerMetrics,
     pub(super) stop: &'a CancellationToken,
 }
 
 impl Handling<'_> {
-    /// Handles what was pulled until each message is settled: together, or, where one of them came before, alone, in
-    /// random order, each settled before the next.
-    pub(super) async fn handle_all<F>(
-        &self,
-        mut batch: Vec<Delivery>,
-        redelivered: bool,
-        handler: &mut (impl FnMut(Arc<Vec<Delivery>>) -> F + Send),
-    ) where
-        F: Future<Output = Vec<Verdict>> + Send,
-    {
+    /// Handles what was pulled until each message is settled or, because of a stop, let go: together, or, where one of
+    /// them came before, alone, in random order, each settled before the next.
+    pub(super) async fn handle_all(&self, mut batch: Vec<Held>, redelivered: bool) {
         // One clock for all of it: pauses and handlers that are each shorter than its period add up.
         let mut ticks = interval_at(Instant::now() + self.period, self.period);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         if !redelivered {
-            return self.handle(batch, &[], handler, &mut ticks).await;
+            return self.handle(batch, &[], &mut ticks).await;
         }
         batch.sort_by_cached_key(|_| u32::from_le_bytes(random::bytes()));
-        while let Some(one) = batch.pop() {
-            self.handle(vec![one], &batch, handler, &mut ticks).await;
+        while let Some(mut one) = batch.pop() {
+            if one.delivered > 1 && !self.begin_trial(&mut one, &batch, &mut ticks).await {
+                continue;
+            }
+            self.handle(vec![one], &batch, &mut ticks).await;
         }
     }
 
+    /// Commits that a trial begins, however long the database is away, and says whether it does: not for a message whose
+    /// trials are used up, which becomes a dead letter, and not once there is a stop.
+    async fn begin_trial(&self, one: &mut Held, waiting: &[Held], ticks: &mut Interval) -> bool {
+        let held = [std::slice::from_ref(one), waiting];
+        let source = &one.delivery.source;
+        let counted = || count_trial(self.db, source);
+        let Some(count) = self.until_stored(&held, ticks, counted).await else {
+            return false;
+        };
+        one.delivery.left = Left::Trial;
+        one.delivery.attempts = count; // the first handling was none that came again, and this one has not begun
+        if count < self.trials {
+            one.delivery.attempts += 1;
+            return true;
+        }
+        let held = [std::slice::from_ref(one), waiting];
+        let buried = || bury(self.db, &one.delivery, TOO_MANY_TRIALS);
+        if let Some(settled) = self.until_stored(&held, ticks, buried).await {
+            self.acknowledge(one, settled).await;
+        }
+        false
+    }
+
     /// Handles `batch` until each of it is settled, and keeps `waiting` from being handed out meanwhile.
-    async fn handle<F>(
-        &self,
-        mut batch: Vec<Delivery>,
-        waiting: &[Delivery],
-        handler: &mut (impl FnMut(Arc<Vec<Delivery>>) -> F + Send),
-        ticks: &mut Interval,
-    ) where
-        F: Future<Output = Vec<Verdict>> + Send,
-    {
+    async fn handle(&self, mut batch: Vec<Held>, waiting: &[Held], ticks: &mut Interval) {
         loop {
-            let shared = Arc::new(batch);
-            let work =
-                AssertUnwindSafe(async { handler(Arc::clone(&shared)).await }).catch_unwind();
-            let Ok(verdicts) = holding([&shared, waiting], work, ticks).await else {
-                // Neither acked nor held: it comes again, alone, and counts towards `max_deliver`.
-                tracing::error!(consumer = self.durable.name, "The handler panicked.");
-                shared
-                    .iter()
-                    .for_each(|delivery| span::fail(&delivery.context, "panic"));
+            let deliveries = batch.iter().map(|held| held.delivery.clone()).collect();
+            let handled = self.handler.handle(Arc::new(deliveries));
+            let Some(verdicts) = holding(&[&batch, waiting], handled, ticks).await else {
+                // Neither acked nor held: it comes again, alone, and its trial stays counted.
+                tracing::error!("The handler of events panicked.");
+                for held in &batch {
+                    span::fail(&held.delivery.context, "panic");
+                }
                 return;
             };
-            let mut pause = Duration::ZERO;
-            batch = Vec::new();
-            for (delivery, verdict) in shared.iter().zip(verdicts) {
-                if let Some(wait) = self.acknowledge(delivery, verdict).await {
-                    pause = pause.max(wait);
-                    batch.push(delivery.clone());
+            let (mut pause, mut again) = (Duration::ZERO, Vec::new());
+            let (mut refused, mut reasons) = (Vec::new(), Vec::new());
+            for (held, verdict) in batch.into_iter().zip(verdicts) {
+                match verdict {
+                    Verdict::Settled(settled) => self.acknowledge(&held, settled).await,
+                    Verdict::Retry(wait) => {
+                        pause = pause.max(wait);
+                        again.push(held);
+                    }
+                    Verdict::Reject(reason) => {
+                        refused.push(held);
+                        reasons.push(reason);
+                    }
                 }
             }
+            while let (Some(held), Some(reason)) = (refused.last(), reasons.pop()) {
+                let buried = bury(self.db, &held.delivery, reason);
+                match holding(&[&again, &refused, waiting], buried, ticks).await {
+                    Ok(settled) => self.acknowledge(held, settled).await,
+                    Err(error) => {
+                        complain(&error.into());
+                        pause = pause.max(AGAIN);
+                        again.extend(refused.pop());
+                        continue;
+                    }
+                }
+                refused.pop();
+            }
+            batch = again;
             if batch.is_empty() {
                 return;
             }
             let pause = timeout(pause, self.stop.cancelled());
-            if holding([&batch, waiting], pause, ticks).await.is_ok() {
-                batch
-                    .iter()
-                    .for_each(|delivery| span::fail(&delivery.context, "let_go"));
-                return; // the next process gets it after AckWait
+            if holding(&[&batch, waiting], pause, ticks).await.is_ok() {
+                return self.let_go(&batch).await;
             }
         }
     }
 
-    /// Does as the verdict says. Returns how long to wait where the message is to be handled again.
-    async fn acknowledge(&self, delivery: &Delivery, verdict: Verdict) -> Option<Duration> {
-        let acknowledged = match verdict {
-            Verdict::Retry(wait) => return Some(wait),
-            Verdict::Ack => {
-                span::end(&delivery.context);
-                delivery.message.ack().await
+    async fn acknowledge(&self, held: &Held, settled: Settled) {
+        let Delivery {
+            context, source, ..
+        } = &held.delivery;
+        match settled.rejected {
+            None => span::end(context),
+            Some(reason) => {
+                self.metrics.buried();
+                span::fail(context, reason);
+                let (stream, sequence) = (source.origin.stream.as_str(), source.sequence);
+                let durable = source.origin.durable.as_str();
+                tracing::warn!(
+                    stream,
+                    sequence,
+                    durable,
+                    reason,
+                    "A message became a dead letter."
+                );
             }
-            Verdict::Reject(reason) => match self.bury(delivery, reason).await {
-                Ok(()) => {
-                    self.metrics.buried();
-                    span::fail(&delivery.context, reason);
-                    delivery.message.ack_with(AckKind::Term).await
-                }
-                Err(error) => {
-                    tracing::warn!(
-                        error = format!("{error:#}"),
-                        "A dead letter could not be stored; held back."
-                    );
-                    return Some(Duration::from_secs(1));
-                }
-            },
-        };
-        if let Err(error) = acknowledged {
-            tracing::warn!(error = %error, "An ack was not sent; the message comes again, without effect.");
+        }
+        held.ack().await;
+    }
+
+    /// Leaves messages to the next process, which gets them after AckWait: this was a stop and no crash.
+    async fn let_go(&self, batch: &[Held]) {
+        let mut tried = Vec::new();
+        for held in batch {
+            span::fail(&held.delivery.context, "let_go");
+            if held.delivery.left == Left::Trial {
+                tried.push(&held.delivery.source);
+            }
+        }
+        if tried.is_empty() {
+            return;
+        }
+        let forgotten = timeout(LAST_WORD, async {
+            let tx = self.db.write("end trials").await?;
+            trials::delete(&tx, &tried).await?;
+            tx.commit().await
+        });
+        if !matches!(forgotten.await, Ok(Ok(()))) {
+            tracing::warn!("A stop could not be told from a crash: the database is away.");
+        }
+    }
+
+    /// Does `store` until it succeeds, and holds messages meanwhile; nothing once there is a stop.
+    async fn until_stored<T, F>(
+        &self,
+        held: &[&[Held]],
+        ticks: &mut Interval,
+        mut store: impl FnMut() -> F,
+    ) -> Option<T>
+    where
+        F: Future<Output = Result<T, DbErr>>,
+    {
+        let mut complained = false;
+        while !self.stop.is_cancelled() {
+            match holding(held, store(), ticks).await {
+                Ok(stored) => return Some(stored),
+                Err(error) if !complained => complain(&error.into()),
+                Err(_) => {}
+            }
+            complained = true;
+            let _ = holding(held, timeout(AGAIN, self.stop.cancelled()), ticks).await;
         }
         None
     }
-
-    async fn bury(&self, delivery: &Delivery, reason: &str) -> anyhow::Result<()> {
-        let letter = DeadLetter {
-            subject: delivery.subject(),
-            headers: delivery.headers(),
-            payload: delivery.payload(),
-            reason,
-            attempts: delivery.delivered,
-            first_at: delivery.stored_at,
-            last_at: self.clock.now(),
-            source: Source {
-                stream: self.durable.stream.name,
-                stream_created: self.stream_created,
-                durable: &self.durable.name,
-                sequence: delivery.stream_sequence,
-            },
-        };
-        dead_letter::publish(self.bus, letter).await
-    }
 }
 
-/// Awaits `work` and tells the server at each tick that the messages are still being worked on.
-async fn holding<T>(
-    held: [&[Delivery]; 2],
-    work: impl Future<Output = T>,
-    ticks: &mut Interval,
-) -> T {
-    let mut work = pin!(work);
-    loop {
-        tokio::select! {
-            result = &mut work => return result,
-            _ = ticks.tick() => {
-                for delivery in held.into_iter().flatten() {
-                    let _ = delivery.message.ack_with(AckKind::Progress).await; // the next tick tries again
+async fn count_trial(db: &Db, source: &Source) -> Result<i32, DbErr> {
+    let tx = db.write("begin a trial").await?;
+    let count = trials::count_one_more(&tx, source).await?;
+    tx.commit().await?;
+    Ok(count)
+}
+
+fn complain(error: &StoreError) {
+    tracing::warn!(%error, "What becomes of a message could not be stored; it is held.");
+}
+
+/// Awaits `work` and tells the server at each tick that the messages are still being worked on. A connection that takes
+/// nothing more holds up the telling and never the work.
+async fn holding<T>(held: &[&[Held]], work: impl Future<Output = T>, ticks: &mut Interval) -> T {
+    let telling = async {
+        loop {
+            ticks.tick().await;
+            for messages in held {
+                for message in *messages {
+                    message.hold().await;
                 }
             }
         }
+    };
+    tokio::select! {
+        biased;
+        result = work => result,
+        never = telling => never,
     }
 }

@@ -7,7 +7,7 @@ use std::sync::{
 
 use opentelemetry::{KeyValue, metrics::Counter};
 
-use super::{delivery::Delivery, durable::Durable};
+use super::{durable::Durable, held::Held};
 use crate::telemetry::{self, names};
 
 #[derive(Debug, Clone)]
@@ -51,14 +51,11 @@ impl ConsumerMetrics {
         }
     }
 
-    pub(super) fn pulled(&self, batch: &[Delivery]) {
+    pub(super) fn pulled(&self, batch: &[Held]) {
         if let Some(last) = batch.last() {
             self.lag.store(last.pending, Ordering::Relaxed);
         }
-        let again = batch
-            .iter()
-            .filter(|delivery| delivery.delivered > 1)
-            .count();
+        let again = batch.iter().filter(|held| held.delivered > 1).count();
         if again > 0 {
             self.redeliveries.add(again as u64, &self.attributes);
         }

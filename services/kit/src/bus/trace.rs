@@ -3,7 +3,7 @@
 use opentelemetry::KeyValue;
 use proto::events::headers;
 
-use super::{delivery::Delivery, durable::Durable};
+use super::delivery::{Delivery, Left};
 use crate::{
     clock::Timestamp,
     propagation,
@@ -13,14 +13,16 @@ use crate::{
     },
 };
 
-/// Begins the `process` span and makes its context the delivery's.
-pub(super) fn begin(delivery: &mut Delivery, durable: &Durable, now: Timestamp) {
-    let creation = propagation::extract_nats(&delivery.headers());
-    // A replay goes under a message id of its own, so that the duplicate window does not swallow it.
-    let lineage = match delivery.header(headers::MESSAGE_ID) == delivery.event_id() {
+/// Begins the `process` span of the message's handling number `delivered` and makes its context the delivery's.
+pub(super) fn begin(delivery: &mut Delivery, delivered: i64, now: Timestamp) {
+    let creation = propagation::extract_nats(delivery.headers());
+    // An event that is published again goes under a message id of its own: the duplicate window would swallow it.
+    let is_first = delivery.header(headers::MESSAGE_ID) == delivery.event_id();
+    let lineage = match is_first && delivery.left != Left::Letter {
         true => Lineage::Aged(now.since(delivery.stored_at)),
         false => Lineage::Replayed,
     };
+    let origin = &delivery.source.origin;
     let attributes = [
         KeyValue::new(names::MESSAGING_SYSTEM, names::NATS),
         KeyValue::new(names::MESSAGING_OPERATION_NAME, names::PROCESS),
@@ -29,18 +31,18 @@ pub(super) fn begin(delivery: &mut Delivery, durable: &Durable, now: Timestamp) 
             names::MESSAGING_DESTINATION_NAME,
             delivery.subject().to_owned(),
         ),
-        KeyValue::new(names::MESSAGING_CONSUMER_GROUP_NAME, durable.name.clone()),
+        KeyValue::new(names::MESSAGING_CONSUMER_GROUP_NAME, origin.durable.clone()),
         KeyValue::new(
             names::MESSAGING_MESSAGE_ID,
             delivery.header(headers::MESSAGE_ID).to_owned(),
         ),
         KeyValue::new(names::USHER_EVENT_ID, delivery.event_id().to_owned()),
-        KeyValue::new(names::MESSAGING_NATS_STREAM, durable.stream.name),
+        KeyValue::new(names::MESSAGING_NATS_STREAM, origin.stream.clone()),
         KeyValue::new(
             names::MESSAGING_NATS_STREAM_SEQUENCE,
-            delivery.stream_sequence.cast_signed(),
+            delivery.source.sequence,
         ),
-        KeyValue::new(names::MESSAGING_NATS_DELIVERY_COUNT, delivery.delivered),
+        KeyValue::new(names::MESSAGING_NATS_DELIVERY_COUNT, delivered),
     ];
     let name = names::messaging_span(names::PROCESS, delivery.subject());
     delivery.context = span::process(name, &creation, lineage, attributes);

@@ -16,11 +16,9 @@ use sea_orm_migration::{
 };
 use uuid::Uuid;
 
-use super::{
-    headers::{from_json, to_json},
-    record::{Outgoing, Record},
-};
+use super::record::{Outgoing, Record};
 use crate::{
+    bus::headers::{from_json, to_json},
     clock::Timestamp,
     db::{LEASES_AHEAD, Tx, lock_rows, update_given},
 };

@@ -8,10 +8,10 @@ use kit::{
     serve::{AdminToken, Health, Server, Stages, Surface, client},
     testing::eventually,
 };
-use proto::accounts::{
-    ListAccountsRequest, ListAccountsResponse,
-    accounts_admin_client::AccountsAdminClient,
-    accounts_admin_server::{AccountsAdmin, AccountsAdminServer, SERVICE_NAME},
+use proto::mailer::{
+    ListMailsRequest, ListMailsResponse,
+    mailer_admin_client::MailerAdminClient,
+    mailer_admin_server::{MailerAdmin, MailerAdminServer, SERVICE_NAME},
 };
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 use tempfile::TempDir;
@@ -42,12 +42,12 @@ impl MigratorTrait for NoMigrations {
 struct Nobody;
 
 #[tonic::async_trait]
-impl AccountsAdmin for Nobody {
-    async fn list_accounts(
+impl MailerAdmin for Nobody {
+    async fn list_mails(
         &self,
-        _request: Request<ListAccountsRequest>,
-    ) -> Result<Response<ListAccountsResponse>, Status> {
-        Ok(Response::new(ListAccountsResponse::default()))
+        _request: Request<ListMailsRequest>,
+    ) -> Result<Response<ListMailsResponse>, Status> {
+        Ok(Response::new(ListMailsResponse::default()))
     }
 }
 
@@ -83,9 +83,9 @@ pub(crate) async fn serve_on<M: MigratorTrait + 'static>(db: Db, folder: TempDir
     health.depends_on("broker", || Some("not connected".to_owned()));
     health.depends_on("mailer", || None);
     let surface = Surface {
-        public: Routes::new(AccountsAdminServer::new(Nobody)),
+        public: Routes::new(MailerAdminServer::new(Nobody)),
         names: &[SERVICE_NAME],
-        admin: Routes::new(AccountsAdminServer::new(Nobody)),
+        admin: Routes::new(MailerAdminServer::new(Nobody)),
         admin_names: &[SERVICE_NAME],
         token: AdminToken::read_or_make(&folder.path().join("admin-token")).unwrap(),
         health,
@@ -123,14 +123,14 @@ impl Running {
         (code, answer.split_once("\r\n\r\n").unwrap().1.to_owned())
     }
 
-    async fn list(&self, token: &str) -> Result<Response<ListAccountsResponse>, Status> {
+    async fn list(&self, token: &str) -> Result<Response<ListMailsResponse>, Status> {
         let mut admin =
-            AccountsAdminClient::new(client(&format!("http://{}", self.admin_addr)).unwrap());
-        let mut request = Request::new(ListAccountsRequest::default());
+            MailerAdminClient::new(client(&format!("http://{}", self.admin_addr)).unwrap());
+        let mut request = Request::new(ListMailsRequest::default());
         request
             .metadata_mut()
             .insert("authorization", format!("Bearer {token}").parse().unwrap());
-        admin.list_accounts(request).await
+        admin.list_mails(request).await
     }
 }
 

@@ -10,8 +10,8 @@ use tonic_health::pb::{
 
 use super::finding::Finding;
 use crate::{
-    mail,
-    nats::{self, StreamStatus},
+    dlq, mail,
+    nats::{self, Difference, StreamStatus},
     probe::{self, Readiness},
     service::Service,
     session::Session,
@@ -151,7 +151,26 @@ async fn operators(session: &Session) -> Vec<Finding> {
             "`usher mail list` shows what the mail server said.",
         ),
     };
-    vec![Finding::ok("admin token", "is accepted"), mails]
+    let mut findings = vec![Finding::ok("admin token", "is accepted"), mails];
+    findings.extend(dead_letters(session).await);
+    findings
+}
+
+/// Events that nobody could handle; nothing where there is none.
+async fn dead_letters(session: &Session) -> Option<Finding> {
+    const LETTERS: &str = "dead letters";
+    match dlq::count(session, 500).await {
+        Ok(0) => None,
+        Ok(number) => Some(Finding::warning(
+            LETTERS,
+            format!("{number} events that no handler could use"),
+            "`usher dlq list` shows why; `usher dlq replay` handles them again, `usher dlq drop` deletes them.",
+        )),
+        Err(failure) => {
+            let advice = failure.hint.unwrap_or_else(|| "See above.".to_owned());
+            Some(Finding::problem(LETTERS, failure.message, advice))
+        }
+    }
 }
 
 async fn broker(session: &Session) -> Vec<Finding> {
@@ -173,8 +192,8 @@ async fn broker(session: &Session) -> Vec<Finding> {
     let what = format!("{} with JetStream", status.server);
     let mut findings = vec![Finding::ok(BROKER, what)];
     for difference in status.drift {
-        let advice = "`usher nats provision` corrects it.";
-        findings.push(Finding::problem(BROKER, difference, advice));
+        let Difference { what, advice } = difference;
+        findings.push(Finding::problem(BROKER, what, advice));
     }
     for stream in &status.streams {
         findings.extend(of_stream(stream));
@@ -194,14 +213,6 @@ fn of_stream(stream: &StreamStatus) -> Vec<Finding> {
                 format!("Look into the log of {reader}; more replicas read faster."),
             ));
         }
-    }
-    let letters = stream.messages;
-    if stream.name == proto::streams::DEAD_LETTERS.name && letters > 0 {
-        findings.push(Finding::warning(
-            BROKER,
-            format!("{letters} dead letters: messages that nobody could handle"),
-            "The reason is in each one's headers: `nats stream view DEAD_LETTERS`.",
-        ));
     }
     findings
 }

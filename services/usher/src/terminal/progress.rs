@@ -38,6 +38,11 @@ pub(crate) struct Step {
 }
 
 impl Step {
+    /// Says how far it is.
+    pub(crate) fn now(&self, what: &str) {
+        self.bar.set_message(what.to_owned());
+    }
+
     /// Says what came out of it.
     pub(crate) fn done(self, what: &str, detail: &str) {
         self.bar.finish_and_clear();

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use crate::world::{refusal, usher};
 
 /// Every command that does something.
-const COMMANDS: [&[&str]; 18] = [
+const COMMANDS: [&[&str]; 22] = [
     &["demo"],
     &["up"],
     &["account", "create"],
@@ -17,6 +17,10 @@ const COMMANDS: [&[&str]; 18] = [
     &["mail", "list"],
     &["mail", "show"],
     &["mail", "preview"],
+    &["dlq", "list"],
+    &["dlq", "show"],
+    &["dlq", "replay"],
+    &["dlq", "drop"],
     &["doctor"],
     &["nats", "provision"],
     &["nats", "status"],

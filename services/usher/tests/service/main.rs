@@ -12,6 +12,7 @@ mod cluster;
 mod command;
 mod crash;
 mod demo;
+mod dlq;
 mod hops;
 mod journey;
 mod mailer;

@@ -4,6 +4,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use kit::{
+    bus::{Delivery, Reason, Settled, settle},
     clock::Timestamp,
     db::StoreError,
     group::{Batch, together},
@@ -26,6 +27,14 @@ use crate::{
 /// Tombstones of emptied verifications live this long; an older event could bring an erased account back.
 const OLDEST: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
+/// A message, and what it asks for, or why nobody can do it.
+#[derive(Debug, Clone)]
+pub(crate) struct Told {
+    /// Its context is that of the event's `process` span.
+    pub(crate) delivery: Delivery,
+    pub(crate) new: Result<NewVerification, Reason>,
+}
+
 /// What one event asks for.
 #[derive(Debug, Clone)]
 pub(crate) struct NewVerification {
@@ -33,15 +42,11 @@ pub(crate) struct NewVerification {
     pub(crate) person: Person,
     /// When the account was committed.
     pub(crate) account_created_at: Timestamp,
-    /// The event's `process` span.
-    pub(crate) context: Context,
 }
 
 /// Why an account has no verification now.
 #[derive(Debug, Clone, thiserror::Error)]
 pub(crate) enum StartVerificationError {
-    #[error("the event is too old to be acted upon")]
-    TooOld,
     /// Alone, too: it would be refused again.
     #[error("the database refuses what the event says")]
     Refused,
@@ -58,8 +63,8 @@ impl From<&StoreError> for StartVerificationError {
     }
 }
 
-/// An account has its verification: now, or since an earlier delivery of its event.
-type Started = Result<(), StartVerificationError>;
+/// An account has its verification, now or since an earlier delivery of its event, or its event is a dead letter.
+pub(crate) type Started = Result<Settled, StartVerificationError>;
 
 #[derive(Debug, Clone)]
 pub(crate) struct StartVerifications {
@@ -68,12 +73,12 @@ pub(crate) struct StartVerifications {
 
 impl StartVerifications {
     /// Answers each of the batch, in their order.
-    pub(crate) async fn run(&self, batch: Vec<NewVerification>) -> Vec<Started> {
+    pub(crate) async fn run(&self, batch: Vec<Told>) -> Vec<Started> {
         let store = |batch| self.store(batch);
         together(Batch::from(batch), store, |error| Err(error.into())).await
     }
 
-    async fn store(&self, batch: Batch<NewVerification>) -> Result<Vec<Started>, DbErr> {
+    async fn store(&self, batch: Batch<Told>) -> Result<Vec<Started>, DbErr> {
         let context = batch_span(&batch);
         let stored = self.store_in(&batch).with_context(context.clone()).await;
         match &stored {
@@ -83,22 +88,25 @@ impl StartVerifications {
         stored
     }
 
-    async fn store_in(&self, batch: &[NewVerification]) -> Result<Vec<Started>, DbErr> {
+    async fn store_in(&self, batch: &[Told]) -> Result<Vec<Started>, DbErr> {
         let IssueCode { db, queue, .. } = &self.issue;
         // Before the rows are made: one is born claimed only if its mail is going to be handed over.
         let mut room = queue.reserve(Turn::First, batch.len());
         let tx = db.write("start verifications").await?;
-        let mut started = Vec::with_capacity(batch.len());
+        let mut found = Vec::with_capacity(batch.len());
         // One row an account, however often the batch holds its event.
         let mut wanted: BTreeMap<Uuid, (Verification, &Context)> = BTreeMap::new();
-        for new in batch {
-            if tx.now().since(new.account_created_at) > OLDEST {
-                started.push(Err(StartVerificationError::TooOld));
-                continue;
-            }
-            started.push(Ok(()));
-            let row = || (row(tx.now(), new), &new.context);
-            wanted.entry(new.account_id).or_insert_with(row);
+        for Told { delivery, new } in batch {
+            let outcome = match new {
+                Err(reason) => Err(*reason),
+                Ok(new) if tx.now().since(new.account_created_at) > OLDEST => Err("too_old"),
+                Ok(new) => {
+                    let row = || (row(tx.now(), new), &delivery.context);
+                    wanted.entry(new.account_id).or_insert_with(row);
+                    Ok(())
+                }
+            };
+            found.push((delivery, outcome));
         }
         // In the order of their keys: replicas that hold the same events wait, never deadlock.
         let rows = wanted.values().map(|(row, _)| row.clone()).collect();
@@ -116,9 +124,9 @@ impl StartVerifications {
             }
         }
         store::codes::insert(&tx, codes).await?;
-        tx.commit().await?;
+        let settled = settle(tx, found).await?;
         self.issue.announce(mails, &inserted);
-        Ok(started)
+        Ok(settled.into_iter().map(Ok).collect())
     }
 }
 
@@ -136,15 +144,15 @@ fn row(now: Timestamp, new: &NewVerification) -> Verification {
 }
 
 /// The transaction's own span: within its message's when it is alone, else a root that links to all of them.
-fn batch_span(batch: &[NewVerification]) -> Context {
+fn batch_span(batch: &[Told]) -> Context {
     let parent = if let [alone] = batch {
-        alone.context.clone()
+        alone.delivery.context.clone()
     } else {
         Context::new()
     };
     let links = batch
         .iter()
-        .map(|new| new.context.span().span_context().clone());
+        .map(|told| told.delivery.context.span().span_context().clone());
     let size = i64::try_from(batch.len()).unwrap_or(i64::MAX);
     let attributes = [KeyValue::new(names::DB_OPERATION_BATCH_SIZE, size)];
     span::linked(

@@ -10,6 +10,7 @@ mod delivery;
 mod events;
 mod holes;
 mod journey;
+mod letters;
 mod mailer;
 mod outage;
 mod postgres;
