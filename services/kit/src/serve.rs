@@ -30,7 +30,9 @@ pub use health::Health;
 pub use secrets::read_or_make;
 pub use settings::{Parts, ServiceSettings};
 pub use signals::terminated;
-pub use status::{invalid_argument, refused, retry_after, unavailable, uuid};
+pub use status::{
+    internal, invalid_argument, refused, retry_after, store_failed, unavailable, uuid,
+};
 
 /// Longest gRPC message that a service reads: the longest valid request is under 2 KiB.
 pub const MESSAGE_LIMIT: usize = 64 * 1024;

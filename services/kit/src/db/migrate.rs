@@ -39,7 +39,7 @@ impl Db {
     /// # Errors
     /// When the database does not answer.
     pub async fn pending_migrations<M: MigratorTrait>(&self) -> Result<Vec<String>, DbErr> {
-        let pending = M::get_pending_migrations_read_only(&self.for_migrations()).await?;
+        let pending = M::get_pending_migrations_read_only(self.reader()).await?;
         let names = pending.iter().map(|migration| migration.name().to_owned());
         Ok(names.collect())
     }

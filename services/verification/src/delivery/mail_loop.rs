@@ -29,7 +29,7 @@
 
 use std::{collections::HashSet, fmt, time::Duration};
 
-use kit::{clock::Clock, serve::Client, telemetry::span};
+use kit::{serve::Client, telemetry::span};
 use proto::mailer::{self, deliver_response::Message};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -44,7 +44,8 @@ use super::{
 };
 use crate::{
     commands::{
-        Claim, Incoming, IssueCode, Metrics, Queue, claim_mails::ClaimMails,
+        Claim, Incoming, IssueCode, Metrics, Queue,
+        claim_mails::{ClaimMails, MoreDue, Wanted},
         record_outcomes::MailAttempt,
     },
     domain::{Outcome, Turn},
@@ -65,8 +66,7 @@ pub(crate) struct MailLoop {
     /// Attempts whose outcome is not recorded yet.
     unrecorded: Vec<MailAttempt>,
     /// The table may hold mails that are due: the last poll was full, or something happened that made some due.
-    more_due: bool,
-    clock: Clock,
+    more_due: MoreDue,
     lease: Duration,
     tick: Duration,
     metrics: Metrics,
@@ -87,20 +87,17 @@ impl MailLoop {
         metrics: Metrics,
         tick: Duration,
     ) -> Self {
-        let IssueCode {
-            db, queue, rules, ..
-        } = &claim_mails.issue;
+        let IssueCode { queue, rules, .. } = &claim_mails.issue;
         Self {
             mode: Mode::Waiting,
             mails: HeldMails::new(rules.lease),
             streams: Streams::new(mailers),
             queue: queue.clone(),
             incoming,
-            clock: db.clock().clone(),
             lease: rules.lease,
             db_calls: DbCalls::new(claim_mails, tick),
             unrecorded: Vec::new(),
-            more_due: false,
+            more_due: MoreDue::NONE,
             tick,
             metrics,
         }
@@ -131,9 +128,9 @@ impl MailLoop {
                 Some(mails) = self.incoming.mails() => self.mails.add(mails),
                 result = self.db_calls.next() => self.take_in(result),
                 _ = ticks.tick(), if runs => self.poll(),
-                () = wishes.notified(), if runs => self.more_due = true,
+                () = wishes.notified(), if runs => self.more_due = MoreDue::BOTH,
                 _ = renewals.tick(), if runs => self.db_calls.renew(self.mails.claims()),
-                () = until(wakes_at) => self.more_due = true, // with a pause that is over, for example
+                () = until(wakes_at) => self.more_due = MoreDue::BOTH, // with a pause that is over, for example
             }
         }
     }
@@ -147,7 +144,7 @@ impl MailLoop {
                 // Those that were tried before only take what these leave: dead mailboxes hold nobody up.
                 self.send(Turn::First);
                 self.send(Turn::Later);
-                if self.more_due && self.is_worth_a_poll() {
+                if self.is_worth_a_poll() {
                     self.poll();
                 }
             }
@@ -160,7 +157,7 @@ impl MailLoop {
                 return; // what is not recorded by now has its claim run out and is asked for again
             }
         }
-        self.db_calls.record(&mut self.unrecorded);
+        self.db_calls.record(&mut self.unrecorded, &self.mails);
     }
 
     /// Sends nothing more and opens no more streams. What was handed over by now is taken in, so that it is let go, too.
@@ -196,7 +193,7 @@ impl MailLoop {
                 break;
             };
             let claim = mail.claim;
-            if mail.expires_at <= self.clock.now() {
+            if mail.expires <= Instant::now() {
                 // It waited here for too long; unclaimed, its code is replaced.
                 self.mails.forget(claim.code_id);
                 expired.push(claim);
@@ -216,22 +213,39 @@ impl MailLoop {
 
     /// Claims as many due mails as can be sent at once.
     fn poll(&mut self) {
-        let (most, most_later) = (self.room(Turn::First), self.room(Turn::Later));
-        if self.mode == Mode::Sending && most > 0 && self.db_calls.poll(most, most_later) {
-            self.more_due = false; // what becomes due from here on sets it again
+        let wanted = self.wanted();
+        if self.mode == Mode::Sending && wanted.all > 0 && self.db_calls.poll(wanted) {
+            // What becomes due from here on sets it again. Nothing was learnt of a kind that there is no room for.
+            self.more_due.first &= wanted.first == 0;
+            self.more_due.later &= wanted.later == 0;
         }
     }
 
     /// Polls go in large bites, of a quarter of the window: a poll for each mail that leaves would be a transaction for
     /// each of them.
     fn is_worth_a_poll(&self) -> bool {
-        self.room(Turn::First) >= self.streams.window().div_ceil(4)
+        let bite = self.streams.window().div_ceil(4);
+        let Wanted { first, later, .. } = self.wanted();
+        (self.more_due.first && first >= bite) || (self.more_due.later && later >= bite)
     }
 
-    /// How many more mails can be sent at once than are waiting.
-    fn room(&self, turn: Turn) -> usize {
-        let waiting = self.mails.waiting(Turn::First) + self.mails.waiting(Turn::Later);
-        self.streams.room(turn).saturating_sub(waiting)
+    /// How many more mails can be sent at once than are waiting to be. What waits beyond its own kind's room leaves the
+    /// other kind alone.
+    fn wanted(&self) -> Wanted {
+        let (room_first, room_later) = (
+            self.streams.room(Turn::First),
+            self.streams.room(Turn::Later),
+        );
+        let leaving_first = self.mails.waiting(Turn::First).min(room_first);
+        let leaving_later = self.mails.waiting(Turn::Later).min(room_later);
+        Wanted {
+            all: self
+                .streams
+                .free()
+                .saturating_sub(leaving_first + leaving_later),
+            first: room_first - leaving_first,
+            later: room_later - leaving_later,
+        }
     }
 
     /// Hears an event and whatever else has happened by now, so that outcomes are recorded in batches.
@@ -245,7 +259,7 @@ impl MailLoop {
 
     fn hear(&mut self, event: StreamEvent) {
         match event {
-            StreamEvent::Ready => self.more_due = true,
+            StreamEvent::Ready => self.more_due = MoreDue::BOTH,
             StreamEvent::Said(stream, Message::Result(result)) => self.answer(stream, &result),
             StreamEvent::Said(stream, Message::Pause(pause)) => {
                 let wait = encode::wait(pause.retry_after.as_ref());
@@ -291,10 +305,10 @@ impl MailLoop {
             DbResult::Recorded(batch, accepted) => self.recorded(batch, &accepted),
             DbResult::NotRecorded(batch) => self.unrecorded.extend(batch),
             DbResult::Polled(mails, more) => {
-                self.more_due |= more;
+                self.more_due = self.more_due.or(more);
                 self.mails.add(mails);
             }
-            DbResult::Renewed(at, claims) => self.mails.renewed(at, &claims),
+            DbResult::Renewed(at, codes) => self.mails.renewed(at, &codes),
             DbResult::Nothing => {}
         }
     }
@@ -303,7 +317,7 @@ impl MailLoop {
     fn recorded(&mut self, batch: Vec<MailAttempt>, accepted: &HashSet<Uuid>) {
         for attempt in batch {
             // The first unknown outcome of a mail makes it due again at once.
-            self.more_due |= attempt.outcome == Outcome::Unknown;
+            self.more_due.later |= attempt.outcome == Outcome::Unknown;
             let code_id = attempt.claim.code_id;
             let created = self
                 .mails

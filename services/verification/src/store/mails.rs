@@ -6,7 +6,7 @@ use kit::{
     db::{Tx, update_given},
 };
 use sea_orm::{
-    ActiveEnum as _, DbErr, ExprTrait as _, QueryOrder as _, QuerySelect as _, Value,
+    ActiveEnum as _, DbBackend, DbErr, ExprTrait as _, QueryOrder as _, QuerySelect as _, Value,
     entity::prelude::*,
     sea_query::{LockBehavior, LockType},
 };
@@ -29,6 +29,9 @@ pub(crate) async fn claim(
     turn: Turn,
     most: u64,
 ) -> Result<Vec<Model>, DbErr> {
+    if most == 0 {
+        return Ok(Vec::new());
+    }
     let now = tx.now();
     let its_turn = match turn {
         Turn::First => Column::MailAttempts.eq(0),
@@ -63,12 +66,33 @@ pub(crate) async fn claim(
     Ok(due)
 }
 
-/// Moves the end of all these claims in one statement: later to renew them, to 0 to let go.
+/// Locks these codes in the order of their keys, as everybody does who writes many of them: two replicas then wait for
+/// each other, but not in a circle. An UPDATE alone locks its rows in whatever order the plan finds them. On SQLite the
+/// transaction is the only writer.
+pub(crate) async fn lock(tx: &Tx, ids: impl IntoIterator<Item = Uuid>) -> Result<(), DbErr> {
+    if tx.get_database_backend() == DbBackend::Sqlite {
+        return Ok(());
+    }
+    let locked: Vec<Uuid> = Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(Column::Id.is_in(ids))
+        .order_by_asc(Column::Id)
+        .lock(LockType::Update)
+        .into_tuple()
+        .all(tx)
+        .await?;
+    drop(locked);
+    Ok(())
+}
+
+/// Moves the end of all these claims in one statement: later to renew them, to 0 to let go. Returns the codes whose
+/// claim was still the newest.
 pub(crate) async fn set_claimed_until(
     tx: &Tx,
     until: Timestamp,
     claims: &[Claim],
-) -> Result<(), DbErr> {
+) -> Result<Vec<Uuid>, DbErr> {
     let sql = "UPDATE codes SET claimed_until = $1 FROM given
          WHERE codes.id = given.id AND codes.claim_no = given.claim_no
            AND codes.mail_state = $2 RETURNING codes.id";
@@ -77,12 +101,12 @@ pub(crate) async fn set_claimed_until(
     for Claim { code_id, claim_no } in claims {
         rows.push([(*code_id).into(), (*claim_no).into()]);
     }
-    update_given(tx, ["id", "claim_no"], sql, &shared, &rows).await?;
-    Ok(())
+    lock(tx, claims.iter().map(|claim| claim.code_id)).await?;
+    update_given(tx, ["id", "claim_no"], sql, &shared, &rows).await
 }
 
 /// Ends every claim. Only for a process that owns the database alone: the claims are those of one that died.
-pub(crate) async fn end_all_claims(tx: &Tx) -> Result<(), DbErr> {
+pub(crate) async fn end_stale_claims(tx: &Tx) -> Result<(), DbErr> {
     Entity::update_many()
         .col_expr(Column::ClaimedUntil, Expr::val(Timestamp(0)))
         .filter(Column::MailState.eq(MailState::Pending))

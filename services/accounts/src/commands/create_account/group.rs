@@ -27,7 +27,6 @@ use crate::{
     store::{Account, accounts},
 };
 
-/// Writes groups.
 #[derive(Debug)]
 pub(super) struct Writer {
     pub(super) db: Db,
