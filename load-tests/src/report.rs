@@ -1,11 +1,15 @@
 //! What a run showed: a table for people, JSON for programs, and how the command ends.
 
+mod latency;
+
 use std::{collections::BTreeMap, fmt, io::Write as _};
 
 use comfy_table::{Table, TableStyle};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 use serde_json::{Value, json};
+
+use latency::{percentiles, quantiles, spread};
 
 use crate::{
     check::{Finding, Verdict},
@@ -15,7 +19,6 @@ use crate::{
 
 /// Findings that are printed one by one.
 const SHOWN: usize = 20;
-const QUANTILES: [f64; 7] = [0.5, 0.75, 0.9, 0.95, 0.99, 0.999, 1.0];
 
 /// One run.
 #[derive(Debug)]
@@ -78,11 +81,6 @@ impl Report {
         }
     }
 
-    /// Whether it passed.
-    pub fn is_pass(&self) -> bool {
-        self.outcome() == Outcome::Pass
-    }
-
     /// Why the run shows nothing.
     fn too_few(&self) -> Option<String> {
         let acknowledged = self.verdict.acknowledged;
@@ -126,21 +124,6 @@ impl Report {
             "settled_after_s": self.verdict.settled_after.as_secs_f64(),
             "verdict": self.verdict,
         })
-    }
-}
-
-fn quantiles(histogram: &Histogram<u64>) -> BTreeMap<String, u64> {
-    let each = QUANTILES.iter().map(|quantile| {
-        let value = histogram.value_at_quantile(*quantile);
-        (named(*quantile), value)
-    });
-    each.collect()
-}
-
-fn named(quantile: f64) -> String {
-    match quantile {
-        1.0 => "max".to_owned(),
-        _ => format!("p{}", (quantile * 1_000.0).round() / 10.0),
     }
 }
 
@@ -188,8 +171,10 @@ impl fmt::Display for Report {
         table
             .load_style(TableStyle::new())
             .add_rows(facts.map(|(name, value)| [name.to_owned(), value]));
-        writeln!(f, "{table}\n")?;
-        writeln!(f, "{}\n", latencies(&self.answers, &self.mails))?;
+        writeln!(f, "{}\n", table.trim_fmt())?;
+        for table in [percentiles, spread].map(|table| table(&self.answers, &self.mails)) {
+            writeln!(f, "{}\n", table.trim_fmt())?;
+        }
         for (what, findings) in [
             ("lost", &verdict.lost),
             ("phantom", &verdict.phantom),
@@ -234,34 +219,6 @@ fn named_counts<K: Serialize>(counts: &BTreeMap<K, u64>) -> String {
     match each.is_empty() {
         true => "none".to_owned(),
         false => each.join(", "),
-    }
-}
-
-/// Percentiles, and how the values are spread over powers of two.
-fn latencies(answers: &Histogram<u64>, mails: &Histogram<u64>) -> Table {
-    let mut table = Table::new();
-    table
-        .load_style(TableStyle::new())
-        .set_header(["FROM DUE TO", "ANSWER", "MAIL"]);
-    for quantile in QUANTILES {
-        let value = |histogram: &Histogram<u64>| spoken(histogram.value_at_quantile(quantile));
-        table.add_row([named(quantile), value(answers), value(mails)]);
-    }
-    table
-}
-
-/// A duration with three digits that count.
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "latencies are far below 2^53 µs"
-)]
-fn spoken(micros: u64) -> String {
-    let micros = micros as f64;
-    match micros {
-        0.0..1_000.0 => format!("{micros} µs"),
-        1_000.0..10_000.0 => format!("{:.2} ms", micros / 1e3),
-        10_000.0..1_000_000.0 => format!("{:.0} ms", micros / 1e3),
-        _ => format!("{:.2} s", micros / 1e6),
     }
 }
 
@@ -322,11 +279,5 @@ mod tests {
                 .to_string()
                 .contains("lost: somebody: no mail arrived")
         );
-    }
-
-    #[test]
-    fn durations_are_told_with_the_digits_that_count() {
-        let told = [999, 1_234, 45_678, 2_345_678].map(spoken);
-        assert_eq!(told, ["999 µs", "1.23 ms", "46 ms", "2.35 s"]);
     }
 }

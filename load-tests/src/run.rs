@@ -1,6 +1,7 @@
 //! One run, the same for everything that is measured: load, and faults meanwhile; healing; the conservation check.
 
 use std::{
+    cell::Cell,
     collections::{BTreeMap, HashMap},
     net::SocketAddr,
     path::PathBuf,
@@ -16,7 +17,7 @@ use crate::{
     faults::Plan,
     load::{Answer, Asked, Load},
     people::People,
-    report::Report,
+    report::{Outcome, Report, tell},
     sink::{Accepted, Moods, Sink},
     system::System,
     target::Target,
@@ -73,10 +74,11 @@ impl Run {
                 let sink = Sink::listen(([127, 0, 0, 1], 0).into(), self.moods.clone()).await?;
                 let mut system = System::start(usher, &sink.url()).await?;
                 let measured = self.measure(&system.target()?, &sink, Some(&system)).await;
-                if !measured.as_ref().is_ok_and(Report::is_pass) {
+                let outcome = measured.as_ref().map(Report::outcome);
+                if matches!(outcome, Err(_) | Ok(Outcome::Broken)) {
                     // Its databases and logs say more than this program can.
                     let kept = system.keep();
-                    progress_line(&format!("kept: {}", kept.display()));
+                    tell(&format!("kept: {}", kept.display()));
                 }
                 let report = measured?;
                 system.stop().await?;
@@ -102,28 +104,23 @@ impl Run {
         system: Option<&System>,
     ) -> anyhow::Result<Report> {
         let bar = bar(self.load.requests());
-        let (mut acknowledged, mut befell) = (0_u64, 0_u64);
-        let say = |acknowledged, befell| {
-            let mailed = sink.count();
+        let (acknowledged, befell) = (Cell::new(0), Cell::new(0));
+        let load = self.load.run(&target.accounts_url, &self.people, |asked| {
+            let is_acknowledged = matches!(asked.answer, Answer::Acknowledged { .. });
+            acknowledged.update(|count| count + usize::from(is_acknowledged));
+            bar.inc(1);
+            let (acknowledged, mailed, befell) = (acknowledged.get(), sink.count(), befell.get());
             bar.set_message(format!(
                 "{acknowledged} acknowledged, {mailed} mailed, {befell} faults"
             ));
-        };
-        let counts = std::cell::RefCell::new((&mut acknowledged, &mut befell));
-        let load = self.load.run(&target.accounts_url, &self.people, |asked| {
-            let mut counts = counts.borrow_mut();
-            *counts.0 += u64::from(matches!(asked.answer, Answer::Acknowledged { .. }));
-            bar.inc(1);
-            say(*counts.0, *counts.1);
         });
         let faults = async {
             let Some(system) = system else {
                 return BTreeMap::new();
             };
-            let start = Instant::now();
-            let met = self.plan.carry_out(system, start, |fault| {
+            let met = self.plan.carry_out(system, Instant::now(), |fault| {
                 bar.println(fault.to_string());
-                *counts.borrow_mut().1 += 1;
+                befell.update(|count| count + 1);
             });
             met.await
         };
@@ -135,6 +132,7 @@ impl Run {
             target,
             people: &self.people,
             whole: system.is_some(),
+            faultless: self.plan.0.is_empty(),
             patience: self.patience,
             limit: self.limit,
             guesses: self.guesses,
@@ -197,8 +195,4 @@ fn bar(requests: u64) -> ProgressBar {
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     bar.enable_steady_tick(Duration::from_millis(200));
     bar
-}
-
-fn progress_line(text: &str) {
-    crate::report::tell(text);
 }

@@ -17,7 +17,7 @@ pub struct Seen {
     pub asked_again: HashSet<String>,
     /// What the codes in the mails did, by the account's id.
     pub guesses: HashMap<String, Guess>,
-    /// Attempts whose outcome could not be known, by the code's id; of codes with more than one mail.
+    /// What explains second mails, by the code's id: attempts whose outcome could not be known.
     pub unknowable: HashMap<String, usize>,
 }
 

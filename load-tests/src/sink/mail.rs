@@ -15,6 +15,8 @@ pub struct Accepted {
     pub code: String,
     /// When the sink said so, or, where it lost its answer, would have.
     pub at: Instant,
+    /// Whether the answer was lost on purpose, so that the client cannot know.
+    pub is_answer_lost: bool,
 }
 
 impl Accepted {
@@ -26,6 +28,7 @@ impl Accepted {
             message_id: message.message_id().unwrap_or_default().to_owned(),
             code: code_in(&text).unwrap_or_default(),
             at,
+            is_answer_lost: false,
         }
     }
 
@@ -63,7 +66,8 @@ mod tests {
                 recipient: "ada@example.com".to_owned(),
                 message_id: "0192-ab@example.com".to_owned(),
                 code: "29151350".to_owned(),
-                at
+                at,
+                is_answer_lost: false,
             }
         );
         assert_eq!(accepted.code_id(), "0192-ab");

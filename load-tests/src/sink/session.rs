@@ -158,7 +158,8 @@ impl Session {
         }
         // Before the answer: once a byte of it is out, the mail is ours.
         let at = Instant::now().into_std();
-        let accepted = Accepted::read(recipient, &message, at);
+        let mut accepted = Accepted::read(recipient, &message, at);
+        accepted.is_answer_lost = mood == Some(Mood::ResetAfterDot);
         self.shared.accepted().push(accepted);
         match mood {
             Some(Mood::ResetAfterDot) => return self.reset().await,

@@ -90,6 +90,7 @@ fn mail(recipient: &str, code_id: &str, code: &str) -> Accepted {
         message_id: format!("{code_id}@localhost"),
         code: code.to_owned(),
         at: Instant::now(),
+        is_answer_lost: false,
     }
 }
 
