@@ -134,18 +134,14 @@ impl App {
     /// Starts all that works without being called, and answers with the way to the worker that callers need.
     fn start_workers(&self, stages: &Stages, watches: &Watches<uuid::Uuid>) -> SignUps {
         let (db, config) = (&self.parts.db, &self.config);
-        let Stages {
-            stop,
-            finish,
-            tasks,
-        } = stages;
+        let Stages { stop, finish, .. } = stages;
 
         let settings = outbox::RelaySettings {
             lease: config.outbox_lease,
             ..Default::default()
         };
         let (outbox, relay) = Relay::new(db.clone(), self.bus.clone(), settings);
-        tasks.spawn(relay.run(finish.clone()));
+        stages.work("relay", finish, relay.run(finish.clone()));
 
         let events: Arc<dyn EventDispatcher> = match config.dispatcher {
             Dispatcher::Jetstream => Arc::new(JetStream::new(outbox, self.clock.clone())),
@@ -168,14 +164,13 @@ impl App {
             self.clock.clone(),
         );
         let verified = Verified::new(db.clone(), watches.clone());
-        tasks.spawn(consumer.run(move |batch| verified.clone().handle(batch), stop.clone()));
+        let handle = move |batch| verified.clone().handle(batch);
+        stages.work("consumer", stop, consumer.run(handle, stop.clone()));
 
-        tasks.spawn(watch_account::run(
-            db.clone(),
-            watches.clone(),
-            stop.clone(),
-        ));
-        tasks.spawn(forget_keys::run(db.clone(), stop.clone()));
+        let watching = watch_account::run(db.clone(), watches.clone(), stop.clone());
+        stages.work("watches", stop, watching);
+        let forgetting = forget_keys::run(db.clone(), stop.clone());
+        stages.work("housekeeping", stop, forgetting);
         tracing::info!("Relay, sign-ups, consumer, watches and housekeeping are at work.");
         sign_ups
     }

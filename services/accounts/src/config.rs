@@ -2,7 +2,11 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use kit::{bus::NatsUrl, config::duration, serve};
+use kit::{
+    bus::NatsUrl,
+    config::{duration, lease},
+    serve,
+};
 
 /// The settings of accounts. Doc comments are the help and the reference in `docs/settings.md`.
 #[derive(clap::Args, Debug, Clone)]
@@ -50,7 +54,7 @@ pub struct Config {
     pub sign_up_batch: usize,
 
     /// How long the relay's claim on an event holds before another relay may publish it
-    #[arg(long, env = "USHER_OUTBOX_LEASE", default_value = "10s", value_parser = duration)]
+    #[arg(long, env = "USHER_OUTBOX_LEASE", default_value = "10s", value_parser = lease)]
     pub outbox_lease: Duration,
 
     /// How long the broker waits for an ack before it hands an event out again

@@ -85,6 +85,8 @@ impl fmt::Display for Timestamp {
 #[derive(Debug, Clone, Default)]
 pub struct Clock {
     offset: Arc<AtomicI64>,
+    /// Of this machine's clock alone.
+    fast: Arc<AtomicI64>,
     ids: Arc<Mutex<ContextV7>>,
 }
 
@@ -99,13 +101,25 @@ impl Clock {
         self.offset.fetch_sub(micros(by), Ordering::SeqCst);
     }
 
+    /// Lets this machine's clock be fast by so much, for every clone, and the database's be right.
+    pub fn be_fast(&self, by: Duration) {
+        self.fast.store(micros(by), Ordering::SeqCst);
+    }
+
+    /// Lets this machine's clock be slow by so much, for every clone, and the database's be right.
+    pub fn be_slow(&self, by: Duration) {
+        self.fast.store(-micros(by), Ordering::SeqCst);
+    }
+
     /// Now, by this machine's clock and the offset.
     #[expect(
         clippy::disallowed_methods,
         reason = "this is the clock that everything else is to use"
     )]
     pub fn now(&self) -> Timestamp {
-        self.shift(Timestamp::from(SystemTime::now()))
+        let machine = Timestamp::from(SystemTime::now());
+        let fast = self.fast.load(Ordering::SeqCst);
+        self.shift(Timestamp(machine.0.saturating_add(fast)))
     }
 
     /// A new UUID of version 7 (RFC 9562 §5.7), larger than the ones before it from this clock.

@@ -16,6 +16,8 @@ pub const FILE_VARIABLE: &str = "USHER_CONFIG";
 /// Settings of those services that speak to the broker: at the file's top level the others pass them over.
 const OF_SOME: [&str; 3] = ["nats_url", "outbox_lease", "ack_wait"];
 
+const SHORTEST_LEASE: Duration = Duration::from_millis(100);
+
 /// Reads service `name`'s configuration from the environment and, if `USHER_CONFIG` names one, a TOML file. In the
 /// file, a key is the variable's name in lower case without `USHER_`; the table `[name]` wins over the top level.
 ///
@@ -69,6 +71,20 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         .ok()
         .filter(|time| !time.is_zero());
     time.ok_or_else(|| "expected a time such as 500ms, 10s or 24h".to_owned())
+}
+
+/// Reads a setting that is a lease: long enough to be renewed a few times before it ends.
+///
+/// # Errors
+/// What a lease looks like.
+pub fn lease(text: &str) -> Result<Duration, String> {
+    let lease = duration(text)?;
+    match lease >= SHORTEST_LEASE {
+        true => Ok(lease),
+        false => {
+            Err("expected at least 100ms: a lease is renewed three times before it ends".to_owned())
+        }
+    }
 }
 
 /// Parses with `command`; refusals speak of the settings as `known` names them.

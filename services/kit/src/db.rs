@@ -6,11 +6,13 @@ mod connection;
 mod error;
 mod lock;
 mod migrate;
+mod notes;
 mod pools;
 mod reader;
 mod task;
 mod time;
 mod tx;
+mod write_check;
 
 use std::{str::FromStr, time::Duration};
 
@@ -23,10 +25,11 @@ use crate::{
     clock::{Clock, Timestamp},
 };
 
-pub use bulk::update_given;
-pub use error::{StoreError, is_away};
+pub use bulk::{lock_rows, update_given};
+pub use error::{StoreError, Trouble, is_away};
 pub use reader::Reader;
 pub use task::detached;
+pub use time::LEASES_AHEAD;
 pub use tx::{LIMIT, Tx};
 
 /// Where a database is: `sqlite:PATH` or `postgres://…`. Never printed: it may hold a password.

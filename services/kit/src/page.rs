@@ -1,5 +1,9 @@
 //! Lists page by page, newest first: which page a caller wants, and the token that leads to the next one.
 
+use sea_orm::{
+    ColumnTrait, ExprTrait as _,
+    sea_query::{Expr, SimpleExpr},
+};
 use uuid::Uuid;
 
 use crate::{Violation, clock::Timestamp};
@@ -92,6 +96,18 @@ impl PageToken {
             at: Timestamp(i64::from_be_bytes(*at)),
             id,
         })
+    }
+
+    /// Whether a row comes after this one in a list that is sorted by these two columns, newest first: as one
+    /// comparison of rows, which both databases look up in the index of the two. Written out with `OR`, the last page
+    /// would read all the pages before it.
+    pub fn precedes<C: ColumnTrait>(self, at: C, id: C) -> SimpleExpr {
+        let columns = [
+            Expr::col((at.entity_name(), at)),
+            Expr::col((id.entity_name(), id)),
+        ];
+        let row = [Expr::val(self.at), Expr::val(self.id)];
+        Expr::tuple(columns).lt(Expr::tuple(row))
     }
 
     /// The token as a text.

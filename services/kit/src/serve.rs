@@ -8,13 +8,14 @@ mod reflection;
 mod secrets;
 mod settings;
 mod signals;
+mod stages;
 mod status;
 
 use std::{future::Future, net::SocketAddr, pin::pin, time::Duration};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use tokio::{net::TcpListener, time::timeout};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 use tonic::{
     Code, Status,
     service::Routes,
@@ -30,6 +31,7 @@ pub use health::Health;
 pub use secrets::read_or_make;
 pub use settings::{Parts, ServiceSettings};
 pub use signals::terminated;
+pub use stages::Stages;
 pub use status::{
     internal, invalid_argument, refused, retry_after, store_failed, unavailable, uuid,
 };
@@ -41,17 +43,6 @@ pub const MESSAGE_LIMIT: usize = 64 * 1024;
 const DRAIN: Duration = Duration::from_secs(5);
 /// How long workers may take for their last pass. Each bounds its own by less, so that it ends in order.
 const FINISH: Duration = Duration::from_secs(2);
-
-/// The two stages of a shutdown, for the workers that take part in it.
-#[derive(Debug, Clone, Default)]
-pub struct Stages {
-    /// Take nothing new: consumers stop pulling, deliveries stop claiming, server streams end.
-    pub stop: CancellationToken,
-    /// The servers have answered; write and publish what is left, and return.
-    pub finish: CancellationToken,
-    /// The workers that a shutdown waits for.
-    pub tasks: TaskTracker,
-}
 
 /// What a service offers.
 pub struct Surface {
@@ -113,7 +104,7 @@ impl Server {
     /// Returns within 8 s whatever hangs: telemetry and the database have the rest of the ten.
     ///
     /// # Errors
-    /// When a listener fails.
+    /// When a listener fails, or a worker ends before its time; then within a second.
     pub async fn run(
         self,
         surface: Surface,
@@ -130,7 +121,7 @@ impl Server {
         } = surface;
         let admin = admin.add_service(reflection::of(admin_names)?);
         tracing::info!(listen = %self.addr, admin = %self.admin_addr, "Listening.");
-        let stopped = stages.stop.clone();
+        let (stopped, probed) = (stages.stop.clone(), CancellationToken::new());
         let grpc = tokio::spawn(serve_public(
             self.public,
             public,
@@ -143,7 +134,7 @@ impl Server {
             admin,
             token,
             health.clone(),
-            stages.finish.clone(),
+            probed.clone(),
         ));
         let (mut grpc, mut admin) = (grpc, admin);
         let mut shutdown = pin!(shutdown);
@@ -151,6 +142,13 @@ impl Server {
             () = &mut shutdown => None,
             result = &mut grpc => Some(result),
             result = &mut admin => Some(result),
+            name = stages.ended.name() => {
+                health.worker_ended(name);
+                stages.abandon().await;
+                grpc.abort();
+                admin.abort();
+                bail!("The worker `{name}` ended before its time; its log says why.");
+            }
         };
         tracing::info!("Shutting down: taking nothing new, finishing what was begun.");
         health.drain();
@@ -160,6 +158,7 @@ impl Server {
             grpc.abort();
         }
         stages.finish.cancel();
+        probed.cancel();
         stages.tasks.close();
         if timeout(FINISH, stages.tasks.wait()).await.is_err() {
             tracing::warn!(
@@ -201,6 +200,7 @@ async fn serve_public(
 ) -> anyhow::Result<()> {
     let (reporter, health_service) = tonic_health::server::health_reporter();
     let reflection = reflection::of(&[names, &["grpc.health.v1.Health"]].concat())?;
+    let checking = tokio::spawn(health.clone().check_writes());
     let reporting = tokio::spawn(health.report(reporter, names));
     let served = Grpc::builder()
         .layer(ServerLayer::default())
@@ -222,6 +222,7 @@ async fn serve_public(
             },
         )
         .await;
+    checking.abort();
     reporting.abort();
     Ok(served?)
 }

@@ -16,6 +16,7 @@ mod process;
 mod processes;
 mod proxy;
 mod service;
+mod small_disk;
 mod smtp;
 mod world;
 
@@ -33,6 +34,7 @@ pub use process::Process;
 pub use processes::{Listed, processes, signal};
 pub use proxy::Proxy;
 pub use service::{Service, channel};
+pub use small_disk::SmallDisk;
 pub use smtp::{Mail, On, Phase, Setup, SmtpServer, Tls};
 pub use world::World;
 

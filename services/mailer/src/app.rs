@@ -167,10 +167,11 @@ impl App {
         );
         let outcomes = Outcomes::start(db.clone(), clock.clone(), cut.clone());
         // No shutdown waits for this one: it goes on until the last attempt has ended or was cut.
-        tokio::spawn(keep_leases::run(db.clone(), leases, lease, cut.clone()));
+        let keeping = keep_leases::run(db.clone(), leases, lease, cut.clone());
+        stages.work_on("leases", cut, keeping);
 
         let forgetting = forget_mails::run(db.clone(), stages.stop.clone());
-        stages.tasks.spawn(forgetting);
+        stages.work("housekeeping", &stages.stop, forgetting);
         tracing::info!("Look-ups, claims, outcomes, leases and housekeeping are at work.");
         Deliver {
             look_ups,

@@ -2,7 +2,10 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use kit::{config::duration, serve};
+use kit::{
+    config::{duration, lease},
+    serve,
+};
 use url::Url;
 
 use crate::{
@@ -70,7 +73,7 @@ pub struct Config {
 #[derive(clap::Args, Debug, Clone)]
 pub(crate) struct Times {
     /// How long an attempt is its sender's own; renewed while it lasts
-    #[arg(long, env = "USHER_MAIL_LEASE", default_value = "10s", value_parser = duration)]
+    #[arg(long, env = "USHER_MAIL_LEASE", default_value = "10s", value_parser = lease)]
     pub(crate) lease: Duration,
     /// A delivery stream is ended at that age
     #[arg(long, env = "USHER_MAIL_STREAM_AGE", default_value = "30m", value_parser = duration)]

@@ -17,6 +17,8 @@ pub(crate) struct Readiness {
     pub(crate) is_ready: bool,
     /// Why it is not ready.
     pub(crate) reason: Option<String>,
+    /// What to do about it.
+    pub(crate) advice: Option<String>,
     /// What is away that it can do without for a while, each with the reason.
     pub(crate) degraded: Vec<(String, String)>,
     /// The header `date`: the service's clock, in whole seconds.
@@ -36,6 +38,7 @@ pub(crate) async fn readiness(admin_url: &str) -> anyhow::Result<Readiness> {
     Ok(Readiness {
         is_ready: reply.status == 200,
         reason: report["reason"].as_str().map(str::to_owned),
+        advice: report["advice"].as_str().map(str::to_owned),
         degraded,
         date: reply.header("date").map(str::to_owned),
     })

@@ -20,8 +20,9 @@ use uuid::Uuid;
 use crate::{
     commands::{
         CodeRules, IssueCode, Metrics, claim_mails::ClaimMails, confirm_code::ConfirmCode,
-        count_due, forget_resends, replace_expired::ReplaceExpired, resend_code::ResendCode,
-        serve_resends::ServeResends, start_verifications::StartVerifications, watch_verification,
+        count_due, forget_resends, replace_expired::ReplaceExpired, reschedule_mails,
+        resend_code::ResendCode, serve_resends::ServeResends,
+        start_verifications::StartVerifications, watch_verification,
     },
     config::Config,
     consumer::NewAccounts,
@@ -128,11 +129,7 @@ impl App {
     /// Starts all that works without being called, and answers with what is called, and the queue to the delivery.
     fn start_workers(&self, stages: &Stages) -> (Public, Queue) {
         let (db, config) = (self.parts.db.clone(), &self.config);
-        let Stages {
-            stop,
-            finish,
-            tasks,
-        } = stages;
+        let Stages { stop, finish, .. } = stages;
         let watches = Watches::default();
 
         // Until `finish`: what the last answers commit is published, too.
@@ -141,7 +138,7 @@ impl App {
             ..Default::default()
         };
         let (outbox, relay) = Relay::new(db.clone(), self.bus.clone(), settings);
-        tasks.spawn(relay.run(finish.clone()));
+        stages.work("relay", finish, relay.run(finish.clone()));
 
         // The delivery before the consumer: what the first events commit finds it at work.
         let (queue, incoming) = Queue::new(config.delivery_queue);
@@ -151,13 +148,12 @@ impl App {
 
         let serve_resends = ServeResends { issue };
         let serving = serve_resends.clone();
-        tasks.spawn(serving.run(config.delivery_tick, stop.clone()));
-        tasks.spawn(forget_resends::run(db.clone(), stop.clone()));
-        tasks.spawn(watch_verification::run(
-            db.clone(),
-            watches.clone(),
-            stop.clone(),
-        ));
+        let serving = serving.run(config.delivery_tick, stop.clone());
+        stages.work("resends", stop, serving);
+        let forgetting = forget_resends::run(db.clone(), stop.clone());
+        stages.work("housekeeping", stop, forgetting);
+        let watching = watch_verification::run(db.clone(), watches.clone(), stop.clone());
+        stages.work("watches", stop, watching);
         tracing::info!("Relay, delivery, consumer, resends, watches and housekeeping are at work.");
 
         let confirm_code = ConfirmCode {
@@ -184,18 +180,23 @@ impl App {
     /// Starts what hands mails to the mailers, and what looks after their codes meanwhile.
     fn start_delivery(&self, stages: &Stages, issue: IssueCode, incoming: Incoming) {
         let (db, tick) = (&self.parts.db, self.config.delivery_tick);
-        let Stages { stop, tasks, .. } = stages;
+        let Stages { stop, .. } = stages;
         let metrics = Metrics::new();
-        tasks.spawn(count_due::run(db.clone(), metrics.clone(), stop.clone()));
+        let counting = count_due::run(db.clone(), metrics.clone(), stop.clone());
+        stages.work("count of due mails", stop, counting);
 
         let replace_expired = ReplaceExpired {
             issue: issue.clone(),
         };
-        tasks.spawn(replace_expired.run(tick, stop.clone()));
+        let replacing = replace_expired.run(tick, stop.clone());
+        stages.work("expiry", stop, replacing);
+
+        let rescheduling = reschedule_mails::run(db.clone(), tick, stop.clone());
+        stages.work("schedule", stop, rescheduling);
 
         let claim_mails = ClaimMails { issue };
         let mail_loop = MailLoop::new(claim_mails, incoming, self.mailers.clone(), metrics, tick);
-        tasks.spawn(mail_loop.run(stop.clone()));
+        stages.work("delivery", stop, mail_loop.run(stop.clone()));
     }
 
     fn start_consumer(&self, stages: &Stages, issue: IssueCode) {
@@ -207,9 +208,8 @@ impl App {
         let consumer = Consumer::new(bus, durable, settings, self.clock.clone());
         let new_accounts = NewAccounts::new(StartVerifications { issue });
         let handle = move |batch| new_accounts.clone().handle(batch);
-        stages
-            .tasks
-            .spawn(consumer.run(handle, stages.stop.clone()));
+        let consuming = consumer.run(handle, stages.stop.clone());
+        stages.work("consumer", &stages.stop, consuming);
     }
 
     fn issue_code(&self, queue: Queue, watches: Watches<Uuid>) -> IssueCode {

@@ -11,6 +11,7 @@ pub(crate) mod renew_claims;
 
 pub(crate) mod confirm_code;
 pub(crate) mod get_verification;
+pub(crate) mod reschedule_mails;
 pub(crate) mod resend_code;
 pub(crate) mod watch_verification;
 

@@ -2,7 +2,11 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use kit::{bus::NatsUrl, config::duration, serve};
+use kit::{
+    bus::NatsUrl,
+    config::{duration, lease},
+    serve,
+};
 
 use crate::domain::CodeLength;
 
@@ -52,7 +56,7 @@ pub struct Config {
     pub code_lifetime: Duration,
 
     /// How long a claim on a mail holds before another replica may send it; renewed three times in that time
-    #[arg(long, env = "USHER_DELIVERY_LEASE", default_value = "10s", value_parser = duration)]
+    #[arg(long, env = "USHER_DELIVERY_LEASE", default_value = "10s", value_parser = lease)]
     pub delivery_lease: Duration,
 
     /// How often the database is looked at for mails that nobody handed over
@@ -64,7 +68,7 @@ pub struct Config {
     pub delivery_queue: usize,
 
     /// How long the relay's claim on an event holds before another relay may publish it
-    #[arg(long, env = "USHER_OUTBOX_LEASE", default_value = "10s", value_parser = duration)]
+    #[arg(long, env = "USHER_OUTBOX_LEASE", default_value = "10s", value_parser = lease)]
     pub outbox_lease: Duration,
 
     /// How long the broker waits for an ack before it hands an event out again

@@ -71,7 +71,7 @@ impl Metrics {
         self.commit_to_accepted.record(after.as_secs_f64(), &[]);
     }
 
-    pub(crate) fn due(&self, number: i64, age: Duration) {
+    pub(crate) fn due(&self, number: usize, age: Duration) {
         let age = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
         self.due
             .0

@@ -7,7 +7,7 @@ use kit::{
     db::{Tx, update_given},
     page::PageToken,
 };
-use sea_orm::{Condition, QueryOrder, QuerySelect, entity::prelude::*, sea_query::OnConflict};
+use sea_orm::{QueryOrder, QuerySelect, entity::prelude::*, sea_query::OnConflict};
 
 use crate::domain::NewAccount;
 
@@ -131,17 +131,11 @@ pub(crate) async fn newest_first(
     after: Option<PageToken>,
     limit: u64,
 ) -> Result<Vec<Model>, DbErr> {
-    let mut following = Condition::all();
-    if let Some(PageToken { at, id }) = after {
-        let same_moment = Condition::all()
-            .add(Column::CreatedAt.eq(at))
-            .add(Column::Id.lt(id));
-        following = Condition::any()
-            .add(Column::CreatedAt.lt(at))
-            .add(same_moment);
+    let mut newest = Entity::find();
+    if let Some(token) = after {
+        newest = newest.filter(token.precedes(Column::CreatedAt, Column::Id));
     }
-    Entity::find()
-        .filter(following)
+    newest
         .order_by_desc(Column::CreatedAt)
         .order_by_desc(Column::Id)
         .limit(limit)

@@ -1,11 +1,16 @@
 //! Operators' list of accounts.
 
+use std::time::{Duration, Instant};
+
 use futures::future::try_join_all;
 use insta::assert_snapshot;
+use kit::{clock::Timestamp, page::PageToken};
 use proto::accounts::{
     ListAccountsRequest, ListAccountsResponse, accounts_admin_client::AccountsAdminClient,
 };
+use sea_orm::DbBackend;
 use tonic::Status;
+use uuid::Uuid;
 
 use crate::{
     client::{fields, shown, sign_up},
@@ -123,4 +128,53 @@ async fn a_page_that_cannot_be_is_refused() {
       page_size: must be at most 500
       page_token: must be the next_page_token of the page before, or empty for the first page
     ");
+}
+
+/// A hundred thousand accounts, by SQL alone.
+async fn many(world: &World) {
+    let n = match world.database().await.get_database_backend() {
+        DbBackend::Sqlite => {
+            "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 100000)
+             INSERT INTO accounts SELECT randomblob(16), n, n, '', '', 'pending', n / 1000, NULL FROM n"
+        }
+        _ => {
+            "INSERT INTO accounts SELECT gen_random_uuid(), n, n, '', '', 'pending', n / 1000, NULL
+             FROM generate_series(1, 100000) AS n"
+        }
+    };
+    world.execute(n).await;
+    world.execute("ANALYZE accounts").await;
+}
+
+async fn the_last_page_costs_what_the_first_one_costs(world: &World) {
+    let service = world.start().await;
+    many(world).await;
+    let took = async |page_token: &str| {
+        let mut shortest = Duration::MAX;
+        for _ in 0..20 {
+            let begun = Instant::now();
+            let page = list(&service, 50, page_token).await.unwrap();
+            assert_eq!(page.accounts.len(), 50);
+            shortest = shortest.min(begun.elapsed());
+        }
+        shortest
+    };
+    let late = PageToken {
+        at: Timestamp(1), // a hundredth of them is left
+        id: Uuid::max(),
+    };
+    let (first, last) = (took("").await, took(&late.to_text()).await);
+    assert!(last < first * 3, "{last:?}, and the first one {first:?}");
+}
+
+#[tokio::test]
+async fn the_last_page_of_many_costs_what_the_first_one_costs() {
+    the_last_page_costs_what_the_first_one_costs(&World::new().await).await;
+}
+
+#[tokio::test]
+async fn on_postgres_the_last_page_of_many_costs_what_the_first_one_costs() {
+    if let Some(world) = World::on_postgres("pages").await {
+        the_last_page_costs_what_the_first_one_costs(&world).await;
+    }
 }

@@ -189,3 +189,13 @@ async fn i16_no_log_line_and_no_metric_holds_an_address_or_a_key_even_when_thing
     let canary = said.lines().find(|line| line.contains("canary"));
     assert_eq!(canary, None);
 }
+
+#[test]
+fn a_lease_that_would_end_its_worker_is_refused_at_the_start() {
+    let config = kit::config::from_pairs::<accounts::config::Config>;
+    let refused = config(&[("USHER_OUTBOX_LEASE", "2ns")]).unwrap_err();
+    assert!(
+        refused.to_string().contains("expected at least 100ms"),
+        "{refused}"
+    );
+}

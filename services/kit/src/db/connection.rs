@@ -15,7 +15,7 @@
 //! Postgres rolls back when it sees the end of the stream (`tcp_user_timeout` where it does not), SQLite when its
 //! worker has come to the end of the statement. A `Connection` that is dropped is closed; only `release` gives it back.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
 use sea_orm::{
@@ -28,19 +28,30 @@ use sea_orm::{
 use sea_query_sqlx::SqlxValues;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::notes::Notes;
+
 /// How long giving back may take: sqlx asks the peer whether it is still there.
 const RELEASE: Duration = Duration::from_secs(2);
 
-/// The connections to one database. Clones share them.
+/// The connections to one database, and what they tell of it. Clones share them.
 #[derive(Debug, Clone)]
-pub(super) enum Pool {
+pub(super) struct Pool {
+    pub(super) kind: PoolKind,
+    pub(super) notes: Arc<Notes>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum PoolKind {
     Postgres(PgPool),
     Sqlite(SqlitePool),
 }
 
 /// A connection out of a pool. Closed when dropped.
 #[derive(Debug)]
-pub(super) struct Connection(Option<Pooled>);
+pub(super) struct Connection {
+    pooled: Option<Pooled>,
+    notes: Arc<Notes>,
+}
 
 #[derive(Debug)]
 enum Pooled {
@@ -50,28 +61,31 @@ enum Pooled {
 
 impl Pool {
     pub(super) async fn acquire(&self) -> Result<Connection, DbErr> {
-        let pooled = match self {
-            Self::Postgres(pool) => pool.acquire().await.map(Pooled::Postgres),
-            Self::Sqlite(pool) => pool.acquire().await.map(Pooled::Sqlite),
+        let pooled = match &self.kind {
+            PoolKind::Postgres(pool) => pool.acquire().await.map(Pooled::Postgres),
+            PoolKind::Sqlite(pool) => pool.acquire().await.map(Pooled::Sqlite),
         };
         match pooled {
-            Ok(pooled) => Ok(Connection(Some(pooled))),
+            Ok(pooled) => Ok(Connection {
+                pooled: Some(pooled),
+                notes: Arc::clone(&self.notes),
+            }),
             Err(sqlx::Error::PoolTimedOut) => Err(too_late()),
             Err(error) => Err(DbErr::Conn(RuntimeErr::SqlxError(error.into()))),
         }
     }
 
     pub(super) fn backend(&self) -> DbBackend {
-        match self {
-            Self::Postgres(_) => DbBackend::Postgres,
-            Self::Sqlite(_) => DbBackend::Sqlite,
+        match self.kind {
+            PoolKind::Postgres(_) => DbBackend::Postgres,
+            PoolKind::Sqlite(_) => DbBackend::Sqlite,
         }
     }
 
     pub(super) async fn close(&self) {
-        match self {
-            Self::Postgres(pool) => pool.close().await,
-            Self::Sqlite(pool) => pool.close().await,
+        match &self.kind {
+            PoolKind::Postgres(pool) => pool.close().await,
+            PoolKind::Sqlite(pool) => pool.close().await,
         }
     }
 }
@@ -89,6 +103,7 @@ impl Connection {
         match result {
             Ok(Ok(answer)) => (Some(self), Ok(answer)),
             Ok(Err(error)) => {
+                self.notes.take(&error);
                 let kept = is_about_the_data(&error).then_some(self);
                 (kept, Err(DbErr::Query(RuntimeErr::SqlxError(error.into()))))
             }
@@ -166,7 +181,7 @@ impl Connection {
 
     /// Gives the connection back. Only for one that is provably outside any transaction.
     pub(super) fn release(mut self) {
-        match self.0.take() {
+        match self.pooled.take() {
             Some(Pooled::Postgres(mut it)) => give_back(it.return_to_pool()),
             Some(Pooled::Sqlite(mut it)) => give_back(it.return_to_pool()),
             None => {}
@@ -174,7 +189,7 @@ impl Connection {
     }
 
     fn pooled(&mut self) -> &mut Pooled {
-        self.0
+        self.pooled
             .as_mut()
             .expect("only `release` and `drop` take it, and both are the end")
     }
@@ -183,7 +198,7 @@ impl Connection {
 impl Drop for Connection {
     /// Detached from its pool it frees its slot at once, whatever its peer does.
     fn drop(&mut self) {
-        match self.0.take() {
+        match self.pooled.take() {
             Some(Pooled::Postgres(it)) => drop(it.detach()),
             Some(Pooled::Sqlite(it)) => drop(it.detach()),
             None => {}

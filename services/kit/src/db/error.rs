@@ -24,6 +24,75 @@ impl From<DbErr> for StoreError {
     }
 }
 
+/// Why a database takes no writes, as far as its errors tell: for operators, who can do something about each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Trouble {
+    /// Unreachable, or silent for too long.
+    #[error("the database does not answer")]
+    Away,
+    /// Its lock was not to be had in time.
+    #[error("the database is locked: somebody else writes, and does not come to an end")]
+    Locked,
+    /// A replica, a server that was demoted, a file without permission.
+    #[error("the database is read-only")]
+    ReadOnly,
+    /// No space is left where it lies.
+    #[error("the database is full")]
+    Full,
+    /// A table is missing.
+    #[error("the database's tables are not current")]
+    NotCurrent,
+}
+
+impl Trouble {
+    /// What to do about it.
+    pub fn advice(self) -> &'static str {
+        match self {
+            Self::Away => "Bring the database back; the service goes on by itself.",
+            Self::Locked => {
+                "Find the program that holds it open (`fuser`, `pg_locks`), and end that one's transaction."
+            }
+            Self::ReadOnly => {
+                "Let it take writes, or USHER_DATABASE_URL lead to the server that does (a replica cannot)."
+            }
+            Self::Full => "Free space where the database lies; the service goes on by itself.",
+            Self::NotCurrent => "`usher migrate` brings them up to date.",
+        }
+    }
+
+    pub(super) fn of_error(error: &sqlx::Error) -> Self {
+        let sqlx::Error::Database(error) = error else {
+            return Self::Away;
+        };
+        let code = error.code().unwrap_or_default();
+        match (code.parse::<u32>(), &*code) {
+            (Ok(number), _) if code.len() != 5 => match number & 0xff {
+                1 => Self::NotCurrent, // ERROR: there is no such table
+                5 | 6 => Self::Locked,
+                8 => Self::ReadOnly,
+                13 => Self::Full,
+                _ => Self::Away,
+            },
+            (_, "25006") => Self::ReadOnly,
+            (_, "53100") => Self::Full,
+            (_, "55P03") => Self::Locked,
+            (_, "42P01") => Self::NotCurrent,
+            _ => Self::Away,
+        }
+    }
+}
+
+impl From<&DbErr> for Trouble {
+    fn from(error: &DbErr) -> Self {
+        match error {
+            DbErr::Conn(RuntimeErr::SqlxError(error))
+            | DbErr::Exec(RuntimeErr::SqlxError(error))
+            | DbErr::Query(RuntimeErr::SqlxError(error)) => Self::of_error(error),
+            _ => Self::Away,
+        }
+    }
+}
+
 /// Whether the database could not be used just now: locked, timed out, unreachable, out of space. The work may be
 /// done again later as it is; any other error would only come again.
 pub fn is_away(error: &DbErr) -> bool {

@@ -1,11 +1,14 @@
 //! Brings a database's tables up to date, one migrator at a time.
 
+use std::collections::HashSet;
+
 use sea_orm::{
-    ConnectionTrait, DbBackend, DbErr, SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    ConnectionTrait, DbBackend, DbErr, SqliteTransactionMode, Statement, TransactionOptions,
+    TransactionTrait,
 };
 use sea_orm_migration::MigratorTrait;
 
-use super::Db;
+use super::{Db, is_away, write_check};
 
 /// Any number will do, as long as all migrators of one database use the same one.
 const ADVISORY_LOCK: i64 = 0x75_73_68_65_72;
@@ -31,16 +34,31 @@ impl Db {
             tx.execute_unprepared(&alone).await?;
         }
         M::up(&tx, None).await?;
+        write_check::create_table(&tx).await?;
         tx.commit().await
     }
 
-    /// Names of the migrations that are not applied yet.
+    /// Names of the migrations that are not applied yet. Asked again and again for readiness, so it reads as everybody
+    /// does, with an end.
     ///
     /// # Errors
     /// When the database does not answer.
     pub async fn pending_migrations<M: MigratorTrait>(&self) -> Result<Vec<String>, DbErr> {
-        let pending = M::get_pending_migrations_read_only(self.reader()).await?;
-        let names = pending.iter().map(|migration| migration.name().to_owned());
-        Ok(names.collect())
+        let reader = self.reader();
+        let sql = format!("SELECT version FROM {}", M::migration_table_name());
+        let versions = Statement::from_string(reader.get_database_backend(), sql);
+        let mut applied = HashSet::new();
+        match reader.query_all_raw(versions).await {
+            Ok(rows) => {
+                for row in rows {
+                    applied.insert(row.try_get_by_index::<String>(0)?);
+                }
+            }
+            Err(error) if is_away(&error) => return Err(error),
+            Err(_) => {} // no such table: nothing was ever applied
+        }
+        let all = M::migrations();
+        let names = all.iter().map(|migration| migration.name().to_owned());
+        Ok(names.filter(|name| !applied.contains(name)).collect())
     }
 }

@@ -1,6 +1,6 @@
 //! How connections are made: patience, durability, and what notices a peer that has vanished.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use sea_orm::{
     DatabaseConnection, SqlxPostgresConnector, SqlxSqliteConnector,
@@ -13,7 +13,10 @@ use sea_orm::{
 };
 use tokio::time::timeout;
 
-use super::connection::Pool;
+use super::{
+    connection::{Pool, PoolKind},
+    notes::Notes,
+};
 
 /// How long a transaction waits for a connection, and then for a lock. A caller may wait behind another group that
 /// waits as long; all of it has to be over well before the caller's deadline of 10 s, so that the answer is
@@ -53,7 +56,10 @@ pub(super) async fn sqlite(path: &str, connections: u32) -> Result<Pool, sqlx::E
         .max_connections(connections)
         .acquire_timeout(PATIENCE)
         .test_before_acquire(false);
-    Ok(Pool::Sqlite(pool.connect_with(options).await?))
+    Ok(Pool {
+        kind: PoolKind::Sqlite(pool.connect_with(options).await?),
+        notes: Arc::default(),
+    })
 }
 
 /// Connects when first used. sqlx sets neither keepalive nor a user timeout on its sockets, and neither would notice a
@@ -63,19 +69,30 @@ pub(super) fn postgres(url: &str) -> Result<Pool, sqlx::Error> {
         .parse::<PgConnectOptions>()?
         .options(SETTINGS)
         .disable_statement_logging();
+    let notes = Arc::<Notes>::default();
+    let noted = Arc::clone(&notes);
     let pool = PgPoolOptions::new()
         .max_connections(8)
         .acquire_timeout(PATIENCE)
         .test_before_acquire(false)
-        .before_acquire(|connection, facts| Box::pin(is_alive(connection, facts)));
-    Ok(Pool::Postgres(pool.connect_lazy_with(options)))
+        .before_acquire(move |connection, facts| {
+            Box::pin(is_usable(connection, facts, Arc::clone(&noted)))
+        });
+    Ok(Pool {
+        kind: PoolKind::Postgres(pool.connect_lazy_with(options)),
+        notes,
+    })
 }
 
 /// An error closes the connection without a word to its peer, and the pool makes a new one.
-async fn is_alive(
+async fn is_usable(
     connection: &mut PgConnection,
     facts: PoolConnectionMetadata,
+    notes: Arc<Notes>,
 ) -> Result<bool, sqlx::Error> {
+    if notes.is_outdated(facts.age) {
+        return Ok(false); // to a server that takes no writes any more: another one may by now
+    }
     if facts.idle_for < IDLE {
         return Ok(true);
     }
@@ -87,9 +104,9 @@ async fn is_alive(
 
 impl From<Pool> for DatabaseConnection {
     fn from(pool: Pool) -> Self {
-        match pool {
-            Pool::Postgres(pool) => SqlxPostgresConnector::from_sqlx_postgres_pool(pool),
-            Pool::Sqlite(pool) => SqlxSqliteConnector::from_sqlx_sqlite_pool(pool),
+        match pool.kind {
+            PoolKind::Postgres(pool) => SqlxPostgresConnector::from_sqlx_postgres_pool(pool),
+            PoolKind::Sqlite(pool) => SqlxSqliteConnector::from_sqlx_sqlite_pool(pool),
         }
     }
 }

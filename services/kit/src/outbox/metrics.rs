@@ -11,7 +11,7 @@ use std::{
 use crate::telemetry::{self, names};
 
 /// `usher.outbox.pending` and `usher.outbox.age`.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct RelayMetrics {
     pending: Arc<AtomicU64>,
     age_millis: Arc<AtomicU64>,
@@ -28,7 +28,7 @@ impl RelayMetrics {
         let _ = meter
             .u64_observable_gauge(names::USHER_OUTBOX_PENDING)
             .with_unit("{event}")
-            .with_description("Outbox rows that wait to be published.")
+            .with_description("Outbox rows that wait to be published, counted to 10,000.")
             .with_callback(move |gauge| gauge.observe(pending.load(Ordering::Relaxed), &[]))
             .build();
         let _ = meter
@@ -43,9 +43,10 @@ impl RelayMetrics {
         metrics
     }
 
-    pub(super) fn waiting(&self, events: i64, oldest: Duration) {
+    pub(super) fn waiting(&self, events: usize, oldest: Duration) {
         let (events, millis) = (u64::try_from(events), u64::try_from(oldest.as_millis()));
-        self.pending.store(events.unwrap_or(0), Ordering::Relaxed);
+        self.pending
+            .store(events.unwrap_or(u64::MAX), Ordering::Relaxed);
         self.age_millis
             .store(millis.unwrap_or(u64::MAX), Ordering::Relaxed);
     }

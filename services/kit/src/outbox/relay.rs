@@ -6,13 +6,18 @@ use std::{convert::Infallible, time::Duration};
 use sea_orm::{DbBackend, DbErr};
 use tokio::{
     sync::mpsc,
-    time::{MissedTickBehavior, interval, sleep, timeout},
+    time::{MissedTickBehavior, interval, sleep},
 };
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{metrics::RelayMetrics, publish::publish, queue::Outbox, record::Outgoing, table};
-use crate::{bus::Bus, clock::Timestamp, db::Db, random};
+use crate::{
+    bus::Bus,
+    clock::Timestamp,
+    db::{Db, StoreError},
+    random, tidy,
+};
 
 /// The relay's deadlines and sizes. Configuration, so that tests can shorten them.
 #[derive(Debug, Clone)]
@@ -46,7 +51,9 @@ const PURGE_EVERY: Duration = Duration::from_secs(600);
 const PURGE_AT_ONCE: u64 = 1_000;
 /// Longest wait between two attempts.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
-/// How long the last pass may take: what is left then is the next process's.
+/// How many waiting rows are counted. Beyond it a count would take longer the more there are, and say nothing new.
+const COUNTED: u64 = 10_000;
+/// How long a stop may take: what is left then is the next process's.
 const LAST_PASS: Duration = Duration::from_millis(1_500);
 
 /// One service's relay.
@@ -56,6 +63,8 @@ pub struct Relay {
     bus: Bus,
     settings: RelaySettings,
     queue: mpsc::Receiver<Outgoing>,
+    /// The table may hold rows that are due: the last claim was full.
+    more_due: bool,
     metrics: RelayMetrics,
 }
 
@@ -69,18 +78,41 @@ impl Relay {
             bus,
             settings,
             queue,
+            more_due: false,
             metrics,
         };
         (outbox, relay)
     }
 
-    /// Publishes until `stop`, then once more what is left.
-    pub async fn run(mut self, stop: CancellationToken) {
+    /// Publishes until `stop`, then once more what is left. Beside it the waiting rows are counted and the history is
+    /// purged: neither waits for a backlog, nor a backlog for them.
+    pub async fn run(self, stop: CancellationToken) {
+        let (db, metrics) = (self.db.clone(), self.metrics.clone());
+        let counting = count(&db, &metrics, self.settings.tick, &stop);
+        let purging = tidy::every(PURGE_EVERY, "The outbox's history", stop.clone(), || {
+            purge(&db)
+        });
+        let publishing = self.publish_until(&stop);
+        let late = async {
+            stop.cancelled().await;
+            sleep(LAST_PASS).await;
+        };
+        let publishing = async {
+            tokio::select! {
+                () = publishing => {}
+                () = late => tracing::warn!(
+                    "Events are left in the outbox; they are published after the next start."
+                ),
+            }
+        };
+        tokio::join!(publishing, counting, purging);
+    }
+
+    async fn publish_until(mut self, stop: &CancellationToken) {
         self.end_stale_claims().await;
         let mut ticks = interval(self.settings.tick);
         // A window may take longer than a tick. The ticks that it missed would find nothing more than one does.
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut purges = interval(PURGE_EVERY);
         while !stop.is_cancelled() {
             let mut window = Vec::new();
             // Each arm runs to its end before the next one is chosen, so that there is one window under way and no row
@@ -91,16 +123,15 @@ impl Relay {
                 _ = self.queue.recv_many(&mut window, self.settings.window) => {
                     self.publish(window).await;
                 }
-                _ = ticks.tick() => self.publish_due().await,
-                _ = purges.tick() => self.purge().await,
+                _ = ticks.tick() => {
+                    self.hurry_what_waits_too_long().await;
+                    self.publish_due().await;
+                }
+                () = std::future::ready(()), if self.more_due => self.publish_due().await,
                 () = stop.cancelled() => {}
             }
         }
-        if timeout(LAST_PASS, self.last_pass()).await.is_err() {
-            tracing::warn!(
-                "Events are left in the outbox; they are published after the next start."
-            );
-        }
+        self.last_pass().await;
     }
 
     /// With SQLite this process owns the database alone, so that a claim which nothing in memory stands for is that of
@@ -133,37 +164,59 @@ impl Relay {
         }
         self.end_stale_claims().await; // nothing is in memory any more
         self.publish_due().await;
+        while self.more_due {
+            self.publish_due().await;
+        }
     }
 
-    /// Claims and publishes what waits in the table, window by window.
-    async fn publish_due(&self) {
-        let Ok((number, oldest)) = table::pending(self.db.reader()).await else {
+    /// Claims and publishes one window of what is due in the table; `more_due` tells whether there may be another.
+    async fn publish_due(&mut self) {
+        self.more_due = false;
+        if !self.bus.is_connected() {
             return;
-        };
-        let now = self.db.clock().now();
-        let age = oldest.map_or(Duration::ZERO, |oldest| now.since(oldest));
-        self.metrics.waiting(number, age);
-        while number > 0 && self.bus.is_connected() {
-            let rows = match self.claim().await {
-                Ok(rows) => rows,
-                Err(error) => {
-                    tracing::warn!(%error, "The outbox cannot be read; the next look is in a moment.");
-                    return;
-                }
-            };
-            // Less than a window: what is left is not due, or another relay's.
-            let last = rows.len() < self.settings.window;
-            self.publish(rows).await;
-            if last {
-                return;
+        }
+        match self.claim().await {
+            Ok(rows) => {
+                // Less than a window: what is left is not due, or another relay's.
+                self.more_due = rows.len() == self.settings.window;
+                self.publish(rows).await;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "The outbox cannot be read; the next look is in a moment.");
             }
         }
     }
 
+    /// After the clock was set back, rows would wait for it to come back to where it was.
+    async fn hurry_what_waits_too_long(&self) {
+        let hurried = async {
+            let reader = self.db.reader();
+            let now = self.db.now(reader).await?;
+            if !table::is_any_due_after(reader, now + LONGEST_WAIT * 2).await? {
+                return Ok(0); // as nearly always: a tick costs no write transaction
+            }
+            let tx = self.db.write("hurry events").await?;
+            let hurried = table::hurry(&tx, LONGEST_WAIT * 2).await?;
+            tx.commit().await?;
+            Ok::<_, DbErr>(hurried)
+        };
+        match hurried.await {
+            Ok(0) => {}
+            Ok(events) => {
+                tracing::warn!(events, "The database's clock was set back; events go now.");
+            }
+            Err(error) => tracing::debug!(%error, "The outbox cannot be read."),
+        }
+    }
+
     async fn claim(&self) -> Result<Vec<Outgoing>, DbErr> {
+        let (reader, lease) = (self.db.reader(), self.settings.lease);
+        if !table::is_any_due(reader, self.db.now(reader).await?, lease).await? {
+            return Ok(Vec::new());
+        }
         let tx = self.db.write("claim events").await?;
         let most = self.settings.window as u64;
-        let rows = table::claim(&tx, self.settings.lease, most).await?;
+        let rows = table::claim(&tx, lease, most).await?;
         tx.commit().await?;
         Ok(rows)
     }
@@ -190,6 +243,8 @@ impl Relay {
 
     async fn mark(&self, acked: Vec<(Uuid, i64)>, failed: Vec<Outgoing>) -> Result<(), DbErr> {
         let tx = self.db.write("mark published events").await?;
+        let all = acked.iter().map(|(id, _)| *id);
+        table::lock(&tx, all.chain(failed.iter().map(|row| row.id))).await?;
         table::mark_published(&tx, &acked).await?;
         let mut later = Vec::with_capacity(failed.len());
         for row in failed {
@@ -228,26 +283,39 @@ impl Relay {
         table::set_claims(&tx, tx.now() + self.settings.lease, rows).await?;
         tx.commit().await
     }
+}
 
-    /// Deletes what has been history for long enough, bit by bit: sign-ups come in between.
-    async fn purge(&self) {
-        loop {
-            match self.purge_some().await {
-                Ok(purged) if purged < PURGE_AT_ONCE => return,
-                Ok(_) => tokio::task::yield_now().await,
-                Err(error) => {
-                    tracing::debug!(%error, "The outbox's history was not purged; the next round goes on.");
-                    return;
-                }
-            }
+/// Counts what waits, each `tick`, until `stop`.
+async fn count(db: &Db, metrics: &RelayMetrics, tick: Duration, stop: &CancellationToken) {
+    let mut ticks = interval(tick);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        let counted = async {
+            let reader = db.reader();
+            let (events, oldest) = table::waiting(reader, COUNTED).await?;
+            let now = db.now(reader).await?;
+            Ok::<_, DbErr>((
+                events,
+                oldest.map_or(Duration::ZERO, |oldest| now.since(oldest)),
+            ))
+        };
+        // While the database is away the last count stands; whoever needs it complains by itself.
+        if let Some(Ok((events, age))) = stop.run_until_cancelled(counted).await {
+            metrics.waiting(events, age);
         }
     }
+}
 
-    async fn purge_some(&self) -> Result<u64, DbErr> {
-        let tx = self.db.write("purge published events").await?;
+/// Deletes what has been history for long enough, bit by bit: sign-ups come in between.
+async fn purge(db: &Db) -> Result<(), StoreError> {
+    loop {
+        let tx = db.write("purge published events").await?;
         let purged = table::purge(&tx, tx.now() - HISTORY, PURGE_AT_ONCE).await?;
         tx.commit().await?;
-        Ok(purged)
+        if purged < PURGE_AT_ONCE {
+            return Ok(());
+        }
+        tokio::task::yield_now().await;
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sea_orm::{
     ActiveValue::Set,
-    ConnectionTrait, DbErr, ExprTrait as _, QuerySelect as _, QueryTrait as _,
+    ConnectionTrait, DbErr, ExprTrait as _, QueryOrder as _, QuerySelect as _, QueryTrait as _,
     entity::prelude::*,
     sea_query::{LockBehavior, LockType},
 };
@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    db::{Tx, update_given},
+    db::{LEASES_AHEAD, Tx, lock_rows, update_given},
 };
 
 #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
@@ -76,9 +76,16 @@ pub async fn create_table(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .col(big_integer_null(Column::StreamSequence))
         .to_owned();
     manager.create_table(table).await?;
-    // Only what is still to be published, in the order in which it is claimed: the history is never read.
-    let due = "CREATE INDEX outbox_due ON outbox (id) WHERE published_at IS NULL";
-    manager.get_connection().execute_unprepared(due).await?;
+    // Only what is still to be published: the history is never read. By when it is due, so that a claim passes over
+    // nothing that is to wait; and in the order of creation, for the age of the oldest.
+    for (name, column) in [("outbox_due", "next_at"), ("outbox_waiting", "id")] {
+        let waiting =
+            format!("CREATE INDEX {name} ON outbox ({column}) WHERE published_at IS NULL");
+        manager
+            .get_connection()
+            .execute_unprepared(&waiting)
+            .await?;
+    }
     Ok(())
 }
 
@@ -124,15 +131,12 @@ pub(super) async fn insert(
     Ok(())
 }
 
-/// Claims up to `most` due rows for `lease`, oldest first. Two relays never claim the same row: on Postgres they skip
+/// Claims up to `most` due rows for `lease`, longest due first. Two relays never claim the same row: on Postgres they skip
 /// each other's locked rows, on SQLite the transaction is the only writer. Each claim raises `claim_no`: what a slow
 /// owner writes later under the old number finds no row.
 pub(super) async fn claim(tx: &Tx, lease: Duration, most: u64) -> Result<Vec<Outgoing>, DbErr> {
-    let due = Entity::find()
-        .filter(Column::PublishedAt.is_null())
-        .filter(Column::NextAt.lte(tx.now()))
-        .filter(Column::ClaimedUntil.lte(tx.now()))
-        .order_by_id_asc()
+    let due = due(tx.now(), lease)
+        .order_by_asc(Column::NextAt)
         .limit(most)
         .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
         .all(tx)
@@ -146,6 +150,11 @@ pub(super) async fn claim(tx: &Tx, lease: Duration, most: u64) -> Result<Vec<Out
     Ok(due.into_iter().map(outgoing).collect())
 }
 
+/// Locks these rows, as everybody who writes several of them does first.
+pub(super) async fn lock(tx: &Tx, rows: impl Iterator<Item = Uuid>) -> Result<(), DbErr> {
+    lock_rows(tx, "outbox", "id", rows).await
+}
+
 /// Moves the end of the claims that these rows are still held under: later to renew them, to now to let go.
 pub(super) async fn set_claims(tx: &Tx, until: Timestamp, rows: &[Outgoing]) -> Result<(), DbErr> {
     let sql = "UPDATE outbox SET claimed_until = $1 FROM given
@@ -155,6 +164,7 @@ pub(super) async fn set_claims(tx: &Tx, until: Timestamp, rows: &[Outgoing]) -> 
     for row in rows {
         held.push([row.id.into(), row.claim_no.into()]);
     }
+    lock(tx, rows.iter().map(|row| row.id)).await?;
     update_given(tx, ["id", "claim_no"], sql, &[until.into()], &held).await?;
     Ok(())
 }
@@ -224,14 +234,67 @@ pub(super) async fn purge(tx: &Tx, before: Timestamp, most: u64) -> Result<u64, 
     Ok(purged.rows_affected)
 }
 
-/// How many rows wait, and since when the oldest does.
-pub(super) async fn pending(db: &impl ConnectionTrait) -> Result<(i64, Option<Timestamp>), DbErr> {
-    let waiting = Entity::find()
+/// Whether a row is due: asked before a claim, so that a tick costs no write transaction.
+pub(super) async fn is_any_due(
+    db: &impl ConnectionTrait,
+    now: Timestamp,
+    lease: Duration,
+) -> Result<bool, DbErr> {
+    let any = due(now, lease).select_only().column(Column::Id).limit(1);
+    Ok(any.into_tuple::<Uuid>().one(db).await?.is_some())
+}
+
+/// Whether a row waits until after `moment`.
+pub(super) async fn is_any_due_after(
+    db: &impl ConnectionTrait,
+    moment: Timestamp,
+) -> Result<bool, DbErr> {
+    let any = Entity::find()
         .select_only()
-        .column_as(Column::Id.count(), "number")
-        .column_as(Column::CreatedAt.min(), "oldest")
-        .filter(Column::PublishedAt.is_null());
-    Ok(waiting.into_tuple().one(db).await?.unwrap_or_default())
+        .column(Column::Id)
+        .filter(Column::PublishedAt.is_null())
+        .filter(Column::NextAt.gt(moment))
+        .limit(1);
+    Ok(any.into_tuple::<Uuid>().one(db).await?.is_some())
+}
+
+/// Makes rows due now that wait for longer than any row does: the clock was set back since they were written. Returns
+/// how many.
+pub(super) async fn hurry(tx: &Tx, longest_wait: Duration) -> Result<u64, DbErr> {
+    let hurried = Entity::update_many()
+        .col_expr(Column::NextAt, Expr::value(tx.now()))
+        .filter(Column::PublishedAt.is_null())
+        .filter(Column::NextAt.gt(tx.now() + longest_wait))
+        .exec(tx)
+        .await?;
+    Ok(hurried.rows_affected)
+}
+
+/// How many rows wait, counted to `most`, and since when the oldest does: a look costs the same however many wait.
+pub(super) async fn waiting(
+    db: &impl ConnectionTrait,
+    most: u64,
+) -> Result<(usize, Option<Timestamp>), DbErr> {
+    let oldest = Entity::find()
+        .select_only()
+        .column(Column::CreatedAt)
+        .filter(Column::PublishedAt.is_null())
+        .order_by_id_asc()
+        .limit(most);
+    let created: Vec<Timestamp> = oldest.into_tuple().all(db).await?;
+    Ok((created.len(), created.first().copied()))
+}
+
+/// What nobody holds and may be published now. A claim that ends later than any does was made before the clock was set
+/// back: nobody renews it.
+fn due(now: Timestamp, lease: Duration) -> sea_orm::Select<Entity> {
+    let unclaimed = Column::ClaimedUntil
+        .lte(now)
+        .or(Column::ClaimedUntil.gt(now + lease * LEASES_AHEAD));
+    Entity::find()
+        .filter(Column::PublishedAt.is_null())
+        .filter(Column::NextAt.lte(now))
+        .filter(unclaimed)
 }
 
 fn outgoing(row: Model) -> Outgoing {

@@ -1,11 +1,12 @@
-//! Whether a service is ready: its own database answers, the tables are current, and it is not draining. What else
-//! it needs may be away without harm, because its work waits; that shows as *degraded*.
+//! Whether a service is ready: its own database answers and takes writes, the tables are current, each worker is at
+//! work, and it is not draining. What else it needs may be away without harm, because its work waits; that shows as
+//! *degraded*.
 
 use std::{
     collections::BTreeMap,
     fmt,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -14,13 +15,23 @@ use std::{
 use opentelemetry::KeyValue;
 use sea_orm_migration::MigratorTrait;
 use serde::Serialize;
-use tokio::time::timeout;
+use tokio::{
+    sync::watch,
+    time::{sleep, timeout},
+};
 use tonic_health::server::HealthReporter;
 
 use crate::{
-    db::Db,
+    db::{Db, Trouble},
     telemetry::{self, names},
 };
+
+/// A database that takes writes is asked again after this long; one that does not, after `AGAIN`.
+const WRITE_CHECKS: Duration = Duration::from_secs(5);
+const AGAIN: Duration = Duration::from_millis(500);
+/// How long an answer may take. For a write a little longer than a lock is waited for, so that the reason shows.
+const READ_ANSWER: Duration = Duration::from_secs(2);
+const WRITE_ANSWER: Duration = Duration::from_millis(2_500);
 
 type Dependency = Arc<dyn Fn() -> Option<String> + Send + Sync>;
 
@@ -32,7 +43,38 @@ struct Facts {
     db: Db,
     pending_migrations: Box<dyn Fn(Db) -> futures::future::BoxFuture<'static, bool> + Send + Sync>,
     dependencies: Mutex<BTreeMap<&'static str, Dependency>>,
+    /// What became of the newest write check; nothing before the first.
+    writes: watch::Sender<Option<Result<(), Trouble>>>,
     draining: AtomicBool,
+    ended_worker: OnceLock<&'static str>,
+}
+
+/// Why a service is not ready.
+#[derive(Debug, Clone, Copy)]
+enum NotReady {
+    Draining,
+    WorkerEnded(&'static str),
+    Database(Trouble),
+}
+
+impl fmt::Display for NotReady {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Draining => f.write_str("draining"),
+            Self::WorkerEnded(name) => write!(f, "the worker `{name}` has ended"),
+            Self::Database(trouble) => trouble.fmt(f),
+        }
+    }
+}
+
+impl NotReady {
+    fn advice(self) -> Option<&'static str> {
+        match self {
+            Self::Draining => None,
+            Self::WorkerEnded(_) => Some("It ends and is to be started again; its log says why."),
+            Self::Database(trouble) => Some(trouble.advice()),
+        }
+    }
 }
 
 impl fmt::Debug for Health {
@@ -47,7 +89,10 @@ pub(super) struct Report {
     pub(super) ready: bool,
     /// Why not.
     #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'static str>,
+    reason: Option<String>,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    advice: Option<&'static str>,
     /// Dependencies that are away, with what is known of it.
     degraded: BTreeMap<&'static str, String>,
 }
@@ -64,7 +109,9 @@ impl Health {
             db,
             pending_migrations,
             dependencies: Mutex::default(),
+            writes: watch::Sender::new(None),
             draining: AtomicBool::new(false),
+            ended_worker: OnceLock::new(),
         }))
     }
 
@@ -96,11 +143,16 @@ impl Health {
         self.0.draining.store(true, Ordering::SeqCst);
     }
 
+    pub(super) fn worker_ended(&self, name: &'static str) {
+        let _ = self.0.ended_worker.set(name); // the first one's name, if there are more
+    }
+
     pub(super) async fn check(&self) -> Report {
         let reason = self.not_ready().await;
         Report {
             ready: reason.is_none(),
-            reason,
+            reason: reason.map(|reason| reason.to_string()),
+            advice: reason.and_then(NotReady::advice),
             degraded: self.degraded(),
         }
     }
@@ -117,28 +169,62 @@ impl Health {
             for name in names.iter().copied().chain([""]) {
                 reporter.set_service_status(name, status).await;
             }
-            tokio::time::sleep(Duration::from_secs(1)).await;
+            sleep(Duration::from_secs(1)).await;
         }
     }
 
-    async fn not_ready(&self) -> Option<&'static str> {
-        if self.0.draining.load(Ordering::SeqCst) {
-            return Some("draining");
+    /// Tries again and again whether the database takes a write. Beside the questions, because it may take seconds, and
+    /// however many ask it is tried once.
+    pub(super) async fn check_writes(self) {
+        let mut was = None;
+        loop {
+            let checked = timeout(WRITE_ANSWER, self.0.db.check_write()).await;
+            let checked = checked.unwrap_or(Err(Trouble::Away));
+            if let Err(trouble) = checked
+                && was != Some(checked)
+            {
+                let advice = trouble.advice();
+                tracing::error!(advice, "No work is taken: {trouble}.");
+            }
+            was = Some(checked);
+            self.0.writes.send_replace(was);
+            sleep(if checked.is_ok() { WRITE_CHECKS } else { AGAIN }).await;
         }
+    }
+
+    async fn not_ready(&self) -> Option<NotReady> {
         let Facts {
             db,
             pending_migrations,
+            writes,
+            draining,
+            ended_worker,
             ..
         } = &*self.0;
-        let look = async {
-            db.ping().await.ok()?;
-            Some(pending_migrations(db.clone()).await)
-        };
-        match timeout(Duration::from_secs(2), look).await {
-            Ok(Some(false)) => None,
-            Ok(Some(true)) => Some("the database's tables are not current"),
-            _ => Some("the database does not answer"),
+        if let Some(name) = ended_worker.get() {
+            return Some(NotReady::WorkerEnded(name));
         }
+        if draining.load(Ordering::SeqCst) {
+            return Some(NotReady::Draining);
+        }
+        let read = async {
+            db.ping().await.map_err(|error| Trouble::from(&error))?;
+            match pending_migrations(db.clone()).await {
+                true => Err(Trouble::NotCurrent),
+                false => Ok(()),
+            }
+        };
+        let read = timeout(READ_ANSWER, read).await;
+        let written = async {
+            let mut writes = writes.subscribe();
+            let first = writes.wait_for(Option::is_some).await;
+            first.map_or(Some(Err(Trouble::Away)), |checked| *checked)
+        };
+        let checked = match read.unwrap_or(Err(Trouble::Away)) {
+            Ok(()) => written.await.unwrap_or(Ok(())),
+            away => away,
+        };
+        checked.err().map(NotReady::Database)
     }
 
     fn degraded(&self) -> BTreeMap<&'static str, String> {

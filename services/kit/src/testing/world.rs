@@ -36,6 +36,15 @@ impl World {
         }
     }
 
+    /// With a database in a file on this disk.
+    pub fn on_disk(disk: &super::SmallDisk) -> Self {
+        let database = disk.folder().join("database.sqlite");
+        Self {
+            database_url: format!("sqlite:{}", database.display()),
+            ..Self::on_sqlite()
+        }
+    }
+
     /// With a database of its own in the Postgres of this test binary, its tables made as `usher migrate` makes
     /// them; nothing where there is no Postgres.
     pub async fn on_postgres<M: MigratorTrait>(name: &str) -> Option<Self> {

@@ -10,7 +10,7 @@ use kit::{
     testing::{NatsServer, Postgres, eventually},
 };
 use opentelemetry::Context;
-use proto::{accounts::AccountCreated, streams::ACCOUNTS};
+use proto::{accounts::AccountCreated, events::Event as _, streams::ACCOUNTS};
 use sea_orm::{ConnectionTrait as _, DbErr, Statement};
 use sea_orm_migration::{MigrationName, MigrationTrait, MigratorTrait, SchemaManager, async_trait};
 use tokio::task::JoinHandle;
@@ -255,23 +255,114 @@ async fn i14_a_row_that_is_published_twice_is_stored_once() {
 }
 
 #[tokio::test]
-async fn i19_the_relays_look_at_the_table_never_reads_the_history() {
+async fn i19_the_relays_looks_at_the_table_read_neither_the_history_nor_what_is_to_wait() {
     let folder = tempfile::tempdir().unwrap();
     let db = sqlite(&folder, Clock::default()).await;
-    let claim =
-        "EXPLAIN QUERY PLAN SELECT * FROM outbox WHERE published_at IS NULL AND next_at <= 1
-                 AND claimed_until <= 1 ORDER BY id LIMIT 512";
-    let plan = db
-        .reader()
-        .query_one_raw(Statement::from_string(db.backend(), claim))
-        .await
-        .unwrap()
-        .unwrap();
-    let plan: String = plan.try_get("", "detail").unwrap();
+    let plan = async |sql: &str| {
+        let sql = format!("EXPLAIN QUERY PLAN {sql}");
+        let plan = Statement::from_string(db.backend(), sql);
+        let row = db.reader().query_one_raw(plan).await.unwrap().unwrap();
+        row.try_get::<String>("", "detail").unwrap()
+    };
+    let claim = "SELECT * FROM outbox WHERE published_at IS NULL AND next_at <= 1
+                 AND (claimed_until <= 1 OR claimed_until > 9) ORDER BY next_at LIMIT 512";
     assert_eq!(
-        plan, "SCAN outbox USING INDEX outbox_due",
-        "that index holds only what waits"
+        plan(claim).await,
+        "SEARCH outbox USING INDEX outbox_due (next_at<?)"
     );
+    let count = "SELECT created_at FROM outbox WHERE published_at IS NULL ORDER BY id LIMIT 9";
+    assert_eq!(
+        plan(count).await,
+        "SCAN outbox USING INDEX outbox_waiting",
+        "that index holds only what waits, and the count has an end"
+    );
+}
+
+/// Rows that were committed long ago and are due, more than are published in a moment.
+async fn backlog(db: &Db, rows: u32) {
+    let tx = db.write("test").await.unwrap();
+    let sql = format!(
+        "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {rows})
+         INSERT INTO outbox SELECT randomblob(16), randomblob(16), '{}', '{{}}', x'', 1, 0, 1, 1, 0, NULL, NULL
+         FROM n",
+        AccountCreated::SUBJECT
+    );
+    tx.execute_unprepared(&sql).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn while_a_backlog_is_published_new_rows_go_their_way_and_a_stop_is_heard() {
+    const ROWS: u32 = 150_000;
+    let (nats, folder) = (NatsServer::start().await, tempfile::tempdir().unwrap());
+    let (db, bus) = (
+        sqlite(&folder, Clock::default()).await,
+        nats.provision().await,
+    );
+    backlog(&db, ROWS).await;
+    let writer = Writer::start(&db, &bus, RelaySettings::default()).await;
+    let published = async || i64::from(ROWS) - unpublished(&db).await;
+    let begun = async || (published().await > 0).then_some(());
+    eventually("the backlog to be taken up", Duration::from_secs(20), begun).await;
+    let new = ids(1);
+    writer.write(&new, true).await;
+    let of_new = format!(
+        "SELECT count(*) FROM outbox WHERE stream_sequence > 0 AND id = x'{}'",
+        new[0].simple()
+    );
+    let arrived = async || {
+        let row = Statement::from_string(db.backend(), of_new.clone());
+        let row = db.reader().query_one_raw(row).await.unwrap().unwrap();
+        (row.try_get_by_index::<i64>(0).unwrap() == 1).then_some(())
+    };
+    eventually(
+        "the new row to be published",
+        Duration::from_secs(20),
+        arrived,
+    )
+    .await;
+    let left = unpublished(&db).await;
+    assert!(
+        left > i64::from(ROWS) / 2,
+        "{left} rows are left: it waited for the others"
+    );
+
+    let asked = std::time::Instant::now();
+    writer.stop().await;
+    assert!(
+        asked.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        asked.elapsed()
+    );
+    assert!(unpublished(&db).await > 0, "there was more to do");
+}
+
+#[tokio::test]
+async fn i03_after_the_clock_was_set_back_neither_a_dead_claim_nor_a_failed_attempt_waits_for_it() {
+    let (nats, folder) = (NatsServer::start().await, tempfile::tempdir().unwrap());
+    let clock = Clock::default();
+    let (db, bus) = (sqlite(&folder, clock.clone()).await, nats.provision().await);
+    let settings = RelaySettings {
+        tick: Duration::from_millis(20),
+        ..RelaySettings::default()
+    };
+    let writer = Writer::start(&db, &bus, settings).await;
+    clock.advance(Duration::from_secs(3_600));
+    writer.write(&ids(3), false).await; // claimed by a writer that died
+    let failed = ids(1);
+    writer.write(&failed, false).await;
+    let tx = db.write("test").await.unwrap();
+    let sql = format!(
+        "UPDATE outbox SET next_at = {}, claimed_until = 0 WHERE id = x'{}'",
+        (tx.now() + Duration::from_secs(5)).0,
+        failed[0].simple()
+    );
+    tx.execute_unprepared(&sql).await.unwrap();
+    tx.commit().await.unwrap();
+    clock.rewind(Duration::from_secs(3_600));
+    all_published(&db).await;
+    assert_eq!(stored(&bus).await, 4);
+    writer.stop().await;
 }
 
 #[tokio::test]

@@ -31,7 +31,7 @@ use tonic_reflection::pb::v1::{
 
 use crate::outbox::Migrator;
 
-struct NoMigrations;
+pub(crate) struct NoMigrations;
 
 impl MigratorTrait for NoMigrations {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
@@ -51,16 +51,16 @@ impl AccountsAdmin for Nobody {
     }
 }
 
-struct Running {
+pub(crate) struct Running {
     folder: TempDir,
     addr: SocketAddr,
     admin_addr: SocketAddr,
-    stages: Stages,
+    pub(crate) stages: Stages,
     shutdown: oneshot::Sender<()>,
-    task: JoinHandle<anyhow::Result<()>>,
+    pub(crate) task: JoinHandle<anyhow::Result<()>>,
 }
 
-async fn start() -> Running {
+pub(crate) async fn start() -> Running {
     start_on::<NoMigrations>().await
 }
 
@@ -72,6 +72,11 @@ async fn start_on<M: MigratorTrait + 'static>() -> Running {
         .unwrap();
     let db = Db::connect(&url, Clock::default()).await.unwrap();
     db.migrate::<NoMigrations>().await.unwrap();
+    serve_on::<M>(db, folder).await
+}
+
+/// A service on this database, with its token in this folder.
+pub(crate) async fn serve_on<M: MigratorTrait + 'static>(db: Db, folder: TempDir) -> Running {
     let any = "127.0.0.1:0".parse().unwrap();
     let server = Server::bind(any, any).await.unwrap();
     let health = Health::new::<M>(db);
@@ -101,14 +106,14 @@ async fn start_on<M: MigratorTrait + 'static>() -> Running {
 }
 
 impl Running {
-    async fn stop(self) -> Duration {
+    pub(crate) async fn stop(self) -> Duration {
         let begun = Instant::now();
         self.shutdown.send(()).unwrap();
         self.task.await.unwrap().unwrap();
         begun.elapsed()
     }
 
-    async fn get(&self, path: &str) -> (u16, String) {
+    pub(crate) async fn get(&self, path: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(self.admin_addr).await.unwrap();
         let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();

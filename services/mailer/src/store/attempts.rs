@@ -1,7 +1,7 @@
 //! The table `attempts`: what became of each attempt, for people. Nothing is decided by it.
 
 use kit::{clock::Timestamp, db::Tx, page::PageToken};
-use sea_orm::{Condition, QueryOrder as _, QuerySelect as _, entity::prelude::*};
+use sea_orm::{QueryOrder as _, QuerySelect as _, entity::prelude::*};
 
 /// One attempt to send one mail, after its end.
 #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
@@ -83,14 +83,8 @@ pub(crate) async fn newest_first(
     if let Some(code_id) = code_id {
         attempts = attempts.filter(Column::CodeId.eq(code_id));
     }
-    if let Some(PageToken { at, id }) = after {
-        let same_moment = Condition::all()
-            .add(Column::EndedAt.eq(at))
-            .add(Column::Id.lt(id));
-        let following = Condition::any()
-            .add(Column::EndedAt.lt(at))
-            .add(same_moment);
-        attempts = attempts.filter(following);
+    if let Some(token) = after {
+        attempts = attempts.filter(token.precedes(Column::EndedAt, Column::Id));
     }
     attempts.all(connection).await
 }

@@ -41,6 +41,7 @@ fn a_setting_that_cannot_be_used_is_named_with_what_was_expected() {
             "expected http://HOST",
         ),
         ("USHER_MAIL_LEASE", "soon", "expected a time"),
+        ("USHER_MAIL_LEASE", "2ns", "expected at least 100ms"),
     ] {
         let message = refused(key, value);
         assert!(

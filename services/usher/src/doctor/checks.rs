@@ -85,11 +85,10 @@ fn of_readiness(name: &'static str, readiness: &Readiness) -> Vec<Finding> {
     let mut findings = Vec::new();
     if !readiness.is_ready {
         let reason = readiness.reason.as_deref().unwrap_or("no reason given");
-        findings.push(Finding::problem(
-            name,
-            format!("is not ready: {reason}"),
-            format!("`usher migrate` brings tables up to date; else look into the log of {name}."),
-        ));
+        let log = || format!("Look into the log of {name}.");
+        let advice = readiness.advice.clone().unwrap_or_else(log);
+        let what = format!("is not ready: {reason}");
+        findings.push(Finding::problem(name, what, advice));
     }
     for (dependency, why) in &readiness.degraded {
         findings.push(Finding::problem(

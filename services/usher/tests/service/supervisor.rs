@@ -201,3 +201,30 @@ fn script(folder: &TempDir, name: &str, text: &str) -> String {
         .expect("temporary folders have plain names")
         .to_owned()
 }
+
+#[tokio::test]
+async fn i20_doctor_tells_of_a_database_that_takes_no_writes_and_what_to_do() {
+    let world = World::start(&[]).await;
+    let url = format!("sqlite:{}", world.data().join("accounts.sqlite").display());
+    let url = url.parse().expect("a file's URL is one");
+    let behind = kit::db::Db::observe(&url)
+        .await
+        .expect("the database is there");
+    let findings = async |expected: &str| {
+        eventually(expected, std::time::Duration::from_secs(30), async || {
+            let output = world.command(&["doctor"]);
+            let said = String::from_utf8_lossy(&output.stdout).into_owned();
+            said.contains(expected)
+                .then_some((output.status.success(), said))
+        })
+        .await
+    };
+    let lock = behind.write("hold the lock").await.expect("it is free");
+    let (is_well, said) = findings("is not ready: the database is locked").await;
+    assert!(
+        !is_well && said.contains("Find the program that holds it"),
+        "{said}"
+    );
+    lock.rollback().await;
+    findings("serves on").await;
+}

@@ -65,13 +65,13 @@ impl ClaimMails {
             return Ok((Vec::new(), MoreDue::NONE));
         }
         let tx = db.write("claim mails").await?;
-        let until = tx.now() + rules.lease;
+        let lease = rules.lease;
         // Mails that were never tried come first: dead mailboxes come back again and again, and hold nobody up. Those
         // have a share of their own, which the streams leave them.
         let first = room.len().min(wanted.first);
-        let mut codes = store::mails::claim(&tx, until, Turn::First, first as u64).await?;
+        let mut codes = store::mails::claim(&tx, lease, Turn::First, first as u64).await?;
         let later = (room.len() - codes.len()).min(wanted.later);
-        let tried = store::mails::claim(&tx, until, Turn::Later, later as u64).await?;
+        let tried = store::mails::claim(&tx, lease, Turn::Later, later as u64).await?;
         let more = MoreDue {
             first: wanted.first > 0 && codes.len() == first,
             later: wanted.later > 0 && tried.len() == later,

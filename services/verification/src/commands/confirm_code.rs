@@ -112,7 +112,13 @@ impl ConfirmCode {
         guessed.expect_length(typed)?;
         // Before the count: who is told this was not judged, and an attacker learns nothing about the digits.
         if let Some(foregone) = guessed.circumstances(tx.now()).foregone() {
-            return Ok(self.answer(&tx, &guessed, foregone).await?);
+            let answer = self.answer(&tx, &guessed, foregone).await?;
+            if answer == Confirmed::Expired {
+                // What a person was told stays so, even if the clock is set back.
+                store::codes::keep_expired(&tx, guessed.newest.id).await?;
+                tx.commit().await?;
+            }
+            return Ok(answer);
         }
         let code = &guessed.newest;
         let Some(digits) = code.digits(&self.keys) else {

@@ -10,11 +10,14 @@ use crate::store;
 
 const INTERVAL: Duration = Duration::from_secs(10);
 
+/// Beyond this a count would take longer the more there are, and say nothing new.
+const COUNTED: u64 = 10_000;
+
 /// How many mails are due, and how long the one that waits longest has been.
-async fn count_due(db: &Db) -> Result<(i64, Duration), StoreError> {
+async fn count_due(db: &Db) -> Result<(usize, Duration), StoreError> {
     let reader = db.reader();
     let now = db.now(reader).await?;
-    let (number, oldest) = store::mails::due(reader, now).await?;
+    let (number, oldest) = store::mails::due(reader, now, COUNTED).await?;
     let age = oldest.map_or(Duration::ZERO, |oldest| now.since(oldest));
     Ok((number, age))
 }

@@ -10,9 +10,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{domain::RESEND_LIMITS, store};
 
-const INTERVAL: Duration = Duration::from_secs(10 * 60);
+const INTERVAL: Duration = Duration::from_secs(60);
+/// Most rows of one transaction, so that nobody waits for it.
+const AT_ONCE: u64 = 1_000;
+/// Most requests that no account answers to. Anybody can make them up, at any rate: beyond this the oldest are
+/// forgotten before their time, which loosens the limits of addresses that get no mail.
+const OF_NOBODY: u64 = 100_000;
 
-/// Forgets now and every ten minutes, until `stop`.
+/// Forgets now and every minute, until `stop`.
 pub(crate) async fn run(db: Db, stop: CancellationToken) {
     tidy::every(INTERVAL, "Old requests for codes", stop, || {
         forget_resends(&db)
@@ -20,10 +25,27 @@ pub(crate) async fn run(db: Db, stop: CancellationToken) {
     .await;
 }
 
+/// Bit by bit: between two of them other transactions have their turn.
 async fn forget_resends(db: &Db) -> Result<(), StoreError> {
     let ages = RESEND_LIMITS.map(|limit| limit.age);
     let longest = ages.into_iter().max().unwrap_or_default();
-    let tx = db.write("forget resends").await?;
-    store::resends::forget(&tx, tx.now() - longest).await?;
-    Ok(tx.commit().await?)
+    loop {
+        let tx = db.write("forget resends").await?;
+        let forgotten = store::resends::forget(&tx, tx.now() - longest, AT_ONCE).await?;
+        tx.commit().await?;
+        if forgotten < AT_ONCE {
+            break;
+        }
+    }
+    let Some(end) = store::resends::end_of_nobody(db.reader(), OF_NOBODY).await? else {
+        return Ok(());
+    };
+    loop {
+        let tx = db.write("forget resends of nobody").await?;
+        let forgotten = store::resends::forget_nobody(&tx, end, AT_ONCE).await?;
+        tx.commit().await?;
+        if forgotten < AT_ONCE {
+            return Ok(());
+        }
+    }
 }

@@ -47,9 +47,11 @@ impl ReplaceExpired {
 
     /// Returns whether there may be more.
     async fn replace_batch(&self) -> Result<bool, StoreError> {
-        let IssueCode { db, queue, .. } = &self.issue;
+        let IssueCode {
+            db, queue, rules, ..
+        } = &self.issue;
         let now = db.now(db.reader()).await?;
-        let expired = store::mails::expired(db.reader(), now, BATCH).await?;
+        let expired = store::mails::expired(db.reader(), now, rules.lease, BATCH).await?;
         if expired.is_empty() {
             return Ok(false); // as nearly always: a tick costs no write transaction
         }
@@ -61,7 +63,7 @@ impl ReplaceExpired {
         // somebody may have confirmed, asked for another code, or replaced it. Who is locked is left to the next tick.
         let locked = store::verifications::lock_free(&tx, accounts.clone()).await?;
         let mut mails = Vec::new();
-        for code in store::mails::still_expired(&tx, codes).await? {
+        for code in store::mails::still_expired(&tx, rules.lease, codes).await? {
             if let Some(verification) = locked.get(&code.account_id) {
                 mails.extend(self.end(&tx, verification, &code, &mut room).await?);
             }
@@ -81,6 +83,7 @@ impl ReplaceExpired {
     ) -> Result<Option<ClaimedMail>, DbErr> {
         if code.mail_reached {
             store::mails::mark_expired(tx, code.id).await?;
+            store::codes::keep_expired(tx, code.id).await?;
             let ended = Fact::of_code(code, What::MailUndelivered).because("expired");
             store::history::append(tx, vec![ended]).await?;
             return Ok(None);

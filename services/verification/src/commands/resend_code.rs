@@ -70,6 +70,7 @@ impl ResendCode {
         let (subject, account_id) = self.subject(target).await?;
         let tx = self.db.write("take a resend").await?;
         // The same row and the same statements for known and unknown: neither answer nor time tells them apart.
+        store::resends::move_back(&tx, &subject).await?;
         let is_allowed = store::resends::take(&tx, &subject, account_id).await?;
         let ages = store::resends::ages(&tx, &subject).await?;
         tx.commit().await?;

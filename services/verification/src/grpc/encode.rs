@@ -52,7 +52,7 @@ fn code(code: &Code) -> messages::Code {
         state: code_state(code.state).into(),
         mail_state: mail_state(code.mail_state).into(),
         created_at: Some(code.created_at.into()),
-        expires_at: Some(code.expires_at.into()),
+        expires_at: Some(code.expiry().into()),
         guesses: count(code.guesses),
         mail_attempts: count(code.mail_attempts),
         next_attempt_at: is_pending.then(|| code.next_attempt_at.into()),

@@ -24,12 +24,14 @@ impl MigrationTrait for Migration {
             .col(text("state"))
             .col(text("mail_state"))
             .col(big_integer("created_at"))
-            .col(big_integer("expires_at"))
+            .col(big_integer("expires_at")) // 0 once somebody was told that it has expired
+            .col(big_integer_null("expired_at"))
             .col(integer("guesses"))
             .col(integer("mail_attempts"))
             .col(boolean("mail_reached")) // an attempt got as far as the mail server
             .col(big_integer_null("accepted_at"))
             .col(big_integer("next_attempt_at"))
+            .col(big_integer("scheduled_at")) // when that was written
             .col(integer("claim_no"))
             .col(big_integer("claimed_until")) // 0 when nobody holds it
             .col(text("traceparent"))
@@ -53,10 +55,12 @@ impl MigrationTrait for Migration {
             .and_where(Expr::col("state").eq("live"))
             .to_owned();
         manager.create_index(live).await?;
-        // What is due, and what has expired while it waited: as small as the backlog.
+        // What is due, what has expired while it waited, and what was written before the clock was set back: as small as
+        // the backlog.
         for (name, column) in [
             ("codes_due", "next_attempt_at"),
             ("codes_expired", "expires_at"),
+            ("codes_scheduled", "scheduled_at"),
         ] {
             let pending = Index::create()
                 .name(name)

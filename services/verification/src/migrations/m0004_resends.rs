@@ -28,6 +28,13 @@ impl MigrationTrait for Migration {
             .col("taken_1_at")
             .to_owned();
         manager.create_index(oldest_first).await?;
+        let of_nobody = Index::create()
+            .name("resends_of_nobody")
+            .table("resends")
+            .col("taken_1_at")
+            .and_where(Expr::col("account_id").is_null())
+            .to_owned();
+        manager.create_index(of_nobody).await?;
         let unserved = Index::create()
             .name("resends_wanted")
             .table("resends")

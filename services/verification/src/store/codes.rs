@@ -33,7 +33,10 @@ pub(crate) struct Model {
     pub(crate) state: CodeState,
     pub(crate) mail_state: MailState,
     pub(crate) created_at: Timestamp,
+    /// 0 once somebody was told that it has expired: it never confirms again, whatever becomes of the clock.
     pub(crate) expires_at: Timestamp,
+    /// What `expires_at` was until then.
+    pub(crate) expired_at: Option<Timestamp>,
     pub(crate) guesses: i32,
     /// Times the mailer answered that it had tried.
     pub(crate) mail_attempts: i32,
@@ -42,6 +45,8 @@ pub(crate) struct Model {
     /// When the mail server took the mail, by the mailer's clock.
     pub(crate) accepted_at: Option<Timestamp>,
     pub(crate) next_attempt_at: Timestamp,
+    /// When that was written: in the future if the clock was set back since.
+    pub(crate) scheduled_at: Timestamp,
     /// Counts the claims; who holds the highest may write failures.
     pub(crate) claim_no: i32,
     /// Until when the mail is claimed; 0 when it is not.
@@ -97,6 +102,11 @@ pub(crate) enum Relation {}
 impl ActiveModelBehavior for ActiveModel {}
 
 impl Model {
+    /// When it expires or did.
+    pub(crate) fn expiry(&self) -> Timestamp {
+        self.expired_at.unwrap_or(self.expires_at)
+    }
+
     /// Its digits; none when the key it was derived from is gone.
     pub(crate) fn digits(&self, keys: &KeyRing) -> Option<Digits> {
         let length = CodeLength::parse(self.length.into()).ok()?;
@@ -172,6 +182,19 @@ pub(crate) async fn take_guess(tx: &Tx, id: Uuid, limit: u32) -> Result<bool, Db
     Ok(counted.rows_affected == 1)
 }
 
+/// Keeps an expiry that somebody is told of.
+pub(crate) async fn keep_expired(tx: &Tx, id: Uuid) -> Result<(), DbErr> {
+    Entity::update_many()
+        .col_expr(Column::ExpiredAt, Expr::col(Column::ExpiresAt))
+        .col_expr(Column::ExpiresAt, Expr::val(Timestamp(0)))
+        .filter(Column::Id.eq(id))
+        .filter(Column::ExpiresAt.lte(tx.now()))
+        .filter(Column::ExpiredAt.is_null())
+        .exec(tx)
+        .await
+        .map(drop)
+}
+
 /// Ends a live code. A mail that is still pending becomes obsolete with it.
 pub(crate) async fn end(tx: &Tx, id: Uuid, state: CodeState) -> Result<(), DbErr> {
     let mail_state = CaseStatement::new()
@@ -195,6 +218,7 @@ pub(crate) async fn end(tx: &Tx, id: Uuid, state: CodeState) -> Result<(), DbErr
 pub(crate) async fn make_due(tx: &Tx, id: Uuid) -> Result<(), DbErr> {
     Entity::update_many()
         .col_expr(Column::NextAttemptAt, Expr::val(tx.now()))
+        .col_expr(Column::ScheduledAt, Expr::val(tx.now()))
         .col_expr(Column::Version, Expr::col(Column::Version).add(1))
         .filter(Column::Id.eq(id))
         .filter(Column::MailState.eq(MailState::Pending))

@@ -1,14 +1,16 @@
 //! The mails' schedule in the codes' rows: claimed, renewed, let go, and what their attempts came to. A claim is a lease;
 //! accepted and rejected are facts and written whoever holds it, everything else only by the holder of the newest claim.
 
+use std::time::Duration;
+
 use kit::{
     clock::Timestamp,
-    db::{Tx, update_given},
+    db::{LEASES_AHEAD, Tx, lock_rows, update_given},
 };
 use sea_orm::{
-    ActiveEnum as _, DbBackend, DbErr, ExprTrait as _, QueryOrder as _, QuerySelect as _, Value,
+    ActiveEnum as _, DbErr, ExprTrait as _, QueryOrder as _, QuerySelect as _, Value,
     entity::prelude::*,
-    sea_query::{LockBehavior, LockType},
+    sea_query::{LockBehavior, LockType, SimpleExpr},
 };
 
 use super::codes::{CodeState, Column, Entity, MailState, Model};
@@ -21,18 +23,18 @@ pub(crate) struct Claim {
     pub(crate) claim_no: i32,
 }
 
-/// Claims up to `most` due mails until `until`, longest due first. Two replicas never claim the same one: on Postgres
+/// Claims up to `most` due mails for `lease`, longest due first. Two replicas never claim the same one: on Postgres
 /// they skip each other's locked rows, on SQLite the transaction is the only writer.
 pub(crate) async fn claim(
     tx: &Tx,
-    until: Timestamp,
+    lease: Duration,
     turn: Turn,
     most: u64,
 ) -> Result<Vec<Model>, DbErr> {
     if most == 0 {
         return Ok(Vec::new());
     }
-    let now = tx.now();
+    let (now, until) = (tx.now(), tx.now() + lease);
     let its_turn = match turn {
         Turn::First => Column::MailAttempts.eq(0),
         Turn::Later => Column::MailAttempts.gt(0),
@@ -42,7 +44,7 @@ pub(crate) async fn claim(
         .filter(Column::State.eq(CodeState::Live))
         .filter(Column::ExpiresAt.gt(now))
         .filter(Column::NextAttemptAt.lte(now))
-        .filter(Column::ClaimedUntil.lte(now))
+        .filter(unclaimed(now, lease))
         .filter(its_turn)
         .order_by_asc(Column::NextAttemptAt)
         .limit(most)
@@ -66,26 +68,6 @@ pub(crate) async fn claim(
     Ok(due)
 }
 
-/// Locks these codes in the order of their keys, as everybody does who writes many of them: two replicas then wait for
-/// each other, but not in a circle. An UPDATE alone locks its rows in whatever order the plan finds them. On SQLite the
-/// transaction is the only writer.
-pub(crate) async fn lock(tx: &Tx, ids: impl IntoIterator<Item = Uuid>) -> Result<(), DbErr> {
-    if tx.get_database_backend() == DbBackend::Sqlite {
-        return Ok(());
-    }
-    let locked: Vec<Uuid> = Entity::find()
-        .select_only()
-        .column(Column::Id)
-        .filter(Column::Id.is_in(ids))
-        .order_by_asc(Column::Id)
-        .lock(LockType::Update)
-        .into_tuple()
-        .all(tx)
-        .await?;
-    drop(locked);
-    Ok(())
-}
-
 /// Moves the end of all these claims in one statement: later to renew them, to 0 to let go. Returns the codes whose
 /// claim was still the newest.
 pub(crate) async fn set_claimed_until(
@@ -103,6 +85,12 @@ pub(crate) async fn set_claimed_until(
     }
     lock(tx, claims.iter().map(|claim| claim.code_id)).await?;
     update_given(tx, ["id", "claim_no"], sql, &shared, &rows).await
+}
+
+/// Locks these codes' rows until the transaction ends. In the order of their keys, as everybody who writes several of
+/// them does first: a statement by itself takes its rows in whatever order its plan finds them.
+pub(crate) async fn lock(tx: &Tx, codes: impl Iterator<Item = Uuid>) -> Result<(), DbErr> {
+    lock_rows(tx, "codes", "id", codes).await
 }
 
 /// Ends every claim. Only for a process that owns the database alone: the claims are those of one that died.
@@ -186,14 +174,16 @@ pub(crate) struct Postponed {
     pub(crate) reached: bool,
 }
 
-/// Writes down when mails are due again. Returns those that the claim still covered.
+/// Writes down when mails are due again. Returns those that the claim still covered: once it is written the claim is
+/// over, so that who writes it again, because the answer to the commit was lost, changes nothing.
 pub(crate) async fn postpone(tx: &Tx, postponed: &[Postponed]) -> Result<Vec<Uuid>, DbErr> {
     let sql = "UPDATE codes
          SET next_attempt_at = given.next_attempt_at, mail_attempts = mail_attempts + given.counted,
-             mail_reached = mail_reached OR given.reached, claimed_until = 0, version = version + 1
+             mail_reached = mail_reached OR given.reached, claimed_until = 0, version = version + 1,
+             scheduled_at = $2
          FROM given WHERE codes.id = given.id AND codes.claim_no = given.claim_no
-           AND codes.mail_state = $1 RETURNING codes.id";
-    let shared = [value(MailState::Pending)];
+           AND codes.mail_state = $1 AND codes.claimed_until > 0 RETURNING codes.id";
+    let shared = [value(MailState::Pending), tx.now().into()];
     let mut rows = Vec::with_capacity(postponed.len());
     for mail in postponed {
         rows.push([
@@ -212,9 +202,11 @@ pub(crate) async fn postpone(tx: &Tx, postponed: &[Postponed]) -> Result<Vec<Uui
 pub(crate) async fn expired(
     reader: &impl ConnectionTrait,
     now: Timestamp,
+    lease: Duration,
     most: u64,
 ) -> Result<Vec<(Uuid, Uuid)>, DbErr> {
-    expired_by(now)
+    expired_by(now, lease)
+        .order_by_asc(Column::ExpiresAt)
         .limit(most)
         .select_only()
         .column(Column::Id)
@@ -224,10 +216,16 @@ pub(crate) async fn expired(
         .await
 }
 
-/// Those of these codes for which that is still so, now that their accounts are locked.
-pub(crate) async fn still_expired(tx: &Tx, codes: Vec<Uuid>) -> Result<Vec<Model>, DbErr> {
-    expired_by(tx.now())
+/// Those of these codes for which that is still so, now that their accounts are locked: in the order in which their
+/// rows are written.
+pub(crate) async fn still_expired(
+    tx: &Tx,
+    lease: Duration,
+    codes: Vec<Uuid>,
+) -> Result<Vec<Model>, DbErr> {
+    expired_by(tx.now(), lease)
         .filter(Column::Id.is_in(codes))
+        .order_by_asc(Column::Id)
         .all(tx)
         .await
 }
@@ -245,26 +243,74 @@ pub(crate) async fn mark_expired(tx: &Tx, id: Uuid) -> Result<(), DbErr> {
     Ok(())
 }
 
-/// How many mails are pending and due by `now`, and since when the one that is longest due has been.
+/// How many mails are pending and due by `now`, counted to `most`, and since when the one that is longest due has been.
 pub(crate) async fn due(
     reader: &impl ConnectionTrait,
     now: Timestamp,
-) -> Result<(i64, Option<Timestamp>), DbErr> {
+    most: u64,
+) -> Result<(usize, Option<Timestamp>), DbErr> {
     let due = Entity::find()
         .select_only()
-        .column_as(Column::Id.count(), "number")
-        .column_as(Column::NextAttemptAt.min(), "oldest")
+        .column(Column::NextAttemptAt)
         .filter(Column::MailState.eq(MailState::Pending))
-        .filter(Column::NextAttemptAt.lte(now));
-    Ok(due.into_tuple().one(reader).await?.unwrap_or_default())
+        .filter(Column::NextAttemptAt.lte(now))
+        .order_by_asc(Column::NextAttemptAt)
+        .limit(most);
+    let due: Vec<Timestamp> = due.into_tuple().all(reader).await?;
+    Ok((due.len(), due.first().copied()))
 }
 
-fn expired_by(now: Timestamp) -> sea_orm::Select<Entity> {
+/// Whether a pending mail's time was written after `moment`.
+pub(crate) async fn is_any_scheduled_after(
+    reader: &impl ConnectionTrait,
+    moment: Timestamp,
+) -> Result<bool, DbErr> {
+    let any = Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(Column::MailState.eq(MailState::Pending))
+        .filter(Column::ScheduledAt.gt(moment))
+        .limit(1);
+    Ok(any.into_tuple::<Uuid>().one(reader).await?.is_some())
+}
+
+/// Lets up to `most` mails whose time was written after `moment` wait from now on for as long as they were to wait then.
+/// Returns how many.
+pub(crate) async fn reschedule(tx: &Tx, moment: Timestamp, most: u64) -> Result<usize, DbErr> {
+    let early = Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(Column::MailState.eq(MailState::Pending))
+        .filter(Column::ScheduledAt.gt(moment))
+        .order_by_asc(Column::ScheduledAt)
+        .limit(most)
+        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
+    let early: Vec<Uuid> = early.into_tuple().all(tx).await?;
+    let ahead = Expr::col(Column::ScheduledAt).sub(tx.now());
+    Entity::update_many()
+        .col_expr(
+            Column::NextAttemptAt,
+            Expr::col(Column::NextAttemptAt).sub(ahead),
+        )
+        .col_expr(Column::ScheduledAt, Expr::val(tx.now()))
+        .filter(Column::Id.is_in(early.iter().copied()))
+        .exec(tx)
+        .await?;
+    Ok(early.len())
+}
+
+fn expired_by(now: Timestamp, lease: Duration) -> sea_orm::Select<Entity> {
     Entity::find()
         .filter(Column::MailState.eq(MailState::Pending))
         .filter(Column::ExpiresAt.lte(now))
-        .filter(Column::ClaimedUntil.lte(now))
-        .order_by_asc(Column::ExpiresAt)
+        .filter(unclaimed(now, lease))
+}
+
+/// Held by nobody. A claim that ends later than any does was made before the clock was set back.
+fn unclaimed(now: Timestamp, lease: Duration) -> SimpleExpr {
+    Column::ClaimedUntil
+        .lte(now)
+        .or(Column::ClaimedUntil.gt(now + lease * LEASES_AHEAD))
 }
 
 fn value(state: MailState) -> Value {

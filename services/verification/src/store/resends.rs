@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use kit::{clock::Timestamp, db::Tx};
 use sea_orm::{
-    DbErr, ExprTrait as _, QueryOrder as _, QuerySelect as _,
+    DbErr, ExprTrait as _, QueryOrder as _, QuerySelect as _, Statement,
     entity::prelude::*,
-    sea_query::{OnConflict, SimpleExpr},
+    sea_query::{LockBehavior, LockType, OnConflict, SimpleExpr},
 };
 
 use crate::domain::{REMEMBERED_RESENDS, RESEND_LIMITS};
@@ -96,6 +96,25 @@ pub(crate) async fn take(tx: &Tx, subject: &[u8], account_id: Option<Uuid>) -> R
     Ok(written == 1)
 }
 
+/// After the clock was set back, an asker's times may be in the future: they are moved, all by the same, so that the
+/// last one is now. Else each limit would hold until the clock has come back to where it was.
+pub(crate) async fn move_back(tx: &Tx, subject: &[u8]) -> Result<(), DbErr> {
+    let mut moved = vec!["taken_1_at = $1".to_owned()];
+    for nth in 2..=REMEMBERED_RESENDS {
+        let taken = format!("taken_{nth}_at");
+        moved.push(format!(
+            "{taken} = CASE {taken} WHEN 0 THEN 0 ELSE {taken} - taken_1_at + $1 END"
+        ));
+    }
+    let moved = moved.join(", ");
+    let sql = format!("UPDATE resends SET {moved} WHERE subject = $2 AND taken_1_at > $1");
+    let values = [tx.now().into(), subject.to_vec().into()];
+    let backend = tx.get_database_backend();
+    tx.execute_raw(Statement::from_sql_and_values(backend, sql, values))
+        .await
+        .map(drop)
+}
+
 /// How long ago the asker's last requests were, newest first.
 pub(crate) async fn ages(tx: &Tx, subject: &[u8]) -> Result<Vec<Duration>, DbErr> {
     let Some(row) = Entity::find_by_id(subject.to_vec()).one(tx).await? else {
@@ -142,12 +161,56 @@ pub(crate) async fn serve(tx: &Tx, subject: &[u8]) -> Result<Option<Uuid>, DbErr
     Ok(served.into_iter().next().and_then(|row| row.account_id))
 }
 
-/// Deletes rows whose last request is before `before`: no limit looks back that far.
-pub(crate) async fn forget(tx: &Tx, before: Timestamp) -> Result<(), DbErr> {
-    let old = Entity::delete_many()
+/// Deletes up to `most` served rows whose last request is before `before`: no limit looks back that far. Returns how
+/// many.
+pub(crate) async fn forget(tx: &Tx, before: Timestamp, most: u64) -> Result<u64, DbErr> {
+    delete_some(
+        tx,
+        Entity::find().filter(Column::Taken1At.lte(before)),
+        most,
+    )
+    .await
+}
+
+/// The same for requests that no account answers to.
+pub(crate) async fn forget_nobody(tx: &Tx, before: Timestamp, most: u64) -> Result<u64, DbErr> {
+    let nobody = Entity::find()
         .filter(Column::Taken1At.lte(before))
-        .filter(Column::WantedAt.is_null());
-    old.exec(tx).await.map(drop)
+        .filter(Column::AccountId.is_null());
+    delete_some(tx, nobody, most).await
+}
+
+/// Where the newest `kept` requests that no account answers to end; nothing while there are no more.
+pub(crate) async fn end_of_nobody(
+    db: &impl ConnectionTrait,
+    kept: u64,
+) -> Result<Option<Timestamp>, DbErr> {
+    Entity::find()
+        .select_only()
+        .column(Column::Taken1At)
+        .filter(Column::AccountId.is_null())
+        .order_by_desc(Column::Taken1At)
+        .offset(kept)
+        .limit(1)
+        .into_tuple()
+        .one(db)
+        .await
+}
+
+async fn delete_some(tx: &Tx, old: Select<Entity>, most: u64) -> Result<u64, DbErr> {
+    let old = old
+        .select_only()
+        .column(Column::Subject)
+        .filter(Column::WantedAt.is_null())
+        .order_by_asc(Column::Taken1At)
+        .limit(most)
+        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
+    let old: Vec<Vec<u8>> = old.into_tuple().all(tx).await?;
+    if old.is_empty() {
+        return Ok(0);
+    }
+    let forgotten = Entity::delete_many().filter(Column::Subject.is_in(old));
+    Ok(forgotten.exec(tx).await?.rows_affected)
 }
 
 /// The row's own value, not the one that the insert brought.

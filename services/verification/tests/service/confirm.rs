@@ -174,6 +174,25 @@ async fn i12_a_code_expires_by_the_databases_clock_and_not_before() {
 }
 
 #[tokio::test]
+async fn i12_what_was_told_to_have_expired_stays_so_when_the_clock_is_set_back() {
+    let world = World::new().await;
+    let service = world.start().await;
+    let client = service.client();
+    let (account_id, digits) = world.sign_up_and_read(&client, "ada@example.org").await;
+    let expiry = client.get(&account_id).await.unwrap().codes[0].expires_at;
+    world.clock.advance(HOUR * 24);
+    let told = client.outcome(&account_id, &digits).await;
+    assert_eq!(told, ConfirmOutcome::Expired);
+    world.clock.rewind(HOUR);
+    let told = client.outcome(&account_id, &digits).await;
+    assert_eq!(told, ConfirmOutcome::Expired);
+    let shown = client.get(&account_id).await.unwrap().codes[0].expires_at;
+    assert_eq!(shown, expiry, "when it expired is still shown");
+    client.resend(&account_id).await.unwrap();
+    client.until_mail(&account_id, 2, MailState::Accepted).await; // the next one comes all the same
+}
+
+#[tokio::test]
 async fn i06_older_codes_never_confirm_and_the_three_newest_of_them_are_told_apart() {
     let world = World::new().await;
     let service = world.start().await;

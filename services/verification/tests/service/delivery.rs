@@ -6,7 +6,7 @@ use std::{
 };
 
 use kit::{
-    clock::Timestamp,
+    clock::{Clock, Timestamp},
     testing::{SOON, eventually},
 };
 use proto::{
@@ -62,6 +62,56 @@ async fn a_mail_that_cannot_be_sent_is_tried_again_by_the_schedule_until_it_can(
         .map(|mail| (&mail.code_id, &mail.digits))
         .collect();
     assert_eq!(same.len(), 1, "one code, whatever happens to its mail");
+}
+
+#[tokio::test]
+async fn i12_a_machine_whose_clock_is_wrong_sends_each_mail_once_as_long_as_the_databases_is_right()
+{
+    type Wrong = fn(&Clock, Duration);
+    let ways: [(Wrong, Duration); 3] = [
+        (Clock::be_fast, Duration::from_secs(25 * 60 * 60)), // longer than a code lives
+        (Clock::be_slow, Duration::from_secs(25 * 60 * 60)),
+        (Clock::be_fast, Duration::from_secs(60)),
+    ];
+    for (wrong, by) in ways {
+        let world = World::new().await;
+        let service = world.start_with(&[("USHER_CODE_LIFETIME", "24h")]).await;
+        let client = service.client();
+        wrong(&world.clock, by);
+        let (account_id, digits) = world.sign_up_and_read(&client, "ada@example.org").await;
+        // From the table, too.
+        client.resend(&account_id).await.unwrap();
+        client.until_mail(&account_id, 2, MailState::Accepted).await;
+        assert_eq!(
+            world.count("codes WHERE claim_no > 1").await,
+            0,
+            "claimed again in vain"
+        );
+        assert_eq!(world.mailer.mails_of(&account_id).len(), 2);
+        let told = client.outcome(&account_id, &digits).await;
+        assert_eq!(told, ConfirmOutcome::Superseded);
+    }
+}
+
+#[tokio::test]
+async fn i07_after_the_clock_was_set_back_neither_a_dead_claim_nor_a_retry_waits_for_it() {
+    let world = World::new().await;
+    world.mailer.answers(|_| Says::unavailable());
+    let service = world.start().await;
+    let client = service.client();
+    world.clock.advance(HOUR);
+    let account_id = world.sign_up("ada@example.org").await;
+    let tried = |all: &Verification| all.codes[0].mail_attempts == 1;
+    client.until("the first attempt", &account_id, tried).await;
+    // And one whose holder died.
+    world
+        .execute(
+            "UPDATE codes SET claim_no = claim_no + 1, claimed_until = next_attempt_at + 5000000",
+        )
+        .await;
+    world.mailer.answers(|_| Says::accepted());
+    world.clock.rewind(HOUR);
+    client.until_mail(&account_id, 1, MailState::Accepted).await; // the wait was of five seconds
 }
 
 #[tokio::test]

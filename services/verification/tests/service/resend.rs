@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use kit::testing::{SOON, eventually};
 use proto::verification::{CodeState, MailState};
+use sea_orm::DbBackend;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
@@ -219,4 +221,81 @@ async fn what_is_no_address_is_refused_by_name() {
         Code::InvalidArgument
     );
     assert_eq!(world.count("resends").await, 0, "nothing is written");
+}
+
+#[tokio::test]
+async fn after_the_clock_was_set_back_an_asker_waits_for_a_minute_and_no_longer() {
+    let world = World::new().await;
+    let service = world.start().await;
+    let client = service.client();
+    world.clock.advance(MINUTE * 60);
+    client.resend_by_email("nobody@example.org").await.unwrap();
+    world.clock.rewind(MINUTE * 60);
+    let asked_again = client.resend_by_email("nobody@example.org").await;
+    assert_eq!(retry_after(&asked_again.unwrap_err()), MINUTE);
+    world.clock.advance(MINUTE);
+    client.resend_by_email("nobody@example.org").await.unwrap();
+}
+
+/// Requests of made-up addresses, so many, the n-th n microseconds after `from`.
+async fn made_up(world: &World, rows: u32, from: &str) {
+    let columns = "subject, account_id, wanted_at, taken_1_at, taken_2_at, taken_3_at, taken_4_at,
+                   taken_5_at, taken_6_at, taken_7_at, taken_8_at, taken_9_at, taken_10_at";
+    let none = "0, 0, 0, 0, 0, 0, 0, 0, 0";
+    let sql = match world.database().await.get_database_backend() {
+        DbBackend::Sqlite => format!(
+            "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {rows})
+             INSERT INTO resends ({columns}) SELECT randomblob(32), NULL, NULL, {from} + n, {none} FROM n"
+        ),
+        _ => format!(
+            "INSERT INTO resends ({columns})
+             SELECT decode(md5(n::text || {from}), 'hex'), NULL, NULL, {from} + n, {none}
+             FROM generate_series(1, {rows}) AS n"
+        ),
+    };
+    world.execute(&sql).await;
+}
+
+#[tokio::test]
+async fn i19_requests_of_made_up_addresses_are_bounded_and_those_of_accounts_are_kept() {
+    let world = World::new().await;
+    let service = world.start().await;
+    let client = service.client();
+    let (account_id, _) = world.sign_up_and_read(&client, "ada@example.org").await;
+    client.resend(&account_id).await.unwrap();
+    world
+        .until_none("resends WHERE wanted_at IS NOT NULL")
+        .await;
+    service.stop().await;
+    let now = world.clock.now().0;
+    made_up(&world, 103_000, &now.to_string()).await;
+    let _service = world.start().await;
+    let bounded = async || (world.count("resends").await == 100_001).then_some(());
+    eventually("the oldest to be forgotten", SOON, bounded).await;
+    assert_eq!(world.count("resends WHERE account_id IS NOT NULL").await, 1);
+}
+
+#[tokio::test]
+async fn on_postgres_old_requests_are_forgotten_a_thousand_at_a_time() {
+    let Some(world) = World::on_postgres("forget_resends").await else {
+        return;
+    };
+    made_up(&world, 5_500, "1").await;
+    world
+        .execute("CREATE TABLE deleted (transaction_id BIGINT)")
+        .await;
+    world
+        .execute(
+            "CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS
+             'BEGIN INSERT INTO deleted VALUES (txid_current()); RETURN NULL; END'",
+        )
+        .await;
+    world
+        .execute("CREATE TRIGGER note AFTER DELETE ON resends FOR EACH ROW EXECUTE FUNCTION note()")
+        .await;
+    let replicas = world.pair().await;
+    world.until_none("resends").await;
+    let largest = "SELECT max(number) FROM (SELECT COUNT(*) AS number FROM deleted GROUP BY transaction_id) AS t";
+    assert_eq!(world.number(largest).await, 1_000);
+    drop(replicas);
 }

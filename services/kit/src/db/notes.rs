@@ -1,0 +1,63 @@
+//! What the error of one statement tells of the whole database: that it is full, or that its server has become
+//! read-only. `connection` notes it; `pools` and `write_check` ask.
+
+use std::{
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use sea_orm::sqlx;
+use tokio::time::Instant;
+
+use super::error::Trouble;
+
+/// While a server stays read-only every write is refused: its connections are renewed that often and not with each.
+const RENEWED: Duration = Duration::from_secs(1);
+
+/// Shared by all connections of a database.
+#[derive(Debug, Default)]
+pub(super) struct Notes {
+    is_full: AtomicBool,
+    /// When a server last said that it is read-only.
+    read_only_at: Mutex<Option<Instant>>,
+}
+
+impl Notes {
+    pub(super) fn take(&self, error: &sqlx::Error) {
+        match Trouble::of_error(error) {
+            Trouble::Full => self.is_full.store(true, Ordering::Relaxed),
+            Trouble::ReadOnly => {
+                let mut noted = self.read_only_at();
+                if noted.is_none_or(|at| at.elapsed() > RENEWED) {
+                    *noted = Some(Instant::now());
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether a connection of this age was made before a server said that it is read-only. After a failover the
+    /// address leads to a server that takes writes; only connections from before still lead to the old one.
+    pub(super) fn is_outdated(&self, age: Duration) -> bool {
+        let noted = *self.read_only_at();
+        noted.is_some_and(|at| at.elapsed() <= age)
+    }
+
+    /// Whether a write was refused for want of space, and none that needs some has succeeded since.
+    pub(super) fn is_full(&self) -> bool {
+        self.is_full.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn has_space(&self) {
+        self.is_full.store(false, Ordering::Relaxed);
+    }
+
+    fn read_only_at(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
+        self.read_only_at
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}

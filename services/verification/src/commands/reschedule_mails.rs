@@ -1,0 +1,48 @@
+//! After the database's clock was set back, a mail that was to wait for seconds would wait for as long as the clock went
+//! back: it waits from now on for as long as it was to wait.
+
+use std::time::Duration;
+
+use kit::db::{Db, StoreError};
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use crate::store;
+
+/// Most mails of one transaction.
+const BATCH: u64 = 500;
+/// Clocks are corrected by so much all the time.
+const NEGLIGIBLE: Duration = Duration::from_secs(1);
+
+/// Does so every `tick`, until `stop`.
+pub(crate) async fn run(db: Db, tick: Duration, stop: CancellationToken) {
+    let mut ticks = tokio::time::interval(tick);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        if let Err(error) = reschedule_all(&db, &stop).await {
+            tracing::debug!(%error, "Mails that wait for the clock are left to the next tick.");
+        }
+    }
+}
+
+async fn reschedule_all(db: &Db, stop: &CancellationToken) -> Result<(), StoreError> {
+    while !stop.is_cancelled() && reschedule_batch(db).await? {}
+    Ok(())
+}
+
+/// Returns whether there may be more.
+async fn reschedule_batch(db: &Db) -> Result<bool, StoreError> {
+    let reader = db.reader();
+    let now = db.now(reader).await?;
+    if !store::mails::is_any_scheduled_after(reader, now + NEGLIGIBLE).await? {
+        return Ok(false); // as nearly always: a tick costs no write transaction
+    }
+    let tx = db.write("reschedule mails").await?;
+    let mails = store::mails::reschedule(&tx, tx.now() + NEGLIGIBLE, BATCH).await?;
+    tx.commit().await?;
+    tracing::warn!(
+        mails,
+        "The database's clock was set back; mails that waited for it do not."
+    );
+    Ok(mails as u64 == BATCH)
+}
