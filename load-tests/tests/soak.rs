@@ -2,6 +2,8 @@
 
 use std::process::{Command, Output};
 
+use serde_json::Value;
+
 /// What a mail server may do to a mail that is to arrive all the same.
 const MOODS: &str = "greylist,busy,busy-at-dot,reset-at-rcpt,reset-in-data,reset-after-dot,delay,slow,hang,\
                      bare,latin,long-line,bare-lf,many-lines";
@@ -24,6 +26,18 @@ fn a_run_with_too_few_samples_is_no_pass_and_says_so() {
     let said = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(3), "{said}");
     assert!(said.contains("NO PASS: too few samples"), "{said}");
+}
+
+#[test]
+fn i08_without_faults_only_a_lost_answer_makes_a_second_mail() {
+    let load =
+        "load --rate 20 --seconds 3 --moods reset-after-dot,delay --mood-share 0.4 --output json";
+    let output = load_tests(load);
+    let said: Value = serde_json::from_slice(&output.stdout).expect("the report is JSON");
+    assert!(output.status.success(), "{said}");
+    let lost = &said["moods"]["reset-after-dot"];
+    assert!(lost.as_u64() > Some(0), "{said}");
+    assert_eq!(&said["verdict"]["doubled"], lost, "{said}");
 }
 
 #[test]

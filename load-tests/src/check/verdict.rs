@@ -245,7 +245,7 @@ impl Verdict {
             self.doubled += more;
             let unknown = seen.unknowable.get(*code_id).copied().unwrap_or(0);
             if more > unknown {
-                let what = format!("{count} mails, but only {unknown} unknown outcomes");
+                let what = format!("{count} mails, and a reason for {unknown} more than one");
                 self.doubled_without_reason.push(finding(account_id, what));
             }
         }
