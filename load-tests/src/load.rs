@@ -12,7 +12,7 @@ use tokio::{
     sync::mpsc::{UnboundedReceiver, unbounded_channel},
     time::timeout,
 };
-use tonic::{Code, Status, transport::Channel};
+use tonic::{Code, Request, Status, transport::Channel};
 
 use crate::people::People;
 
@@ -149,7 +149,10 @@ async fn call(channel: Channel, people: &People, number: u64, due: Instant) -> A
     let sign_up = people.sign_up(number);
     let address = sign_up.email.clone();
     let mut accounts = AccountsServiceClient::new(channel);
-    let answer = match timeout(PATIENCE, accounts.create_account(sign_up)).await {
+    let mut request = Request::new(sign_up);
+    // The service is told, so that it may refuse what it cannot store in time.
+    request.set_timeout(PATIENCE);
+    let answer = match timeout(PATIENCE, accounts.create_account(request)).await {
         Ok(Ok(reply)) => match reply.into_inner().account {
             Some(account) => Answer::Acknowledged {
                 account_id: account.account_id,
