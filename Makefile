@@ -1,7 +1,7 @@
 # The only entry point: people and .ci/run call these targets. `make` alone prints them.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test lint doc papers figures fmt tree tools nats-server
+.PHONY: help demo build test load soak lint doc papers figures fmt tree tools nats-server
 MAKEFLAGS += --no-print-directory
 
 # What `make tools` installs is found by everything started from here.
@@ -22,6 +22,17 @@ build: ## Build the command usher, as target/debug/usher
 test: nats-server ## Run every test (ARGS='-p kit' or ARGS=i05_ runs some)
 	@deploy/tools/postgres.sh || true
 	@cargo test --locked --no-fail-fast $(ARGS) -- --quiet
+
+load: nats-server ## Measure latencies (RATE= SECONDS= SEED=; DATA=data SINK=host:port: of a system that runs already)
+	@cargo build --quiet --locked -p load-tests
+	@target/debug/load-tests load $(call given,RATE SECONDS SEED DATA SINK) $(ARGS)
+
+soak: nats-server ## Kill, stop and pause every part under load, then check that nobody is lost (RATE= SECONDS= SEED=)
+	@cargo build --quiet --locked -p load-tests -p usher
+	@target/debug/load-tests soak --usher target/debug/usher $(call given,RATE SECONDS SEED) $(ARGS)
+
+# Flags of the variables that are set: `SEED=7` is `--seed 7`.
+given = $(foreach name,$(1),$(if $($(name)),--$(shell echo $(name) | tr A-Z a-z) $($(name))))
 
 lint: ## Check format, scripts, clippy, docs, layers and licences (CI=true: the tree, too)
 	@echo "· format" && cargo fmt --all --check

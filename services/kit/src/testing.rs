@@ -13,6 +13,7 @@ mod hole;
 mod nats;
 mod postgres;
 mod process;
+mod processes;
 mod proxy;
 mod service;
 mod small_disk;
@@ -30,6 +31,7 @@ pub use hole::Healed;
 pub use nats::NatsServer;
 pub use postgres::Postgres;
 pub use process::Process;
+pub use processes::{Listed, processes, signal};
 pub use proxy::Proxy;
 pub use service::{Service, channel};
 pub use small_disk::SmallDisk;
@@ -44,12 +46,8 @@ pub const SOON: Duration = Duration::from_secs(20);
 /// # Panics
 /// When there is no such process.
 pub fn terminate(pid: u32) {
-    use rustix::process::{Pid, Signal, kill_process};
-    let pid = i32::try_from(pid)
-        .ok()
-        .and_then(Pid::from_raw)
-        .expect("a process id is a small positive number");
-    kill_process(pid, Signal::TERM).expect("the process takes a SIGTERM");
+    let taken = signal(pid, rustix::process::Signal::TERM);
+    assert!(taken, "process {pid} takes no SIGTERM");
 }
 
 /// A port that was free a moment ago; whoever is to have it binds it at once.

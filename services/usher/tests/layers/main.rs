@@ -15,13 +15,14 @@ use std::path::{Path, PathBuf};
 use circles::Rule;
 use dependencies::Names;
 
-const CRATES: [&str; 6] = [
+const CRATES: [&str; 7] = [
     "proto",
     "services/kit",
     "services/accounts",
     "services/verification",
     "services/mailer",
     "services/usher",
+    "load-tests",
 ];
 
 #[test]
@@ -34,11 +35,12 @@ fn every_file_names_only_what_its_layer_may() {
 }
 
 /// Crates in which no parent uses a child that uses it, either. Whoever gets there enters the crate here.
-const IN_ORDER: [&str; 4] = [
+const IN_ORDER: [&str; 5] = [
     "proto",
     "services/kit",
     "services/accounts",
     "services/usher",
+    "load-tests",
 ];
 
 #[test]
@@ -295,6 +297,16 @@ fn the_checker_sees_a_broken_rule_in_every_form_of_import() {
             "services/usher/src/main.rs",
             "use sea_orm::Database;",
             "sea_orm::Database",
+        ),
+        (
+            "load-tests/src/check.rs",
+            "use sea_orm::Database;",
+            "sea_orm::Database",
+        ),
+        (
+            "services/usher/src/lib.rs",
+            "use load_tests::load::Load;",
+            "load_tests::load::Load",
         ),
     ];
     for (file, source, path) in bad {

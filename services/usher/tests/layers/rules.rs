@@ -103,36 +103,48 @@ const PLACES: [Place; 6] = [
 ];
 
 /// Between crates: who may not name whom.
-const CRATES: [(&str, &[&str], &str); 6] = [
+const CRATES: [(&str, &[&str], &str); 7] = [
     (
         "proto",
-        &["accounts", "kit", "mailer", "usher", "verification"],
+        &[
+            "accounts",
+            "kit",
+            "load_tests",
+            "mailer",
+            "usher",
+            "verification",
+        ],
         "proto holds contracts and stands alone",
     ),
     (
         "kit",
-        &["accounts", "mailer", "usher", "verification"],
+        &["accounts", "load_tests", "mailer", "usher", "verification"],
         "kit knows no service: pass in what differs",
     ),
     (
         "accounts",
-        &["mailer", "usher", "verification"],
+        &["load_tests", "mailer", "usher", "verification"],
         "services talk by the contracts in proto",
     ),
     (
         "verification",
-        &["accounts", "mailer", "usher"],
+        &["accounts", "load_tests", "mailer", "usher"],
         "services talk by the contracts in proto",
     ),
     (
         "mailer",
-        &["accounts", "usher", "verification"],
+        &["accounts", "load_tests", "usher", "verification"],
         "services talk by the contracts in proto",
     ),
     (
         "usher",
-        &["sea_orm"],
+        &["load_tests", "sea_orm"],
         "usher asks the services, over gRPC; only `migrate` opens databases, through them",
+    ),
+    (
+        "load-tests",
+        &["accounts", "mailer", "sea_orm", "verification"],
+        "load tests see what callers and operators see: gRPC, by the contracts in proto",
     ),
 ];
 

@@ -2,11 +2,12 @@
 
 use std::process::Stdio;
 
+use kit::testing::processes;
 use rustix::process::Signal;
 
 use crate::recorded::normalised;
 use crate::{
-    processes::{STOP, ends_within, processes, signal},
+    processes::{STOP, ends_within, signal},
     world::usher,
 };
 
@@ -69,8 +70,8 @@ fn a_demo_that_is_interrupted_leaves_nothing_running() {
     }
     let children: Vec<u32> = processes()
         .into_iter()
-        .filter(|(_, parent, _)| *parent == demo.id())
-        .map(|(pid, _, _)| pid)
+        .filter(|process| process.parent == demo.id())
+        .map(|process| process.id)
         .collect();
     assert_eq!(children.len(), 4);
     signal(demo.id(), Signal::INT);
@@ -78,7 +79,7 @@ fn a_demo_that_is_interrupted_leaves_nothing_running() {
     assert_eq!(status.code(), Some(130));
     let left: Vec<_> = processes()
         .into_iter()
-        .filter(|(pid, _, _)| children.contains(pid))
+        .filter(|process| children.contains(&process.id))
         .collect();
     assert!(left.is_empty(), "{left:?}");
 }
@@ -103,7 +104,7 @@ fn nothing_runs(folder: &std::path::Path) {
     let folder = folder.to_string_lossy();
     let left: Vec<_> = processes()
         .into_iter()
-        .filter(|(_, _, command)| command.contains(&*folder))
+        .filter(|process| process.command.contains(&*folder))
         .collect();
     assert!(left.is_empty(), "{left:?}");
 }

@@ -2,12 +2,12 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
-use kit::testing::{NatsServer, SOON, eventually};
+use kit::testing::{NatsServer, SOON, eventually, processes};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
 use crate::{
-    processes::{processes, signal},
+    processes::signal,
     world::{World, refusal, usher},
 };
 
@@ -42,7 +42,7 @@ async fn i18_a_signal_ends_everything_within_ten_seconds() {
         );
         let left: Vec<_> = processes()
             .into_iter()
-            .filter(|(pid, _, _)| children.contains(pid))
+            .filter(|process| children.contains(&process.id))
             .collect();
         assert!(left.is_empty(), "{left:?}");
         assert!(!world.data().join("run.json").exists());
@@ -57,7 +57,7 @@ async fn when_up_is_killed_its_services_drain_and_the_next_one_ends_the_broker_l
     let services = ["accounts", "verification", "mailer"]
         .map(|name| world.service(name).expect("the service runs"));
     world.stop_by(Signal::KILL);
-    let alive = |pid: u32| processes().iter().any(|(running, _, _)| *running == pid);
+    let alive = |pid: u32| processes().iter().any(|process| process.id == pid);
     eventually("the services to end with their parent", SOON, async || {
         (!services.iter().any(|pid| alive(*pid))).then_some(())
     })

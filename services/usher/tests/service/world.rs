@@ -6,13 +6,13 @@ use std::{
     process::{Child, Command, ExitStatus, Output, Stdio},
 };
 
-use kit::testing::{SOON, eventually};
+use kit::testing::{SOON, eventually, processes};
 use mail_parser::MessageParser;
 use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::processes::{STOP, ends_within, processes, signal};
+use crate::processes::{STOP, ends_within, signal};
 
 /// The binary, with nothing of the developer's environment but where programs are.
 pub(crate) fn usher() -> Command {
@@ -93,8 +93,8 @@ impl World {
         let up = self.pid();
         let ours = processes()
             .into_iter()
-            .find(|(_, parent, command)| *parent == up && command.ends_with(name));
-        ours.map(|(pid, _, _)| pid)
+            .find(|process| process.parent == up && process.command.ends_with(name));
+        ours.map(|process| process.id)
     }
 
     /// Process ids of everything that `usher up` runs.
@@ -102,8 +102,8 @@ impl World {
         let up = self.pid();
         processes()
             .into_iter()
-            .filter(|(_, parent, _)| *parent == up)
-            .map(|(pid, _, _)| pid)
+            .filter(|process| process.parent == up)
+            .map(|process| process.id)
             .collect()
     }
 

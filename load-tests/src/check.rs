@@ -1,0 +1,200 @@
+//! The conservation check: once a run is over, waits until nothing is owed any more, asks the system and the sink what
+//! there is, tries the codes, and judges. It sees what callers and operators see: gRPC, never a database.
+
+mod ask;
+mod guess;
+mod seen;
+mod verdict;
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    time::Duration,
+};
+
+use kit::clock::{Clock, Timestamp};
+use proto::verification::{MailState, Verification};
+use tokio::time::{Instant, sleep};
+
+pub use guess::Guess;
+pub use seen::{Seen, Stored};
+pub use verdict::{Finding, Verdict};
+
+use crate::{
+    load::Asked,
+    people::People,
+    sink::{Accepted, Sink},
+    target::Target,
+};
+use ask::Asker;
+
+/// Between two looks at what is still owed.
+const LOOK: Duration = Duration::from_millis(500);
+/// A mail that is due goes out within this time.
+const DUE: Duration = Duration::from_secs(15);
+
+/// How a run is checked.
+#[derive(Debug)]
+pub struct Check<'a> {
+    /// Where the system is.
+    pub target: &'a Target,
+    /// Who signed up.
+    pub people: &'a People,
+    /// Whether the system is the run's own, so that whoever is not of this run is a phantom.
+    pub whole: bool,
+    /// Whether nothing befell the system: then only an answer that the sink lost explains a second mail. After faults
+    /// it is an outcome that the mailer could not know, as the mailer says.
+    pub faultless: bool,
+    /// How long nothing may get better while something is owed.
+    pub patience: Duration,
+    /// How long a mail that is tried again later is waited for.
+    pub limit: Duration,
+    /// How many codes are tried at most, chosen by the people's seed.
+    pub guesses: usize,
+}
+
+impl Check<'_> {
+    /// Waits, asks, tries and judges.
+    ///
+    /// # Errors
+    /// When the system does not answer for longer than the patience.
+    pub async fn run(&self, asked: &[Asked], sink: &Sink) -> anyhow::Result<Verdict> {
+        let asker = Asker::new(self.target, self.patience)?;
+        let begin = Instant::now();
+        let mut seen = self.settled(&asker, sink).await?;
+        let settled_after = begin.elapsed();
+        // What nobody owes may still come: the mails are counted last.
+        seen.guesses = self.guess(&asker, &seen, sink).await?;
+        self.see_verified(&asker, &mut seen).await?;
+        let mails = sink.accepted();
+        for code_id in verdict::doubled_codes(&mails) {
+            let unknown = match self.faultless {
+                true => answers_lost(&mails, code_id),
+                false => asker.unknown_attempts(code_id).await?,
+            };
+            seen.unknowable.insert(code_id.to_owned(), unknown);
+        }
+        let mut verdict = verdict::judge(asked, &seen, &mails, |address| self.is_ours(address));
+        verdict.settled_after = settled_after;
+        Ok(verdict)
+    }
+
+    fn is_ours(&self, address: &str) -> bool {
+        self.whole || self.people.includes(address)
+    }
+
+    /// Waits until no mail is owed, or nothing gets better. Whoever is to wait for longer than the limit, as after two
+    /// unknown outcomes, asks for the mail, as a person would.
+    async fn settled(&self, asker: &Asker, sink: &Sink) -> anyhow::Result<Seen> {
+        let mut seen = Seen::default();
+        let begin = Instant::now();
+        let (mut fewest, mut better) = (usize::MAX, begin);
+        loop {
+            // Each time anew: a call that was given up may be stored a moment later.
+            seen.accounts = self.ours(asker).await?;
+            let is_settled = |seen: &Seen, account_id: &String| {
+                let verification = seen.verifications.get(account_id);
+                verification.is_some_and(is_settled)
+            };
+            let mut owed: Vec<_> = seen.accounts.keys().cloned().collect();
+            owed.retain(|account_id| !is_settled(&seen, account_id));
+            seen.verifications.extend(asker.verifications(&owed).await?);
+            owed.retain(|account_id| !is_settled(&seen, account_id));
+            let late = Self::late(&seen, &owed, begin + self.limit);
+            let arrived: HashSet<_> = sink
+                .accepted()
+                .into_iter()
+                .map(|mail| mail.recipient)
+                .collect();
+            for account_id in late {
+                let has_mail = arrived.contains(&seen.accounts[&account_id].address);
+                if has_mail {
+                    // Verification does not know, and will not within the limit; the person has what is needed.
+                    owed.retain(|one| *one != account_id);
+                } else if seen.asked_again.insert(account_id.clone()) {
+                    asker.ask_again(&account_id).await?;
+                    better = Instant::now();
+                }
+            }
+            if owed.is_empty() {
+                return Ok(seen);
+            }
+            if owed.len() < fewest {
+                (fewest, better) = (owed.len(), Instant::now());
+            }
+            let due = owed.iter().filter_map(|id| seen.verifications.get(id));
+            let due = due
+                .filter_map(due_in)
+                .map(|wait| Instant::now() + wait + DUE);
+            let is_worth_waiting_for = due
+                .max()
+                .is_some_and(|due| Instant::now() < due && due < begin + self.limit);
+            if better.elapsed() > self.patience && !is_worth_waiting_for {
+                return Ok(seen);
+            }
+            sleep(LOOK).await;
+        }
+    }
+
+    /// Those whose mail is tried again only after `limit`.
+    fn late(seen: &Seen, owed: &[String], limit: Instant) -> Vec<String> {
+        let is_late = |account_id: &&String| {
+            let verification = seen.verifications.get(*account_id);
+            let wait = verification.and_then(due_in);
+            wait.is_some_and(|wait| Instant::now() + wait > limit)
+        };
+        owed.iter().filter(is_late).cloned().collect()
+    }
+
+    async fn ours(&self, asker: &Asker) -> anyhow::Result<BTreeMap<String, Stored>> {
+        let mut accounts = asker.accounts().await?;
+        accounts.retain(|_, account| self.is_ours(&account.address));
+        Ok(accounts)
+    }
+
+    async fn guess(
+        &self,
+        asker: &Asker,
+        seen: &Seen,
+        sink: &Sink,
+    ) -> anyhow::Result<HashMap<String, Guess>> {
+        let mails = sink.accepted();
+        let mut chosen = verdict::codes(seen, &mails);
+        guess::choose(&mut chosen, self.guesses, self.people.seed);
+        asker.guess(chosen).await
+    }
+
+    /// Waits until the news of each code that was right has reached its account.
+    async fn see_verified(&self, asker: &Asker, seen: &mut Seen) -> anyhow::Result<()> {
+        let deadline = Instant::now() + self.patience;
+        loop {
+            seen.accounts = self.ours(asker).await?;
+            let mut right = seen.guesses.iter().filter(|(_, guess)| guess.is_right());
+            let all = right.all(|(id, _)| seen.accounts.get(id).is_some_and(|one| one.verified));
+            if all || Instant::now() > deadline {
+                return Ok(());
+            }
+            sleep(LOOK).await;
+        }
+    }
+}
+
+fn answers_lost(mails: &[Accepted], code_id: &str) -> usize {
+    let lost = |mail: &&Accepted| mail.is_answer_lost && mail.code_id() == code_id;
+    mails.iter().filter(lost).count()
+}
+
+/// Whether no mail is owed: each code's mail has an end.
+fn is_settled(verification: &Verification) -> bool {
+    let mut codes = verification.codes.iter();
+    !verification.codes.is_empty() && codes.all(|code| code.mail_state() != MailState::Pending)
+}
+
+/// How long until the next attempt at a mail that is owed; nothing where it is due.
+fn due_in(verification: &Verification) -> Option<Duration> {
+    let pending = verification.codes.iter();
+    let pending = pending.filter(|code| code.mail_state() == MailState::Pending);
+    let due = pending.filter_map(|code| code.next_attempt_at.as_ref());
+    let due = due.filter_map(Timestamp::from_proto).max()?;
+    let wait = due.since(Clock::default().now());
+    (!wait.is_zero()).then_some(wait)
+}

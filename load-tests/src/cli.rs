@@ -1,0 +1,261 @@
+//! The command line: `load` measures, `soak` breaks while it measures; both become a `Run`.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::{
+    faults::{Kind, Plan},
+    load::Load,
+    people::People,
+    run::{Run, Subject},
+    sink::{Mood, Moods},
+    system::Part,
+};
+
+/// Puts a system under load, breaks what it stands on, and checks that nobody was lost
+///
+/// Every run ends with the conservation check: each acknowledged account has one code and its mail, the code in the
+/// mail confirms it, and nobody got anything that nobody asked for.
+#[derive(Debug, Parser)]
+#[command(
+    name = "load-tests",
+    max_term_width = 110,
+    after_help = "Exit codes:
+  0  everything is conserved
+  1  something was lost, invented or doubled without a reason, or the run could not be made
+  2  the command line was not understood
+  3  too few samples: the run shows nothing"
+)]
+pub(crate) struct Cli {
+    /// What the report looks like
+    #[arg(long, global = true, value_enum, default_value_t = Format::Table)]
+    pub(crate) output: Format,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    Table,
+    /// One JSON object, for programs
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Measure latencies under open-loop load, without faults
+    ///
+    /// Without --data a system of its own is started in a temporary folder, with the sink as its mail server.
+    #[command(after_help = "Examples:
+  load-tests load --rate 500 --seconds 30
+  load-tests load --rate 50 --moods delay,slow --mood-share 0.5     # a mail server that takes its time
+
+  USHER_MAIL_URL=smtp://127.0.0.1:2525 usher up                     # a system that runs already
+  load-tests load --data data --sink 127.0.0.1:2525")]
+    Load(LoadArguments),
+    /// Kill, stop and pause every part under load, then heal and check
+    ///
+    /// Starts a system of its own. The plan of faults and the moods of the mail server follow from the seed: a seed
+    /// that failed is run again. (When a fault meets a request is up to the machine, so run it more than once.)
+    #[command(after_help = "Examples:
+  load-tests soak --seconds 300 --seed 7
+  load-tests soak --parts mailer --kinds kill --every 1s            # one part, one fault
+  load-tests soak --moods bare,latin                                # one kind of mail server")]
+    Soak(SoakArguments),
+}
+
+/// What both have.
+#[derive(Debug, Args)]
+pub(crate) struct Common {
+    /// For how long people sign up
+    #[arg(long, default_value_t = 60.0)]
+    seconds: f64,
+    /// Decides everything that is left to chance
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Connections that sign-ups are spread over
+    #[arg(long, default_value_t = 4)]
+    connections: usize,
+    /// Which part of first attempts meets a mood of the mail server, 0 to 1
+    #[arg(long, default_value_t = 0.2, value_name = "PART", value_parser = share)]
+    mood_share: f64,
+    /// Which part of the mailboxes does not exist, 0 to 1: 550 5.1.1 for good
+    #[arg(long, default_value_t = 0.01, value_name = "PART", value_parser = share)]
+    gone: f64,
+    /// Acknowledged sign-ups without which the run is no pass [default: half of all]
+    #[arg(long, value_name = "NUMBER")]
+    at_least: Option<usize>,
+    /// Codes from mails that are tried at most
+    #[arg(long, default_value_t = 10_000, value_name = "NUMBER")]
+    guesses: usize,
+    /// How long nothing may get better after the faults while something is owed
+    #[arg(long, default_value = "60s", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    patience: Duration,
+    /// How long a mail that is tried again later is waited for
+    #[arg(long, default_value = "5m", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    limit: Duration,
+    /// The command usher to start [default: this program, which is usher, too]
+    #[arg(long, env = "USHER_BINARY", value_name = "FILE")]
+    usher: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LoadArguments {
+    /// Sign-ups a second
+    #[arg(long, default_value_t = 100.0, value_parser = rate)]
+    rate: f64,
+    /// How the mail server behaves meanwhile; nothing: it accepts everything at once
+    #[arg(long, value_enum, value_delimiter = ',')]
+    moods: Vec<Mood>,
+    /// Data folder of an `usher up` that runs already
+    #[arg(long, value_name = "DIR", requires = "sink")]
+    data: Option<PathBuf>,
+    /// Where that one sends its mails: the sink listens there
+    #[arg(long, value_name = "ADDRESS", requires = "data")]
+    sink: Option<SocketAddr>,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SoakArguments {
+    /// Sign-ups a second
+    #[arg(long, default_value_t = 30.0, value_parser = rate)]
+    rate: f64,
+    /// How the mail server behaves meanwhile [default: all of these]
+    #[arg(long, value_enum, value_delimiter = ',')]
+    moods: Option<Vec<Mood>>,
+    /// What befalls the parts [default: all of these]
+    #[arg(long, value_enum, value_delimiter = ',')]
+    kinds: Option<Vec<Kind>>,
+    /// Whom [default: all of these]
+    #[arg(long, value_enum, value_delimiter = ',')]
+    parts: Option<Vec<Part>>,
+    /// Print the plan of faults and leave
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Between two faults, on average
+    #[arg(long, default_value = "2s", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    every: Duration,
+    #[command(flatten)]
+    common: Common,
+}
+
+impl LoadArguments {
+    pub(crate) fn run(self) -> anyhow::Result<Run> {
+        let subject = match (self.data, self.sink) {
+            (Some(data), Some(sink)) => Subject::Running { data, sink },
+            _ => self.common.own()?,
+        };
+        // A system that runs already knows the people of earlier runs.
+        let tag = match subject {
+            Subject::Own { .. } => "load".to_owned(),
+            Subject::Running { .. } => {
+                let bytes: [u8; 8] = kit::random::bytes();
+                format!("load{:016x}", u64::from_le_bytes(bytes))
+            }
+        };
+        let plan = Plan(Vec::new());
+        Ok(self.common.run(subject, tag, self.rate, self.moods, plan))
+    }
+}
+
+impl SoakArguments {
+    pub(crate) fn run(self) -> anyhow::Result<Run> {
+        let all = |moods: Option<_>| moods.unwrap_or_else(|| Mood::value_variants().to_vec());
+        let kinds = self
+            .kinds
+            .unwrap_or_else(|| Kind::value_variants().to_vec());
+        let parts = self
+            .parts
+            .unwrap_or_else(|| Part::value_variants().to_vec());
+        let common = self.common;
+        let plan = Plan::draw(common.seed, common.lasting(), self.every, &kinds, &parts);
+        let (subject, tag) = (common.own()?, "soak".to_owned());
+        Ok(common.run(subject, tag, self.rate, all(self.moods), plan))
+    }
+}
+
+impl Common {
+    fn own(&self) -> anyhow::Result<Subject> {
+        let usher = match &self.usher {
+            Some(usher) => usher.clone(),
+            None => std::env::current_exe()?,
+        };
+        Ok(Subject::Own { usher })
+    }
+
+    fn lasting(&self) -> Duration {
+        Duration::from_secs_f64(self.seconds.max(0.0))
+    }
+
+    fn run(self, subject: Subject, tag: String, rate: f64, moods: Vec<Mood>, plan: Plan) -> Run {
+        let load = Load {
+            rate,
+            lasting: self.lasting(),
+            connections: self.connections,
+        };
+        let half = usize::try_from(load.requests() / 2).unwrap_or(usize::MAX);
+        Run {
+            subject,
+            load,
+            people: People {
+                seed: self.seed,
+                tag,
+                gone: self.gone,
+            },
+            plan,
+            moods: Moods {
+                seed: self.seed,
+                share: self.mood_share,
+                list: moods,
+            },
+            at_least: self.at_least.unwrap_or(half).max(1),
+            guesses: self.guesses,
+            patience: self.patience,
+            limit: self.limit,
+        }
+    }
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let share: f64 = text.parse().map_err(|_| "is no number".to_owned())?;
+    let is_part = (0.0..=1.0).contains(&share);
+    is_part
+        .then_some(share)
+        .ok_or_else(|| "is not between 0 and 1".to_owned())
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    let rate: f64 = text.parse().map_err(|_| "is no number".to_owned())?;
+    let is_rate = rate.is_finite() && rate > 0.0;
+    is_rate
+        .then_some(rate)
+        .ok_or_else(|| "is not above 0".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_seed_makes_the_same_run_and_a_failing_one_replays() {
+        let run = || {
+            let cli = Cli::parse_from(["load-tests", "soak", "--seed", "7", "--usher", "usher"]);
+            match cli.command {
+                Command::Soak(arguments) => arguments.run().unwrap(),
+                Command::Load(_) => unreachable!("it says soak"),
+            }
+        };
+        assert_eq!(format!("{:?}", run()), format!("{:?}", run()));
+    }
+}

@@ -1,0 +1,69 @@
+//! Load tests: what Usher is measured with, and broken with. Whatever is measured, nobody may be lost.
+//!
+//! In reading order: `run` is one run from the first sign-up to the verdict. `people` says who signs up, `load` sends
+//! the sign-ups when they are due, `system` is the `usher up` that takes them (`target` where it listens), `faults`
+//! what befalls its parts, `sink` its mail server. `check` asks everybody at the end and judges, `report` tells.
+//! `chance` makes a seed repeat all of it; `cli` is the command line.
+
+mod chance;
+pub mod check;
+mod cli;
+pub mod faults;
+pub mod load;
+pub mod people;
+pub mod report;
+pub mod run;
+pub mod sink;
+pub mod system;
+pub mod target;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use cli::{Cli, Command, Format};
+use report::{say, tell};
+
+/// Does what the command line says.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let runtime = builder.enable_all().build();
+    let done = runtime
+        .map_err(anyhow::Error::from)
+        .and_then(|runtime| runtime.block_on(carry_out(cli)));
+    done.unwrap_or_else(|error| {
+        tell(&format!("error: {error:#}"));
+        ExitCode::FAILURE
+    })
+}
+
+async fn carry_out(cli: Cli) -> anyhow::Result<ExitCode> {
+    let (run, is_dry) = match cli.command {
+        Command::Load(arguments) => (arguments.run()?, false),
+        Command::Soak(arguments) => {
+            let is_dry = arguments.dry_run;
+            (arguments.run()?, is_dry)
+        }
+    };
+    if is_dry || (cli.output == Format::Table && !run.plan.0.is_empty()) {
+        let (seed, plan) = (run.people.seed, &run.plan);
+        say(&format!("Seed {seed}, faults planned:\n{plan}"));
+    }
+    if is_dry {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let report = tokio::select! {
+        report = run.start() => report?,
+        // Dropped, the run stops its system in order.
+        interrupted = tokio::signal::ctrl_c() => {
+            interrupted?;
+            return Ok(ExitCode::from(130));
+        }
+    };
+    match cli.output {
+        Format::Table => say(&report.to_string()),
+        Format::Json => say(&report.json().to_string()),
+    }
+    Ok(ExitCode::from(report.outcome().code()))
+}

@@ -1,0 +1,211 @@
+//! Open-loop load: each request is due at a time of its own and is sent then, however slow the answers before it are.
+//! Latency counts from that time, so that a system that stands still is seen to. What was asked goes to `check`.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use futures::{StreamExt as _, stream::FuturesUnordered};
+use proto::accounts::accounts_service_client::AccountsServiceClient;
+use tokio::{
+    sync::mpsc::{UnboundedReceiver, unbounded_channel},
+    time::timeout,
+};
+use tonic::{Code, Request, Status, transport::Channel};
+
+use crate::people::People;
+
+/// Whoever waits longer for an answer gives up.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How much, for how long, and by how many connections.
+#[derive(Debug, Clone, Copy)]
+pub struct Load {
+    /// Requests a second.
+    pub rate: f64,
+    /// How long requests become due.
+    pub lasting: Duration,
+    /// Connections that they are spread over.
+    pub connections: usize,
+}
+
+/// One request and its answer.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// The address that signed up.
+    pub address: String,
+    /// When it was to be sent.
+    pub due: Instant,
+    /// From then to the answer.
+    pub latency: Duration,
+    /// What the answer was.
+    pub answer: Answer,
+}
+
+/// What a caller knows after the call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// The account exists and its mail is owed.
+    Acknowledged {
+        /// UUID of the account.
+        account_id: String,
+    },
+    /// By contract, nothing was written.
+    Refused(Code),
+    /// It may exist or not.
+    Unknown(Code),
+}
+
+impl Load {
+    /// How many requests become due.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a count of requests is small and no less than 0"
+    )]
+    pub fn requests(&self) -> u64 {
+        (self.rate * self.lasting.as_secs_f64()).round() as u64
+    }
+
+    /// Sends everything, and returns when the last answer is there or given up. `answered` is called at each.
+    ///
+    /// # Errors
+    /// When `url` is none.
+    pub async fn run(
+        &self,
+        url: &str,
+        people: &People,
+        mut answered: impl FnMut(&Asked),
+    ) -> anyhow::Result<Vec<Asked>> {
+        let channels = (0..self.connections.max(1)).map(|_| channel(url));
+        let channels = channels.collect::<anyhow::Result<Vec<_>>>()?;
+        let mut due = pace(self.rate, self.requests());
+        let mut calls = FuturesUnordered::new();
+        let mut asked = Vec::new();
+        let mut paced = true;
+        while paced || !calls.is_empty() {
+            tokio::select! {
+                next = due.recv(), if paced => match next {
+                    None => paced = false,
+                    Some((number, due)) => {
+                        let channel = &channels[place(number, channels.len())];
+                        calls.push(call(channel.clone(), people, number, due));
+                    }
+                },
+                Some(one) = calls.next(), if !calls.is_empty() => {
+                    answered(&one);
+                    asked.push(one);
+                }
+            }
+        }
+        Ok(asked)
+    }
+}
+
+/// A connection of its own, made when it is first used and again whenever it broke.
+///
+/// # Errors
+/// When `url` is none.
+pub(crate) fn channel(url: &str) -> anyhow::Result<Channel> {
+    let endpoint = Channel::from_shared(url.to_owned())?;
+    let endpoint = endpoint
+        .connect_timeout(Duration::from_secs(2))
+        .tcp_nodelay(true);
+    Ok(endpoint.connect_lazy())
+}
+
+fn place(number: u64, of: usize) -> usize {
+    usize::try_from(number).unwrap_or_default() % of
+}
+
+/// Says each number when it is due. A thread does so, as a runtime's timer is a millisecond late.
+fn pace(rate: f64, requests: u64) -> UnboundedReceiver<(u64, Instant)> {
+    let (sender, receiver) = unbounded_channel();
+    thread::spawn(move || {
+        let start = Instant::now();
+        for number in 0..requests {
+            let due = start + due_after(rate, number);
+            while let Some(early) = due.checked_duration_since(Instant::now()) {
+                if early.is_zero() {
+                    break;
+                }
+                thread::park_timeout(early);
+            }
+            if sender.send((number, due)).is_err() {
+                return; // nobody waits any more
+            }
+        }
+    });
+    receiver
+}
+
+#[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 requests")]
+fn due_after(rate: f64, number: u64) -> Duration {
+    Duration::from_secs_f64(number as f64 / rate)
+}
+
+async fn call(channel: Channel, people: &People, number: u64, due: Instant) -> Asked {
+    let sign_up = people.sign_up(number);
+    let address = sign_up.email.clone();
+    let mut accounts = AccountsServiceClient::new(channel);
+    let mut request = Request::new(sign_up);
+    // The service is told, so that it may refuse what it cannot store in time.
+    request.set_timeout(PATIENCE);
+    let answer = match timeout(PATIENCE, accounts.create_account(request)).await {
+        Ok(Ok(reply)) => match reply.into_inner().account {
+            Some(account) => Answer::Acknowledged {
+                account_id: account.account_id,
+            },
+            None => Answer::Unknown(Code::Ok),
+        },
+        Ok(Err(status)) => not_acknowledged(&status),
+        Err(_) => Answer::Unknown(Code::DeadlineExceeded),
+    };
+    Asked {
+        address,
+        due,
+        latency: due.elapsed(),
+        answer,
+    }
+}
+
+fn not_acknowledged(status: &Status) -> Answer {
+    match status.code() {
+        // `CreateAccount` promises that nothing is written then.
+        code @ (Code::InvalidArgument | Code::AlreadyExists | Code::ResourceExhausted) => {
+            Answer::Refused(code)
+        }
+        code => Answer::Unknown(code),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_are_due_at_even_times_whatever_the_rate() {
+        let load = Load {
+            rate: 40.0,
+            lasting: Duration::from_secs(3),
+            connections: 1,
+        };
+        assert_eq!(load.requests(), 120);
+        assert_eq!(due_after(40.0, 100), Duration::from_millis(2_500));
+    }
+
+    #[test]
+    fn only_what_the_contract_calls_unwritten_is_refused() {
+        let answer = |code| not_acknowledged(&Status::new(code, ""));
+        assert_eq!(
+            answer(Code::AlreadyExists),
+            Answer::Refused(Code::AlreadyExists)
+        );
+        assert_eq!(
+            answer(Code::Unavailable),
+            Answer::Unknown(Code::Unavailable)
+        );
+        assert_eq!(answer(Code::Cancelled), Answer::Unknown(Code::Cancelled));
+    }
+}

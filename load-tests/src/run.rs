@@ -1,0 +1,198 @@
+//! One run, the same for everything that is measured: load, and faults meanwhile; healing; the conservation check.
+
+use std::{
+    cell::Cell,
+    collections::{BTreeMap, HashMap},
+    net::SocketAddr,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use anyhow::ensure;
+use hdrhistogram::Histogram;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::{
+    check::Check,
+    faults::Plan,
+    load::{Answer, Asked, Load},
+    people::People,
+    report::{Outcome, Report, tell},
+    sink::{Accepted, Moods, Sink},
+    system::System,
+    target::Target,
+};
+
+/// What is measured.
+#[derive(Debug, Clone)]
+pub enum Subject {
+    /// A system of the run's own, started by this program.
+    Own {
+        /// The command `usher`.
+        usher: PathBuf,
+    },
+    /// A system that runs already.
+    Running {
+        /// The data folder of its `usher up`.
+        data: PathBuf,
+        /// Where it sends its mails: the sink listens there.
+        sink: SocketAddr,
+    },
+}
+
+/// Everything that decides about a run.
+#[derive(Debug, Clone)]
+pub struct Run {
+    /// What is measured.
+    pub subject: Subject,
+    /// How many sign up, and when.
+    pub load: Load,
+    /// Who signs up; its seed is the run's.
+    pub people: People,
+    /// What befalls the system; only with a system of its own.
+    pub plan: Plan,
+    /// How the mail server behaves meanwhile.
+    pub moods: Moods,
+    /// Acknowledged sign-ups without which the run shows nothing.
+    pub at_least: usize,
+    /// Codes that are tried at most.
+    pub guesses: usize,
+    /// How long nothing may get better while something is owed.
+    pub patience: Duration,
+    /// How long a mail that is tried again later is waited for.
+    pub limit: Duration,
+}
+
+impl Run {
+    /// Does it.
+    ///
+    /// # Errors
+    /// When the system cannot be started, does not answer after the healing, or does not stop in order.
+    pub async fn start(&self) -> anyhow::Result<Report> {
+        match &self.subject {
+            Subject::Own { usher } => {
+                let sink = Sink::listen(([127, 0, 0, 1], 0).into(), self.moods.clone()).await?;
+                let mut system = System::start(usher, &sink.url()).await?;
+                let measured = self.measure(&system.target()?, &sink, Some(&system)).await;
+                let outcome = measured.as_ref().map(Report::outcome);
+                if matches!(outcome, Err(_) | Ok(Outcome::Broken)) {
+                    // Its databases and logs say more than this program can.
+                    let kept = system.keep();
+                    tell(&format!("kept: {}", kept.display()));
+                }
+                let report = measured?;
+                system.stop().await?;
+                Ok(report)
+            }
+            Subject::Running { data, sink } => {
+                let (target, mail) = Target::of_folder(data)?;
+                ensure!(
+                    mail == format!("smtp://{sink}"),
+                    "The system sends its mails to {mail}, where this program cannot see them: \
+                     start it with USHER_MAIL_URL=smtp://{sink}"
+                );
+                let sink = Sink::listen(*sink, self.moods.clone()).await?;
+                self.measure(&target, &sink, None).await
+            }
+        }
+    }
+
+    async fn measure(
+        &self,
+        target: &Target,
+        sink: &Sink,
+        system: Option<&System>,
+    ) -> anyhow::Result<Report> {
+        let bar = bar(self.load.requests());
+        let (acknowledged, befell) = (Cell::new(0), Cell::new(0));
+        let load = self.load.run(&target.accounts_url, &self.people, |asked| {
+            let is_acknowledged = matches!(asked.answer, Answer::Acknowledged { .. });
+            acknowledged.update(|count| count + usize::from(is_acknowledged));
+            bar.inc(1);
+            let (acknowledged, mailed, befell) = (acknowledged.get(), sink.count(), befell.get());
+            bar.set_message(format!(
+                "{acknowledged} acknowledged, {mailed} mailed, {befell} faults"
+            ));
+        });
+        let faults = async {
+            let Some(system) = system else {
+                return BTreeMap::new();
+            };
+            let met = self.plan.carry_out(system, Instant::now(), |fault| {
+                bar.println(fault.to_string());
+                befell.update(|count| count + 1);
+            });
+            met.await
+        };
+        let (asked, faults) = tokio::join!(load, faults);
+        let asked = asked?;
+        sink.heal();
+        bar.set_message("faults are over; waiting until nothing is owed");
+        let check = Check {
+            target,
+            people: &self.people,
+            whole: system.is_some(),
+            faultless: self.plan.0.is_empty(),
+            patience: self.patience,
+            limit: self.limit,
+            guesses: self.guesses,
+        };
+        let verdict = check.run(&asked, sink).await?;
+        bar.finish_and_clear();
+        let mails = sink.accepted();
+        Ok(Report {
+            seed: self.people.seed,
+            rate: self.load.rate,
+            seconds: self.load.lasting.as_secs_f64(),
+            asked: asked.len(),
+            at_least: self.at_least,
+            faults_planned: self.plan.0.len(),
+            faults,
+            moods: sink.moods_met(),
+            answers: answers(&asked),
+            mails: arrivals(&asked, &mails),
+            verdict,
+        })
+    }
+}
+
+/// From the time a request was due to its answer, in microseconds.
+fn answers(asked: &[Asked]) -> Histogram<u64> {
+    let acknowledged = |one: &&Asked| matches!(one.answer, Answer::Acknowledged { .. });
+    histogram(asked.iter().filter(acknowledged).map(|one| one.latency))
+}
+
+/// From the time a request was due to its first mail, in microseconds.
+fn arrivals(asked: &[Asked], mails: &[Accepted]) -> Histogram<u64> {
+    let due: HashMap<_, _> = asked
+        .iter()
+        .map(|one| (one.address.as_str(), one.due))
+        .collect();
+    let mut first: HashMap<&str, Instant> = HashMap::new();
+    for mail in mails {
+        first.entry(&mail.recipient).or_insert(mail.at);
+    }
+    let taken = first
+        .iter()
+        .filter_map(|(address, at)| Some(at.duration_since(*due.get(address)?)));
+    histogram(taken)
+}
+
+fn histogram(durations: impl Iterator<Item = Duration>) -> Histogram<u64> {
+    const HIGHEST: u64 = 60 * 60 * 1_000_000;
+    let histogram = Histogram::new_with_bounds(1, HIGHEST, 3);
+    let mut histogram = histogram.expect("these bounds make a histogram");
+    for duration in durations {
+        histogram.saturating_record(u64::try_from(duration.as_micros()).unwrap_or(HIGHEST));
+    }
+    histogram
+}
+
+/// Drawn on standard error, and only if that is a terminal.
+fn bar(requests: u64) -> ProgressBar {
+    let bar = ProgressBar::new(requests);
+    let style = ProgressStyle::with_template("{elapsed:>4} {wide_bar:.cyan} {pos}/{len} {msg}");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
