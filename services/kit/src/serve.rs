@@ -9,14 +9,14 @@ mod reflection;
 mod secrets;
 mod settings;
 mod signals;
+mod stages;
 mod status;
-mod supervise;
 
 use std::{future::Future, net::SocketAddr, pin::pin, time::Duration};
 
 use anyhow::{Context as _, bail};
 use tokio::{net::TcpListener, time::timeout};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 use tonic::{
     Code, Status,
     service::Routes,
@@ -24,7 +24,7 @@ use tonic::{
 };
 use tower::util::MapResponseLayer;
 
-use self::{deadline::LONGEST_CALL, supervise::Ended};
+use self::deadline::LONGEST_CALL;
 use crate::telemetry::grpc::ServerLayer;
 
 pub use admin::AdminToken;
@@ -34,6 +34,7 @@ pub use health::Health;
 pub use secrets::read_or_make;
 pub use settings::{Parts, ServiceSettings};
 pub use signals::terminated;
+pub use stages::Stages;
 pub use status::{invalid_argument, refused, retry_after, unavailable, uuid};
 
 /// Longest gRPC message that a service reads: the longest valid request is under 2 KiB.
@@ -43,20 +44,6 @@ pub const MESSAGE_LIMIT: usize = 64 * 1024;
 const DRAIN: Duration = Duration::from_secs(5);
 /// How long workers may take for their last pass. Each bounds its own by less, so that it ends in order.
 const FINISH: Duration = Duration::from_secs(2);
-/// How long the others may take when a worker has ended before its time: the process is to be started again soon.
-const ABANDON: Duration = Duration::from_millis(250);
-
-/// The two stages of a shutdown, for the workers that take part in it.
-#[derive(Debug, Clone, Default)]
-pub struct Stages {
-    /// Take nothing new: consumers stop pulling, deliveries stop claiming, server streams end.
-    pub stop: CancellationToken,
-    /// The servers have answered; write and publish what is left, and return.
-    pub finish: CancellationToken,
-    /// What a shutdown waits for: workers, and what they have begun.
-    pub tasks: TaskTracker,
-    ended: Ended,
-}
 
 /// What a service offers.
 pub struct Surface {
@@ -156,7 +143,7 @@ impl Server {
             () = &mut shutdown => None,
             result = &mut grpc => Some(result),
             result = &mut admin => Some(result),
-            name = stages.ended.name() => {
+            name = stages.ended_worker() => {
                 health.worker_ended(name);
                 stages.abandon().await;
                 (grpc.abort(), admin.abort());
@@ -185,16 +172,6 @@ impl Server {
                 .context("A listener failed."),
             None => Ok(()),
         }
-    }
-}
-
-impl Stages {
-    /// Ends all at once. What is cut is whole in the database, and the next process goes on.
-    async fn abandon(&self) {
-        self.stop.cancel();
-        self.finish.cancel();
-        self.tasks.close();
-        let _ = timeout(ABANDON, self.tasks.wait()).await;
     }
 }
 

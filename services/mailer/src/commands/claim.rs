@@ -116,7 +116,7 @@ fn begun(
     offers: &[Arc<Offer>],
     decisions: &[Decision<'_>],
     until: Timestamp,
-) -> Vec<mails::Claimed> {
+) -> Vec<mails::ClaimAsWritten> {
     let mut claims = Vec::with_capacity(offers.len());
     for (offer, decision) in offers.iter().zip(decisions) {
         let claim_no = match decision {
@@ -124,7 +124,7 @@ fn begun(
             Decision::Begin(row) => row.claim_no + 1,
             Decision::CountLapsed(_) | Decision::Nothing(_) => continue,
         };
-        claims.push(mails::Claimed {
+        claims.push(mails::ClaimAsWritten {
             code_id: offer.code_id,
             claim_no,
             until,
@@ -137,7 +137,7 @@ fn begun(
 /// count an attempt whose outcome is unknown. Tried until they are found, or cannot come any more.
 async fn take_back(
     db: Db,
-    claims: Vec<mails::Claimed>,
+    claims: Vec<mails::ClaimAsWritten>,
     lease_end: Instant,
     give_up: CancellationToken,
 ) {

@@ -170,14 +170,14 @@ pub(crate) async fn insert(tx: &Tx, mut rows: Vec<Model>) -> Result<Vec<Uuid>, D
 
 /// A claim as it stands in its row until somebody renews or ends it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Claimed {
+pub(crate) struct ClaimAsWritten {
     pub(crate) code_id: Uuid,
     pub(crate) claim_no: i32,
     pub(crate) until: Timestamp,
 }
 
 /// Takes claims back under which nothing was sent: no attempt is counted. Returns how many there were.
-pub(crate) async fn take_back(tx: &Tx, claims: &[Claimed]) -> Result<usize, DbErr> {
+pub(crate) async fn take_back(tx: &Tx, claims: &[ClaimAsWritten]) -> Result<usize, DbErr> {
     // By its end, too: somebody else's claim of the same number ends at another moment.
     const SQL: &str = "UPDATE mails SET state = 'idle' FROM given
         WHERE mails.code_id = given.code_id AND mails.claim_no = given.claim_no

@@ -40,6 +40,7 @@ use super::{
     encode,
     held::HeldMails,
     mode::Mode,
+    more_due::MoreDue,
     streams::{StreamEvent, StreamId, Streams},
 };
 use crate::{
@@ -69,20 +70,6 @@ pub(crate) struct MailLoop {
     lease: Duration,
     tick: Duration,
     metrics: Metrics,
-}
-
-/// Of which turn the table may hold mails that are due.
-#[derive(Debug, Clone, Copy, Default)]
-struct MoreDue {
-    first: bool,
-    later: bool,
-}
-
-impl MoreDue {
-    const BOTH: Self = Self {
-        first: true,
-        later: true,
-    };
 }
 
 impl fmt::Debug for MailLoop {

@@ -1,16 +1,32 @@
-//! A worker that ends takes the process with it: one that stood still while the rest goes on would be noticed by nobody.
+//! The stages of a shutdown, and the workers that take part in it. One that ends takes the process with it: one that stood still while the rest goes on would be noticed by nobody.
+
+use std::time::Duration;
 
 use tokio::{
     sync::watch,
     task::{JoinError, JoinHandle},
+    time::timeout,
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::Stages;
+/// How long the others may take when a worker has ended before its time: the process is to be started again soon.
+const ABANDON: Duration = Duration::from_millis(250);
+
+/// The two stages of a shutdown, for the workers that take part in it.
+#[derive(Debug, Clone, Default)]
+pub struct Stages {
+    /// Take nothing new: consumers stop pulling, deliveries stop claiming, server streams end.
+    pub stop: CancellationToken,
+    /// The servers have answered; write and publish what is left, and return.
+    pub finish: CancellationToken,
+    /// What a shutdown waits for: workers, and what they have begun.
+    pub tasks: TaskTracker,
+    ended: Ended,
+}
 
 /// Which worker ended before its time; nobody, as long as all is well. Clones share it.
 #[derive(Debug, Clone)]
-pub(super) struct Ended(watch::Sender<Option<&'static str>>);
+struct Ended(watch::Sender<Option<&'static str>>);
 
 impl Default for Ended {
     fn default() -> Self {
@@ -18,23 +34,26 @@ impl Default for Ended {
     }
 }
 
-impl Ended {
+impl Stages {
     /// Waits until a worker ends before its time, and names it.
-    pub(super) async fn name(&self) -> &'static str {
-        let mut ended = self.0.subscribe();
-        let name = ended
-            .wait_for(Option::is_some)
-            .await
-            .ok()
-            .and_then(|name| *name);
+    pub(super) async fn ended_worker(&self) -> &'static str {
+        let mut ended = self.ended.0.subscribe();
+        let name = ended.wait_for(Option::is_some).await;
+        let name = name.ok().and_then(|name| *name);
         match name {
             Some(name) => name,
             None => std::future::pending().await,
         }
     }
-}
 
-impl Stages {
+    /// Ends all at once. What is cut is whole in the database, and the next process goes on.
+    pub(super) async fn abandon(&self) {
+        self.stop.cancel();
+        self.finish.cancel();
+        self.tasks.close();
+        let _ = timeout(ABANDON, self.tasks.wait()).await;
+    }
+
     /// Starts a worker that a shutdown waits for. It ends when it hears `until`; if it ends or panics before, the
     /// service does.
     pub fn work(
