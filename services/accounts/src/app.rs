@@ -1,6 +1,10 @@
 //! Puts the service together and runs it: the one place that knows every part.
 
-use std::{net::SocketAddr, path::Path, path::PathBuf, sync::Arc};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use anyhow::Context as _;
 use kit::{

@@ -46,7 +46,7 @@ pub(crate) enum Room {
 }
 
 /// What is left to do for one event after the commit.
-#[must_use = "an event that is not delivered waits for the slow path, or is lost where there is none"]
+#[must_use = "an event that is not delivered waits for the cold path, or is lost where there is none"]
 pub(crate) struct Pending(BoxFuture<'static, Result<(), Undelivered>>);
 
 /// The account is committed, but its event could not be delivered as this kind promises.

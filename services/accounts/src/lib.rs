@@ -4,6 +4,8 @@
 //! in a group through `store` and `dispatch`, whose relay publishes the event. Later `consumer` hears that the code
 //! was confirmed. `migrations` makes the tables, `config` and `app` put it all together.
 
+// In reading order: the empty lines keep rustfmt from sorting them.
+
 mod grpc;
 
 mod domain;

@@ -35,7 +35,9 @@ pub use secrets::read_or_make;
 pub use settings::{Parts, ServiceSettings};
 pub use signals::terminated;
 pub use stages::Stages;
-pub use status::{invalid_argument, refused, retry_after, unavailable, uuid};
+pub use status::{
+    internal, invalid_argument, refused, retry_after, store_failed, unavailable, uuid,
+};
 
 /// Longest gRPC message that a service reads: the longest valid request is under 2 KiB.
 pub const MESSAGE_LIMIT: usize = 64 * 1024;
@@ -146,7 +148,8 @@ impl Server {
             name = stages.ended_worker() => {
                 health.worker_ended(name);
                 stages.abandon().await;
-                (grpc.abort(), admin.abort());
+                grpc.abort();
+                admin.abort();
                 bail!("The worker `{name}` ended before its time; its log says why.");
             }
         };

@@ -5,7 +5,6 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use anyhow::Context as _;
 use kit::{
     clock::Clock,
-    db::Db,
     keyring::{self, Key},
     random,
     serve::{self, Health, MESSAGE_LIMIT, Parts, Stages, Surface},
@@ -15,7 +14,6 @@ use proto::mailer::{
     mailer_admin_server::{MailerAdminServer, SERVICE_NAME as ADMIN_NAME},
     mailer_service_server::{MailerServiceServer, SERVICE_NAME},
 };
-use sea_orm::DbBackend;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
@@ -24,6 +22,7 @@ use crate::{
     commands::{
         claim::Claims,
         deliver::Deliver,
+        end_stale_claims::end_stale_claims,
         forget_mails,
         keep_leases::{self, Leases},
         look_up::LookUps,
@@ -35,7 +34,6 @@ use crate::{
     mail::Composer,
     metrics::Metrics,
     migrations::Migrator,
-    store::mails,
     transport::{Folder, MailUrl, Smtp, Transport},
 };
 
@@ -75,7 +73,7 @@ impl App {
     /// What cannot be opened, bound or read, as a sentence.
     pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Self> {
         let parts = config.service.open::<Migrator>(clock.clone()).await?;
-        end_leases_of_the_last_run(&parts.db)
+        end_stale_claims(&parts.db)
             .await
             .context("The leases of the last run cannot be ended.")?;
         let keys = address_keys(&config)?;
@@ -187,17 +185,6 @@ impl App {
             cut: cut.clone(),
         }
     }
-}
-
-/// SQLite is the local mode: this process owns the file, and knows that whoever held a lease when it was closed is dead.
-/// On Postgres other replicas may hold them; there they pass by themselves.
-async fn end_leases_of_the_last_run(db: &Db) -> Result<(), sea_orm::DbErr> {
-    if db.backend() != DbBackend::Sqlite {
-        return Ok(());
-    }
-    let tx = db.write("end leases").await?;
-    mails::end_all_leases(&tx).await?;
-    tx.commit().await
 }
 
 fn address_keys(config: &Config) -> anyhow::Result<AddressKeys> {

@@ -4,6 +4,7 @@
 
 pub(crate) mod claim;
 pub(crate) mod deliver;
+pub(crate) mod end_stale_claims;
 pub(crate) mod forget_mails;
 pub(crate) mod keep_leases;
 pub(crate) mod list_mails;

@@ -5,6 +5,8 @@
 //! sends it by SMTP or into a folder, and what became of it is committed to the ledger's tables (`store`) before the
 //! answer goes back. `migrations` makes the tables, `config` and `app` put it all together.
 
+// In reading order: the empty lines keep rustfmt from sorting them.
+
 mod grpc;
 
 mod domain;

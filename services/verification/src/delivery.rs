@@ -7,7 +7,6 @@ mod encode;
 mod held;
 mod mail_loop;
 mod mode;
-mod more_due;
 mod streams;
 
 pub(crate) use mail_loop::MailLoop;

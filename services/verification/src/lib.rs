@@ -6,6 +6,8 @@
 //! the tables and their statements, `migrations` make them, `metrics` are the instruments. `app` puts all of it
 //! together from `config`.
 
+// In reading order: the empty lines keep rustfmt from sorting them.
+
 mod consumer;
 
 mod commands;

@@ -7,7 +7,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use kit::{Private, clock::Timestamp, propagation};
+use kit::{Private, clock::Timestamp, db::Tx, propagation};
 use opentelemetry::Context;
 use tokio::{
     sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc},
@@ -33,8 +33,10 @@ pub(crate) struct ClaimedMail {
     pub(crate) locale: String,
     pub(crate) digits: Digits,
     pub(crate) expires_at: Timestamp,
-    /// The same by this process's monotonic clock: the database's may say another time than this machine's.
+    /// The same by this process's monotonic clock, as far from the claim as it was by the database's.
     pub(crate) expires: Instant,
+    /// When its claim ends by this process's clock, unless it is renewed.
+    pub(crate) held_until: Instant,
     /// With an account's first code: when the account was committed.
     pub(crate) account_created_at: Option<Timestamp>,
     /// Trace context of what caused the code.
@@ -44,12 +46,12 @@ pub(crate) struct ClaimedMail {
 }
 
 impl ClaimedMail {
-    /// A claimed code's mail, in a place of its own. `now` is the database's, when it was claimed.
+    /// The mail of a code that `tx` claimed, in a place of its own.
     pub(crate) fn new(
+        tx: &Tx,
         code: &Code,
         verification: &Verification,
         digits: Digits,
-        now: Timestamp,
         room: Room,
     ) -> Self {
         let is_first_code = code.number == 1;
@@ -65,7 +67,8 @@ impl ClaimedMail {
             locale: verification.locale.clone(),
             digits,
             expires_at: code.expires_at,
-            expires: Instant::now() + code.expires_at.since(now),
+            expires: tx.begun() + code.expires_at.since(tx.now()),
+            held_until: tx.begun() + code.claimed_until.since(tx.now()),
             account_created_at: is_first_code.then_some(verification.account_created_at),
             context: propagation::from_traceparent(&code.traceparent, &code.tracestate),
             _room: room,

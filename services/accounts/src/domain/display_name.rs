@@ -42,7 +42,6 @@ impl DisplayName {
         Ok(Self(name.to_owned().into()))
     }
 
-    /// The name.
     pub(crate) fn as_str(&self) -> &str {
         self.0.expose()
     }

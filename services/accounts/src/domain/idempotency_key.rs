@@ -25,7 +25,6 @@ impl IdempotencyKey {
             .ok_or(InvalidIdempotencyKey)
     }
 
-    /// The key.
     pub(crate) fn as_str(&self) -> &str {
         self.0.expose()
     }

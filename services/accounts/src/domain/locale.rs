@@ -37,7 +37,6 @@ impl Locale {
         }
     }
 
-    /// The tag.
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }

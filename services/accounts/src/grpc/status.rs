@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use kit::{db::StoreError, serve};
+use kit::serve;
 use tonic::{Code, Status};
 
 use crate::commands::{
@@ -55,20 +55,12 @@ pub(super) fn status(error: impl Into<CommandError>) -> Status {
         ),
         CommandError::CreateAccount(Create::Store(error))
         | CommandError::GetAccount(Get::Store(error))
-        | CommandError::ListAccounts(List::Store(error)) => store(&error),
+        | CommandError::ListAccounts(List::Store(error)) => {
+            serve::store_failed(&error, DATABASE_AWAY)
+        }
     }
 }
 
 /// What became of a commit whose answer was lost nobody knows: hence the advice.
 const DATABASE_AWAY: &str =
     "The database does not answer. Try again in a moment; an idempotency-key makes that safe.";
-
-fn store(error: &StoreError) -> Status {
-    match error {
-        StoreError::Unavailable(_) => serve::unavailable(DATABASE_AWAY),
-        StoreError::Unexpected(cause) => {
-            tracing::error!(error = %cause, "The database refused a command.");
-            Status::internal("Something went wrong on our side. It has been logged.")
-        }
-    }
-}

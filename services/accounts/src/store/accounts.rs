@@ -37,7 +37,7 @@ pub(crate) struct Model {
 
 /// Where an account stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
-#[sea_orm(rs_type = "String", db_type = "String(StringLen::N(16))")]
+#[sea_orm(rs_type = "String", db_type = "Text")]
 pub(crate) enum Status {
     /// The address has not been confirmed yet.
     #[sea_orm(string_value = "pending")]

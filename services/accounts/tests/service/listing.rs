@@ -8,7 +8,7 @@ use kit::{clock::Timestamp, page::PageToken};
 use proto::accounts::{
     ListAccountsRequest, ListAccountsResponse, accounts_admin_client::AccountsAdminClient,
 };
-use sea_orm::{ConnectionTrait as _, DbBackend};
+use sea_orm::DbBackend;
 use tonic::Status;
 use uuid::Uuid;
 

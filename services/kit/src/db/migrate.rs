@@ -45,10 +45,7 @@ impl Db {
     /// When the database does not answer.
     pub async fn pending_migrations<M: MigratorTrait>(&self) -> Result<Vec<String>, DbErr> {
         let reader = self.reader();
-        let sql = format!(
-            "SELECT version FROM {}",
-            M::migration_table_name().to_string()
-        );
+        let sql = format!("SELECT version FROM {}", M::migration_table_name());
         let versions = Statement::from_string(reader.get_database_backend(), sql);
         let mut applied = HashSet::new();
         match reader.query_all_raw(versions).await {

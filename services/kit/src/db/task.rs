@@ -11,6 +11,10 @@ pub async fn detached<T: Send + 'static>(work: impl Future<Output = T> + Send + 
     let task = tokio::spawn(work.with_context(Context::current()));
     match task.await {
         Ok(result) => result,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime ends, and this caller with it.
+            Err(_) => std::future::pending().await,
+        },
     }
 }

@@ -108,7 +108,13 @@ impl Tx {
         self
     }
 
-    /// Commits.
+    /// When it was begun, by this process's monotonic clock: not after the database read its own. Whoever has to judge a
+    /// moment of the database's later, in memory, measures the distance from here.
+    pub fn begun(&self) -> Instant {
+        self.begun
+    }
+
+    /// Keeps what was written.
     ///
     /// # Errors
     /// The database's; where it `is_away`, whether the commit happened nobody knows. Also when a statement of this

@@ -1,4 +1,4 @@
-//! How much waits in the outbox, as metrics: the relay writes the numbers down at each look at the table.
+//! How much waits in the outbox, as metrics: the relay writes the numbers down at each poll of the table.
 
 use std::{
     sync::{

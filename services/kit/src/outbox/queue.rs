@@ -80,7 +80,7 @@ impl Outbox {
 
 /// A written row that the relay does not know of yet.
 #[derive(Debug)]
-#[must_use = "without it the event waits for the relay's next look at the table"]
+#[must_use = "without it the event waits for the relay's next poll of the table"]
 pub struct Handover {
     place: Option<mpsc::OwnedPermit<Outgoing>>,
     row: Outgoing,

@@ -1,12 +1,12 @@
 //! The relay: publishes a window of rows at once, waits for every acknowledgement, and marks them in one statement.
 //! Two relays may publish the same row; the message id and the reader's natural key make that harmless.
 
-use std::time::Duration;
+use std::{convert::Infallible, time::Duration};
 
 use sea_orm::{DbBackend, DbErr};
 use tokio::{
     sync::mpsc,
-    time::{Instant, MissedTickBehavior, interval, interval_at, sleep},
+    time::{MissedTickBehavior, interval, sleep},
 };
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -109,7 +109,7 @@ impl Relay {
     }
 
     async fn publish_until(mut self, stop: &CancellationToken) {
-        self.end_claims_of_the_dead().await;
+        self.end_stale_claims().await;
         let mut ticks = interval(self.settings.tick);
         // A window may take longer than a tick. The ticks that it missed would find nothing more than one does.
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -137,13 +137,13 @@ impl Relay {
     /// With SQLite this process owns the database alone, so that a claim which nothing in memory stands for is that of
     /// a process that died, or of a caller that went away before it handed its event over. On Postgres it may be
     /// another replica's, and only its lease ends it.
-    async fn end_claims_of_the_dead(&self) {
+    async fn end_stale_claims(&self) {
         if self.db.backend() != DbBackend::Sqlite {
             return;
         }
         let ended = async {
-            let tx = self.db.write("end claims of the dead").await?;
-            table::end_all_claims(&tx).await?;
+            let tx = self.db.write("end stale claims on events").await?;
+            table::end_stale_claims(&tx).await?;
             tx.commit().await
         };
         if let Err(error) = ended.await {
@@ -162,7 +162,7 @@ impl Relay {
         {
             self.publish(std::mem::take(&mut window)).await;
         }
-        self.end_claims_of_the_dead().await; // nothing is in memory any more
+        self.end_stale_claims().await; // nothing is in memory any more
         self.publish_due().await;
         while self.more_due {
             self.publish_due().await;
@@ -203,7 +203,7 @@ impl Relay {
         match hurried.await {
             Ok(0) => {}
             Ok(events) => {
-                tracing::warn!(events, "The database's clock was set back; events go now.")
+                tracing::warn!(events, "The database's clock was set back; events go now.");
             }
             Err(error) => tracing::debug!(%error, "The outbox cannot be read."),
         }
@@ -263,15 +263,17 @@ impl Relay {
     /// Awaits `work` and renews the rows' claims meanwhile, so that no other relay takes them for abandoned. A renewal
     /// that comes too late does no harm: two relays then publish the same row under the same message id.
     async fn renewing<T>(&self, rows: &[Outgoing], work: impl Future<Output = T>) -> T {
-        let period = self.settings.lease / 3;
-        let mut ticks = interval_at(Instant::now() + period, period);
-        let mut work = std::pin::pin!(work);
+        tokio::select! {
+            result = work => result,
+            never = self.keep_renewing(rows) => match never {},
+        }
+    }
+
+    async fn keep_renewing(&self, rows: &[Outgoing]) -> Infallible {
         loop {
-            tokio::select! {
-                result = &mut work => return result,
-                _ = ticks.tick() => if let Err(error) = self.renew(rows).await {
-                    tracing::debug!(%error, "Claims were not renewed; the next tick tries again.");
-                }
+            sleep(self.settings.lease / 3).await;
+            if let Err(error) = self.renew(rows).await {
+                tracing::debug!(%error, "Claims were not renewed; the next tick tries again.");
             }
         }
     }

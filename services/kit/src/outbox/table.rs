@@ -204,7 +204,7 @@ pub(super) async fn mark_failed(tx: &Tx, failed: &[(Timestamp, Outgoing)]) -> Re
 }
 
 /// Ends every claim. Only for a process that owns the database alone: the claims are those of one that died.
-pub(super) async fn end_all_claims(tx: &Tx) -> Result<(), DbErr> {
+pub(super) async fn end_stale_claims(tx: &Tx) -> Result<(), DbErr> {
     Entity::update_many()
         .col_expr(Column::ClaimedUntil, Expr::value(tx.now()))
         .filter(Column::PublishedAt.is_null())

@@ -1,4 +1,5 @@
-//! The stages of a shutdown, and the workers that take part in it. One that ends takes the process with it: one that stood still while the rest goes on would be noticed by nobody.
+//! The two stages of a shutdown, and the workers that take part in it. A worker that ends before its time takes the process
+//! with it: one that stood still while the rest goes on would be noticed by nobody.
 
 use std::time::Duration;
 

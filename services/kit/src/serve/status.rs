@@ -1,12 +1,12 @@
 //! Refusals that a caller can act on: gRPC statuses with `google.rpc` details.
 
-use std::time::Duration;
+use std::{fmt::Display, time::Duration};
 
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 use uuid::Uuid;
 
-use crate::Violation;
+use crate::{Violation, db::StoreError};
 
 /// `google.rpc.ErrorInfo.domain` of every reason.
 const DOMAIN: &str = "usher";
@@ -55,6 +55,29 @@ pub fn unavailable(message: &str) -> Status {
         message,
         later("UNAVAILABLE", Duration::from_secs(1)),
     )
+}
+
+const OURS: &str = "Something went wrong on our side. It has been logged.";
+
+/// What a caller is told of a store that did not do its part: UNAVAILABLE with `away`, or INTERNAL with a fixed text. The
+/// cause is logged here, once.
+pub fn store_failed(error: &StoreError, away: &str) -> Status {
+    match error {
+        StoreError::Unavailable(cause) => {
+            tracing::warn!(error = %cause, "The database is away; a call was refused.");
+            unavailable(away)
+        }
+        StoreError::Unexpected(cause) => {
+            tracing::error!(error = %cause, "The database refused a command.");
+            Status::internal(OURS)
+        }
+    }
+}
+
+/// INTERNAL with a fixed text. The cause, which is nobody's business but ours, is logged here, once.
+pub fn internal(cause: &impl Display) -> Status {
+    tracing::error!(error = %cause, "A call failed for a reason of our own.");
+    Status::internal(OURS)
 }
 
 fn later(reason: &str, wait: Duration) -> ErrorDetails {

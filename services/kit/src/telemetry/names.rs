@@ -34,8 +34,6 @@ pub const CREATE: &str = "create";
 pub const SEND: &str = "send";
 /// [`MESSAGING_OPERATION_TYPE`] of handling one message; kind CONSUMER.
 pub const PROCESS: &str = "process";
-/// [`MESSAGING_OPERATION_TYPE`] of acknowledging; kind CLIENT.
-pub const SETTLE: &str = "settle";
 
 /// [`MESSAGING_OPERATION_NAME`] of [`SEND`]: what NATS calls it.
 pub const PUBLISH: &str = "publish";
@@ -51,12 +49,8 @@ pub const FILE_WRITE: &str = "file write";
 pub const MESSAGING_NATS_STREAM: &str = "messaging.nats.stream";
 /// Attribute: the message's sequence in its stream.
 pub const MESSAGING_NATS_STREAM_SEQUENCE: &str = "messaging.nats.stream.sequence";
-/// Attribute: the delivery's sequence at its consumer.
-pub const MESSAGING_NATS_CONSUMER_SEQUENCE: &str = "messaging.nats.consumer.sequence";
 /// Attribute: how many times the message was delivered, this time included.
 pub const MESSAGING_NATS_DELIVERY_COUNT: &str = "messaging.nats.delivery_count";
-/// Attribute: messages that wait behind this one.
-pub const MESSAGING_NATS_PENDING: &str = "messaging.nats.pending";
 
 /// Attribute: the account's id.
 pub const USHER_ACCOUNT_ID: &str = "usher.account.id";

@@ -9,7 +9,7 @@ use std::{
 
 use kit::db::Db;
 use sea_orm::{DbErr, prelude::Uuid};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{store::mails, transport::Lease};
@@ -65,8 +65,9 @@ impl Drop for LeaseGuard {
 
 /// Renews until `stop`.
 pub(crate) async fn run(db: Db, leases: Leases, lease: Duration, stop: CancellationToken) {
-    // Three chances a lease: two may fail before anything has to stop.
-    let mut ticks = interval(lease.mul_f32(0.3));
+    // Three chances a lease: two may fail before anything has to stop. So each is over when the next one is due.
+    let period = lease.mul_f32(0.3);
+    let mut ticks = interval(period);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
         // Copied out: claims and ends must not wait for the database because of this.
@@ -74,9 +75,17 @@ pub(crate) async fn run(db: Db, leases: Leases, lease: Duration, stop: Cancellat
         if held.is_empty() {
             continue;
         }
-        if let Err(error) = renew(&db, &held, lease).await {
-            tracing::warn!(%error, mails = held.len(), "Leases could not be renewed; what they cover stops in time.");
-        }
+        let renewed = timeout(period, renew(&db, &held, lease)).await;
+        let error = match renewed {
+            Ok(Ok(())) => continue,
+            Ok(Err(error)) => error.to_string(),
+            Err(too_late) => too_late.to_string(),
+        };
+        tracing::warn!(
+            error,
+            mails = held.len(),
+            "Leases could not be renewed; what they cover stops in time."
+        );
     }
 }
 
@@ -89,7 +98,7 @@ async fn renew(db: &Db, held: &BTreeMap<Uuid, (i32, Lease)>, lease: Duration) ->
         .iter()
         .map(|(key, (claim_no, _))| (*key, *claim_no))
         .collect();
-    let renewed = mails::renew(&tx, &claims, tx.now() + lease).await?;
+    let renewed = mails::renew_claims(&tx, &claims, tx.now() + lease).await?;
     tx.commit().await?;
     // A claim that was not found is no longer ours: its attempt keeps the end it has, and stops by it.
     let renewed: HashSet<Uuid> = renewed.into_iter().collect();

@@ -91,8 +91,15 @@ impl Outcomes {
 async fn keep_trying(group: Recording, claim: Claim, note: Arc<Note>, give_up: CancellationToken) {
     let pause = || tokio::time::sleep(PAUSE);
     while give_up.run_until_cancelled(pause()).await.is_some() {
-        if let Ok(Ok(_)) = group.submit(Arc::clone(&note)).await {
-            break;
+        match group.submit(Arc::clone(&note)).await {
+            Err(_) | Ok(Err(StoreError::Unavailable(_))) => {}
+            Ok(Ok(_)) => break,
+            // It would only be refused again. The lease passes, and the attempt counts as unknown: the mailbox may have
+            // the mail, and the next one has the same Message-ID.
+            Ok(Err(StoreError::Unexpected(error))) => {
+                tracing::error!(%error, "An outcome cannot be recorded; it counts as unknown.");
+                break;
+            }
         }
     }
     drop(claim); // it was held until here

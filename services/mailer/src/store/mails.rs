@@ -222,14 +222,14 @@ pub(crate) async fn begin_sending(
 }
 
 /// Moves the leases of those of these claims, by key and number, that still send; returns their keys.
-pub(crate) async fn renew(
+pub(crate) async fn renew_claims(
     tx: &Tx,
     claims: &[(Uuid, i32)],
     claimed_until: Timestamp,
 ) -> Result<Vec<Uuid>, DbErr> {
     const SQL: &str = "UPDATE mails SET claimed_until = $1 FROM given
         WHERE mails.code_id = given.code_id AND mails.claim_no = given.claim_no
-        AND mails.state = 'sending' RETURNING mails.code_id";
+        AND mails.state = $2 RETURNING mails.code_id";
     let rows: Vec<[Value; 2]> = claims
         .iter()
         .map(|(key, claim_no)| [(*key).into(), (*claim_no).into()])
@@ -238,14 +238,14 @@ pub(crate) async fn renew(
         tx,
         ["code_id", "claim_no"],
         SQL,
-        &[claimed_until.into()],
+        &[claimed_until.into(), LedgerState::Sending.to_value().into()],
         &rows,
     )
     .await
 }
 
-/// Ends every lease. Only for a process that owns the database alone: they are those of one that died.
-pub(crate) async fn end_all_leases(tx: &Tx) -> Result<(), DbErr> {
+/// Ends every claim. Only for a process that owns the database alone: they are those of one that died.
+pub(crate) async fn end_stale_claims(tx: &Tx) -> Result<(), DbErr> {
     Entity::update_many()
         .col_expr(Column::ClaimedUntil, Expr::value(tx.now()))
         .filter(Column::State.eq(LedgerState::Sending))

@@ -9,6 +9,7 @@ use futures::{StreamExt as _, stream, stream::BoxStream};
 use kit::{
     serve::Client,
     telemetry::{self, grpc::ServerLayer, span, span::Lineage},
+    testing::{SOON, eventually},
 };
 use opentelemetry::{
     Context,
@@ -24,6 +25,8 @@ use tonic::{Code, Request, Response, Status, async_trait, transport::server::Tcp
 
 /// Names the scenario; without it this binary is no child.
 pub(crate) const CHILD: &str = "USHER_TEST_SCENARIO";
+/// Names the file that is made once the burst was seen.
+pub(crate) const SEEN: &str = "USHER_TEST_SEEN";
 pub(crate) const GET: &str = "usher.accounts.v1.AccountsService/GetAccount";
 pub(crate) const TOO_OLD: &str = "too_old";
 
@@ -53,7 +56,7 @@ fn run_as_a_child() {
             "failures" => failures().await,
             "streams" => streams().await,
             "messages" => messages(),
-            "burst" => burst(),
+            "burst" => burst().await,
             other => panic!("no scenario {other}"),
         }
         started.unwrap().shutdown().await;
@@ -149,10 +152,16 @@ fn messages() {
     println!("trace: {}", trace_id(&creation));
 }
 
-fn burst() {
+/// Ends when its test has seen enough: what an exit may take is another question.
+async fn burst() {
     for _ in 0..20_000 {
         span::end(&span::internal("one of many", &Context::new(), []));
     }
+    let seen = env::var(SEEN).unwrap();
+    eventually("the spans to be seen", SOON, async || {
+        std::fs::exists(&seen).unwrap().then_some(())
+    })
+    .await;
 }
 
 /// A service on a free port, and a channel to it, both traced as `kit::serve` has them.

@@ -3,14 +3,17 @@
 
 use std::{collections::BTreeMap, env, process::Stdio, time::Duration};
 
-use kit::telemetry::names;
+use kit::{
+    telemetry::names,
+    testing::{SOON, eventually},
+};
 use opentelemetry::trace::SpanKind;
 use tokio::process::Command;
 use usher::otlp::{OtlpReceiver, Span, SpanStatus};
 
-use crate::scenarios::{CHILD, GET, TOO_OLD};
+use crate::scenarios::{CHILD, GET, SEEN, TOO_OLD};
 
-const DEADLINE: Duration = Duration::from_secs(20);
+const DEADLINE: Duration = Duration::from_secs(30);
 
 /// What a scenario left behind: `name: value` lines on standard output, and its log.
 struct Ran {
@@ -365,14 +368,19 @@ async fn what_cannot_be_used_is_refused_with_its_name() {
 #[tokio::test]
 async fn a_burst_of_spans_is_not_dropped() {
     let receiver = OtlpReceiver::record().await.unwrap();
-    run(
-        "burst",
-        &[
-            ("OTEL_EXPORTER_OTLP_ENDPOINT", &receiver.endpoint()),
-            ("OTEL_LOGS_EXPORTER", "none"),
-        ],
-    )
-    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let seen = folder.path().join("seen");
+    let environment = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &*receiver.endpoint()),
+        ("OTEL_LOGS_EXPORTER", "none"),
+        (SEEN, seen.to_str().unwrap()),
+    ];
+    let arrived = async {
+        let all = async || (receiver.spans().len() >= 20_000).then_some(());
+        eventually("all spans", SOON, all).await;
+        std::fs::write(&seen, "").unwrap();
+    };
+    tokio::join!(run("burst", &environment), arrived);
     assert_eq!(receiver.spans().len(), 20_000);
 }
 

@@ -12,6 +12,6 @@ pub(crate) async fn end_stale_claims(db: &Db) -> Result<(), StoreError> {
         return Ok(());
     }
     let tx = db.write("end stale claims").await?;
-    store::mails::end_all_claims(&tx).await?;
+    store::mails::end_stale_claims(&tx).await?;
     Ok(tx.commit().await?)
 }

@@ -99,7 +99,7 @@ impl IssueCode {
         code.claim_no = 1;
         code.claimed_until = now + lease;
         let digits = Digits::derive(key, code.id, &code.salt, length);
-        let mail = ClaimedMail::new(&code, verification, digits, now, place);
+        let mail = ClaimedMail::new(tx, &code, verification, digits, place);
         (code, Some(mail))
     }
 

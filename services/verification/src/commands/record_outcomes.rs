@@ -64,6 +64,7 @@ pub(crate) async fn record_outcomes(
     for attempt in &batch {
         sorted.add(tx.now(), attempt);
     }
+    // All of them first: what follows is four statements, and each would lock in an order of its own.
     store::mails::lock(&tx, batch.iter().map(|attempt| attempt.claim.code_id)).await?;
     let accepted = sorted.write(&tx).await?;
     tx.commit().await?;

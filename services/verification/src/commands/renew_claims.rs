@@ -3,18 +3,23 @@
 use std::time::Duration;
 
 use kit::db::{Db, StoreError};
+use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::Claim;
 use crate::store;
 
-/// Renews them all in one statement.
+/// Renews them all in one statement. Returns the codes whose claim holds for another lease, and since when: the others
+/// have been claimed by somebody else.
 pub(crate) async fn renew_claims(
     db: &Db,
     lease: Duration,
     claims: &[Claim],
-) -> Result<(), StoreError> {
+) -> Result<(Instant, Vec<Uuid>), StoreError> {
     let tx = db.write("renew claims").await?;
+    let begun = tx.begun();
     let until = tx.now() + lease;
-    store::mails::set_claimed_until(&tx, until, claims).await?;
-    Ok(tx.commit().await?)
+    let renewed = store::mails::set_claimed_until(&tx, until, claims).await?;
+    tx.commit().await?;
+    Ok((begun, renewed))
 }

@@ -11,9 +11,10 @@ use kit::{
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
+use super::held::HeldMails;
 use crate::commands::{
-    Claim,
-    claim_mails::{ClaimMails, DueMails},
+    Claim, ClaimedMail,
+    claim_mails::{ClaimMails, MoreDue, Wanted},
     end_stale_claims::end_stale_claims,
     record_outcomes::{MailAttempt, record_outcomes},
     release_claims::release_claims,
@@ -28,9 +29,10 @@ pub(super) enum DbResult {
     Recorded(Vec<MailAttempt>, HashSet<Uuid>),
     /// A batch that could not be recorded yet.
     NotRecorded(Vec<MailAttempt>),
-    Polled(DueMails),
-    /// Claims renewed at this moment.
-    Renewed(Instant, Vec<Claim>),
+    /// Claimed mails, and of which kind there may be more.
+    Polled(Vec<ClaimedMail>, MoreDue),
+    /// Codes whose claims were renewed at this moment.
+    Renewed(Instant, Vec<Uuid>),
     Nothing,
 }
 
@@ -76,19 +78,19 @@ impl DbCalls {
     }
 
     /// Claims due mails, and answers whether it does: one poll at a time, or two would claim for the same room.
-    pub(super) fn poll(&mut self, first: usize, later: usize) -> bool {
+    pub(super) fn poll(&mut self, wanted: Wanted) -> bool {
         if self.is_polling {
             return false;
         }
         self.is_polling = true;
         let claim_mails = self.claim_mails.clone();
         self.begin(async move {
-            match claim_mails.run(first, later).await {
-                Ok(due) => DbResult::Polled(due),
-                // No more: else the loop would poll again at once, and again, while the database is away.
+            match claim_mails.run(wanted).await {
+                Ok((mails, more)) => DbResult::Polled(mails, more),
+                // Not full: else the loop would poll again at once, and again, while the database is away.
                 Err(error) => {
                     tracing::warn!(%error, "Due mails could not be read; the next poll is in a moment.");
-                    DbResult::Polled(DueMails::default())
+                    DbResult::Polled(Vec::new(), MoreDue::NONE)
                 }
             }
         });
@@ -97,12 +99,17 @@ impl DbCalls {
 
     /// Records all of these attempts, one batch at a time: what comes meanwhile makes the next one. While the database
     /// is away they are held: the mailer remembers its answers too, but they need not be asked for once more.
-    pub(super) fn record(&mut self, unrecorded: &mut Vec<MailAttempt>) {
+    pub(super) fn record(&mut self, unrecorded: &mut Vec<MailAttempt>, held: &HeldMails) {
         if self.is_recording || unrecorded.is_empty() {
             return;
         }
         self.is_recording = true;
-        let batch = std::mem::take(unrecorded);
+        let mut batch = std::mem::take(unrecorded);
+        for attempt in &mut batch {
+            // Under the claim that is held by now: after a hole this very process may have claimed the mail again, and
+            // what it learnt under the older number would be written nowhere.
+            attempt.claim = held.claim(attempt.claim.code_id).unwrap_or(attempt.claim);
+        }
         let (db, watches, pause) = (self.db.clone(), self.watches.clone(), self.pause);
         self.begin(async move {
             match record_outcomes(&db, &watches, &batch).await {
@@ -124,9 +131,8 @@ impl DbCalls {
         }
         let (db, lease) = (self.db.clone(), self.claim_mails.issue.rules.lease);
         self.begin(async move {
-            let at = Instant::now(); // before the statement: the lease is at least that long
             match renew_claims(&db, lease, &claims).await {
-                Ok(()) => DbResult::Renewed(at, claims),
+                Ok((at, codes)) => DbResult::Renewed(at, codes),
                 Err(error) => {
                     tracing::warn!(%error, "Claims on mails were not renewed; the next round tries again.");
                     DbResult::Nothing

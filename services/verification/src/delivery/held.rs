@@ -23,8 +23,6 @@ const MOST_BREAKS: u8 = 3;
 struct HeldMail {
     mail: ClaimedMail,
     whereabouts: Whereabouts,
-    /// When its claim ends by this process's clock, unless it is renewed.
-    held_until: Instant,
     breaks: u8,
 }
 
@@ -56,20 +54,18 @@ impl HeldMails {
 
     /// Takes claimed mails in. One that is held already has outlived its claim: the new one is adopted.
     pub(super) fn add(&mut self, mails: Vec<ClaimedMail>) {
-        let held_until = Instant::now() + self.lease;
         for mail in mails {
             let id = mail.claim.code_id;
             if let Some(known) = self.held.get_mut(&id) {
                 // Where it stands does not change: if it was sent, the answer counts under the new claim.
                 known.mail.claim = mail.claim;
-                known.held_until = held_until;
+                known.mail.held_until = mail.held_until;
                 continue;
             }
             self.line(mail.turn()).push_back(id);
             let held = HeldMail {
                 mail,
                 whereabouts: Whereabouts::Waiting,
-                held_until,
                 breaks: 0,
             };
             self.held.insert(id, held);
@@ -79,7 +75,7 @@ impl HeldMails {
     /// The next mail to send. One whose claim has run out is left to whoever claims it next.
     pub(super) fn next(&mut self, turn: Turn) -> Option<&ClaimedMail> {
         while let Some(id) = self.line(turn).pop_front() {
-            let is_claimed = |held: &HeldMail| Instant::now() < held.held_until;
+            let is_claimed = |held: &HeldMail| Instant::now() < held.mail.held_until;
             if self.held.get(&id).is_some_and(is_claimed) {
                 return self.held.get(&id).map(|held| &held.mail);
             }
@@ -166,12 +162,17 @@ impl HeldMails {
         self.held.values().map(|held| held.mail.claim).collect()
     }
 
-    /// Notes that these claims were renewed at `at`.
-    pub(super) fn renewed(&mut self, at: Instant, claims: &[Claim]) {
-        for claim in claims {
-            match self.held.get_mut(&claim.code_id) {
-                Some(held) if held.mail.claim == *claim => held.held_until = at + self.lease,
-                _ => {}
+    /// The claim under which this one is held now: it may have been adopted since an answer came.
+    pub(super) fn claim(&self, id: Uuid) -> Option<Claim> {
+        self.held.get(&id).map(|held| held.mail.claim)
+    }
+
+    /// Notes that these codes' claims were renewed at `at`. The others were not: somebody else has claimed them, and
+    /// what is held here of them is not sent once their time is over.
+    pub(super) fn renewed(&mut self, at: Instant, codes: &[Uuid]) {
+        for id in codes {
+            if let Some(held) = self.held.get_mut(id) {
+                held.mail.held_until = held.mail.held_until.max(at + self.lease);
             }
         }
     }

@@ -40,12 +40,12 @@ use super::{
     encode,
     held::HeldMails,
     mode::Mode,
-    more_due::MoreDue,
     streams::{StreamEvent, StreamId, Streams},
 };
 use crate::{
     commands::{
-        Claim, Incoming, IssueCode, Metrics, Queue, claim_mails::ClaimMails,
+        Claim, Incoming, IssueCode, Metrics, Queue,
+        claim_mails::{ClaimMails, MoreDue, Wanted},
         record_outcomes::MailAttempt,
     },
     domain::{Outcome, Turn},
@@ -97,7 +97,7 @@ impl MailLoop {
             lease: rules.lease,
             db_calls: DbCalls::new(claim_mails, tick),
             unrecorded: Vec::new(),
-            more_due: MoreDue::default(),
+            more_due: MoreDue::NONE,
             tick,
             metrics,
         }
@@ -141,12 +141,9 @@ impl MailLoop {
         self.queue.set_open(self.mode == Mode::Sending);
         match self.mode {
             Mode::Sending => {
-                // Those that were tried before have a share that first ones cannot take: however many sign up, a mail
-                // that failed is not left behind. Beyond it they take what first ones leave, and no more than half:
-                // dead mailboxes hold nobody up.
-                self.send(Turn::Later, self.streams.share_of_later());
-                self.send(Turn::First, usize::MAX);
-                self.send(Turn::Later, usize::MAX);
+                // Those that were tried before only take what these leave: dead mailboxes hold nobody up.
+                self.send(Turn::First);
+                self.send(Turn::Later);
                 if self.is_worth_a_poll() {
                     self.poll();
                 }
@@ -160,7 +157,7 @@ impl MailLoop {
                 return; // what is not recorded by now has its claim run out and is asked for again
             }
         }
-        self.db_calls.record(&mut self.unrecorded);
+        self.db_calls.record(&mut self.unrecorded, &self.mails);
     }
 
     /// Sends nothing more and opens no more streams. What was handed over by now is taken in, so that it is let go, too.
@@ -189,11 +186,9 @@ impl MailLoop {
         }
     }
 
-    /// Sends up to `most` of what waits, as far as there is room.
-    fn send(&mut self, turn: Turn, most: usize) {
+    fn send(&mut self, turn: Turn) {
         let mut expired: Vec<Claim> = Vec::new();
-        let mut sent = 0;
-        while sent < most && self.streams.room(turn) > 0 {
+        while self.streams.room(turn) > 0 {
             let Some(mail) = self.mails.next(turn) else {
                 break;
             };
@@ -206,10 +201,7 @@ impl MailLoop {
             }
             let (request, span) = encode::request(mail);
             match self.streams.send(turn, request) {
-                Some(stream) => {
-                    self.mails.sent(claim.code_id, stream, span);
-                    sent += 1;
-                }
+                Some(stream) => self.mails.sent(claim.code_id, stream, span),
                 None => {
                     span::fail(&span, "stream_closed"); // its end is heard next
                     self.mails.put_back(claim.code_id);
@@ -221,30 +213,38 @@ impl MailLoop {
 
     /// Claims as many due mails as can be sent at once.
     fn poll(&mut self) {
-        let (first, later) = (self.room(Turn::First), self.room(Turn::Later));
-        if self.mode == Mode::Sending && first + later > 0 && self.db_calls.poll(first, later) {
-            // What becomes due from here on sets it again.
-            self.more_due.first &= first == 0;
-            self.more_due.later &= later == 0;
+        let wanted = self.wanted();
+        if self.mode == Mode::Sending && wanted.all > 0 && self.db_calls.poll(wanted) {
+            // What becomes due from here on sets it again. Nothing was learnt of a kind that there is no room for.
+            self.more_due.first &= wanted.first == 0;
+            self.more_due.later &= wanted.later == 0;
         }
     }
 
-    /// Polls go in large bites, of a quarter of the window, or half of later ones' share of it: a poll for each mail that
-    /// leaves would be a transaction for each of them.
+    /// Polls go in large bites, of a quarter of the window: a poll for each mail that leaves would be a transaction for
+    /// each of them.
     fn is_worth_a_poll(&self) -> bool {
-        let window = self.streams.window();
-        (self.more_due.first && self.room(Turn::First) >= window.div_ceil(4))
-            || (self.more_due.later && self.room(Turn::Later) >= window.div_ceil(8))
+        let bite = self.streams.window().div_ceil(4);
+        let Wanted { first, later, .. } = self.wanted();
+        (self.more_due.first && first >= bite) || (self.more_due.later && later >= bite)
     }
 
-    /// How many more mails can be sent at once, or as soon as there is an answer, than are waiting.
-    fn room(&self, turn: Turn) -> usize {
-        let later = self.mails.waiting(Turn::Later);
-        let waiting = self.mails.waiting(Turn::First) + later;
-        let idle = self.streams.room(turn).saturating_sub(waiting);
-        match turn {
-            Turn::First => idle,
-            Turn::Later => idle.max(self.streams.share_of_later().saturating_sub(later)),
+    /// How many more mails can be sent at once than are waiting to be. What waits beyond its own kind's room leaves the
+    /// other kind alone.
+    fn wanted(&self) -> Wanted {
+        let (room_first, room_later) = (
+            self.streams.room(Turn::First),
+            self.streams.room(Turn::Later),
+        );
+        let leaving_first = self.mails.waiting(Turn::First).min(room_first);
+        let leaving_later = self.mails.waiting(Turn::Later).min(room_later);
+        Wanted {
+            all: self
+                .streams
+                .free()
+                .saturating_sub(leaving_first + leaving_later),
+            first: room_first - leaving_first,
+            later: room_later - leaving_later,
         }
     }
 
@@ -304,12 +304,11 @@ impl MailLoop {
         match result {
             DbResult::Recorded(batch, accepted) => self.recorded(batch, &accepted),
             DbResult::NotRecorded(batch) => self.unrecorded.extend(batch),
-            DbResult::Polled(due) => {
-                self.more_due.first |= due.more_first;
-                self.more_due.later |= due.more_later;
-                self.mails.add(due.mails);
+            DbResult::Polled(mails, more) => {
+                self.more_due = self.more_due.or(more);
+                self.mails.add(mails);
             }
-            DbResult::Renewed(at, claims) => self.mails.renewed(at, &claims),
+            DbResult::Renewed(at, codes) => self.mails.renewed(at, &codes),
             DbResult::Nothing => {}
         }
     }

@@ -150,13 +150,10 @@ impl Streams {
             .sum()
     }
 
-    /// How many more mails that were tried before are to be sent before any that was not: a quarter of the window is
-    /// theirs.
-    pub(super) fn share_of_later(&self) -> usize {
+    /// How many more mails of any kind the streams take just now.
+    pub(super) fn free(&self) -> usize {
         let now = Instant::now();
-        let share =
-            |stream: &OpenStream| (stream.window(now) / 4).saturating_sub(stream.unanswered_later);
-        self.open.values().map(share).sum()
+        self.open.values().map(|stream| stream.free(now)).sum()
     }
 
     /// How many unanswered mails the streams that are in use may hold together; 0 when no mailer takes mails.
@@ -286,13 +283,19 @@ impl OpenStream {
         if takes_mails { self.window } else { 0 }
     }
 
+    fn free(&self, now: Instant) -> usize {
+        self.window(now).saturating_sub(self.unanswered)
+    }
+
     /// How many more mails it takes. Those that were tried before take half of the window at most: hanging mailboxes
-    /// leave room for the others.
+    /// leave room for the others. And those leave them a quarter: a storm of sign-ups does not stop what waits longest.
     fn room(&self, now: Instant, turn: Turn) -> usize {
-        let window = self.window(now);
-        let free = window.saturating_sub(self.unanswered);
+        let (window, free) = (self.window(now), self.free(now));
         match turn {
-            Turn::First => free,
+            Turn::First => {
+                let unanswered_first = self.unanswered.saturating_sub(self.unanswered_later);
+                free.min((window - window / 4).saturating_sub(unanswered_first))
+            }
             Turn::Later => free.min(window.div_ceil(2).saturating_sub(self.unanswered_later)),
         }
     }

@@ -1,7 +1,7 @@
 //! What a caller is told when a command fails: a code for programs, a sentence for people, details for both. What is
 //! nobody's business but ours is logged here, once, and told as a fixed text.
 
-use kit::{db::StoreError, serve};
+use kit::serve;
 use tonic::{Code, Status};
 
 use crate::commands::{
@@ -42,19 +42,11 @@ pub(super) fn status(error: impl Into<CommandError>) -> Status {
         }
         CommandError::ConfirmCode(Confirm::Store(error))
         | CommandError::GetVerification(Get::Store(error))
-        | CommandError::ResendCode(Resend::Store(error)) => store(&error),
+        | CommandError::ResendCode(Resend::Store(error)) => {
+            serve::store_failed(&error, DATABASE_AWAY)
+        }
     }
 }
 
-fn store(error: &StoreError) -> Status {
-    match error {
-        StoreError::Unavailable(cause) => {
-            tracing::warn!(error = %cause, "The database does not answer; a call was refused.");
-            serve::unavailable("The database does not answer; nothing was changed.")
-        }
-        StoreError::Unexpected(cause) => {
-            tracing::error!(error = %cause, "A call failed.");
-            Status::internal("Something went wrong here; it has been logged.")
-        }
-    }
-}
+/// What became of a commit whose answer was lost nobody knows: hence no word of it.
+const DATABASE_AWAY: &str = "The database does not answer. Try again in a moment.";

@@ -68,12 +68,13 @@ pub(crate) async fn claim(
     Ok(due)
 }
 
-/// Moves the end of all these claims in one statement: later to renew them, to 0 to let go.
+/// Moves the end of all these claims in one statement: later to renew them, to 0 to let go. Returns the codes whose
+/// claim was still the newest.
 pub(crate) async fn set_claimed_until(
     tx: &Tx,
     until: Timestamp,
     claims: &[Claim],
-) -> Result<(), DbErr> {
+) -> Result<Vec<Uuid>, DbErr> {
     let sql = "UPDATE codes SET claimed_until = $1 FROM given
          WHERE codes.id = given.id AND codes.claim_no = given.claim_no
            AND codes.mail_state = $2 RETURNING codes.id";
@@ -83,8 +84,7 @@ pub(crate) async fn set_claimed_until(
         rows.push([(*code_id).into(), (*claim_no).into()]);
     }
     lock(tx, claims.iter().map(|claim| claim.code_id)).await?;
-    update_given(tx, ["id", "claim_no"], sql, &shared, &rows).await?;
-    Ok(())
+    update_given(tx, ["id", "claim_no"], sql, &shared, &rows).await
 }
 
 /// Locks these codes' rows until the transaction ends. In the order of their keys, as everybody who writes several of
@@ -94,7 +94,7 @@ pub(crate) async fn lock(tx: &Tx, codes: impl Iterator<Item = Uuid>) -> Result<(
 }
 
 /// Ends every claim. Only for a process that owns the database alone: the claims are those of one that died.
-pub(crate) async fn end_all_claims(tx: &Tx) -> Result<(), DbErr> {
+pub(crate) async fn end_stale_claims(tx: &Tx) -> Result<(), DbErr> {
     Entity::update_many()
         .col_expr(Column::ClaimedUntil, Expr::val(Timestamp(0)))
         .filter(Column::MailState.eq(MailState::Pending))

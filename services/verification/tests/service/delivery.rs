@@ -464,3 +464,51 @@ async fn i18_a_stop_settles_what_is_answered_and_lets_go_of_the_rest_at_once() {
         .collect();
     assert_eq!(keys.len(), 1, "the mailer sees the same key again");
 }
+
+#[tokio::test]
+async fn mails_that_were_tried_before_leave_as_fast_as_they_are_answered() {
+    let world = World::new().await;
+    world.mailer.answers(|_| Says::unavailable());
+    let _service = world.start_with(&[("USHER_DELIVERY_TICK", "1s")]).await;
+    for n in 0..300 {
+        world.sign_up(&format!("ada{n}@example.org")).await;
+    }
+    world
+        .mailer
+        .until("each mail once", |mailer| mailer.mails().len() == 300)
+        .await;
+    world.until_none("codes WHERE mail_attempts = 0").await;
+    world.mailer.answers(|_| Says::accepted());
+    world.clock.advance(MINUTE);
+    let due = Instant::now();
+    world
+        .until_none("codes WHERE mail_state <> 'accepted'")
+        .await;
+    // Half of a window of 64 at each tick would take nine of them.
+    assert!(
+        due.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        due.elapsed()
+    );
+}
+
+#[tokio::test]
+async fn a_storm_of_new_mails_leaves_a_share_to_those_that_were_tried_before() {
+    let world = World::new().await;
+    world.mailer.answers(|_| Says::unavailable());
+    let _service = world.start().await;
+    let tried = world.sign_up("tried@example.org").await;
+    world.mailer.mail(&tried, 1).await;
+    world.until_none("codes WHERE mail_attempts = 0").await;
+    // More first attempts than the window holds, and none of them is answered.
+    world.mailer.answers(|_| Says::Nothing);
+    for n in 0..100 {
+        world.sign_up(&format!("new{n}@example.org")).await;
+    }
+    world
+        .mailer
+        .until("the storm", |mailer| mailer.mails().len() >= 49)
+        .await;
+    world.clock.advance(MINUTE);
+    world.mailer.mail(&tried, 2).await;
+}

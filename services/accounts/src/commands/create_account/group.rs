@@ -29,7 +29,6 @@ use crate::{
     store::{Account, accounts},
 };
 
-/// Writes groups.
 #[derive(Debug)]
 pub(super) struct Writer {
     pub(super) db: Db,

@@ -40,7 +40,7 @@ pub(super) struct Committed {
     pub(super) pending: Option<Pending>,
 }
 
-/// Why no account was made, and nothing written.
+/// Why there is no account to show. Nothing was written, but where the case says otherwise.
 #[derive(Debug, Clone, thiserror::Error)]
 pub(crate) enum CreateAccountError {
     /// Parts of the request are not well-formed.
