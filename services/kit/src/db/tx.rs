@@ -102,7 +102,6 @@ impl Tx {
     }
 
     /// Ends the transaction at `end`, if that is sooner than its limit: nobody waits for it any longer.
-    #[must_use]
     pub fn until(mut self, end: Instant) -> Self {
         self.end = self.end.min(end);
         self
