@@ -145,7 +145,7 @@ impl Server {
             () = &mut shutdown => None,
             result = &mut grpc => Some(result),
             result = &mut admin => Some(result),
-            name = stages.ended.name() => {
+            name = stages.ended_worker() => {
                 health.worker_ended(name);
                 stages.abandon().await;
                 grpc.abort();

@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use futures::future::join_all;
 use insta::assert_snapshot;
+use kit::testing::SmallDisk;
 use proto::{accounts::Account, streams::ACCOUNTS};
 use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
 use tonic::{Code, Status};
@@ -188,4 +189,50 @@ async fn a_caller_in_a_hurry_is_refused_before_its_deadline_and_not_stored() {
     writing.rollback().await.unwrap();
     client.create(sign_up("last@example.org")).await.unwrap();
     assert_eq!(world.count("accounts").await, 2);
+}
+
+#[tokio::test]
+async fn i01_after_a_full_disk_each_account_that_is_acknowledged_is_there_after_a_crash() {
+    let Some(disk) = SmallDisk::mount() else {
+        return;
+    };
+    let world = World::on_disk(&disk).await;
+    let service = world.process(&[]).await;
+    let client = service.client();
+    let mut acknowledged = BTreeSet::new();
+    acknowledged.insert(
+        client
+            .create(sign_up("before@example.org"))
+            .await
+            .unwrap()
+            .email,
+    );
+    disk.fill();
+    let mut refused = 0;
+    // What is written in small pieces still finds room for a while.
+    while refused < 3 {
+        assert!(acknowledged.len() < 1_000, "the disk is full");
+        let email = format!("full{}@example.org", acknowledged.len() + refused);
+        match client.create(sign_up(&email)).await {
+            Ok(account) => drop(acknowledged.insert(account.email)),
+            Err(status) => {
+                assert_eq!(status.code(), Code::Unavailable, "{status:?}");
+                refused += 1;
+            }
+        }
+    }
+    disk.free();
+    for n in 0..10 {
+        let account = client
+            .create(sign_up(&format!("after{n}@example.org")))
+            .await;
+        acknowledged.insert(account.unwrap().email);
+    }
+    service.kill().await;
+    let found: BTreeSet<_> = world
+        .texts("SELECT email FROM accounts")
+        .await
+        .into_iter()
+        .collect();
+    assert_eq!(found, acknowledged);
 }

@@ -3,7 +3,7 @@
 use std::ops::Deref;
 
 use accounts::{app::App, config::Config, migrations::Migrator};
-use kit::testing::{self, Environment, NatsServer, SOON, eventually};
+use kit::testing::{self, Environment, NatsServer, SOON, SmallDisk, eventually};
 use tokio::process::Command;
 
 use crate::client::Client;
@@ -38,6 +38,13 @@ impl World {
     pub(crate) fn without_streams(nats: NatsServer) -> Self {
         let ground = testing::World::on_sqlite();
         Self { nats, ground }
+    }
+
+    pub(crate) async fn on_disk(disk: &SmallDisk) -> Self {
+        Self {
+            ground: testing::World::on_disk(disk),
+            ..Self::new().await
+        }
     }
 
     pub(crate) async fn on_postgres(name: &str) -> Option<Self> {

@@ -22,12 +22,12 @@ pub struct Stages {
     pub finish: CancellationToken,
     /// What a shutdown waits for: workers, and what they have begun.
     pub tasks: TaskTracker,
-    pub(super) ended: Ended,
+    ended: Ended,
 }
 
 /// Which worker ended before its time; nobody, as long as all is well. Clones share it.
 #[derive(Debug, Clone)]
-pub(super) struct Ended(watch::Sender<Option<&'static str>>);
+struct Ended(watch::Sender<Option<&'static str>>);
 
 impl Default for Ended {
     fn default() -> Self {
@@ -35,23 +35,18 @@ impl Default for Ended {
     }
 }
 
-impl Ended {
+impl Stages {
     /// Waits until a worker ends before its time, and names it.
-    pub(super) async fn name(&self) -> &'static str {
-        let mut ended = self.0.subscribe();
-        let name = ended
-            .wait_for(Option::is_some)
-            .await
-            .ok()
-            .and_then(|name| *name);
+    pub(super) async fn ended_worker(&self) -> &'static str {
+        let mut ended = self.ended.0.subscribe();
+        let name = ended.wait_for(Option::is_some).await;
+        let name = name.ok().and_then(|name| *name);
         match name {
             Some(name) => name,
             None => std::future::pending().await,
         }
     }
-}
 
-impl Stages {
     /// Ends all at once. What is cut is whole in the database, and the next process goes on.
     pub(super) async fn abandon(&self) {
         self.stop.cancel();

@@ -1,4 +1,4 @@
-//! A disk of a few megabytes in memory, to be filled and freed: where root runs the tests.
+//! A disk of eight megabytes in memory, to be filled and freed: where root runs the tests.
 
 use std::{
     fs,
@@ -21,7 +21,7 @@ impl SmallDisk {
     pub fn mount() -> Option<Self> {
         let folder = tempfile::tempdir().expect("a temporary directory can be made");
         let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", "size=4m,mode=700", "tmpfs"]);
+        mount.args(["-t", "tmpfs", "-o", "size=8m,mode=700", "tmpfs"]);
         let mounted = mount.arg(folder.path()).output();
         if mounted.is_ok_and(|output| output.status.success()) {
             return Some(Self(folder));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kit::testing::{Phase, SOON, SmtpServer, eventually};
+use kit::testing::{Phase, SOON, SmallDisk, SmtpServer, eventually};
 use proto::mailer::Outcome;
 use sea_orm::{ConnectOptions, ConnectionTrait as _, Database, DatabaseConnection};
 
@@ -429,5 +429,48 @@ async fn i07_a_lease_from_before_the_clock_was_set_back_is_taken_over() {
     assert_eq!(
         (lapsed.outcome(), lapsed.unknown_attempts),
         (Outcome::Unknown, 2)
+    );
+}
+
+#[tokio::test]
+async fn i08_while_the_disk_is_full_nothing_is_sent_and_what_is_accepted_later_is_there_after_a_crash()
+ {
+    let Some(disk) = SmallDisk::mount() else {
+        return;
+    };
+    let server = SmtpServer::start().await;
+    let world = World::on_disk(&disk, &server);
+    let service = world.process(&[]).await;
+    let mut delivery = service.client().open().await;
+    let mut sent = 0;
+    disk.fill();
+    // What is written in small pieces still finds room for a while.
+    loop {
+        let answer = delivery
+            .deliver(mail(&format!("ada{sent}@example.com")))
+            .await;
+        if answer.outcome() != Outcome::Accepted {
+            assert_eq!(
+                (answer.outcome(), answer.reached),
+                (Outcome::Unavailable, false)
+            );
+            break;
+        }
+        sent += 1;
+        assert!(sent < 1_000, "the disk is full");
+    }
+    assert_eq!(server.mails().len(), sent);
+    disk.free();
+    for n in 0..10 {
+        let answer = delivery.deliver(mail(&format!("eve{n}@example.com"))).await;
+        assert_eq!(answer.outcome(), Outcome::Accepted);
+        sent += 1;
+    }
+    world.until_none("mails WHERE state = 'sending'").await;
+    service.kill().await;
+    assert_eq!(server.mails().len(), sent);
+    assert_eq!(
+        world.count("mails WHERE state = 'accepted'").await,
+        sent as i64
     );
 }

@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 
-use kit::testing::{self, Environment, SmtpServer};
+use kit::testing::{self, Environment, SmallDisk, SmtpServer};
 use mailer::{app::App, config::Config, migrations::Migrator};
 use tokio::process::Command;
 
@@ -49,6 +49,13 @@ impl World {
         Self {
             mail_url: mail_url.to_owned(),
             ground: testing::World::on_sqlite(),
+        }
+    }
+
+    pub(crate) fn on_disk(disk: &SmallDisk, server: &SmtpServer) -> Self {
+        Self {
+            ground: testing::World::on_disk(disk),
+            ..Self::before(server)
         }
     }
 

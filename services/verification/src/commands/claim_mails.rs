@@ -60,22 +60,21 @@ impl ClaimMails {
             ..
         } = &self.issue;
         // Before the claim: what has no room in memory would only hold its claim until it runs out.
-        let mut room_first = queue.reserve(Turn::First, wanted.first.min(wanted.all));
-        let mut room_later = queue.reserve(Turn::Later, wanted.later.min(wanted.all));
-        if room_first.len() == 0 && room_later.len() == 0 {
+        let mut first_room = queue.reserve(Turn::First, wanted.first.min(wanted.all));
+        let mut later_room = queue.reserve(Turn::Later, wanted.later.min(wanted.all));
+        if first_room.len() + later_room.len() == 0 {
             return Ok((Vec::new(), MoreDue::NONE));
         }
         let tx = db.write("claim mails").await?;
-        let lease = rules.lease;
+        let (lease, first) = (rules.lease, first_room.len());
         // Mails that were never tried come first: dead mailboxes come back again and again, and hold nobody up. Those
         // have a share of their own, which the streams leave them.
-        let first = room_first.len();
         let mut codes = store::mails::claim(&tx, lease, Turn::First, first as u64).await?;
-        let later = room_later.len().min(wanted.all - codes.len());
+        let later = later_room.len().min(wanted.all - codes.len());
         let tried = store::mails::claim(&tx, lease, Turn::Later, later as u64).await?;
         let more = MoreDue {
-            first: wanted.first > 0 && codes.len() == first,
-            later: wanted.later > 0 && tried.len() == later,
+            first: first > 0 && codes.len() == first,
+            later: later > 0 && tried.len() == later,
         };
         codes.extend(tried);
         let accounts = codes.iter().map(|code| code.account_id).collect();
@@ -91,8 +90,8 @@ impl ClaimMails {
                 continue;
             };
             let place = match code.mail_attempts {
-                0 => room_first.take_one(),
-                _ => room_later.take_one(),
+                0 => first_room.take_one(),
+                _ => later_room.take_one(),
             };
             mails.extend(
                 place.map(|place| ClaimedMail::new(&tx, &code, verification, digits, place)),

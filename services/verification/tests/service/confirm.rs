@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures::future::join_all;
+use kit::testing::SmallDisk;
 use proto::verification::{
     CodeState, ConfirmCodeRequest, ConfirmOutcome, MailState, confirm_code_request::Target,
 };
@@ -390,4 +391,47 @@ fn field(status: &Status) -> String {
         .field_violations[0]
         .field
         .clone()
+}
+
+#[tokio::test]
+async fn i10_after_a_full_disk_each_code_that_confirmed_has_confirmed_after_a_crash() {
+    let Some(disk) = SmallDisk::mount() else {
+        return;
+    };
+    let world = World::on_disk(&disk).await;
+    let service = world.process(&[]).await;
+    let client = service.client();
+    let mut codes = Vec::new();
+    for n in 0..30 {
+        codes.push(
+            world
+                .sign_up_and_read(&client, &format!("ada{n}@example.org"))
+                .await,
+        );
+    }
+    disk.fill();
+    let mut confirmed = 0;
+    let mut refused = 0;
+    while refused < 3 {
+        let (account_id, digits) = &codes[confirmed];
+        match client.try_confirm(account_id, digits).await {
+            Ok(answer) => {
+                assert_eq!(answer.outcome(), ConfirmOutcome::Ok);
+                confirmed += 1;
+            }
+            Err(status) => {
+                assert_eq!(status.code(), Code::Unavailable, "{status:?}");
+                refused += 1;
+            }
+        }
+    }
+    disk.free();
+    for (account_id, digits) in &codes[confirmed..] {
+        assert_eq!(client.outcome(account_id, digits).await, ConfirmOutcome::Ok);
+    }
+    service.kill().await;
+    let verified = world
+        .count("verifications WHERE verified_at IS NOT NULL")
+        .await;
+    assert_eq!(verified, codes.len() as i64);
 }

@@ -12,7 +12,7 @@ use tonic::{Code, Status};
 
 use crate::{
     client::{nobody, wrong},
-    mailer::Says,
+    mailer::{Mailer, Says},
     world::World,
 };
 
@@ -196,4 +196,37 @@ async fn i03_the_claim_of_a_replica_that_died_runs_out_and_the_other_sends_the_m
         begun.elapsed()
     );
     assert_eq!(world.mailer.mails().len(), 2);
+}
+
+#[tokio::test]
+async fn renewals_and_outcomes_of_many_mails_never_deadlock() {
+    const MAILS: usize = 1_500;
+    let Some(world) = World::on_postgres("deadlocks").await else {
+        return;
+    };
+    world.mailer.window(2_000);
+    world.mailer.answers(|_| Says::Nothing);
+    // Renewed every hundred milliseconds or so, all in one statement.
+    let _service = world.start_with(&[("USHER_DELIVERY_LEASE", "350ms")]).await;
+    for n in 0..MAILS {
+        world.sign_up(&format!("ada{n}@example.org")).await;
+    }
+    let all = |mailer: &Mailer| mailer.mails().len() >= MAILS;
+    world.mailer.until("all mails", all).await;
+    // Answered in an order that is nobody's.
+    let mut mails = world.mailer.mails();
+    mails.sort_by_key(|mail| mail.digits.clone());
+    for some in mails.chunks(25) {
+        for mail in some {
+            world.mailer.accept(mail);
+        }
+        let last = &some[0].code_id;
+        world
+            .until_none(&format!(
+                "codes WHERE id = '{last}' AND mail_state = 'pending'"
+            ))
+            .await;
+    }
+    let deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
+    assert_eq!(world.number(deadlocks).await, 0);
 }

@@ -5,7 +5,7 @@ use std::ops::Deref;
 use async_nats::HeaderMap;
 use kit::{
     bus::Bus,
-    testing::{self, Environment, NatsServer},
+    testing::{self, Environment, NatsServer, SmallDisk},
 };
 use proto::{
     accounts::AccountCreated,
@@ -45,6 +45,13 @@ impl World {
             nats,
             mailer: Mailer::start(),
             ground: testing::World::on_sqlite(),
+        }
+    }
+
+    pub(crate) async fn on_disk(disk: &SmallDisk) -> Self {
+        Self {
+            ground: testing::World::on_disk(disk),
+            ..Self::new().await
         }
     }
 
