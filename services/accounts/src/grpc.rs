@@ -45,6 +45,7 @@ impl AccountsService for Public {
         &self,
         request: Request<CreateAccountRequest>,
     ) -> Result<Response<CreateAccountResponse>, Status> {
+        let deadline = serve::deadline(&request);
         let key = request
             .metadata()
             .get("idempotency-key")
@@ -58,7 +59,7 @@ impl AccountsService for Public {
         let caller = Context::current();
         let created = self
             .sign_ups
-            .create(command.map_err(status)?, caller.clone())
+            .create(command.map_err(status)?, caller.clone(), deadline)
             .await;
         let account = created.map_err(status)?;
         span::set(

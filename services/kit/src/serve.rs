@@ -3,6 +3,7 @@
 
 mod admin;
 mod client;
+mod deadline;
 mod health;
 mod reflection;
 mod secrets;
@@ -23,10 +24,12 @@ use tonic::{
 };
 use tower::util::MapResponseLayer;
 
+use self::deadline::LONGEST_CALL;
 use crate::telemetry::grpc::ServerLayer;
 
 pub use admin::AdminToken;
 pub use client::{Client, client};
+pub use deadline::deadline;
 pub use health::Health;
 pub use secrets::read_or_make;
 pub use settings::{Parts, ServiceSettings};
@@ -205,7 +208,7 @@ async fn serve_public(
     let served = Grpc::builder()
         .layer(ServerLayer::default())
         .layer(MapResponseLayer::new(explain_size))
-        .timeout(Duration::from_secs(10))
+        .timeout(LONGEST_CALL)
         .concurrency_limit_per_connection(1_024)
         .max_concurrent_streams(1_024)
         .http2_keepalive_interval(Some(Duration::from_secs(20)))

@@ -158,13 +158,14 @@ impl App {
         let metrics = Metrics::new();
 
         let leases = Leases::default();
-        let look_ups = LookUps::start(db.clone(), keys.clone());
+        let look_ups = LookUps::start(db.clone(), keys.clone(), lease);
         let claims = Claims::start(
             db.clone(),
             clock.clone(),
             keys.clone(),
             leases.clone(),
             lease,
+            cut.clone(),
         );
         let outcomes = Outcomes::start(db.clone(), clock.clone(), cut.clone());
         // No shutdown waits for this one: it goes on until the last attempt has ended or was cut.

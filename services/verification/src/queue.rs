@@ -89,6 +89,8 @@ impl ClaimedMail {
 pub(crate) struct Queue {
     mails: mpsc::UnboundedSender<Vec<ClaimedMail>>, // bounded by the places, which are counted over its whole way
     places: Arc<Semaphore>,
+    /// Of their own, for mails that were tried before: first ones may come faster than they leave.
+    later_places: Arc<Semaphore>,
     open: Arc<AtomicBool>,
     poll_soon: Arc<Notify>,
 }
@@ -105,15 +107,16 @@ pub(crate) struct Incoming {
 pub(crate) struct Room(Option<OwnedSemaphorePermit>);
 
 impl Queue {
-    /// A queue for at most `places` mails, and the end that the delivery reads. It is closed at first: while no
+    /// A queue for at most `places` mails and a quarter as many that were tried before, and the end that the delivery
+    /// reads. It is closed at first: while no
     /// mailer takes mails, rows are born unclaimed and wait in the table.
     pub(crate) fn new(places: usize) -> (Self, Incoming) {
         let (sender, mails) = mpsc::unbounded_channel();
         let poll_soon = Arc::new(Notify::new());
-        let places = Arc::new(Semaphore::new(places));
         let queue = Self {
             mails: sender,
-            places,
+            places: Arc::new(Semaphore::new(places)),
+            later_places: Arc::new(Semaphore::new(places.div_ceil(4))),
             open: Arc::default(),
             poll_soon: Arc::clone(&poll_soon),
         };
@@ -121,14 +124,18 @@ impl Queue {
     }
 
     /// Reserves room for up to `mails`: fewer, or none, when the mailer is away or mails come in a burst.
-    pub(crate) fn reserve(&self, mails: usize) -> Room {
+    pub(crate) fn reserve(&self, turn: Turn, mails: usize) -> Room {
         if !self.open.load(Ordering::Relaxed) {
             return Room(None);
         }
         // Another one may take the last places in between: then there is no room, and the table has the mails.
-        let free = mails.min(self.places.available_permits());
+        let places = match turn {
+            Turn::First => &self.places,
+            Turn::Later => &self.later_places,
+        };
+        let free = mails.min(places.available_permits());
         let free = u32::try_from(free).unwrap_or(u32::MAX);
-        let reserved = Arc::clone(&self.places).try_acquire_many_owned(free);
+        let reserved = Arc::clone(places).try_acquire_many_owned(free);
         Room(reserved.ok().filter(|_| free > 0))
     }
 

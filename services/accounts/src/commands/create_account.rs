@@ -4,8 +4,9 @@
 mod group;
 mod keys;
 mod sign_up;
+mod wait;
 
-use std::sync::Arc;
+use std::{pin::pin, sync::Arc};
 
 use kit::{
     clock::Clock,
@@ -13,11 +14,13 @@ use kit::{
     group::{Group, Refused},
 };
 use opentelemetry::Context;
+use tokio::time::{Instant, timeout_at};
 
 pub(crate) use self::sign_up::CreateAccountError;
 use self::{
     group::Writer,
     sign_up::{Outcome, RequestId, SignUp},
+    wait::Wait,
 };
 use super::Account;
 use crate::{
@@ -92,13 +95,14 @@ impl SignUps {
     }
 
     /// Stores the account, its event and its idempotency key in one transaction, and hands the event on. `caller`
-    /// is the trace that the event belongs to.
+    /// is the trace that the event belongs to. What cannot be committed before `deadline` is not written.
     ///
     /// The id is made before the group: a row that is met with one's own id is one's own success.
     pub(crate) async fn create(
         &self,
         command: CreateAccount,
         caller: Context,
+        deadline: Instant,
     ) -> Result<Account, CreateAccountError> {
         let CreateAccount { new, key } = command;
         let request = key.map(|key| RequestId {
@@ -106,16 +110,24 @@ impl SignUps {
             fingerprint: self.fingerprints.of_request(&new),
         });
         let id = self.clock.uuid_v7();
+        let wait = Arc::new(Wait::new(deadline));
         let sign_up = SignUp {
             id,
             new,
             request,
             caller,
+            wait: Arc::clone(&wait),
         };
         let group = self.group.clone();
         // In a task of its own: a caller that hangs up after the commit must not keep the event from its way.
         kit::db::detached(async move {
-            let committed = match group.submit(sign_up).await {
+            let mut submitted = pin!(group.submit(sign_up));
+            let submitted = match timeout_at(wait.until(), &mut submitted).await {
+                Ok(answer) => answer,
+                Err(_) if wait.give_up() => return Err(CreateAccountError::Late),
+                Err(_) => submitted.await, // it is being written
+            };
+            let committed = match submitted {
                 Ok(outcome) => outcome?,
                 Err(Refused::Full) => return Err(CreateAccountError::Busy),
                 Err(Refused::Stopped) => return Err(CreateAccountError::Stopping),

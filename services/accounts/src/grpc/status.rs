@@ -36,6 +36,10 @@ pub(super) fn status(error: impl Into<CommandError>) -> Status {
             "Too many sign-ups are waiting. Nothing was stored; try again in a second.",
             Duration::from_secs(1),
         ),
+        CommandError::CreateAccount(Create::Late) => serve::retry_after(
+            "The database is slow or locked, and could not store this in time. Nothing was stored; try again in a second.",
+            Duration::from_secs(1),
+        ),
         CommandError::CreateAccount(Create::Stopping) => serve::unavailable(
             "The service is shutting down. Nothing was stored; try again in a moment.",
         ),

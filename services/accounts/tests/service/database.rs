@@ -140,3 +140,52 @@ async fn i19_a_caller_that_hangs_up_leaves_no_transaction_open() {
     let alone = "accounts WHERE id NOT IN (SELECT aggregate_id FROM outbox)";
     assert_eq!(world.count(alone).await, 0);
 }
+
+#[tokio::test]
+async fn while_the_database_is_locked_each_caller_is_answered_in_time_and_none_is_stored_later() {
+    let world = World::new().await;
+    // Small groups, of which each waits for the lock: more of them than a call may last.
+    let service = world.start_with(&[("USHER_SIGN_UP_BATCH", "16")]).await;
+    let client = service.client();
+    client.create(sign_up("first@example.org")).await.unwrap();
+
+    let writing = world.database().await.begin().await.unwrap();
+    writing
+        .execute_unprepared("UPDATE accounts SET locale = locale")
+        .await
+        .unwrap();
+    let mut codes = BTreeSet::new();
+    for answer in join_all((0..200).map(|n| numbered(client.clone(), n))).await {
+        codes.insert(format!("{:?}", answer.unwrap_err().code()));
+    }
+    let told = ["ResourceExhausted", "Unavailable"].map(str::to_owned);
+    assert_eq!(codes, BTreeSet::from(told));
+    writing.rollback().await.unwrap();
+
+    client.create(sign_up("last@example.org")).await.unwrap(); // behind all that still waited
+    assert_eq!(world.rows().await, [2, 2, 0]);
+}
+
+#[tokio::test]
+async fn a_caller_in_a_hurry_is_refused_before_its_deadline_and_not_stored() {
+    let world = World::new().await;
+    let service = world.start().await;
+    let client = service.client();
+    client.create(sign_up("first@example.org")).await.unwrap();
+    let writing = world.database().await.begin().await.unwrap();
+    writing
+        .execute_unprepared("UPDATE accounts SET locale = locale")
+        .await
+        .unwrap();
+    let mut request = tonic::Request::new(sign_up("ada@example.org"));
+    request.set_timeout(Duration::from_secs(1));
+    let refused = client.0.clone().create_account(request).await.unwrap_err();
+    assert_snapshot!(shown(&refused), @r"
+    ResourceExhausted: The database is slow or locked, and could not store this in time. Nothing was stored; try again in a second.
+      reason TRY_LATER of usher
+      retry after 1s
+    ");
+    writing.rollback().await.unwrap();
+    client.create(sign_up("last@example.org")).await.unwrap();
+    assert_eq!(world.count("accounts").await, 2);
+}

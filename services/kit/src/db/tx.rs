@@ -48,6 +48,8 @@ pub struct Tx {
     now: Timestamp,
     name: &'static str,
     begun: Instant,
+    /// Beyond it nothing is done any more.
+    end: Instant,
 }
 
 #[derive(Debug)]
@@ -87,6 +89,7 @@ impl Tx {
             now: Timestamp(0),
             name,
             begun,
+            end: begun + LIMIT,
         };
         tx.now = time::now(&tx, clock).await?;
         Ok(tx)
@@ -102,6 +105,12 @@ impl Tx {
     /// moment of the database's later, in memory, measures the distance from here.
     pub fn begun(&self) -> Instant {
         self.begun
+    }
+
+    /// Ends the transaction at `end`, if that is sooner than its limit: nobody waits for it any longer.
+    pub fn until(mut self, end: Instant) -> Self {
+        self.end = self.end.min(end);
+        self
     }
 
     /// Keeps what was written.
@@ -140,7 +149,7 @@ impl Tx {
         let Some(connection) = state.connection.take() else {
             return Err(too_late()); // closed by an earlier error, which was told
         };
-        let (kept, result) = connection.run(self.begun + LIMIT, statement).await;
+        let (kept, result) = connection.run(self.end, statement).await;
         state.connection = kept;
         state.failed |= result.is_err();
         result

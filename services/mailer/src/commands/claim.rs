@@ -13,6 +13,7 @@ use kit::{
     group::{Batch, Group},
 };
 use sea_orm::{DbErr, prelude::Uuid};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     BATCH, Each, LedgerError, Outcome, PastAttempt, QUEUE,
@@ -26,6 +27,9 @@ use crate::{
         mails::{self, LedgerState},
     },
 };
+
+/// While the database is away, it is asked again that often.
+const PAUSE: Duration = Duration::from_millis(250);
 
 /// A row's first claim, which it is born with.
 const FIRST_CLAIM: i32 = 1;
@@ -64,6 +68,7 @@ struct Claimer {
     keys: AddressKeys,
     leases: Leases,
     lease: Duration,
+    give_up: CancellationToken,
 }
 
 impl Claims {
@@ -74,6 +79,7 @@ impl Claims {
         keys: AddressKeys,
         leases: Leases,
         lease: Duration,
+        give_up: CancellationToken,
     ) -> Self {
         let claimer = Arc::new(Claimer {
             db,
@@ -81,6 +87,7 @@ impl Claims {
             keys,
             leases,
             lease,
+            give_up,
         });
         let claim = move |offers| Arc::clone(&claimer).claim(offers);
         let failed = |error: &StoreError| Err(error.clone());
@@ -104,6 +111,58 @@ enum Decision<'r> {
     Nothing(Answer),
 }
 
+/// The claims that a transaction began, as their rows say it.
+fn begun(
+    offers: &[Arc<Offer>],
+    decisions: &[Decision<'_>],
+    until: Timestamp,
+) -> Vec<mails::UnsentClaim> {
+    let mut claims = Vec::with_capacity(offers.len());
+    for (offer, decision) in offers.iter().zip(decisions) {
+        let claim_no = match decision {
+            Decision::Insert => FIRST_CLAIM,
+            Decision::Begin(row) => row.claim_no + 1,
+            Decision::CountLapsed(_) | Decision::Nothing(_) => continue,
+        };
+        claims.push(mails::UnsentClaim {
+            code_id: offer.code_id,
+            claim_no,
+            until,
+        });
+    }
+    claims
+}
+
+/// Ends claims whose commit nobody answered: nothing was sent under them, and whoever found them after their lease would
+/// count an attempt whose outcome is unknown. Tried until they are found, or cannot come any more.
+async fn take_back(
+    db: Db,
+    claims: Vec<mails::UnsentClaim>,
+    lease_end: Instant,
+    give_up: CancellationToken,
+) {
+    let pause = || tokio::time::sleep(PAUSE);
+    while give_up.run_until_cancelled(pause()).await.is_some() {
+        let taken_back = async {
+            let tx = db.write("take claims back").await?;
+            let taken_back = mails::take_back(&tx, &claims).await?;
+            tx.commit().await?;
+            Ok::<_, DbErr>(taken_back)
+        };
+        match taken_back.await {
+            Ok(0) if Instant::now() < lease_end + kit::db::LIMIT => {}
+            Err(_) => {} // it is away still, and that was told
+            Ok(mails) => {
+                tracing::info!(
+                    mails,
+                    "Claims whose commit was not answered are taken back."
+                );
+                return;
+            }
+        }
+    }
+}
+
 impl Claimer {
     async fn claim(self: Arc<Self>, offers: Batch<Arc<Offer>>) -> Result<Each<Claimed>, DbErr> {
         self.commit(&offers).await.inspect_err(super::log)
@@ -124,7 +183,17 @@ impl Claimer {
             .map(|offer| self.decide(offer, rows.get(&offer.code_id), &mut taken, now))
             .collect();
         let inserted = self.write(&tx, offers, &decisions).await?;
-        tx.commit().await?;
+        if let Err(error) = tx.commit().await {
+            // It may have happened all the same, or happen yet.
+            let ours = begun(offers, &decisions, now + self.lease);
+            tokio::spawn(take_back(
+                self.db.clone(),
+                ours,
+                lease_end,
+                self.give_up.clone(),
+            ));
+            return Err(error);
+        }
 
         let mut claimed = Vec::with_capacity(offers.len());
         for (offer, decision) in offers.iter().zip(decisions) {
@@ -162,7 +231,7 @@ impl Claimer {
         taken: &mut HashSet<Uuid>,
         now: Timestamp,
     ) -> Decision<'r> {
-        let unknown_attempts = match Standing::of(row, offer, &self.keys, now) {
+        let unknown_attempts = match Standing::of(row, offer, &self.keys, now, self.lease) {
             Standing::Claimable { unknown_attempts } => unknown_attempts,
             Standing::Answered(answer) => return Decision::Nothing(answer),
         };

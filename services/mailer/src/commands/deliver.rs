@@ -137,7 +137,7 @@ impl Deliver {
         })
     }
 
-    /// An error may hide a claim that was committed: nobody keeps its lease, and it will count as unknown.
+    /// An error may hide a claim that was committed: nothing is sent under it, and it is taken back.
     async fn claim(
         &self,
         offer: &Arc<Offer>,

@@ -36,10 +36,14 @@ pub(crate) struct LookUps(Group<Arc<Offer>, Result<Standing, StoreError>>);
 
 impl LookUps {
     /// Starts the worker: one query for all that are looked up meanwhile.
-    pub(crate) fn start(db: Db, keys: AddressKeys) -> Self {
+    pub(crate) fn start(db: Db, keys: AddressKeys, lease: Duration) -> Self {
         let look_up = move |offers: Batch<Arc<Offer>>| {
             let (db, keys) = (db.clone(), keys.clone());
-            async move { look_up(&db, &keys, &offers).await.inspect_err(super::log) }
+            async move {
+                look_up(&db, &keys, lease, &offers)
+                    .await
+                    .inspect_err(super::log)
+            }
         };
         let failed = |error: &StoreError| Err(error.clone());
         Self(Group::start(QUEUE, BATCH, look_up, failed))
@@ -54,6 +58,7 @@ impl LookUps {
 async fn look_up(
     db: &Db,
     keys: &AddressKeys,
+    lease: Duration,
     offers: &[Arc<Offer>],
 ) -> Result<Each<Standing>, DbErr> {
     let keys_of_mails = offers.iter().map(|offer| offer.code_id);
@@ -66,7 +71,7 @@ async fn look_up(
     let mut standings = Vec::with_capacity(offers.len());
     for offer in offers {
         let row = rows.get(&offer.code_id);
-        standings.push(Ok(Standing::of(row, offer, keys, now)));
+        standings.push(Ok(Standing::of(row, offer, keys, now, lease)));
     }
     Ok(standings)
 }
@@ -82,6 +87,7 @@ impl Standing {
         offer: &Offer,
         keys: &AddressKeys,
         now: Timestamp,
+        lease: Duration,
     ) -> Self {
         const OTHER_MAIL: &str = "code_id: the key was used for another mail";
         const UNKNOWABLE: &str = "the outcomes of earlier attempts are unknown";
@@ -89,14 +95,14 @@ impl Standing {
             return Self::NEW;
         };
         let unknown_attempts = row.unknown_attempts();
+        let lease_left = row.lease_left(now, lease);
         let (fate, reached, reason) = match row.state {
             // First, whatever the state: what became of another mail is nobody's business here.
             _ if !is_same_mail(row, offer, keys) => (Fate::Invalid, false, OTHER_MAIL),
             LedgerState::Accepted => (Fate::Accepted(row.ended_at), true, ""),
             LedgerState::Rejected => (Fate::Rejected, true, &*row.reason),
             LedgerState::Invalid => (Fate::Invalid, false, &*row.reason),
-            LedgerState::Sending if row.claimed_until > now => {
-                let left = row.claimed_until.since(now);
+            LedgerState::Sending if let Some(left) = lease_left => {
                 return Self::Answered(in_flight(left, unknown_attempts));
             }
             // Each of them may have reached the mailbox: one more mail would be one too many.

@@ -7,9 +7,8 @@ use kit::{
     db::{Db, StoreError},
     group::{Batch, Group},
 };
-use sea_orm::DbErr;
+use sea_orm::{DbErr, prelude::Uuid};
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use super::{BATCH, Each, Outcome, PastAttempt, QUEUE, claim::Claim};
 use crate::{
@@ -37,7 +36,15 @@ pub(crate) struct Ended {
     pub(crate) trace_id: String,
 }
 
-type Recording = Group<Arc<Ended>, Result<Timestamp, StoreError>>;
+/// The end of one attempt, under the id of the row that tells of it: made before the commit, so that an end that is
+/// written again, because the answer to its commit was lost, is one row.
+#[derive(Debug)]
+struct Note {
+    id: Uuid,
+    ended: Ended,
+}
+
+type Recording = Group<Arc<Note>, Result<Timestamp, StoreError>>;
 
 /// The way to record outcomes. Clones share the queue.
 #[derive(Debug, Clone)]
@@ -50,11 +57,8 @@ pub(crate) struct Outcomes {
 impl Outcomes {
     /// Starts the worker. What could not be recorded is tried again until `give_up`.
     pub(crate) fn start(db: Db, clock: Clock, give_up: CancellationToken) -> Self {
-        let recorder = Arc::new(Recorder {
-            db,
-            clock: clock.clone(),
-        });
-        let record = move |ended| Arc::clone(&recorder).record(ended);
+        let recorder = Arc::new(Recorder { db });
+        let record = move |notes| Arc::clone(&recorder).record(notes);
         let failed = |error: &StoreError| Err(error.clone());
         Self {
             group: Group::start(QUEUE, BATCH, record, failed),
@@ -66,15 +70,18 @@ impl Outcomes {
     /// Notes how an attempt ended, and answers when by the database's clock. While the database is away the caller
     /// is not kept: what the mail server said is known, and the note is tried again under the claim's lease.
     pub(crate) async fn record(&self, claim: Claim, ended: Ended) -> Timestamp {
-        let ended = Arc::new(ended);
-        if let Ok(Ok(at)) = self.group.submit(Arc::clone(&ended)).await {
+        let note = Arc::new(Note {
+            id: self.clock.uuid_v7(),
+            ended,
+        });
+        if let Ok(Ok(at)) = self.group.submit(Arc::clone(&note)).await {
             return at;
         }
         // In a task of its own, with the claim: while it holds, nobody else sends what was accepted.
         tokio::spawn(keep_trying(
             self.group.clone(),
             claim,
-            ended,
+            note,
             self.give_up.clone(),
         ));
         self.clock.now()
@@ -83,15 +90,10 @@ impl Outcomes {
 
 /// The lease is renewed as soon as the database is back, unless it has passed by then; an acceptance is written in
 /// either case.
-async fn keep_trying(
-    group: Recording,
-    claim: Claim,
-    ended: Arc<Ended>,
-    give_up: CancellationToken,
-) {
+async fn keep_trying(group: Recording, claim: Claim, note: Arc<Note>, give_up: CancellationToken) {
     let pause = || tokio::time::sleep(PAUSE);
     while give_up.run_until_cancelled(pause()).await.is_some() {
-        match group.submit(Arc::clone(&ended)).await {
+        match group.submit(Arc::clone(&note)).await {
             Err(_) | Ok(Err(StoreError::Unavailable(_))) => {}
             Ok(Ok(_)) => break,
             // It would only be refused again. The lease passes, and the attempt counts as unknown: the mailbox may have
@@ -109,22 +111,29 @@ async fn keep_trying(
 #[derive(Debug)]
 struct Recorder {
     db: Db,
-    clock: Clock,
 }
 
 impl Recorder {
-    async fn record(self: Arc<Self>, ended: Batch<Arc<Ended>>) -> Result<Each<Timestamp>, DbErr> {
-        self.commit(&ended).await.inspect_err(super::log)
+    async fn record(self: Arc<Self>, notes: Batch<Arc<Note>>) -> Result<Each<Timestamp>, DbErr> {
+        self.commit(&notes).await.inspect_err(super::log)
     }
 
-    async fn commit(&self, ended: &[Arc<Ended>]) -> Result<Each<Timestamp>, DbErr> {
+    async fn commit(&self, notes: &[Arc<Note>]) -> Result<Each<Timestamp>, DbErr> {
         let tx = self.db.write("record outcomes").await?;
         let now = tx.now();
         // One order for all replicas, so that none waits for another in a circle.
-        let mut sorted: Vec<&Ended> = ended.iter().map(Arc::as_ref).collect();
-        sorted.sort_unstable_by_key(|ended| ended.offer.code_id);
-        let accepted: Vec<_> = sorted
+        let mut sorted: Vec<&Note> = notes.iter().map(Arc::as_ref).collect();
+        sorted.sort_unstable_by_key(|note| note.ended.offer.code_id);
+        let taken_back: BTreeSet<Uuid> = sorted
             .iter()
+            .flat_map(|note| note.ended.taken_back.iter().copied())
+            .collect();
+        let taken_back = Vec::from_iter(taken_back);
+        let touched = sorted.iter().map(|note| note.ended.offer.code_id);
+        mails::lock_all(&tx, touched.chain(taken_back.iter().copied())).await?;
+        let ended = sorted.iter().map(|note| &note.ended);
+        let accepted: Vec<_> = ended
+            .clone()
             .filter(|ended| ended.outcome == Outcome::Accepted)
             .map(|ended| ended.offer.code_id)
             .collect();
@@ -136,7 +145,7 @@ impl Recorder {
             outcome,
             reply,
             ..
-        } in &sorted
+        } in ended
         {
             let (key, claim_no) = (offer.code_id, *claim_no);
             match outcome {
@@ -153,30 +162,25 @@ impl Recorder {
                 Outcome::Unknown => mails::set_idle(&tx, key, claim_no, 1).await?,
             }
         }
-        let taken_back: BTreeSet<Uuid> = sorted
-            .iter()
-            .flat_map(|ended| ended.taken_back.clone())
-            .collect();
-        let taken_back = Vec::from_iter(taken_back);
-        mails::take_back(&tx, &taken_back).await?;
-        attempts::take_back(&tx, &taken_back).await?;
+        mails::take_refusals_back(&tx, &taken_back).await?;
+        attempts::take_refusals_back(&tx, &taken_back).await?;
         // Told to operators in the same transaction; also of an attempt whose claim was lost meanwhile.
-        let attempts = sorted.iter().map(|ended| self.attempt(ended, now));
+        let attempts = sorted.iter().map(|note| attempt(note, now));
         attempts::insert(&tx, attempts.collect()).await?;
         tx.commit().await?;
-        Ok(vec![Ok(now); ended.len()])
+        Ok(vec![Ok(now); notes.len()])
     }
+}
 
-    fn attempt(&self, ended: &Ended, now: Timestamp) -> PastAttempt {
-        PastAttempt {
-            id: self.clock.uuid_v7(),
-            code_id: ended.offer.code_id,
-            account_id: ended.offer.account_id,
-            attempt: ended.claim_no,
-            outcome: ended.outcome,
-            reply: ended.reply.clone(),
-            ended_at: now,
-            trace_id: ended.trace_id.clone(),
-        }
+fn attempt(Note { id, ended }: &Note, now: Timestamp) -> PastAttempt {
+    PastAttempt {
+        id: *id,
+        code_id: ended.offer.code_id,
+        account_id: ended.offer.account_id,
+        attempt: ended.claim_no,
+        outcome: ended.outcome,
+        reply: ended.reply.clone(),
+        ended_at: now,
+        trace_id: ended.trace_id.clone(),
     }
 }

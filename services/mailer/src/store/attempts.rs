@@ -1,7 +1,7 @@
 //! The table `attempts`: what became of each attempt, for people. Nothing is decided by it.
 
 use kit::{clock::Timestamp, db::Tx, page::PageToken};
-use sea_orm::{QueryOrder as _, QuerySelect as _, entity::prelude::*};
+use sea_orm::{QueryOrder as _, QuerySelect as _, entity::prelude::*, sea_query::OnConflict};
 
 /// One attempt to send one mail, after its end.
 #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
@@ -56,6 +56,7 @@ pub(crate) enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 
+/// Inserts those that are not there yet: an attempt whose commit was not answered is written again under its id.
 pub(crate) async fn insert(tx: &Tx, attempts: Vec<Model>) -> Result<(), DbErr> {
     if attempts.is_empty() {
         return Ok(());
@@ -63,7 +64,9 @@ pub(crate) async fn insert(tx: &Tx, attempts: Vec<Model>) -> Result<(), DbErr> {
     let rows = attempts
         .into_iter()
         .map(|attempt| ActiveModel::from(attempt).reset_all());
+    let if_new = OnConflict::column(Column::Id).do_nothing().to_owned();
     Entity::insert_many(rows)
+        .on_conflict(if_new)
         .exec_without_returning(tx)
         .await
         .map(drop)
@@ -90,7 +93,7 @@ pub(crate) async fn newest_first(
 }
 
 /// Refusals of these mails that turned out to be said of everybody were none of them.
-pub(crate) async fn take_back(tx: &Tx, mails: &[Uuid]) -> Result<(), DbErr> {
+pub(crate) async fn take_refusals_back(tx: &Tx, mails: &[Uuid]) -> Result<(), DbErr> {
     if mails.is_empty() {
         return Ok(());
     }

@@ -10,7 +10,7 @@
 //!                     ▼   │ count_lapsed: its    │
 //!   accepted, rejected,   │ lease has passed     │
 //!   invalid               └──────────────────────┤
-//!       │ take_back: rejected, in words         │
+//!       │ take_refusals_back: rejected, in words │
 //!       └─ that are said of everybody ──────────┘
 //! ```
 //!
@@ -26,12 +26,12 @@ use std::{collections::HashMap, time::Duration};
 
 use kit::{
     clock::Timestamp,
-    db::{Tx, update_given},
+    db::{LEASES_AHEAD, Tx, lock_rows, update_given},
 };
 use sea_orm::{
     DbErr, ExprTrait as _, QueryOrder as _, QuerySelect as _, UpdateMany,
     entity::prelude::*,
-    sea_query::{LockType, OnConflict},
+    sea_query::{LockBehavior, LockType, OnConflict},
 };
 
 use crate::domain::AddressMac;
@@ -111,6 +111,14 @@ impl Model {
         self.keep_until - MEMORY
     }
 
+    /// How much longer its sender has it for itself. A lease that ends later than any does was taken before the clock
+    /// was set back: its sender would have renewed it by now.
+    pub(crate) fn lease_left(&self, now: Timestamp, lease: Duration) -> Option<Duration> {
+        let left = self.claimed_until.since(now);
+        let holds = !left.is_zero() && left <= lease * LEASES_AHEAD;
+        holds.then_some(left)
+    }
+
     pub(crate) fn unknown_attempts(&self) -> u32 {
         u32::try_from(self.unknown_attempts).unwrap_or(0)
     }
@@ -160,6 +168,39 @@ pub(crate) async fn insert(tx: &Tx, mut rows: Vec<Model>) -> Result<Vec<Uuid>, D
         .on_conflict(if_new)
         .exec_with_returning_keys(tx)
         .await
+}
+
+/// A claim as it stands in its row until somebody renews or ends it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct UnsentClaim {
+    pub(crate) code_id: Uuid,
+    pub(crate) claim_no: i32,
+    pub(crate) until: Timestamp,
+}
+
+/// Takes claims back under which nothing was sent: no attempt is counted. Returns how many there were.
+pub(crate) async fn take_back(tx: &Tx, claims: &[UnsentClaim]) -> Result<usize, DbErr> {
+    // By its end, too: somebody else's claim of the same number ends at another moment.
+    const SQL: &str = "UPDATE mails SET state = 'idle' FROM given
+        WHERE mails.code_id = given.code_id AND mails.claim_no = given.claim_no
+        AND mails.claimed_until = given.claimed_until AND mails.state = 'sending'
+        RETURNING mails.code_id";
+    lock_all(tx, claims.iter().map(|claim| claim.code_id)).await?;
+    let mut rows = Vec::with_capacity(claims.len());
+    for claim in claims {
+        rows.push([
+            claim.code_id.into(),
+            claim.claim_no.into(),
+            claim.until.into(),
+        ]);
+    }
+    let columns = ["code_id", "claim_no", "claimed_until"];
+    Ok(update_given(tx, columns, SQL, &[], &rows).await?.len())
+}
+
+/// Locks the rows of these keys and reads nothing, as everybody who writes several of them does first.
+pub(crate) async fn lock_all(tx: &Tx, keys: impl Iterator<Item = Uuid>) -> Result<(), DbErr> {
+    lock_rows(tx, "mails", "code_id", keys).await
 }
 
 /// Begins an attempt on each of these idle mails: the next claim.
@@ -275,7 +316,7 @@ pub(crate) async fn mark_refused(
 }
 
 /// Takes refusals back that were said of everybody: these mails are offered and sent as if there had been none.
-pub(crate) async fn take_back(tx: &Tx, keys: &[Uuid]) -> Result<(), DbErr> {
+pub(crate) async fn take_refusals_back(tx: &Tx, keys: &[Uuid]) -> Result<(), DbErr> {
     if keys.is_empty() {
         return Ok(());
     }
@@ -290,14 +331,14 @@ pub(crate) async fn take_back(tx: &Tx, keys: &[Uuid]) -> Result<(), DbErr> {
         .map(drop)
 }
 
-/// Keys of at most `limit` mails whose time is over, locked: of two replicas that forget at once, one waits.
+/// Keys of at most `limit` mails whose time is over, locked: of two replicas that forget at once, each takes others.
 pub(crate) async fn lock_due(tx: &Tx, limit: u64) -> Result<Vec<Uuid>, DbErr> {
     let due = Entity::find()
         .filter(Column::KeepUntil.lt(tx.now()))
         .order_by_asc(Column::KeepUntil)
         .order_by_asc(Column::CodeId)
         .limit(limit)
-        .lock(LockType::Update)
+        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
         .all(tx)
         .await?;
     Ok(due.into_iter().map(|mail| mail.code_id).collect())

@@ -319,3 +319,115 @@ async fn on_postgres_an_attempt_that_lasts_longer_than_a_lease_keeps_it() {
     );
     assert_eq!(server.mails().len(), 1);
 }
+
+/// Lets the next commit that inserts into a table last so long that it is not answered in time, and happen all the same.
+async fn commit_late_once(world: &World, table: &str) {
+    for sql in [
+        "CREATE SEQUENCE begun",
+        "CREATE SEQUENCE committed",
+        "CREATE FUNCTION begin_slowly() RETURNS trigger LANGUAGE plpgsql AS
+         'BEGIN IF nextval(''begun'') = 1 THEN PERFORM pg_sleep(0.4); END IF; RETURN NEW; END'",
+        "CREATE FUNCTION commit_slowly() RETURNS trigger LANGUAGE plpgsql AS
+         'BEGIN IF nextval(''committed'') = 1 THEN PERFORM pg_sleep(7.85); END IF; RETURN NULL; END'",
+        &format!(
+            "CREATE TRIGGER begin_slowly BEFORE INSERT ON {table}
+             FOR EACH ROW EXECUTE FUNCTION begin_slowly()"
+        ),
+        &format!(
+            "CREATE CONSTRAINT TRIGGER commit_slowly AFTER INSERT ON {table}
+             DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION commit_slowly()"
+        ),
+    ] {
+        world.execute(sql).await;
+    }
+}
+
+#[tokio::test]
+async fn i08_on_postgres_a_claim_whose_commit_came_late_counts_as_no_attempt() {
+    let server = SmtpServer::start().await;
+    let Some(world) = World::on_postgres("late_claim", &server).await else {
+        return;
+    };
+    commit_late_once(&world, "mails").await;
+    let service = world.start_with(&[("USHER_MAIL_LEASE", "10s")]).await;
+    let mut delivery = service.client().open().await;
+    let offered = mail("ada@example.com");
+    let refused = delivery.deliver(offered.clone()).await;
+    assert_eq!(
+        (refused.outcome(), refused.reached, refused.unknown_attempts),
+        (Outcome::Unavailable, false, 0)
+    );
+    let committed = async || (world.count("mails WHERE state = 'idle'").await == 1).then_some(());
+    eventually("the claim to come and to be taken back", SOON, committed).await;
+    let accepted = delivery.deliver(again(&offered)).await;
+    assert_eq!(
+        (accepted.outcome(), accepted.unknown_attempts),
+        (Outcome::Accepted, 0)
+    );
+    assert_eq!(server.mails().len(), 1);
+}
+
+#[tokio::test]
+async fn on_postgres_an_outcome_whose_commit_came_late_is_written_once() {
+    let server = SmtpServer::start().await;
+    let Some(world) = World::on_postgres("late_outcome", &server).await else {
+        return;
+    };
+    commit_late_once(&world, "attempts").await;
+    let service = world.start_with(&[("USHER_MAIL_LEASE", "10s")]).await;
+    let mut delivery = service.client().open().await;
+    let accepted = delivery.deliver(mail("ada@example.com")).await;
+    assert_eq!(accepted.outcome(), Outcome::Accepted);
+    // The first commit came late; the second one is over when the third insert is.
+    let written = async || (world.number("SELECT last_value FROM begun").await > 1).then_some(());
+    eventually("the outcome to be written again", SOON, written).await;
+    delivery.deliver(mail("eve@example.com")).await;
+    assert_eq!(world.count("attempts").await, 2);
+}
+
+#[tokio::test]
+async fn on_postgres_two_replicas_that_forget_leave_no_attempt_without_its_mail() {
+    let server = SmtpServer::start().await;
+    let Some(world) = World::on_postgres("forgetting", &server).await else {
+        return;
+    };
+    world
+        .execute(
+            "INSERT INTO mails SELECT gen_random_uuid(), gen_random_uuid(), 'code', 'en', '', '', 'accepted',
+                 1, 0, 0, '', 1, n FROM generate_series(1, 5000) AS n",
+        )
+        .await;
+    world
+        .execute(
+            "INSERT INTO attempts SELECT gen_random_uuid(), code_id, account_id, 1, 'accepted', '', 1, ''
+             FROM mails",
+        )
+        .await;
+    let replicas = world.pair().await;
+    world.until_none("mails").await;
+    assert_eq!(world.count("attempts").await, 0);
+    drop(replicas);
+}
+
+#[tokio::test]
+async fn i07_a_lease_from_before_the_clock_was_set_back_is_taken_over() {
+    let server = SmtpServer::start().await;
+    server.on(Phase::FinalDot).times(1).accept_and_drop();
+    let Some(world) = World::on_postgres("clock_back", &server).await else {
+        return;
+    };
+    let service = world.start().await;
+    let mut delivery = service.client().open().await;
+    let offered = mail("ada@example.com");
+    assert_eq!(delivery.deliver(offered.clone()).await.unknown_attempts, 1);
+    // As a replica that died during its attempt leaves it, before the clock was set back by an hour.
+    let in_an_hour = (world.clock.now() + Duration::from_secs(60 * 60)).0;
+    let left =
+        format!("UPDATE mails SET state = 'sending', claim_no = 2, claimed_until = {in_an_hour}");
+    world.execute(&left).await;
+    let lapsed = delivery.deliver(again(&offered)).await;
+    assert_eq!(
+        (lapsed.outcome(), lapsed.unknown_attempts),
+        (Outcome::Unknown, 2)
+    );
+}

@@ -60,17 +60,18 @@ impl ClaimMails {
             ..
         } = &self.issue;
         // Before the claim: what has no room in memory would only hold its claim until it runs out.
-        let mut room = queue.reserve(wanted.all);
-        if room.len() == 0 {
+        let mut room_first = queue.reserve(Turn::First, wanted.first.min(wanted.all));
+        let mut room_later = queue.reserve(Turn::Later, wanted.later.min(wanted.all));
+        if room_first.len() == 0 && room_later.len() == 0 {
             return Ok((Vec::new(), MoreDue::NONE));
         }
         let tx = db.write("claim mails").await?;
         let lease = rules.lease;
         // Mails that were never tried come first: dead mailboxes come back again and again, and hold nobody up. Those
         // have a share of their own, which the streams leave them.
-        let first = room.len().min(wanted.first);
+        let first = room_first.len();
         let mut codes = store::mails::claim(&tx, lease, Turn::First, first as u64).await?;
-        let later = (room.len() - codes.len()).min(wanted.later);
+        let later = room_later.len().min(wanted.all - codes.len());
         let tried = store::mails::claim(&tx, lease, Turn::Later, later as u64).await?;
         let more = MoreDue {
             first: wanted.first > 0 && codes.len() == first,
@@ -89,7 +90,10 @@ impl ClaimMails {
                 keyless.push(code);
                 continue;
             };
-            let place = room.take_one();
+            let place = match code.mail_attempts {
+                0 => room_first.take_one(),
+                _ => room_later.take_one(),
+            };
             mails.extend(
                 place.map(|place| ClaimedMail::new(&tx, &code, verification, digits, place)),
             );

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::{IssueCode, issue_code::Occasion};
 use crate::{
+    domain::Turn,
     queue::{ClaimedMail, Room},
     store::{
         self, Code, Verification,
@@ -57,7 +58,7 @@ impl ReplaceExpired {
         }
         let (codes, accounts): (Vec<Uuid>, Vec<Uuid>) = expired.into_iter().unzip();
         let is_full = codes.len() as u64 == BATCH;
-        let mut room = queue.reserve(codes.len());
+        let mut room = queue.reserve(Turn::First, codes.len());
         let tx = db.write("replace expired codes").await?;
         // First the accounts' locks, as everywhere, then the codes again as they are under them: between the two reads
         // somebody may have confirmed, asked for another code, or replaced it. Who is locked is left to the next tick.

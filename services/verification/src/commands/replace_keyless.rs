@@ -4,14 +4,17 @@ use kit::db::StoreError;
 use opentelemetry::Context;
 
 use super::{IssueCode, issue_code::Occasion};
-use crate::store::{self, Code, CodeState, MailState};
+use crate::{
+    domain::Turn,
+    store::{self, Code, CodeState, MailState},
+};
 
 /// Replaces the code if it is still the account's newest and its mail still waits. Who has the account locked
 /// goes first: the next tick meets the code again if it is still so.
 pub(super) async fn replace_keyless(issue: &IssueCode, code: &Code) -> Result<(), StoreError> {
     tracing::warn!(code.id = %code.id, key.id = code.key_id, "The key of a pending code is gone; it is replaced.");
     let account_id = code.account_id;
-    let mut room = issue.queue.reserve(1);
+    let mut room = issue.queue.reserve(Turn::First, 1);
     let tx = issue.db.write("replace a keyless code").await?;
     let locked = store::verifications::lock_free(&tx, vec![account_id]).await?;
     let newest = store::codes::newest(&tx, account_id).await?;

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::{IssueCode, issue_code::Occasion};
 use crate::{
+    domain::Turn,
     queue::ClaimedMail,
     store::{
         self, CodeState, MailState,
@@ -99,7 +100,7 @@ impl ServeResends {
             why: "another code was asked for",
             context: Context::current(),
         };
-        let mut room = self.issue.queue.reserve(1);
+        let mut room = self.issue.queue.reserve(Turn::First, 1);
         self.issue
             .replace(tx, &verification, &newest, &occasion, &mut room)
             .await

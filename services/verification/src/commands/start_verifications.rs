@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use super::IssueCode;
 use crate::{
-    domain::Person,
+    domain::{Person, Turn},
     store::{self, Verification},
 };
 
@@ -86,7 +86,7 @@ impl StartVerifications {
     async fn store_in(&self, batch: &[NewVerification]) -> Result<Vec<Started>, DbErr> {
         let IssueCode { db, queue, .. } = &self.issue;
         // Before the rows are made: one is born claimed only if its mail is going to be handed over.
-        let mut room = queue.reserve(batch.len());
+        let mut room = queue.reserve(Turn::First, batch.len());
         let tx = db.write("start verifications").await?;
         let mut started = Vec::with_capacity(batch.len());
         // One row an account, however often the batch holds its event.

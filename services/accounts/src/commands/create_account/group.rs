@@ -4,6 +4,7 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
+    time::Duration,
 };
 
 use kit::{
@@ -16,6 +17,7 @@ use opentelemetry::{
     trace::{FutureExt as _, SpanKind, TraceContextExt as _},
 };
 use sea_orm::DbErr;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{
@@ -71,7 +73,12 @@ impl Writer {
     async fn commit(&self, sign_ups: &[SignUp]) -> Result<Vec<Outcome>, DbErr> {
         let room = self.events.reserve(sign_ups.len()).await;
         let tx = self.db.write("create accounts").await?;
-        let keys = Keys::take(&tx, sign_ups).await?;
+        // Only now: a lock that is waited for takes seconds, and a caller may have been told to come back meanwhile.
+        let (in_time, late): (Vec<&SignUp>, Vec<&SignUp>) =
+            sign_ups.iter().partition(|sign_up| sign_up.wait.take());
+        let late: HashSet<Uuid> = late.into_iter().map(|sign_up| sign_up.id).collect();
+        let tx = tx.until(end_of(&in_time));
+        let keys = Keys::take(&tx, &in_time).await?;
         let candidates = keys.candidates();
         let created = insert_accounts(&tx, &candidates).await?;
         let accounts = accounts_of(&tx, &candidates, &created).await?;
@@ -87,6 +94,10 @@ impl Writer {
         let mut pending: HashMap<Uuid, Pending> = ids.zip(pending).collect();
         let mut outcomes = Vec::with_capacity(sign_ups.len());
         for sign_up in sign_ups {
+            if late.contains(&sign_up.id) {
+                outcomes.push(Err(CreateAccountError::Late));
+                continue;
+            }
             let answer = keys.answer(sign_up, &accounts);
             // Whoever stands first with a new account delivers its event: that is who created it.
             outcomes.push(answer.map(|account| Committed {
@@ -96,6 +107,16 @@ impl Writer {
         }
         Ok(outcomes)
     }
+}
+
+/// When the first of the callers has to have its answer; but one in a hurry leaves the others a second.
+fn end_of(sign_ups: &[&SignUp]) -> Instant {
+    let first = sign_ups
+        .iter()
+        .map(|sign_up| sign_up.wait.written_by())
+        .min();
+    let now = Instant::now();
+    first.unwrap_or(now).max(now + Duration::from_secs(1))
 }
 
 /// What a caller is told whose sign-up was not written.

@@ -16,7 +16,7 @@ use crate::{
 
 /// The keys of a group.
 pub(super) struct Keys<'a> {
-    sign_ups: &'a [SignUp],
+    sign_ups: &'a [&'a SignUp],
     /// Who stands first in the group under each key.
     owners: HashMap<Hash, usize>,
     /// Keys that made an account before.
@@ -30,7 +30,7 @@ struct Use {
 
 impl<'a> Keys<'a> {
     /// Takes the keys that are free; those that are not are read, with the accounts they made.
-    pub(super) async fn take(tx: &Tx, sign_ups: &'a [SignUp]) -> Result<Self, DbErr> {
+    pub(super) async fn take(tx: &Tx, sign_ups: &'a [&'a SignUp]) -> Result<Self, DbErr> {
         let mut owners = HashMap::new();
         let mut rows = Vec::new();
         for (place, sign_up) in sign_ups.iter().enumerate() {
@@ -63,7 +63,7 @@ impl<'a> Keys<'a> {
     /// Whoever may have an account now: the first under each new key, and all without one.
     pub(super) fn candidates(&self) -> Vec<&'a SignUp> {
         let mut candidates = Vec::with_capacity(self.sign_ups.len());
-        for sign_up in self.sign_ups {
+        for sign_up in self.sign_ups.iter().copied() {
             let key = sign_up.request.as_ref().map(|request| request.key);
             let is_used = key.is_some_and(|key| self.used.contains_key(&key));
             if !is_used && self.owner(sign_up).id == sign_up.id {
@@ -105,7 +105,7 @@ impl<'a> Keys<'a> {
     {
         let key = sign_up.request.as_ref().map(|request| request.key);
         let place = key.and_then(|key| self.owners.get(&key));
-        place.map_or(sign_up, |place| &self.sign_ups[*place])
+        place.map_or(sign_up, |place| self.sign_ups[*place])
     }
 }
 

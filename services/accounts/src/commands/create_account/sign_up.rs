@@ -1,9 +1,12 @@
 //! What passes between a caller and the group that commits its sign-up.
 
+use std::sync::Arc;
+
 use kit::{Violation, db::StoreError};
 use opentelemetry::Context;
 use uuid::Uuid;
 
+use super::wait::Wait;
 use crate::{
     dispatch::{Pending, Undelivered},
     domain::{Hash, NewAccount},
@@ -17,6 +20,7 @@ pub(super) struct SignUp {
     pub(super) new: NewAccount,
     pub(super) request: Option<RequestId>,
     pub(super) caller: Context,
+    pub(super) wait: Arc<Wait>,
 }
 
 /// What tells a repeated request from another one.
@@ -51,6 +55,9 @@ pub(crate) enum CreateAccountError {
     /// As many sign-ups wait as may.
     #[error("too many sign-ups are waiting")]
     Busy,
+    /// The caller would not have waited until it is stored.
+    #[error("it could not be stored in time")]
+    Late,
     /// The service is about to end.
     #[error("the service is shutting down")]
     Stopping,
