@@ -124,7 +124,13 @@ impl Recorder {
         // One order for all replicas, so that none waits for another in a circle.
         let mut sorted: Vec<&Note> = notes.iter().map(Arc::as_ref).collect();
         sorted.sort_unstable_by_key(|note| note.ended.offer.code_id);
-        mails::lock_all(&tx, sorted.iter().map(|note| note.ended.offer.code_id)).await?;
+        let taken_back: BTreeSet<Uuid> = sorted
+            .iter()
+            .flat_map(|note| note.ended.taken_back.iter().copied())
+            .collect();
+        let taken_back = Vec::from_iter(taken_back);
+        let touched = sorted.iter().map(|note| note.ended.offer.code_id);
+        mails::lock_all(&tx, touched.chain(taken_back.iter().copied())).await?;
         let ended = sorted.iter().map(|note| &note.ended);
         let accepted: Vec<_> = ended
             .clone()
@@ -156,13 +162,8 @@ impl Recorder {
                 Outcome::Unknown => mails::set_idle(&tx, key, claim_no, 1).await?,
             }
         }
-        let taken_back: BTreeSet<Uuid> = sorted
-            .iter()
-            .flat_map(|note| note.ended.taken_back.clone())
-            .collect();
-        let taken_back = Vec::from_iter(taken_back);
-        ends::take_back(&tx, &taken_back).await?;
-        attempts::take_back(&tx, &taken_back).await?;
+        ends::take_refusals_back(&tx, &taken_back).await?;
+        attempts::take_refusals_back(&tx, &taken_back).await?;
         // Told to operators in the same transaction; also of an attempt whose claim was lost meanwhile.
         let attempts = sorted.iter().map(|note| attempt(note, now));
         attempts::insert(&tx, attempts.collect()).await?;

@@ -93,7 +93,7 @@ pub(crate) async fn newest_first(
 }
 
 /// Refusals of these mails that turned out to be said of everybody were none of them.
-pub(crate) async fn take_back(tx: &Tx, mails: &[Uuid]) -> Result<(), DbErr> {
+pub(crate) async fn take_refusals_back(tx: &Tx, mails: &[Uuid]) -> Result<(), DbErr> {
     if mails.is_empty() {
         return Ok(());
     }

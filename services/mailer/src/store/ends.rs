@@ -41,7 +41,7 @@ pub(crate) async fn mark_refused(
 }
 
 /// Takes refusals back that were said of everybody: these mails are offered and sent as if there had been none.
-pub(crate) async fn take_back(tx: &Tx, keys: &[Uuid]) -> Result<(), DbErr> {
+pub(crate) async fn take_refusals_back(tx: &Tx, keys: &[Uuid]) -> Result<(), DbErr> {
     if keys.is_empty() {
         return Ok(());
     }

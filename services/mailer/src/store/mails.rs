@@ -10,7 +10,7 @@
 //!                     ▼   │ count_lapsed: its    │
 //!   accepted, rejected,   │ lease has passed     │
 //!   invalid               └──────────────────────┤
-//!       │ take_back: rejected, in words         │
+//!       │ take_refusals_back: rejected, in words │
 //!       └─ that are said of everybody ──────────┘
 //! ```
 //!
