@@ -1,5 +1,5 @@
-//! Randomness that a seed repeats: what befalls a sign-up or a mail follows from its own name and the seed alone,
-//! never from the order in which things happen to be asked.
+//! Randomness that a seed repeats: what befalls a sign-up or a mail follows from its own name and
+//! the seed alone, never from the order in which things happen to be asked.
 
 use rand::{SeedableRng as _, rngs::StdRng};
 

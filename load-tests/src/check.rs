@@ -1,5 +1,6 @@
-//! The conservation check: once a run is over, waits until nothing is owed any more, asks the system and the sink what
-//! there is, tries the codes, and judges. It sees what callers and operators see: gRPC, never a database.
+//! The conservation check: once a run is over, waits until nothing is owed any more, asks the
+//! system and the sink what there is, tries the codes, and judges. It sees what callers and
+//! operators see: gRPC, never a database.
 
 mod ask;
 mod guess;
@@ -41,8 +42,8 @@ pub struct Check<'a> {
     pub people: &'a People,
     /// Whether the system is the run's own, so that whoever is not of this run is a phantom.
     pub whole: bool,
-    /// Whether nothing befell the system: then only an answer that the sink lost explains a second mail. After faults
-    /// it is an outcome that the mailer could not know, as the mailer says.
+    /// Whether nothing befell the system: then only an answer that the sink lost explains a second
+    /// mail. After faults it is an outcome that the mailer could not know, as the mailer says.
     pub faultless: bool,
     /// How long nothing may get better while something is owed.
     pub patience: Duration,
@@ -82,8 +83,8 @@ impl Check<'_> {
         self.whole || self.people.includes(address)
     }
 
-    /// Waits until no mail is owed, or nothing gets better. Whoever is to wait for longer than the limit, as after two
-    /// unknown outcomes, asks for the mail, as a person would.
+    /// Waits until no mail is owed, or nothing gets better. Whoever is to wait for longer than the
+    /// limit, as after two unknown outcomes, asks for the mail, as a person would.
     async fn settled(&self, asker: &Asker, sink: &Sink) -> anyhow::Result<Seen> {
         let mut seen = Seen::default();
         let begin = Instant::now();
@@ -108,7 +109,8 @@ impl Check<'_> {
             for account_id in late {
                 let has_mail = arrived.contains(&seen.accounts[&account_id].address);
                 if has_mail {
-                    // Verification does not know, and will not within the limit; the person has what is needed.
+                    // Verification does not know, and will not within the limit; the person has
+                    // what is needed.
                     owed.retain(|one| *one != account_id);
                 } else if seen.asked_again.insert(account_id.clone()) {
                     asker.ask_again(&account_id).await?;

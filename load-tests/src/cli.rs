@@ -15,8 +15,8 @@ use crate::{
 
 /// Puts a system under load, breaks what it stands on, and checks that nobody was lost
 ///
-/// Every run ends with the conservation check: each acknowledged account has one code and its mail, the code in the
-/// mail confirms it, and nobody got anything that nobody asked for.
+/// Every run ends with the conservation check: each acknowledged account has one code and its mail,
+/// the code in the mail confirms it, and nobody got anything that nobody asked for.
 #[derive(Debug, Parser)]
 #[command(
     name = "load-tests",
@@ -47,7 +47,8 @@ pub(crate) enum Format {
 pub(crate) enum Command {
     /// Measure latencies under open-loop load, without faults
     ///
-    /// Without --data a system of its own is started in a temporary folder, with the sink as its mail server.
+    /// Without --data a system of its own is started in a temporary folder, with the sink as its
+    /// mail server.
     #[command(after_help = "Examples:
   load-tests load --rate 500 --seconds 30
   load-tests load --rate 50 --moods delay,slow --mood-share 0.5     # a mail server that takes its time
@@ -57,8 +58,9 @@ pub(crate) enum Command {
     Load(LoadArguments),
     /// Kill, stop and pause every part under load, then heal and check
     ///
-    /// Starts a system of its own. The plan of faults and the moods of the mail server follow from the seed: a seed
-    /// that failed is run again. (When a fault meets a request is up to the machine, so run it more than once.)
+    /// Starts a system of its own. The plan of faults and the moods of the mail server follow from
+    /// the seed: a seed that failed is run again. (When a fault meets a request is up to the
+    /// machine, so run it more than once.)
     #[command(after_help = "Examples:
   load-tests soak --seconds 300 --seed 7
   load-tests soak --parts mailer --kinds kill --every 1s            # one part, one fault

@@ -1,5 +1,5 @@
-//! What befalls the parts of a system, and when: `Plan` follows from a seed alone, so that a failing run is run again,
-//! and is carried out against a system while `load` goes on.
+//! What befalls the parts of a system, and when: `Plan` follows from a seed alone, so that a
+//! failing run is run again, and is carried out against a system while `load` goes on.
 
 use std::{
     collections::BTreeMap,
@@ -85,8 +85,8 @@ impl Plan {
         Self(faults)
     }
 
-    /// Does what is planned, from `start` on, and returns when the last pause is over, with how often each kind met
-    /// a part that ran. `done` is called after each fault.
+    /// Does what is planned, from `start` on, and returns when the last pause is over, with how
+    /// often each kind met a part that ran. `done` is called after each fault.
     pub async fn carry_out(
         &self,
         system: &System,

@@ -1,9 +1,11 @@
-//! Load tests: what Usher is measured with, and broken with. Whatever is measured, nobody may be lost.
+//! Load tests: what Usher is measured with, and broken with. Whatever is measured, nobody may be
+//! lost.
 //!
-//! In reading order: `run` is one run from the first sign-up to the verdict. `people` says who signs up, `load` sends
-//! the sign-ups when they are due, `system` is the `usher up` that takes them (`target` where it listens), `faults`
-//! what befalls its parts, `sink` its mail server. `check` asks everybody at the end and judges, `report` tells.
-//! `chance` makes a seed repeat all of it; `cli` is the command line.
+//! In reading order: `run` is one run from the first sign-up to the verdict. `people` says who
+//! signs up, `load` sends the sign-ups when they are due, `system` is the `usher up` that takes
+//! them (`target` where it listens), `faults` what befalls its parts, `sink` its mail server.
+//! `check` asks everybody at the end and judges, `report` tells. `chance` makes a seed repeat all
+//! of it; `cli` is the command line.
 
 mod chance;
 pub mod check;

@@ -1,5 +1,6 @@
-//! Open-loop load: each request is due at a time of its own and is sent then, however slow the answers before it are.
-//! Latency counts from that time, so that a system that stands still is seen to. What was asked goes to `check`.
+//! Open-loop load: each request is due at a time of its own and is sent then, however slow the
+//! answers before it are. Latency counts from that time, so that a system that stands still is seen
+//! to. What was asked goes to `check`.
 
 use std::{
     thread,
@@ -68,7 +69,8 @@ impl Load {
         (self.rate * self.lasting.as_secs_f64()).round() as u64
     }
 
-    /// Sends everything, and returns when the last answer is there or given up. `answered` is called at each.
+    /// Sends everything, and returns when the last answer is there or given up. `answered` is
+    /// called at each.
     ///
     /// # Errors
     /// When `url` is none.

@@ -1,5 +1,5 @@
-//! Who signs up: an address, a name and a language a number, all from the seed. `load` asks for them, `check` knows
-//! by the address who was ours.
+//! Who signs up: an address, a name and a language a number, all from the seed. `load` asks for
+//! them, `check` knows by the address who was ours.
 
 use proto::accounts::CreateAccountRequest;
 use rand::{RngExt as _, seq::IndexedRandom as _};

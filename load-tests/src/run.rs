@@ -1,4 +1,5 @@
-//! One run, the same for everything that is measured: load, and faults meanwhile; healing; the conservation check.
+//! One run, the same for everything that is measured: load, and faults meanwhile; healing; the
+//! conservation check.
 
 use std::{
     cell::Cell,
@@ -67,7 +68,8 @@ impl Run {
     /// Does it.
     ///
     /// # Errors
-    /// When the system cannot be started, does not answer after the healing, or does not stop in order.
+    /// When the system cannot be started, does not answer after the healing, or does not stop in
+    /// order.
     pub async fn start(&self) -> anyhow::Result<Report> {
         match &self.subject {
             Subject::Own { usher } => {

@@ -1,5 +1,5 @@
-//! The mail server of a load test: accepts mail over plain SMTP as fast as it comes, and has moods. It keeps who got
-//! which code under which Message-ID, for `check`.
+//! The mail server of a load test: accepts mail over plain SMTP as fast as it comes, and has moods.
+//! It keeps who got which code under which Message-ID, for `check`.
 
 mod mail;
 mod mood;
@@ -42,8 +42,8 @@ impl Sink {
         format!("smtp://{}", self.addr)
     }
 
-    /// From now on every mail is accepted at once, and whoever was kept waiting is let go. Mailboxes that are gone
-    /// stay so.
+    /// From now on every mail is accepted at once, and whoever was kept waiting is let go.
+    /// Mailboxes that are gone stay so.
     pub fn heal(&self) {
         self.shared.healed.cancel();
     }
@@ -73,7 +73,8 @@ impl Drop for Sink {
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     loop {
-        // An error is a client that left before it was served, or no descriptor being free: both pass.
+        // An error is a client that left before it was served, or no descriptor being free: both
+        // pass.
         let Ok((stream, _)) = listener.accept().await else {
             tokio::task::yield_now().await;
             continue;

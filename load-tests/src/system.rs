@@ -1,5 +1,5 @@
-//! A system of a run's own: `usher up` in a temporary folder, with the sink as its mail server. `faults` finds its
-//! parts here.
+//! A system of a run's own: `usher up` in a temporary folder, with the sink as its mail server.
+//! `faults` finds its parts here.
 
 use std::{
     fs::File,
@@ -57,7 +57,8 @@ pub struct System {
 }
 
 impl System {
-    /// Starts one and waits until it is up. `usher` is the program, with what it needs before its own arguments.
+    /// Starts one and waits until it is up. `usher` is the program, with what it needs before its
+    /// own arguments.
     ///
     /// # Errors
     /// When it does not come up, with what it said.

@@ -1,4 +1,5 @@
-//! The system that is measured, seen as its callers see it: three addresses and the operators' token.
+//! The system that is measured, seen as its callers see it: three addresses and the operators'
+//! token.
 
 use std::{
     fs,

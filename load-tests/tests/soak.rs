@@ -1,11 +1,12 @@
-//! The command, run as `make soak` and `make load` run it: with a fixed seed and for as short as can show anything.
+//! The command, run as `make soak` and `make load` run it: with a fixed seed and for as short as
+//! can show anything.
 
 use std::process::{Command, Output};
 
 use serde_json::Value;
 
-/// With this seed every kind of fault meets every part. Whoever would wait for longer asks for the mail: that bounds
-/// the test.
+/// With this seed every kind of fault meets every part. Whoever would wait for longer asks for the
+/// mail: that bounds the test.
 #[test]
 fn i07_under_faults_of_every_kind_on_every_part_everybody_ends_with_a_code_and_its_mail() {
     let output = load_tests("soak --seed 5 --seconds 40 --every 1500ms --limit 45s");

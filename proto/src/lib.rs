@@ -1,5 +1,5 @@
-//! Every contract between Usher's parts and the world: messages, services, events, subjects and streams.
-//! Services implement and call what stands here; nothing here knows a service.
+//! Every contract between Usher's parts and the world: messages, services, events, subjects and
+//! streams. Services implement and call what stands here; nothing here knows a service.
 
 pub mod events;
 mod redacted;

@@ -1,4 +1,5 @@
-//! `Debug` of the messages that name a person or hold a code: their type and id, and nothing else of them.
+//! `Debug` of the messages that name a person or hold a code: their type and id, and nothing else
+//! of them.
 
 use std::fmt;
 

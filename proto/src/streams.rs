@@ -1,10 +1,11 @@
-//! The JetStream streams: names, subjects and limits. `usher nats provision` makes them; services make only
-//! their own durable consumers.
+//! The JetStream streams: names, subjects and limits. `usher nats provision` makes them; services
+//! make only their own durable consumers.
 
 use std::time::Duration;
 
-/// A stream as it should be. Limits retention, file storage and discard *new* hold for all of them: a full
-/// stream refuses to publish, and the outbox keeps the event, instead of dropping unread messages.
+/// A stream as it should be. Limits retention, file storage and discard *new* hold for all of them:
+/// a full stream refuses to publish, and the outbox keeps the event, instead of dropping unread
+/// messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stream {
     /// Its name.

@@ -1,5 +1,6 @@
-//! Compiles the mail's MJML to HTML once, here, so that a service start parses nothing and a broken layout fails the
-//! build; minijinja's placeholders pass through untouched and are filled by `mail::template`.
+//! Compiles the mail's MJML to HTML once, here, so that a service start parses nothing and a broken
+//! layout fails the build; minijinja's placeholders pass through untouched and are filled by
+//! `mail::template`.
 
 use std::{collections::HashMap, env, fs, path::Path};
 

@@ -148,7 +148,8 @@ impl Asker {
                 ConfirmOutcome::AlreadyVerified if times > 1 => Guess::Right,
                 other => Guess::Answered(other.as_str_name().to_owned()),
             },
-            // A code that cannot be one, or nobody whose it is: the account's loss, and no end of the check.
+            // A code that cannot be one, or nobody whose it is: the account's loss, and no end of
+            // the check.
             Err(status) if matches!(status.code(), Code::InvalidArgument | Code::NotFound) => {
                 Guess::Answered(format!("{:?}", status.code()))
             }

@@ -1,4 +1,5 @@
-//! The judgement: what was asked for against what there is. Pure, so that each way to lose somebody has a test.
+//! The judgement: what was asked for against what there is. Pure, so that each way to lose somebody
+//! has a test.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -36,7 +37,8 @@ pub struct Verdict {
     pub rejected: usize,
     /// Accounts whose mail arrived while verification does not know it yet.
     pub unsettled: usize,
-    /// Accounts that asked for their mail: two outcomes were unknown, and the third attempt is an hour away.
+    /// Accounts that asked for their mail: two outcomes were unknown, and the third attempt is an
+    /// hour away.
     pub asked_again: usize,
     /// Codes from mails that were tried.
     pub guessed: usize,
@@ -84,7 +86,8 @@ impl Verdict {
     }
 }
 
-/// The codes that can be tried: of each account with one code that is live, as its first mail shows it.
+/// The codes that can be tried: of each account with one code that is live, as its first mail shows
+/// it.
 pub(super) fn codes(seen: &Seen, mails: &[Accepted]) -> Vec<Choice> {
     let first: HashMap<_, _> = mails
         .iter()

@@ -1,4 +1,5 @@
-//! How a mail server may treat a mail without refusing it for good. `Moods` says which attempt meets which.
+//! How a mail server may treat a mail without refusing it for good. `Moods` says which attempt
+//! meets which.
 
 use clap::ValueEnum;
 use rand::{RngExt as _, seq::IndexedRandom as _};
@@ -47,7 +48,8 @@ pub enum Mood {
 pub struct Moods {
     /// Decides who meets what.
     pub seed: u64,
-    /// Which part of first attempts meets one, from 0 to 1; of second attempts a quarter of that, of later ones none.
+    /// Which part of first attempts meets one, from 0 to 1; of second attempts a quarter of that,
+    /// of later ones none.
     pub share: f64,
     /// Those to choose from; with none, everything is accepted at once.
     pub list: Vec<Mood>,
@@ -63,7 +65,8 @@ impl Moods {
         }
     }
 
-    /// What this attempt meets, 1 for the first; by the recipient, so that the order of mails does not matter.
+    /// What this attempt meets, 1 for the first; by the recipient, so that the order of mails does
+    /// not matter.
     pub(super) fn of(&self, recipient: &str, attempt: u32) -> Option<Mood> {
         let share = match attempt {
             1 => self.share,

@@ -1,5 +1,5 @@
-//! One conversation of the sink: as much SMTP as a client needs, answers gathered while commands are pipelined, and
-//! the mood of each mail in between.
+//! One conversation of the sink: as much SMTP as a client needs, answers gathered while commands
+//! are pipelined, and the mood of each mail in between.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -180,7 +180,8 @@ impl Session {
         Ok(Next::Command)
     }
 
-    /// The next line with its end; `None` when the client has left. Before it is waited for, answers leave.
+    /// The next line with its end; `None` when the client has left. Before it is waited for,
+    /// answers leave.
     async fn line(&mut self) -> io::Result<Option<Vec<u8>>> {
         if !self.stream.buffer().contains(&b'\n') {
             self.flush().await?;
@@ -216,7 +217,8 @@ impl Session {
         Ok(())
     }
 
-    /// Drops the connection so that the client sees a reset and no end. Answers that wait are lost with it.
+    /// Drops the connection so that the client sees a reset and no end. Answers that wait are lost
+    /// with it.
     async fn reset(&mut self) -> io::Result<Next> {
         self.out.clear();
         self.stream.get_ref().set_zero_linger()?;

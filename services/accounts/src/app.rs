@@ -68,8 +68,9 @@ pub struct App {
 }
 
 impl App {
-    /// Opens the database, binds the listeners and reads the secrets. An SQLite database is migrated; a Postgres one
-    /// is `usher migrate`'s business. Neither the broker nor Postgres is waited for.
+    /// Opens the database, binds the listeners and reads the secrets. An SQLite database is
+    /// migrated; a Postgres one is `usher migrate`'s business. Neither the broker nor Postgres is
+    /// waited for.
     ///
     /// # Errors
     /// What cannot be opened, bound or read, as a sentence.
@@ -142,7 +143,8 @@ impl App {
         served
     }
 
-    /// Starts all that works without being called, and answers with the way to the worker that callers need.
+    /// Starts all that works without being called, and answers with the way to the worker that
+    /// callers need.
     fn start_workers(
         &self,
         stages: &Stages,

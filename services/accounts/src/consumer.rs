@@ -1,5 +1,5 @@
-//! The durable `accounts` on stream VERIFICATION: hears that codes were confirmed and turns their accounts verified,
-//! a batch a transaction. A message is acked once that is committed.
+//! The durable `accounts` on stream VERIFICATION: hears that codes were confirmed and turns their
+//! accounts verified, a batch a transaction. A message is acked once that is committed.
 
 use std::{sync::Arc, time::Duration};
 

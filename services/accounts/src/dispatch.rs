@@ -1,5 +1,5 @@
-//! How the news of a committed account leaves the service. `commands::create_account` knows this trait only;
-//! which kind serves it is configuration.
+//! How the news of a committed account leaves the service. `commands::create_account` knows this
+//! trait only; which kind serves it is configuration.
 
 mod jetstream;
 
@@ -23,17 +23,17 @@ pub(crate) struct Created {
     pub(crate) context: Context,
 }
 
-/// A way to dispatch events. It takes part three times: before a group's transaction (room), inside it (what must
-/// commit with the accounts) and after it, for each account in its own caller's task (what may happen once the
-/// account is committed).
+/// A way to dispatch events. It takes part three times: before a group's transaction (room), inside
+/// it (what must commit with the accounts) and after it, for each account in its own caller's task
+/// (what may happen once the account is committed).
 #[async_trait]
 pub(crate) trait EventDispatcher: Send + Sync + fmt::Debug {
-    /// Makes room for up to `events` events. A kind whose room is bounded waits here, so that its callers queue
-    /// up in front of the group and are turned away when that queue is full.
+    /// Makes room for up to `events` events. A kind whose room is bounded waits here, so that its
+    /// callers queue up in front of the group and are turned away when that queue is full.
     async fn reserve(&self, events: usize) -> Room;
 
-    /// Writes what has to commit with the accounts, and answers with one `Pending` for each, in their order. After an
-    /// error the transaction is to be rolled back.
+    /// Writes what has to commit with the accounts, and answers with one `Pending` for each, in
+    /// their order. After an error the transaction is to be rolled back.
     async fn record(&self, tx: &Tx, created: &[Created], room: Room)
     -> Result<Vec<Pending>, DbErr>;
 }
@@ -62,8 +62,8 @@ impl Pending {
         Self(Box::pin(work))
     }
 
-    /// Does it. To be called after the commit. Fails when the kind promises delivery before the reply and could not
-    /// keep it.
+    /// Does it. To be called after the commit. Fails when the kind promises delivery before the
+    /// reply and could not keep it.
     pub(crate) async fn deliver(self) -> Result<(), Undelivered> {
         self.0.await
     }

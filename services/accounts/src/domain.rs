@@ -1,5 +1,5 @@
-//! What an account is made of: values that cannot be wrong once they exist. `grpc` parses them out of a
-//! request, `commands` carries them, `store` writes them.
+//! What an account is made of: values that cannot be wrong once they exist. `grpc` parses them out
+//! of a request, `commands` carries them, `store` writes them.
 
 mod display_name;
 mod email_address;

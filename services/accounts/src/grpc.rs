@@ -1,5 +1,5 @@
-//! The public side: decodes a request into a command, and its result into a reply or a status. `admin` is the
-//! operators' side, `status` the one place where errors become statuses.
+//! The public side: decodes a request into a command, and its result into a reply or a status.
+//! `admin` is the operators' side, `status` the one place where errors become statuses.
 
 mod admin;
 mod encode;

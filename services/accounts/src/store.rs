@@ -1,5 +1,5 @@
-//! What accounts keep and how it is read and written: a file a table. Whatever joins a transaction takes it
-//! first; `commands` open and commit it.
+//! What accounts keep and how it is read and written: a file a table. Whatever joins a transaction
+//! takes it first; `commands` open and commit it.
 
 pub(crate) mod accounts;
 pub(crate) mod idempotency_keys;

@@ -1,7 +1,8 @@
-//! The way to the broker: one NATS connection that heals itself, the streams and their drift, and the loop that
-//! turns messages into calls of a service's handler. In reading order: `connection`, `streams`, `durable`, `consumer`,
-//! which `pull`s and hands over to `handling`; `settle` is where the handler's transaction ends, with the tables
-//! `trials` and dead `letters` in it, and `operators` what may be done with these.
+//! The way to the broker: one NATS connection that heals itself, the streams and their drift, and
+//! the loop that turns messages into calls of a service's handler. In reading order: `connection`,
+//! `streams`, `durable`, `consumer`, which `pull`s and hands over to `handling`; `settle` is where
+//! the handler's transaction ends, with the tables `trials` and dead `letters` in it, and
+//! `operators` what may be done with these.
 
 mod connection;
 mod consumer;

@@ -1,4 +1,5 @@
-//! Time as Usher counts it: `Timestamp` is what tables hold and messages carry, `Clock` is how tests move it.
+//! Time as Usher counts it: `Timestamp` is what tables hold and messages carry, `Clock` is how
+//! tests move it.
 
 use std::{
     fmt,
@@ -13,8 +14,8 @@ use sea_orm::DeriveValueType;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use uuid::{ContextV7, Uuid};
 
-/// A moment: microseconds since the Unix epoch, UTC. The unit is Postgres' own resolution, so a value comes
-/// back from either database as it went in, and compares as the integer that it is.
+/// A moment: microseconds since the Unix epoch, UTC. The unit is Postgres' own resolution, so a
+/// value comes back from either database as it went in, and compares as the integer that it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, DeriveValueType)]
 pub struct Timestamp(pub i64);
 
@@ -80,8 +81,8 @@ impl fmt::Display for Timestamp {
 
 /// The injected clock: the real one plus an offset, 0 in production. Clones share the offset.
 ///
-/// What a rule depends on is read from the database (`Db::now`), which adds the same offset; this clock alone
-/// serves where there is no database at hand.
+/// What a rule depends on is read from the database (`Db::now`), which adds the same offset; this
+/// clock alone serves where there is no database at hand.
 #[derive(Debug, Clone, Default)]
 pub struct Clock {
     offset: Arc<AtomicI64>,

@@ -1,5 +1,6 @@
-//! Configuration: a struct of clap arguments is the one place where a setting's name, default, check and help
-//! stand. Values come from the command line, else the environment, else a TOML file, else the default.
+//! Configuration: a struct of clap arguments is the one place where a setting's name, default,
+//! check and help stand. Values come from the command line, else the environment, else a TOML file,
+//! else the default.
 
 mod reference;
 
@@ -13,24 +14,28 @@ pub use reference::reference;
 /// Environment variable that names the TOML file.
 pub const FILE_VARIABLE: &str = "USHER_CONFIG";
 
-/// Settings of those services that speak to the broker: at the file's top level the others pass them over.
+/// Settings of those services that speak to the broker: at the file's top level the others pass
+/// them over.
 const OF_SOME: [&str; 3] = ["nats_url", "outbox_lease", "ack_wait"];
 
 const SHORTEST_LEASE: Duration = Duration::from_millis(100);
 
-/// Reads service `name`'s configuration from the environment and, if `USHER_CONFIG` names one, a TOML file. In the
-/// file, a key is the variable's name in lower case without `USHER_`; the table `[name]` wins over the top level.
+/// Reads service `name`'s configuration from the environment and, if `USHER_CONFIG` names one, a
+/// TOML file. In the file, a key is the variable's name in lower case without `USHER_`; the table
+/// `[name]` wins over the top level.
 ///
 /// # Errors
-/// One sentence that names the key, where its value came from and what was expected. Secret values are not shown.
+/// One sentence that names the key, where its value came from and what was expected. Secret values
+/// are not shown.
 pub fn from_env<C: Args + FromArgMatches>(name: &'static str) -> anyhow::Result<C> {
     let command = C::augment_args(Command::new(name).no_binary_name(true));
     let command = with_file_defaults(command, name)?;
     parse(&command.clone(), command, Vec::new())
 }
 
-/// The arguments of `command`, with what the file that `USHER_CONFIG` names says of service `name` as defaults: for
-/// a command that has a service's settings as flags. Flags and environment win over the file.
+/// The arguments of `command`, with what the file that `USHER_CONFIG` names says of service `name`
+/// as defaults: for a command that has a service's settings as flags. Flags and environment win
+/// over the file.
 ///
 /// # Errors
 /// When the file cannot be read, or sets what is no setting of the service.
@@ -99,8 +104,8 @@ fn parse<C: FromArgMatches>(
     C::from_arg_matches(&matches).map_err(|error| explain(known, &error))
 }
 
-/// A refused setting of `command` in words: clap speaks of flags where an operator set a variable or a line in a
-/// file, and shows the value even where it is a secret.
+/// A refused setting of `command` in words: clap speaks of flags where an operator set a variable
+/// or a line in a file, and shows the value even where it is a secret.
 pub fn explain(command: &Command, error: &clap::Error) -> anyhow::Error {
     let text = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.clone()),

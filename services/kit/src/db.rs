@@ -1,5 +1,5 @@
-//! A service's own database: SQLite or Postgres by URL, one writer, the database's clock. Commands open a `Tx` here
-//! and pass it to their stores; what only reads asks the `Reader`.
+//! A service's own database: SQLite or Postgres by URL, one writer, the database's clock. Commands
+//! open a `Tx` here and pass it to their stores; what only reads asks the `Reader`.
 
 mod bulk;
 mod connection;
@@ -73,8 +73,9 @@ pub struct Db {
 }
 
 impl Db {
-    /// Opens the database. An SQLite file is created if it is missing and locked against a second process;
-    /// Postgres is connected to when it is first used, so that a start does not wait for it.
+    /// Opens the database. An SQLite file is created if it is missing and locked against a second
+    /// process; Postgres is connected to when it is first used, so that a start does not wait for
+    /// it.
     ///
     /// # Errors
     /// When the file cannot be opened or another process owns it.
@@ -113,8 +114,8 @@ impl Db {
         }
     }
 
-    /// Begins the write transaction `name`, and reads the database's clock. The name is what its duration is measured
-    /// under: what it does, in lower-case words.
+    /// Begins the write transaction `name`, and reads the database's clock. The name is what its
+    /// duration is measured under: what it does, in lower-case words.
     ///
     /// # Errors
     /// When the database is away or stays locked; `is_away` tells.
@@ -137,7 +138,8 @@ impl Db {
         self.writer.backend()
     }
 
-    /// Now, by the database's clock and the injected offset, for those who only read. A transaction has its own.
+    /// Now, by the database's clock and the injected offset, for those who only read. A transaction
+    /// has its own.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -145,8 +147,8 @@ impl Db {
         time::now(connection, &self.clock).await
     }
 
-    /// Closes the connections of every clone. SQLite then folds its log into the one file, so that a stopped service
-    /// leaves nothing beside it.
+    /// Closes the connections of every clone. SQLite then folds its log into the one file, so that
+    /// a stopped service leaves nothing beside it.
     pub async fn close(&self) {
         let closed = futures::future::join(self.reader.0.close(), self.writer.close());
         // Whoever still uses a connection is not waited for: the process ends in any case.

@@ -1,8 +1,9 @@
-//! Group commit: commands that arrive while a commit runs are written together by the next one, and each caller gets
-//! its own result. No timer: a lone command commits at once.
+//! Group commit: commands that arrive while a commit runs are written together by the next one, and
+//! each caller gets its own result. No timer: a lone command commits at once.
 //!
-//! The rule for errors is `together`'s: all of a batch in one transaction; where the data is at fault, one by one, so
-//! that only the one at fault fails; where the database is away, all fail at once.
+//! The rule for errors is `together`'s: all of a batch in one transaction; where the data is at
+//! fault, one by one, so that only the one at fault fails; where the database is away, all fail at
+//! once.
 
 use std::{
     ops::{Deref, Range},
@@ -48,11 +49,12 @@ impl<C> Deref for Batch<C> {
     }
 }
 
-/// Commits a batch and answers each command, in their order. `commit` writes what it is given in one transaction and
-/// answers each; `failed` is the answer of a command that was not written.
+/// Commits a batch and answers each command, in their order. `commit` writes what it is given in
+/// one transaction and answers each; `failed` is the answer of a command that was not written.
 ///
-/// A database that is away is away for all: each of the rest would wait as long, and their callers have waited
-/// already. An error in the data concerns one of them and nobody knows which: only then each goes alone.
+/// A database that is away is away for all: each of the rest would wait as long, and their callers
+/// have waited already. An error in the data concerns one of them and nobody knows which: only then
+/// each goes alone.
 pub async fn together<C, R, F>(
     batch: Batch<C>,
     commit: impl Fn(Batch<C>) -> F,
@@ -116,8 +118,8 @@ pub enum Refused {
 }
 
 impl<C: Send + Sync + 'static, R: Send + 'static> Group<C, R> {
-    /// Starts the worker. At most `queue` commands wait, at most `size` are committed together. `commit` and `failed`
-    /// are `together`'s. A commit that hangs is ended by its own `Tx`.
+    /// Starts the worker. At most `queue` commands wait, at most `size` are committed together.
+    /// `commit` and `failed` are `together`'s. A commit that hangs is ended by its own `Tx`.
     pub fn start<F>(
         queue: usize,
         size: usize,
@@ -137,11 +139,12 @@ impl<C: Send + Sync + 'static, R: Send + 'static> Group<C, R> {
         Self { queue: sender }
     }
 
-    /// Hands a command over and waits for its result. A caller that goes away does not stop its command.
+    /// Hands a command over and waits for its result. A caller that goes away does not stop its
+    /// command.
     ///
     /// # Errors
-    /// `Full` at once when the queue is full; `Stopped` when nobody takes commands any more; `Lost` when the commit
-    /// panicked.
+    /// `Full` at once when the queue is full; `Stopped` when nobody takes commands any more; `Lost`
+    /// when the commit panicked.
     pub async fn submit(&self, command: C) -> Result<R, Refused> {
         let (answer, result) = oneshot::channel();
         let queued = self.queue.try_send((command, answer));
@@ -153,7 +156,8 @@ impl<C: Send + Sync + 'static, R: Send + 'static> Group<C, R> {
     }
 }
 
-/// Each commit runs in a task of its own: one that panics costs its callers their answers and nobody else.
+/// Each commit runs in a task of its own: one that panics costs its callers their answers and
+/// nobody else.
 async fn work<C, R, F>(
     mut queue: mpsc::Receiver<(C, oneshot::Sender<R>)>,
     size: usize,

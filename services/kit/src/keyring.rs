@@ -1,5 +1,6 @@
-//! Secret keys with names, and the file that holds them: one `id:hex` a line, newest first. What was made under a key
-//! remembers the key's id, so that a new key does not make the old results worthless.
+//! Secret keys with names, and the file that holds them: one `id:hex` a line, newest first. What
+//! was made under a key remembers the key's id, so that a new key does not make the old results
+//! worthless.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
@@ -20,8 +21,8 @@ pub struct Key {
 }
 
 impl Key {
-    /// A key out of fresh random bytes. Its id is made of `id_bytes`' hexadecimal form, so that two machines that make
-    /// a key at the same time do not name it alike.
+    /// A key out of fresh random bytes. Its id is made of `id_bytes`' hexadecimal form, so that two
+    /// machines that make a key at the same time do not name it alike.
     pub fn new(id_bytes: [u8; 4], bytes: [u8; KEY_BYTES]) -> Self {
         Self {
             id: format!("k{}", hex::encode(id_bytes)),

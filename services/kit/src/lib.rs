@@ -1,8 +1,9 @@
-//! What at least two services need, and no service's nouns. In reading order: `config` says how a service is set
-//! up, `telemetry` how it is watched, `serve` how it listens and stops; `clock` and `db` hold time and state,
-//! `group` commits many commands at once; `outbox` carries what was committed to the `bus`, whose consumers hand
-//! it to the next service; `propagation` takes the trace along, `watch` shows a caller each new version of a row,
-//! `tidy` does what nobody waits for.
+//! What at least two services need, and no service's nouns. In reading order: `config` says how a
+//! service is set up, `telemetry` how it is watched, `serve` how it listens and stops; `clock` and
+//! `db` hold time and state, `group` commits many commands at once; `outbox` carries what was
+//! committed to the `bus`, whose consumers hand it to the next service; `propagation` takes the
+//! trace along, `watch` shows a caller each new version of a row, `tidy` does what nobody waits
+//! for.
 
 pub mod bus;
 pub mod clock;

@@ -1,4 +1,5 @@
-//! Lists page by page, newest first: which page a caller wants, and the token that leads to the next one.
+//! Lists page by page, newest first: which page a caller wants, and the token that leads to the
+//! next one.
 
 use sea_orm::{
     ColumnTrait, ExprTrait as _,
@@ -51,12 +52,14 @@ impl Page {
         self.after
     }
 
-    /// How many rows to read: one more than the page has, which tells whether there is another page.
+    /// How many rows to read: one more than the page has, which tells whether there is another
+    /// page.
     pub fn limit(&self) -> u64 {
         u64::from(self.size) + 1
     }
 
-    /// Takes the row too many off again and answers with the token of the next page; nothing on the last.
+    /// Takes the row too many off again and answers with the token of the next page; nothing on the
+    /// last.
     pub fn cut<T>(&self, rows: &mut Vec<T>, token: impl Fn(&T) -> PageToken) -> Option<PageToken> {
         let is_last = rows.len() <= self.size as usize;
         rows.truncate(self.size as usize);
@@ -68,7 +71,8 @@ impl Page {
     }
 }
 
-/// The last row of a page, by what the list is sorted by. Callers pass it on as it is; what it is made of may change.
+/// The last row of a page, by what the list is sorted by. Callers pass it on as it is; what it is
+/// made of may change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PageToken {
     /// The row's moment.
@@ -98,9 +102,9 @@ impl PageToken {
         })
     }
 
-    /// Whether a row comes after this one in a list that is sorted by these two columns, newest first: as one
-    /// comparison of rows, which both databases look up in the index of the two. Written out with `OR`, the last page
-    /// would read all the pages before it.
+    /// Whether a row comes after this one in a list that is sorted by these two columns, newest
+    /// first: as one comparison of rows, which both databases look up in the index of the two.
+    /// Written out with `OR`, the last page would read all the pages before it.
     pub fn precedes<C: ColumnTrait>(self, at: C, id: C) -> SimpleExpr {
         let columns = [
             Expr::col((at.entity_name(), at)),

@@ -1,5 +1,5 @@
-//! What is not to be printed: secrets, and whatever names a person. Rule I16 by type: a struct that holds a `Private`
-//! may derive `Debug`, and neither a log line nor a panic shows what is in it.
+//! What is not to be printed: secrets, and whatever names a person. Rule I16 by type: a struct that
+//! holds a `Private` may derive `Debug`, and neither a log line nor a panic shows what is in it.
 
 use std::fmt;
 

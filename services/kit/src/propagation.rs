@@ -1,11 +1,11 @@
-//! Carries the W3C trace context (`traceparent`, `tracestate`) in gRPC metadata, NATS headers and table
-//! columns; `telemetry::span` continues what is extracted here.
+//! Carries the W3C trace context (`traceparent`, `tracestate`) in gRPC metadata, NATS headers and
+//! table columns; `telemetry::span` continues what is extracted here.
 //!
-//! Carriers are our own because the SDK's would fail here: `async_nats::HeaderMap` is case-sensitive, so that
-//! a foreign `Traceparent` would not be found, and the SDK writes an empty `tracestate` next to every
-//! `traceparent`. Baggage is not carried at all: nothing here needs it, and over a broker it would travel
-//! further than its author can see. Whatever is malformed is ignored, since a broken header must never stop a
-//! message.
+//! Carriers are our own because the SDK's would fail here: `async_nats::HeaderMap` is
+//! case-sensitive, so that a foreign `Traceparent` would not be found, and the SDK writes an empty
+//! `tracestate` next to every `traceparent`. Baggage is not carried at all: nothing here needs it,
+//! and over a broker it would travel further than its author can see. Whatever is malformed is
+//! ignored, since a broken header must never stop a message.
 
 use std::{
     str::FromStr as _,
@@ -36,8 +36,8 @@ pub(crate) fn disable() {
     DISABLED.store(true, Ordering::Relaxed);
 }
 
-/// Returns `traceparent` and `tracestate` of the context's span for storage beside the work that it caused.
-/// Both are empty where there is no trace; `tracestate` mostly is.
+/// Returns `traceparent` and `tracestate` of the context's span for storage beside the work that it
+/// caused. Both are empty where there is no trace; `tracestate` mostly is.
 pub fn to_traceparent(context: &Context) -> (String, String) {
     let span = context.span();
     let span = span.span_context();
@@ -49,8 +49,8 @@ pub fn to_traceparent(context: &Context) -> (String, String) {
     (parent, span.trace_state().header())
 }
 
-/// Returns a context whose span is the remote one that the two values name, or an empty context where they are
-/// empty or malformed.
+/// Returns a context whose span is the remote one that the two values name, or an empty context
+/// where they are empty or malformed.
 pub fn from_traceparent(traceparent: &str, tracestate: &str) -> Context {
     if DISABLED.load(Ordering::Relaxed) {
         return Context::new();
@@ -104,8 +104,8 @@ pub fn extract_metadata(metadata: &MetadataMap) -> Context {
     from_traceparent(value(TRACEPARENT), value(TRACESTATE))
 }
 
-/// Writes the context's span into NATS headers, unless they already name the span that created the message:
-/// that one must stay, whoever publishes the message again.
+/// Writes the context's span into NATS headers, unless they already name the span that created the
+/// message: that one must stay, whoever publishes the message again.
 pub fn inject_nats(context: &Context, headers: &mut NatsHeaders) {
     if first_nats_value(headers, TRACEPARENT).is_some() {
         return;
@@ -119,8 +119,8 @@ pub fn inject_nats(context: &Context, headers: &mut NatsHeaders) {
     }
 }
 
-/// Reads the span that created the message, whatever case its publisher wrote the header names in; of repeated
-/// headers the first counts.
+/// Reads the span that created the message, whatever case its publisher wrote the header names in;
+/// of repeated headers the first counts.
 pub fn extract_nats(headers: &NatsHeaders) -> Context {
     let value = |name| first_nats_value(headers, name).unwrap_or_default();
     from_traceparent(value(TRACEPARENT), value(TRACESTATE))
@@ -136,7 +136,8 @@ fn first_nats_value<'a>(headers: &'a NatsHeaders, wanted: &str) -> Option<&'a st
     })
 }
 
-/// Reads `version-trace-span-flags` (W3C §3.2). A version above 00 may have more fields behind the flags.
+/// Reads `version-trace-span-flags` (W3C §3.2). A version above 00 may have more fields behind the
+/// flags.
 fn parse(traceparent: &str, tracestate: &str) -> Option<SpanContext> {
     let mut fields = traceparent.split('-');
     let version = hex(fields.next()?, 2)?;
@@ -158,7 +159,8 @@ fn parse(traceparent: &str, tracestate: &str) -> Option<SpanContext> {
     span.is_valid().then_some(span)
 }
 
-/// The field if it is lower-case hexadecimal of that length: `from_hex` alone would take `+1` and `A`.
+/// The field if it is lower-case hexadecimal of that length: `from_hex` alone would take `+1` and
+/// `A`.
 fn hex(field: &str, length: usize) -> Option<&str> {
     let lower = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
     (field.len() == length && field.bytes().all(lower)).then_some(field)

@@ -1,5 +1,5 @@
-//! Randomness from the operating system: salts, keys and jitter. Rules take the number, not the source, so that
-//! tests choose it.
+//! Randomness from the operating system: salts, keys and jitter. Rules take the number, not the
+//! source, so that tests choose it.
 
 use rand::{TryRng as _, rngs::SysRng};
 

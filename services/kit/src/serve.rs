@@ -1,5 +1,5 @@
-//! How a service listens and stops: a public gRPC listener, an admin listener for operators and probes, and a
-//! shutdown in two stages that loses nothing.
+//! How a service listens and stops: a public gRPC listener, an admin listener for operators and
+//! probes, and a shutdown in two stages that loses nothing.
 
 mod admin;
 mod client;
@@ -44,7 +44,8 @@ pub const MESSAGE_LIMIT: usize = 64 * 1024;
 
 /// How long servers may take to answer what they have begun.
 const DRAIN: Duration = Duration::from_secs(5);
-/// How long workers may take for their last pass. Each bounds its own by less, so that it ends in order.
+/// How long workers may take for their last pass. Each bounds its own by less, so that it ends in
+/// order.
 const FINISH: Duration = Duration::from_secs(2);
 
 /// What a service offers.
@@ -103,8 +104,9 @@ impl Server {
         self.admin_addr
     }
 
-    /// Serves until `shutdown`, then: not ready, stop taking work, answer what was begun, let the workers finish.
-    /// Returns within 8 s whatever hangs: telemetry and the database have the rest of the ten.
+    /// Serves until `shutdown`, then: not ready, stop taking work, answer what was begun, let the
+    /// workers finish. Returns within 8 s whatever hangs: telemetry and the database have the rest
+    /// of the ten.
     ///
     /// # Errors
     /// When a listener fails, or a worker ends before its time; then within a second.
@@ -178,7 +180,8 @@ impl Server {
     }
 }
 
-/// tonic refuses a message beyond `MESSAGE_LIMIT` without a detail; this adds what a program can compare.
+/// tonic refuses a message beyond `MESSAGE_LIMIT` without a detail; this adds what a program can
+/// compare.
 fn explain_size<B>(mut response: http::Response<B>) -> http::Response<B> {
     let refused = Status::from_header_map(response.headers());
     if refused

@@ -1,20 +1,24 @@
-//! Traces, metrics and logs of a process: `main` starts them here, everything else records through `span`,
-//! `grpc` and `meter`, and what is recorded leaves by OTLP, `/metrics` and the log on standard error.
+//! Traces, metrics and logs of a process: `main` starts them here, everything else records through
+//! `span`, `grpc` and `meter`, and what is recorded leaves by OTLP, `/metrics` and the log on
+//! standard error.
 //!
-//! **Who does what.** Edge spans (server, client, create, publish, process, deliver, SMTP) are made with
-//! [`span`] and [`grpc`], on OpenTelemetry's API and never by `tracing` macros: so a log filter cannot touch a
-//! trace, and with `RUST_LOG=off` it is whole. Log lines are `tracing` events; each carries the trace and span
-//! id of the context it was written under.
+//! **Who does what.** Edge spans (server, client, create, publish, process, deliver, SMTP) are made
+//! with [`span`] and [`grpc`], on OpenTelemetry's API and never by `tracing` macros: so a log
+//! filter cannot touch a trace, and with `RUST_LOG=off` it is whole. Log lines are `tracing`
+//! events; each carries the trace and span id of the context it was written under.
 //!
-//! **Metrics.** Whoever can measure a thing owns its instrument: create it once, when the component is built,
-//! from [`meter`], under a name in [`names`], with seconds or `{things}` as the unit, and record into it for
-//! ever. Instruments made before [`init`] record nothing, so `main` starts telemetry first. Values that can
-//! only be asked for (queue lengths, ages) are observable gauges whose callback reads an atomic; it must not
-//! block. Attributes come from small closed sets, never from an id.
+//! **Metrics.** Whoever can measure a thing owns its instrument: create it once, when the component
+//! is built, from [`meter`], under a name in [`names`], with seconds or `{things}` as the unit, and
+//! record into it for ever. Instruments made before [`init`] record nothing, so `main` starts
+//! telemetry first. Values that can only be asked for (queue lengths, ages) are observable gauges
+//! whose callback reads an atomic; it must not block. Attributes come from small closed sets, never
+//! from an id.
 //!
-//! **Nothing here holds** an e-mail address, a code or a secret: not in a name, an attribute, a link or a line.
+//! **Nothing here holds** an e-mail address, a code or a secret: not in a name, an attribute, a
+//! link or a line.
 //!
-//! A process that never calls [`init`], as tests do, records nothing and still passes trace contexts on.
+//! A process that never calls [`init`], as tests do, records nothing and still passes trace
+//! contexts on.
 
 mod export;
 pub mod grpc;
@@ -44,7 +48,8 @@ const SHUTDOWN: Duration = Duration::from_millis(1_500);
 
 static REGISTRY: OnceLock<Registry> = OnceLock::new();
 
-/// The running telemetry of this process; hand it to [`Telemetry::shutdown`] when everything else has stopped.
+/// The running telemetry of this process; hand it to [`Telemetry::shutdown`] when everything else
+/// has stopped.
 #[derive(Debug)]
 pub struct Telemetry {
     traces: Option<SdkTracerProvider>,
@@ -54,11 +59,13 @@ pub struct Telemetry {
     exports: Option<export::Runtime>,
 }
 
-/// Starts logs, traces and metrics of the process under the name `service`. Call it once, first thing in
-/// `main`, inside or outside of a runtime.
+/// Starts logs, traces and metrics of the process under the name `service`. Call it once, first
+/// thing in `main`, inside or outside of a runtime.
 ///
-/// Traces, metrics and logs leave by OTLP/gRPC when `OTEL_EXPORTER_OTLP_ENDPOINT` (or a signal's own variable)
-/// is set; without one, log lines still tell by their trace ids what belongs together. `OTEL_SDK_DISABLED` and `OTEL_PROPAGATORS` are read here because the SDK does not know them.
+/// Traces, metrics and logs leave by OTLP/gRPC when `OTEL_EXPORTER_OTLP_ENDPOINT` (or a signal's
+/// own variable) is set; without one, log lines still tell by their trace ids what belongs
+/// together. `OTEL_SDK_DISABLED` and `OTEL_PROPAGATORS` are read here because the SDK does not know
+/// them.
 ///
 /// # Errors
 /// When the log filter or an `OTEL_*` variable cannot be used, or telemetry runs already.
@@ -101,12 +108,13 @@ pub fn metrics_text() -> String {
 }
 
 impl Telemetry {
-    /// Sends what is left: traces, then logs (they may tell about the traces), metrics last. Returns within
-    /// three seconds even when the collector is away; what could not be sent by then is lost.
+    /// Sends what is left: traces, then logs (they may tell about the traces), metrics last.
+    /// Returns within three seconds even when the collector is away; what could not be sent by then
+    /// is lost.
     pub async fn shutdown(self) {
         let (done, finished) = oneshot::channel();
-        // A thread of its own, not the blocking pool: the SDK's calls block, and a runtime would wait at its
-        // own end for a pool thread that waits for a dead collector.
+        // A thread of its own, not the blocking pool: the SDK's calls block, and a runtime would
+        // wait at its own end for a pool thread that waits for a dead collector.
         let flushing = thread::Builder::new()
             .name("telemetry-flush".to_owned())
             .spawn(move || {

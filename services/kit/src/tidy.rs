@@ -10,8 +10,8 @@ use crate::db::StoreError;
 /// How soon it is tried again after it failed.
 const AGAIN: Duration = Duration::from_secs(2);
 
-/// Runs `work` at once and every `interval` until `stop`; sooner where it failed, which is logged once until it works
-/// again. `what` completes the sentence "… could not be tidied".
+/// Runs `work` at once and every `interval` until `stop`; sooner where it failed, which is logged
+/// once until it works again. `what` completes the sentence "… could not be tidied".
 pub async fn every<F>(
     interval: Duration,
     what: &'static str,

@@ -1,5 +1,6 @@
-//! Tells open `Watch…` streams that a row has changed: this process's own commits at once, another replica's
-//! by one query a second for all that is watched. The streams then read the row and send it.
+//! Tells open `Watch…` streams that a row has changed: this process's own commits at once, another
+//! replica's by one query a second for all that is watched. The streams then read the row and send
+//! it.
 
 use std::{
     collections::HashMap,
@@ -54,9 +55,10 @@ impl<K: Eq + Hash + Copy + Send + Sync + 'static> Watches<K> {
         }
     }
 
-    /// The row as a stream: as it is now and again after each change, until `is_last` says so or `stop` is
-    /// cancelled; the stream then ends. `read` answers the row with its version, or nothing while there is no
-    /// such row: the stream is silent until it appears. The same version is never sent twice.
+    /// The row as a stream: as it is now and again after each change, until `is_last` says so or
+    /// `stop` is cancelled; the stream then ends. `read` answers the row with its version, or
+    /// nothing while there is no such row: the stream is silent until it appears. The same version
+    /// is never sent twice.
     ///
     /// An error of `read` is the stream's last item.
     pub fn stream<T, E, F, R>(
@@ -101,9 +103,9 @@ impl<K: Eq + Hash + Copy + Send + Sync + 'static> Watches<K> {
         })
     }
 
-    /// Asks `versions` once every `interval` for the versions of all watched rows and wakes the watchers of
-    /// those that changed, until `stop`. Rows that do not exist are left out of its answer. It asks nothing
-    /// while nothing is watched.
+    /// Asks `versions` once every `interval` for the versions of all watched rows and wakes the
+    /// watchers of those that changed, until `stop`. Rows that do not exist are left out of its
+    /// answer. It asks nothing while nothing is watched.
     pub async fn run<E, F, R>(&self, interval: Duration, mut versions: F, stop: CancellationToken)
     where
         E: Display,

@@ -1,5 +1,6 @@
-//! The way to the mail server: at most so many at once (`lanes`), nobody while the circuit is open, one to try when
-//! its pause is over; and what the mail server's `refusals` come to. `commands::deliver` asks for a slot, sends, and reports what it met.
+//! The way to the mail server: at most so many at once (`lanes`), nobody while the circuit is open,
+//! one to try when its pause is over; and what the mail server's `refusals` come to.
+//! `commands::deliver` asks for a slot, sends, and reports what it met.
 
 mod lanes;
 mod refusals;
@@ -22,7 +23,8 @@ use crate::{
     transport::{Attempt, Cause, Ending, Phase, Sent},
 };
 
-/// How long others are kept waiting, as operators set it. All of it follows the real clock, not the injected one.
+/// How long others are kept waiting, as operators set it. All of it follows the real clock, not the
+/// injected one.
 #[derive(clap::Args, Debug, Clone)]
 pub(crate) struct Patience {
     /// A first attempt without an answer for that long gives way to others
@@ -108,10 +110,12 @@ impl Admission {
     /// When the circuit is open or opens meanwhile.
     pub(crate) async fn enter(&self, turn: Turn) -> Result<Slot, CircuitOpen> {
         loop {
-            // Subscribed before the circuit is asked: a change between the question and the wait is not missed.
+            // Subscribed before the circuit is asked: a change between the question and the wait is
+            // not missed.
             let (mut openings, mut probes) = (self.openings(), self.0.probing.subscribe());
             self.ask_circuit()?;
-            // The seat comes first: everybody else would wait for one who has the probe and waits for a seat.
+            // The seat comes first: everybody else would wait for one who has the probe and waits
+            // for a seat.
             let seat = tokio::select! {
                 seat = self.0.lanes.enter(turn) => seat,
                 _ = openings.changed() => continue,
@@ -127,9 +131,11 @@ impl Admission {
                     probe: Some(probe),
                 });
             }
-            // Somebody else tries. This one lets its seat go, so that the one who tries next finds one.
+            // Somebody else tries. This one lets its seat go, so that the one who tries next finds
+            // one.
             drop(seat);
-            // Until the probe is over: it was answered, or the circuit is open again, or it was handed on.
+            // Until the probe is over: it was answered, or the circuit is open again, or it was
+            // handed on.
             tokio::select! {
                 _ = probes.wait_for(|taken| !taken) => {}
                 _ = openings.changed() => {}
@@ -149,7 +155,8 @@ impl Admission {
         tokio::select! {
             biased; // an answer that is there already counts
             sent = sending => sent,
-            // Whoever ends it from outside asks the attempt first: past the point of no return it is unknown.
+            // Whoever ends it from outside asks the attempt first: past the point of no return it
+            // is unknown.
             () = self.0.lanes.drop_if_slow(seat, attempt) => {
                 stop(attempt, Cause::Hang, "given up: the mail server was silent while others waited")
             }
@@ -180,7 +187,8 @@ impl Admission {
             // Before it shows as open: whoever looks then finds the reason.
             reply.clone_into(&mut self.0.reason());
         }
-        // Who waits is woken by a change alone: each of many mails under way reports the same outage.
+        // Who waits is woken by a change alone: each of many mails under way reports the same
+        // outage.
         let changed = self.0.open_until.send_if_modified(|known| {
             let changed = *known != open_until;
             *known = open_until;
@@ -246,8 +254,9 @@ impl AdmissionState {
         self.reason.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives the probe up once the mail server has been reached and is silent: it may be this mailbox alone that
-    /// hangs, and the next mail finds out. Never returns: an attempt does not end by it.
+    /// Gives the probe up once the mail server has been reached and is silent: it may be this
+    /// mailbox alone that hangs, and the next mail finds out. Never returns: an attempt does not
+    /// end by it.
     async fn hand_probe_on(&self, probe: &mut Option<Probe>, attempt: &Attempt) -> Infallible {
         while probe.is_some() {
             let silent = attempt.silent_for();

@@ -1,4 +1,5 @@
-//! Composes the mailer from its settings and runs it until it is told to stop: the one place that knows every part.
+//! Composes the mailer from its settings and runs it until it is told to stop: the one place that
+//! knows every part.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -66,8 +67,9 @@ pub struct App {
 }
 
 impl App {
-    /// Opens the database, binds the listeners and reads the secrets. An SQLite database is migrated; a Postgres one
-    /// is `usher migrate`'s business. Neither the mail server nor Postgres is waited for.
+    /// Opens the database, binds the listeners and reads the secrets. An SQLite database is
+    /// migrated; a Postgres one is `usher migrate`'s business. Neither the mail server nor Postgres
+    /// is waited for.
     ///
     /// # Errors
     /// What cannot be opened, bound or read, as a sentence.
@@ -140,7 +142,8 @@ impl App {
             token,
             health,
         };
-        // Beside the server: the cut comes a while after the stop, while the server still waits for answers.
+        // Beside the server: the cut comes a while after the stop, while the server still waits for
+        // answers.
         let (stop, grace) = (stages.stop.clone(), config.times.stop_grace);
         let cutting = tokio::spawn(cut_after(stop, grace, cut.clone()));
         let served = server.run(surface, stages, shutdown).await;
@@ -213,7 +216,8 @@ fn window(connections: u16) -> u32 {
     u32::from(connections).saturating_mul(16).min(1_024)
 }
 
-/// Attempts may end by themselves for a while after the stop; then they are cut, early enough to be recorded.
+/// Attempts may end by themselves for a while after the stop; then they are cut, early enough to be
+/// recorded.
 async fn cut_after(stop: CancellationToken, grace: Duration, cut: CancellationToken) {
     stop.cancelled().await;
     tokio::time::sleep(grace).await;

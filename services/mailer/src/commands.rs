@@ -1,6 +1,6 @@
-//! What the mailer does, a use case a file. `grpc` decodes for them and encodes what they answer. `deliver` is the
-//! story; `look_up`, `claim` and `record_outcome` are its steps in the ledger, each shared by all mails that take it at
-//! once.
+//! What the mailer does, a use case a file. `grpc` decodes for them and encodes what they answer.
+//! `deliver` is the story; `look_up`, `claim` and `record_outcome` are its steps in the ledger,
+//! each shared by all mails that take it at once.
 
 pub(crate) mod claim;
 pub(crate) mod deliver;
@@ -30,7 +30,8 @@ const BATCH: usize = 256;
 /// What each command of such a transaction is told.
 type Each<T> = Vec<Result<T, StoreError>>;
 
-/// The ledger could not be asked or told. The cause was logged once, for all who were in the same transaction.
+/// The ledger could not be asked or told. The cause was logged once, for all who were in the same
+/// transaction.
 #[derive(Debug, Clone, thiserror::Error)]
 pub(crate) enum LedgerError {
     /// A full queue or a stopped worker mean what an absent database means: later.
@@ -40,8 +41,8 @@ pub(crate) enum LedgerError {
     Store(#[from] StoreError),
 }
 
-/// Every way in which a call fails, for the one place that tells callers. A mail on a stream is answered in any case:
-/// what keeps it from being tried is a result, not a status.
+/// Every way in which a call fails, for the one place that tells callers. A mail on a stream is
+/// answered in any case: what keeps it from being tried is a result, not a status.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub(crate) enum CommandError {

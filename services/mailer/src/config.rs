@@ -1,4 +1,5 @@
-//! What can be set about the mailer: by environment, file or flag. `app` builds the service from it.
+//! What can be set about the mailer: by environment, file or flag. `app` builds the service from
+//! it.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -28,17 +29,18 @@ pub struct Config {
     #[command(flatten)]
     pub service: serve::ServiceSettings,
 
-    /// File of the keys under which addresses are recognised, `id:hex` a line, newest first; made on first
-    /// start
+    /// File of the keys under which addresses are recognised, `id:hex` a line, newest first; made
+    /// on first start
     #[arg(
         long,
         env = "USHER_ADDRESS_KEY_FILE",
         default_value = "data/address-keys"
     )]
     pub address_key_file: PathBuf,
-    /// Where mails go: `smtp://[USER:PASSWORD@]HOST[:PORT][?tls=required|opportunistic|off][&ca=FILE.pem]`, `smtps://…`
-    /// or `file:FOLDER`; `ca=` names certificates to trust besides the public authorities, an authority's or the
-    /// server's own
+    /// Where mails go:
+    /// `smtp://[USER:PASSWORD@]HOST[:PORT][?tls=required|opportunistic|off][&ca=FILE.pem]`,
+    /// `smtps://…` or `file:FOLDER`; `ca=` names certificates to trust besides the public
+    /// authorities, an authority's or the server's own
     #[arg(
         long,
         env = "USHER_MAIL_URL",
@@ -53,8 +55,8 @@ pub struct Config {
         default_value = "Usher <usher@localhost>"
     )]
     pub(crate) mail_from: Sender,
-    /// What the mail server is greeted with: a full name or an address literal; by default the machine's full name,
-    /// else its address
+    /// What the mail server is greeted with: a full name or an address literal; by default the
+    /// machine's full name, else its address
     #[arg(long, env = "USHER_MAIL_HELO")]
     pub(crate) mail_helo: Option<HelloName>,
     /// Connections to the mail server at most; half of them for second and later attempts

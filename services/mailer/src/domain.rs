@@ -1,5 +1,5 @@
-//! Pure rules of a mail: what a request must look like, how a server's answer is to be read, what may be stored of
-//! it. `commands` call these; nothing here does I/O or reads a clock.
+//! Pure rules of a mail: what a request must look like, how a server's answer is to be read, what
+//! may be stored of it. `commands` call these; nothing here does I/O or reads a clock.
 
 mod address_keys;
 mod answer;

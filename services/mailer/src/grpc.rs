@@ -1,6 +1,6 @@
-//! The public side: `stream` speaks the delivery protocol with each client, `decode` checks what it brings and `encode`
-//! tells what became of it; here is the unary call. `admin` is the operators' side, `status` the one place where errors
-//! become statuses.
+//! The public side: `stream` speaks the delivery protocol with each client, `decode` checks what it
+//! brings and `encode` tells what became of it; here is the unary call. `admin` is the operators'
+//! side, `status` the one place where errors become statuses.
 
 mod admin;
 mod decode;

@@ -1,5 +1,6 @@
-//! From an offer to the bytes of a mail: `composer` asks `template`, which fills the `texts` of the reader's language
-//! into the layout, and `message`, which frames the result as MIME; `transport` sends it.
+//! From an offer to the bytes of a mail: `composer` asks `template`, which fills the `texts` of the
+//! reader's language into the layout, and `message`, which frames the result as MIME; `transport`
+//! sends it.
 
 mod composer;
 mod message;

@@ -1,4 +1,5 @@
-//! The mailer's instruments: made once at start, recorded into by `commands::deliver` and `admission`.
+//! The mailer's instruments: made once at start, recorded into by `commands::deliver` and
+//! `admission`.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! The steps that make the mailer's tables, in their order; run at start in local mode and by `usher migrate`.
+//! The steps that make the mailer's tables, in their order; run at start in local mode and by
+//! `usher migrate`.
 
 mod m0001_ledger;
 

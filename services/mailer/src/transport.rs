@@ -1,5 +1,6 @@
-//! How a mail leaves: by SMTP (`smtp`) or into a folder (`folder`), as `USHER_MAIL_URL` says. `commands::deliver`
-//! hands a mail over and gets back how it ended; what that means for the ledger is decided there.
+//! How a mail leaves: by SMTP (`smtp`) or into a folder (`folder`), as `USHER_MAIL_URL` says.
+//! `commands::deliver` hands a mail over and gets back how it ended; what that means for the ledger
+//! is decided there.
 
 mod attempt;
 mod connect;
@@ -26,7 +27,8 @@ pub(crate) use self::{
     url::MailUrl,
 };
 
-/// A finished mail with its envelope. It holds address and code: without `Debug` nothing can print it.
+/// A finished mail with its envelope. It holds address and code: without `Debug` nothing can print
+/// it.
 pub(crate) struct ComposedMail {
     /// The mail's key.
     pub(crate) code_id: Uuid,
@@ -66,7 +68,8 @@ pub(crate) enum Ending {
 /// What kept a mail from being answered as it should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cause {
-    /// No connection that could be used: refused, no TLS, wrong certificate, wrong password, bad greeting.
+    /// No connection that could be used: refused, no TLS, wrong certificate, wrong password, bad
+    /// greeting.
     Connection,
     /// The mail server answered the mail, with a refusal for now.
     Answer,
@@ -114,7 +117,8 @@ pub(crate) enum Transport {
 }
 
 impl Transport {
-    /// Sends one mail. The caller may drop the future to give the connection up; `attempt` knows how far it came.
+    /// Sends one mail. The caller may drop the future to give the connection up; `attempt` knows
+    /// how far it came.
     pub(crate) async fn send(&self, mail: &ComposedMail, attempt: &Attempt) -> Sent {
         match self {
             Self::Smtp(smtp) => smtp.send(mail, attempt).await,

@@ -55,18 +55,18 @@ pub(crate) enum Command {
     Keys(keys::KeysCommand),
     /// Run the service accounts alone: takes sign-ups
     ///
-    /// Settings come from flags, else the environment, else the TOML file that USHER_CONFIG names, else defaults.
-    /// SIGTERM lets it finish what it has begun, within ten seconds.
+    /// Settings come from flags, else the environment, else the TOML file that USHER_CONFIG names,
+    /// else defaults. SIGTERM lets it finish what it has begun, within ten seconds.
     Accounts(Box<serve::ServeArguments<accounts::config::Config>>),
     /// Run the service verification alone: makes codes, confirms them
     ///
-    /// Settings come from flags, else the environment, else the TOML file that USHER_CONFIG names, else defaults.
-    /// SIGTERM lets it finish what it has begun, within ten seconds.
+    /// Settings come from flags, else the environment, else the TOML file that USHER_CONFIG names,
+    /// else defaults. SIGTERM lets it finish what it has begun, within ten seconds.
     Verification(Box<serve::ServeArguments<verification::config::Config>>),
     /// Run the service mailer alone: sends the mails
     ///
-    /// Settings come from flags, else the environment, else the TOML file that USHER_CONFIG names, else defaults.
-    /// SIGTERM lets it finish what it has begun, within ten seconds.
+    /// Settings come from flags, else the environment, else the TOML file that USHER_CONFIG names,
+    /// else defaults. SIGTERM lets it finish what it has begun, within ten seconds.
     Mailer(Box<serve::ServeArguments<mailer::config::Config>>),
 }
 
@@ -79,7 +79,8 @@ pub(crate) struct Client<C: Subcommand> {
     pub(crate) target: Target,
 }
 
-/// Reads the command line; prints help, or what was not understood, and exits if that is what there is to do.
+/// Reads the command line; prints help, or what was not understood, and exits if that is what there
+/// is to do.
 ///
 /// # Errors
 /// When the file that USHER_CONFIG names cannot be used.

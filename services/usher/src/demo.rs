@@ -1,5 +1,5 @@
-//! `usher demo`: somebody's first five minutes. Starts a system of its own, tells a sign-up's story on it, kills a
-//! service in the middle of a second one, and leaves nothing running.
+//! `usher demo`: somebody's first five minutes. Starts a system of its own, tells a sign-up's story
+//! on it, kills a service in the middle of a second one, and leaves nothing running.
 
 mod letter;
 mod mailbox;
@@ -30,9 +30,9 @@ use story::{Story, Told};
 
 /// See everything work, in half a minute
 ///
-/// Starts nats-server and the three services on free ports in DATA/demo, signs a person up, shows the mail, confirms
-/// its code, draws the whole journey, then kills verification with −9 in the middle of a second sign-up: the mail
-/// still arrives, once. Everything is stopped at the end.
+/// Starts nats-server and the three services on free ports in DATA/demo, signs a person up, shows
+/// the mail, confirms its code, draws the whole journey, then kills verification with −9 in the
+/// middle of a second sign-up: the mail still arrives, once. Everything is stopped at the end.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   usher demo

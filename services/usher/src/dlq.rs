@@ -1,4 +1,5 @@
-//! `usher dlq …`: dead letters, which accounts and verification keep: looked at, handled again, or dropped.
+//! `usher dlq …`: dead letters, which accounts and verification keep: looked at, handled again, or
+//! dropped.
 
 mod change;
 mod drop;

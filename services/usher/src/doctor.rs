@@ -14,9 +14,10 @@ use finding::{Finding, Severity};
 
 /// Find out what is wrong: every part is asked, each finding says what to do
 ///
-/// Looks at the three services (do they answer, are they ready, which versions, what do they miss, do their clocks
-/// agree with this machine's), at their admin listeners and the token, at nats-server (version, streams,
-/// durables), at mails that do not get through and at dead letters. Exits with 1 if something needs a hand.
+/// Looks at the three services (do they answer, are they ready, which versions, what do they miss,
+/// do their clocks agree with this machine's), at their admin listeners and the token, at
+/// nats-server (version, streams, durables), at mails that do not get through and at dead letters.
+/// Exits with 1 if something needs a hand.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   usher doctor

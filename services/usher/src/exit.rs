@@ -1,5 +1,5 @@
-//! How a command ends: the exit codes, stated once, and the failure that carries one from any command to
-//! `lib::run`, which prints it.
+//! How a command ends: the exit codes, stated once, and the failure that carries one from any
+//! command to `lib::run`, which prints it.
 
 use std::time::Duration;
 

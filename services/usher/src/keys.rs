@@ -20,9 +20,9 @@ pub(crate) enum KeysCommand {
 
 /// Make a secret key from which verification derives codes
 ///
-/// The key becomes the file's first line: codes made from then on use it; older lines stay, because codes that
-/// are still live were derived from them. Restart verification so that it reads the file. `usher up` makes the
-/// first key by itself.
+/// The key becomes the file's first line: codes made from then on use it; older lines stay, because
+/// codes that are still live were derived from them. Restart verification so that it reads the
+/// file. `usher up` makes the first key by itself.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   usher keys generate

@@ -1,11 +1,13 @@
-//! The command `usher`: runs the whole system on one machine, operates it anywhere, and shows it in a demo.
+//! The command `usher`: runs the whole system on one machine, operates it anywhere, and shows it in
+//! a demo.
 //!
-//! In reading order: `cli` is the command tree, `exit` how commands end, `output` and `terminal` how they answer.
-//! `service` names the three services; `local` runs everything as children of one process (`usher up`), `serve` is
-//! what such a child does. `target` and `session` find the services for the client commands `account`, `mail`, `dlq`,
-//! `nats` and `doctor`, which use gRPC and never a database, and `root_span` begins their traces; `migrate` alone opens a
-//! database, and `keys` a key file. `otlp` receives spans, `trace` draws them as journeys; `demo` tells the story with
-//! all of it.
+//! In reading order: `cli` is the command tree, `exit` how commands end, `output` and `terminal`
+//! how they answer. `service` names the three services; `local` runs everything as children of one
+//! process (`usher up`), `serve` is what such a child does. `target` and `session` find the
+//! services for the client commands `account`, `mail`, `dlq`, `nats` and `doctor`, which use gRPC
+//! and never a database, and `root_span` begins their traces; `migrate` alone opens a database, and
+//! `keys` a key file. `otlp` receives spans, `trace` draws them as journeys; `demo` tells the story
+//! with all of it.
 
 mod account;
 mod cli;
@@ -56,7 +58,8 @@ pub fn run() -> ExitCode {
     ExitCode::from(failure.exit as u8)
 }
 
-/// One thread serves: a service waits more than it computes, and a second thread costs more than it brings.
+/// One thread serves: a service waits more than it computes, and a second thread costs more than it
+/// brings.
 fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     let runtime = builder.enable_all().build();

@@ -1,5 +1,5 @@
-//! `usher migrate`: brings databases up to date, or tells which steps they lack. The one command that opens a
-//! database.
+//! `usher migrate`: brings databases up to date, or tells which steps they lack. The one command
+//! that opens a database.
 
 use std::path::Path;
 
@@ -18,9 +18,9 @@ use crate::{
 
 /// Bring databases up to date
 ///
-/// Without --service: the three SQLite files of the data folder, whose `usher up` must not be running. With it:
-/// the database that USHER_DATABASE_URL or --database-url names. Each database is migrated in one transaction;
-/// several that come at once wait for each other.
+/// Without --service: the three SQLite files of the data folder, whose `usher up` must not be
+/// running. With it: the database that USHER_DATABASE_URL or --database-url names. Each database is
+/// migrated in one transaction; several that come at once wait for each other.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   usher migrate

@@ -29,7 +29,8 @@ pub(crate) enum NatsCommand {
   usher nats provision
   usher nats provision --nats-url nats://nats-0:4222,nats://nats-1:4222 --replicas 3")]
 pub(crate) struct ProvisionArguments {
-    /// Copies of each stream: 1 for one server, 3 for a cluster [default: as many as it has, 1 for a new one]
+    /// Copies of each stream: 1 for one server, 3 for a cluster [default: as many as it has, 1 for
+    /// a new one]
     #[arg(long, value_name = "N")]
     replicas: Option<usize>,
 }

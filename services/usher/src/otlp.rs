@@ -1,6 +1,8 @@
-//! A small OTLP receiver in the process: `usher` keeps the traces of a local run in it, tests look through it.
+//! A small OTLP receiver in the process: `usher` keeps the traces of a local run in it, tests look
+//! through it.
 //!
-//! It is no collector: spans stay in memory, the oldest make room for new ones, and nothing is passed on.
+//! It is no collector: spans stay in memory, the oldest make room for new ones, and nothing is
+//! passed on.
 
 mod service;
 mod span;
@@ -26,7 +28,8 @@ pub struct OtlpReceiver {
 }
 
 impl OtlpReceiver {
-    /// Listens on `address` and keeps the newest 50,000 spans; metrics and logs are taken and forgotten.
+    /// Listens on `address` and keeps the newest 50,000 spans; metrics and logs are taken and
+    /// forgotten.
     ///
     /// # Errors
     /// When the address cannot be listened on.
@@ -34,8 +37,8 @@ impl OtlpReceiver {
         Self::with(address, Store::newest(SPANS)).await
     }
 
-    /// Listens on a free port and keeps all that comes, metrics and logs too: memory grows without bound, so
-    /// this is for runs that end.
+    /// Listens on a free port and keeps all that comes, metrics and logs too: memory grows without
+    /// bound, so this is for runs that end.
     ///
     /// # Errors
     /// When no port can be had.
@@ -107,7 +110,8 @@ impl OtlpReceiver {
                 if complete(&spans) {
                     return spans;
                 }
-                // An error means that nothing arrives any more: only the deadline is left to wait for.
+                // An error means that nothing arrives any more: only the deadline is left to wait
+                // for.
                 if arrivals.changed().await.is_err() {
                     std::future::pending::<()>().await;
                 }
@@ -117,7 +121,8 @@ impl OtlpReceiver {
         waited.map_err(|_| self.trace(trace_id))
     }
 
-    /// Everything that [`OtlpReceiver::record`] took, spans, metrics and logs, as text to search through.
+    /// Everything that [`OtlpReceiver::record`] took, spans, metrics and logs, as text to search
+    /// through.
     pub fn to_text(&self) -> String {
         self.store.to_text()
     }

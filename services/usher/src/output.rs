@@ -1,5 +1,5 @@
-//! Answers in the two shapes of `--output`: a table for people, JSON for programs. Commands hand over rows or
-//! a value; nothing else decides between the two.
+//! Answers in the two shapes of `--output`: a table for people, JSON for programs. Commands hand
+//! over rows or a value; nothing else decides between the two.
 
 use clap::ValueEnum;
 use comfy_table::{Attribute, Cell, ContentArrangement, Table, TableStyle};
@@ -25,7 +25,8 @@ impl Format {
         }
     }
 
-    /// Says something beside the answer: to people on standard output, beside JSON on standard error.
+    /// Says something beside the answer: to people on standard output, beside JSON on standard
+    /// error.
     pub(crate) fn narrate(self, text: impl AsRef<str>) {
         match self {
             Self::Table => terminal::say(text),

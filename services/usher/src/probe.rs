@@ -1,5 +1,5 @@
-//! Asks a service's admin listener over plain HTTP: how the service is, which version it has. For the start of
-//! `usher up` and for `doctor`.
+//! Asks a service's admin listener over plain HTTP: how the service is, which version it has. For
+//! the start of `usher up` and for `doctor`.
 
 use std::time::Duration;
 

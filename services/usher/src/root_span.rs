@@ -1,5 +1,5 @@
-//! The root span of a client command, so that a journey begins at its caller; it is exported where the running
-//! `usher up` exports.
+//! The root span of a client command, so that a journey begins at its caller; it is exported where
+//! the running `usher up` exports.
 
 use kit::telemetry::{self, LogFormat, TelemetrySettings, span};
 use opentelemetry::{

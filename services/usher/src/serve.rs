@@ -1,5 +1,5 @@
-//! `usher accounts`, `usher verification`, `usher mailer`: one service in this process, as its own binary runs it,
-//! until a signal comes or, for a child of `usher up`, standard input closes.
+//! `usher accounts`, `usher verification`, `usher mailer`: one service in this process, as its own
+//! binary runs it, until a signal comes or, for a child of `usher up`, standard input closes.
 
 use clap::Args;
 use kit::serve;
@@ -14,7 +14,8 @@ use crate::{
 pub(crate) struct ServeArguments<C: Args> {
     #[command(flatten)]
     config: C,
-    /// Stop when standard input closes, besides SIGTERM and Ctrl-C: so that a child ends with its parent
+    /// Stop when standard input closes, besides SIGTERM and Ctrl-C: so that a child ends with its
+    /// parent
     #[arg(long, env = STOP_WITH_STDIN, value_parser = clap::builder::FalseyValueParser::new())]
     stop_with_stdin: bool,
 }
@@ -41,7 +42,8 @@ pub(crate) async fn mailer(
 }
 
 fn asked_to_stop(with_stdin: bool) -> Result<impl Future<Output = ()>, Failure> {
-    // Listens from now on: a signal that comes while the service is still being built must not end the process.
+    // Listens from now on: a signal that comes while the service is still being built must not end
+    // the process.
     let terminated = serve::terminated()?;
     Ok(async move {
         if with_stdin {

@@ -1,4 +1,5 @@
-//! What every client command needs: where the services are, how to print, and failures that name who failed.
+//! What every client command needs: where the services are, how to print, and failures that name
+//! who failed.
 
 use std::path::Path;
 
@@ -74,7 +75,8 @@ impl Session {
         Ok(MailerAdminClient::with_interceptor(channel, token))
     }
 
-    /// Where this command's spans go: as the environment says, else where the running `usher up` sends its own.
+    /// Where this command's spans go: as the environment says, else where the running `usher up`
+    /// sends its own.
     pub(crate) fn otlp_endpoint(&self) -> Option<String> {
         let named = std::env::var_os("OTEL_EXPORTER_OTLP_ENDPOINT");
         if named.is_some_and(|url| !url.is_empty()) {

@@ -7,8 +7,8 @@ use tokio::{
     sync::oneshot,
 };
 
-/// Environment variable by which a parent says that the end of standard input means stop. `usher up` sets it: the
-/// pipe closes when that process dies, however it dies.
+/// Environment variable by which a parent says that the end of standard input means stop. `usher
+/// up` sets it: the pipe closes when that process dies, however it dies.
 pub(crate) const STOP_WITH_STDIN: &str = "USHER_STOP_WITH_STDIN";
 
 /// Ctrl-C, SIGTERM and SIGHUP (the terminal was closed), each as often as it comes.
@@ -41,7 +41,8 @@ impl StopSignals {
 
 /// Resolves when standard input ends.
 ///
-/// A thread of its own reads it: a runtime would wait at its own end for a pool thread that still reads.
+/// A thread of its own reads it: a runtime would wait at its own end for a pool thread that still
+/// reads.
 pub(crate) async fn stdin_closed() {
     let (ended, end) = oneshot::channel();
     std::thread::spawn(move || {

@@ -1,5 +1,5 @@
-//! Where the parts are: flags and environment first, then what a running `usher up` wrote into its folder, then
-//! the default ports. Client commands get their channels and the admin token here.
+//! Where the parts are: flags and environment first, then what a running `usher up` wrote into its
+//! folder, then the default ports. Client commands get their channels and the admin token here.
 
 use std::{
     fs,
@@ -123,7 +123,8 @@ impl Target {
         let services = PerService::of(|service| {
             let running = run.as_ref().map(|run| &run.services[service]);
             let mut place = match (named[service].clone(), running) {
-                // Whoever names a service means that one: its admin listener is not that of `usher up`.
+                // Whoever names a service means that one: its admin listener is not that of `usher
+                // up`.
                 (Some(url), _) => at(url),
                 (None, Some(running)) => running.clone(),
                 (None, None) => at(format!("http://127.0.0.1:{}", service.port())),
@@ -217,7 +218,8 @@ fn channel(url: &str) -> Result<Client, Failure> {
     })
 }
 
-/// A service at `url` whose admin listener is where all have it: on the same host, on the port + 100.
+/// A service at `url` whose admin listener is where all have it: on the same host, on the port +
+/// 100.
 fn at(url: String) -> Listening {
     let mut admin_url = url.clone();
     if let Some((host, port)) = url.trim_end_matches('/').rsplit_once(':')

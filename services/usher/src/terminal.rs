@@ -1,5 +1,5 @@
-//! The terminal: the one place that writes to standard output and standard error. Colours survive only where a
-//! terminal reads them and `NO_COLOR` is not set (`anstream` decides).
+//! The terminal: the one place that writes to standard output and standard error. Colours survive
+//! only where a terminal reads them and `NO_COLOR` is not set (`anstream` decides).
 
 mod progress;
 
@@ -37,7 +37,8 @@ pub(crate) fn tell(text: impl AsRef<str>) {
     let _ = writeln!(anstream::stderr().lock(), "{}", text.as_ref());
 }
 
-/// How this program was called, for commands that are shown to be typed: `usher`, or `target/debug/usher`.
+/// How this program was called, for commands that are shown to be typed: `usher`, or
+/// `target/debug/usher`.
 pub(crate) fn program() -> String {
     let called = PathBuf::from(std::env::args_os().next().unwrap_or_default());
     let here = std::env::current_dir().unwrap_or_default();

@@ -1,5 +1,5 @@
-//! One journey as a picture: flat spans come in, a tree ordered by time is made of them, a waterfall goes to
-//! the terminal (`usher demo`, `usher up`).
+//! One journey as a picture: flat spans come in, a tree ordered by time is made of them, a
+//! waterfall goes to the terminal (`usher demo`, `usher up`).
 
 mod journeys;
 mod labels;

@@ -68,8 +68,9 @@ pub struct App {
 }
 
 impl App {
-    /// Opens the database, binds the listeners and reads the secrets. An SQLite database is migrated; a Postgres one
-    /// is `usher migrate`'s business. Neither broker nor mailer nor Postgres is waited for.
+    /// Opens the database, binds the listeners and reads the secrets. An SQLite database is
+    /// migrated; a Postgres one is `usher migrate`'s business. Neither broker nor mailer nor
+    /// Postgres is waited for.
     ///
     /// # Errors
     /// What cannot be opened, bound or read, as a sentence.
@@ -97,7 +98,8 @@ impl App {
         self.parts.server.admin_addr()
     }
 
-    /// Serves until `shutdown`, then answers what was begun, records what is under way and publishes what is left.
+    /// Serves until `shutdown`, then answers what was begun, records what is under way and
+    /// publishes what is left.
     ///
     /// # Errors
     /// When a listener fails.
@@ -133,7 +135,8 @@ impl App {
         served
     }
 
-    /// Starts all that works without being called, and answers with what is called, and the queue to the delivery.
+    /// Starts all that works without being called, and answers with what is called, and the queue
+    /// to the delivery.
     fn start_workers(&self, stages: &Stages) -> (Public, Admin, Queue) {
         let (db, config) = (self.parts.db.clone(), &self.config);
         let Stages { stop, finish, .. } = stages;
@@ -238,8 +241,8 @@ impl App {
     }
 }
 
-/// The keys that codes are derived from; a missing file is made with a new one. `usher keys generate` puts further keys
-/// in front.
+/// The keys that codes are derived from; a missing file is made with a new one. `usher keys
+/// generate` puts further keys in front.
 fn code_keys(config: &Config) -> anyhow::Result<KeyRing> {
     let path = &config.code_keys_file;
     let make = || with_newest("", &Key::new(random::bytes(), random::bytes()));

@@ -1,6 +1,6 @@
-//! What verification can do, a use case a file, named after it. `grpc`, `consumer` and `delivery` call these; they
-//! know the domain, the store and the queue to the delivery, and nothing of how they were called. Each opens and commits
-//! its own transaction.
+//! What verification can do, a use case a file, named after it. `grpc`, `consumer` and `delivery`
+//! call these; they know the domain, the store and the queue to the delivery, and nothing of how
+//! they were called. Each opens and commits its own transaction.
 
 pub(crate) mod start_verifications;
 

@@ -1,4 +1,5 @@
-//! What can be set about verification: by environment, file or flag. `app` builds the service from it.
+//! What can be set about verification: by environment, file or flag. `app` builds the service from
+//! it.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -42,8 +43,8 @@ pub struct Config {
     )]
     pub mailer_url: Vec<String>,
 
-    /// File with the keys that codes are derived from, `id:hex` a line, newest first, the same for all replicas; made
-    /// on first start if missing
+    /// File with the keys that codes are derived from, `id:hex` a line, newest first, the same for
+    /// all replicas; made on first start if missing
     #[arg(long, env = "USHER_CODE_KEYS_FILE", default_value = "data/code-keys")]
     pub code_keys_file: PathBuf,
 
@@ -55,7 +56,8 @@ pub struct Config {
     #[arg(long, env = "USHER_CODE_LIFETIME", default_value = "24h", value_parser = duration)]
     pub code_lifetime: Duration,
 
-    /// How long a claim on a mail holds before another replica may send it; renewed three times in that time
+    /// How long a claim on a mail holds before another replica may send it; renewed three times in
+    /// that time
     #[arg(long, env = "USHER_DELIVERY_LEASE", default_value = "10s", value_parser = lease)]
     pub delivery_lease: Duration,
 

@@ -1,5 +1,6 @@
-//! The durable `verification` on stream ACCOUNTS: hears of new accounts and starts their verifications, a batch a
-//! transaction. A message is acked once that is committed; the mail's retries are no business of the broker.
+//! The durable `verification` on stream ACCOUNTS: hears of new accounts and starts their
+//! verifications, a batch a transaction. A message is acked once that is committed; the mail's
+//! retries are no business of the broker.
 
 use std::{sync::Arc, time::Duration};
 

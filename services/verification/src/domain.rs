@@ -1,5 +1,5 @@
-//! Rules without I/O, clock or randomness of their own: what they need is handed to them. Commands, consumer and
-//! delivery apply them.
+//! Rules without I/O, clock or randomness of their own: what they need is handed to them. Commands,
+//! consumer and delivery apply them.
 
 mod address;
 mod budget;

@@ -9,7 +9,8 @@ use opentelemetry::{Context, KeyValue};
 use proto::{events::Event as _, verification::AccountVerified};
 use uuid::Uuid;
 
-/// The event that the account's code was confirmed at `at`, and its `create` span, which is the caller's to end.
+/// The event that the account's code was confirmed at `at`, and its `create` span, which is the
+/// caller's to end.
 pub(crate) fn account_verified(
     id: Uuid,
     account_id: Uuid,

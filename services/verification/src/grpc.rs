@@ -1,5 +1,5 @@
-//! The public side: `decode` turns a request into what a command takes, `encode` its answer into a reply, `status` its
-//! error into a status; `admin` is the operators' side.
+//! The public side: `decode` turns a request into what a command takes, `encode` its answer into a
+//! reply, `status` its error into a status; `admin` is the operators' side.
 
 mod admin;
 mod decode;

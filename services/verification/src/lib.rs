@@ -1,10 +1,11 @@
-//! Verification: turns AccountCreated into a code and its mail, and a confirmed code into AccountVerified.
+//! Verification: turns AccountCreated into a code and its mail, and a confirmed code into
+//! AccountVerified.
 //!
-//! In the order of one account's journey: `consumer` hears of it; `commands` store its verification with a code, and
-//! put the code's mail into `queue`; `delivery` hands it to the mailer and keeps its schedule; `grpc` takes the code
-//! that a person types; `events` encodes what `kit::outbox` then publishes. `domain` has the rules, `store`
-//! the tables and their statements, `migrations` make them, `metrics` are the instruments. `app` puts all of it
-//! together from `config`.
+//! In the order of one account's journey: `consumer` hears of it; `commands` store its verification
+//! with a code, and put the code's mail into `queue`; `delivery` hands it to the mailer and keeps
+//! its schedule; `grpc` takes the code that a person types; `events` encodes what `kit::outbox`
+//! then publishes. `domain` has the rules, `store` the tables and their statements, `migrations`
+//! make them, `metrics` are the instruments. `app` puts all of it together from `config`.
 
 // In reading order: the empty lines keep rustfmt from sorting them.
 

@@ -1,4 +1,5 @@
-//! Verification as a process of its own, set up by its environment; `usher verification` runs the same.
+//! Verification as a process of its own, set up by its environment; `usher verification` runs the
+//! same.
 
 use kit::{config, serve};
 

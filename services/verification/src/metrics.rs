@@ -1,5 +1,5 @@
-//! What is measured of mails: attempts by outcome, the time from an account's commit to its mail's acceptance, and
-//! how much is due.
+//! What is measured of mails: attempts by outcome, the time from an account's commit to its mail's
+//! acceptance, and how much is due.
 
 use std::{
     sync::{

@@ -1,6 +1,7 @@
-//! The hot path from a commit to the delivery: mails in memory, and the room for them. Room is reserved before the
-//! insert, so that a row is born claimed only if its mail will be handed over; a mail gives its room back when it is
-//! dropped, that is when its outcome is recorded or it is let go.
+//! The hot path from a commit to the delivery: mails in memory, and the room for them. Room is
+//! reserved before the insert, so that a row is born claimed only if its mail will be handed over;
+//! a mail gives its room back when it is dropped, that is when its outcome is recorded or it is let
+//! go.
 
 use std::sync::{
     Arc,
@@ -33,7 +34,8 @@ pub(crate) struct ClaimedMail {
     pub(crate) locale: String,
     pub(crate) digits: Digits,
     pub(crate) expires_at: Timestamp,
-    /// The same by this process's monotonic clock, as far from the claim as it was by the database's.
+    /// The same by this process's monotonic clock, as far from the claim as it was by the
+    /// database's.
     pub(crate) expires: Instant,
     /// When its claim ends by this process's clock, unless it is renewed.
     pub(crate) held_until: Instant,
@@ -107,9 +109,9 @@ pub(crate) struct Incoming {
 pub(crate) struct Room(Option<OwnedSemaphorePermit>);
 
 impl Queue {
-    /// A queue for at most `places` mails and a quarter as many that were tried before, and the end that the delivery
-    /// reads. It is closed at first: while no
-    /// mailer takes mails, rows are born unclaimed and wait in the table.
+    /// A queue for at most `places` mails and a quarter as many that were tried before, and the end
+    /// that the delivery reads. It is closed at first: while no mailer takes mails, rows are born
+    /// unclaimed and wait in the table.
     pub(crate) fn new(places: usize) -> (Self, Incoming) {
         let (sender, mails) = mpsc::unbounded_channel();
         let poll_soon = Arc::new(Notify::new());
@@ -123,12 +125,14 @@ impl Queue {
         (queue, Incoming { mails, poll_soon })
     }
 
-    /// Reserves room for up to `mails`: fewer, or none, when the mailer is away or mails come in a burst.
+    /// Reserves room for up to `mails`: fewer, or none, when the mailer is away or mails come in a
+    /// burst.
     pub(crate) fn reserve(&self, turn: Turn, mails: usize) -> Room {
         if !self.open.load(Ordering::Relaxed) {
             return Room(None);
         }
-        // Another one may take the last places in between: then there is no room, and the table has the mails.
+        // Another one may take the last places in between: then there is no room, and the table has
+        // the mails.
         let places = match turn {
             Turn::First => &self.places,
             Turn::Later => &self.later_places,
@@ -153,7 +157,8 @@ impl Queue {
 
     /// Whether a mailer takes mails just now.
     pub(crate) fn set_open(&self, open: bool) {
-        // Relaxed: whoever sees it late puts a mail into memory that is let go, or into the table that is polled.
+        // Relaxed: whoever sees it late puts a mail into memory that is let go, or into the table
+        // that is polled.
         self.open.store(open, Ordering::Relaxed);
     }
 

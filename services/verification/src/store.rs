@@ -1,5 +1,6 @@
-//! What verification keeps and how it is read and written: a file a table, and `mails` for the schedule that stands in
-//! the codes' rows. Whatever joins a transaction takes it first, and its moment with it; `commands` open and commit it.
+//! What verification keeps and how it is read and written: a file a table, and `mails` for the
+//! schedule that stands in the codes' rows. Whatever joins a transaction takes it first, and its
+//! moment with it; `commands` open and commit it.
 
 pub(crate) mod codes;
 pub(crate) mod history;

@@ -1,5 +1,5 @@
-//! Signs a person up. Sign-ups that arrive while a commit runs wait here and are committed together by
-//! `group`; each caller then delivers its own account's event.
+//! Signs a person up. Sign-ups that arrive while a commit runs wait here and are committed together
+//! by `group`; each caller then delivers its own account's event.
 
 mod group;
 mod keys;
@@ -68,7 +68,8 @@ pub(crate) struct Limits {
     pub(crate) batch: usize,
 }
 
-/// The way to sign people up. Clones share the queue; when all are gone, what is queued is finished.
+/// The way to sign people up. Clones share the queue; when all are gone, what is queued is
+/// finished.
 #[derive(Debug, Clone)]
 pub(crate) struct SignUps {
     group: Group<SignUp, Outcome>,
@@ -94,8 +95,9 @@ impl SignUps {
         }
     }
 
-    /// Stores the account, its event and its idempotency key in one transaction, and hands the event on. `caller`
-    /// is the trace that the event belongs to. What cannot be committed before `deadline` is not written.
+    /// Stores the account, its event and its idempotency key in one transaction, and hands the
+    /// event on. `caller` is the trace that the event belongs to. What cannot be committed before
+    /// `deadline` is not written.
     ///
     /// The id is made before the group: a row that is met with one's own id is one's own success.
     pub(crate) async fn create(
@@ -119,7 +121,8 @@ impl SignUps {
             wait: Arc::clone(&wait),
         };
         let group = self.group.clone();
-        // In a task of its own: a caller that hangs up after the commit must not keep the event from its way.
+        // In a task of its own: a caller that hangs up after the commit must not keep the event
+        // from its way.
         kit::db::detached(async move {
             let mut submitted = pin!(group.submit(sign_up));
             let submitted = match timeout_at(wait.until(), &mut submitted).await {

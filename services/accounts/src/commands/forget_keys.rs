@@ -1,5 +1,5 @@
-//! Clears idempotency keys that are too old to count. Nothing depends on when it runs: `create_account` takes an old
-//! key as if it were not there.
+//! Clears idempotency keys that are too old to count. Nothing depends on when it runs:
+//! `create_account` takes an old key as if it were not there.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! Turns accounts verified, after verification has said so. Safe to repeat: only pending accounts change.
+//! Turns accounts verified, after verification has said so. Safe to repeat: only pending accounts
+//! change.
 
 use std::collections::HashSet;
 
@@ -15,9 +16,10 @@ use crate::store::accounts;
 /// Whose code was confirmed, and when.
 pub(crate) type Confirmation = (Uuid, Timestamp);
 
-/// Commits a batch in one transaction, then wakes whoever watches these accounts. What was no confirmation is given up
-/// with its reason, and so is one of an account that does not exist: after a restore from a backup, verification knows
-/// more accounts than this database, and its dead letter can be replayed once the account is back.
+/// Commits a batch in one transaction, then wakes whoever watches these accounts. What was no
+/// confirmation is given up with its reason, and so is one of an account that does not exist: after
+/// a restore from a backup, verification knows more accounts than this database, and its dead
+/// letter can be replayed once the account is back.
 pub(crate) async fn verify_accounts(
     db: &Db,
     watches: &Watches<Uuid>,

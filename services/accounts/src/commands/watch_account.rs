@@ -1,5 +1,5 @@
-//! Shows an account as it is and again after each change: `verify_accounts` notifies, a query a second finds what
-//! another replica did.
+//! Shows an account as it is and again after each change: `verify_accounts` notifies, a query a
+//! second finds what another replica did.
 
 use std::time::Duration;
 

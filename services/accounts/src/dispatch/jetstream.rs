@@ -1,5 +1,5 @@
-//! The default dispatcher: an outbox row commits with the account, and the relay publishes it to JetStream.
-//! Survives any crash; whatever the relay misses in memory it finds in the table.
+//! The default dispatcher: an outbox row commits with the account, and the relay publishes it to
+//! JetStream. Survives any crash; whatever the relay misses in memory it finds in the table.
 
 use async_trait::async_trait;
 use kit::{
@@ -58,8 +58,8 @@ impl EventDispatcher for JetStream {
     }
 }
 
-/// The creation span lives inside the business transaction; its context travels in the row, so that everything
-/// that follows, however late, continues the caller's trace.
+/// The creation span lives inside the business transaction; its context travels in the row, so that
+/// everything that follows, however late, continues the caller's trace.
 fn record(clock: &Clock, now: Timestamp, created: &Created) -> Record {
     let Created { account, context } = created;
     let event_id = clock.uuid_v7();

@@ -5,8 +5,8 @@ use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeGeneralCa
 
 const LONGEST: usize = 64;
 
-/// At most 64 letters, marks, digits, spaces and `'`, `-`, `.`; may be empty. Nothing that a mail program
-/// would turn into a link, so that nobody sends spam by greeting.
+/// At most 64 letters, marks, digits, spaces and `'`, `-`, `.`; may be empty. Nothing that a mail
+/// program would turn into a link, so that nobody sends spam by greeting.
 ///
 /// Debug shows no name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -56,8 +56,9 @@ fn may_stand_in_a_name(c: char) -> bool {
         || c.general_category() == GeneralCategory::DecimalNumber
 }
 
-/// Without `@`, `:` and `/` only a host name is left. Top-level domains have two characters or more, so
-/// "J.R.R. Tolkien" and "Ph.D." pass and "www.example.org" does not; a digit after a dot is an IP address.
+/// Without `@`, `:` and `/` only a host name is left. Top-level domains have two characters or
+/// more, so "J.R.R. Tolkien" and "Ph.D." pass and "www.example.org" does not; a digit after a dot
+/// is an IP address.
 fn could_become_a_link(word: &str) -> bool {
     word.split('.')
         .skip(1)

@@ -1,4 +1,5 @@
-//! The address a person signs up with: parsed once at the edge, then stored, published and mailed as it is.
+//! The address a person signs up with: parsed once at the edge, then stored, published and mailed
+//! as it is.
 
 use kit::Private;
 
@@ -15,7 +16,8 @@ pub(crate) struct EmailAddress {
     key: Private<String>,
 }
 
-/// Why something is no address that Usher can mail. Says what to change and never repeats the input.
+/// Why something is no address that Usher can mail. Says what to change and never repeats the
+/// input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum InvalidEmailAddress {
     #[error("must not be empty")]
@@ -53,8 +55,8 @@ impl EmailAddress {
         if input.is_empty() {
             return Err(Empty);
         }
-        // A label's ASCII form is never much shorter than its Unicode form; what is this long is not worth
-        // the work of punycode.
+        // A label's ASCII form is never much shorter than its Unicode form; what is this long is
+        // not worth the work of punycode.
         if input.len() > 4 * LONGEST {
             return Err(TooLong);
         }
@@ -79,8 +81,8 @@ impl EmailAddress {
         self.address.expose()
     }
 
-    /// What is unique: the same mailbox in another case has the same key. No Unicode case folding is in it,
-    /// because that makes different mailboxes one (`ı` and `i`).
+    /// What is unique: the same mailbox in another case has the same key. No Unicode case folding
+    /// is in it, because that makes different mailboxes one (`ı` and `i`).
     pub(crate) fn key(&self) -> &str {
         self.key.expose()
     }
@@ -106,8 +108,9 @@ fn is_atext(octet: u8) -> bool {
     octet.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&octet)
 }
 
-/// UTS 46 with STD3 rules and DNS lengths, then what a public mail domain is beyond that: at least two labels,
-/// the last of which begins with a letter (no top-level domain begins with a digit, every IPv4 address does).
+/// UTS 46 with STD3 rules and DNS lengths, then what a public mail domain is beyond that: at least
+/// two labels, the last of which begins with a letter (no top-level domain begins with a digit,
+/// every IPv4 address does).
 fn ascii_domain(domain: &str) -> Result<String, InvalidEmailAddress> {
     if domain.starts_with('[') || domain.parse::<std::net::IpAddr>().is_ok() {
         return Err(InvalidEmailAddress::IpLiteral);

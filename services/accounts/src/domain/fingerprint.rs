@@ -1,5 +1,5 @@
-//! What is kept of an idempotency key and of the request made under it: keyed hashes, from which nobody who
-//! reads the database learns either. `store::idempotency_keys` keeps them.
+//! What is kept of an idempotency key and of the request made under it: keyed hashes, from which
+//! nobody who reads the database learns either. `store::idempotency_keys` keeps them.
 
 use kit::{
     Private,
@@ -11,8 +11,8 @@ use super::{IdempotencyKey, NewAccount};
 /// A keyed hash.
 pub(crate) type Hash = [u8; KEY_BYTES];
 
-/// The secret under which keys and requests are hashed. All replicas of a database need the same one; with
-/// another one, keys of the last 24 hours are not recognised.
+/// The secret under which keys and requests are hashed. All replicas of a database need the same
+/// one; with another one, keys of the last 24 hours are not recognised.
 #[derive(Debug, Clone)]
 pub(crate) struct FingerprintKey(Private<[u8; KEY_BYTES]>);
 
@@ -44,8 +44,8 @@ impl FingerprintKey {
         self.hash("idempotency key", [key.as_str()])
     }
 
-    /// What tells one request from another. It is taken of the parsed request, so that the same account in
-    /// another spelling of its domain is the same request.
+    /// What tells one request from another. It is taken of the parsed request, so that the same
+    /// account in another spelling of its domain is the same request.
     pub(crate) fn of_request(&self, new: &NewAccount) -> Hash {
         self.hash(
             "request",

@@ -1,5 +1,5 @@
-//! The key by which a caller repeats a request safely. `commands::create_account` hashes it before it is
-//! stored: it may be all that proves who made the first request.
+//! The key by which a caller repeats a request safely. `commands::create_account` hashes it before
+//! it is stored: it may be all that proves who made the first request.
 
 use kit::Private;
 

@@ -1,4 +1,5 @@
-//! The language a person asks for: checked for its shape only. The mailer knows which languages there are.
+//! The language a person asks for: checked for its shape only. The mailer knows which languages
+//! there are.
 
 const LONGEST: usize = 35;
 
@@ -17,8 +18,8 @@ impl Locale {
     /// Takes a tag as a program sent it.
     ///
     /// # Errors
-    /// If it has not the shape of a tag. A well-formed tag of a language that no mail is written in is fine:
-    /// the mail falls back to `en`.
+    /// If it has not the shape of a tag. A well-formed tag of a language that no mail is written in
+    /// is fine: the mail falls back to `en`.
     pub(crate) fn parse(input: &str) -> Result<Self, InvalidLocale> {
         let mut subtags = input.split('-');
         let is_language = |tag: &str| {

@@ -1,4 +1,5 @@
-//! What a person signs up with, all of it parsed: the one way from a request to `commands::create_account`.
+//! What a person signs up with, all of it parsed: the one way from a request to
+//! `commands::create_account`.
 
 use kit::Violation;
 

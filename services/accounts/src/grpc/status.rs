@@ -1,5 +1,5 @@
-//! What a caller is told when a command fails: a code for programs, a sentence for people, details for both. What
-//! is nobody's business but ours is logged here, once, and told as a fixed text.
+//! What a caller is told when a command fails: a code for programs, a sentence for people, details
+//! for both. What is nobody's business but ours is logged here, once, and told as a fixed text.
 
 use std::time::Duration;
 

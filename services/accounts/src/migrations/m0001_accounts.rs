@@ -1,4 +1,5 @@
-//! The accounts themselves. One random unique index only: a second one would cost as much as the row.
+//! The accounts themselves. One random unique index only: a second one would cost as much as the
+//! row.
 
 use sea_orm::DbBackend;
 use sea_orm_migration::{

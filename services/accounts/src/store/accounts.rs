@@ -1,4 +1,5 @@
-//! Table `accounts`. `commands::create_account` inserts, `commands::verify_accounts` updates, everybody reads.
+//! Table `accounts`. `commands::create_account` inserts, `commands::verify_accounts` updates,
+//! everybody reads.
 
 use std::fmt;
 
@@ -77,8 +78,8 @@ pub(crate) enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 
-/// Inserts those whose address is free and returns their ids. Rows go in by the unique key's order, so that two
-/// transactions that meet wait for each other in one direction only.
+/// Inserts those whose address is free and returns their ids. Rows go in by the unique key's order,
+/// so that two transactions that meet wait for each other in one direction only.
 pub(crate) async fn insert(tx: &Tx, mut accounts: Vec<Model>) -> Result<Vec<Uuid>, DbErr> {
     if accounts.is_empty() {
         return Ok(Vec::new());
@@ -109,8 +110,8 @@ pub(crate) async fn by_ids(
         .await
 }
 
-/// Turns pending accounts verified and returns their ids. Accounts that are verified already or do not exist are
-/// left as they are, so that a repeated event changes nothing.
+/// Turns pending accounts verified and returns their ids. Accounts that are verified already or do
+/// not exist are left as they are, so that a repeated event changes nothing.
 pub(crate) async fn verify(tx: &Tx, verified: &[(Uuid, Timestamp)]) -> Result<Vec<Uuid>, DbErr> {
     let sql = "UPDATE accounts SET status = $1, verified_at = given.verified_at FROM given
                WHERE accounts.id = given.id AND status = $2 RETURNING accounts.id";

@@ -1,5 +1,5 @@
-//! Table `idempotency_keys`: which key made which account. Read and written inside `create_account`'s
-//! transaction; `commands::forget_keys` clears what is too old to count.
+//! Table `idempotency_keys`: which key made which account. Read and written inside
+//! `create_account`'s transaction; `commands::forget_keys` clears what is too old to count.
 
 use std::time::Duration;
 
@@ -33,7 +33,8 @@ pub(crate) enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 
-/// Takes the keys that are free or too old to count, and returns their hashes. The others made an account before.
+/// Takes the keys that are free or too old to count, and returns their hashes. The others made an
+/// account before.
 pub(crate) async fn take(tx: &Tx, mut keys: Vec<Model>) -> Result<Vec<Vec<u8>>, DbErr> {
     if keys.is_empty() {
         return Ok(Vec::new());

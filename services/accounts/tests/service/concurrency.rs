@@ -61,7 +61,8 @@ async fn a_caller_too_many_is_told_when_to_come_back() {
     let client = service.client();
     client.create(sign_up("first@example.org")).await.unwrap();
 
-    // While another program writes, one sign-up is being committed, one waits, and the rest is too much.
+    // While another program writes, one sign-up is being committed, one waits, and the rest is too
+    // much.
     let database = world.database().await;
     let writing = database.begin().await.unwrap();
     writing

@@ -24,7 +24,8 @@ async fn numbered(client: Client, n: usize) -> Result<Account, Status> {
         .await
 }
 
-/// The refusal that each of the first ten sign-ups gets: one comes first, the others wait behind it.
+/// The refusal that each of the first ten sign-ups gets: one comes first, the others wait behind
+/// it.
 async fn ten_refusals(client: &Client) -> String {
     let first = tokio::spawn(numbered(client.clone(), 0));
     tokio::task::yield_now().await;

@@ -1,5 +1,6 @@
-//! A hole between accounts and its Postgres: open connections fall silent for good, as in a failover without a word.
-//! Every worker goes on within five seconds of its end, and nobody is kept waiting by a replica that is in it.
+//! A hole between accounts and its Postgres: open connections fall silent for good, as in a
+//! failover without a word. Every worker goes on within five seconds of its end, and nobody is kept
+//! waiting by a replica that is in it.
 
 use std::time::Duration;
 
@@ -53,7 +54,8 @@ async fn all_go_on_after(length: Duration, database: &str) {
             readiness_tells(&inside, &beside)
         );
         confirm(&bus, confirmed).await;
-        // The replica in the hole may have one event in its hands, and takes no more: the other has the rest.
+        // The replica in the hole may have one event in its hands, and takes no more: the other has
+        // the rest.
         eventually("the other replica to go on", SOON, async || {
             (world.count(VERIFIED).await >= confirmed.len() as i64 - 1).then_some(())
         })

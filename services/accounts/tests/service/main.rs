@@ -1,5 +1,5 @@
-//! Accounts from outside: a real nats-server, a real database, gRPC. `world` starts the parts, `client` calls
-//! them, the other modules hold the tests.
+//! Accounts from outside: a real nats-server, a real database, gRPC. `world` starts the parts,
+//! `client` calls them, the other modules hold the tests.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

@@ -14,8 +14,8 @@ use crate::{
     world::{Process, UNPUBLISHED, World, program},
 };
 
-/// Signs people up without a pause, 50 at a time, until the service does not answer any more. Returns the ids of the
-/// acknowledged accounts.
+/// Signs people up without a pause, 50 at a time, until the service does not answer any more.
+/// Returns the ids of the acknowledged accounts.
 async fn sign_up_until_the_end(client: Client, round: usize) -> HashSet<String> {
     let mut callers = JoinSet::new();
     for caller in 0..50 {

@@ -1,4 +1,5 @@
-//! What is refused, and how: with a code, a message that a person can act on, details, and nothing written.
+//! What is refused, and how: with a code, a message that a person can act on, details, and nothing
+//! written.
 
 use insta::assert_snapshot;
 use proto::accounts::{

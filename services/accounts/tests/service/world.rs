@@ -69,7 +69,8 @@ impl World {
 
     pub(crate) async fn start_with(&self, more: &[(&str, &str)]) -> Service {
         let settings = self.settings().with(more);
-        // A service that was stopped a moment ago lets go of its database once its last task has ended.
+        // A service that was stopped a moment ago lets go of its database once its last task has
+        // ended.
         let build = async || {
             App::build(settings.config::<Config>(), self.clock.clone())
                 .await

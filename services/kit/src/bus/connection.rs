@@ -16,7 +16,8 @@ use tokio::sync::watch;
 
 use crate::Private;
 
-/// Where NATS is: `nats://HOST:PORT`, several separated by commas. Never printed: it may hold a password.
+/// Where NATS is: `nats://HOST:PORT`, several separated by commas. Never printed: it may hold a
+/// password.
 #[derive(Debug, Clone)]
 pub struct NatsUrl(Private<String>);
 
@@ -47,9 +48,9 @@ pub struct Bus {
 }
 
 impl Bus {
-    /// Connects under `name`, which shows in the server's connection list. Returns at once even when no server
-    /// answers: it keeps trying, and until then what is published fails and stays in the outbox. `url` may name
-    /// several servers, separated by commas.
+    /// Connects under `name`, which shows in the server's connection list. Returns at once even
+    /// when no server answers: it keeps trying, and until then what is published fails and stays in
+    /// the outbox. `url` may name several servers, separated by commas.
     ///
     /// # Errors
     /// When the URL is none.
@@ -96,13 +97,14 @@ impl Bus {
         self.connected.load(Ordering::Relaxed)
     }
 
-    /// Changes whenever a connection is made: what was asked on the one before is not answered any more.
+    /// Changes whenever a connection is made: what was asked on the one before is not answered any
+    /// more.
     pub(super) fn connections(&self) -> watch::Receiver<u64> {
         self.connections.clone()
     }
 
-    /// Waits until everything that was handed over, acks too, has left for the server. Nothing can leave while it is
-    /// away: whatever was handed out then comes again.
+    /// Waits until everything that was handed over, acks too, has left for the server. Nothing can
+    /// leave while it is away: whatever was handed out then comes again.
     pub async fn flush(&self) {
         if !self.is_connected() {
             return;

@@ -1,5 +1,6 @@
-//! The consumer loop: pull, hand to the handler, ack what it committed. A message is held for as long as its commit
-//! takes and no longer; while it is held, in-progress acks keep the server from handing it to somebody else.
+//! The consumer loop: pull, hand to the handler, ack what it committed. A message is held for as
+//! long as its commit takes and no longer; while it is held, in-progress acks keep the server from
+//! handing it to somebody else.
 
 use std::time::Duration;
 
@@ -36,7 +37,8 @@ pub struct Consumer {
 }
 
 impl Consumer {
-    /// A consumer; nothing happens until it runs. Trials and dead letters are rows of `db`, which is the handler's.
+    /// A consumer; nothing happens until it runs. Trials and dead letters are rows of `db`, which
+    /// is the handler's.
     pub fn new(bus: Bus, db: Db, durable: Durable, settings: ConsumerSettings) -> Self {
         let metrics = ConsumerMetrics::of(&durable);
         Self {
@@ -48,8 +50,8 @@ impl Consumer {
         }
     }
 
-    /// Hands messages to `handler` until `stop`, whatever happens to the broker meanwhile. Returns once what it holds
-    /// is settled or, where it is to be retried, let go.
+    /// Hands messages to `handler` until `stop`, whatever happens to the broker meanwhile. Returns
+    /// once what it holds is settled or, where it is to be retried, let go.
     pub async fn run(self, handler: Handler, stop: CancellationToken) {
         tokio::join!(
             self.consume(&handler, &stop),
@@ -85,8 +87,9 @@ impl Consumer {
         };
         while !stop.is_cancelled() {
             let most = pace.most(&self.settings);
-            // A stop cuts the pull and never the handling: what was pulled is committed and acknowledged, or let go on
-            // purpose. Whatever the cut pull may have been given comes again after AckWait.
+            // A stop cuts the pull and never the handling: what was pulled is committed and
+            // acknowledged, or let go on purpose. Whatever the cut pull may have been given comes
+            // again after AckWait.
             let pulled = tokio::select! {
                 () = stop.cancelled() => return,
                 pulled = puller.pull(&attached, most) => pulled,
@@ -104,7 +107,8 @@ impl Consumer {
                     tracing::warn!(consumer, error, "A pull failed.");
                 }
             }
-            // Nothing to do, or it did not work: a moment to look whether this is still the same stream.
+            // Nothing to do, or it did not work: a moment to look whether this is still the same
+            // stream.
             let Some(again) = self.attach(stop, Some(puller)).await else {
                 return;
             };
@@ -120,8 +124,8 @@ impl Consumer {
         }
     }
 
-    /// Attaches to the durable, however long that takes; nothing once it is to stop. Says once why it does not succeed,
-    /// and not at all while the broker is away: the bus tells of that.
+    /// Attaches to the durable, however long that takes; nothing once it is to stop. Says once why
+    /// it does not succeed, and not at all while the broker is away: the bus tells of that.
     async fn attach(
         &self,
         stop: &CancellationToken,
@@ -147,7 +151,8 @@ impl Consumer {
         }
     }
 
-    /// The durable, and the end at which its messages arrive: the same as before, unless the stream is another one.
+    /// The durable, and the end at which its messages arrive: the same as before, unless the stream
+    /// is another one.
     async fn attach_once(&self, puller: &mut Option<Puller>) -> anyhow::Result<(Attached, Puller)> {
         let attached = attach(&self.bus, &self.durable, &self.settings).await?;
         let puller = match puller.take() {
@@ -158,9 +163,10 @@ impl Consumer {
     }
 }
 
-/// How many messages are taken at once. After a crash the server hands out again what this process held, once its
-/// AckWait is over. Until then, and as long as such messages come, they are taken alone: the one that kills the process
-/// takes nobody along. Where a start finds nothing unacknowledged, nothing can come again, and it need not be slow.
+/// How many messages are taken at once. After a crash the server hands out again what this process
+/// held, once its AckWait is over. Until then, and as long as such messages come, they are taken
+/// alone: the one that kills the process takes nobody along. Where a start finds nothing
+/// unacknowledged, nothing can come again, and it need not be slow.
 struct Pace {
     alone_until: Instant,
     redelivered: bool,

@@ -1,4 +1,5 @@
-//! One message as a handler sees it: as the broker delivered it, or read again from its dead letter.
+//! One message as a handler sees it: as the broker delivered it, or read again from its dead
+//! letter.
 
 use std::{fmt, sync::Arc};
 
@@ -10,7 +11,8 @@ use proto::events::{Event, headers};
 use super::origin::Source;
 use crate::clock::Timestamp;
 
-/// Why a message can never be handled: lower-case words with underscores, never a value of the message.
+/// Why a message can never be handled: lower-case words with underscores, never a value of the
+/// message.
 pub type Reason = &'static str;
 
 /// A message under way to a handler. Its payload may name a person, so it is never printed.

@@ -1,4 +1,5 @@
-//! Where the broker's streams and durables differ from what is described, and what to do about each difference.
+//! Where the broker's streams and durables differ from what is described, and what to do about each
+//! difference.
 
 use std::fmt;
 
@@ -56,7 +57,8 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Every difference between the server's streams and their descriptions, and between these durables and theirs.
+/// Every difference between the server's streams and their descriptions, and between these durables
+/// and theirs.
 ///
 /// # Errors
 /// When the broker does not answer.
@@ -139,7 +141,8 @@ async fn of_durable(described: &Durable, stream: &stream::Stream) -> anyhow::Res
     Ok(findings)
 }
 
-/// Field by field, as they are on the wire, so that none is forgotten: the field, and the difference as a sentence.
+/// Field by field, as they are on the wire, so that none is forgotten: the field, and the
+/// difference as a sentence.
 fn differences<C: Serialize>(wanted: &C, found: &C, free: &[&str]) -> Vec<(String, String)> {
     let (wanted, found) = (fields(wanted), fields(found));
     let mut names: Vec<&String> = wanted.keys().chain(found.keys()).collect();

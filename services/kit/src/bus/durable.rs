@@ -1,5 +1,5 @@
-//! A service's durable consumer: made by the service itself, and made again when the stream beneath it is another
-//! one than before.
+//! A service's durable consumer: made by the service itself, and made again when the stream beneath
+//! it is another one than before.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -28,9 +28,11 @@ pub struct Durable {
 /// A consumer's deadlines and sizes. Configuration, so that tests can shorten them.
 #[derive(Debug, Clone)]
 pub struct ConsumerSettings {
-    /// How long the server waits for an ack or an in-progress ack before it hands a message out again.
+    /// How long the server waits for an ack or an in-progress ack before it hands a message out
+    /// again.
     pub ack_wait: Duration,
-    /// The trial that makes a message a dead letter: so often its handling was begun and never came to its end.
+    /// The trial that makes a message a dead letter: so often its handling was begun and never came
+    /// to its end.
     pub trials: i32,
     /// Most messages of one transaction.
     pub batch: usize,
@@ -54,13 +56,14 @@ pub(super) struct Attached {
     pub(super) consumer: PullConsumer,
     /// What it reads.
     pub(super) origin: Arc<Origin>,
-    /// Whether messages are out that nobody has acknowledged: another replica's, or those of a process that died.
+    /// Whether messages are out that nobody has acknowledged: another replica's, or those of a
+    /// process that died.
     pub(super) has_unacked: bool,
 }
 
-/// Finds the durable, or makes it. One that belongs to an earlier stream of the same name, or has seen more than the
-/// stream holds (a restored copy), would never see what comes now: it is deleted and made again, from the start of
-/// the stream. Natural keys make the repetition harmless.
+/// Finds the durable, or makes it. One that belongs to an earlier stream of the same name, or has
+/// seen more than the stream holds (a restored copy), would never see what comes now: it is deleted
+/// and made again, from the start of the stream. Natural keys make the repetition harmless.
 pub(super) async fn attach(
     bus: &Bus,
     durable: &Durable,
@@ -76,7 +79,8 @@ pub(super) async fn attach(
     let stream_created = created(&stream);
     match stream.consumer_info(&durable.name).await {
         Ok(found) => {
-            // Read after the consumer: what it has seen by then is in the stream, however fast others publish.
+            // Read after the consumer: what it has seen by then is in the stream, however fast
+            // others publish.
             let last = stream
                 .get_info()
                 .await

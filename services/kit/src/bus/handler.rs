@@ -11,7 +11,8 @@ use super::{delivery::Delivery, settle::Verdict};
 
 type Handle = dyn Fn(Arc<Vec<Delivery>>) -> BoxFuture<'static, Vec<Verdict>> + Send + Sync;
 
-/// A service's handler. The consumer calls it with what the broker delivers, an operator with dead letters.
+/// A service's handler. The consumer calls it with what the broker delivers, an operator with dead
+/// letters.
 #[derive(Clone)]
 pub struct Handler(Arc<Handle>);
 

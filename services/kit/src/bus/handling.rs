@@ -1,5 +1,5 @@
-//! What was pulled is handed to the handler, held meanwhile, and acknowledged once its verdict is committed. A message
-//! that came before is handled alone, under a trial that is committed first.
+//! What was pulled is handed to the handler, held meanwhile, and acknowledged once its verdict is
+//! committed. A message that came before is handled alone, under a trial that is committed first.
 
 use std::{sync::Arc, time::Duration};
 
@@ -43,10 +43,12 @@ pub(super) struct Handling<'a> {
 }
 
 impl Handling<'_> {
-    /// Handles what was pulled until each message is settled or, because of a stop, let go: together, or, where one of
-    /// them came before, alone, in random order, each settled before the next.
+    /// Handles what was pulled until each message is settled or, because of a stop, let go:
+    /// together, or, where one of them came before, alone, in random order, each settled before the
+    /// next.
     pub(super) async fn handle_all(&self, mut batch: Vec<Held>, redelivered: bool) {
-        // One clock for all of it: pauses and handlers that are each shorter than its period add up.
+        // One clock for all of it: pauses and handlers that are each shorter than its period add
+        // up.
         let mut ticks = interval_at(Instant::now() + self.period, self.period);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         if !redelivered {
@@ -61,8 +63,9 @@ impl Handling<'_> {
         }
     }
 
-    /// Commits that a trial begins, however long the database is away, and says whether it does: not for a message whose
-    /// trials are used up, which becomes a dead letter, and not once there is a stop.
+    /// Commits that a trial begins, however long the database is away, and says whether it does:
+    /// not for a message whose trials are used up, which becomes a dead letter, and not once there
+    /// is a stop.
     async fn begin_trial(&self, one: &mut Held, waiting: &[Held], ticks: &mut Interval) -> bool {
         let held = [std::slice::from_ref(one), waiting];
         let source = &one.delivery.source;
@@ -84,7 +87,8 @@ impl Handling<'_> {
         false
     }
 
-    /// Handles `batch` until each of it is settled, and keeps `waiting` from being handed out meanwhile.
+    /// Handles `batch` until each of it is settled, and keeps `waiting` from being handed out
+    /// meanwhile.
     async fn handle(&self, mut batch: Vec<Held>, waiting: &[Held], ticks: &mut Interval) {
         loop {
             let deliveries = batch.iter().map(|held| held.delivery.clone()).collect();
@@ -159,7 +163,8 @@ impl Handling<'_> {
         held.ack().await;
     }
 
-    /// Leaves messages to the next process, which gets them after AckWait: this was a stop and no crash.
+    /// Leaves messages to the next process, which gets them after AckWait: this was a stop and no
+    /// crash.
     async fn let_go(&self, batch: &[Held]) {
         let mut tried = Vec::new();
         for held in batch {
@@ -216,8 +221,8 @@ fn complain(error: &StoreError) {
     tracing::warn!(%error, "What becomes of a message could not be stored; it is held.");
 }
 
-/// Awaits `work` and tells the server at each tick that the messages are still being worked on. A connection that takes
-/// nothing more holds up the telling and never the work.
+/// Awaits `work` and tells the server at each tick that the messages are still being worked on. A
+/// connection that takes nothing more holds up the telling and never the work.
 async fn holding<T>(held: &[&[Held]], work: impl Future<Output = T>, ticks: &mut Interval) -> T {
     let telling = async {
         loop {

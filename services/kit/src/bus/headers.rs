@@ -1,4 +1,5 @@
-//! A message's headers as they lie in a row, of the outbox or of dead letters: a JSON object of first values.
+//! A message's headers as they lie in a row, of the outbox or of dead letters: a JSON object of
+//! first values.
 
 use std::{collections::BTreeMap, str::FromStr as _};
 

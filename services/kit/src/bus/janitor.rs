@@ -1,5 +1,6 @@
-//! Keeps a stream from filling with what everybody has read: past half of its bytes it is purged up to the lowest
-//! ack floor of its consumers. Any replica may do it at any time, because doing it twice changes nothing.
+//! Keeps a stream from filling with what everybody has read: past half of its bytes it is purged up
+//! to the lowest ack floor of its consumers. Any replica may do it at any time, because doing it
+//! twice changes nothing.
 
 use anyhow::Context as _;
 use futures::{StreamExt as _, TryStreamExt as _};

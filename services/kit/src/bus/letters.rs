@@ -1,5 +1,6 @@
-//! The table `dead_letters` and every statement on it: messages that could not be handled, each with its reason. A row
-//! is committed with the batch that its message came in, and its message is acked after that.
+//! The table `dead_letters` and every statement on it: messages that could not be handled, each
+//! with its reason. A row is committed with the batch that its message came in, and its message is
+//! acked after that.
 
 use std::{sync::Arc, time::Duration};
 

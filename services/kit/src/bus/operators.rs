@@ -1,5 +1,5 @@
-//! What operators may do with a service's dead letters: decodes each request, does it, encodes the reply. Services put
-//! these four calls into their own admin service.
+//! What operators may do with a service's dead letters: decodes each request, does it, encodes the
+//! reply. Services put these four calls into their own admin service.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -99,8 +99,8 @@ impl DeadLetters {
         }))
     }
 
-    /// `ReplayDeadLetters`: hands each to the handler alone, so that one that kills it takes nobody along. One that is
-    /// handled goes with its commit.
+    /// `ReplayDeadLetters`: hands each to the handler alone, so that one that kills it takes nobody
+    /// along. One that is handled goes with its commit.
     ///
     /// # Errors
     /// The refusal.

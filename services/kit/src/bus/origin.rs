@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::clock::Timestamp;
 
-/// What a durable reads. A stream that is made again counts from 1 again: its creation time tells them apart.
+/// What a durable reads. A stream that is made again counts from 1 again: its creation time tells
+/// them apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Origin {
     pub(super) stream: String,

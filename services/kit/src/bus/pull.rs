@@ -1,6 +1,7 @@
-//! Pulls what is there: a bundle as large as the load makes it, or, when nothing is there, the next message alone.
-//! Nothing is fetched ahead, because a message's AckWait runs from the moment it leaves the server. All answers come to
-//! one subscription that outlives the pulls, so that what comes after its pull was given up is still handled.
+//! Pulls what is there: a bundle as large as the load makes it, or, when nothing is there, the next
+//! message alone. Nothing is fetched ahead, because a message's AckWait runs from the moment it
+//! leaves the server. All answers come to one subscription that outlives the pulls, so that what
+//! comes after its pull was given up is still handled.
 
 use std::{sync::Arc, time::Duration};
 
@@ -91,7 +92,8 @@ impl Puller {
         Ok(late)
     }
 
-    /// Asks once, and collects until the answer is whole, or the server is silent for longer than any call may take.
+    /// Asks once, and collects until the answer is whole, or the server is silent for longer than
+    /// any call may take.
     async fn ask(
         &mut self,
         attached: &Attached,

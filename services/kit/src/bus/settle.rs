@@ -1,5 +1,5 @@
-//! The end of a message's transaction: what the verdicts leave behind is committed with the work itself, and only what
-//! is committed can be acked.
+//! The end of a message's transaction: what the verdicts leave behind is committed with the work
+//! itself, and only what is committed can be acked.
 
 use std::time::Duration;
 
@@ -18,8 +18,8 @@ pub enum Verdict {
     Settled(Settled),
     /// Not now: hold it and hand it to the handler again after this time. Nothing is counted.
     Retry(Duration),
-    /// It can never be handled, and the transaction that found out could not commit: its dead letter gets one of its
-    /// own.
+    /// It can never be handled, and the transaction that found out could not commit: its dead
+    /// letter gets one of its own.
     Reject(Reason),
 }
 
@@ -29,9 +29,9 @@ pub struct Settled {
     pub(super) rejected: Option<Reason>,
 }
 
-/// Commits `tx`, and in it what becomes of these messages: for each that can never be handled a dead letter with the
-/// reason, for each that had come before the end of its trials, for each that was handled at last the end of its dead
-/// letter. Answers each, in their order.
+/// Commits `tx`, and in it what becomes of these messages: for each that can never be handled a
+/// dead letter with the reason, for each that had come before the end of its trials, for each that
+/// was handled at last the end of its dead letter. Answers each, in their order.
 ///
 /// # Errors
 /// The database's: nothing is settled then.

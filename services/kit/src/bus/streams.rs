@@ -1,4 +1,5 @@
-//! Makes the streams as `proto::streams` describes them; `drift` tells where a server's streams differ.
+//! Makes the streams as `proto::streams` describes them; `drift` tells where a server's streams
+//! differ.
 
 use anyhow::Context as _;
 use async_nats::jetstream::stream::{
@@ -8,9 +9,9 @@ use proto::streams::{ALL, DUPLICATE_WINDOW, Stream};
 
 use super::connection::Bus;
 
-/// Makes the streams that are missing and corrects those that differ. `replicas` is how many copies each has; where it
-/// says nothing, a stream keeps the copies that it has, and a new one gets one. Does nothing where all is as
-/// described, so it may be repeated.
+/// Makes the streams that are missing and corrects those that differ. `replicas` is how many copies
+/// each has; where it says nothing, a stream keeps the copies that it has, and a new one gets one.
+/// Does nothing where all is as described, so it may be repeated.
 ///
 /// # Errors
 /// When the broker is away or refuses a change; the message names the stream.

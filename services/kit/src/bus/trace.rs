@@ -13,10 +13,12 @@ use crate::{
     },
 };
 
-/// Begins the `process` span of the message's handling number `delivered` and makes its context the delivery's.
+/// Begins the `process` span of the message's handling number `delivered` and makes its context the
+/// delivery's.
 pub(super) fn begin(delivery: &mut Delivery, delivered: i64, now: Timestamp) {
     let creation = propagation::extract_nats(delivery.headers());
-    // An event that is published again goes under a message id of its own: the duplicate window would swallow it.
+    // An event that is published again goes under a message id of its own: the duplicate window
+    // would swallow it.
     let is_first = delivery.header(headers::MESSAGE_ID) == delivery.event_id();
     let lineage = match is_first && delivery.left != Left::Letter {
         true => Lineage::Aged(now.since(delivery.stored_at)),

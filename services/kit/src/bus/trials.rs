@@ -1,5 +1,6 @@
-//! The table `trials` and every statement on it: how often the handling of a message that came again was begun. The
-//! row is committed before the handling begins and goes with its end, so that what is left of it is a crash.
+//! The table `trials` and every statement on it: how often the handling of a message that came
+//! again was begun. The row is committed before the handling begins and goes with its end, so that
+//! what is left of it is a crash.
 
 use std::time::Duration;
 
@@ -108,7 +109,8 @@ pub(super) async fn delete(tx: &Tx, sources: &[&Source]) -> Result<(), DbErr> {
     Ok(())
 }
 
-/// Deletes what no message can have left any more. These are few: a broker that lost its data leaves them behind.
+/// Deletes what no message can have left any more. These are few: a broker that lost its data
+/// leaves them behind.
 pub(super) async fn purge(tx: &Tx, most: u64) -> Result<u64, DbErr> {
     let old = Entity::find()
         .select_only()

@@ -1,4 +1,5 @@
-//! Many rows at once. One UPDATE for many, each with its own values: marking a batch is a few statements, not hundreds.
+//! Many rows at once. One UPDATE for many, each with its own values: marking a batch is a few
+//! statements, not hundreds.
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement, Value};
 use uuid::Uuid;
@@ -8,8 +9,9 @@ use super::tx::Tx;
 /// Most values of one statement, well below SQLite's 32,766 and Postgres' 65,535.
 const VALUES: usize = 16_000;
 
-/// Runs `sql` for all `rows` and returns the ids that it names in `RETURNING`. In it, `given` is a table of these
-/// `columns` with the rows in it, and `$1`, `$2`, … are the `shared` values. Does nothing for no rows.
+/// Runs `sql` for all `rows` and returns the ids that it names in `RETURNING`. In it, `given` is a
+/// table of these `columns` with the rows in it, and `$1`, `$2`, … are the `shared` values. Does
+/// nothing for no rows.
 ///
 /// ```sql
 /// UPDATE mails SET claimed_until = $1 FROM given WHERE mails.id = given.id RETURNING mails.id
@@ -45,9 +47,10 @@ pub async fn update_given<const N: usize>(
     Ok(updated)
 }
 
-/// Locks the rows with these keys until the transaction ends, in the order of the keys. Two transactions that take
-/// several rows each never wait for one another in a circle if both begin with this; a statement by itself takes its
-/// rows in whatever order its plan finds them. On SQLite the transaction is alone anyway.
+/// Locks the rows with these keys until the transaction ends, in the order of the keys. Two
+/// transactions that take several rows each never wait for one another in a circle if both begin
+/// with this; a statement by itself takes its rows in whatever order its plan finds them. On SQLite
+/// the transaction is alone anyway.
 ///
 /// # Errors
 /// The database's.

@@ -1,19 +1,21 @@
-//! One pooled connection and what may be done with it: a statement that has an end, then back into the pool or
-//! closed. `Tx` and `Reader` are made of it.
+//! One pooled connection and what may be done with it: a statement that has an end, then back into
+//! the pool or closed. `Tx` and `Reader` are made of it.
 //!
 //! What a statement that is cut does to its connection, as tried on SQLite and Postgres
 //! (`tests/service/tx.rs` repeats it):
 //!
-//! * Dropping the statement's future stops nobody. Postgres goes on with the statement and keeps its locks; SQLite's
-//!   worker thread runs it to its end. The transaction stays open on that connection, and the next answer that it
-//!   gives may be that of the statement that was cut.
-//! * Dropping the connection gives it back, and sqlx pings it first, without a deadline. From a peer that is silent no
-//!   answer ever comes: the slot is gone until TCP gives up, and behind a proxy that acknowledges for ever.
+//! * Dropping the statement's future stops nobody. Postgres goes on with the statement and keeps
+//!   its locks; SQLite's worker thread runs it to its end. The transaction stays open on that
+//!   connection, and the next answer that it gives may be that of the statement that was cut.
+//! * Dropping the connection gives it back, and sqlx pings it first, without a deadline. From a
+//!   peer that is silent no answer ever comes: the slot is gone until TCP gives up, and behind a
+//!   proxy that acknowledges for ever.
 //! * A timeout around the task that owns the connection does not end that task, nor free the slot.
 //!
-//! So the limit belongs where the connection is, and a connection that was cut is closed: its slot is free at once,
-//! Postgres rolls back when it sees the end of the stream (`tcp_user_timeout` where it does not), SQLite when its
-//! worker has come to the end of the statement. A `Connection` that is dropped is closed; only `release` gives it back.
+//! So the limit belongs where the connection is, and a connection that was cut is closed: its slot
+//! is free at once, Postgres rolls back when it sees the end of the stream (`tcp_user_timeout`
+//! where it does not), SQLite when its worker has come to the end of the statement. A `Connection`
+//! that is dropped is closed; only `release` gives it back.
 
 use std::{sync::Arc, time::Duration};
 
@@ -91,9 +93,10 @@ impl Pool {
 }
 
 impl Connection {
-    /// Runs one statement, but not beyond `end`. The connection comes back only if it can be used again: after an
-    /// error that is not about the data nobody knows in what state it is. SQLITE_FULL and SQLITE_IOERR, for one, roll
-    /// back by themselves, and so does a server that was lost.
+    /// Runs one statement, but not beyond `end`. The connection comes back only if it can be used
+    /// again: after an error that is not about the data nobody knows in what state it is.
+    /// SQLITE_FULL and SQLITE_IOERR, for one, roll back by themselves, and so does a server that
+    /// was lost.
     pub(super) async fn run<T>(
         mut self,
         end: Instant,
@@ -223,9 +226,10 @@ pub(super) fn too_late() -> DbErr {
     DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)
 }
 
-/// Whether the database looked at the statement and refused it, as it would again on any other connection: SQLite's
-/// ERROR, TOOBIG, CONSTRAINT, MISMATCH and RANGE (<https://sqlite.org/rescode.html>), Postgres' classes 22 (data
-/// exception), 23 (integrity constraint) and 42 (syntax, access rule).
+/// Whether the database looked at the statement and refused it, as it would again on any other
+/// connection: SQLite's ERROR, TOOBIG, CONSTRAINT, MISMATCH and RANGE
+/// (<https://sqlite.org/rescode.html>), Postgres' classes 22 (data exception), 23 (integrity
+/// constraint) and 42 (syntax, access rule).
 fn is_about_the_data(error: &sqlx::Error) -> bool {
     let sqlx::Error::Database(refusal) = error else {
         return matches!(

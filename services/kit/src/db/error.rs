@@ -24,7 +24,8 @@ impl From<DbErr> for StoreError {
     }
 }
 
-/// Why a database takes no writes, as far as its errors tell: for operators, who can do something about each.
+/// Why a database takes no writes, as far as its errors tell: for operators, who can do something
+/// about each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Trouble {
     /// Unreachable, or silent for too long.
@@ -93,8 +94,8 @@ impl From<&DbErr> for Trouble {
     }
 }
 
-/// Whether the database could not be used just now: locked, timed out, unreachable, out of space. The work may be
-/// done again later as it is; any other error would only come again.
+/// Whether the database could not be used just now: locked, timed out, unreachable, out of space.
+/// The work may be done again later as it is; any other error would only come again.
 pub fn is_away(error: &DbErr) -> bool {
     let (DbErr::Conn(runtime) | DbErr::Exec(runtime) | DbErr::Query(runtime)) = error else {
         return matches!(error, DbErr::ConnectionAcquire(_));
@@ -110,12 +111,12 @@ pub fn is_away(error: &DbErr) -> bool {
     }
 }
 
-/// SQLite's result codes (<https://sqlite.org/rescode.html>), printed as decimal numbers whose low byte is the
-/// primary code, and Postgres' five-character SQLSTATEs.
+/// SQLite's result codes (<https://sqlite.org/rescode.html>), printed as decimal numbers whose low
+/// byte is the primary code, and Postgres' five-character SQLSTATEs.
 fn is_away_code(code: &str) -> bool {
     const BUSY_LOCKED_READONLY_IOERR_FULL_CANTOPEN: [u32; 6] = [5, 6, 8, 10, 13, 14];
-    // Connection, insufficient resources, operator intervention, rollback (serialization, deadlock), invalid
-    // transaction state (left behind by a lost connection), lock not available.
+    // Connection, insufficient resources, operator intervention, rollback (serialization,
+    // deadlock), invalid transaction state (left behind by a lost connection), lock not available.
     const SQLSTATES: [&str; 6] = ["08", "53", "57", "40", "25", "55P03"];
     match code.parse::<u32>() {
         Ok(number) if code.len() != 5 => {

@@ -1,5 +1,5 @@
-//! One process owns an SQLite file: an exclusive lock on `<file>.lock`, never on the file itself, because closing
-//! any descriptor of that one would drop SQLite's own locks.
+//! One process owns an SQLite file: an exclusive lock on `<file>.lock`, never on the file itself,
+//! because closing any descriptor of that one would drop SQLite's own locks.
 
 use std::{
     fs::{File, OpenOptions, TryLockError},

@@ -14,9 +14,10 @@ use super::{Db, is_away, write_check};
 const ADVISORY_LOCK: i64 = 0x75_73_68_65_72;
 
 impl Db {
-    /// Applies the missing migrations, all in one transaction. Migrators that come at the same time wait for each
-    /// other: SeaORM takes no lock of its own. This is the one transaction without a limit, because a step over a large
-    /// table takes the time that it takes; SeaORM's migrator accepts no other than its own, too.
+    /// Applies the missing migrations, all in one transaction. Migrators that come at the same time
+    /// wait for each other: SeaORM takes no lock of its own. This is the one transaction without a
+    /// limit, because a step over a large table takes the time that it takes; SeaORM's migrator
+    /// accepts no other than its own, too.
     ///
     /// # Errors
     /// When the database does not answer or a step fails; nothing of it is applied then.
@@ -38,8 +39,8 @@ impl Db {
         tx.commit().await
     }
 
-    /// Names of the migrations that are not applied yet. Asked again and again for readiness, so it reads as everybody
-    /// does, with an end.
+    /// Names of the migrations that are not applied yet. Asked again and again for readiness, so it
+    /// reads as everybody does, with an end.
     ///
     /// # Errors
     /// When the database does not answer.

@@ -1,5 +1,5 @@
-//! What the error of one statement tells of the whole database: that it is full, or that its server has become
-//! read-only. `connection` notes it; `pools` and `write_check` ask.
+//! What the error of one statement tells of the whole database: that it is full, or that its server
+//! has become read-only. `connection` notes it; `pools` and `write_check` ask.
 
 use std::{
     sync::{
@@ -14,7 +14,8 @@ use tokio::time::Instant;
 
 use super::error::Trouble;
 
-/// While a server stays read-only every write is refused: its connections are renewed that often and not with each.
+/// While a server stays read-only every write is refused: its connections are renewed that often
+/// and not with each.
 const RENEWED: Duration = Duration::from_secs(1);
 
 /// Shared by all connections of a database.
@@ -39,8 +40,9 @@ impl Notes {
         }
     }
 
-    /// Whether a connection of this age was made before a server said that it is read-only. After a failover the
-    /// address leads to a server that takes writes; only connections from before still lead to the old one.
+    /// Whether a connection of this age was made before a server said that it is read-only. After a
+    /// failover the address leads to a server that takes writes; only connections from before still
+    /// lead to the old one.
     pub(super) fn is_outdated(&self, age: Duration) -> bool {
         let noted = *self.read_only_at();
         noted.is_some_and(|at| at.elapsed() <= age)

@@ -18,9 +18,9 @@ use super::{
     notes::Notes,
 };
 
-/// How long a transaction waits for a connection, and then for a lock. A caller may wait behind another group that
-/// waits as long; all of it has to be over well before the caller's deadline of 10 s, so that the answer is
-/// UNAVAILABLE and no riddle.
+/// How long a transaction waits for a connection, and then for a lock. A caller may wait behind
+/// another group that waits as long; all of it has to be over well before the caller's deadline of
+/// 10 s, so that the answer is UNAVAILABLE and no riddle.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A connection that was idle for so long is asked whether it is alive before it is used.
@@ -28,9 +28,10 @@ const IDLE: Duration = Duration::from_secs(1);
 /// How long its answer may take. Less than `PATIENCE` by enough to make a new connection instead.
 const ANSWER: Duration = Duration::from_millis(750);
 
-/// What Postgres is told with each connection. `idle_in_transaction_session_timeout`: a transaction that its client
-/// forgot is ended by the server; with a lost task, nobody else would. `statement_timeout`: a statement that was cut
-/// here ends there too. The TCP settings let the server notice a client that vanished, and let go of its locks.
+/// What Postgres is told with each connection. `idle_in_transaction_session_timeout`: a transaction
+/// that its client forgot is ended by the server; with a lost task, nobody else would.
+/// `statement_timeout`: a statement that was cut here ends there too. The TCP settings let the
+/// server notice a client that vanished, and let go of its locks.
 const SETTINGS: [(&str, &str); 7] = [
     ("lock_timeout", "2s"),
     ("statement_timeout", "8s"),
@@ -41,7 +42,8 @@ const SETTINGS: [(&str, &str); 7] = [
     ("tcp_user_timeout", "10000"),
 ];
 
-/// WAL with FULL: a commit is on disk before it is acknowledged. `secure_delete`: what is erased is gone.
+/// WAL with FULL: a commit is on disk before it is acknowledged. `secure_delete`: what is erased is
+/// gone.
 pub(super) async fn sqlite(path: &str, connections: u32) -> Result<Pool, sqlx::Error> {
     let options = SqliteConnectOptions::new()
         .filename(path) // as it stands: a URL would be percent-decoded, and the lock beside it would not
@@ -62,8 +64,9 @@ pub(super) async fn sqlite(path: &str, connections: u32) -> Result<Pool, sqlx::E
     })
 }
 
-/// Connects when first used. sqlx sets neither keepalive nor a user timeout on its sockets, and neither would notice a
-/// peer behind a proxy: so whoever takes a connection that was idle asks it first, for a moment.
+/// Connects when first used. sqlx sets neither keepalive nor a user timeout on its sockets, and
+/// neither would notice a peer behind a proxy: so whoever takes a connection that was idle asks it
+/// first, for a moment.
 pub(super) fn postgres(url: &str) -> Result<Pool, sqlx::Error> {
     let options = url
         .parse::<PgConnectOptions>()?

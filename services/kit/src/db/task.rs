@@ -2,8 +2,9 @@
 
 use opentelemetry::{Context, context::FutureExt as _};
 
-/// Runs `work` in a task of its own, under the caller's trace context: for what must come to its end once it is
-/// begun, although its caller may be cancelled at any await. A transaction alone needs none: it rolls back.
+/// Runs `work` in a task of its own, under the caller's trace context: for what must come to its
+/// end once it is begun, although its caller may be cancelled at any await. A transaction alone
+/// needs none: it rolls back.
 ///
 /// # Panics
 /// When the task panicked: its panic goes on here.

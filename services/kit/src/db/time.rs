@@ -4,8 +4,9 @@ use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
 
 use crate::clock::{Clock, Timestamp};
 
-/// A claim that ends more than so many leases from now was made before the clock was set back: its holder would have
-/// renewed it by now, to a nearer end. More than one, because replicas may be told different leases.
+/// A claim that ends more than so many leases from now was made before the clock was set back: its
+/// holder would have renewed it by now, to a nearer end. More than one, because replicas may be
+/// told different leases.
 pub const LEASES_AHEAD: u32 = 10;
 
 /// Now, by the database's clock and the injected offset.

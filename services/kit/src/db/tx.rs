@@ -1,9 +1,9 @@
 //! A write transaction as a type: one moment, one name, one end.
 //!
-//! No transaction exists without one. Every statement runs under what is left of `LIMIT`; at the limit, and after any
-//! error but those of the data, the connection is closed (`connection` says why). A transaction that is dropped
-//! without `commit` is rolled back; one that is dropped in the middle of a statement, because its caller was cancelled,
-//! takes its connection along.
+//! No transaction exists without one. Every statement runs under what is left of `LIMIT`; at the
+//! limit, and after any error but those of the data, the connection is closed (`connection` says
+//! why). A transaction that is dropped without `commit` is rolled back; one that is dropped in the
+//! middle of a statement, because its caller was cancelled, takes its connection along.
 
 use std::{sync::LazyLock, time::Duration};
 
@@ -25,8 +25,9 @@ use crate::{
     telemetry::{self, names},
 };
 
-/// How long a transaction may take in all. Longer than any lock is waited for: beyond it the connection is dead, and
-/// nothing else would tell, because a peer that vanished without a word shows only after TCP's own quarter of an hour.
+/// How long a transaction may take in all. Longer than any lock is waited for: beyond it the
+/// connection is dead, and nothing else would tell, because a peer that vanished without a word
+/// shows only after TCP's own quarter of an hour.
 pub const LIMIT: Duration = Duration::from_secs(8);
 
 /// How long rolling back may take; beyond it the connection is closed, which rolls back too.
@@ -61,9 +62,10 @@ struct TxState {
 }
 
 impl Tx {
-    /// Begins on a connection of `pool`: IMMEDIATE on SQLite, because a transaction that upgrades later fails without
-    /// waiting when another one wrote meanwhile. BEGIN goes out as text, so that the driver's own count of open
-    /// transactions has no part in it: on SQLite it is refused where a transaction is still open.
+    /// Begins on a connection of `pool`: IMMEDIATE on SQLite, because a transaction that upgrades
+    /// later fails without waiting when another one wrote meanwhile. BEGIN goes out as text, so
+    /// that the driver's own count of open transactions has no part in it: on SQLite it is refused
+    /// where a transaction is still open.
     pub(super) async fn begin(
         pool: &Pool,
         clock: &Clock,
@@ -95,19 +97,21 @@ impl Tx {
         Ok(tx)
     }
 
-    /// Now, by the database's clock and the injected offset, read once when the transaction began: bind it into every
-    /// predicate and row, so that all of them agree.
+    /// Now, by the database's clock and the injected offset, read once when the transaction began:
+    /// bind it into every predicate and row, so that all of them agree.
     pub fn now(&self) -> Timestamp {
         self.now
     }
 
-    /// When it was begun, by this process's monotonic clock: not after the database read its own. Whoever has to judge a
-    /// moment of the database's later, in memory, measures the distance from here.
+    /// When it was begun, by this process's monotonic clock: not after the database read its own.
+    /// Whoever has to judge a moment of the database's later, in memory, measures the distance from
+    /// here.
     pub fn begun(&self) -> Instant {
         self.begun
     }
 
-    /// Ends the transaction at `end`, if that is sooner than its limit: nobody waits for it any longer.
+    /// Ends the transaction at `end`, if that is sooner than its limit: nobody waits for it any
+    /// longer.
     pub fn until(mut self, end: Instant) -> Self {
         self.end = self.end.min(end);
         self
@@ -116,8 +120,8 @@ impl Tx {
     /// Keeps what was written.
     ///
     /// # Errors
-    /// The database's; where it `is_away`, whether the commit happened nobody knows. Also when a statement of this
-    /// transaction failed before: then nothing was written.
+    /// The database's; where it `is_away`, whether the commit happened nobody knows. Also when a
+    /// statement of this transaction failed before: then nothing was written.
     pub async fn commit(self) -> Result<(), DbErr> {
         if self.state.lock().await.failed {
             let refused = "a statement of this transaction failed; it is not committed";

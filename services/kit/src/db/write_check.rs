@@ -1,5 +1,5 @@
-//! Whether the database takes a write: a row that is gone again when its transaction commits, so that lock, disk and
-//! server have their part in it and nothing is left behind.
+//! Whether the database takes a write: a row that is gone again when its transaction commits, so
+//! that lock, disk and server have their part in it and nothing is left behind.
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
 
@@ -9,8 +9,8 @@ use crate::random;
 /// Made by `Db::migrate`, beside a service's own tables.
 const TABLE: &str = "write_checks";
 
-/// How much a check writes once a write was refused for want of space: more than any commit of a service. A smaller
-/// one could find room where the next sign-ups would not.
+/// How much a check writes once a write was refused for want of space: more than any commit of a
+/// service. A smaller one could find room where the next sign-ups would not.
 const WIDE: usize = 256 * 1024;
 
 pub(super) async fn create_table(connection: &impl ConnectionTrait) -> Result<(), DbErr> {

@@ -1,4 +1,5 @@
-//! How much waits in the outbox, as metrics: the relay writes the numbers down at each poll of the table.
+//! How much waits in the outbox, as metrics: the relay writes the numbers down at each poll of the
+//! table.
 
 use std::{
     sync::{

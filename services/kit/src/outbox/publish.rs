@@ -20,8 +20,8 @@ use crate::{
     telemetry::{names, span},
 };
 
-/// Publishes all rows, then awaits all acknowledgements: one round trip for the window. Returns what is stored, with its
-/// number in the stream, and what is not.
+/// Publishes all rows, then awaits all acknowledgements: one round trip for the window. Returns
+/// what is stored, with its number in the stream, and what is not.
 pub(super) async fn publish(
     bus: &Bus,
     now: Timestamp,

@@ -1,5 +1,5 @@
-//! The writer's side of the outbox: room in the relay's queue, rows in the writer's transaction, and the handover after
-//! its commit.
+//! The writer's side of the outbox: room in the relay's queue, rows in the writer's transaction,
+//! and the handover after its commit.
 
 use std::time::Duration;
 
@@ -30,8 +30,8 @@ impl Outbox {
         (Self { queue, lease }, receiver)
     }
 
-    /// Reserves room for up to `events` events: fewer, or none, when the broker is away or events come in a burst.
-    /// What has no room waits in the table.
+    /// Reserves room for up to `events` events: fewer, or none, when the broker is away or events
+    /// come in a burst. What has no room waits in the table.
     pub fn reserve(&self, events: usize) -> Room {
         let mut room = Vec::with_capacity(events);
         while room.len() < events {
@@ -43,11 +43,11 @@ impl Outbox {
         Room(room)
     }
 
-    /// Writes the events' rows in the caller's transaction. The handovers, one for each, are for after its commit;
-    /// dropping one leaves its row to the cold path.
+    /// Writes the events' rows in the caller's transaction. The handovers, one for each, are for
+    /// after its commit; dropping one leaves its row to the cold path.
     ///
-    /// The first rows get the room that there is and are born claimed, so that no other relay takes what is about to be
-    /// handed over; the rest are born free.
+    /// The first rows get the room that there is and are born claimed, so that no other relay takes
+    /// what is about to be handed over; the rest are born free.
     ///
     /// # Errors
     /// The database's.

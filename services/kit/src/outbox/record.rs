@@ -10,7 +10,8 @@ use uuid::Uuid;
 
 use crate::{clock::Timestamp, propagation};
 
-/// An event that is to be written to the outbox. Its payload may name a person, so it is never printed.
+/// An event that is to be written to the outbox. Its payload may name a person, so it is never
+/// printed.
 #[derive(Clone)]
 pub struct Record {
     /// CloudEvents `id` and the row's key.
@@ -23,8 +24,9 @@ pub struct Record {
 }
 
 impl Record {
-    /// Encodes an event that happened to `aggregate_id` at `at`, with CloudEvents headers in binary mode. `context`
-    /// is its creation span's; it travels in the row, so that whoever publishes continues the right trace.
+    /// Encodes an event that happened to `aggregate_id` at `at`, with CloudEvents headers in binary
+    /// mode. `context` is its creation span's; it travels in the row, so that whoever publishes
+    /// continues the right trace.
     pub fn new<E: Event>(
         id: Uuid,
         aggregate_id: Uuid,

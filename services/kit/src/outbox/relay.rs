@@ -1,5 +1,6 @@
-//! The relay: publishes a window of rows at once, waits for every acknowledgement, and marks them in one statement.
-//! Two relays may publish the same row; the message id and the reader's natural key make that harmless.
+//! The relay: publishes a window of rows at once, waits for every acknowledgement, and marks them
+//! in one statement. Two relays may publish the same row; the message id and the reader's natural
+//! key make that harmless.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -51,7 +52,8 @@ const PURGE_EVERY: Duration = Duration::from_secs(600);
 const PURGE_AT_ONCE: u64 = 1_000;
 /// Longest wait between two attempts.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
-/// How many waiting rows are counted. Beyond it a count would take longer the more there are, and say nothing new.
+/// How many waiting rows are counted. Beyond it a count would take longer the more there are, and
+/// say nothing new.
 const COUNTED: u64 = 10_000;
 /// How long a stop may take: what is left then is the next process's.
 const LAST_PASS: Duration = Duration::from_millis(1_500);
@@ -84,8 +86,8 @@ impl Relay {
         (outbox, relay)
     }
 
-    /// Publishes until `stop`, then once more what is left. Beside it the waiting rows are counted and the history is
-    /// purged: neither waits for a backlog, nor a backlog for them.
+    /// Publishes until `stop`, then once more what is left. Beside it the waiting rows are counted
+    /// and the history is purged: neither waits for a backlog, nor a backlog for them.
     pub async fn run(self, stop: CancellationToken) {
         let (db, metrics) = (self.db.clone(), self.metrics.clone());
         let counting = count(&db, &metrics, self.settings.tick, &stop);
@@ -111,14 +113,16 @@ impl Relay {
     async fn publish_until(mut self, stop: &CancellationToken) {
         self.end_stale_claims().await;
         let mut ticks = interval(self.settings.tick);
-        // A window may take longer than a tick. The ticks that it missed would find nothing more than one does.
+        // A window may take longer than a tick. The ticks that it missed would find nothing more
+        // than one does.
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !stop.is_cancelled() {
             let mut window = Vec::new();
-            // Each arm runs to its end before the next one is chosen, so that there is one window under way and no row
-            // is published twice by one relay. `select!` takes a ready arm at random: a full queue cannot keep the
-            // table's rows waiting for ever, nor the other way round. When every `Outbox` is gone, `recv_many` answers
-            // 0 at once, which publishes nothing; that happens only while the service stops.
+            // Each arm runs to its end before the next one is chosen, so that there is one window
+            // under way and no row is published twice by one relay. `select!` takes a ready arm at
+            // random: a full queue cannot keep the table's rows waiting for ever, nor the other way
+            // round. When every `Outbox` is gone, `recv_many` answers 0 at once, which publishes
+            // nothing; that happens only while the service stops.
             tokio::select! {
                 _ = self.queue.recv_many(&mut window, self.settings.window) => {
                     self.publish(window).await;
@@ -134,9 +138,9 @@ impl Relay {
         self.last_pass().await;
     }
 
-    /// With SQLite this process owns the database alone, so that a claim which nothing in memory stands for is that of
-    /// a process that died, or of a caller that went away before it handed its event over. On Postgres it may be
-    /// another replica's, and only its lease ends it.
+    /// With SQLite this process owns the database alone, so that a claim which nothing in memory
+    /// stands for is that of a process that died, or of a caller that went away before it handed
+    /// its event over. On Postgres it may be another replica's, and only its lease ends it.
     async fn end_stale_claims(&self) {
         if self.db.backend() != DbBackend::Sqlite {
             return;
@@ -169,7 +173,8 @@ impl Relay {
         }
     }
 
-    /// Claims and publishes one window of what is due in the table; `more_due` tells whether there may be another.
+    /// Claims and publishes one window of what is due in the table; `more_due` tells whether there
+    /// may be another.
     async fn publish_due(&mut self) {
         self.more_due = false;
         if !self.bus.is_connected() {
@@ -260,8 +265,9 @@ impl Relay {
         tx.commit().await
     }
 
-    /// Awaits `work` and renews the rows' claims meanwhile, so that no other relay takes them for abandoned. A renewal
-    /// that comes too late does no harm: two relays then publish the same row under the same message id.
+    /// Awaits `work` and renews the rows' claims meanwhile, so that no other relay takes them for
+    /// abandoned. A renewal that comes too late does no harm: two relays then publish the same row
+    /// under the same message id.
     async fn renewing<T>(&self, rows: &[Outgoing], work: impl Future<Output = T>) -> T {
         tokio::select! {
             result = work => result,
@@ -319,7 +325,8 @@ async fn purge(db: &Db) -> Result<(), StoreError> {
     }
 }
 
-/// Doubles from one second, half of it at random, so that rows that failed together do not come back together.
+/// Doubles from one second, half of it at random, so that rows that failed together do not come
+/// back together.
 fn next_attempt(now: Timestamp, failures: i32) -> Timestamp {
     let doubled = Duration::from_secs(1 << failures.clamp(0, 5)).min(LONGEST_WAIT);
     now + doubled.mul_f64(0.5 + random::fraction() / 2.0)

@@ -1,5 +1,5 @@
-//! The table `outbox` and every statement on it. A claim is a lease: whoever holds it publishes; when it has run
-//! out, anybody may.
+//! The table `outbox` and every statement on it. A claim is a lease: whoever holds it publishes;
+//! when it has run out, anybody may.
 
 use std::time::Duration;
 
@@ -74,8 +74,9 @@ pub async fn create_table(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .col(big_integer_null(Column::StreamSequence))
         .to_owned();
     manager.create_table(table).await?;
-    // Only what is still to be published: the history is never read. By when it is due, so that a claim passes over
-    // nothing that is to wait; and in the order of creation, for the age of the oldest.
+    // Only what is still to be published: the history is never read. By when it is due, so that a
+    // claim passes over nothing that is to wait; and in the order of creation, for the age of the
+    // oldest.
     for (name, column) in [("outbox_due", "next_at"), ("outbox_waiting", "id")] {
         let waiting =
             format!("CREATE INDEX {name} ON outbox ({column}) WHERE published_at IS NULL");
@@ -129,9 +130,10 @@ pub(super) async fn insert(
     Ok(())
 }
 
-/// Claims up to `most` due rows for `lease`, longest due first. Two relays never claim the same row: on Postgres they skip
-/// each other's locked rows, on SQLite the transaction is the only writer. Each claim raises `claim_no`: what a slow
-/// owner writes later under the old number finds no row.
+/// Claims up to `most` due rows for `lease`, longest due first. Two relays never claim the same
+/// row: on Postgres they skip each other's locked rows, on SQLite the transaction is the only
+/// writer. Each claim raises `claim_no`: what a slow owner writes later under the old number finds
+/// no row.
 pub(super) async fn claim(tx: &Tx, lease: Duration, most: u64) -> Result<Vec<Outgoing>, DbErr> {
     let due = due(tx.now(), lease)
         .order_by_asc(Column::NextAt)
@@ -153,7 +155,8 @@ pub(super) async fn lock(tx: &Tx, rows: impl Iterator<Item = Uuid>) -> Result<()
     lock_rows(tx, "outbox", "id", rows).await
 }
 
-/// Moves the end of the claims that these rows are still held under: later to renew them, to now to let go.
+/// Moves the end of the claims that these rows are still held under: later to renew them, to now to
+/// let go.
 pub(super) async fn set_claims(tx: &Tx, until: Timestamp, rows: &[Outgoing]) -> Result<(), DbErr> {
     let sql = "UPDATE outbox SET claimed_until = $1 FROM given
                WHERE outbox.id = given.id AND outbox.claim_no = given.claim_no
@@ -167,7 +170,8 @@ pub(super) async fn set_claims(tx: &Tx, until: Timestamp, rows: &[Outgoing]) -> 
     Ok(())
 }
 
-/// Marks what the broker acknowledged, with its number in the stream. A fact: written whoever holds the claim.
+/// Marks what the broker acknowledged, with its number in the stream. A fact: written whoever holds
+/// the claim.
 pub(super) async fn mark_published(tx: &Tx, acked: &[(Uuid, i64)]) -> Result<(), DbErr> {
     let sql = "UPDATE outbox SET published_at = $1, stream_sequence = given.stream_sequence
                FROM given WHERE outbox.id = given.id";
@@ -186,7 +190,8 @@ pub(super) async fn mark_published(tx: &Tx, acked: &[(Uuid, i64)]) -> Result<(),
     Ok(())
 }
 
-/// Counts a failed attempt and lets go of the rows until their next one; only where the claim is still ours.
+/// Counts a failed attempt and lets go of the rows until their next one; only where the claim is
+/// still ours.
 pub(super) async fn mark_failed(tx: &Tx, failed: &[(Timestamp, Outgoing)]) -> Result<(), DbErr> {
     let sql = "UPDATE outbox
                SET claimed_until = $1, attempts = attempts + 1, next_at = given.next_at
@@ -201,7 +206,8 @@ pub(super) async fn mark_failed(tx: &Tx, failed: &[(Timestamp, Outgoing)]) -> Re
     Ok(())
 }
 
-/// Ends every claim. Only for a process that owns the database alone: the claims are those of one that died.
+/// Ends every claim. Only for a process that owns the database alone: the claims are those of one
+/// that died.
 pub(super) async fn end_stale_claims(tx: &Tx) -> Result<(), DbErr> {
     Entity::update_many()
         .col_expr(Column::ClaimedUntil, Expr::value(tx.now()))
@@ -212,8 +218,8 @@ pub(super) async fn end_stale_claims(tx: &Tx) -> Result<(), DbErr> {
     Ok(())
 }
 
-/// Deletes up to `most` rows that were published before `before` and says how many. Ids grow with time, so that the
-/// primary key finds them.
+/// Deletes up to `most` rows that were published before `before` and says how many. Ids grow with
+/// time, so that the primary key finds them.
 pub(super) async fn purge(tx: &Tx, before: Timestamp, most: u64) -> Result<u64, DbErr> {
     let seconds = u64::try_from(before.0.div_euclid(1_000_000)).unwrap_or(0);
     let oldest_kept = Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, 0));
@@ -256,8 +262,8 @@ pub(super) async fn is_any_due_after(
     Ok(any.into_tuple::<Uuid>().one(db).await?.is_some())
 }
 
-/// Makes rows due now that wait for longer than any row does: the clock was set back since they were written. Returns
-/// how many.
+/// Makes rows due now that wait for longer than any row does: the clock was set back since they
+/// were written. Returns how many.
 pub(super) async fn hurry(tx: &Tx, longest_wait: Duration) -> Result<u64, DbErr> {
     let hurried = Entity::update_many()
         .col_expr(Column::NextAt, Expr::value(tx.now()))
@@ -268,7 +274,8 @@ pub(super) async fn hurry(tx: &Tx, longest_wait: Duration) -> Result<u64, DbErr>
     Ok(hurried.rows_affected)
 }
 
-/// How many rows wait, counted to `most`, and since when the oldest does: a look costs the same however many wait.
+/// How many rows wait, counted to `most`, and since when the oldest does: a look costs the same
+/// however many wait.
 pub(super) async fn waiting(
     db: &impl ConnectionTrait,
     most: u64,
@@ -283,8 +290,8 @@ pub(super) async fn waiting(
     Ok((created.len(), created.first().copied()))
 }
 
-/// What nobody holds and may be published now. A claim that ends later than any does was made before the clock was set
-/// back: nobody renews it.
+/// What nobody holds and may be published now. A claim that ends later than any does was made
+/// before the clock was set back: nobody renews it.
 fn due(now: Timestamp, lease: Duration) -> sea_orm::Select<Entity> {
     let unclaimed = Column::ClaimedUntil
         .lte(now)

@@ -1,4 +1,5 @@
-//! The admin listener: probes and metrics for everybody on the network, gRPC for operators with a token.
+//! The admin listener: probes and metrics for everybody on the network, gRPC for operators with a
+//! token.
 
 use std::path::Path;
 
@@ -97,7 +98,8 @@ async fn check(State(token): State<AdminToken>, request: Request, next: Next) ->
         .into_response()
 }
 
-/// 200 when ready and 503 when not; the body says why, and which dependencies are away in either case.
+/// 200 when ready and 503 when not; the body says why, and which dependencies are away in either
+/// case.
 async fn readyz(State(health): State<Health>) -> Response {
     let report = health.check().await;
     let code = if report.ready {

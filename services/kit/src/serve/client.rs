@@ -1,4 +1,5 @@
-//! Channels to other services: connected when first used, healed by themselves, and found dead within seconds.
+//! Channels to other services: connected when first used, healed by themselves, and found dead
+//! within seconds.
 
 use std::time::Duration;
 

@@ -1,11 +1,13 @@
-//! Until when a caller waits for its answer: what it says, and never longer than the listener lets it.
+//! Until when a caller waits for its answer: what it says, and never longer than the listener lets
+//! it.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 use tonic::Request;
 
-/// The longest that a call may take. Beyond it the caller is told CANCELLED, whatever becomes of its work.
+/// The longest that a call may take. Beyond it the caller is told CANCELLED, whatever becomes of
+/// its work.
 pub(super) const LONGEST_CALL: Duration = Duration::from_secs(10);
 
 /// When the caller of this request, which has just arrived, stops waiting.
@@ -15,7 +17,8 @@ pub fn deadline<T>(request: &Request<T>) -> Instant {
     Instant::now() + said.map_or(LONGEST_CALL, |said| said.min(LONGEST_CALL))
 }
 
-/// At most eight digits and a unit: <https://grpc.github.io/grpc/core/md_doc__p_r_o_t_o_c_o_l-_h_t_t_p2.html>.
+/// At most eight digits and a unit:
+/// <https://grpc.github.io/grpc/core/md_doc__p_r_o_t_o_c_o_l-_h_t_t_p2.html>.
 fn timeout(text: &str) -> Option<Duration> {
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     let number: u64 = digits.parse().ok().filter(|_| digits.len() <= 8)?;

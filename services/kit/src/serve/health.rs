@@ -1,6 +1,6 @@
-//! Whether a service is ready: its own database answers and takes writes, the tables are current, each worker is at
-//! work, and it is not draining. What else it needs may be away without harm, because its work waits; that shows as
-//! *degraded*.
+//! Whether a service is ready: its own database answers and takes writes, the tables are current,
+//! each worker is at work, and it is not draining. What else it needs may be away without harm,
+//! because its work waits; that shows as *degraded*.
 
 use std::{
     collections::BTreeMap,
@@ -29,7 +29,8 @@ use crate::{
 /// A database that takes writes is asked again after this long; one that does not, after `AGAIN`.
 const WRITE_CHECKS: Duration = Duration::from_secs(5);
 const AGAIN: Duration = Duration::from_millis(500);
-/// How long an answer may take. For a write a little longer than a lock is waited for, so that the reason shows.
+/// How long an answer may take. For a write a little longer than a lock is waited for, so that the
+/// reason shows.
 const READ_ANSWER: Duration = Duration::from_secs(2);
 const WRITE_ANSWER: Duration = Duration::from_millis(2_500);
 
@@ -115,7 +116,8 @@ impl Health {
         }))
     }
 
-    /// Names something that the service can do without for a while. `away` says what is known when it is away.
+    /// Names something that the service can do without for a while. `away` says what is known when
+    /// it is away.
     pub fn depends_on(
         &self,
         name: &'static str,
@@ -157,7 +159,8 @@ impl Health {
         }
     }
 
-    /// Keeps gRPC health up to date. Kubernetes asks every few seconds, so that a look every second is fresh enough.
+    /// Keeps gRPC health up to date. Kubernetes asks every few seconds, so that a look every second
+    /// is fresh enough.
     pub(super) async fn report(self, reporter: HealthReporter, names: &'static [&'static str]) {
         loop {
             let ready = self.not_ready().await.is_none();
@@ -173,8 +176,8 @@ impl Health {
         }
     }
 
-    /// Tries again and again whether the database takes a write. Beside the questions, because it may take seconds, and
-    /// however many ask it is tried once.
+    /// Tries again and again whether the database takes a write. Beside the questions, because it
+    /// may take seconds, and however many ask it is tried once.
     pub(super) async fn check_writes(self) {
         let mut was = None;
         loop {

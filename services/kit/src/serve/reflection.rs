@@ -1,12 +1,14 @@
-//! gRPC reflection: tells a listener's own services to tools such as grpcurl, and what the details of refusals mean.
+//! gRPC reflection: tells a listener's own services to tools such as grpcurl, and what the details
+//! of refusals mean.
 
 use tonic_reflection::server::{
     Builder,
     v1::{ServerReflection, ServerReflectionServer},
 };
 
-/// The reflection service of a listener that serves `names`. Contracts of services that are elsewhere are known but
-/// not listed: a caller who picks from the list is never answered UNIMPLEMENTED.
+/// The reflection service of a listener that serves `names`. Contracts of services that are
+/// elsewhere are known but not listed: a caller who picks from the list is never answered
+/// UNIMPLEMENTED.
 ///
 /// # Errors
 /// When a descriptor set cannot be decoded.

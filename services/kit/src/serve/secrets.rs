@@ -1,4 +1,5 @@
-//! Secrets in files: read if they are there, made with mode 0600 if they are not, refused if others may read them.
+//! Secrets in files: read if they are there, made with mode 0600 if they are not, refused if others
+//! may read them.
 
 use std::{
     fs::{self, OpenOptions},
@@ -9,7 +10,8 @@ use std::{
 
 use anyhow::{Context as _, bail};
 
-/// The text in `path`. A missing file is made with what `make` returns. `what` starts the sentences that tell of it.
+/// The text in `path`. A missing file is made with what `make` returns. `what` starts the sentences
+/// that tell of it.
 ///
 /// # Errors
 /// When the file cannot be read or made, or when its mode lets others read it.
@@ -49,7 +51,8 @@ pub fn read_or_make(
     fs::read_to_string(path).with_context(|| format!("{what}: {shown} cannot be read."))
 }
 
-/// Writes under another name and links it into place: the file appears whole or not at all, and never over another.
+/// Writes under another name and links it into place: the file appears whole or not at all, and
+/// never over another.
 fn create(path: &Path, text: &str) -> io::Result<()> {
     let new = path.with_extension(format!("new-{}", std::process::id()));
     let mut file = OpenOptions::new()

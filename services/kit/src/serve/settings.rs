@@ -1,5 +1,6 @@
-//! What every service is told: where to listen, where its database is, what to log. A service's `Config` flattens this
-//! and says its own defaults; `open` makes of it what every service begins with.
+//! What every service is told: where to listen, where its database is, what to log. A service's
+//! `Config` flattens this and says its own defaults; `open` makes of it what every service begins
+//! with.
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -13,7 +14,8 @@ use crate::{
     telemetry,
 };
 
-/// The settings that all services have. Doc comments are the help and the reference in `docs/settings.md`.
+/// The settings that all services have. Doc comments are the help and the reference in
+/// `docs/settings.md`.
 #[derive(clap::Args, Debug, Clone)]
 #[group(skip)] // else clap takes it and any other flattened `ServiceSettings` for the same group
 pub struct ServiceSettings {
@@ -54,8 +56,8 @@ pub struct Parts {
 }
 
 impl ServiceSettings {
-    /// Opens the database, binds the listeners and reads the token. An SQLite database is migrated to `M`; a Postgres
-    /// one is `usher migrate`'s business, and is not waited for.
+    /// Opens the database, binds the listeners and reads the token. An SQLite database is migrated
+    /// to `M`; a Postgres one is `usher migrate`'s business, and is not waited for.
     ///
     /// # Errors
     /// What cannot be opened, bound or read, as a sentence.

@@ -5,8 +5,8 @@ use std::future::Future;
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Completes on Ctrl-C, SIGTERM or SIGHUP (the terminal was closed). From the call on, none of them ends the process
-/// by itself.
+/// Completes on Ctrl-C, SIGTERM or SIGHUP (the terminal was closed). From the call on, none of them
+/// ends the process by itself.
 ///
 /// # Errors
 /// When the system refuses to tell of signals.

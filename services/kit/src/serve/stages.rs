@@ -1,5 +1,6 @@
-//! The two stages of a shutdown, and the workers that take part in it. A worker that ends before its time takes the process
-//! with it: one that stood still while the rest goes on would be noticed by nobody.
+//! The two stages of a shutdown, and the workers that take part in it. A worker that ends before
+//! its time takes the process with it: one that stood still while the rest goes on would be noticed
+//! by nobody.
 
 use std::time::Duration;
 
@@ -10,7 +11,8 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// How long the others may take when a worker has ended before its time: the process is to be started again soon.
+/// How long the others may take when a worker has ended before its time: the process is to be
+/// started again soon.
 const ABANDON: Duration = Duration::from_millis(250);
 
 /// The two stages of a shutdown, for the workers that take part in it.
@@ -55,8 +57,8 @@ impl Stages {
         let _ = timeout(ABANDON, self.tasks.wait()).await;
     }
 
-    /// Starts a worker that a shutdown waits for. It ends when it hears `until`; if it ends or panics before, the
-    /// service does.
+    /// Starts a worker that a shutdown waits for. It ends when it hears `until`; if it ends or
+    /// panics before, the service does.
     pub fn work(
         &self,
         name: &'static str,

@@ -24,7 +24,8 @@ pub fn invalid_argument(violations: &[Violation]) -> Status {
     Status::with_error_details(Code::InvalidArgument, all.join("; "), details)
 }
 
-/// Takes the id in `field` as a program sent it: a UUID in its hyphenated form, RFC 9562 §4, and no other.
+/// Takes the id in `field` as a program sent it: a UUID in its hyphenated form, RFC 9562 §4, and no
+/// other.
 ///
 /// # Errors
 /// INVALID_ARGUMENT that names the field.
@@ -59,8 +60,8 @@ pub fn unavailable(message: &str) -> Status {
 
 const OURS: &str = "Something went wrong on our side. It has been logged.";
 
-/// What a caller is told of a store that did not do its part: UNAVAILABLE with `away`, or INTERNAL with a fixed text. The
-/// cause is logged here, once.
+/// What a caller is told of a store that did not do its part: UNAVAILABLE with `away`, or INTERNAL
+/// with a fixed text. The cause is logged here, once.
 pub fn store_failed(error: &StoreError, away: &str) -> Status {
     match error {
         StoreError::Unavailable(cause) => {
@@ -74,7 +75,8 @@ pub fn store_failed(error: &StoreError, away: &str) -> Status {
     }
 }
 
-/// INTERNAL with a fixed text. The cause, which is nobody's business but ours, is logged here, once.
+/// INTERNAL with a fixed text. The cause, which is nobody's business but ours, is logged here,
+/// once.
 pub fn internal(cause: &impl Display) -> Status {
     tracing::error!(error = %cause, "A call failed for a reason of our own.");
     Status::internal(OURS)

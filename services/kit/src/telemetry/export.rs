@@ -1,4 +1,5 @@
-//! Builds the providers that batch spans, log records and metrics and send them to a collector by OTLP/gRPC.
+//! Builds the providers that batch spans, log records and metrics and send them to a collector by
+//! OTLP/gRPC.
 
 use std::{env, fmt, thread, time::Duration};
 
@@ -23,8 +24,9 @@ const DELAY: Duration = Duration::from_secs(1);
 
 /// A thread with a runtime of its own that drives the connection to the collector.
 ///
-/// The SDK's threads block while they send; the connection needs somebody to poll it meanwhile. Were that the
-/// service's own current-thread runtime, a flush at the end would wait for itself and lose everything.
+/// The SDK's threads block while they send; the connection needs somebody to poll it meanwhile.
+/// Were that the service's own current-thread runtime, a flush at the end would wait for itself and
+/// lose everything.
 pub(super) struct Runtime {
     handle: Handle,
     /// Dropped to end the thread.
@@ -58,7 +60,8 @@ impl fmt::Debug for Runtime {
     }
 }
 
-/// Spans are sampled as `OTEL_TRACES_SAMPLER` says: all of them by default, and always as the parent was.
+/// Spans are sampled as `OTEL_TRACES_SAMPLER` says: all of them by default, and always as the
+/// parent was.
 pub(super) fn traces(
     resource: Resource,
     endpoint: Option<&str>,
@@ -88,8 +91,8 @@ pub(super) fn traces(
         .build())
 }
 
-/// Without a collector, traces have ids and nothing else: enough to find all log lines of a journey. A caller
-/// whose trace is sampled stays so, for whoever comes after us.
+/// Without a collector, traces have ids and nothing else: enough to find all log lines of a
+/// journey. A caller whose trace is sampled stays so, for whoever comes after us.
 pub(super) fn untraced(resource: Resource) -> SdkTracerProvider {
     let sampler = Sampler::ParentBased(Box::new(Sampler::AlwaysOff));
     SdkTracerProvider::builder()

@@ -1,8 +1,8 @@
 //! Spans and durations of gRPC calls: `server` around what we answer, `client` around what we ask.
 //!
-//! Both are tower layers; `kit::serve` puts them on. Streams (`Deliver`, the watches) live for hours: a span that
-//! long tells nothing, and each mail on such a stream has spans of its own. So they are not traced, nor are health
-//! checks and reflection.
+//! Both are tower layers; `kit::serve` puts them on. Streams (`Deliver`, the watches) live for
+//! hours: a span that long tells nothing, and each mail on such a stream has spans of its own. So
+//! they are not traced, nor are health checks and reflection.
 
 mod body;
 mod call;

@@ -1,4 +1,5 @@
-//! Writes log lines with the ids of the trace they belong to on standard error, and hands them to OTLP too.
+//! Writes log lines with the ids of the trace they belong to on standard error, and hands them to
+//! OTLP too.
 
 mod lines;
 
@@ -44,7 +45,8 @@ pub(super) fn start(
     exported: Option<&SdkLoggerProvider>,
 ) -> anyhow::Result<()> {
     let lines = Lines::new(service, settings.log_format);
-    // One `write` a line: threads do not mix their lines, and a supervisor can read them one by one.
+    // One `write` a line: threads do not mix their lines, and a supervisor can read them one by
+    // one.
     let console = layer().with_writer(std::io::stderr).event_format(lines);
     let console =
         console.with_filter(filter(&settings.log_filter, &QUIET)?.and(filter_fn(tells_no_payload)));
@@ -62,13 +64,14 @@ pub(super) fn start(
         .context("a log is installed already in this process")
 }
 
-/// At TRACE, async-nats prints messages whole, and with them the addresses in their payloads: whatever `RUST_LOG`
-/// says, those lines are not written.
+/// At TRACE, async-nats prints messages whole, and with them the addresses in their payloads:
+/// whatever `RUST_LOG` says, those lines are not written.
 fn tells_no_payload(line: &Metadata<'_>) -> bool {
     *line.level() != Level::TRACE || !line.target().starts_with("async_nats")
 }
 
-/// The operator's filter, then what always holds: of two directives for one target the later one counts.
+/// The operator's filter, then what always holds: of two directives for one target the later one
+/// counts.
 fn filter(wanted: &str, always: &[&str]) -> anyhow::Result<EnvFilter> {
     let mut filter = EnvFilter::try_new(wanted).with_context(|| {
         format!("RUST_LOG is {wanted:?}, expected a level (error, warn, info, debug, trace, off) or `target=level` pairs")

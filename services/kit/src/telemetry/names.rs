@@ -1,5 +1,6 @@
-//! Every name that spans, metrics and resources of Usher bear: OpenTelemetry's semantic conventions, and under
-//! `messaging.nats` and `usher` what they have no word for. No other place spells a name out.
+//! Every name that spans, metrics and resources of Usher bear: OpenTelemetry's semantic
+//! conventions, and under `messaging.nats` and `usher` what they have no word for. No other place
+//! spells a name out.
 
 pub use opentelemetry_semantic_conventions::{
     SCHEMA_URL,
@@ -38,7 +39,8 @@ pub const PROCESS: &str = "process";
 /// [`MESSAGING_OPERATION_NAME`] of [`SEND`]: what NATS calls it.
 pub const PUBLISH: &str = "publish";
 
-/// Name of the span of one mail on its way over the delivery stream: CLIENT in verification, SERVER in mailer.
+/// Name of the span of one mail on its way over the delivery stream: CLIENT in verification, SERVER
+/// in mailer.
 pub const DELIVER: &str = "deliver";
 /// Name of the CLIENT span of one mail's conversation with the mail server.
 pub const SMTP_SEND: &str = "smtp send";
@@ -71,7 +73,8 @@ pub const USHER_SMTP_REPLY_CODE: &str = "usher.smtp.reply_code";
 /// Attribute of [`USHER_DEPENDENCY_DEGRADED`]: which dependency.
 pub const USHER_DEPENDENCY: &str = "usher.dependency";
 
-/// Histogram, seconds: from the account's commit to the mail server's acceptance. The service level indicator.
+/// Histogram, seconds: from the account's commit to the mail server's acceptance. The service level
+/// indicator.
 pub const USHER_COMMIT_TO_ACCEPTED: &str = "usher.commit_to_accepted";
 /// Gauge, `{event}`: outbox rows that wait to be published.
 pub const USHER_OUTBOX_PENDING: &str = "usher.outbox.pending";
@@ -96,7 +99,8 @@ pub const USHER_SMTP_DURATION: &str = "usher.smtp.duration";
 /// Gauge: 1 while a dependency is out of reach, else 0.
 pub const USHER_DEPENDENCY_DEGRADED: &str = "usher.dependency.degraded";
 
-/// The name of a messaging span, `{operation} {destination}`; the destination must be of few values.
+/// The name of a messaging span, `{operation} {destination}`; the destination must be of few
+/// values.
 pub fn messaging_span(operation: &str, destination: &str) -> String {
     format!("{operation} {destination}")
 }

@@ -1,12 +1,13 @@
-//! What decides about telemetry: flags and variables of ours, and those of OpenTelemetry that its SDK does not
-//! read itself; `super::init` acts on them.
+//! What decides about telemetry: flags and variables of ours, and those of OpenTelemetry that its
+//! SDK does not read itself; `super::init` acts on them.
 
 use std::env;
 
 /// Migrations tell of every step at every start; only what goes wrong with them is of interest.
 const DEFAULT_FILTER: &str = "info,sea_orm_migration=warn";
 
-/// TelemetrySettings of the log; everything about traces and metrics stands in OpenTelemetry's own `OTEL_*` variables.
+/// TelemetrySettings of the log; everything about traces and metrics stands in OpenTelemetry's own
+/// `OTEL_*` variables.
 #[derive(clap::Args, Debug, Clone)]
 #[group(skip)] // else clap takes it and any other flattened `TelemetrySettings` for the same group
 pub struct TelemetrySettings {
@@ -18,7 +19,8 @@ pub struct TelemetrySettings {
     #[arg(long, env = "RUST_LOG", value_name = "FILTER", default_value = DEFAULT_FILTER)]
     pub log_filter: String,
 
-    /// Where spans go instead of where the environment says: for a command that found, or runs, a receiver.
+    /// Where spans go instead of where the environment says: for a command that found, or runs, a
+    /// receiver.
     #[arg(skip)]
     pub endpoint: Option<String>,
 }
@@ -56,7 +58,8 @@ impl Signals {
     }
 }
 
-/// `OTEL_SDK_DISABLED=true` turns traces, metrics and exported logs off; logs on standard error stay.
+/// `OTEL_SDK_DISABLED=true` turns traces, metrics and exported logs off; logs on standard error
+/// stay.
 pub(super) fn is_disabled() -> bool {
     value("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"))
 }

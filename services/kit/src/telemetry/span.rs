@@ -1,8 +1,10 @@
-//! Starts and ends spans with explicit parents; contexts go on to `propagation`, rows and stream items.
+//! Starts and ends spans with explicit parents; contexts go on to `propagation`, rows and stream
+//! items.
 //!
 //! A started span lives in the returned [`Context`]. Run work under it with
-//! `opentelemetry::trace::FutureExt::with_context`, so that log lines carry its ids, and end it with [`end`] or
-//! [`fail`]. In a process without telemetry nothing is made: the parent's context itself comes back.
+//! `opentelemetry::trace::FutureExt::with_context`, so that log lines carry its ids, and end it
+//! with [`end`] or [`fail`]. In a process without telemetry nothing is made: the parent's context
+//! itself comes back.
 
 use std::{borrow::Cow, sync::OnceLock, time::Duration};
 
@@ -17,8 +19,8 @@ use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 
 use super::names;
 
-/// Beyond this age a message opens a trace of its own: the one that created it has long been read and stored,
-/// and a span hours behind its parent makes it unreadable.
+/// Beyond this age a message opens a trace of its own: the one that created it has long been read
+/// and stored, and a span hours behind its parent makes it unreadable.
 const LONGEST_JOURNEY: Duration = Duration::from_secs(15 * 60);
 
 static TRACER: OnceLock<SdkTracer> = OnceLock::new();
@@ -54,8 +56,8 @@ pub fn server(
     linked(SpanKind::Server, name, parent, attributes, [])
 }
 
-/// The making of a message. Its context is the *creation context*: it goes into the outbox row and the headers,
-/// and every later span of the message hangs on it.
+/// The making of a message. Its context is the *creation context*: it goes into the outbox row and
+/// the headers, and every later span of the message hangs on it.
 pub fn producer(
     name: impl Into<Cow<'static, str>>,
     parent: &Context,
@@ -64,8 +66,8 @@ pub fn producer(
     linked(SpanKind::Producer, name, parent, attributes, [])
 }
 
-/// The handling of one message whose creation context is `creation`: child of it and linked to it, or the root
-/// of a new trace and linked to it where [`Lineage`] says so.
+/// The handling of one message whose creation context is `creation`: child of it and linked to it,
+/// or the root of a new trace and linked to it where [`Lineage`] says so.
 ///
 /// The conventions prefer links alone; dependency graphs follow parents alone; so there are both.
 pub fn process(
@@ -92,8 +94,8 @@ pub enum Lineage {
     Replayed,
 }
 
-/// A span of any kind that also points at others: a batch at its messages, a publish at its creation. Invalid
-/// links are left out.
+/// A span of any kind that also points at others: a batch at its messages, a publish at its
+/// creation. Invalid links are left out.
 pub fn linked(
     kind: SpanKind,
     name: impl Into<Cow<'static, str>>,
@@ -122,8 +124,8 @@ pub fn end(context: &Context) {
     context.span().end();
 }
 
-/// Ends the span of work that failed. `error_type` is one of a small closed set of words, as `timeout` or
-/// `UNAVAILABLE`; never an error's text, which may quote an address.
+/// Ends the span of work that failed. `error_type` is one of a small closed set of words, as
+/// `timeout` or `UNAVAILABLE`; never an error's text, which may quote an address.
 pub fn fail(context: &Context, error_type: impl Into<StringValue>) {
     let span = context.span();
     let error_type = error_type.into();

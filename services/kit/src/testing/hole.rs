@@ -35,7 +35,8 @@ impl Healed {
         Self(Instant::now())
     }
 
-    /// Waits until `worker` goes on, and says on standard error how long it took: also of a test that passes.
+    /// Waits until `worker` goes on, and says on standard error how long it took: also of a test
+    /// that passes.
     ///
     /// # Panics
     /// When it takes more than five seconds.

@@ -38,7 +38,8 @@ impl NatsServer {
         server
     }
 
-    /// The executable: `USHER_NATS_SERVER`, else what `make tools` put into the workspace, else the one on PATH.
+    /// The executable: `USHER_NATS_SERVER`, else what `make tools` put into the workspace, else the
+    /// one on PATH.
     ///
     /// # Panics
     /// When there is none.
@@ -134,7 +135,8 @@ impl NatsServer {
         .await;
     }
 
-    /// The port that the server wrote down when it was ready; it writes in place, so half a file is no answer.
+    /// The port that the server wrote down when it was ready; it writes in place, so half a file is
+    /// no answer.
     fn listening(&mut self, ports: &Path) -> Option<u16> {
         let ended = self
             .process

@@ -1,4 +1,5 @@
-//! A real PostgreSQL in a temporary directory, one for a test binary; each test has a database of its own in it.
+//! A real PostgreSQL in a temporary directory, one for a test binary; each test has a database of
+//! its own in it.
 
 use std::{
     env, fs,
@@ -27,8 +28,8 @@ const SETTINGS: [&str; 6] = [
     "max_connections=200",
 ];
 
-/// Ends the server and deletes its files when standard input closes: also when the test process is killed, or holds
-/// the server in a static, which is never dropped.
+/// Ends the server and deletes its files when standard input closes: also when the test process is
+/// killed, or holds the server in a static, which is never dropped.
 const GUARD: &str = r#"files=$1; shift; "$@" & server=$!; read -r _; kill -QUIT $server; wait $server; rm -rf "$files""#;
 
 /// A running PostgreSQL; stopped on drop, its files deleted.
@@ -40,9 +41,9 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Starts a server on a free port, or says on standard error why the tests that need one are skipped; in CI
-    /// none is skipped. PostgreSQL is found on PATH or where Debian installs it; it refuses to run as root, so
-    /// root runs it as `postgres` or `nobody`.
+    /// Starts a server on a free port, or says on standard error why the tests that need one are
+    /// skipped; in CI none is skipped. PostgreSQL is found on PATH or where Debian installs it; it
+    /// refuses to run as root, so root runs it as `postgres` or `nobody`.
     ///
     /// # Panics
     /// When it does not start and `CI` is set.
@@ -179,7 +180,8 @@ fn programs() -> Option<PathBuf> {
         .find(|folder| folder.join("initdb").is_file())
 }
 
-/// For root: a user who may run PostgreSQL and owns the directory from now on. For everybody else: nobody new.
+/// For root: a user who may run PostgreSQL and owns the directory from now on. For everybody else:
+/// nobody new.
 fn owner(directory: &Path) -> Result<Option<&'static str>, String> {
     let output = |program: &str, arguments: &[&str]| {
         Command::new(program)

@@ -1,4 +1,5 @@
-//! A service as a process of its own, for what only a whole process shows: sudden death, signals, and its log.
+//! A service as a process of its own, for what only a whole process shows: sudden death, signals,
+//! and its log.
 
 use std::{
     marker::PhantomData,

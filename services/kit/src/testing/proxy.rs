@@ -1,7 +1,8 @@
 //! A TCP proxy that stands between any two parts and spoils what passes: it plays the network.
 //!
-//! What befalls a connection follows from its number and the conditions alone, never from the moment at which a task
-//! hears of a change, and each direction has randomness of its own: a seed repeats a run.
+//! What befalls a connection follows from its number and the conditions alone, never from the
+//! moment at which a task hears of a change, and each direction has randomness of its own: a seed
+//! repeats a run.
 
 mod conditions;
 mod link;
@@ -26,8 +27,8 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Stands on a free port before a target: `host:port`, or a URL with both in it. The seed decides where chunks
-    /// are torn and how much delays differ.
+    /// Stands on a free port before a target: `host:port`, or a URL with both in it. The seed
+    /// decides where chunks are torn and how much delays differ.
     ///
     /// # Panics
     /// When no port can be had.
@@ -81,24 +82,25 @@ impl Proxy {
         });
     }
 
-    /// Of each connection that is open, passes a part of the next chunk and then closes it; new ones work.
+    /// Of each connection that is open, passes a part of the next chunk and then closes it; new
+    /// ones work.
     pub fn halve(&self) {
         self.enter(Mood::Pass, |conditions| {
             conditions.torn_below = conditions.made;
         });
     }
 
-    /// What is open falls silent for good: its bytes are taken and dropped, its ends are not heard, nothing is
-    /// closed. New ones work. So does a box on the way that forgets its connections.
+    /// What is open falls silent for good: its bytes are taken and dropped, its ends are not heard,
+    /// nothing is closed. New ones work. So does a box on the way that forgets its connections.
     pub fn swallow(&self) {
         self.enter(Mood::Pass, |conditions| {
             conditions.swallowed_below = conditions.made;
         });
     }
 
-    /// Until the mood changes, all connections are silent, those made meanwhile too, and stay so afterwards; later
-    /// ones work. That one side closed such a connection is told to the other side after the hole, as TCP would by
-    /// sending it again.
+    /// Until the mood changes, all connections are silent, those made meanwhile too, and stay so
+    /// afterwards; later ones work. That one side closed such a connection is told to the other
+    /// side after the hole, as TCP would by sending it again.
     pub fn hole(&self) {
         self.enter(Mood::Silence, |_| {});
     }

@@ -14,7 +14,8 @@ use tempfile::TempDir;
 pub struct SmallDisk(TempDir);
 
 impl SmallDisk {
-    /// Mounts a disk, or says on standard error why the test that needs one is skipped; as root none is skipped.
+    /// Mounts a disk, or says on standard error why the test that needs one is skipped; as root
+    /// none is skipped.
     ///
     /// # Panics
     /// When root cannot mount it.

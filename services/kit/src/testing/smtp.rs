@@ -1,5 +1,6 @@
-//! A mail server in the process that does what a test tells it: refuse, stall, hang up or talk nonsense at any
-//! step. It plays the outside world; what it accepted is kept for the test to look at.
+//! A mail server in the process that does what a test tells it: refuse, stall, hang up or talk
+//! nonsense at any step. It plays the outside world; what it accepted is kept for the test to look
+//! at.
 
 mod login;
 mod script;
@@ -87,13 +88,15 @@ impl SmtpServer {
         self.port
     }
 
-    /// The authority that signed its certificate, as PEM; the certificate itself if nobody else signed it.
+    /// The authority that signed its certificate, as PEM; the certificate itself if nobody else
+    /// signed it.
     pub fn ca_pem(&self) -> &str {
         self.identity.ca_pem()
     }
 
-    /// Begins a rule for one step of the conversation: `server.on(Phase::Rcpt).to("a@b").times(2).answer(…)`. Of
-    /// several that fit, the oldest acts until it is used up.
+    /// Begins a rule for one step of the conversation:
+    /// `server.on(Phase::Rcpt).to("a@b").times(2).answer(…)`. Of several that fit, the oldest acts
+    /// until it is used up.
     pub fn on(&self, phase: Phase) -> On<'_> {
         On::new(&self.shared.script, phase)
     }

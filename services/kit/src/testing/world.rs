@@ -1,4 +1,5 @@
-//! What a service of a test stands on: a folder, a clock, settings, and a database that the test looks at, too.
+//! What a service of a test stands on: a folder, a clock, settings, and a database that the test
+//! looks at, too.
 
 use std::path::{Path, PathBuf};
 
@@ -12,8 +13,8 @@ use tokio::sync::OnceCell;
 use super::{Environment, Postgres, SOON, eventually};
 use crate::{clock::Clock, db::Db};
 
-/// The ground under one service, or under several replicas of it. Replicas share all secrets, which are files in
-/// the folder; only on Postgres can two of them run.
+/// The ground under one service, or under several replicas of it. Replicas share all secrets, which
+/// are files in the folder; only on Postgres can two of them run.
 #[derive(Debug)]
 pub struct World {
     /// The time that services started here go by.
@@ -45,8 +46,8 @@ impl World {
         }
     }
 
-    /// With a database of its own in the Postgres of this test binary, its tables made as `usher migrate` makes
-    /// them; nothing where there is no Postgres.
+    /// With a database of its own in the Postgres of this test binary, its tables made as `usher
+    /// migrate` makes them; nothing where there is no Postgres.
     pub async fn on_postgres<M: MigratorTrait>(name: &str) -> Option<Self> {
         let database_url = Postgres::shared().await?.database(name).await;
         let url = database_url.parse().expect("a server's URL is one");

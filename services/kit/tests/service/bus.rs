@@ -1,4 +1,5 @@
-//! The consumer loop on a real broker and a real database: every message is acked, pending, or one dead letter.
+//! The consumer loop on a real broker and a real database: every message is acked, pending, or one
+//! dead letter.
 
 use std::{
     collections::BTreeMap,
@@ -280,7 +281,8 @@ async fn each_message_is_handled_once_and_a_backlog_in_bundles() {
 async fn i13_what_is_retried_is_held_and_never_counts_towards_a_dead_letter() {
     let ground = Ground::new().await;
     publish(&ground.bus, numbers(0..5)).await;
-    // Ten times with pauses, far beyond AckWait and all trials: the server must not hand it out again.
+    // Ten times with pauses, far beyond AckWait and all trials: the server must not hand it out
+    // again.
     let again = |payload: &str, time| match payload {
         "3" if time <= 10 => Say::Later(Duration::from_millis(200)),
         _ => Say::Handled,

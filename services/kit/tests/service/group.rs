@@ -112,8 +112,9 @@ async fn a_commit_that_panics_costs_its_own_callers_their_answers_and_nobody_els
     assert_eq!(group.submit(2).await, Ok(2));
 }
 
-/// Commits batches of numbers that hold no 13, as a database that refuses it would; with an odd number in it, the
-/// database is away. Answers with what was given and how often a commit was tried.
+/// Commits batches of numbers that hold no 13, as a database that refuses it would; with an odd
+/// number in it, the database is away. Answers with what was given and how often a commit was
+/// tried.
 async fn tried(numbers: &[u32]) -> (Vec<&'static str>, usize) {
     let tries = AtomicUsize::new(0);
     let commit = async |batch: Batch<u32>| {

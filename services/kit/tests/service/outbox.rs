@@ -65,7 +65,8 @@ impl Writer {
         }
     }
 
-    /// Writes events in one transaction; hands them over or, as if the process died after the commit, does not.
+    /// Writes events in one transaction; hands them over or, as if the process died after the
+    /// commit, does not.
     async fn write(&self, ids: &[Uuid], handed_over: bool) {
         let room = self.outbox.reserve(ids.len());
         let tx = self.db.write("test").await.unwrap();

@@ -1,4 +1,5 @@
-//! Listening and stopping: probes, the operators' token, health, reflection, and a shutdown that nothing holds up.
+//! Listening and stopping: probes, the operators' token, health, reflection, and a shutdown that
+//! nothing holds up.
 
 use std::{net::SocketAddr, time::Duration};
 

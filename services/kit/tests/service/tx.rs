@@ -1,5 +1,6 @@
-//! Write transactions come to an end: at their limit, when their caller is cancelled, after an error. What is said in
-//! `kit::db::connection` of connections and slots is tried here, on SQLite and on Postgres.
+//! Write transactions come to an end: at their limit, when their caller is cancelled, after an
+//! error. What is said in `kit::db::connection` of connections and slots is tried here, on SQLite
+//! and on Postgres.
 
 use std::time::{Duration, Instant};
 
@@ -163,8 +164,8 @@ async fn a_transaction_in_which_a_statement_failed_is_not_committed() {
     }
 }
 
-/// SQLITE_FULL rolls back by itself. A driver that counts begins and commits then takes what follows for savepoints of
-/// a transaction that is not there, and nothing is committed any more.
+/// SQLITE_FULL rolls back by itself. A driver that counts begins and commits then takes what
+/// follows for savepoints of a transaction that is not there, and nothing is committed any more.
 #[tokio::test]
 async fn i01_what_is_committed_after_a_full_disk_is_kept() {
     let slow = sqlite().await;

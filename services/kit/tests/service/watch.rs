@@ -1,4 +1,5 @@
-//! Watching rows: each version once, one's own commits at once, another replica's by the next query.
+//! Watching rows: each version once, one's own commits at once, another replica's by the next
+//! query.
 
 use std::{
     convert::Infallible,

@@ -1,5 +1,6 @@
-//! Who may use how many connections. Later attempts and first ones that turned out slow share one half: dead and
-//! hanging mailboxes crowd each other out there, and the other half stays free for mails that go through.
+//! Who may use how many connections. Later attempts and first ones that turned out slow share one
+//! half: dead and hanging mailboxes crowd each other out there, and the other half stays free for
+//! mails that go through.
 //!
 //! ```text
 //! first attempt ────────────────────────────► one of `all` ──► its conversation
@@ -15,9 +16,10 @@
 //!                        └── goes over to 12 ──► slow_ones { 9: …, 12: (share, dropped) }
 //! ```
 //!
-//! So each share lies in the list, beside the way to cancel its owner, and not with the owner: whoever drops the owner
-//! takes its share over. Were the share given back to the semaphore instead, later attempts that queue there would get
-//! it, and who asks would wait behind them with a connection in its hands.
+//! So each share lies in the list, beside the way to cancel its owner, and not with the owner:
+//! whoever drops the owner takes its share over. Were the share given back to the semaphore
+//! instead, later attempts that queue there would get it, and who asks would wait behind them with
+//! a connection in its hands.
 
 use std::{
     collections::HashMap,
@@ -49,7 +51,8 @@ pub(super) struct Lanes {
 #[derive(Debug, Clone, Default)]
 struct SlowOnes(Arc<Mutex<HashMap<u64, SlowOne>>>);
 
-/// One of them: what can be seen of it, how to drop it, and the share that whoever drops it takes over.
+/// One of them: what can be seen of it, how to drop it, and the share that whoever drops it takes
+/// over.
 #[derive(Debug)]
 struct SlowOne {
     attempt: Attempt,
@@ -90,8 +93,8 @@ impl Lanes {
         }
     }
 
-    /// Waits for a seat. A later attempt takes its share of the slow half first: had it the connection first, it would
-    /// hold it idle while it waits for the share.
+    /// Waits for a seat. A later attempt takes its share of the slow half first: had it the
+    /// connection first, it would hold it idle while it waits for the share.
     pub(super) async fn enter(&self, turn: Turn) -> Seat {
         const OPEN: &str = "the semaphores are never closed";
         let share = match turn {
@@ -107,8 +110,8 @@ impl Lanes {
         }
     }
 
-    /// Returns when the attempt has to give its connection up. Until then it moves the attempt into the slow half
-    /// when it has been silent for too long.
+    /// Returns when the attempt has to give its connection up. Until then it moves the attempt into
+    /// the slow half when it has been silent for too long.
     pub(super) async fn drop_if_slow(&self, seat: &mut Seat, attempt: &Attempt) {
         let share = match seat.share.take() {
             Some(share) => share, // a later attempt is listed from the start
@@ -120,7 +123,8 @@ impl Lanes {
                 share
             }
         };
-        // From here on the share is the list's. It goes with the seat, or to whoever drops this attempt.
+        // From here on the share is the list's. It goes with the seat, or to whoever drops this
+        // attempt.
         let dropped = CancellationToken::new();
         let slow_one = SlowOne {
             attempt: attempt.clone(),
@@ -150,7 +154,8 @@ impl Lanes {
         if let Ok(free) = self.slow.clone().try_acquire_owned() {
             return Some(free);
         }
-        // Judged, cancelled and inherited under one lock: two who ask at once cannot drop the same one.
+        // Judged, cancelled and inherited under one lock: two who ask at once cannot drop the same
+        // one.
         let mut slow_ones = self.slow_ones.lock();
         let mut seen = Vec::with_capacity(slow_ones.len());
         for (number, slow_one) in slow_ones.iter() {

@@ -1,5 +1,6 @@
-//! What the mail server's refusals come to: which of those in words are said of everybody, and what operators are to be
-//! told. `commands::deliver` reports each attempt's end; the readiness body shows what stands.
+//! What the mail server's refusals come to: which of those in words are said of everybody, and what
+//! operators are to be told. `commands::deliver` reports each attempt's end; the readiness body
+//! shows what stands.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -17,7 +18,8 @@ use crate::{
 pub(crate) struct Refusals {
     keys: AddressKeys,
     state: Arc<Mutex<RefusalState>>,
-    /// Mails that were taken back last, once that is recorded; for streams, those that are opened later too.
+    /// Mails that were taken back last, once that is recorded; for streams, those that are opened
+    /// later too.
     taken_back: watch::Sender<Arc<[Uuid]>>,
 }
 
@@ -66,8 +68,9 @@ impl Refusals {
         });
     }
 
-    /// Takes note of how an attempt ended. Where the mailbox was refused in words that are said of everybody, answers
-    /// with the mails whose refusals are to be taken back: then this one is none either.
+    /// Takes note of how an attempt ended. Where the mailbox was refused in words that are said of
+    /// everybody, answers with the mails whose refusals are to be taken back: then this one is none
+    /// either.
     pub(crate) fn note(&self, offer: &Offer, ending: Ending, reply: &str) -> Judgement {
         match ending {
             Ending::Accepted => {

@@ -1,5 +1,6 @@
-//! Claims mails, many in one transaction: `sending`, the claim's number and its lease are committed before the first
-//! SMTP command of any of them. Whatever dies after that, the row says that an attempt was under way.
+//! Claims mails, many in one transaction: `sending`, the claim's number and its lease are committed
+//! before the first SMTP command of any of them. Whatever dies after that, the row says that an
+//! attempt was under way.
 
 use std::{
     collections::{BTreeSet, HashSet},
@@ -94,7 +95,8 @@ impl Claims {
         Self(Group::start(QUEUE, BATCH, claim, failed))
     }
 
-    /// Begins an attempt, if the mail may be sent. Committed when this returns; after an error nothing may be sent.
+    /// Begins an attempt, if the mail may be sent. Committed when this returns; after an error
+    /// nothing may be sent.
     pub(crate) async fn claim(&self, offer: Arc<Offer>) -> Result<Claimed, LedgerError> {
         Ok(self.0.submit(offer).await??)
     }
@@ -133,8 +135,9 @@ fn begun(
     claims
 }
 
-/// Ends claims whose commit nobody answered: nothing was sent under them, and whoever found them after their lease would
-/// count an attempt whose outcome is unknown. Tried until they are found, or cannot come any more.
+/// Ends claims whose commit nobody answered: nothing was sent under them, and whoever found them
+/// after their lease would count an attempt whose outcome is unknown. Tried until they are found,
+/// or cannot come any more.
 async fn take_back(
     db: Db,
     claims: Vec<mails::UnsentClaim>,
@@ -169,11 +172,13 @@ impl Claimer {
     }
 
     async fn commit(&self, offers: &[Arc<Offer>]) -> Result<Each<Claimed>, DbErr> {
-        // Taken before the database reads its own clock: our copy of the lease ends no later than the row's.
+        // Taken before the database reads its own clock: our copy of the lease ends no later than
+        // the row's.
         let lease_end = Instant::now() + self.lease;
         let tx = self.db.write("claim mails").await?;
         let now = tx.now();
-        // Each key once, and locked in their order: two replicas that claim the same mails wait, but not in a circle.
+        // Each key once, and locked in their order: two replicas that claim the same mails wait,
+        // but not in a circle.
         let keys: BTreeSet<Uuid> = offers.iter().map(|offer| offer.code_id).collect();
         let rows = mails::by_key(mails::lock(&tx, keys).await?);
         // Decided on rows that nobody else can change until the commit.
@@ -197,7 +202,8 @@ impl Claimer {
 
         let mut claimed = Vec::with_capacity(offers.len());
         for (offer, decision) in offers.iter().zip(decisions) {
-            // A lease is taken up only here: one that was not committed must never let anything be sent.
+            // A lease is taken up only here: one that was not committed must never let anything be
+            // sent.
             let ours = |claim_no, unknown_attempts| {
                 Claimed::Ours(Claim {
                     claim_no,
@@ -223,7 +229,8 @@ impl Claimer {
         Ok(claimed)
     }
 
-    /// `taken` are the keys that this group claims already: the same one may come twice, over two streams.
+    /// `taken` are the keys that this group claims already: the same one may come twice, over two
+    /// streams.
     fn decide<'r>(
         &self,
         offer: &Offer,
@@ -239,8 +246,8 @@ impl Claimer {
             return Decision::Nothing(in_flight(self.lease, unknown_attempts));
         }
         match row {
-            // Claimable although `sending`: its lease has passed. It is counted and answered as unknown, and not sent
-            // at once: the client decides when, by the count.
+            // Claimable although `sending`: its lease has passed. It is counted and answered as
+            // unknown, and not sent at once: the client decides when, by the count.
             Some(row) if row.state == LedgerState::Sending => Decision::CountLapsed(row),
             // By the row's own expiry: `store::mails` says why.
             Some(row) if row.expires_at() > now => Decision::Begin(row),

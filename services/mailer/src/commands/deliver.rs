@@ -1,5 +1,6 @@
-//! Delivers one mail: look it up, wait for a connection, claim it, send it, record how that ended, answer. Whatever
-//! dies in between, the ledger knows enough to neither lose the mail nor send it blindly again.
+//! Delivers one mail: look it up, wait for a connection, claim it, send it, record how that ended,
+//! answer. Whatever dies in between, the ledger knows enough to neither lose the mail nor send it
+//! blindly again.
 
 use std::{
     pin::{Pin, pin},
@@ -85,8 +86,8 @@ struct Tried {
 }
 
 impl Deliver {
-    /// Delivers a mail. Until it is claimed it can be given up without a trace, when `caller_gone` completes; after
-    /// that it runs to its end.
+    /// Delivers a mail. Until it is claimed it can be given up without a trace, when `caller_gone`
+    /// completes; after that it runs to its end.
     pub(crate) async fn run(
         &self,
         offer: Arc<Offer>,
@@ -98,21 +99,24 @@ impl Deliver {
             Standing::Claimable { unknown_attempts } => unknown_attempts,
             Standing::Answered(answer) => return Ok(answer),
         };
-        // A mail that waits here is nowhere written down: it goes away with its stream, or with this process.
+        // A mail that waits here is nowhere written down: it goes away with its stream, or with
+        // this process.
         let entering = self.enter(&offer, unknown_attempts);
         let slot = unless(given_up, entering).await?;
-        // The slot before the claim: a row that says `sending` while nobody sends would count as unknown if this
-        // process died. And from the claim on nothing is given up.
+        // The slot before the claim: a row that says `sending` while nobody sends would count as
+        // unknown if this process died. And from the claim on nothing is given up.
         let claim = match self.claim(&offer, unknown_attempts).await? {
             Claimed::Ours(claim) => claim,
             Claimed::Answered(answer) => return Ok(answer),
         };
         let tried = self.send(&offer, &claim, slot).await;
-        // Committed before it is told; but while the database is away, what the mail server said is told at once.
+        // Committed before it is told; but while the database is away, what the mail server said is
+        // told at once.
         Ok(self.record(offer, claim, tried).await)
     }
 
-    /// The reason to give up a mail that is not claimed yet. After the cut nothing is claimed any more.
+    /// The reason to give up a mail that is not claimed yet. After the cut nothing is claimed any
+    /// more.
     async fn given_up(&self, caller_gone: impl Future<Output = ()>) -> DeliverError {
         tokio::select! {
             biased; // a caller that leaves because we stop is no caller that left
@@ -137,7 +141,8 @@ impl Deliver {
         })
     }
 
-    /// An error may hide a claim that was committed: nothing is sent under it, and it is taken back.
+    /// An error may hide a claim that was committed: nothing is sent under it, and it is taken
+    /// back.
     async fn claim(
         &self,
         offer: &Arc<Offer>,
@@ -150,7 +155,8 @@ impl Deliver {
         })
     }
 
-    /// One attempt. The slot is given back as soon as the mail server is done with it, before the ledger is told.
+    /// One attempt. The slot is given back as soon as the mail server is done with it, before the
+    /// ledger is told.
     async fn send(&self, offer: &Offer, claim: &Claim, mut slot: Slot) -> Tried {
         let started = Instant::now();
         let outgoing = match self.composer.compose(offer, claim.claim_no, claim.now) {
@@ -165,7 +171,8 @@ impl Deliver {
                 };
             }
         };
-        // Made only now: its silence is measured from here, and composing is no silence of the mail server's.
+        // Made only now: its silence is measured from here, and composing is no silence of the mail
+        // server's.
         let attempt = Attempt::start(claim.lease.lease());
         let cx = trace::start(&self.transport, claim.claim_no);
         let sending = self
@@ -178,10 +185,11 @@ impl Deliver {
         let sent = attended.await;
         // From here on nothing holds what the mail server said of the recipient.
         let reply = redact(&sent.reply, &offer.recipient, &offer.digits);
-        // Before the ledger is told: the next mail need not wait for our database to get this connection.
+        // Before the ledger is told: the next mail need not wait for our database to get this
+        // connection.
         self.admission.leave(slot, sent.ending, &reply);
-        // Nothing is awaited between this and the record: what an earlier refusal wrote is written before it is taken
-        // back.
+        // Nothing is awaited between this and the record: what an earlier refusal wrote is written
+        // before it is taken back.
         let (outcome, taken_back) = match self.refusals.note(offer, sent.ending, &reply) {
             Judgement::Final => (outcome_of(sent.ending), Vec::new()),
             Judgement::SaidOfAll(taken_back) => (Outcome::Unavailable, taken_back),

@@ -1,5 +1,6 @@
-//! Ends the claims of the last run. SQLite is the local mode: this process owns the file, and knows that whoever held a
-//! claim when it was closed is dead. On Postgres other replicas may hold them; there they pass by themselves.
+//! Ends the claims of the last run. SQLite is the local mode: this process owns the file, and knows
+//! that whoever held a claim when it was closed is dead. On Postgres other replicas may hold them;
+//! there they pass by themselves.
 
 use kit::db::{Db, StoreError};
 use sea_orm::DbBackend;

@@ -1,5 +1,5 @@
-//! Forgets mails whose code expired more than seven days ago, with their attempts. Any replica may do it: it is
-//! idempotent.
+//! Forgets mails whose code expired more than seven days ago, with their attempts. Any replica may
+//! do it: it is idempotent.
 
 use std::time::Duration;
 
@@ -12,7 +12,8 @@ use tokio_util::sync::CancellationToken;
 use crate::store::{attempts, mails};
 
 const INTERVAL: Duration = Duration::from_secs(10 * 60);
-/// Mails of one transaction: few enough that claims wait no longer for the writer than for a mail server.
+/// Mails of one transaction: few enough that claims wait no longer for the writer than for a mail
+/// server.
 const BATCH: u64 = 500;
 
 /// Forgets now and every ten minutes, until `stop`.

@@ -1,5 +1,5 @@
-//! Keeps the leases of what is being sent: one statement for all of them, a few times per lease. A lease that cannot
-//! be renewed passes, and its attempt stops before the final dot.
+//! Keeps the leases of what is being sent: one statement for all of them, a few times per lease. A
+//! lease that cannot be renewed passes, and its attempt stops before the final dot.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -65,7 +65,8 @@ impl Drop for LeaseGuard {
 
 /// Renews until `stop`.
 pub(crate) async fn run(db: Db, leases: Leases, lease: Duration, stop: CancellationToken) {
-    // Three chances a lease: two may fail before anything has to stop. So each is over when the next one is due.
+    // Three chances a lease: two may fail before anything has to stop. So each is over when the
+    // next one is due.
     let period = lease.mul_f32(0.3);
     let mut ticks = interval(period);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -90,7 +91,8 @@ pub(crate) async fn run(db: Db, leases: Leases, lease: Duration, stop: Cancellat
 }
 
 async fn renew(db: &Db, held: &BTreeMap<Uuid, (i32, Lease)>, lease: Duration) -> Result<(), DbErr> {
-    // Taken before the database reads its own clock: our copies of the leases end no later than the rows'.
+    // Taken before the database reads its own clock: our copies of the leases end no later than the
+    // rows'.
     let end = Instant::now() + lease;
     let tx = db.write("renew leases of mails").await?;
     mails::lock(&tx, held.keys().copied()).await?; // in the order of their keys, as everywhere
@@ -100,7 +102,8 @@ async fn renew(db: &Db, held: &BTreeMap<Uuid, (i32, Lease)>, lease: Duration) ->
         .collect();
     let renewed = mails::renew_claims(&tx, &claims, tx.now() + lease).await?;
     tx.commit().await?;
-    // A claim that was not found is no longer ours: its attempt keeps the end it has, and stops by it.
+    // A claim that was not found is no longer ours: its attempt keeps the end it has, and stops by
+    // it.
     let renewed: HashSet<Uuid> = renewed.into_iter().collect();
     for (key, (_, lease)) in held {
         if renewed.contains(key) {

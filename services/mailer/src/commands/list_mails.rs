@@ -18,7 +18,8 @@ pub(crate) enum ListMailsError {
     Store(#[from] StoreError),
 }
 
-/// The attempts of a page, of one mail or of all, and what leads to the next one; nothing on the last.
+/// The attempts of a page, of one mail or of all, and what leads to the next one; nothing on the
+/// last.
 pub(crate) async fn list_mails(
     db: &Db,
     page_size: u32,

@@ -1,5 +1,5 @@
-//! How an offered mail stands in the ledger: may it be sent, is it, was it, or is the key another mail's? `deliver` asks
-//! first, without a lock; `claim` asks again under one.
+//! How an offered mail stands in the ledger: may it be sent, is it, was it, or is the key another
+//! mail's? `deliver` asks first, without a lock; `claim` asks again under one.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,15 +16,17 @@ use crate::{
     store::mails::{self, LedgerState},
 };
 
-/// After so many attempts whose outcome could not be learnt, a mail is not sent again: each may have delivered it.
-/// The client gives up at the same count, but an answer can be lost on its way there.
+/// After so many attempts whose outcome could not be learnt, a mail is not sent again: each may
+/// have delivered it. The client gives up at the same count, but an answer can be lost on its way
+/// there.
 const UNKNOWN_LIMIT: u32 = 3;
 
-/// What the ledger says to an offered mail. Unknown attempts are those whose outcome could not be learnt.
+/// What the ledger says to an offered mail. Unknown attempts are those whose outcome could not be
+/// learnt.
 #[derive(Debug, Clone)]
 pub(crate) enum Standing {
-    /// It may be claimed: because it may be sent, or because its sender's lease has passed; then the claim, which alone
-    /// may write, counts that attempt before another one begins.
+    /// It may be claimed: because it may be sent, or because its sender's lease has passed; then
+    /// the claim, which alone may write, counts that attempt before another one begins.
     Claimable { unknown_attempts: u32 },
     /// Nothing is to be sent now, and this is the answer.
     Answered(Answer),
@@ -133,7 +135,8 @@ pub(super) fn in_flight(left: Duration, unknown_attempts: u32) -> Answer {
     }
 }
 
-/// Template, locale and recipient, never the code; without the row's address key, the first two alone.
+/// Template, locale and recipient, never the code; without the row's address key, the first two
+/// alone.
 fn is_same_mail(row: &mails::Model, offer: &Offer, keys: &AddressKeys) -> bool {
     row.template == TEMPLATE
         && row.locale == offer.locale.as_str()

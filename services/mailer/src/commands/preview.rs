@@ -1,4 +1,5 @@
-//! Renders the mail with sample values, for people who look after its words and looks. Sends nothing.
+//! Renders the mail with sample values, for people who look after its words and looks. Sends
+//! nothing.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! Records how attempts ended, many in one transaction, each with the row that tells operators of it.
+//! Records how attempts ended, many in one transaction, each with the row that tells operators of
+//! it.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -36,8 +37,8 @@ pub(crate) struct Ended {
     pub(crate) trace_id: String,
 }
 
-/// The end of one attempt, under the id of the row that tells of it: made before the commit, so that an end that is
-/// written again, because the answer to its commit was lost, is one row.
+/// The end of one attempt, under the id of the row that tells of it: made before the commit, so
+/// that an end that is written again, because the answer to its commit was lost, is one row.
 #[derive(Debug)]
 struct Note {
     id: Uuid,
@@ -67,8 +68,9 @@ impl Outcomes {
         }
     }
 
-    /// Notes how an attempt ended, and answers when by the database's clock. While the database is away the caller
-    /// is not kept: what the mail server said is known, and the note is tried again under the claim's lease.
+    /// Notes how an attempt ended, and answers when by the database's clock. While the database is
+    /// away the caller is not kept: what the mail server said is known, and the note is tried again
+    /// under the claim's lease.
     pub(crate) async fn record(&self, claim: Claim, ended: Ended) -> Timestamp {
         let note = Arc::new(Note {
             id: self.clock.uuid_v7(),
@@ -77,7 +79,8 @@ impl Outcomes {
         if let Ok(Ok(at)) = self.group.submit(Arc::clone(&note)).await {
             return at;
         }
-        // In a task of its own, with the claim: while it holds, nobody else sends what was accepted.
+        // In a task of its own, with the claim: while it holds, nobody else sends what was
+        // accepted.
         tokio::spawn(keep_trying(
             self.group.clone(),
             claim,
@@ -88,16 +91,16 @@ impl Outcomes {
     }
 }
 
-/// The lease is renewed as soon as the database is back, unless it has passed by then; an acceptance is written in
-/// either case.
+/// The lease is renewed as soon as the database is back, unless it has passed by then; an
+/// acceptance is written in either case.
 async fn keep_trying(group: Recording, claim: Claim, note: Arc<Note>, give_up: CancellationToken) {
     let pause = || tokio::time::sleep(PAUSE);
     while give_up.run_until_cancelled(pause()).await.is_some() {
         match group.submit(Arc::clone(&note)).await {
             Err(_) | Ok(Err(StoreError::Unavailable(_))) => {}
             Ok(Ok(_)) => break,
-            // It would only be refused again. The lease passes, and the attempt counts as unknown: the mailbox may have
-            // the mail, and the next one has the same Message-ID.
+            // It would only be refused again. The lease passes, and the attempt counts as unknown:
+            // the mailbox may have the mail, and the next one has the same Message-ID.
             Ok(Err(StoreError::Unexpected(error))) => {
                 tracing::error!(%error, "An outcome cannot be recorded; it counts as unknown.");
                 break;
@@ -157,14 +160,16 @@ impl Recorder {
                 Outcome::Invalid => {
                     ends::mark_refused(&tx, key, LedgerState::Invalid, reply).await?;
                 }
-                // Not final, and ours to say only under our own claim: a later one may be under way.
+                // Not final, and ours to say only under our own claim: a later one may be under
+                // way.
                 Outcome::Unavailable => mails::set_idle(&tx, key, claim_no, 0).await?,
                 Outcome::Unknown => mails::set_idle(&tx, key, claim_no, 1).await?,
             }
         }
         ends::take_refusals_back(&tx, &taken_back).await?;
         attempts::take_refusals_back(&tx, &taken_back).await?;
-        // Told to operators in the same transaction; also of an attempt whose claim was lost meanwhile.
+        // Told to operators in the same transaction; also of an attempt whose claim was lost
+        // meanwhile.
         let attempts = sorted.iter().map(|note| attempt(note, now));
         attempts::insert(&tx, attempts.collect()).await?;
         tx.commit().await?;

@@ -29,7 +29,8 @@ pub(crate) struct Unusable {
     pub(crate) reason: String,
 }
 
-/// Commits a final row. One that is there already stays as it is: whoever made it decides about the key.
+/// Commits a final row. One that is there already stays as it is: whoever made it decides about the
+/// key.
 pub(crate) async fn refuse(
     db: &Db,
     clock: &Clock,

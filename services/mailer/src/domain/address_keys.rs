@@ -1,5 +1,5 @@
-//! Recognises an address without storing it: HMAC-SHA256 under a key that is not in the database. Ledger rows hold
-//! the result and the key's id.
+//! Recognises an address without storing it: HMAC-SHA256 under a key that is not in the database.
+//! Ledger rows hold the result and the key's id.
 
 use kit::keyring::{InvalidKeyRing, KeyRing};
 

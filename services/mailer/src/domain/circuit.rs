@@ -1,5 +1,6 @@
-//! When to leave a mail server alone for a while: the state of the circuit, told what happened and what time it is.
-//! `admission` keeps one and lets mails through by it. As in a wire, nothing passes while the circuit is open.
+//! When to leave a mail server alone for a while: the state of the circuit, told what happened and
+//! what time it is. `admission` keeps one and lets mails through by it. As in a wire, nothing
+//! passes while the circuit is open.
 
 use std::time::{Duration, Instant};
 
@@ -17,8 +18,9 @@ pub(crate) enum Gate {
     Probe,
 }
 
-/// The circuit. It opens on a failed connection, on two hung phases within a minute in which nothing was accepted,
-/// and again, for longer, when a probe fails; it closes when the mail server answers a mail.
+/// The circuit. It opens on a failed connection, on two hung phases within a minute in which
+/// nothing was accepted, and again, for longer, when a probe fails; it closes when the mail server
+/// answers a mail.
 #[derive(Debug)]
 pub(crate) struct Circuit {
     first_pause: Duration,
@@ -51,7 +53,8 @@ impl Circuit {
         }
     }
 
-    /// Until when nobody may go; it stays set, in the past, until a mail is answered. `None` while closed.
+    /// Until when nobody may go; it stays set, in the past, until a mail is answered. `None` while
+    /// closed.
     pub(crate) fn open_until(&self) -> Option<Instant> {
         self.open_until
     }
@@ -61,8 +64,8 @@ impl Circuit {
         self.open(now);
     }
 
-    /// A phase passed its deadline. One dead mailbox may hang while everybody else is served: that is no reason to
-    /// stop.
+    /// A phase passed its deadline. One dead mailbox may hang while everybody else is served: that
+    /// is no reason to stop.
     pub(crate) fn hung(&mut self, now: Instant) {
         let recent = |at: Option<Instant>| at.is_some_and(|at| now.duration_since(at) < MEMORY);
         if recent(self.accepted_at) {

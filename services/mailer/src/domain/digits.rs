@@ -1,5 +1,5 @@
-//! The code as the mail shows it. It goes into the message and, to be recognised there, into `redact`; never into
-//! a table.
+//! The code as the mail shows it. It goes into the message and, to be recognised there, into
+//! `redact`; never into a table.
 
 use kit::Private;
 

@@ -1,4 +1,5 @@
-//! What we call ourselves in EHLO (RFC 5321 §4.1.1.1): a full name, or an address literal where there is none.
+//! What we call ourselves in EHLO (RFC 5321 §4.1.1.1): a full name, or an address literal where
+//! there is none.
 
 use std::{net::IpAddr, str::FromStr};
 
@@ -15,8 +16,8 @@ impl HelloName {
         }
     }
 
-    /// The machine's full name: its host name if that has a dot, else the one that the hosts file (hosts(5)) gives
-    /// it first, as `hostname -f` finds it.
+    /// The machine's full name: its host name if that has a dot, else the one that the hosts file
+    /// (hosts(5)) gives it first, as `hostname -f` finds it.
     pub(crate) fn of_machine(host: &str, hosts_file: &str) -> Option<Self> {
         let host = host.trim().trim_end_matches('.');
         let lines = hosts_file.lines().filter_map(|line| {

@@ -1,6 +1,8 @@
-//! Which language a mail is written in: the tag that was asked for, and the nearest language there are texts for.
+//! Which language a mail is written in: the tag that was asked for, and the nearest language there
+//! are texts for.
 
-/// A BCP 47 tag, lower-cased; `und` (undetermined) for anything that is none. It is stored with the mail.
+/// A BCP 47 tag, lower-cased; `und` (undetermined) for anything that is none. It is stored with the
+/// mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LocaleTag(String);
 
@@ -27,7 +29,8 @@ impl LocaleTag {
         &self.0
     }
 
-    /// The language to write in: `fr-CA` falls back to `fr`, and what there are no texts for to `en`.
+    /// The language to write in: `fr-CA` falls back to `fr`, and what there are no texts for to
+    /// `en`.
     pub(crate) fn language(&self) -> Language {
         match self.0.split('-').next() {
             Some("fr") => Language::French,

@@ -1,5 +1,5 @@
-//! A mail as a client offers it, checked. `grpc` decodes it, and one and the same offer is looked up, claimed, composed
-//! and answered.
+//! A mail as a client offers it, checked. `grpc` decodes it, and one and the same offer is looked
+//! up, claimed, composed and answered.
 
 use kit::clock::Timestamp;
 use uuid::Uuid;

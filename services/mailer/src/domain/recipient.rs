@@ -1,4 +1,5 @@
-//! The address a mail goes to, checked again where it is used; the message and the SMTP envelope take it from here.
+//! The address a mail goes to, checked again where it is used; the message and the SMTP envelope
+//! take it from here.
 
 use kit::Private;
 
@@ -14,12 +15,13 @@ pub(crate) struct Recipient {
 #[error("is no address to send to")]
 pub(crate) struct InvalidRecipient;
 
-/// Longest address that fits a RCPT command's path (RFC 5321 §4.5.3.1.3: 256 octets with the brackets).
+/// Longest address that fits a RCPT command's path (RFC 5321 §4.5.3.1.3: 256 octets with the
+/// brackets).
 const MAX_OCTETS: usize = 254;
 
 impl Recipient {
-    /// Takes `text` apart. Quoted local parts, IP literals and control characters are refused: nothing that passes
-    /// can end an SMTP command early.
+    /// Takes `text` apart. Quoted local parts, IP literals and control characters are refused:
+    /// nothing that passes can end an SMTP command early.
     pub(crate) fn parse(text: &str) -> Result<Self, InvalidRecipient> {
         let (local, domain) = text.rsplit_once('@').ok_or(InvalidRecipient)?;
         let domain = idna::domain_to_ascii_strict(domain).map_err(|_| InvalidRecipient)?;

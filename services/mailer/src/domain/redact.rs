@@ -1,5 +1,5 @@
-//! Makes a mail server's answer fit to be kept: what it repeats of the recipient, the code or any other address is
-//! taken out before the text reaches a table, a log or a client.
+//! Makes a mail server's answer fit to be kept: what it repeats of the recipient, the code or any
+//! other address is taken out before the text reaches a table, a log or a client.
 
 use super::{Digits, Recipient};
 
@@ -8,8 +8,8 @@ pub(super) const REDACTED: &str = "<redacted>";
 /// Most bytes that are kept.
 const MAX_BYTES: usize = 300;
 
-/// The reply as one line of at most 300 printable ASCII bytes. The recipient as a whole, its local part and its
-/// domain, the code in any grouping, and everything with an `@` become `<redacted>`.
+/// The reply as one line of at most 300 printable ASCII bytes. The recipient as a whole, its local
+/// part and its domain, the code in any grouping, and everything with an `@` become `<redacted>`.
 pub(crate) fn redact(reply: &str, recipient: &Recipient, digits: &Digits) -> String {
     let line = ascii(&with_a_labels(reply, recipient.domain()));
     let mut hidden = vec![false; line.len()];
@@ -26,12 +26,14 @@ pub(crate) fn redact(reply: &str, recipient: &Recipient, digits: &Digits) -> Str
     rewrite(&line, &hidden)
 }
 
-/// Stands for a letter that is not ASCII while addresses are looked for: part of a word, and a space in the end.
+/// Stands for a letter that is not ASCII while addresses are looked for: part of a word, and a
+/// space in the end.
 const FOREIGN: char = '\u{7f}';
 
-/// ASCII; other letters are `FOREIGN`, also those that came in an encoding nobody knows. Full-width forms are read as
-/// their ASCII counterparts first, and what is invisible is left out, so that neither can carry an address past the rules
-/// below; and `%40` and `=40` are the `@` that they stand for.
+/// ASCII; other letters are `FOREIGN`, also those that came in an encoding nobody knows. Full-width
+/// forms are read as their ASCII counterparts first, and what is invisible is left out, so that
+/// neither can carry an address past the rules below; and `%40` and `=40` are the `@` that they
+/// stand for.
 fn ascii(text: &str) -> String {
     let ascii = |c: char| match c {
         '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xfee0),
@@ -93,7 +95,8 @@ fn ends_address(byte: u8) -> bool {
     b" <>()[],;:\"".contains(&byte)
 }
 
-/// Hides `word` wherever it stands alone, in any case. Letters and digits beside it make it another word.
+/// Hides `word` wherever it stands alone, in any case. Letters and digits beside it make it another
+/// word.
 fn hide_words(line: &str, word: &str, hidden: &mut [bool]) {
     let (line, word) = (line.to_ascii_lowercase(), word.to_ascii_lowercase());
     let is_part = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);

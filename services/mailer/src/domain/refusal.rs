@@ -1,5 +1,6 @@
-//! What a negative reply means for a mail: this mailbox will never take it, or not now, and then whose business that
-//! is. `docs/smtp-replies.md` has the table with its sources, and a test reads it. `transport` asks; `deliver` acts.
+//! What a negative reply means for a mail: this mailbox will never take it, or not now, and then
+//! whose business that is. `docs/smtp-replies.md` has the table with its sources, and a test reads
+//! it. `transport` asks; `deliver` acts.
 
 mod words;
 
@@ -23,7 +24,8 @@ pub(crate) enum Refusal {
     Mailbox(Ground),
     /// It may be otherwise soon: what is transient by its code, and a full mailbox.
     Later,
-    /// A permanent reply that speaks of something else. It may be otherwise once somebody has seen to it.
+    /// A permanent reply that speaks of something else. It may be otherwise once somebody has seen
+    /// to it.
     Policy(Concern),
 }
 
@@ -89,15 +91,15 @@ impl Concern {
     }
 }
 
-/// Reads a negative reply. Permanent is only what it says about this mailbox: a relay that is set up wrongly answers
-/// everybody with 5yz, and nobody's mail may be lost to that.
+/// Reads a negative reply. Permanent is only what it says about this mailbox: a relay that is set
+/// up wrongly answers everybody with 5yz, and nobody's mail may be lost to that.
 pub(crate) fn refusal(exchange: Exchange, reply: &Reply, address: [&str; 2]) -> Refusal {
     let words = Words::of(&reply.text(), address);
     let (code, status) = (reply.code, reply.status());
     let concern = concern(code, status, &words);
     let named = match exchange {
-        // One recipient a mail: what the answer to the message says of a mailbox, it says of this one. But only RCPT
-        // is sure to have it in mind where there are no more than words.
+        // One recipient a mail: what the answer to the message says of a mailbox, it says of this
+        // one. But only RCPT is sure to have it in mind where there are no more than words.
         Exchange::Rcpt | Exchange::Message if is_of_mailbox(code, status) => Some(Ground::Status),
         Exchange::Rcpt if speak_of_mailbox(code, status, &words) => Some(Ground::Words),
         Exchange::Mail | Exchange::Rcpt | Exchange::Data | Exchange::Message => None,

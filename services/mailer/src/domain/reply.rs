@@ -1,11 +1,14 @@
-//! A mail server's replies (RFC 5321 §4.2), read out of whatever octets come: each octet once, within bounds, in any
-//! alphabet and with any line end. `transport` feeds the reader; `refusal` says what a negative reply means.
+//! A mail server's replies (RFC 5321 §4.2), read out of whatever octets come: each octet once,
+//! within bounds, in any alphabet and with any line end. `transport` feeds the reader; `refusal`
+//! says what a negative reply means.
 
 use std::fmt;
 
-/// Octets of a line that are kept. A longer line counts by its code; what goes beyond is passed over.
+/// Octets of a line that are kept. A longer line counts by its code; what goes beyond is passed
+/// over.
 const LONGEST_LINE: usize = 512;
-/// Octets and lines of a reply. Where one of them is reached the reply is decided by what came until then.
+/// Octets and lines of a reply. Where one of them is reached the reply is decided by what came
+/// until then.
 const LONGEST_REPLY: usize = 64 * 1024;
 const MOST_LINES: usize = 100;
 
@@ -44,8 +47,8 @@ pub(crate) struct ReplyReader {
 }
 
 impl ReplyReader {
-    /// Takes the next octets. Says how many of them belong to this reply, and the reply once it is there; what is
-    /// left over then is not its.
+    /// Takes the next octets. Says how many of them belong to this reply, and the reply once it is
+    /// there; what is left over then is not its.
     pub(crate) fn read(&mut self, octets: &[u8]) -> (usize, Option<Result<Reply, NoReply>>) {
         for (index, octet) in octets.iter().enumerate() {
             self.octets += 1;
@@ -123,8 +126,8 @@ impl Reply {
             .to_owned()
     }
 
-    /// The enhanced status: what a line begins with, or else the first one anywhere, as in `(#5.7.1)`, that fits the
-    /// code: version numbers look like one, too.
+    /// The enhanced status: what a line begins with, or else the first one anywhere, as in
+    /// `(#5.7.1)`, that fits the code: version numbers look like one, too.
     pub(crate) fn status(&self) -> Option<EnhancedStatus> {
         let words = |text: &str| -> Vec<String> {
             text.split(|c: char| !(c.is_alphanumeric() || "._-@".contains(c)))

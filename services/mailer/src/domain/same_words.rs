@@ -1,6 +1,7 @@
-//! Notices a mail server that refuses everybody in the same words. Read alone, "no such user" is about a mailbox; said
-//! of ten different ones in a row, with no acceptance between them, it is about the way the server is set up. Then none
-//! of those refusals is final, and those that were taken for final are taken back.
+//! Notices a mail server that refuses everybody in the same words. Read alone, "no such user" is
+//! about a mailbox; said of ten different ones in a row, with no acceptance between them, it is
+//! about the way the server is set up. Then none of those refusals is final, and those that were
+//! taken for final are taken back.
 
 use std::collections::HashMap;
 
@@ -18,7 +19,8 @@ const MOST: usize = 64;
 pub(crate) enum Judgement {
     /// It is the mailbox.
     Final,
-    /// It is said of everybody. These mails were refused for good in the same words, and are to be taken back.
+    /// It is said of everybody. These mails were refused for good in the same words, and are to be
+    /// taken back.
     SaidOfAll(Vec<Uuid>),
 }
 
@@ -34,7 +36,8 @@ struct Series {
 }
 
 impl SameWords {
-    /// A mail was accepted: the server does serve some, so that what it says of others is about them.
+    /// A mail was accepted: the server does serve some, so that what it says of others is about
+    /// them.
     pub(crate) fn accepted(&mut self) {
         self.0.clear();
     }
@@ -67,7 +70,8 @@ impl SameWords {
     }
 }
 
-/// The reply without what differs from mail to mail: addresses, and names with digits in them, as of a session.
+/// The reply without what differs from mail to mail: addresses, and names with digits in them, as
+/// of a session.
 fn words(reply: &str) -> String {
     let said = reply.replace(REDACTED, " ").to_ascii_lowercase();
     let mut words = said.split_whitespace();

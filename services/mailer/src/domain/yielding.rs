@@ -1,4 +1,5 @@
-//! Who gives its connection up when the slow half is full: the rule by which `admission` drops silent attempts.
+//! Who gives its connection up when the slow half is full: the rule by which `admission` drops
+//! silent attempts.
 
 use std::time::Duration;
 
@@ -12,8 +13,8 @@ pub(crate) struct SlowAttempt {
     pub(crate) is_past_return: bool,
 }
 
-/// Who yields when one more attempt, silent for `newcomer`, wants into a slow half that is full: the longest silent of
-/// all that may still be dropped. `None` if that is the newcomer itself.
+/// Who yields when one more attempt, silent for `newcomer`, wants into a slow half that is full:
+/// the longest silent of all that may still be dropped. `None` if that is the newcomer itself.
 pub(crate) fn who_yields(newcomer: Duration, slow: &[SlowAttempt]) -> Option<u64> {
     let mut yields = None;
     let mut longest = newcomer;

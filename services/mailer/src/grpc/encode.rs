@@ -28,7 +28,8 @@ pub(super) fn answer(code_id: String, answer: Answer) -> MailResult {
     }
 }
 
-/// The result of a mail that was not tried; `None` where nobody waits for one. IN_FLIGHT counts no attempt.
+/// The result of a mail that was not tried; `None` where nobody waits for one. IN_FLIGHT counts no
+/// attempt.
 pub(super) fn failure(code_id: String, error: &DeliverError) -> Option<MailResult> {
     let (fate, unknown_attempts) = match error {
         DeliverError::Abandoned => return None,

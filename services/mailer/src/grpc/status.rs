@@ -1,5 +1,5 @@
-//! What a caller is told when a call fails: a code for programs, a sentence for people. What is nobody's business but
-//! ours is logged here, once, and told as a fixed text.
+//! What a caller is told when a call fails: a code for programs, a sentence for people. What is
+//! nobody's business but ours is logged here, once, and told as a fixed text.
 
 use kit::serve;
 use tonic::Status;

@@ -1,5 +1,5 @@
-//! One client's delivery stream: Hello, a Result for each mail, Pause when the circuit opens, TakenBack for mails that
-//! were not rejected after all, Draining at the end.
+//! One client's delivery stream: Hello, a Result for each mail, Pause when the circuit opens,
+//! TakenBack for mails that were not rejected after all, Draining at the end.
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
 
@@ -35,7 +35,8 @@ pub(super) fn open(
     public: &Public,
     requests: Streaming<DeliverRequest>,
 ) -> ReceiverStream<Result<DeliverResponse, Status>> {
-    // As wide as the window, so that an answer never waits for a slow reader with a connection in its hands.
+    // As wide as the window, so that an answer never waits for a slow reader with a connection in
+    // its hands.
     let (responses, receiver) = mpsc::channel(public.rules.window as usize + BESIDES_RESULTS);
     public
         .stages
@@ -60,11 +61,12 @@ async fn talk(public: Arc<Public>, mut requests: Streaming<DeliverRequest>, resp
     say_taken_back(&responses, &mut taken_back).await;
     let mut age = std::pin::pin!(tokio::time::sleep(rules.age));
     let mut refused = None;
-    // Which of these is first does not matter: whatever ends the loop, what was taken is answered below.
+    // Which of these is first does not matter: whatever ends the loop, what was taken is answered
+    // below.
     loop {
         tokio::select! {
-            // Cancelled by the others between its two waits, it loses nothing: the room goes back, and the message is
-            // still in the stream.
+            // Cancelled by the others between its two waits, it loses nothing: the room goes back,
+            // and the message is still in the stream.
             next = next(&mut requests, &window) => match next {
                 Ok(Some((mail, permit))) => {
                     let offered = deliver(Arc::clone(&public), mail, responses.clone(), permit);
@@ -80,15 +82,16 @@ async fn talk(public: Arc<Public>, mut requests: Streaming<DeliverRequest>, resp
             () = responses.closed() => break,
         }
     }
-    // The whole window is free again when every mail has its answer.
-    // The requests are kept, unread, until everything is answered: dropping them could reset the stream.
+    // The whole window is free again when every mail has its answer. The requests are kept, unread,
+    // until everything is answered: dropping them could reset the stream.
     let _answered = window.acquire_many(rules.window).await;
     if let Some(status) = refused {
         let _ = responses.send(Err(status)).await;
     }
 }
 
-/// The next mail, when the window has room for it: a client that sends more than it may is not read.
+/// The next mail, when the window has room for it: a client that sends more than it may is not
+/// read.
 async fn next(
     requests: &mut Streaming<DeliverRequest>,
     window: &Arc<Semaphore>,
@@ -103,7 +106,8 @@ async fn next(
     Ok(request.map(|request| (request.mail.unwrap_or_default(), permit)))
 }
 
-/// One mail, in a task of its own: stream or no stream, what has entered the ledger runs to its end.
+/// One mail, in a task of its own: stream or no stream, what has entered the ledger runs to its
+/// end.
 async fn deliver(
     public: Arc<Public>,
     mail: Mail,

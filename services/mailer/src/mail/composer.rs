@@ -1,4 +1,5 @@
-//! Composes a mail out of an offer and what all mails have in common: layouts, sender, and where the link leads.
+//! Composes a mail out of an offer and what all mails have in common: layouts, sender, and where
+//! the link leads.
 
 use std::time::SystemTime;
 

@@ -1,5 +1,5 @@
-//! Frames a rendered mail as MIME, by lettre's builder only: it encodes every header and leaves no bare CR or LF
-//! that could end the mail early. `transport` sends the bytes.
+//! Frames a rendered mail as MIME, by lettre's builder only: it encodes every header and leaves no
+//! bare CR or LF that could end the mail early. `transport` sends the bytes.
 
 use std::time::SystemTime;
 
@@ -18,7 +18,8 @@ use crate::domain::{DisplayName, Language, Recipient, Sender};
 /// Around the rendered parts.
 #[derive(Debug)]
 pub(crate) struct Frame<'a> {
-    /// The mail's key. Repeating a mail repeats its Message-ID, so that a mail program can drop the second one.
+    /// The mail's key. Repeating a mail repeats its Message-ID, so that a mail program can drop the
+    /// second one.
     pub(crate) code_id: Uuid,
     pub(crate) sender: &'a Sender,
     pub(crate) recipient: &'a Recipient,
@@ -73,7 +74,8 @@ fn mailbox(name: &str, recipient: &Recipient) -> Result<Mailbox, lettre::address
     Ok(Mailbox::new(name, address(recipient)?))
 }
 
-/// Quoted-printable always: seven bits and short lines pass every server, and no server needs to recode them.
+/// Quoted-printable always: seven bits and short lines pass every server, and no server needs to
+/// recode them.
 fn part(kind: ContentType, body: String) -> SinglePart {
     SinglePart::builder()
         .header(kind)

@@ -27,7 +27,8 @@ pub(crate) struct Content<'a> {
     pub(crate) sender: &'a str,
     pub(crate) name: &'a DisplayName,
     pub(crate) digits: &'a Digits,
-    /// Where a press of the button leads, a URL without quotes and angle brackets; no button without it.
+    /// Where a press of the button leads, a URL without quotes and angle brackets; no button
+    /// without it.
     pub(crate) link: Option<&'a str>,
     /// How long the code still works.
     pub(crate) left: Duration,
@@ -65,8 +66,8 @@ impl Templates {
         })
     }
 
-    /// Renders one mail. Sentences are filled as plain text first and escaped as a whole in the HTML part, so that
-    /// a value can neither be markup nor a template.
+    /// Renders one mail. Sentences are filled as plain text first and escaped as a whole in the
+    /// HTML part, so that a value can neither be markup nor a template.
     pub(crate) fn render(&self, content: &Content<'_>) -> Result<Rendered, minijinja::Error> {
         let texts = self.texts(content.language);
         let sentences = self.sentences(texts, content)?;
@@ -75,7 +76,8 @@ impl Templates {
             sender => content.sender,
             code => content.digits.grouped(),
             link => content.link,
-            // The engine would write each slash as `&#x2f;`, which careless mail programs do not undo.
+            // The engine would write each slash as `&#x2f;`, which careless mail programs do not
+            // undo.
             href => content.link.map(|link| Value::from_safe_string(link.replace('&', "&amp;"))),
             texts => sentences,
         };

@@ -1,5 +1,5 @@
-//! What a person receives: text, layout and headers of the mail in each language, and that no value can break out
-//! of its place.
+//! What a person receives: text, layout and headers of the mail in each language, and that no value
+//! can break out of its place.
 
 use std::time::{Duration, SystemTime};
 

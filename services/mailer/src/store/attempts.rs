@@ -56,7 +56,8 @@ pub(crate) enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 
-/// Inserts those that are not there yet: an attempt whose commit was not answered is written again under its id.
+/// Inserts those that are not there yet: an attempt whose commit was not answered is written again
+/// under its id.
 pub(crate) async fn insert(tx: &Tx, attempts: Vec<Model>) -> Result<(), DbErr> {
     if attempts.is_empty() {
         return Ok(());
@@ -72,7 +73,8 @@ pub(crate) async fn insert(tx: &Tx, attempts: Vec<Model>) -> Result<(), DbErr> {
         .map(drop)
 }
 
-/// At most `limit` attempts, newest first, of one mail or of all; with `after`, those that follow it.
+/// At most `limit` attempts, newest first, of one mail or of all; with `after`, those that follow
+/// it.
 pub(crate) async fn newest_first(
     connection: &impl ConnectionTrait,
     code_id: Option<Uuid>,

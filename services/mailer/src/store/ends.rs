@@ -1,5 +1,5 @@
-//! The ends of mails in the table `mails`, which are facts: written whoever holds the claim by then, and taken back where
-//! the mail server said the same of everybody.
+//! The ends of mails in the table `mails`, which are facts: written whoever holds the claim by
+//! then, and taken back where the mail server said the same of everybody.
 
 use kit::{clock::Timestamp, db::Tx};
 use sea_orm::{DbErr, entity::prelude::*};
@@ -40,7 +40,8 @@ pub(crate) async fn mark_refused(
         .map(drop)
 }
 
-/// Takes refusals back that were said of everybody: these mails are offered and sent as if there had been none.
+/// Takes refusals back that were said of everybody: these mails are offered and sent as if there
+/// had been none.
 pub(crate) async fn take_refusals_back(tx: &Tx, keys: &[Uuid]) -> Result<(), DbErr> {
     if keys.is_empty() {
         return Ok(());

@@ -14,13 +14,15 @@
 //!       └─ that are said of everybody ──────────┘
 //! ```
 //!
-//! **A claim is a lease with a number.** `claim_no` counts the claims of a row, and each of them is one attempt to send.
-//! Who sends has the highest number until `claimed_until`; an end that is not final is written only where the number is
-//! still the sender's. That an attempt was accepted or refused is a fact and always written.
+//! **A claim is a lease with a number.** `claim_no` counts the claims of a row, and each of them is
+//! one attempt to send. Who sends has the highest number until `claimed_until`; an end that is not
+//! final is written only where the number is still the sender's. That an attempt was accepted or
+//! refused is a fact and always written.
 //!
-//! The number starts again at 1 when a row is forgotten and its key comes back. So a row lives for `MEMORY` beyond the
-//! expiry that it was inserted with, and no claim begins after that expiry, whatever a later offer says: whoever holds an
-//! old row's number has had seven days to write its end.
+//! The number starts again at 1 when a row is forgotten and its key comes back. So a row lives for
+//! `MEMORY` beyond the expiry that it was inserted with, and no claim begins after that expiry,
+//! whatever a later offer says: whoever holds an old row's number has had seven days to write its
+//! end.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -111,8 +113,8 @@ impl Model {
         self.keep_until - MEMORY
     }
 
-    /// How much longer its sender has it for itself. A lease that ends later than any does was taken before the clock
-    /// was set back: its sender would have renewed it by now.
+    /// How much longer its sender has it for itself. A lease that ends later than any does was
+    /// taken before the clock was set back: its sender would have renewed it by now.
     pub(crate) fn lease_left(&self, now: Timestamp, lease: Duration) -> Option<Duration> {
         let left = self.claimed_until.since(now);
         let holds = !left.is_zero() && left <= lease * LEASES_AHEAD;
@@ -153,8 +155,8 @@ pub(crate) async fn lock(
         .await
 }
 
-/// Inserts the rows that are not there yet and returns the keys that were inserted. In one order everywhere: two
-/// replicas that insert the same keys wait for each other, but not in a circle.
+/// Inserts the rows that are not there yet and returns the keys that were inserted. In one order
+/// everywhere: two replicas that insert the same keys wait for each other, but not in a circle.
 pub(crate) async fn insert(tx: &Tx, mut rows: Vec<Model>) -> Result<Vec<Uuid>, DbErr> {
     if rows.is_empty() {
         return Ok(Vec::new());
@@ -178,7 +180,8 @@ pub(crate) struct UnsentClaim {
     pub(crate) until: Timestamp,
 }
 
-/// Takes claims back under which nothing was sent: no attempt is counted. Returns how many there were.
+/// Takes claims back under which nothing was sent: no attempt is counted. Returns how many there
+/// were.
 pub(crate) async fn take_back_claims(tx: &Tx, claims: &[UnsentClaim]) -> Result<usize, DbErr> {
     // By its end, too: somebody else's claim of the same number ends at another moment.
     const SQL: &str = "UPDATE mails SET state = 'idle' FROM given
@@ -198,7 +201,8 @@ pub(crate) async fn take_back_claims(tx: &Tx, claims: &[UnsentClaim]) -> Result<
     Ok(update_given(tx, columns, SQL, &[], &rows).await?.len())
 }
 
-/// Locks the rows of these keys and reads nothing, as everybody who writes several of them does first.
+/// Locks the rows of these keys and reads nothing, as everybody who writes several of them does
+/// first.
 pub(crate) async fn lock_all(tx: &Tx, keys: impl Iterator<Item = Uuid>) -> Result<(), DbErr> {
     lock_rows(tx, "mails", "code_id", keys).await
 }
@@ -223,7 +227,8 @@ pub(crate) async fn begin_sending(
         .map(drop)
 }
 
-/// Moves the leases of those of these claims, by key and number, that still send; returns their keys.
+/// Moves the leases of those of these claims, by key and number, that still send; returns their
+/// keys.
 pub(crate) async fn renew_claims(
     tx: &Tx,
     claims: &[(Uuid, i32)],
@@ -246,7 +251,8 @@ pub(crate) async fn renew_claims(
     .await
 }
 
-/// Ends every claim. Only for a process that owns the database alone: they are those of one that died.
+/// Ends every claim. Only for a process that owns the database alone: they are those of one that
+/// died.
 pub(crate) async fn end_stale_claims(tx: &Tx) -> Result<(), DbErr> {
     Entity::update_many()
         .col_expr(Column::ClaimedUntil, Expr::value(tx.now()))
@@ -265,7 +271,8 @@ pub(crate) async fn count_lapsed(tx: &Tx, keys: &[Uuid]) -> Result<(), DbErr> {
     to_idle(lapsed, 1).exec(tx).await.map(drop)
 }
 
-/// Notes the end of an attempt that was not final, under its own claim alone; `unknown` is 1 if its outcome is.
+/// Notes the end of an attempt that was not final, under its own claim alone; `unknown` is 1 if its
+/// outcome is.
 pub(crate) async fn set_idle(tx: &Tx, key: Uuid, claim_no: i32, unknown: i32) -> Result<(), DbErr> {
     let ours = Entity::update_many()
         .filter(Column::CodeId.eq(key))
@@ -281,7 +288,8 @@ fn to_idle(update: UpdateMany<Entity>, unknown: i32) -> UpdateMany<Entity> {
         .filter(Column::State.eq(LedgerState::Sending))
 }
 
-/// Keys of at most `limit` mails whose time is over, locked: of two replicas that forget at once, each takes others.
+/// Keys of at most `limit` mails whose time is over, locked: of two replicas that forget at once,
+/// each takes others.
 pub(crate) async fn lock_due(tx: &Tx, limit: u64) -> Result<Vec<Uuid>, DbErr> {
     let due = Entity::find()
         .filter(Column::KeepUntil.lt(tx.now()))

@@ -1,6 +1,6 @@
-//! One attempt as others see it while it runs: since when the mail server has been silent, how far the attempt is, and
-//! whether its final dot may still go out. `conversation` and `folder` ask before that dot; `admission` stops the
-//! silent ones.
+//! One attempt as others see it while it runs: since when the mail server has been silent, how far
+//! the attempt is, and whether its final dot may still go out. `conversation` and `folder` ask
+//! before that dot; `admission` stops the silent ones.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -31,8 +31,8 @@ impl Lease {
 pub(crate) enum Phase {
     /// It may still be stopped, and then nothing was sent.
     Open,
-    /// The point of no return is passed: the final dot is out, or is about to be. What became of the mail is the mail
-    /// server's to tell, and without its answer nobody knows.
+    /// The point of no return is passed: the final dot is out, or is about to be. What became of
+    /// the mail is the mail server's to tell, and without its answer nobody knows.
     PastReturn,
     /// It was stopped before that point, and its final dot will never go out.
     Stopped,
@@ -77,7 +77,8 @@ impl Attempt {
         self.state().answered_at.elapsed()
     }
 
-    /// A connection is there and the mail's first command goes out; or it turned out that there was none.
+    /// A connection is there and the mail's first command goes out; or it turned out that there was
+    /// none.
     pub(super) fn set_reached(&self, reached: bool) {
         self.state().reached = reached;
     }
@@ -87,14 +88,14 @@ impl Attempt {
         self.state().reached
     }
 
-    /// Asks to pass the point of no return, just before the final dot is sent. A lease that has passed says no: by
-    /// then another replica may have counted this attempt as lost.
+    /// Asks to pass the point of no return, just before the final dot is sent. A lease that has
+    /// passed says no: by then another replica may have counted this attempt as lost.
     pub(super) fn may_send_final_dot(&self) -> bool {
         self.lease.holds() && self.leave_open(Phase::PastReturn) == Phase::PastReturn
     }
 
-    /// Stops the attempt wherever it is, in another thread too, and says where that met it: `Stopped`, or
-    /// `PastReturn` if it came too late.
+    /// Stops the attempt wherever it is, in another thread too, and says where that met it:
+    /// `Stopped`, or `PastReturn` if it came too late.
     pub(crate) fn stop(&self) -> Phase {
         self.leave_open(Phase::Stopped)
     }
@@ -104,7 +105,8 @@ impl Attempt {
         self.state().phase == Phase::PastReturn
     }
 
-    /// The first one to ask decides, under one lock: what was declared unsent must not be sent afterwards.
+    /// The first one to ask decides, under one lock: what was declared unsent must not be sent
+    /// afterwards.
     fn leave_open(&self, to: Phase) -> Phase {
         let mut state = self.state();
         if state.phase == Phase::Open {

@@ -1,5 +1,6 @@
-//! From a mail server's name to a connection that is ready for mails: each of its addresses in turn, TCP, greeting, TLS,
-//! EHLO, AUTH, each with its deadline. `smtp` keeps the result and `conversation` speaks over it.
+//! From a mail server's name to a connection that is ready for mails: each of its addresses in
+//! turn, TCP, greeting, TLS, EHLO, AUTH, each with its deadline. `smtp` keeps the result and
+//! `conversation` speaks over it.
 
 use std::{
     fmt::Display,
@@ -41,7 +42,8 @@ pub(super) struct Dialer {
     trust: Trust,
     hello: Option<HelloName>,
     deadlines: Deadlines,
-    /// Where the last connection came about: asked first, so that a dead address costs its share once.
+    /// Where the last connection came about: asked first, so that a dead address costs its share
+    /// once.
     answered: Mutex<Option<SocketAddr>>,
 }
 
@@ -100,7 +102,8 @@ impl Dialer {
         Ok(Connection { wire, offers })
     }
 
-    /// A mail server that has said 220, at whichever of its addresses (RFC 5321 §5.1: all are to be tried).
+    /// A mail server that has said 220, at whichever of its addresses (RFC 5321 §5.1: all are to be
+    /// tried).
     async fn greeted(&self) -> Result<Wire, NotConnected> {
         let Self {
             server, deadlines, ..

@@ -1,5 +1,6 @@
-//! One mail over a connection that is ready: MAIL, RCPT and DATA in one packet where the server allows it, then the
-//! message and its final dot. `smtp` turns what comes back into a mail's ending.
+//! One mail over a connection that is ready: MAIL, RCPT and DATA in one packet where the server
+//! allows it, then the message and its final dot. `smtp` turns what comes back into a mail's
+//! ending.
 
 use std::time::Duration;
 
@@ -80,7 +81,8 @@ async fn envelope(
         }
         return Ok(());
     }
-    // RFC 2920: DATA ends the group. Every command of it is answered, whatever became of the one before.
+    // RFC 2920: DATA ends the group. Every command of it is answered, whatever became of the one
+    // before.
     let group = format!("{sender}{recipient}{data}");
     let sender = ask.command(Exchange::Mail, &group).await;
     let recipient = after(&sender, ask.answer(Exchange::Rcpt)).await;
@@ -90,7 +92,8 @@ async fn envelope(
         match data {
             // Invited without a recipient: whatever were said now would be read as a message.
             Ok(_) => connection.wire.give_up(),
-            // A yes where only a no is possible: the answers are shifted, and the no was not meant for this mail.
+            // A yes where only a no is possible: the answers are shifted, and the no was not meant
+            // for this mail.
             Err(out_of_step @ Trouble::OutOfStep(_)) => return Err((Exchange::Data, out_of_step)),
             Err(_) => {}
         }
@@ -128,8 +131,8 @@ async fn message(
         Ok(transferred) => transferred?,
         Err(_) => return Err(Trouble::Hang(deadlines.data_deadline)),
     }
-    // The point of no return. After a yes nobody but the mail server can say what became of the mail; after a no the
-    // dot is never written, and the connection goes away without it.
+    // The point of no return. After a yes nobody but the mail server can say what became of the
+    // mail; after a no the dot is never written, and the connection goes away without it.
     if !attempt.may_send_final_dot() {
         return Err(Trouble::Broken("the attempt was stopped".to_owned()));
     }
@@ -210,7 +213,8 @@ impl Asking<'_> {
     }
 }
 
-/// RFC 5321 §4.2.1: the first digit decides. What is no answer to this exchange must not pass for one.
+/// RFC 5321 §4.2.1: the first digit decides. What is no answer to this exchange must not pass for
+/// one.
 fn judge(exchange: Exchange, reply: Reply) -> Replied {
     let wanted = match exchange {
         Exchange::Data => 300..400,

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use kit::config::duration;
 
-/// How long each part of a conversation may take (RFC 5321 §4.5.3.2 for the last three). They follow the real clock, not
-/// the injected one.
+/// How long each part of a conversation may take (RFC 5321 §4.5.3.2 for the last three). They
+/// follow the real clock, not the injected one.
 #[derive(clap::Args, Debug, Clone)]
 pub(crate) struct Deadlines {
     /// Deadline to connect to the mail server

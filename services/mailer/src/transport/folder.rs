@@ -1,5 +1,5 @@
-//! Mails as `.eml` files in a folder, named by key and attempt, so that a doubled mail shows. A file appears whole or
-//! not at all.
+//! Mails as `.eml` files in a folder, named by key and attempt, so that a doubled mail shows. A
+//! file appears whole or not at all.
 
 use std::{
     fs::{self, File},
@@ -41,8 +41,8 @@ impl Folder {
     }
 }
 
-/// Temporary name, sync, rename, sync of the folder: what a crash leaves is the whole file or a `.tmp` that nobody
-/// reads. `false` if it was not to be sent any more.
+/// Temporary name, sync, rename, sync of the folder: what a crash leaves is the whole file or a
+/// `.tmp` that nobody reads. `false` if it was not to be sent any more.
 fn write(folder: &Path, name: &str, bytes: &[u8], attempt: &Attempt) -> io::Result<bool> {
     fs::create_dir_all(folder)?;
     let temporary = folder.join(format!(".{name}.tmp"));

@@ -1,4 +1,5 @@
-//! How we log in to a mail server (RFC 4954), by PLAIN or LOGIN; `connect` does it once TLS is as the URL demands it.
+//! How we log in to a mail server (RFC 4954), by PLAIN or LOGIN; `connect` does it once TLS is as
+//! the URL demands it.
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 

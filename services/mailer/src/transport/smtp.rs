@@ -1,4 +1,5 @@
-//! The mail server: connections that are kept between mails, and what an answer of each phase means for the mail.
+//! The mail server: connections that are kept between mails, and what an answer of each phase means
+//! for the mail.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -17,10 +18,12 @@ use super::{
 };
 use crate::domain::{Exchange, HelloName, Refusal, Reply, refusal};
 
-/// Servers close connections that idle for minutes; one that is about to be closed is not worth a try.
+/// Servers close connections that idle for minutes; one that is about to be closed is not worth a
+/// try.
 const LONGEST_IDLE: Duration = Duration::from_secs(60);
 
-/// A mail server with its kept connections. How many there are at most is the business of `admission`.
+/// A mail server with its kept connections. How many there are at most is the business of
+/// `admission`.
 pub(crate) struct Smtp {
     dialer: Dialer,
     deadlines: Deadlines,
@@ -51,8 +54,8 @@ impl Smtp {
     pub(crate) async fn send(&self, mail: &ComposedMail, attempt: &Attempt) -> Sent {
         if let Some(mut connection) = self.kept(attempt).await {
             let result = conversation::send(&mut connection, mail, attempt, &self.deadlines).await;
-            // The server has had enough of this connection, or closed it meanwhile: the mail has not begun, and a new
-            // connection tells more.
+            // The server has had enough of this connection, or closed it meanwhile: the mail has
+            // not begun, and a new connection tells more.
             if !matches!(
                 result,
                 Err((
@@ -107,8 +110,9 @@ impl Smtp {
                 Sent::new(Ending::Accepted, Some(reply.code), reply.line())
             }
             Err((exchange, trouble)) => {
-                // A server that refuses senders, or anything for a while, often means the connection: too many mails,
-                // too long, closing down. What it refuses for good it means.
+                // A server that refuses senders, or anything for a while, often means the
+                // connection: too many mails, too long, closing down. What it refuses for good it
+                // means.
                 if matches!(&trouble, Trouble::Refused(reply) if reply.code >= 500)
                     && exchange != Exchange::Mail
                 {
@@ -131,8 +135,8 @@ impl Smtp {
         }
     }
 
-    /// A kept connection on which nothing was said since. One that was closed, or on which an answer too many came, is
-    /// dropped: that answer would pass for the next mail's.
+    /// A kept connection on which nothing was said since. One that was closed, or on which an
+    /// answer too many came, is dropped: that answer would pass for the next mail's.
     async fn kept(&self, attempt: &Attempt) -> Option<Connection> {
         loop {
             let idle = {
@@ -155,7 +159,8 @@ impl Smtp {
     }
 }
 
-/// What trouble in an exchange means. After the final dot only a plain answer is one; everything else is unknowable.
+/// What trouble in an exchange means. After the final dot only a plain answer is one; everything
+/// else is unknowable.
 fn ending(exchange: Exchange, trouble: Trouble, mail: &ComposedMail, attempt: &Attempt) -> Sent {
     let lost = |cause| {
         if attempt.is_past_return() {

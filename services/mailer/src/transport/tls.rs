@@ -1,5 +1,5 @@
-//! Trust in the mail server's certificate: the public authorities, and what `ca=` in `USHER_MAIL_URL` names. `wire` and
-//! `connect` encrypt with it.
+//! Trust in the mail server's certificate: the public authorities, and what `ca=` in
+//! `USHER_MAIL_URL` names. `wire` and `connect` encrypt with it.
 
 use std::{io, path::Path, sync::Arc};
 
@@ -83,9 +83,10 @@ fn certificates(path: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
     Ok(certificates)
 }
 
-/// Public authorities and ours sign as usual. Beside that, a server may show a certificate that stands in our file
-/// itself: it is trusted as it is, whoever signed it and whatever name and dates it bears, as `openssl req -x509` makes
-/// it; that the server has its key is proven by the handshake.
+/// Public authorities and ours sign as usual. Beside that, a server may show a certificate that
+/// stands in our file itself: it is trusted as it is, whoever signed it and whatever name and dates
+/// it bears, as `openssl req -x509` makes it; that the server has its key is proven by the
+/// handshake.
 #[derive(Debug)]
 struct Pinned {
     ours: Vec<CertificateDer<'static>>,
@@ -150,7 +151,8 @@ fn in_words(error: &io::Error, host: &str) -> String {
             "is for another name"
         }
         CertificateError::Revoked => "was revoked",
-        // The library has a name of its own for a certificate that signed itself, which is the usual case.
+        // The library has a name of its own for a certificate that signed itself, which is the
+        // usual case.
         _ => "is self-signed, or by an authority that is not known here",
     };
     format!(

@@ -23,7 +23,8 @@ pub(crate) struct SmtpServer {
     pub(crate) port: u16,
     pub(crate) tls: Tls,
     pub(crate) credentials: Option<Private<Credentials>>,
-    /// PEM file of certificates to trust besides the public authorities: an authority's, or the server's own.
+    /// PEM file of certificates to trust besides the public authorities: an authority's, or the
+    /// server's own.
     pub(crate) authority: Option<PathBuf>,
 }
 
@@ -64,7 +65,8 @@ impl FromStr for MailUrl {
             };
         }
         let url = Url::parse(text).map_err(|_| EXPECTED)?;
-        // A password that is not percent-encoded ends where one of these begins, and the rest would be ignored.
+        // A password that is not percent-encoded ends where one of these begins, and the rest would
+        // be ignored.
         if url.fragment().is_some() || !matches!(url.path(), "" | "/") {
             return Err(EXPECTED);
         }

@@ -1,5 +1,5 @@
-//! The octets between us and the mail server, plain or encrypted: commands out, replies in, and nothing in that comes
-//! before its time. `connect` opens it, `conversation` speaks over it.
+//! The octets between us and the mail server, plain or encrypted: commands out, replies in, and
+//! nothing in that comes before its time. `connect` opens it, `conversation` speaks over it.
 
 use std::{future::poll_fn, io, net::IpAddr, pin::Pin, task::Poll};
 
@@ -42,8 +42,8 @@ impl Wire {
         })
     }
 
-    /// The same connection, encrypted from here on. What came ahead of the handshake was said by anybody, and would be
-    /// read as if it had come through it.
+    /// The same connection, encrypted from here on. What came ahead of the handshake was said by
+    /// anybody, and would be read as if it had come through it.
     pub(super) async fn encrypt(mut self, trust: &Trust) -> Result<Self, Broken> {
         self.quiet().await?;
         let Either::Left(tcp) = self.stream else {
@@ -65,7 +65,8 @@ impl Wire {
         tcp.local_addr().map(|address| address.ip())
     }
 
-    /// Says something that is answered only now: whatever has come until here answers something else.
+    /// Says something that is answered only now: whatever has come until here answers something
+    /// else.
     pub(super) async fn say(&mut self, octets: &[u8]) -> Result<(), Broken> {
         self.quiet().await?;
         self.send(octets).await
@@ -99,7 +100,8 @@ impl Wire {
     /// Looks whether anything came that nobody asked for, or the end.
     pub(super) async fn quiet(&mut self) -> Result<(), Broken> {
         if self.ahead.is_empty() {
-            // The runtime looks at its sockets before this task goes on: what is there by now is seen.
+            // The runtime looks at its sockets before this task goes on: what is there by now is
+            // seen.
             yield_now().await;
             let mut octets = [0; 256];
             let mut buffer = ReadBuf::new(&mut octets);

@@ -1,4 +1,5 @@
-//! The circuit: a mail server that is away stops everybody for a while, and one mail tries whether it is back.
+//! The circuit: a mail server that is away stops everybody for a while, and one mail tries whether
+//! it is back.
 
 use std::time::Duration;
 

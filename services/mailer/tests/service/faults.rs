@@ -85,7 +85,8 @@ async fn only_a_permanent_refusal_of_the_recipient_is_final() {
             Outcome::Accepted
         };
         assert_eq!(repeated.outcome(), expected, "{phase:?} {code} {text}");
-        // A refused sender and anything refused for a while may mean the connection: the next mail takes another.
+        // A refused sender and anything refused for a while may mean the connection: the next mail
+        // takes another.
         let connections = if phase == Phase::Mail || code < 500 {
             2
         } else {

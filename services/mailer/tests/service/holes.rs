@@ -1,5 +1,6 @@
-//! A hole between the mailer and its Postgres: open connections fall silent for good, as in a failover without a word.
-//! Every worker goes on within five seconds of its end, and nobody is kept waiting by a replica that is in it.
+//! A hole between the mailer and its Postgres: open connections fall silent for good, as in a
+//! failover without a word. Every worker goes on within five seconds of its end, and nobody is kept
+//! waiting by a replica that is in it.
 
 use std::time::Duration;
 

@@ -10,7 +10,8 @@ use crate::{
     world::{Service, World},
 };
 
-/// Two of four connections are for later attempts, and mailboxes hang for longer than any test lasts.
+/// Two of four connections are for later attempts, and mailboxes hang for longer than any test
+/// lasts.
 async fn narrow(server: &SmtpServer) -> (World, Service) {
     server.on(Phase::Rcpt).to("hung@example.com").hang();
     let settings = [
@@ -23,8 +24,9 @@ async fn narrow(server: &SmtpServer) -> (World, Service) {
     (world, service)
 }
 
-/// How long 400 good mails take, four at a time, while `hung` mailboxes that never answer RCPT are offered among
-/// them. Scaled down: 50 hung ones, and a first attempt moves over after 100 ms instead of 2 s.
+/// How long 400 good mails take, four at a time, while `hung` mailboxes that never answer RCPT are
+/// offered among them. Scaled down: 50 hung ones, and a first attempt moves over after 100 ms
+/// instead of 2 s.
 async fn time_of_good_mails(hung: usize) -> Duration {
     let server = SmtpServer::start().await;
     server.on(Phase::Rcpt).to("hung@example.com").hang();

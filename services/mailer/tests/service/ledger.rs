@@ -136,7 +136,8 @@ async fn mails_are_forgotten_seven_days_after_their_code_expired() {
     drop(delivery);
     service.stop().await;
 
-    // The next start forgets what is due: eight days are over for one, and a minute short for the other.
+    // The next start forgets what is due: eight days are over for one, and a minute short for the
+    // other.
     world.clock.advance(day * 8 - Duration::from_secs(60));
     let service = world.start().await;
     let kept = async || Some(attempts(&service).await).filter(|all| all.len() < 2);
@@ -150,7 +151,8 @@ async fn mails_are_forgotten_seven_days_after_their_code_expired() {
     assert_eq!(server.mails().len(), 3);
 }
 
-/// Takes the write lock of a mailer's SQLite file, as a long transaction would, until it is dropped.
+/// Takes the write lock of a mailer's SQLite file, as a long transaction would, until it is
+/// dropped.
 async fn lock(world: &World) -> DatabaseConnection {
     let settings = world.settings();
     let mut options = ConnectOptions::new(settings.get("USHER_DATABASE_URL"));
@@ -320,7 +322,8 @@ async fn on_postgres_an_attempt_that_lasts_longer_than_a_lease_keeps_it() {
     assert_eq!(server.mails().len(), 1);
 }
 
-/// Lets the next commit that inserts into a table last so long that it is not answered in time, and happen all the same.
+/// Lets the next commit that inserts into a table last so long that it is not answered in time, and
+/// happen all the same.
 async fn commit_late_once(world: &World, table: &str) {
     for sql in [
         "CREATE SEQUENCE begun",
@@ -420,7 +423,8 @@ async fn i07_a_lease_from_before_the_clock_was_set_back_is_taken_over() {
     let mut delivery = service.client().open().await;
     let offered = mail("ada@example.com");
     assert_eq!(delivery.deliver(offered.clone()).await.unknown_attempts, 1);
-    // As a replica that died during its attempt leaves it, before the clock was set back by an hour.
+    // As a replica that died during its attempt leaves it, before the clock was set back by an
+    // hour.
     let in_an_hour = (world.clock.now() + Duration::from_secs(60 * 60)).0;
     let left =
         format!("UPDATE mails SET state = 'sending', claim_no = 2, claimed_until = {in_an_hour}");

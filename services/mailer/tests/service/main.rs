@@ -1,5 +1,6 @@
-//! The mailer from outside: its real gRPC service, a mail server that misbehaves on demand, its database, its files.
-//! `world` starts the parts, `client` calls them, the other modules hold the tests.
+//! The mailer from outside: its real gRPC service, a mail server that misbehaves on demand, its
+//! database, its files. `world` starts the parts, `client` calls them, the other modules hold the
+//! tests.
 
 #![expect(
     clippy::unwrap_used,

@@ -1,4 +1,5 @@
-//! Answers as servers really give them: short, long, in other alphabets, one too many, ahead of time, without end.
+//! Answers as servers really give them: short, long, in other alphabets, one too many, ahead of
+//! time, without end.
 
 use kit::testing::{Phase, Pipelining, Setup, SmtpServer, Tls};
 use proto::mailer::{Outcome, Result as MailResult};
@@ -161,7 +162,8 @@ async fn an_answer_too_many_within_a_mail_ends_its_connection_and_decides_nothin
             let mut delivery = service.client().open().await;
             let offered = mail("ada@example.com");
             let result = delivery.deliver(offered.clone()).await;
-            // A 354 before its time shows at the next answer, and that may be the one to the final dot.
+            // A 354 before its time shows at the next answer, and that may be the one to the final
+            // dot.
             let found = (result.outcome(), server.mails().len());
             let expected = match found.0 {
                 Outcome::Unknown if answer.contains("354 go ahead") && phase == Phase::Rcpt => {

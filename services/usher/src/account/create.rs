@@ -17,8 +17,8 @@ use crate::{
 
 /// Sign a person up: the account is stored and its verification mail follows
 ///
-/// The answer comes once the account and its event are committed. From then on the mail is owed: it is sent even
-/// if every process is killed the moment after.
+/// The answer comes once the account and its event are committed. From then on the mail is owed: it
+/// is sent even if every process is killed the moment after.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   usher account create ada@example.com --name Ada --locale de

@@ -10,8 +10,8 @@ use crate::{exit::Failure, service::Service, session::Session};
 
 /// Ask for another code, or for the pending mail at once
 ///
-/// At most one a minute, five an hour and ten a day for one address. Unknown accounts get the same answer, so that
-/// nobody can find out who signed up.
+/// At most one a minute, five an hour and ten a day for one address. Unknown accounts get the same
+/// answer, so that nobody can find out who signed up.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   usher account resend 0193b5f2-8c1e-7d3a-9f04-2a6b1c7d8e9f

@@ -1,5 +1,5 @@
-//! What happened to an account, in order: accounts' facts and verification's history as lines with the time since
-//! the sign-up.
+//! What happened to an account, in order: accounts' facts and verification's history as lines with
+//! the time since the sign-up.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Accounts and verifications as `--output json` shows them: Protobuf's messages with words for enum numbers and
-//! RFC 3339 for times.
+//! Accounts and verifications as `--output json` shows them: Protobuf's messages with words for
+//! enum numbers and RFC 3339 for times.
 
 use kit::clock::Timestamp;
 use proto::{

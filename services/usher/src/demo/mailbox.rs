@@ -1,5 +1,5 @@
-//! The mailbox of the demo: the folder of `.eml` files, or a Maildir that a mail server fills. Only mails that
-//! arrived since it was opened count.
+//! The mailbox of the demo: the folder of `.eml` files, or a Maildir that a mail server fills. Only
+//! mails that arrived since it was opened count.
 
 use std::{
     collections::HashSet,

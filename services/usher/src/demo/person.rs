@@ -1,4 +1,5 @@
-//! What a person does in the demo: signs up, reads the mail, types the code; and what they would notice.
+//! What a person does in the demo: signs up, reads the mail, types the code; and what they would
+//! notice.
 
 use std::time::Duration;
 
@@ -123,7 +124,8 @@ impl Person {
         }
     }
 
-    /// Reads the account once verification knows what became of its mail: then no other one follows.
+    /// Reads the account once verification knows what became of its mail: then no other one
+    /// follows.
     pub(super) async fn shown_after_its_mail(&self, account_id: &str) -> Result<Shown, Failure> {
         let _step = self.progress.step("waiting for the last facts");
         let deadline = Instant::now() + PATIENCE;

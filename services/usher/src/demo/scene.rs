@@ -1,5 +1,5 @@
-//! How the demo speaks: numbered chapters, facts under them, boxes and pictures; aside when standard output belongs
-//! to JSON.
+//! How the demo speaks: numbered chapters, facts under them, boxes and pictures; aside when
+//! standard output belongs to JSON.
 
 use std::{cell::Cell, path::Path};
 

@@ -202,8 +202,8 @@ impl<'a> Story<'a> {
         Ok((shown.account, mails))
     }
 
-    /// Waits until the supervisor has started verification again and it answers: a person would simply try again,
-    /// but the demo types faster than that.
+    /// Waits until the supervisor has started verification again and it answers: a person would
+    /// simply try again, but the demo types faster than that.
     async fn started_again(&self, before: ChildState) -> Result<u32, Failure> {
         let deadline = Instant::now() + PATIENCE;
         loop {

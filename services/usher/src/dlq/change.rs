@@ -1,4 +1,5 @@
-//! What the commands that change something share: which letters are meant, and the plan that is told before.
+//! What the commands that change something share: which letters are meant, and the plan that is
+//! told before.
 
 use std::collections::BTreeMap;
 
@@ -90,7 +91,8 @@ pub(super) fn tell_plan(session: &Session, verb: &str, letters: &[DeadLetter]) {
     session.format.narrate(plan);
 }
 
-/// The ids of one service's letters, oldest first, in portions of `size`: what came first is handled first.
+/// The ids of one service's letters, oldest first, in portions of `size`: what came first is
+/// handled first.
 pub(super) fn portions(letters: &[DeadLetter], service: Service, size: usize) -> Vec<Vec<String>> {
     let mut ids = Vec::new();
     for letter in letters.iter().rev() {

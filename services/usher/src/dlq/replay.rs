@@ -20,8 +20,8 @@ const PORTION: usize = 100;
 
 /// Handle dead letters again; what is handled is no dead letter any more (needs the admin token)
 ///
-/// Safe to repeat: an event that had its effect before has none now. A letter that still cannot be handled stays, with
-/// the newest reason. The plan is told before anything changes.
+/// Safe to repeat: an event that had its effect before has none now. A letter that still cannot be
+/// handled stays, with the newest reason. The plan is told before anything changes.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   usher dlq replay --reason unknown_account --dry-run    # which ones would that be?

@@ -1,4 +1,5 @@
-//! Which dead letters: by filters that all commands share, read page by page from the services that keep them.
+//! Which dead letters: by filters that all commands share, read page by page from the services that
+//! keep them.
 
 use std::time::Duration;
 

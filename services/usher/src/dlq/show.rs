@@ -12,7 +12,8 @@ use crate::{
     session::Session,
 };
 
-/// Show one dead letter with its headers and payload, which may name a person (needs the admin token)
+/// Show one dead letter with its headers and payload, which may name a person (needs the admin
+/// token)
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   usher dlq show 018f5c1e-7b9a-7cc0-8f0e-3c2a9d6b4e11    # the id of `usher dlq list`
@@ -53,7 +54,8 @@ pub(super) async fn run(arguments: ShowLetterArguments, session: &Session) -> Re
     Err(Failure::new(Exit::NotFound, message).hint("`usher dlq list` shows those that there are."))
 }
 
-/// The printable parts, one dot for everything between them: nothing in it can move a terminal's cursor.
+/// The printable parts, one dot for everything between them: nothing in it can move a terminal's
+/// cursor.
 fn text(payload: &[u8]) -> String {
     let mut text = String::new();
     for sign in String::from_utf8_lossy(payload).chars() {

@@ -1,4 +1,5 @@
-//! Dead letters as `--output json` shows them, and the admin clients of the two services that keep them.
+//! Dead letters as `--output json` shows them, and the admin clients of the two services that keep
+//! them.
 
 use proto::{
     accounts::accounts_admin_client::AccountsAdminClient,

@@ -17,7 +17,8 @@ use crate::{
     session::Session,
 };
 
-/// Beyond this, times in answers and logs of two machines cannot be compared. HTTP's clock has whole seconds.
+/// Beyond this, times in answers and logs of two machines cannot be compared. HTTP's clock has
+/// whole seconds.
 const SKEW: Duration = Duration::from_secs(3);
 const BROKER: &str = "nats-server";
 

@@ -13,8 +13,8 @@ use super::{
 };
 use crate::{migrate, service::Service, signals::STOP_WITH_STDIN};
 
-/// What to run for `service`. What the user has set beside what stands here (`USHER_MAIL_URL`, `USHER_PUBLIC_URL`,
-/// …) holds.
+/// What to run for `service`. What the user has set beside what stands here (`USHER_MAIL_URL`,
+/// `USHER_PUBLIC_URL`, …) holds.
 ///
 /// # Errors
 /// When the executable of this process cannot be found.

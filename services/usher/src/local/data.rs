@@ -1,4 +1,5 @@
-//! The data folder of `usher up`: its lock, its paths, and how files in it are written that only their owner may read.
+//! The data folder of `usher up`: its lock, its paths, and how files in it are written that only
+//! their owner may read.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
@@ -93,8 +94,8 @@ fn taken(root: &Path, lock: &mut File) -> Failure {
 
 /// Writes a file that only its owner may read: a token, a key, `run.json`.
 ///
-/// It is written under a temporary name with mode 0600, then renamed: no reader sees half of it, and no moment exists
-/// at which others could read it.
+/// It is written under a temporary name with mode 0600, then renamed: no reader sees half of it,
+/// and no moment exists at which others could read it.
 pub(crate) fn write_private(path: &Path, text: &str) -> io::Result<()> {
     let new = path.with_extension("new");
     let _ = fs::remove_file(&new);

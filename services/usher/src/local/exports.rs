@@ -1,4 +1,5 @@
-//! What the services export by OTLP, and whereto: decided by `traces` or the demo, told to each child by `child`.
+//! What the services export by OTLP, and whereto: decided by `traces` or the demo, told to each
+//! child by `child`.
 
 use crate::otlp::OtlpReceiver;
 

@@ -1,5 +1,5 @@
-//! What children write: every line into `logs/<part>.log`, warnings and errors also to whoever watches the
-//! terminal (`up`).
+//! What children write: every line into `logs/<part>.log`, warnings and errors also to whoever
+//! watches the terminal (`up`).
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -100,7 +100,8 @@ impl Appender {
     }
 }
 
-/// The level of a line that matters at the terminal, in either log format; a panic's first line counts.
+/// The level of a line that matters at the terminal, in either log format; a panic's first line
+/// counts.
 fn level(line: &str) -> Option<Level> {
     // The level stands near the beginning; what follows may quote anybody.
     let head = line.get(..line.len().min(120)).unwrap_or(line);

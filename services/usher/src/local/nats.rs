@@ -1,5 +1,5 @@
-//! The local broker: finds a nats-server that is new enough and writes its configuration. `supervise` runs it,
-//! `orphan` ends one that a dead `usher up` left behind.
+//! The local broker: finds a nats-server that is new enough and writes its configuration.
+//! `supervise` runs it, `orphan` ends one that a dead `usher up` left behind.
 
 use std::{
     fs,
@@ -24,7 +24,8 @@ pub(crate) struct Nats {
 }
 
 impl Nats {
-    /// The server that `USHER_NATS_SERVER` names, the one on PATH, or the one that `make tools` installed.
+    /// The server that `USHER_NATS_SERVER` names, the one on PATH, or the one that `make tools`
+    /// installed.
     ///
     /// # Errors
     /// When none is new enough, with what to do.
@@ -70,8 +71,8 @@ impl Nats {
         Ok(path)
     }
 
-    /// Ends the server that an `usher up` which could not clean up left running on this folder. Answers with its
-    /// process id if there was one.
+    /// Ends the server that an `usher up` which could not clean up left running on this folder.
+    /// Answers with its process id if there was one.
     pub(crate) async fn end_orphan(data: &DataFolder) -> anyhow::Result<Option<u32>> {
         orphan::end("nats-server", &pid_file(data), &data.path("nats.conf")).await
     }

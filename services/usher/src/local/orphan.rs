@@ -1,5 +1,5 @@
-//! Ends programs that an `usher up` which could not clean up left running: they have no parent to watch. Their
-//! process ids lie in the data folder.
+//! Ends programs that an `usher up` which could not clean up left running: they have no parent to
+//! watch. Their process ids lie in the data folder.
 
 use std::{fs, path::Path, process::Command, time::Duration};
 
@@ -11,7 +11,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Ends the program whose process id stands in `pid_file`. Answers with that id if there was one.
 ///
-/// Process ids are used again by other programs: only a process whose command line names `mark` is ended.
+/// Process ids are used again by other programs: only a process whose command line names `mark` is
+/// ended.
 ///
 /// # Errors
 /// When it does not end.
@@ -36,7 +37,8 @@ pub(super) async fn end(name: &str, pid_file: &Path, mark: &Path) -> anyhow::Res
         let _ = kill_process(pid, signal);
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
-            // It is no child of ours: nobody tells when it ends, so it is looked at again and again.
+            // It is no child of ours: nobody tells when it ends, so it is looked at again and
+            // again.
             if !is_ours() {
                 return Ok(u32::try_from(number).ok());
             }

@@ -1,4 +1,5 @@
-//! Which ports the local system listens on: the usual ones, or free ones that `run.json` then names.
+//! Which ports the local system listens on: the usual ones, or free ones that `run.json` then
+//! names.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
@@ -70,9 +71,9 @@ impl Ports {
         ))
     }
 
-    /// Below the range from which operating systems take the local ends of outgoing connections: there, a port
-    /// could be taken while a crashed child waits for its restart. Where the search begins depends on the process, so
-    /// that several systems that start at once seldom meet.
+    /// Below the range from which operating systems take the local ends of outgoing connections:
+    /// there, a port could be taken while a crashed child waits for its restart. Where the search
+    /// begins depends on the process, so that several systems that start at once seldom meet.
     fn auto() -> Result<Self, Failure> {
         const FIRST: u16 = 20_000;
         const COUNT: u16 = 12_000;

@@ -1,5 +1,5 @@
-//! Keeps the streams as they should be: makes them at the start and again every ten seconds, because whoever
-//! deletes one at run time would otherwise stop the journey.
+//! Keeps the streams as they should be: makes them at the start and again every ten seconds,
+//! because whoever deletes one at run time would otherwise stop the journey.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! `run.json` in the data folder: where a running `usher up` listens. Written once everything has its port, read
-//! by client commands (`target`), removed when the system stops.
+//! `run.json` in the data folder: where a running `usher up` listens. Written once everything has
+//! its port, read by client commands (`target`), removed when the system stops.
 
 use std::{
     io,

@@ -1,5 +1,5 @@
-//! Keeps child processes running: starts them, starts them again with growing pauses when they die, and ends
-//! them in order. `system` says which.
+//! Keeps child processes running: starts them, starts them again with growing pauses when they die,
+//! and ends them in order. `system` says which.
 
 use std::{
     collections::HashMap, ffi::OsString, fs, io, path::PathBuf, process::ExitStatus,
@@ -47,7 +47,8 @@ pub(crate) enum Ending {
 }
 
 impl Ending {
-    /// How long the child may take. Both together stay below the ten seconds in which everything has ended.
+    /// How long the child may take. Both together stay below the ten seconds in which everything
+    /// has ended.
     const fn patience(self) -> Duration {
         match self {
             Self::ClosedInput => Duration::from_secs(9),
@@ -102,15 +103,16 @@ impl Supervisor {
         }
     }
 
-    /// Kills a child with SIGKILL, as a crash would; it is started again. Answers with the dead process's id.
+    /// Kills a child with SIGKILL, as a crash would; it is started again. Answers with the dead
+    /// process's id.
     pub(crate) fn kill(&self, name: &str) -> Option<u32> {
         let number = self.state(name).pid?;
         kill_process(pid(number)?, Signal::KILL).ok()?;
         Some(number)
     }
 
-    /// Ends all children: first our services, which still need the broker to drain, then everything else. Takes
-    /// ten seconds at most; whoever is not done by then is killed.
+    /// Ends all children: first our services, which still need the broker to drain, then everything
+    /// else. Takes ten seconds at most; whoever is not done by then is killed.
     pub(crate) async fn stop(&mut self) {
         for ending in [Ending::ClosedInput, Ending::Terminated] {
             let same = |_: &&str, child: &mut Supervised| child.ending == ending;
@@ -144,8 +146,8 @@ async fn keep_running(
                 });
                 tokio::select! {
                     ended = running.child.wait() => {
-                        // First of all: the system may give this process id to another program, which `kill` must
-                        // not meet.
+                        // First of all: the system may give this process id to another program,
+                        // which `kill` must not meet.
                         state.send_modify(|state| state.pid = None);
                         running.last_lines().await;
                         describe(ended)
@@ -155,8 +157,8 @@ async fn keep_running(
             }
             Err(error) => format!("cannot be started: {error}"),
         };
-        // A child that crashes at every start must not keep the machine busy; one that ran well and died once
-        // should be back before anybody notices.
+        // A child that crashes at every start must not keep the machine busy; one that ran well and
+        // died once should be back before anybody notices.
         if started.elapsed() > HEALTHY_AFTER {
             pause = FIRST_PAUSE;
         }
@@ -188,8 +190,8 @@ impl Running {
             .stdin(input)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            // A group of its own: Ctrl-C at the terminal reaches this process only, which then ends its children
-            // in order.
+            // A group of its own: Ctrl-C at the terminal reaches this process only, which then ends
+            // its children in order.
             .process_group(0)
             .kill_on_drop(true);
         let mut child = command.spawn()?;
@@ -232,7 +234,8 @@ impl Running {
         self.last_lines().await;
     }
 
-    /// Waits for what it wrote last to be copied; a grandchild may keep the pipe open, hence the limit.
+    /// Waits for what it wrote last to be copied; a grandchild may keep the pipe open, hence the
+    /// limit.
     async fn last_lines(&mut self) {
         let copied = async { while self.copies.join_next().await.is_some() {} };
         let _ = timeout(Duration::from_millis(300), copied).await;

@@ -1,5 +1,5 @@
-//! The whole system as children of this process: opens the data folder, starts everything in order, knows where
-//! it listens, and ends it. `up` and `demo` are its two users.
+//! The whole system as children of this process: opens the data folder, starts everything in order,
+//! knows where it listens, and ends it. `up` and `demo` are its two users.
 
 use std::{
     path::{Path, PathBuf},
@@ -97,8 +97,8 @@ impl System {
         self.supervisor.kill(part)
     }
 
-    /// Starts the broker, brings the databases up to date, starts the services and waits until they answer.
-    /// What they export goes where `exports` says.
+    /// Starts the broker, brings the databases up to date, starts the services and waits until they
+    /// answer. What they export goes where `exports` says.
     ///
     /// # Errors
     /// The first part that does not come up, with what to do. `stop` is still needed.
@@ -114,7 +114,8 @@ impl System {
         self.migrate().await?;
         step.done("databases   ", "SQLite, one file a service");
 
-        // Not before now: services that an earlier run left behind held their ports until they had drained.
+        // Not before now: services that an earlier run left behind held their ports until they had
+        // drained.
         let ports = Ports::choose(ports)?;
         let run = self.run_file(&ports, &exports)?;
         self.start_nats(&ports, &run, orphan, progress).await?;
@@ -241,8 +242,8 @@ impl System {
             if let Ok(readiness) = probe::readiness(admin_url).await
                 && readiness.is_ready
             {
-                // The first sign-up should meet a system that is warm, but a mail server that is away must not keep
-                // it from starting.
+                // The first sign-up should meet a system that is warm, but a mail server that is
+                // away must not keep it from starting.
                 let is_warm = readiness.degraded.is_empty();
                 if is_warm || Instant::now() > warm_until {
                     return Ok(());

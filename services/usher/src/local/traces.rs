@@ -1,5 +1,5 @@
-//! Where the local system's traces go: to the collector that the environment names or that listens already, to a
-//! Jaeger started for it, or into `usher up` itself, which draws them.
+//! Where the local system's traces go: to the collector that the environment names or that listens
+//! already, to a Jaeger started for it, or into `usher up` itself, which draws them.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -32,8 +32,8 @@ pub(crate) enum Traces {
 }
 
 impl Traces {
-    /// Decides; starts a Jaeger if that is the decision. With free ports nothing outside is looked for: several
-    /// such systems may run beside each other.
+    /// Decides; starts a Jaeger if that is the decision. With free ports nothing outside is looked
+    /// for: several such systems may run beside each other.
     pub(crate) async fn choose(system: &mut System, ports: PortChoice) -> anyhow::Result<Self> {
         let jaeger = on_path("jaeger");
         let pid_file = system.data().path("jaeger.pid");

@@ -1,5 +1,5 @@
-//! `usher up`: starts the system, shows where everything is, then what goes wrong and every finished journey, until
-//! it is asked to stop.
+//! `usher up`: starts the system, shows where everything is, then what goes wrong and every
+//! finished journey, until it is asked to stop.
 
 use std::{
     path::Path,
@@ -34,15 +34,16 @@ const PICTURES: usize = 2;
 
 /// Run everything on this machine, until Ctrl-C
 ///
-/// Starts nats-server, accounts, verification and mailer as children, each with its own files in the data folder,
-/// and starts again what dies. Ctrl-C or SIGTERM lets everything finish what it has begun; nothing is left running
-/// after ten seconds. What is in the folder stays: the next `usher up` goes on with it.
+/// Starts nats-server, accounts, verification and mailer as children, each with its own files in
+/// the data folder, and starts again what dies. Ctrl-C or SIGTERM lets everything finish what it
+/// has begun; nothing is left running after ten seconds. What is in the folder stays: the next
+/// `usher up` goes on with it.
 ///
-/// Mails become .eml files in DATA/mails unless USHER_MAIL_URL names a mail server. Other variables of the services
-/// (USHER_PUBLIC_URL, USHER_MAIL_FROM, RUST_LOG, …) are passed on to them.
+/// Mails become .eml files in DATA/mails unless USHER_MAIL_URL names a mail server. Other variables
+/// of the services (USHER_PUBLIC_URL, USHER_MAIL_FROM, RUST_LOG, …) are passed on to them.
 ///
-/// Traces go to OTEL_EXPORTER_OTLP_ENDPOINT; else to whoever listens on 127.0.0.1:4317; else to a Jaeger that is
-/// started, if one is on PATH; else each journey is drawn here.
+/// Traces go to OTEL_EXPORTER_OTLP_ENDPOINT; else to whoever listens on 127.0.0.1:4317; else to a
+/// Jaeger that is started, if one is on PATH; else each journey is drawn here.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   usher up
@@ -60,7 +61,8 @@ pub(crate) async fn run(
     data: &Path,
     format: Format,
 ) -> Result<(), Failure> {
-    // Before anything is started: a signal that comes in the middle of it must end it in order, too.
+    // Before anything is started: a signal that comes in the middle of it must end it in order,
+    // too.
     let mut signals = StopSignals::listen().map_err(anyhow::Error::from)?;
     let (mut system, mut notices) = System::open(data)?;
     // Lives until the services have handed over their last spans.

@@ -1,5 +1,5 @@
-//! Watches the spans that `usher up` receives and tells which journeys have just come to rest, so that each is
-//! drawn once it is complete.
+//! Watches the spans that `usher up` receives and tells which journeys have just come to rest, so
+//! that each is drawn once it is complete.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -11,12 +11,12 @@ use tokio::sync::watch;
 
 use crate::otlp::{OtlpReceiver, Span};
 
-/// A trace to which nothing was added for this long has come to rest: processes hand over their spans every
-/// second.
+/// A trace to which nothing was added for this long has come to rest: processes hand over their
+/// spans every second.
 const REST: Duration = Duration::from_millis(2_500);
 
-/// What is known of each trace that the receiver keeps. Between arrivals nothing is read there: an `usher up` that
-/// idles, idles.
+/// What is known of each trace that the receiver keeps. Between arrivals nothing is read there: an
+/// `usher up` that idles, idles.
 #[derive(Debug)]
 pub(crate) struct Journeys<'a> {
     receiver: &'a OtlpReceiver,
@@ -43,8 +43,8 @@ impl<'a> Journeys<'a> {
         }
     }
 
-    /// The traces that have come to rest since the last call and crossed a process border, each with its spans. A
-    /// trace that grows again, because a mail was retried, say, is told again.
+    /// The traces that have come to rest since the last call and crossed a process border, each
+    /// with its spans. A trace that grows again, because a mail was retried, say, is told again.
     pub(crate) fn finished(&mut self, now: Instant) -> Vec<Vec<Span>> {
         if self.arrivals.has_changed().unwrap_or_default() {
             // Before the count, so that what arrives meanwhile is counted the next time.

@@ -1,12 +1,13 @@
-//! What stands in a waterfall's columns: names without what every reader knows, durations of three digits, text cut
-//! and filled to fit.
+//! What stands in a waterfall's columns: names without what every reader knows, durations of three
+//! digits, text cut and filled to fit.
 
 use std::time::Duration;
 
 use unicode_width::UnicodeWidthStr as _;
 
-/// The name without what every reader knows: `usher.accounts.v1.AccountsService/CreateAccount` becomes
-/// `CreateAccount`, `publish accounts.v1.account_created` becomes `publish account_created`.
+/// The name without what every reader knows: `usher.accounts.v1.AccountsService/CreateAccount`
+/// becomes `CreateAccount`, `publish accounts.v1.account_created` becomes `publish
+/// account_created`.
 pub(super) fn short_name(name: &str) -> String {
     let words: Vec<&str> = name.split_whitespace().map(short_word).collect();
     words.join(" ")

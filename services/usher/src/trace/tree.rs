@@ -1,4 +1,5 @@
-//! Puts flat spans in the order a person reads: causes before effects, siblings by time. `waterfall` draws it.
+//! Puts flat spans in the order a person reads: causes before effects, siblings by time.
+//! `waterfall` draws it.
 
 use std::{
     cmp::Reverse,
@@ -15,8 +16,8 @@ pub(crate) struct Line<'a> {
     pub(crate) branches: String,
 }
 
-/// Every span once. A span whose parent is not among them stands as a root, so that an incomplete trace shows
-/// what there is; a repeated id (an exporter's retry) is drawn once.
+/// Every span once. A span whose parent is not among them stands as a root, so that an incomplete
+/// trace shows what there is; a repeated id (an exporter's retry) is drawn once.
 pub(crate) fn lines(spans: &[Span]) -> Vec<Line<'_>> {
     let mut ids = HashSet::new();
     let mut once: Vec<&Span> = Vec::new();

@@ -1,5 +1,5 @@
-//! Draws a trace: one line a span with its service, its place in the tree, a bar on the trace's time scale and
-//! its duration. A pure function of spans and width, so that a snapshot can hold it.
+//! Draws a trace: one line a span with its service, its place in the tree, a bar on the trace's
+//! time scale and its duration. A pure function of spans and width, so that a snapshot can hold it.
 
 use std::{collections::BTreeSet, fmt::Write as _, time::Duration};
 
@@ -17,8 +17,8 @@ const SERVICE: usize = 13;
 /// Columns of the duration, right-aligned.
 const DURATION: usize = 8;
 
-/// The picture, with colours (`anstream` drops them where they do not belong), `width` columns wide at most,
-/// 72 at least. Spans of one trace are expected; without any the picture is empty.
+/// The picture, with colours (`anstream` drops them where they do not belong), `width` columns wide
+/// at most, 72 at least. Spans of one trace are expected; without any the picture is empty.
 pub(crate) fn render(spans: &[Span], width: usize) -> String {
     let lines = tree::lines(spans);
     let (Some(start), Some(end)) = (
@@ -109,7 +109,8 @@ fn draw(line: &Line<'_>, columns: &Columns, scale: &Scale, picture: &mut String)
     let dim = Style::new().dimmed();
     let mark = if failed(span) { red() } else { Style::new() };
     let name = clip(&name(line), columns.name);
-    // Branches are dim as long as they are whole; a name that is clipped in the middle of them is all text.
+    // Branches are dim as long as they are whole; a name that is clipped in the middle of them is
+    // all text.
     let (branches, text) = match name.strip_prefix(&line.branches) {
         Some(text) => (line.branches.as_str(), text),
         None => ("", name.as_str()),

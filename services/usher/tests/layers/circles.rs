@@ -1,8 +1,9 @@
 //! Finds circles of imports between the modules of one crate; `main` runs it over the workspace.
 //!
-//! A module imports another one when its file names something that lives there, by `use` or by path. Two things are
-//! no import: `mod child;`, and a `pub use` of what lives in a child, by which a module is the lobby of its rooms.
-//! Whoever takes something in the lobby imports the room where it lives.
+//! A module imports another one when its file names something that lives there, by `use` or by
+//! path. Two things are no import: `mod child;`, and a `pub use` of what lives in a child, by which
+//! a module is the lobby of its rooms. Whoever takes something in the lobby imports the room where
+//! it lives.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
@@ -11,11 +12,12 @@ use crate::imports::{self, Form, Import};
 /// Which circles count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rule {
-    /// Those between rooms of one floor: what `local::child` imports of `target` is imported by `local`, and what it
-    /// imports of `local::system`, by itself. A parent and its children are one house.
+    /// Those between rooms of one floor: what `local::child` imports of `target` is imported by
+    /// `local`, and what it imports of `local::system`, by itself. A parent and its children are
+    /// one house.
     Rooms,
-    /// Those between files, parents too: a child may name what its parent's file holds only if that file does not use
-    /// the child, else one cannot be read without the other.
+    /// Those between files, parents too: a child may name what its parent's file holds only if that
+    /// file does not use the child, else one cannot be read without the other.
     Files,
 }
 
@@ -109,8 +111,8 @@ fn home<'m>(modules: &'m Modules<'_>, module: &str, path: &str) -> Option<&'m st
     } else if !is_known(modules, module, names.front()?) {
         return None;
     }
-    // Each step follows one name: into a child, or to where a `use` says that it lives. Uses cannot lead in a circle,
-    // but what is read here need not compile.
+    // Each step follows one name: into a child, or to where a `use` says that it lives. Uses cannot
+    // lead in a circle, but what is read here need not compile.
     for _ in 0..32 {
         let Some(name) = names.pop_front() else {
             break;

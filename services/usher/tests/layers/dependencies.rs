@@ -1,5 +1,5 @@
-//! Reads the dependency tables of one crate and says which entries its sources do not name; `main` runs it over the
-//! workspace.
+//! Reads the dependency tables of one crate and says which entries its sources do not name; `main`
+//! runs it over the workspace.
 
 use std::collections::BTreeSet;
 

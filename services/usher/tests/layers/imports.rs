@@ -1,6 +1,7 @@
 //! Reads Rust source as text and lists the paths that it names; `rules` judges them.
 
-/// A path as the source names it, made absolute (`crate::store::insert`, `tonic::Status`), and its line.
+/// A path as the source names it, made absolute (`crate::store::insert`, `tonic::Status`), and its
+/// line.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Import {
     pub(crate) line: usize,
@@ -142,7 +143,8 @@ pub(crate) fn is_name(token: &str) -> bool {
     token.starts_with(|c: char| c.is_alphabetic() || c == '_')
 }
 
-/// Names, `::` and single signs with their lines; comments, strings and the trailing tests are gone.
+/// Names, `::` and single signs with their lines; comments, strings and the trailing tests are
+/// gone.
 pub(crate) fn tokens(source: &str) -> Vec<(usize, &str)> {
     let source = &source[..source.find("#[cfg(test)]\nmod ").unwrap_or(source.len())];
     let (mut tokens, mut line, mut rest) = (Vec::new(), 1, source);

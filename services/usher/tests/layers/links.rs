@@ -1,4 +1,5 @@
-//! Links in the papers: each relative one leads to a file or folder of the repository, and its fragment to a heading.
+//! Links in the papers: each relative one leads to a file or folder of the repository, and its
+//! fragment to a heading.
 
 use std::{
     fs,

@@ -1,5 +1,6 @@
-//! The layers of ARCHITECTURE.md as tests: they read the sources of the workspace, and the links of its papers, and say
-//! file, line, rule and way out when one is broken. Last come the tests of the checker itself, on small bad files.
+//! The layers of ARCHITECTURE.md as tests: they read the sources of the workspace, and the links of
+//! its papers, and say file, line, rule and way out when one is broken. Last come the tests of the
+//! checker itself, on small bad files.
 
 mod circles;
 mod dependencies;
@@ -34,7 +35,8 @@ fn every_file_names_only_what_its_layer_may() {
     );
 }
 
-/// Crates in which no parent uses a child that uses it, either. Whoever gets there enters the crate here.
+/// Crates in which no parent uses a child that uses it, either. Whoever gets there enters the crate
+/// here.
 const IN_ORDER: [&str; 5] = [
     "proto",
     "services/kit",

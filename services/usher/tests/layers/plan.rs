@@ -1,6 +1,8 @@
-//! The one plan of three services: the same place has the same children in each, and what is empty does not exist.
+//! The one plan of three services: the same place has the same children in each, and what is empty
+//! does not exist.
 
-/// A place of a service's `src`, and what may lie in its folder; `None` where names follow the work.
+/// A place of a service's `src`, and what may lie in its folder; `None` where names follow the
+/// work.
 struct Place {
     name: &'static str,
     /// The services that have it, where not all may.
@@ -106,7 +108,8 @@ const PLAN: [Place; 18] = [
 /// What the outside may name of a service.
 const PUBLIC: [&str; 3] = ["app", "config", "migrations"];
 
-/// What is wrong with where a file stands (`services/accounts/src/grpc/status.rs`), or with what it makes public.
+/// What is wrong with where a file stands (`services/accounts/src/grpc/status.rs`), or with what it
+/// makes public.
 pub(crate) fn complaints(file: &str, source: &str) -> Vec<String> {
     let Some((service, inside)) = file
         .strip_prefix("services/")

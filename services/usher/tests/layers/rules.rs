@@ -1,4 +1,5 @@
-//! The table of who may name what, and the judgement on one file; `main` runs it over the workspace.
+//! The table of who may name what, and the judgement on one file; `main` runs it over the
+//! workspace.
 
 use super::imports;
 
@@ -15,8 +16,8 @@ struct Place {
     instead: &'static str,
 }
 
-/// Inside a service, from the inside out. A module that no row names (a client, a transport, a store) is
-/// one of `mechanics`.
+/// Inside a service, from the inside out. A module that no row names (a client, a transport, a
+/// store) is one of `mechanics`.
 const PLACES: [Place; 6] = [
     Place {
         name: "domain",
@@ -55,7 +56,8 @@ const PLACES: [Place; 6] = [
         modules: &["store", "dispatch"],
         sees: &["domain"],
         only: None,
-        // A mechanism's settings may stand beside it, as `clap::Args`, but it is nobody's command line.
+        // A mechanism's settings may stand beside it, as `clap::Args`, but it is nobody's command
+        // line.
         never: &["axum", "clap::Command", "clap::Parser", "clap::Subcommand"],
         instead: "return a value and let the command go on: mechanics are called by commands and never call back",
     },
@@ -241,8 +243,8 @@ fn is_crate(path: &str) -> bool {
     first.starts_with(|c: char| c.is_ascii_lowercase()) && !primitive.contains(&first)
 }
 
-/// Whether the path begins with a module that this file declares or has brought in by `use`, which was
-/// judged where it stands.
+/// Whether the path begins with a module that this file declares or has brought in by `use`, which
+/// was judged where it stands.
 fn is_local(path: &str, source: &str, imports: &[imports::Import]) -> bool {
     let first = path
         .split("::")

@@ -1,4 +1,5 @@
-//! One service alone, as `usher SERVICE` runs it, with a broker of its own: what only a whole process shows.
+//! One service alone, as `usher SERVICE` runs it, with a broker of its own: what only a whole
+//! process shows.
 
 use async_nats::HeaderMap;
 use kit::testing::{NatsServer, Process, World};
@@ -36,7 +37,8 @@ impl Alone {
         self.process.client()
     }
 
-    /// Publishes the event of a new account as accounts would, as part of a trace, and answers with the account's id.
+    /// Publishes the event of a new account as accounts would, as part of a trace, and answers with
+    /// the account's id.
     pub(crate) async fn publish_account(&self, email: &str, traceparent: &str) -> String {
         let account_id = self.world.clock.uuid_v7().to_string();
         let event = AccountCreated {

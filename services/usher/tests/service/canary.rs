@@ -1,5 +1,5 @@
-//! I16: a run with a recognisable address and its code, and a search through everything that anybody could read
-//! afterwards but the accounts, the codes' mail and the address's own tables.
+//! I16: a run with a recognisable address and its code, and a search through everything that
+//! anybody could read afterwards but the accounts, the codes' mail and the address's own tables.
 
 use std::{
     fs,

@@ -1,10 +1,12 @@
-//! kill −9 of each service while sign-ups are under way: each still ends with one valid code and one accepted mail.
+//! kill −9 of each service while sign-ups are under way: each still ends with one valid code and
+//! one accepted mail.
 
 use kit::testing::{SOON, eventually};
 
 use crate::world::World;
 
-/// Sign-ups whose service is killed at once after each: the kills meet the journey at different places.
+/// Sign-ups whose service is killed at once after each: the kills meet the journey at different
+/// places.
 const ROUNDS: usize = 4;
 
 #[tokio::test]
@@ -64,7 +66,8 @@ async fn settled(world: &World, account: &str) {
     assert_eq!(codes[0]["state"], "LIVE", "{codes:?}");
 }
 
-/// I8: a second mail only where the mailer died between the mail and its commit, and then the same one.
+/// I8: a second mail only where the mailer died between the mail and its commit, and then the same
+/// one.
 fn one_mail(world: &World, address: &str, killed: &str) {
     let mails = world.mails_to(address);
     let most = if killed == "mailer" { 2 } else { 1 };

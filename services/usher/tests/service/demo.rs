@@ -1,4 +1,5 @@
-//! `usher demo`, the first thing anyone sees: its story, told by its output, and what it leaves behind.
+//! `usher demo`, the first thing anyone sees: its story, told by its output, and what it leaves
+//! behind.
 
 use std::process::Stdio;
 

@@ -1,4 +1,5 @@
-//! The mailer as verification alone sees it: keeps the mails that it is given, and says that each was accepted.
+//! The mailer as verification alone sees it: keeps the mails that it is given, and says that each
+//! was accepted.
 
 use std::net::SocketAddr;
 

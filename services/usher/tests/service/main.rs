@@ -1,6 +1,6 @@
-//! The command from outside: the real binary, real nats-server, real files. Modules by what they look at. `world`
-//! runs everything, `alone` one service; `mailer` plays the mailer for verification alone, `scenarios` runs in a
-//! child of the tests in `telemetry`.
+//! The command from outside: the real binary, real nats-server, real files. Modules by what they
+//! look at. `world` runs everything, `alone` one service; `mailer` plays the mailer for
+//! verification alone, `scenarios` runs in a child of the tests in `telemetry`.
 #![expect(
     clippy::unwrap_used,
     reason = "what a test's helper cannot do fails the test"

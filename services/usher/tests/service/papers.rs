@@ -1,5 +1,5 @@
-//! The papers say what is true: README's recorded demo, the reference of settings, and the tests that they name.
-//! `make papers` writes the first two anew.
+//! The papers say what is true: README's recorded demo, the reference of settings, and the tests
+//! that they name. `make papers` writes the first two anew.
 
 use std::{
     collections::BTreeSet,
@@ -106,7 +106,8 @@ fn every_test_that_the_papers_name_exists() {
     assert!(missing.is_empty(), "no such tests: {missing:?}");
 }
 
-/// Several lower-case words joined by underscores: how this project names tests and nothing else in its papers.
+/// Several lower-case words joined by underscores: how this project names tests and nothing else in
+/// its papers.
 fn is_test_name(word: &str) -> bool {
     word.split('_').count() >= 5
         && word

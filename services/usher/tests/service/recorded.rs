@@ -1,7 +1,8 @@
-//! Makes two runs of the demo comparable: what differs from run to run becomes `#`, what two processes may do in
-//! either order is sorted.
+//! Makes two runs of the demo comparable: what differs from run to run becomes `#`, what two
+//! processes may do in either order is sorted.
 
-/// The demo's output without times, ids, ports and codes. The recorded output in README is compared this way.
+/// The demo's output without times, ids, ports and codes. The recorded output in README is compared
+/// this way.
 pub(crate) fn normalised(output: &str) -> String {
     let mut told: Vec<String> = Vec::new();
     let mut unordered: Vec<String> = Vec::new();
@@ -21,7 +22,8 @@ pub(crate) fn normalised(output: &str) -> String {
 /// What a waterfall draws.
 const BRANCHES: [char; 7] = ['━', '╸', '╺', '├', '└', '│', '╴'];
 
-/// A line of the timeline or of the waterfall: processes run side by side, so that their order may differ.
+/// A line of the timeline or of the waterfall: processes run side by side, so that their order may
+/// differ.
 fn is_of_a_process(line: &str) -> bool {
     let is_time = line
         .get(2..10)

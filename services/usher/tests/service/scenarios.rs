@@ -1,5 +1,5 @@
-//! What a child process does for the tests in `telemetry`: it runs as a service does, on a current-thread
-//! runtime, and says on standard output what the parent needs to know.
+//! What a child process does for the tests in `telemetry`: it runs as a service does, on a
+//! current-thread runtime, and says on standard output what the parent needs to know.
 #![expect(clippy::print_stdout, reason = "the parent reads it")]
 
 use std::{env, time::Duration};

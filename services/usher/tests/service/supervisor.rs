@@ -121,7 +121,8 @@ async fn a_jaeger_that_was_left_behind_is_ended_by_the_next_start() {
     );
 }
 
-/// Each time it writes more than one turn of a reader takes and dies: its last line is in the pipe then.
+/// Each time it writes more than one turn of a reader takes and dies: its last line is in the pipe
+/// then.
 #[tokio::test]
 async fn the_last_words_of_a_child_that_dies_reach_its_log() {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");

@@ -1,5 +1,6 @@
-//! What `kit::telemetry` lets leave a process: spans, metrics and log lines. Telemetry is one for a process and set up by its
-//! environment, so each test runs a scenario in a child of its own: this same binary, told so by a variable.
+//! What `kit::telemetry` lets leave a process: spans, metrics and log lines. Telemetry is one for a
+//! process and set up by its environment, so each test runs a scenario in a child of its own: this
+//! same binary, told so by a variable.
 
 use std::{collections::BTreeMap, env, process::Stdio, time::Duration};
 

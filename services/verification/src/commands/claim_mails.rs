@@ -46,8 +46,8 @@ pub(crate) struct ClaimMails {
 }
 
 impl ClaimMails {
-    /// Claims due mails, fewer than wanted when there is less room in memory. Where it claimed all that it might of a
-    /// kind, there may be more of it.
+    /// Claims due mails, fewer than wanted when there is less room in memory. Where it claimed all
+    /// that it might of a kind, there may be more of it.
     pub(crate) async fn run(
         &self,
         wanted: Wanted,
@@ -67,8 +67,8 @@ impl ClaimMails {
         }
         let tx = db.write("claim mails").await?;
         let (lease, first) = (rules.lease, first_room.len());
-        // Mails that were never tried come first: dead mailboxes come back again and again, and hold nobody up. Those
-        // have a share of their own, which the streams leave them.
+        // Mails that were never tried come first: dead mailboxes come back again and again, and
+        // hold nobody up. Those have a share of their own, which the streams leave them.
         let mut codes = store::mails::claim(&tx, lease, Turn::First, first as u64).await?;
         let later = later_room.len().min(wanted.all - codes.len());
         let tried = store::mails::claim(&tx, lease, Turn::Later, later as u64).await?;
@@ -99,8 +99,8 @@ impl ClaimMails {
         }
         tx.commit().await?;
         for code in keyless {
-            // In another transaction: the account's lock comes before its codes' everywhere. One that fails has its claim
-            // run out, and is met again; the others are not held up by it.
+            // In another transaction: the account's lock comes before its codes' everywhere. One
+            // that fails has its claim run out, and is met again; the others are not held up by it.
             if let Err(error) = replace_keyless(&self.issue, &code).await {
                 tracing::warn!(%error, code.id = %code.id, "A code without a key was not replaced yet.");
             }

@@ -1,5 +1,6 @@
-//! Judges one guess, in one transaction that a cancelled call cannot cut. The guess is counted before it is compared;
-//! a right one commits with its AccountVerified; the answer leaves after the commit.
+//! Judges one guess, in one transaction that a cancelled call cannot cut. The guess is counted
+//! before it is compared; a right one commits with its AccountVerified; the answer leaves after the
+//! commit.
 
 use std::{sync::Arc, time::Duration};
 
@@ -110,7 +111,8 @@ impl ConfirmCode {
         // From here on every other guess, resend and replacement of this account waits.
         let guessed = lock(&tx, account_id).await?;
         guessed.expect_length(typed)?;
-        // Before the count: who is told this was not judged, and an attacker learns nothing about the digits.
+        // Before the count: who is told this was not judged, and an attacker learns nothing about
+        // the digits.
         if let Some(foregone) = guessed.circumstances(tx.now()).foregone() {
             let answer = self.answer(&tx, &guessed, foregone).await?;
             if answer == Confirmed::Expired {
@@ -124,8 +126,9 @@ impl ConfirmCode {
         let Some(digits) = code.digits(&self.keys) else {
             return Err(ConfirmCodeError::KeyMissing(code.key_id.clone()));
         };
-        // Counted, then compared: a crash in between costs a guess, never gives one away. The update is guarded, so that
-        // of guesses that come at once no more are compared than the code takes.
+        // Counted, then compared: a crash in between costs a guess, never gives one away. The
+        // update is guarded, so that of guesses that come at once no more are compared than the
+        // code takes.
         if !store::codes::take_guess(&tx, code.id, GUESSES_PER_CODE).await? {
             let burnt = Foregone::Burnt(Duration::ZERO);
             return Ok(self.answer(&tx, &guessed, burnt).await?);

@@ -26,7 +26,8 @@ async fn count_due(db: &Db) -> Result<(usize, Duration), StoreError> {
 pub(crate) async fn run(db: Db, metrics: Metrics, stop: CancellationToken) {
     let mut ticks = tokio::time::interval(INTERVAL);
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-        // Not an error worth a line every ten seconds: whoever needs the database complains by itself.
+        // Not an error worth a line every ten seconds: whoever needs the database complains by
+        // itself.
         if let Ok((number, age)) = count_due(&db).await {
             metrics.due(number, age);
         }

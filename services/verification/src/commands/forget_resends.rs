@@ -1,4 +1,5 @@
-//! Forgets who asked for another code, once no limit looks back at it any more. Nothing depends on when it runs.
+//! Forgets who asked for another code, once no limit looks back at it any more. Nothing depends on
+//! when it runs.
 
 use std::time::Duration;
 
@@ -13,8 +14,8 @@ use crate::{domain::RESEND_LIMITS, store};
 const INTERVAL: Duration = Duration::from_secs(60);
 /// Most rows of one transaction, so that nobody waits for it.
 const AT_ONCE: u64 = 1_000;
-/// Most requests that no account answers to. Anybody can make them up, at any rate: beyond this the oldest are
-/// forgotten before their time, which loosens the limits of addresses that get no mail.
+/// Most requests that no account answers to. Anybody can make them up, at any rate: beyond this the
+/// oldest are forgotten before their time, which loosens the limits of addresses that get no mail.
 const OF_NOBODY: u64 = 100_000;
 
 /// Forgets now and every minute, until `stop`.

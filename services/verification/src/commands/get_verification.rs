@@ -54,7 +54,8 @@ pub(super) async fn read(
     account_id: Uuid,
 ) -> Result<Option<(i64, ShownVerification)>, DbErr> {
     let reader = db.reader();
-    // The version first: what changes while the rest is read is shown now, and once more under its own version.
+    // The version first: what changes while the rest is read is shown now, and once more under its
+    // own version.
     let versions = store::codes::versions(reader, vec![account_id]).await?;
     let verification = store::verifications::find(reader, account_id).await?;
     let (Some((_, version)), Some(verification)) = (versions.into_iter().next(), verification)
@@ -104,7 +105,8 @@ fn history_of(
             detail,
         }));
     };
-    // The history does not repeat what the rows say themselves: it could only come to say something else.
+    // The history does not repeat what the rows say themselves: it could only come to say something
+    // else.
     for code in codes.iter().rev() {
         tell(Some(code.created_at), Some(code.id), "code_issued");
         tell(code.accepted_at, Some(code.id), "mail_accepted");

@@ -1,5 +1,5 @@
-//! Issues a code: an account's first, or the next one in the place of another. It joins the transaction of the
-//! command that calls it, and that command hands the mail over after its commit.
+//! Issues a code: an account's first, or the next one in the place of another. It joins the
+//! transaction of the command that calls it, and that command hands the mail over after its commit.
 
 use std::{sync::Arc, time::Duration};
 
@@ -51,8 +51,8 @@ pub(crate) struct IssueCode {
 }
 
 impl IssueCode {
-    /// A code as it is born: live, its mail due. If there is room in memory the row is born claimed and its mail
-    /// comes with it; else the mail waits in the table until somebody claims it.
+    /// A code as it is born: live, its mail due. If there is room in memory the row is born claimed
+    /// and its mail comes with it; else the mail waits in the table until somebody claims it.
     pub(super) fn new_code(
         &self,
         tx: &Tx,
@@ -103,8 +103,8 @@ impl IssueCode {
         (code, Some(mail))
     }
 
-    /// Puts the next code in the place of the account's newest one, whose time is over or whose mail cannot be sent
-    /// as it is. The caller holds the account's lock.
+    /// Puts the next code in the place of the account's newest one, whose time is over or whose
+    /// mail cannot be sent as it is. The caller holds the account's lock.
     pub(super) async fn replace(
         &self,
         tx: &Tx,
@@ -125,7 +125,8 @@ impl IssueCode {
         Ok(mail)
     }
 
-    /// To be called after the commit: hands the mails over, and tells whoever watches these accounts.
+    /// To be called after the commit: hands the mails over, and tells whoever watches these
+    /// accounts.
     pub(super) fn announce(&self, mails: Vec<ClaimedMail>, accounts: &[Uuid]) {
         self.queue.hand_over(mails);
         self.watches.notify(accounts);

@@ -64,7 +64,8 @@ pub(crate) async fn record_outcomes(
     for attempt in &batch {
         sorted.add(tx.now(), attempt);
     }
-    // All of them first: what follows is four statements, and each would lock in an order of its own.
+    // All of them first: what follows is four statements, and each would lock in an order of its
+    // own.
     store::mails::lock(&tx, batch.iter().map(|attempt| attempt.claim.code_id)).await?;
     let accepted = sorted.write(&tx).await?;
     tx.commit().await?;
@@ -125,7 +126,8 @@ impl Sorted {
     }
 
     async fn write(mut self, tx: &Tx) -> Result<HashSet<Uuid>, DbErr> {
-        // Facts are written whoever holds the claim by now; the rest only where the claim is still the newest.
+        // Facts are written whoever holds the claim by now; the rest only where the claim is still
+        // the newest.
         let accepted = store::mails::accept(tx, &self.accepted).await?;
         let mut changed = store::mails::reject(tx, &self.rejected).await?;
         changed.extend(store::mails::give_up(tx, &self.given_up).await?);

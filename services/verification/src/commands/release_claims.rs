@@ -1,4 +1,5 @@
-//! Ends claims on mails that this process will not send: whoever can sends them, nothing is counted.
+//! Ends claims on mails that this process will not send: whoever can sends them, nothing is
+//! counted.
 
 use kit::{
     clock::Timestamp,

@@ -9,8 +9,8 @@ use uuid::Uuid;
 use super::Claim;
 use crate::store;
 
-/// Renews them all in one statement. Returns the codes whose claim holds for another lease, and since when: the others
-/// have been claimed by somebody else.
+/// Renews them all in one statement. Returns the codes whose claim holds for another lease, and
+/// since when: the others have been claimed by somebody else.
 pub(crate) async fn renew_claims(
     db: &Db,
     lease: Duration,

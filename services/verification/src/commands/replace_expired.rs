@@ -1,5 +1,6 @@
-//! Takes codes that expired while their mail was pending. If no attempt got as far as the mail server the next code
-//! takes the place, so that an outage longer than a code's life loses nobody; else it ends here.
+//! Takes codes that expired while their mail was pending. If no attempt got as far as the mail
+//! server the next code takes the place, so that an outage longer than a code's life loses nobody;
+//! else it ends here.
 
 use std::time::Duration;
 
@@ -60,8 +61,9 @@ impl ReplaceExpired {
         let is_full = codes.len() as u64 == BATCH;
         let mut room = queue.reserve(Turn::First, codes.len());
         let tx = db.write("replace expired codes").await?;
-        // First the accounts' locks, as everywhere, then the codes again as they are under them: between the two reads
-        // somebody may have confirmed, asked for another code, or replaced it. Who is locked is left to the next tick.
+        // First the accounts' locks, as everywhere, then the codes again as they are under them:
+        // between the two reads somebody may have confirmed, asked for another code, or replaced
+        // it. Who is locked is left to the next tick.
         let locked = store::verifications::lock_free(&tx, accounts.clone()).await?;
         let mut mails = Vec::new();
         for code in store::mails::still_expired(&tx, rules.lease, codes).await? {

@@ -1,4 +1,5 @@
-//! Gives a pending mail whose code's key is gone the next code: its digits cannot be derived any more.
+//! Gives a pending mail whose code's key is gone the next code: its digits cannot be derived any
+//! more.
 
 use kit::db::StoreError;
 use opentelemetry::Context;
@@ -9,8 +10,8 @@ use crate::{
     store::{self, Code, CodeState, MailState},
 };
 
-/// Replaces the code if it is still the account's newest and its mail still waits. Who has the account locked
-/// goes first: the next tick meets the code again if it is still so.
+/// Replaces the code if it is still the account's newest and its mail still waits. Who has the
+/// account locked goes first: the next tick meets the code again if it is still so.
 pub(super) async fn replace_keyless(issue: &IssueCode, code: &Code) -> Result<(), StoreError> {
     tracing::warn!(code.id = %code.id, key.id = code.key_id, "The key of a pending code is gone; it is replaced.");
     let account_id = code.account_id;

@@ -1,5 +1,5 @@
-//! After the database's clock was set back, a mail that was to wait for seconds would wait for as long as the clock went
-//! back: it waits from now on for as long as it was to wait.
+//! After the database's clock was set back, a mail that was to wait for seconds would wait for as
+//! long as the clock went back: it waits from now on for as long as it was to wait.
 
 use std::time::Duration;
 

@@ -1,5 +1,6 @@
-//! Takes from the asker's budget and commits the wish, the same one row for known and unknown. What it leads to,
-//! `serve_resends`, happens after the answer: nothing about its time tells whether there is such an account.
+//! Takes from the asker's budget and commits the wish, the same one row for known and unknown. What
+//! it leads to, `serve_resends`, happens after the answer: nothing about its time tells whether
+//! there is such an account.
 
 use std::{sync::Arc, time::Duration};
 
@@ -52,11 +53,12 @@ impl ResendCode {
     /// Takes the wish and returns how long to wait before the next one.
     pub(crate) async fn run(&self, target: ResendTarget) -> Result<Duration, ResendCodeError> {
         let this = self.clone();
-        // In a task of its own: a caller that hangs up in the middle of a statement would take its connection along.
+        // In a task of its own: a caller that hangs up in the middle of a statement would take its
+        // connection along.
         let (subject, next_after) = detached(async move { this.take(target).await }).await?;
         let serve_resends = self.serve_resends.clone();
-        // Not awaited: the answer must not take longer where there is something to do. The wish is committed: if this
-        // process dies now, the tick serves it.
+        // Not awaited: the answer must not take longer where there is something to do. The wish is
+        // committed: if this process dies now, the tick serves it.
         let serving = async move {
             if let Err(error) = serve_resends.serve(&subject).await {
                 tracing::warn!(%error, "A resend was not served at once; the next tick does it.");
@@ -69,7 +71,8 @@ impl ResendCode {
     async fn take(&self, target: ResendTarget) -> Result<(Vec<u8>, Duration), ResendCodeError> {
         let (subject, account_id) = self.subject(target).await?;
         let tx = self.db.write("take a resend").await?;
-        // The same row and the same statements for known and unknown: neither answer nor time tells them apart.
+        // The same row and the same statements for known and unknown: neither answer nor time tells
+        // them apart.
         store::resends::move_back(&tx, &subject).await?;
         let is_allowed = store::resends::take(&tx, &subject, account_id).await?;
         let ages = store::resends::ages(&tx, &subject).await?;
@@ -82,7 +85,8 @@ impl ResendCode {
         }
     }
 
-    /// What the budget is counted under, and whom the wish is for. A known account's two names share one budget.
+    /// What the budget is counted under, and whom the wish is for. A known account's two names
+    /// share one budget.
     async fn subject(&self, target: ResendTarget) -> Result<(Vec<u8>, Option<Uuid>), DbErr> {
         let reader = self.db.reader();
         let (found, kind, name) = match target {

@@ -1,5 +1,5 @@
-//! Does what was wished for with `resend_code`: at once after the answer, and every tick what a crash or an absent
-//! database left unserved.
+//! Does what was wished for with `resend_code`: at once after the answer, and every tick what a
+//! crash or an absent database left unserved.
 
 use std::time::Duration;
 
@@ -53,7 +53,8 @@ impl ServeResends {
             match self.serve(subject).await {
                 Ok(()) => {}
                 Err(StoreError::Unexpected(error)) => {
-                    // It must not keep the others from being served, nor be met again before the next tick.
+                    // It must not keep the others from being served, nor be met again before the
+                    // next tick.
                     tracing::error!(%error, "A resend cannot be served; the next tick tries again.");
                     more = false;
                 }
@@ -63,7 +64,8 @@ impl ServeResends {
         Ok(more)
     }
 
-    /// Does what was wished for, once: a pending mail is made due, else the next code takes the place of the newest.
+    /// Does what was wished for, once: a pending mail is made due, else the next code takes the
+    /// place of the newest.
     pub(super) async fn serve(&self, subject: &[u8]) -> Result<(), StoreError> {
         let tx = self.issue.db.write("serve a resend").await?;
         let Some(account_id) = store::resends::serve(&tx, subject).await? else {

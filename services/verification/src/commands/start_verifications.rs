@@ -1,5 +1,6 @@
-//! Takes in what AccountCreated says, a batch in one transaction. An account that is known gets nothing new, however
-//! often its event comes; a new one gets its first code, whose mail goes on at once.
+//! Takes in what AccountCreated says, a batch in one transaction. An account that is known gets
+//! nothing new, however often its event comes; a new one gets its first code, whose mail goes on at
+//! once.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -24,7 +25,8 @@ use crate::{
     store::{self, Verification},
 };
 
-/// Tombstones of emptied verifications live this long; an older event could bring an erased account back.
+/// Tombstones of emptied verifications live this long; an older event could bring an erased account
+/// back.
 const OLDEST: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// A message, and what it asks for, or why nobody can do it.
@@ -63,7 +65,8 @@ impl From<&StoreError> for StartVerificationError {
     }
 }
 
-/// An account has its verification, now or since an earlier delivery of its event, or its event is a dead letter.
+/// An account has its verification, now or since an earlier delivery of its event, or its event is
+/// a dead letter.
 pub(crate) type Started = Result<Settled, StartVerificationError>;
 
 #[derive(Debug, Clone)]
@@ -90,7 +93,8 @@ impl StartVerifications {
 
     async fn store_in(&self, batch: &[Told]) -> Result<Vec<Started>, DbErr> {
         let IssueCode { db, queue, .. } = &self.issue;
-        // Before the rows are made: one is born claimed only if its mail is going to be handed over.
+        // Before the rows are made: one is born claimed only if its mail is going to be handed
+        // over.
         let mut room = queue.reserve(Turn::First, batch.len());
         let tx = db.write("start verifications").await?;
         let mut found = Vec::with_capacity(batch.len());
@@ -143,7 +147,8 @@ fn row(now: Timestamp, new: &NewVerification) -> Verification {
     }
 }
 
-/// The transaction's own span: within its message's when it is alone, else a root that links to all of them.
+/// The transaction's own span: within its message's when it is alone, else a root that links to all
+/// of them.
 fn batch_span(batch: &[Told]) -> Context {
     let parent = if let [alone] = batch {
         alone.delivery.context.clone()

@@ -1,4 +1,5 @@
-//! Takes back that mails were rejected: the mailer found that their mail server says the same of everybody.
+//! Takes back that mails were rejected: the mailer found that their mail server says the same of
+//! everybody.
 
 use kit::{
     db::{Db, StoreError},
@@ -8,8 +9,8 @@ use uuid::Uuid;
 
 use crate::store;
 
-/// Mails of live codes are due at once, as if they had never been refused; of others, and where this replica knows no
-/// such mail, nothing happens. It may be told more than once.
+/// Mails of live codes are due at once, as if they had never been refused; of others, and where
+/// this replica knows no such mail, nothing happens. It may be told more than once.
 pub(crate) async fn take_back_rejections(
     db: &Db,
     watches: &Watches<Uuid>,

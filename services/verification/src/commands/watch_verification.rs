@@ -1,5 +1,5 @@
-//! Shows a verification as it is and again after each change: commands notify, a query a second finds what another
-//! replica did.
+//! Shows a verification as it is and again after each change: commands notify, a query a second
+//! finds what another replica did.
 
 use std::time::Duration;
 
@@ -16,8 +16,8 @@ use crate::store;
 
 const POLL: Duration = Duration::from_secs(1);
 
-/// The verification's versions, until it is verified or `stop`; none before it has begun. An error is the stream's
-/// last item.
+/// The verification's versions, until it is verified or `stop`; none before it has begun. An error
+/// is the stream's last item.
 pub(crate) fn watch_verification(
     db: Db,
     watches: &Watches<Uuid>,

@@ -1,5 +1,6 @@
-//! The loop's calls to the database. Each is a command in a task of its own, so that the loop is not woken by each step
-//! of it; all of them end by themselves, because transactions do. What fails here is done again by the next tick.
+//! The loop's calls to the database. Each is a command in a task of its own, so that the loop is
+//! not woken by each step of it; all of them end by themselves, because transactions do. What fails
+//! here is done again by the next tick.
 
 use std::{collections::HashSet, future::Future, time::Duration};
 
@@ -84,7 +85,8 @@ impl DbCalls {
         self.under_way.is_empty()
     }
 
-    /// Claims due mails, and answers whether it does: one poll at a time, or two would claim for the same room.
+    /// Claims due mails, and answers whether it does: one poll at a time, or two would claim for
+    /// the same room.
     pub(super) fn poll(&mut self, wanted: Wanted) -> bool {
         if self.is_polling {
             return false;
@@ -94,7 +96,8 @@ impl DbCalls {
         self.begin(async move {
             match claim_mails.run(wanted).await {
                 Ok((mails, more)) => DbResult::Polled(mails, more),
-                // Not full: else the loop would poll again at once, and again, while the database is away.
+                // Not full: else the loop would poll again at once, and again, while the database
+                // is away.
                 Err(error) => {
                     tracing::warn!(%error, "Due mails could not be read; the next poll is in a moment.");
                     DbResult::Polled(Vec::new(), MoreDue::NONE)
@@ -104,8 +107,9 @@ impl DbCalls {
         true
     }
 
-    /// Records all of these attempts, one batch at a time: what comes meanwhile makes the next one. While the database
-    /// is away they are held: the mailer remembers its answers too, but they need not be asked for once more.
+    /// Records all of these attempts, one batch at a time: what comes meanwhile makes the next one.
+    /// While the database is away they are held: the mailer remembers its answers too, but they
+    /// need not be asked for once more.
     pub(super) fn record(&mut self, unrecorded: &mut Vec<MailAttempt>, held: &HeldMails) {
         if self.is_recording {
             return;
@@ -116,8 +120,8 @@ impl DbCalls {
         self.is_recording = true;
         let mut batch = std::mem::take(unrecorded);
         for attempt in &mut batch {
-            // Under the claim that is held by now: after a hole this very process may have claimed the mail again, and
-            // what it learnt under the older number would be written nowhere.
+            // Under the claim that is held by now: after a hole this very process may have claimed
+            // the mail again, and what it learnt under the older number would be written nowhere.
             attempt.claim = held.claim(attempt.claim.code_id).unwrap_or(attempt.claim);
         }
         let (db, watches, pause) = (self.db.clone(), self.watches.clone(), self.pause);
@@ -127,7 +131,8 @@ impl DbCalls {
                 Err(error) => {
                     let mails = batch.len();
                     tracing::warn!(%error, mails, "The mailer's answers could not be stored yet.");
-                    // Within the call, so that the loop does not try again before the pause is over.
+                    // Within the call, so that the loop does not try again before the pause is
+                    // over.
                     sleep(pause).await;
                     DbResult::NotRecorded(batch)
                 }

@@ -1,4 +1,5 @@
-//! A mail as the mailer's message, under its `deliver` span; the mailer's result as the attempt that is recorded.
+//! A mail as the mailer's message, under its `deliver` span; the mailer's result as the attempt
+//! that is recorded.
 
 use std::time::Duration;
 
@@ -63,7 +64,8 @@ pub(super) fn attempt(
         mailer::Outcome::Invalid => Outcome::Invalid,
         mailer::Outcome::Unknown => Outcome::Unknown,
         mailer::Outcome::InFlight => Outcome::InFlight(wait(result.retry_after.as_ref())),
-        // Unspecified is an outcome that this version does not know: tried again, the mailer knows what it did.
+        // Unspecified is an outcome that this version does not know: tried again, the mailer knows
+        // what it did.
         mailer::Outcome::Unavailable | mailer::Outcome::Unspecified => Outcome::Unavailable,
     };
     let word = KeyValue::new(names::USHER_MAIL_OUTCOME, outcome.word());
@@ -105,7 +107,8 @@ pub(super) fn wait(duration: Option<&prost_types::Duration>) -> Duration {
         .unwrap_or_default()
 }
 
-/// The mailer has taken out whatever is secret; should it ever not, it still does not reach the history.
+/// The mailer has taken out whatever is secret; should it ever not, it still does not reach the
+/// history.
 fn redacted(reason: &str, mail: &ClaimedMail) -> String {
     let reason = reason
         .replace(mail.email.expose(), "<redacted>")

@@ -1,5 +1,5 @@
-//! The mails that this process holds: waiting for a stream, sent, or answered and not yet recorded. All of them are
-//! claimed, and their claims renewed, until they are forgotten here.
+//! The mails that this process holds: waiting for a stream, sent, or answered and not yet recorded.
+//! All of them are claimed, and their claims renewed, until they are forgotten here.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -33,7 +33,8 @@ enum Whereabouts {
     Answered,
 }
 
-/// Mails by their code's id, and the order in which they wait, those that were tried before in a line of their own.
+/// Mails by their code's id, and the order in which they wait, those that were tried before in a
+/// line of their own.
 #[derive(Debug)]
 pub(super) struct HeldMails {
     held: HashMap<Uuid, HeldMail>,
@@ -52,12 +53,14 @@ impl HeldMails {
         }
     }
 
-    /// Takes claimed mails in. One that is held already has outlived its claim: the new one is adopted.
+    /// Takes claimed mails in. One that is held already has outlived its claim: the new one is
+    /// adopted.
     pub(super) fn add(&mut self, mails: Vec<ClaimedMail>) {
         for mail in mails {
             let id = mail.claim.code_id;
             if let Some(known) = self.held.get_mut(&id) {
-                // Where it stands does not change: if it was sent, the answer counts under the new claim.
+                // Where it stands does not change: if it was sent, the answer counts under the new
+                // claim.
                 known.mail.claim = mail.claim;
                 known.mail.held_until = mail.held_until;
                 continue;
@@ -112,8 +115,8 @@ impl HeldMails {
         Some((&held.mail, span))
     }
 
-    /// Puts what a stream left unanswered back in front. Returns the spans of those attempts, and the mails that
-    /// have seen too many streams break: they count as answered.
+    /// Puts what a stream left unanswered back in front. Returns the spans of those attempts, and
+    /// the mails that have seen too many streams break: they count as answered.
     pub(super) fn broken(&mut self, stream: StreamId) -> (Vec<Context>, Vec<&ClaimedMail>) {
         let (mut spans, mut lost) = (Vec::new(), Vec::new());
         for held in self.held.values_mut() {
@@ -167,8 +170,8 @@ impl HeldMails {
         self.held.get(&id).map(|held| held.mail.claim)
     }
 
-    /// Notes that these codes' claims were renewed at `at`. The others were not: somebody else has claimed them, and
-    /// what is held here of them is not sent once their time is over.
+    /// Notes that these codes' claims were renewed at `at`. The others were not: somebody else has
+    /// claimed them, and what is held here of them is not sent once their time is over.
     pub(super) fn renewed(&mut self, at: Instant, codes: &[Uuid]) {
         for id in codes {
             if let Some(held) = self.held.get_mut(id) {

@@ -1,6 +1,6 @@
-//! The loop between the table and the mailers. It alone owns the mails in memory: they come from the queue as they are
-//! committed, or from the table by a poll; they leave on the streams; their outcomes come back in any order and are
-//! recorded in batches, one transaction at a time.
+//! The loop between the table and the mailers. It alone owns the mails in memory: they come from
+//! the queue as they are committed, or from the table by a poll; they leave on the streams; their
+//! outcomes come back in any order and are recorded in batches, one transaction at a time.
 //!
 //! ```mermaid
 //! stateDiagram-v2
@@ -18,20 +18,21 @@
 //!     Leaving --> [*]: what was let go is written
 //! ```
 //!
-//! What was handed over and not sent: *Sending* sends it, *Waiting* keeps it for the stream that is being opened, *Away*
-//! and *Draining* let go of it, so that it waits in the table, where any replica may claim it. *Draining* still waits for
-//! answers to what was sent; *Leaving* lets go of that, too.
+//! What was handed over and not sent: *Sending* sends it, *Waiting* keeps it for the stream that is
+//! being opened, *Away* and *Draining* let go of it, so that it waits in the table, where any
+//! replica may claim it. *Draining* still waits for answers to what was sent; *Leaving* lets go of
+//! that, too.
 //!
-//! When a stream breaks, what it left unanswered waits in front again and is offered to another one at once: the mailer
-//! knows each mail by its key, and what it did with it. When the database is away, outcomes stay here and are written
-//! again and again; claims run out unrenewed, and a mail whose claim has run out is not sent: it may be somebody else's
-//! by now.
+//! When a stream breaks, what it left unanswered waits in front again and is offered to another one
+//! at once: the mailer knows each mail by its key, and what it did with it. When the database is
+//! away, outcomes stay here and are written again and again; claims run out unrenewed, and a mail
+//! whose claim has run out is not sent: it may be somebody else's by now.
 
 use std::{collections::HashSet, fmt, time::Duration};
 
 use kit::{serve::Client, telemetry::span};
 use proto::mailer::{self, deliver_response::Message};
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -41,6 +42,7 @@ use super::{
     held::HeldMails,
     mode::Mode,
     streams::{StreamEvent, StreamId, Streams},
+    timers::{timer, until},
 };
 use crate::{
     commands::{
@@ -51,8 +53,9 @@ use crate::{
     domain::{Outcome, Turn},
 };
 
-/// How long a stop waits for answers. A mail that is unanswered then is let go: the mailer's ledger knows it. Well
-/// within the two seconds that a stop gives its workers: what is let go has to be written, too.
+/// How long a stop waits for answers. A mail that is unanswered then is let go: the mailer's ledger
+/// knows it. Well within the two seconds that a stop gives its workers: what is let go has to be
+/// written, too.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// The loop; nothing happens until it runs.
@@ -65,7 +68,8 @@ pub(crate) struct MailLoop {
     db_calls: DbCalls,
     /// Attempts whose outcome is not recorded yet.
     unrecorded: Vec<MailAttempt>,
-    /// The table may hold mails that are due: the last poll was full, or something happened that made some due.
+    /// The table may hold mails that are due: the last poll was full, or something happened that
+    /// made some due.
     more_due: MoreDue,
     lease: Duration,
     tick: Duration,
@@ -103,7 +107,8 @@ impl MailLoop {
         }
     }
 
-    /// Delivers until `stop`; then waits a moment for answers, records them and lets go of the rest.
+    /// Delivers until `stop`; then waits a moment for answers, records them and lets go of the
+    /// rest.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         self.db_calls.end_stale_claims(); // its mails are due at once, not when their leases run out
         let wishes = self.incoming.wishes();
@@ -118,13 +123,14 @@ impl MailLoop {
                 return;
             }
             let (runs, wakes_at) = (!self.mode.is_ending(), self.wakes_at());
-            // Unbiased: under load there is always another answer to hear, and whatever stood below that arm in a
-            // biased order would never have its turn, the renewals least of all. A tick may well come late: what it
-            // would find is safe in the table.
+            // Unbiased: under load there is always another answer to hear, and whatever stood below
+            // that arm in a biased order would never have its turn, the renewals least of all. A
+            // tick may well come late: what it would find is safe in the table.
             tokio::select! {
                 () = stop.cancelled(), if runs => {}
                 event = self.streams.next() => self.hear_all(event),
-                // Even at the end: a commit that was under way hands its mails over, and they are let go.
+                // Even at the end: a commit that was under way hands its mails over, and they are
+                // let go.
                 Some(mails) = self.incoming.mails() => self.mails.add(mails),
                 result = self.db_calls.next() => self.take_in(result),
                 _ = ticks.tick(), if runs => self.poll(),
@@ -135,13 +141,15 @@ impl MailLoop {
         }
     }
 
-    /// Goes into the mode that the streams and the time allow, and does what has become possible in it.
+    /// Goes into the mode that the streams and the time allow, and does what has become possible in
+    /// it.
     fn advance(&mut self) {
         self.mode = self.mode.next(self.streams.window(), Instant::now());
         self.queue.set_open(self.mode == Mode::Sending);
         match self.mode {
             Mode::Sending => {
-                // Those that were tried before only take what these leave: dead mailboxes hold nobody up.
+                // Those that were tried before only take what these leave: dead mailboxes hold
+                // nobody up.
                 self.send(Turn::First);
                 self.send(Turn::Later);
                 if self.is_worth_a_poll() {
@@ -160,7 +168,8 @@ impl MailLoop {
         self.db_calls.record(&mut self.unrecorded, &self.mails);
     }
 
-    /// Sends nothing more and opens no more streams. What was handed over by now is taken in, so that it is let go, too.
+    /// Sends nothing more and opens no more streams. What was handed over by now is taken in, so
+    /// that it is let go, too.
     fn begin_to_drain(&mut self) {
         self.mode = Mode::Draining(Instant::now() + GRACE);
         self.streams.close();
@@ -215,22 +224,23 @@ impl MailLoop {
     fn poll(&mut self) {
         let wanted = self.wanted();
         if self.mode == Mode::Sending && wanted.all > 0 && self.db_calls.poll(wanted) {
-            // What becomes due from here on sets it again. Nothing was learnt of a kind that there is no room for.
+            // What becomes due from here on sets it again. Nothing was learnt of a kind that there
+            // is no room for.
             self.more_due.first &= wanted.first == 0;
             self.more_due.later &= wanted.later == 0;
         }
     }
 
-    /// Polls go in large bites, of a quarter of the window: a poll for each mail that leaves would be a transaction for
-    /// each of them.
+    /// Polls go in large bites, of a quarter of the window: a poll for each mail that leaves would
+    /// be a transaction for each of them.
     fn is_worth_a_poll(&self) -> bool {
         let bite = self.streams.window().div_ceil(4);
         let Wanted { first, later, .. } = self.wanted();
         (self.more_due.first && first >= bite) || (self.more_due.later && later >= bite)
     }
 
-    /// How many more mails can be sent at once than are waiting to be. What waits beyond its own kind's room leaves the
-    /// other kind alone.
+    /// How many more mails can be sent at once than are waiting to be. What waits beyond its own
+    /// kind's room leaves the other kind alone.
     fn wanted(&self) -> Wanted {
         let (room_first, room_later) = (
             self.streams.room(Turn::First),
@@ -248,7 +258,8 @@ impl MailLoop {
         }
     }
 
-    /// Hears an event and whatever else has happened by now, so that outcomes are recorded in batches.
+    /// Hears an event and whatever else has happened by now, so that outcomes are recorded in
+    /// batches.
     fn hear_all(&mut self, first: StreamEvent) {
         let mut event = Some(first);
         while let Some(next) = event {
@@ -275,8 +286,9 @@ impl MailLoop {
             }
             StreamEvent::Said(..) => {}
             StreamEvent::Ended(stream) => {
-                // What it left unanswered waits again, in front. A mail that saw too many streams break has failed: if
-                // it is what breaks them, it must not take the others along for ever.
+                // What it left unanswered waits again, in front. A mail that saw too many streams
+                // break has failed: if it is what breaks them, it must not take the others along
+                // for ever.
                 let (spans, lost) = self.mails.broken(stream);
                 self.unrecorded
                     .extend(lost.into_iter().map(encode::unanswered));
@@ -316,7 +328,8 @@ impl MailLoop {
         }
     }
 
-    /// Forgets mails whose outcome stands in the table. `accepted` are those whose acceptance was news.
+    /// Forgets mails whose outcome stands in the table. `accepted` are those whose acceptance was
+    /// news.
     fn recorded(&mut self, batch: Vec<MailAttempt>, accepted: &HashSet<Uuid>) {
         for attempt in batch {
             // The first unknown outcome of a mail makes it due again at once.
@@ -332,19 +345,5 @@ impl MailLoop {
                 self.metrics.accepted(at.since(created));
             }
         }
-    }
-}
-
-/// After a delay the next tick is a whole period away: two in a row would do the same twice.
-fn timer(period: Duration) -> Interval {
-    let mut timer = interval(period);
-    timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    timer
-}
-
-async fn until(moment: Option<Instant>) {
-    match moment {
-        Some(moment) => sleep_until(moment).await,
-        None => std::future::pending().await,
     }
 }

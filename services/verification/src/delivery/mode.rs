@@ -1,5 +1,5 @@
-//! What `mail_loop` does with the mails that it holds, and how it comes from one mode to the next; its opening comment
-//! has the drawing.
+//! What `mail_loop` does with the mails that it holds, and how it comes from one mode to the next;
+//! its opening comment has the drawing.
 
 use tokio::time::Instant;
 
@@ -25,8 +25,8 @@ impl Mode {
         }
     }
 
-    /// The mode once a mailer cannot be used for a while. If it was the last one, nothing that is held will be sent
-    /// soon.
+    /// The mode once a mailer cannot be used for a while. If it was the last one, nothing that is
+    /// held will be sent soon.
     pub(super) fn without_mailer(self, window: usize) -> Self {
         if window == 0 && !self.is_ending() {
             Self::Away

@@ -1,5 +1,6 @@
-//! The open `Deliver` streams, one to each mailer: how much each may still take, and what they say. A stream that breaks
-//! is opened again by itself; `mail_loop` hears of its end and offers what it left unanswered to another one.
+//! The open `Deliver` streams, one to each mailer: how much each may still take, and what they say.
+//! A stream that breaks is opened again by itself; `mail_loop` hears of its end and offers what it
+//! left unanswered to another one.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -62,7 +63,8 @@ type BothWays = (
 /// What a stream says; nothing when it is over.
 type Said = Option<Result<DeliverResponse, Status>>;
 
-/// A stream, seen from the side that sends: what the mailer takes, and what it has not answered yet.
+/// A stream, seen from the side that sends: what the mailer takes, and what it has not answered
+/// yet.
 #[derive(Debug)]
 struct OpenStream {
     /// Which of the mailers it goes to.
@@ -98,7 +100,8 @@ impl Streams {
     /// The next thing that happens; cancel-safe.
     pub(super) async fn next(&mut self) -> StreamEvent {
         loop {
-            // An arm whose set is empty is out of this round; what fills it is done between two calls.
+            // An arm whose set is empty is out of this round; what fills it is done between two
+            // calls.
             let event = tokio::select! {
                 Some((mailer, opened)) = self.opening.next() => self.opened(mailer, opened),
                 Some((id, said)) = self.said.next() => self.hear(id, said),
@@ -115,8 +118,8 @@ impl Streams {
         self.next().now_or_never()
     }
 
-    /// Sends a mail on the stream with the most room for its turn, and says on which; on none when that stream is over
-    /// and its end not yet heard.
+    /// Sends a mail on the stream with the most room for its turn, and says on which; on none when
+    /// that stream is over and its end not yet heard.
     pub(super) fn send(&mut self, turn: Turn, request: DeliverRequest) -> Option<StreamId> {
         let now = Instant::now();
         let roomiest = self
@@ -156,7 +159,8 @@ impl Streams {
         self.open.values().map(|stream| stream.free(now)).sum()
     }
 
-    /// How many unanswered mails the streams that are in use may hold together; 0 when no mailer takes mails.
+    /// How many unanswered mails the streams that are in use may hold together; 0 when no mailer
+    /// takes mails.
     pub(super) fn window(&self) -> usize {
         let now = Instant::now();
         self.open.values().map(|stream| stream.window(now)).sum()
@@ -287,8 +291,9 @@ impl OpenStream {
         self.window(now).saturating_sub(self.unanswered)
     }
 
-    /// How many more mails it takes. Those that were tried before take half of the window at most: hanging mailboxes
-    /// leave room for the others. And those leave them a quarter: a storm of sign-ups does not stop what waits longest.
+    /// How many more mails it takes. Those that were tried before take half of the window at most:
+    /// hanging mailboxes leave room for the others. And those leave them a quarter: a storm of
+    /// sign-ups does not stop what waits longest.
     fn room(&self, now: Instant, turn: Turn) -> usize {
         let (window, free) = (self.window(now), self.free(now));
         match turn {

@@ -1,5 +1,5 @@
-//! The address by which a person asks for another code, in the form in which two spellings of it are equal.
-//! `ResendCode` looks it up and counts under it.
+//! The address by which a person asks for another code, in the form in which two spellings of it
+//! are equal. `ResendCode` looks it up and counts under it.
 
 use kit::Private;
 
@@ -11,8 +11,8 @@ pub(super) const LONGEST_ADDRESS: usize = 254;
 pub(crate) struct AddressKey(Private<String>);
 
 impl AddressKey {
-    /// Reads an address as a person types it. Accounts decides which addresses may sign up; here it is enough
-    /// that equal ones come out equal.
+    /// Reads an address as a person types it. Accounts decides which addresses may sign up; here it
+    /// is enough that equal ones come out equal.
     ///
     /// # Errors
     /// When it cannot be an address.

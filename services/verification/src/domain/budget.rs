@@ -1,5 +1,5 @@
-//! How often another code may be asked for: once in 60 s, 5 times an hour, 10 times in 24 hours. `ResendCode`
-//! takes from the budget in one statement built from these numbers.
+//! How often another code may be asked for: once in 60 s, 5 times an hour, 10 times in 24 hours.
+//! `ResendCode` takes from the budget in one statement built from these numbers.
 
 use std::time::Duration;
 
@@ -36,7 +36,8 @@ pub(crate) const RESEND_LIMITS: [ResendLimit; 3] = [
     },
 ];
 
-/// How long until the next request is allowed; zero if it is now. `ages` of the requests so far, newest first.
+/// How long until the next request is allowed; zero if it is now. `ages` of the requests so far,
+/// newest first.
 pub(crate) fn next_resend_after(ages: &[Duration]) -> Duration {
     let waits = RESEND_LIMITS
         .iter()
@@ -44,8 +45,9 @@ pub(crate) fn next_resend_after(ages: &[Duration]) -> Duration {
     waits.max().unwrap_or_default()
 }
 
-/// What an asker's requests are counted under instead of an address: an HMAC under a key that is derived from the
-/// newest one, so that it can never be an input of code derivation. Counting starts anew after a rotation.
+/// What an asker's requests are counted under instead of an address: an HMAC under a key that is
+/// derived from the newest one, so that it can never be an input of code derivation. Counting
+/// starts anew after a rotation.
 pub(crate) fn asker_id(keys: &KeyRing, kind: &str, name: &str) -> Vec<u8> {
     let subkey = keys.newest().hmac(&[b"resend budgets"]);
     hmac_sha256(&subkey, &[kind.as_bytes(), &[0], name.as_bytes()]).to_vec()

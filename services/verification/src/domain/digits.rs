@@ -1,4 +1,5 @@
-//! A code's digits: derived from a key, never stored. The delivery sends them, `ConfirmCode` compares them.
+//! A code's digits: derived from a key, never stored. The delivery sends them, `ConfirmCode`
+//! compares them.
 
 use kit::{
     Private,
@@ -59,9 +60,10 @@ pub struct InvalidCodeLength;
 pub(crate) struct Digits(Private<String>);
 
 impl Digits {
-    /// The digits of one code: HMAC-SHA256(key, code id ‖ salt ‖ counter) for counter = 0, 1, …, read as numbers
-    /// of 64 bits. Of these the first one below the largest multiple of 10^length is taken modulo 10^length: with
-    /// the incomplete last interval rejected, every code is exactly as likely as any other.
+    /// The digits of one code: HMAC-SHA256(key, code id ‖ salt ‖ counter) for counter = 0, 1, …,
+    /// read as numbers of 64 bits. Of these the first one below the largest multiple of 10^length
+    /// is taken modulo 10^length: with the incomplete last interval rejected, every code is exactly
+    /// as likely as any other.
     pub(crate) fn derive(key: &Key, code_id: Uuid, salt: &[u8], length: CodeLength) -> Self {
         let words = (0_u32..).flat_map(|counter| {
             let block = key.hmac(&[code_id.as_bytes(), salt, &counter.to_be_bytes()]);
@@ -70,7 +72,8 @@ impl Digits {
         Self::first_unbiased(words, length)
     }
 
-    /// Reads what a person typed: spaces and hyphens of any script are dropped, full-width digits read as ASCII.
+    /// Reads what a person typed: spaces and hyphens of any script are dropped, full-width digits
+    /// read as ASCII.
     ///
     /// # Errors
     /// When anything else remains, or a number of digits that no code has.
@@ -78,7 +81,8 @@ impl Digits {
         let kept = typed
             .chars()
             .filter(|char| !char.is_whitespace() && !is_hyphen(*char));
-        // One more than the longest is enough to know that it is too long, whatever the length of the input.
+        // One more than the longest is enough to know that it is too long, whatever the length of
+        // the input.
         let digits: Option<String> = kept
             .take(usize::from(CodeLength::MAX) + 1)
             .map(to_ascii_digit)
@@ -235,8 +239,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { cases: 12, rng_seed: proptest::test_runner::RngSeed::Fixed(8), ..ProptestConfig::default() })]
 
-        /// Chi-square over each position's ten digits: 9 degrees of freedom, 33.7 is passed by chance once in
-        /// 10,000; with fixed seeds the test gives the same answer every time.
+        /// Chi-square over each position's ten digits: 9 degrees of freedom, 33.7 is passed by
+        /// chance once in 10,000; with fixed seeds the test gives the same answer every time.
         #[test]
         fn every_digit_is_as_likely_at_every_place(seed: [u8; KEY_BYTES], digits in 6_i64..=10) {
             const CODES: u64 = 4_000;

@@ -1,5 +1,5 @@
-//! How a guess at a code is judged: the order of the answers. `ConfirmCode` loads what is judged and carries the
-//! verdict out.
+//! How a guess at a code is judged: the order of the answers. `ConfirmCode` loads what is judged
+//! and carries the verdict out.
 
 use std::time::Duration;
 

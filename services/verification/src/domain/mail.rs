@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use super::schedule::{SLOW_END, jittered, wait_after};
 
-/// After so many attempts whose outcome could not be learnt, a mail is given up: it may have arrived each time.
+/// After so many attempts whose outcome could not be learnt, a mail is given up: it may have
+/// arrived each time.
 const UNKNOWN_LIMIT: u32 = 3;
 
 /// The mailer's longest plausible answer to "when shall I ask again".
 const LONGEST_IN_FLIGHT: Duration = Duration::from_secs(15 * 60);
 
-/// Whose turn a mail waits for. Mails that were tried before leave half of everything to those that were not, so that
-/// dead mailboxes, which come back again and again, hold nobody up.
+/// Whose turn a mail waits for. Mails that were tried before leave half of everything to those that
+/// were not, so that dead mailboxes, which come back again and again, hold nobody up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Turn {
     /// Mails that were never tried.
@@ -64,7 +65,8 @@ pub(crate) enum Fate {
     Again(Duration),
 }
 
-/// Decides. `attempts` counts this one; `unknown_attempts` is the mailer's count, which no broken stream forgets.
+/// Decides. `attempts` counts this one; `unknown_attempts` is the mailer's count, which no broken
+/// stream forgets.
 pub(crate) fn fate(outcome: Outcome, attempts: u32, unknown_attempts: u32, random: f64) -> Fate {
     match outcome {
         Outcome::Accepted => Fate::Accepted,

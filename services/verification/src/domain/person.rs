@@ -1,4 +1,5 @@
-//! Whom the mail goes to, as AccountCreated says it. Checked again here: what stands on the broker is input.
+//! Whom the mail goes to, as AccountCreated says it. Checked again here: what stands on the broker
+//! is input.
 
 use kit::Private;
 

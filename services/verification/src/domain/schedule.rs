@@ -1,4 +1,5 @@
-//! When a mail that could not be sent is tried again. `mail` asks, the delivery writes it into the code's row.
+//! When a mail that could not be sent is tried again. `mail` asks, the delivery writes it into the
+//! code's row.
 
 use std::time::Duration;
 
@@ -13,10 +14,12 @@ const SECONDS: [u64; 8] = [
     4 * 60 * 60,
 ];
 
-/// What follows the list, until the code expires; also the wait after an outcome stayed unknown twice.
+/// What follows the list, until the code expires; also the wait after an outcome stayed unknown
+/// twice.
 pub(super) const SLOW_END: Duration = Duration::from_secs(60 * 60);
 
-/// The wait after the `attempts`-th attempt failed, 1 for the first, jittered by `random` (0 to below 1).
+/// The wait after the `attempts`-th attempt failed, 1 for the first, jittered by `random` (0 to
+/// below 1).
 pub(super) fn wait_after(attempts: u32, random: f64) -> Duration {
     let listed = usize::try_from(attempts.saturating_sub(1))
         .ok()

@@ -1,5 +1,5 @@
-//! Whose codes they are: one row an account. A row is never deleted: it is what makes a repeated AccountCreated
-//! harmless.
+//! Whose codes they are: one row an account. A row is never deleted: it is what makes a repeated
+//! AccountCreated harmless.
 
 use sea_orm_migration::{
     prelude::*,

@@ -1,5 +1,5 @@
-//! One row a code, which is its own outbox: mail state, schedule, claim and trace context stand in it. The digits do
-//! not: they are derived from key, id and salt.
+//! One row a code, which is its own outbox: mail state, schedule, claim and trace context stand in
+//! it. The digits do not: they are derived from key, id and salt.
 
 use sea_orm_migration::{
     prelude::*,
@@ -55,8 +55,8 @@ impl MigrationTrait for Migration {
             .and_where(Expr::col("state").eq("live"))
             .to_owned();
         manager.create_index(live).await?;
-        // What is due, what has expired while it waited, and what was written before the clock was set back: as small as
-        // the backlog.
+        // What is due, what has expired while it waited, and what was written before the clock was
+        // set back: as small as the backlog.
         for (name, column) in [
             ("codes_due", "next_attempt_at"),
             ("codes_expired", "expires_at"),

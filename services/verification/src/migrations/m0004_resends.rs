@@ -1,5 +1,5 @@
-//! One row for whoever asked for another code, known or not, under an HMAC of address or account id: when they did
-//! the last ten times, and whether the last one still waits to be served.
+//! One row for whoever asked for another code, known or not, under an HMAC of address or account
+//! id: when they did the last ten times, and whether the last one still waits to be served.
 
 use sea_orm_migration::{
     prelude::*,

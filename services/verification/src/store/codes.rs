@@ -1,5 +1,6 @@
-//! Table `codes`: one row a code, which is its own outbox. Here a code is born, guessed at and ended; `mails` has the
-//! statements on its mail's schedule. Whoever ends a code, or takes a guess, holds the account's lock.
+//! Table `codes`: one row a code, which is its own outbox. Here a code is born, guessed at and
+//! ended; `mails` has the statements on its mail's schedule. Whoever ends a code, or takes a guess,
+//! holds the account's lock.
 
 use kit::{clock::Timestamp, db::Tx, keyring::KeyRing};
 use sea_orm::{
@@ -33,7 +34,8 @@ pub(crate) struct Model {
     pub(crate) state: CodeState,
     pub(crate) mail_state: MailState,
     pub(crate) created_at: Timestamp,
-    /// 0 once somebody was told that it has expired: it never confirms again, whatever becomes of the clock.
+    /// 0 once somebody was told that it has expired: it never confirms again, whatever becomes of
+    /// the clock.
     pub(crate) expires_at: Timestamp,
     /// What `expires_at` was until then.
     pub(crate) expired_at: Option<Timestamp>,
@@ -227,7 +229,8 @@ pub(crate) async fn make_due(tx: &Tx, id: Uuid) -> Result<(), DbErr> {
         .map(drop)
 }
 
-/// For those of the accounts that have codes: a number that grows with every change that a watcher sees.
+/// For those of the accounts that have codes: a number that grows with every change that a watcher
+/// sees.
 pub(crate) async fn versions(
     db: &impl ConnectionTrait,
     accounts: Vec<Uuid>,

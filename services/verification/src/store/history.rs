@@ -1,5 +1,6 @@
-//! Table `history`: append-only facts that the other rows would forget. Facts that stand in a row already (a code was
-//! issued, its mail accepted, the account verified) are read from there when the history is shown.
+//! Table `history`: append-only facts that the other rows would forget. Facts that stand in a row
+//! already (a code was issued, its mail accepted, the account verified) are read from there when
+//! the history is shown.
 
 use kit::{clock::Timestamp, db::Tx};
 use sea_orm::{ActiveValue::Set, DbErr, QueryOrder as _, QuerySelect as _, entity::prelude::*};

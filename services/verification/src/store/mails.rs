@@ -1,5 +1,6 @@
-//! The mails' schedule in the codes' rows: claimed, renewed, let go, and what their attempts came to. A claim is a lease;
-//! accepted and rejected are facts and written whoever holds it, everything else only by the holder of the newest claim.
+//! The mails' schedule in the codes' rows: claimed, renewed, let go, and what their attempts came
+//! to. A claim is a lease; accepted and rejected are facts and written whoever holds it, everything
+//! else only by the holder of the newest claim.
 
 use std::time::Duration;
 
@@ -23,8 +24,9 @@ pub(crate) struct Claim {
     pub(crate) claim_no: i32,
 }
 
-/// Claims up to `most` due mails for `lease`, longest due first. Two replicas never claim the same one: on Postgres
-/// they skip each other's locked rows, on SQLite the transaction is the only writer.
+/// Claims up to `most` due mails for `lease`, longest due first. Two replicas never claim the same
+/// one: on Postgres they skip each other's locked rows, on SQLite the transaction is the only
+/// writer.
 pub(crate) async fn claim(
     tx: &Tx,
     lease: Duration,
@@ -54,7 +56,8 @@ pub(crate) async fn claim(
     if due.is_empty() {
         return Ok(due);
     }
-    // The higher number fences whoever held the mail before: what they write about it from now on changes nothing.
+    // The higher number fences whoever held the mail before: what they write about it from now on
+    // changes nothing.
     Entity::update_many()
         .col_expr(Column::ClaimNo, Expr::col(Column::ClaimNo).add(1))
         .col_expr(Column::ClaimedUntil, Expr::val(until))
@@ -68,8 +71,8 @@ pub(crate) async fn claim(
     Ok(due)
 }
 
-/// Moves the end of all these claims in one statement: later to renew them, to 0 to let go. Returns the codes whose
-/// claim was still the newest.
+/// Moves the end of all these claims in one statement: later to renew them, to 0 to let go. Returns
+/// the codes whose claim was still the newest.
 pub(crate) async fn set_claimed_until(
     tx: &Tx,
     until: Timestamp,
@@ -87,13 +90,15 @@ pub(crate) async fn set_claimed_until(
     update_given(tx, ["id", "claim_no"], sql, &shared, &rows).await
 }
 
-/// Locks these codes' rows until the transaction ends. In the order of their keys, as everybody who writes several of
-/// them does first: a statement by itself takes its rows in whatever order its plan finds them.
+/// Locks these codes' rows until the transaction ends. In the order of their keys, as everybody who
+/// writes several of them does first: a statement by itself takes its rows in whatever order its
+/// plan finds them.
 pub(crate) async fn lock(tx: &Tx, codes: impl Iterator<Item = Uuid>) -> Result<(), DbErr> {
     lock_rows(tx, "codes", "id", codes).await
 }
 
-/// Ends every claim. Only for a process that owns the database alone: the claims are those of one that died.
+/// Ends every claim. Only for a process that owns the database alone: the claims are those of one
+/// that died.
 pub(crate) async fn end_stale_claims(tx: &Tx) -> Result<(), DbErr> {
     Entity::update_many()
         .col_expr(Column::ClaimedUntil, Expr::val(Timestamp(0)))
@@ -104,7 +109,8 @@ pub(crate) async fn end_stale_claims(tx: &Tx) -> Result<(), DbErr> {
     Ok(())
 }
 
-/// Marks mails that the mail server took, with the time when it did. A fact, whatever became of code and claim.
+/// Marks mails that the mail server took, with the time when it did. A fact, whatever became of
+/// code and claim.
 pub(crate) async fn accept(tx: &Tx, accepted: &[(Uuid, Timestamp)]) -> Result<Vec<Uuid>, DbErr> {
     let sql = "UPDATE codes
          SET mail_state = $1, accepted_at = given.accepted_at, mail_reached = TRUE,
@@ -118,7 +124,8 @@ pub(crate) async fn accept(tx: &Tx, accepted: &[(Uuid, Timestamp)]) -> Result<Ve
     update_given(tx, ["id", "accepted_at"], sql, &shared, &rows).await
 }
 
-/// Marks mails whose recipient the mail server refused. A fact as well; returns those for which it is news.
+/// Marks mails whose recipient the mail server refused. A fact as well; returns those for which it
+/// is news.
 pub(crate) async fn reject(tx: &Tx, rejected: &[Uuid]) -> Result<Vec<Uuid>, DbErr> {
     let sql = "UPDATE codes
          SET mail_state = $1, mail_reached = TRUE, mail_attempts = mail_attempts + 1,
@@ -133,7 +140,8 @@ pub(crate) async fn reject(tx: &Tx, rejected: &[Uuid]) -> Result<Vec<Uuid>, DbEr
     update_given(tx, ["id"], sql, &shared, &rows).await
 }
 
-/// Makes mails that were rejected due again, as long as their codes are live. Returns their accounts.
+/// Makes mails that were rejected due again, as long as their codes are live. Returns their
+/// accounts.
 pub(crate) async fn take_back_rejections(tx: &Tx, codes: &[Uuid]) -> Result<Vec<Uuid>, DbErr> {
     lock(tx, codes.iter().copied()).await?;
     let taken_back = Entity::update_many()
@@ -190,8 +198,9 @@ pub(crate) struct Postponed {
     pub(crate) reached: bool,
 }
 
-/// Writes down when mails are due again. Returns those that the claim still covered: once it is written the claim is
-/// over, so that who writes it again, because the answer to the commit was lost, changes nothing.
+/// Writes down when mails are due again. Returns those that the claim still covered: once it is
+/// written the claim is over, so that who writes it again, because the answer to the commit was
+/// lost, changes nothing.
 pub(crate) async fn postpone(tx: &Tx, postponed: &[Postponed]) -> Result<Vec<Uuid>, DbErr> {
     let sql = "UPDATE codes
          SET next_attempt_at = given.next_attempt_at, mail_attempts = mail_attempts + given.counted,
@@ -214,7 +223,8 @@ pub(crate) async fn postpone(tx: &Tx, postponed: &[Postponed]) -> Result<Vec<Uui
     update_given(tx, columns, sql, &shared, &rows).await
 }
 
-/// Up to `most` unclaimed codes that had expired by `now` while their mail was pending: code and account.
+/// Up to `most` unclaimed codes that had expired by `now` while their mail was pending: code and
+/// account.
 pub(crate) async fn expired(
     reader: &impl ConnectionTrait,
     now: Timestamp,
@@ -232,8 +242,8 @@ pub(crate) async fn expired(
         .await
 }
 
-/// Those of these codes for which that is still so, now that their accounts are locked: in the order in which their
-/// rows are written.
+/// Those of these codes for which that is still so, now that their accounts are locked: in the
+/// order in which their rows are written.
 pub(crate) async fn still_expired(
     tx: &Tx,
     lease: Duration,
@@ -259,7 +269,8 @@ pub(crate) async fn mark_expired(tx: &Tx, id: Uuid) -> Result<(), DbErr> {
     Ok(())
 }
 
-/// How many mails are pending and due by `now`, counted to `most`, and since when the one that is longest due has been.
+/// How many mails are pending and due by `now`, counted to `most`, and since when the one that is
+/// longest due has been.
 pub(crate) async fn due(
     reader: &impl ConnectionTrait,
     now: Timestamp,
@@ -290,8 +301,8 @@ pub(crate) async fn is_any_scheduled_after(
     Ok(any.into_tuple::<Uuid>().one(reader).await?.is_some())
 }
 
-/// Lets up to `most` mails whose time was written after `moment` wait from now on for as long as they were to wait then.
-/// Returns how many.
+/// Lets up to `most` mails whose time was written after `moment` wait from now on for as long as
+/// they were to wait then. Returns how many.
 pub(crate) async fn reschedule(tx: &Tx, moment: Timestamp, most: u64) -> Result<usize, DbErr> {
     let early = Entity::find()
         .select_only()

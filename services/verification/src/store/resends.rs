@@ -1,6 +1,6 @@
-//! Table `resends`: how often another code was asked for, and whether the last request still waits. One row an asker
-//! holds the times of the last ten requests, so that every limit is exact over a rolling window and one guarded
-//! statement both checks and takes.
+//! Table `resends`: how often another code was asked for, and whether the last request still waits.
+//! One row an asker holds the times of the last ten requests, so that every limit is exact over a
+//! rolling window and one guarded statement both checks and takes.
 
 use std::time::Duration;
 
@@ -56,8 +56,8 @@ const TAKEN: [Column; REMEMBERED_RESENDS] = [
     Column::Taken10At,
 ];
 
-/// Takes one request from the budget and writes down that it is to be served. Nothing is written, and the answer is
-/// `false`, when a limit forbids it.
+/// Takes one request from the budget and writes down that it is to be served. Nothing is written,
+/// and the answer is `false`, when a limit forbids it.
 pub(crate) async fn take(tx: &Tx, subject: &[u8], account_id: Option<Uuid>) -> Result<bool, DbErr> {
     let (now, none) = (tx.now(), Timestamp(0));
     let first = Model {
@@ -84,7 +84,8 @@ pub(crate) async fn take(tx: &Tx, subject: &[u8], account_id: Option<Uuid>) -> R
     for pair in TAKEN.windows(2) {
         again.value(pair[1], Expr::col((Entity, pair[0])));
     }
-    // The guard is in the statement itself: of requests that come at once no more pass than the budget has.
+    // The guard is in the statement itself: of requests that come at once no more pass than the
+    // budget has.
     for limit in RESEND_LIMITS {
         again.action_and_where(old(TAKEN[limit.nth - 1]).lte(now - limit.age));
     }
@@ -96,8 +97,9 @@ pub(crate) async fn take(tx: &Tx, subject: &[u8], account_id: Option<Uuid>) -> R
     Ok(written == 1)
 }
 
-/// After the clock was set back, an asker's times may be in the future: they are moved, all by the same, so that the
-/// last one is now. Else each limit would hold until the clock has come back to where it was.
+/// After the clock was set back, an asker's times may be in the future: they are moved, all by the
+/// same, so that the last one is now. Else each limit would hold until the clock has come back to
+/// where it was.
 pub(crate) async fn move_back(tx: &Tx, subject: &[u8]) -> Result<(), DbErr> {
     let mut moved = vec!["taken_1_at = $1".to_owned()];
     for nth in 2..=REMEMBERED_RESENDS {
@@ -149,8 +151,8 @@ pub(crate) async fn wanted(db: &impl ConnectionTrait, most: u64) -> Result<Vec<V
         .await
 }
 
-/// Takes the request off the list, in the transaction that serves it, and returns the account it is for. None when
-/// there is no such account, or somebody else has served it.
+/// Takes the request off the list, in the transaction that serves it, and returns the account it is
+/// for. None when there is no such account, or somebody else has served it.
 pub(crate) async fn serve(tx: &Tx, subject: &[u8]) -> Result<Option<Uuid>, DbErr> {
     let served = Entity::update_many()
         .col_expr(Column::WantedAt, Expr::val(None::<i64>))
@@ -161,8 +163,8 @@ pub(crate) async fn serve(tx: &Tx, subject: &[u8]) -> Result<Option<Uuid>, DbErr
     Ok(served.into_iter().next().and_then(|row| row.account_id))
 }
 
-/// Deletes up to `most` served rows whose last request is before `before`: no limit looks back that far. Returns how
-/// many.
+/// Deletes up to `most` served rows whose last request is before `before`: no limit looks back that
+/// far. Returns how many.
 pub(crate) async fn forget(tx: &Tx, before: Timestamp, most: u64) -> Result<u64, DbErr> {
     delete_some(
         tx,
@@ -180,7 +182,8 @@ pub(crate) async fn forget_nobody(tx: &Tx, before: Timestamp, most: u64) -> Resu
     delete_some(tx, nobody, most).await
 }
 
-/// Where the newest `kept` requests that no account answers to end; nothing while there are no more.
+/// Where the newest `kept` requests that no account answers to end; nothing while there are no
+/// more.
 pub(crate) async fn end_of_nobody(
     db: &impl ConnectionTrait,
     kept: u64,

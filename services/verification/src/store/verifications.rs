@@ -1,5 +1,6 @@
-//! Table `verifications`: one row an account, never deleted. Locking it is what makes an account's guesses, resends
-//! and replacements wait for each other on Postgres; on SQLite a write transaction is alone anyway.
+//! Table `verifications`: one row an account, never deleted. Locking it is what makes an account's
+//! guesses, resends and replacements wait for each other on Postgres; on SQLite a write transaction
+//! is alone anyway.
 
 use std::{collections::HashMap, fmt};
 
@@ -43,7 +44,8 @@ pub(crate) enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 
-/// Writes those that are new and returns their accounts. For an account that is known nothing is written.
+/// Writes those that are new and returns their accounts. For an account that is known nothing is
+/// written.
 pub(crate) async fn insert_new(tx: &Tx, rows: Vec<Model>) -> Result<Vec<Uuid>, DbErr> {
     let rows = rows
         .into_iter()

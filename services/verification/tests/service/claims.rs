@@ -1,4 +1,5 @@
-//! Who sends a mail: handed over in memory, claimed from the table, kept by renewal, offered to another.
+//! Who sends a mail: handed over in memory, claimed from the table, kept by renewal, offered to
+//! another.
 
 use kit::testing::{SOON, eventually};
 use proto::verification::MailState;
@@ -70,7 +71,8 @@ async fn with_two_mailers_the_other_one_takes_what_the_dead_one_left() {
     one.answers(|_| Says::Nothing);
     two.answers(|_| Says::Nothing);
     let both = format!("{}, {}", one.url(), two.url());
-    // Neither tick nor lease helps: only the broken stream says that the mail is to be offered again.
+    // Neither tick nor lease helps: only the broken stream says that the mail is to be offered
+    // again.
     let more = [
         ("USHER_MAILER_URL", both.as_str()),
         ("USHER_DELIVERY_LEASE", "1h"),

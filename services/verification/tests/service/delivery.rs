@@ -1,4 +1,5 @@
-//! The delivery stream from its client's side: windows, pauses, draining, breaks, and what each answer leads to.
+//! The delivery stream from its client's side: windows, pauses, draining, breaks, and what each
+//! answer leads to.
 
 use std::{
     collections::HashSet,

@@ -1,4 +1,5 @@
-//! What stands on the subject and is no good becomes a dead letter with a reason; what is good goes on.
+//! What stands on the subject and is no good becomes a dead letter with a reason; what is good goes
+//! on.
 
 use std::time::Duration;
 

@@ -1,5 +1,6 @@
-//! A hole between verification and its Postgres: open connections fall silent for good, as in a failover without a
-//! word. Every worker goes on within five seconds of its end, and nobody is kept waiting by a replica that is in it.
+//! A hole between verification and its Postgres: open connections fall silent for good, as in a
+//! failover without a word. Every worker goes on within five seconds of its end, and nobody is kept
+//! waiting by a replica that is in it.
 
 use std::time::Duration;
 
@@ -35,7 +36,8 @@ async fn all_go_on_after(length: Duration, database: &str) {
     let direct = world.settings().get("USHER_DATABASE_URL").to_owned();
     let proxy = Proxy::before(&direct, 1).await;
     let url = proxy.url(&direct);
-    // A lease that outlives the hole: what the replica in it has sent, no other one sends meanwhile.
+    // A lease that outlives the hole: what the replica in it has sent, no other one sends
+    // meanwhile.
     let through = [
         ("USHER_DATABASE_URL", &*url),
         ("USHER_DELIVERY_LEASE", "60s"),
@@ -64,7 +66,8 @@ async fn all_go_on_after(length: Duration, database: &str) {
             nobody_is_served(&client, &confirmed, &digits),
             readiness_tells(&inside, &beside)
         );
-        // The replica in the hole may have one event in its hands, and takes no more: the other has the rest.
+        // The replica in the hole may have one event in its hands, and takes no more: the other has
+        // the rest.
         for n in 0..AT_ONCE {
             world.sign_up(&format!("meanwhile{n}@example.org")).await;
         }

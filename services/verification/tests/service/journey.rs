@@ -152,7 +152,8 @@ async fn a_watcher_sees_each_change_until_the_account_is_verified() {
     client
         .confirm(&event.account_id, &wrong(&mail.digits))
         .await;
-    // Version and codes are read one after the other: a change in between shows at once, and again as its own version.
+    // Version and codes are read one after the other: a change in between shows at once, and again
+    // as its own version.
     let guessed = loop {
         let seen = next().await.unwrap();
         if seen.codes[0].guesses > 0 {

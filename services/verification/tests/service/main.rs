@@ -1,5 +1,6 @@
-//! Verification from outside: a real nats-server, a real database, gRPC, and a mailer that can be told what to say.
-//! `world` starts the parts, `client` calls them, `mailer` plays the mailer, the other modules hold the tests.
+//! Verification from outside: a real nats-server, a real database, gRPC, and a mailer that can be
+//! told what to say. `world` starts the parts, `client` calls them, `mailer` plays the mailer, the
+//! other modules hold the tests.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

@@ -1,4 +1,5 @@
-//! The mailer, the broker or the database is away: nothing is lost, and nothing is counted against anybody.
+//! The mailer, the broker or the database is away: nothing is lost, and nothing is counted against
+//! anybody.
 
 use std::time::Duration;
 

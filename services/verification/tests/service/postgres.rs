@@ -1,4 +1,5 @@
-//! The same on Postgres, with two replicas: what depends on the database's dialect, locks and isolation.
+//! The same on Postgres, with two replicas: what depends on the database's dialect, locks and
+//! isolation.
 
 use std::{
     collections::HashSet,

@@ -1,5 +1,6 @@
-//! One transaction for a group of sign-ups: idempotency keys first (`keys`), then accounts for those whose key is new,
-//! then events for the accounts that came to be. Each sign-up gets its own outcome; the callers deliver.
+//! One transaction for a group of sign-ups: idempotency keys first (`keys`), then accounts for
+//! those whose key is new, then events for the accounts that came to be. Each sign-up gets its own
+//! outcome; the callers deliver.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -36,8 +37,8 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Commits a group and answers each of it, in their order. The group belongs to no single caller's trace: its span
-    /// links to all of them.
+    /// Commits a group and answers each of it, in their order. The group belongs to no single
+    /// caller's trace: its span links to all of them.
     pub(super) async fn write(
         self: Arc<Self>,
         sign_ups: Batch<SignUp>,
@@ -73,7 +74,8 @@ impl Writer {
     async fn commit(&self, sign_ups: &[SignUp]) -> Result<Vec<Outcome>, DbErr> {
         let room = self.events.reserve(sign_ups.len()).await;
         let tx = self.db.write("create accounts").await?;
-        // Only now: a lock that is waited for takes seconds, and a caller may have been told to come back meanwhile.
+        // Only now: a lock that is waited for takes seconds, and a caller may have been told to
+        // come back meanwhile.
         let (in_time, late): (Vec<&SignUp>, Vec<&SignUp>) =
             sign_ups.iter().partition(|sign_up| sign_up.wait.take());
         let late: HashSet<Uuid> = late.into_iter().map(|sign_up| sign_up.id).collect();
@@ -109,7 +111,8 @@ impl Writer {
     }
 }
 
-/// When the first of the callers has to have its answer; but one in a hurry leaves the others a second.
+/// When the first of the callers has to have its answer; but one in a hurry leaves the others a
+/// second.
 fn end_of(sign_ups: &[&SignUp]) -> Instant {
     let first = sign_ups
         .iter()
@@ -124,8 +127,9 @@ pub(super) fn failed(error: &StoreError) -> Outcome {
     Err(CreateAccountError::Store(error.clone()))
 }
 
-/// Inserts the first candidate of each address and returns the accounts that came to be, in the group's order. Equal
-/// addresses within the group are settled in memory, those of earlier transactions by the unique index.
+/// Inserts the first candidate of each address and returns the accounts that came to be, in the
+/// group's order. Equal addresses within the group are settled in memory, those of earlier
+/// transactions by the unique index.
 async fn insert_accounts(tx: &Tx, candidates: &[&SignUp]) -> Result<Vec<Created>, DbErr> {
     let mut addresses = HashSet::new();
     let mut rows = Vec::with_capacity(candidates.len());
@@ -147,8 +151,8 @@ async fn insert_accounts(tx: &Tx, candidates: &[&SignUp]) -> Result<Vec<Created>
     Ok(created)
 }
 
-/// The candidates' accounts. A commit whose answer was lost may have happened: whoever meets its own id in the table
-/// has its account.
+/// The candidates' accounts. A commit whose answer was lost may have happened: whoever meets its
+/// own id in the table has its account.
 async fn accounts_of(
     tx: &Tx,
     candidates: &[&SignUp],

@@ -1,6 +1,6 @@
-//! Whose idempotency key is new, whose made an account before, and who repeats whom within the group. Keys come before
-//! accounts: of two processes that are given the same request, the second waits here for the first one's commit, and
-//! then finds its key instead of a taken address.
+//! Whose idempotency key is new, whose made an account before, and who repeats whom within the
+//! group. Keys come before accounts: of two processes that are given the same request, the second
+//! waits here for the first one's commit, and then finds its key instead of a taken address.
 
 use std::collections::{HashMap, HashSet};
 
@@ -73,8 +73,8 @@ impl<'a> Keys<'a> {
         candidates
     }
 
-    /// What each is told, once it is known which candidates have an account. A key that made one before answers for
-    /// itself; else its owner's fate is that of all who repeat it.
+    /// What each is told, once it is known which candidates have an account. A key that made one
+    /// before answers for itself; else its owner's fate is that of all who repeat it.
     pub(super) fn answer(
         &self,
         sign_up: &SignUp,

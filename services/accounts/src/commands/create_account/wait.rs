@@ -1,5 +1,6 @@
-//! A sign-up's wait for its commit. It is ended once: by the writer, who takes it as the transaction begins, or by its
-//! caller's deadline. So nobody who was told to come back, or has gone, finds an account stored after all.
+//! A sign-up's wait for its commit. It is ended once: by the writer, who takes it as the
+//! transaction begins, or by its caller's deadline. So nobody who was told to come back, or has
+//! gone, finds an account stored after all.
 
 use std::{
     sync::atomic::{AtomicU8, Ordering},
@@ -12,8 +13,8 @@ const WAITING: u8 = 0;
 const TAKEN: u8 = 1;
 const GIVEN_UP: u8 = 2;
 
-/// Writing begins so long before the deadline, or not at all. A caller that gives less than twice as long is given up
-/// halfway.
+/// Writing begins so long before the deadline, or not at all. A caller that gives less than twice
+/// as long is given up halfway.
 const WRITING: Duration = Duration::from_millis(1_250);
 /// And has come to its end so long before the deadline that the answer arrives.
 const ANSWERING: Duration = Duration::from_millis(250);

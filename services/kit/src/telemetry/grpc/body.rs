@@ -1,4 +1,5 @@
-//! A response's body that ends its call when the status comes by: gRPC sends it last, in the trailers.
+//! A response's body that ends its call when the status comes by: gRPC sends it last, in the
+//! trailers.
 
 use std::{
     pin::Pin,
@@ -55,7 +56,8 @@ impl<B: Body + Unpin> Body for MeasuredBody<B> {
                         call.end_by(trailers);
                     }
                 }
-                // A broken stream, or one without trailers: from a proxy, or from something that is no gRPC.
+                // A broken stream, or one without trailers: from a proxy, or from something that is
+                // no gRPC.
                 Some(Err(_)) | None => call.end(Code::Unknown),
             }
         }

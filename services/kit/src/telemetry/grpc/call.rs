@@ -1,4 +1,5 @@
-//! One call under measurement, from its request's headers to its status; ends in a span and a histogram.
+//! One call under measurement, from its request's headers to its status; ends in a span and a
+//! histogram.
 
 use std::time::Instant;
 
@@ -82,7 +83,8 @@ impl Drop for Call {
 }
 
 impl Side {
-    /// A server is not at fault when it refuses what its caller should not have asked (the conventions' list).
+    /// A server is not at fault when it refuses what its caller should not have asked (the
+    /// conventions' list).
     fn failed(self, code: Code) -> bool {
         match self {
             Self::Client => code != Code::Ok,

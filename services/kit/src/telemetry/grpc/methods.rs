@@ -1,4 +1,5 @@
-//! Knows the methods of our contracts, so that a stranger's path never becomes a span's or a metric's name.
+//! Knows the methods of our contracts, so that a stranger's path never becomes a span's or a
+//! metric's name.
 
 use std::{collections::HashMap, sync::LazyLock};
 
@@ -8,7 +9,8 @@ use prost_types::{FileDescriptorSet, MethodDescriptorProto};
 /// Name of a method that is in none of our contracts.
 const OTHER: &str = "_OTHER";
 
-/// `package.Service/Method` of everything in `proto`, and whether it is a call that ends with its one answer.
+/// `package.Service/Method` of everything in `proto`, and whether it is a call that ends with its
+/// one answer.
 static METHODS: LazyLock<HashMap<String, bool>> = LazyLock::new(|| {
     let set = FileDescriptorSet::decode(proto::DESCRIPTORS).unwrap_or_default();
     let methods = set.file.iter().flat_map(|file| {
@@ -27,8 +29,8 @@ static METHODS: LazyLock<HashMap<String, bool>> = LazyLock::new(|| {
     methods.collect()
 });
 
-/// The name under which a call to `path` is recorded; `None` for calls that are not: probes, reflection, and streams,
-/// which stay open for hours.
+/// The name under which a call to `path` is recorded; `None` for calls that are not: probes,
+/// reflection, and streams, which stay open for hours.
 pub(super) fn recorded(path: &str) -> Option<&'static str> {
     let method = path.strip_prefix('/').unwrap_or(path);
     if method.starts_with("grpc.") {

@@ -1,4 +1,5 @@
-//! Around a tonic server: continues the caller's trace with a SERVER span and measures how long answers take.
+//! Around a tonic server: continues the caller's trace with a SERVER span and measures how long
+//! answers take.
 
 use std::task::{Context as Task, Poll};
 

@@ -22,7 +22,8 @@ use tracing_subscriber::{
 
 use crate::telemetry::settings::LogFormat;
 
-/// The format of our lines: `tracing_subscriber`'s own ones know nothing of OpenTelemetry's context.
+/// The format of our lines: `tracing_subscriber`'s own ones know nothing of OpenTelemetry's
+/// context.
 pub(super) struct Lines {
     service: &'static str,
     format: LogFormat,
@@ -154,7 +155,8 @@ impl Visit for Fields {
     }
 }
 
-/// Without line breaks and terminal commands: a line must stay a line, and a value must not pretend to be another.
+/// Without line breaks and terminal commands: a line must stay a line, and a value must not pretend
+/// to be another.
 fn one_line(value: &str) -> String {
     let mut line = String::with_capacity(value.len());
     for character in value.chars() {

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-/// Connections are numbered as they are made; a limit holds for those below it, the mood for all others.
+/// Connections are numbered as they are made; a limit holds for those below it, the mood for all
+/// others.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Conditions {
     pub(super) mood: Mood,

@@ -118,13 +118,14 @@ impl<'a> On<'a> {
         Self { delay, ..self }
     }
 
-    /// Answer with a reply code and a text, which may start with an enhanced code: `5.1.1 no such user`.
+    /// Answer with a reply code and a text, which may start with an enhanced code: `5.1.1 no such
+    /// user`.
     pub fn answer(self, code: u16, text: &str) {
         self.act(Action::Answer(format!("{code} {text}")));
     }
 
-    /// Say exactly these octets: line ends are the test's business, and so is one answer too many. What begins like a
-    /// positive reply counts as one: the conversation goes on.
+    /// Say exactly these octets: line ends are the test's business, and so is one answer too many.
+    /// What begins like a positive reply counts as one: the conversation goes on.
     pub fn say(self, octets: impl AsRef<[u8]>) {
         self.act(Action::Say(octets.as_ref().to_vec()));
     }
@@ -144,7 +145,8 @@ impl<'a> On<'a> {
         self.act(Action::Garbage);
     }
 
-    /// Do the right thing; of use with [`On::after`], and with [`On::times`] in front of another rule.
+    /// Do the right thing; of use with [`On::after`], and with [`On::times`] in front of another
+    /// rule.
     pub fn proceed(self) {
         self.act(Action::Proceed);
     }

@@ -1,5 +1,5 @@
-//! One conversation of the mail server with a client: as much of RFC 5321, 2920, 3207 and 4954 as a client can
-//! tell apart, and the script's mischief in between.
+//! One conversation of the mail server with a client: as much of RFC 5321, 2920, 3207 and 4954 as a
+//! client can tell apart, and the script's mischief in between.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -147,7 +147,8 @@ impl Session {
         if self.from.is_none() {
             return self.reply("503 5.5.1 who sends it?").await;
         }
-        // Rules for one recipient see the newest only, lest a second one inherit the first one's fate.
+        // Rules for one recipient see the newest only, lest a second one inherit the first one's
+        // fate.
         let before = std::mem::replace(&mut self.to, vec![address(line)]);
         let accepted = self.perform(Phase::Rcpt, Some("250 2.1.5 ok")).await?;
         let newest = std::mem::replace(&mut self.to, before);

@@ -22,7 +22,8 @@ impl Wire {
     }
 
     pub(super) async fn encrypt(&mut self, acceptor: &TlsAcceptor) -> io::Result<()> {
-        // What a client sent ahead of the handshake is thrown away with the buffer, as RFC 3207 §6 demands.
+        // What a client sent ahead of the handshake is thrown away with the buffer, as RFC 3207 §6
+        // demands.
         let plain = std::mem::replace(self, Self::new(join(empty(), sink())))
             .0
             .into_inner();

@@ -2,7 +2,8 @@
 
 use super::Concern;
 
-/// Words, as `Words` holds them: a space stands at both ends where the whole word is meant, else its beginning.
+/// Words, as `Words` holds them: a space stands at both ends where the whole word is meant, else
+/// its beginning.
 const SENDER: [&str; 4] = [" sender", " mail from ", " return path", " envelope from "];
 const RELAY: [&str; 3] = [" relay", " rcpthosts", " gateway "];
 /// What takes a status about a mailbox back.
@@ -106,8 +107,8 @@ pub(super) const MAILBOX: [&str; 42] = [
     " @ does not exist ",
 ];
 
-/// What a reply says, in lower case, without numbers and with `@` for an address: a name in one must not pass for a
-/// reason. A space stands around each word.
+/// What a reply says, in lower case, without numbers and with `@` for an address: a name in one
+/// must not pass for a reason. A space stands around each word.
 pub(super) struct Words(String);
 
 impl Words {
