@@ -7,12 +7,13 @@ use kit::{
     bus::{Delivery, Durable, Reason, Verdict},
     clock::Timestamp,
     db::{Db, StoreError},
+    group::{Batch, together},
     watch::Watches,
 };
 use proto::{streams, verification::AccountVerified};
 use uuid::Uuid;
 
-use crate::commands::verify_accounts::{Confirmation, verify_accounts};
+use crate::commands::verify_accounts::{Confirmation, Told, verify_accounts};
 
 /// How long a batch is held before it is tried again while the database is away.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -46,20 +47,25 @@ impl Verified {
         for delivery in batch.iter() {
             told.push((delivery.clone(), decode(delivery)));
         }
-        match verify_accounts(&self.db, &self.watches, &told).await {
-            Ok(settled) => settled.into_iter().map(Verdict::Settled).collect(),
-            Err(error) => hold(batch.len(), &error),
-        }
+        let verify = async |told: Batch<Told>| {
+            let settled = verify_accounts(&self.db, &self.watches, &told).await?;
+            Ok(settled.into_iter().map(Verdict::Settled).collect())
+        };
+        together(Batch::from(told), verify, failed).await
     }
 }
 
-fn hold(messages: usize, error: &StoreError) -> Vec<Verdict> {
+/// What becomes of a message whose transaction failed.
+fn failed(error: &StoreError) -> Verdict {
     let pause = match error {
+        StoreError::Unexpected(cause) if kit::db::refuses_data(cause) => {
+            return Verdict::Reject("refused_by_database");
+        }
         StoreError::Unavailable(_) => PAUSE,
         StoreError::Unexpected(_) => LONG_PAUSE,
     };
-    tracing::warn!(messages, %error, "Accounts could not be verified; the messages are held.");
-    vec![Verdict::Retry(pause); messages]
+    tracing::warn!(%error, "An account could not be verified; its message is held.");
+    Verdict::Retry(pause)
 }
 
 fn decode(delivery: &Delivery) -> Result<Confirmation, Reason> {

@@ -26,7 +26,7 @@ use crate::{
 };
 
 pub use bulk::{lock_rows, update_given};
-pub use error::{StoreError, Trouble, is_away};
+pub use error::{StoreError, Trouble, is_away, refuses_data};
 pub use reader::Reader;
 pub use task::detached;
 pub use time::LEASES_AHEAD;

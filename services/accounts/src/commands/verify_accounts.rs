@@ -6,15 +6,19 @@ use std::collections::HashSet;
 use kit::{
     bus::{Delivery, Reason, Settled, settle},
     clock::Timestamp,
-    db::{Db, StoreError},
+    db::Db,
     watch::Watches,
 };
+use sea_orm::DbErr;
 use uuid::Uuid;
 
 use crate::store::accounts;
 
 /// Whose code was confirmed, and when.
 pub(crate) type Confirmation = (Uuid, Timestamp);
+
+/// A message, and what it said.
+pub(crate) type Told = (Delivery, Result<Confirmation, Reason>);
 
 /// Commits a batch in one transaction, then wakes whoever watches these accounts. What was no
 /// confirmation is given up with its reason, and so is one of an account that does not exist: after
@@ -23,8 +27,8 @@ pub(crate) type Confirmation = (Uuid, Timestamp);
 pub(crate) async fn verify_accounts(
     db: &Db,
     watches: &Watches<Uuid>,
-    told: &[(Delivery, Result<Confirmation, Reason>)],
-) -> Result<Vec<Settled>, StoreError> {
+    told: &[Told],
+) -> Result<Vec<Settled>, DbErr> {
     let mut confirmed = Vec::with_capacity(told.len());
     for (_, confirmation) in told {
         confirmed.extend(confirmation);

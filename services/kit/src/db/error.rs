@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use sea_orm::{DbErr, RuntimeErr, sqlx};
+use sea_orm::{
+    DbErr, RuntimeErr,
+    sqlx::{self, error::ErrorKind},
+};
 
 /// The store did not do its part. Nothing was written, but for a commit whose answer was lost.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -124,4 +127,21 @@ fn is_away_code(code: &str) -> bool {
         }
         _ => SQLSTATES.iter().any(|class| code.starts_with(class)),
     }
+}
+
+/// Whether the database refused what a row says, so that the same row would be refused again.
+pub fn refuses_data(error: &DbErr) -> bool {
+    let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) =
+        error
+    else {
+        return false;
+    };
+    let sqlx::Error::Database(error) = &**error else {
+        return false;
+    };
+    // Postgres' class 22, data exceptions; SQLite's TOOBIG and MISMATCH.
+    let code = error.code().unwrap_or_default();
+    !matches!(error.kind(), ErrorKind::Other)
+        || (code.len() == 5 && code.starts_with("22"))
+        || ["18", "20"].contains(&&*code)
 }

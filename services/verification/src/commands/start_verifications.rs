@@ -59,7 +59,7 @@ pub(crate) enum StartVerificationError {
 impl From<&StoreError> for StartVerificationError {
     fn from(error: &StoreError) -> Self {
         match error {
-            StoreError::Unexpected(cause) if store::refuses_data(cause) => Self::Refused,
+            StoreError::Unexpected(cause) if kit::db::refuses_data(cause) => Self::Refused,
             other => Self::Store(other.clone()),
         }
     }
