@@ -22,7 +22,9 @@ const RENEWED: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub(super) struct Notes {
     is_full: AtomicBool,
-    /// When a server last said that it is read-only.
+    /// A server said that it is read-only, and no write has been checked to succeed since.
+    is_read_only: AtomicBool,
+    /// Connections from before are not used any more: a server said that it is read-only.
     read_only_at: Mutex<Option<Instant>>,
 }
 
@@ -31,6 +33,7 @@ impl Notes {
         match Trouble::of_error(error) {
             Trouble::Full => self.is_full.store(true, Ordering::Relaxed),
             Trouble::ReadOnly => {
+                self.is_read_only.store(true, Ordering::Relaxed);
                 let mut noted = self.read_only_at();
                 if noted.is_none_or(|at| at.elapsed() > RENEWED) {
                     *noted = Some(Instant::now());
@@ -46,6 +49,14 @@ impl Notes {
     pub(super) fn is_outdated(&self, age: Duration) -> bool {
         let noted = *self.read_only_at();
         noted.is_some_and(|at| at.elapsed() <= age)
+    }
+
+    /// A write that was begun then has succeeded. Whatever was connected before may still be of the
+    /// time when the server was read-only, and is not used any more.
+    pub(super) fn takes_writes(&self, begun: Instant) {
+        if self.is_read_only.swap(false, Ordering::Relaxed) {
+            *self.read_only_at() = Some(begun);
+        }
     }
 
     /// Whether a write was refused for want of space, and none that needs some has succeeded since.

@@ -2,6 +2,7 @@
 //! that lock, disk and server have their part in it and nothing is left behind.
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
+use tokio::time::Instant;
 
 use super::{Db, Trouble};
 use crate::random;
@@ -31,9 +32,11 @@ impl Db {
     /// Why the database takes no writes.
     pub async fn check_write(&self) -> Result<(), Trouble> {
         let size = if self.writer.notes.is_full() { WIDE } else { 1 };
+        let begun = Instant::now();
         let checked = self.write_and_delete(size).await;
         match &checked {
             Ok(()) => {
+                self.writer.notes.takes_writes(begun);
                 if size == WIDE {
                     self.writer.notes.has_space();
                 }
