@@ -25,6 +25,17 @@ impl Timestamp {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
+    /// A new UUID of version 7 (RFC 9562 §5.7) of this moment; `context` decides between those of the
+    /// same one.
+    pub(crate) fn uuid_v7(
+        self,
+        context: impl uuid::ClockSequence<Output = impl Into<u128>>,
+    ) -> Uuid {
+        let seconds = u64::try_from(self.0.div_euclid(1_000_000)).unwrap_or(0);
+        let nanos = u32::try_from(self.0.rem_euclid(1_000_000) * 1_000).unwrap_or(0);
+        Uuid::new_v7(uuid::Timestamp::from_unix(context, seconds, nanos))
+    }
+
     /// The same moment out of a message; `None` where Protobuf's rules for a Timestamp are broken.
     pub fn from_proto(proto: &prost_types::Timestamp) -> Option<Self> {
         let valid = (0..1_000_000_000).contains(&proto.nanos)
@@ -125,14 +136,11 @@ impl Clock {
 
     /// A new UUID of version 7 (RFC 9562 §5.7), larger than the ones before it from this clock.
     pub fn uuid_v7(&self) -> Uuid {
-        let now = self.now().0;
-        let seconds = u64::try_from(now.div_euclid(1_000_000)).unwrap_or(0);
-        let nanos = u32::try_from(now.rem_euclid(1_000_000) * 1_000).unwrap_or(0);
         let context = self
             .ids
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        Uuid::new_v7(uuid::Timestamp::from_unix(&*context, seconds, nanos))
+        self.now().uuid_v7(&*context)
     }
 
     /// `at` as this clock sees it.

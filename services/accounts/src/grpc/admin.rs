@@ -38,6 +38,7 @@ impl AccountsAdmin for Admin {
             next_page_token: next.map(PageToken::to_text).unwrap_or_default(),
         }))
     }
+
     async fn list_dead_letters(
         &self,
         request: Request<ListDeadLettersRequest>,

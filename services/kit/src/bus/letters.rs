@@ -19,7 +19,7 @@ use sea_orm_migration::{
 use super::{
     delivery::{Content, Delivery, Left, Reason},
     headers::{from_json, to_json},
-    origin::{Origin, Source},
+    origin::{self, Origin, Source},
 };
 use crate::{clock::Timestamp, db::Tx};
 
@@ -70,6 +70,14 @@ impl std::fmt::Debug for Model {
 pub(crate) enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
+
+/// What tells the messages of all streams apart, in `Source`'s order.
+const SOURCE: [Column; 4] = [
+    Column::Stream,
+    Column::StreamCreated,
+    Column::Durable,
+    Column::Sequence,
+];
 
 impl Model {
     /// Its headers, by name.
@@ -150,7 +158,7 @@ pub(super) async fn insert(tx: &Tx, rejected: &[(&Delivery, Reason)]) -> Result<
     for (delivery, reason) in rejected {
         let Source { origin, sequence } = &delivery.source;
         rows.push(ActiveModel {
-            id: Set(new_id(tx.now())),
+            id: Set(tx.now().uuid_v7(uuid::NoContext)),
             stream: Set(origin.stream.clone()),
             stream_created: Set(origin.stream_created),
             durable: Set(origin.durable.clone()),
@@ -166,13 +174,7 @@ pub(super) async fn insert(tx: &Tx, rejected: &[(&Delivery, Reason)]) -> Result<
             last_at: Set(tx.now()),
         });
     }
-    let key = [
-        Column::Stream,
-        Column::StreamCreated,
-        Column::Durable,
-        Column::Sequence,
-    ];
-    let again = OnConflict::columns(key)
+    let again = OnConflict::columns(SOURCE)
         .update_columns([Column::Reason, Column::LastAt])
         .value(
             Column::Attempts,
@@ -182,13 +184,6 @@ pub(super) async fn insert(tx: &Tx, rejected: &[(&Delivery, Reason)]) -> Result<
     let inserted = Entity::insert_many(rows).on_conflict(again);
     inserted.exec_without_returning(tx).await?;
     Ok(())
-}
-
-/// Ids grow with the database's time.
-fn new_id(now: Timestamp) -> Uuid {
-    let seconds = u64::try_from(now.0.div_euclid(1_000_000)).unwrap_or(0);
-    let nanos = u32::try_from(now.0.rem_euclid(1_000_000) * 1_000).unwrap_or(0);
-    Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, nanos))
 }
 
 /// Postgres takes no NUL in a text, and what strangers publish may hold one.
@@ -201,17 +196,8 @@ pub(super) async fn delete_of(tx: &Tx, sources: &[&Source]) -> Result<(), DbErr>
     if sources.is_empty() {
         return Ok(());
     }
-    let mut any = Condition::any();
-    for source in sources {
-        any = any.add(
-            Condition::all()
-                .add(Column::Stream.eq(&source.origin.stream))
-                .add(Column::StreamCreated.eq(source.origin.stream_created))
-                .add(Column::Durable.eq(&source.origin.durable))
-                .add(Column::Sequence.eq(source.sequence)),
-        );
-    }
-    Entity::delete_many().filter(any).exec(tx).await?;
+    let of_these = origin::among(SOURCE, sources);
+    Entity::delete_many().filter(of_these).exec(tx).await?;
     Ok(())
 }
 

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use sea_orm::{ColumnTrait, Condition};
+
 use crate::clock::Timestamp;
 
 /// What a durable reads. A stream that is made again counts from 1 again: its creation time tells
@@ -18,4 +20,21 @@ pub(super) struct Origin {
 pub(super) struct Source {
     pub(super) origin: Arc<Origin>,
     pub(super) sequence: i64,
+}
+
+/// Whether a row is of one of these messages; `columns` hold stream, its creation time, durable and
+/// number.
+pub(super) fn among<C: ColumnTrait>(columns: [C; 4], sources: &[&Source]) -> Condition {
+    let [stream, stream_created, durable, sequence] = columns;
+    let mut any = Condition::any();
+    for source in sources {
+        any = any.add(
+            Condition::all()
+                .add(stream.eq(&source.origin.stream))
+                .add(stream_created.eq(source.origin.stream_created))
+                .add(durable.eq(&source.origin.durable))
+                .add(sequence.eq(source.sequence)),
+        );
+    }
+    any
 }

@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use sea_orm::{
-    ActiveValue::Set, Condition, DbErr, ExprTrait as _, QuerySelect as _, QueryTrait as _,
-    entity::prelude::*, sea_query::OnConflict,
+    ActiveValue::Set, DbErr, ExprTrait as _, QuerySelect as _, QueryTrait as _, entity::prelude::*,
+    sea_query::OnConflict,
 };
 use sea_orm_migration::{
     SchemaManager,
@@ -14,7 +14,7 @@ use sea_orm_migration::{
     schema::{big_integer, integer, text},
 };
 
-use super::origin::Source;
+use super::origin::{self, Source};
 use crate::{clock::Timestamp, db::Tx};
 
 /// A message lives seven days in its stream: what is older than this belongs to none.
@@ -40,6 +40,14 @@ pub(crate) struct Model {
 pub(crate) enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
+
+/// What tells the messages of all streams apart, in `Source`'s order.
+const SOURCE: [Column; 4] = [
+    Column::Stream,
+    Column::StreamCreated,
+    Column::Durable,
+    Column::Sequence,
+];
 
 pub(super) async fn create_table(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     let table = Table::create()
@@ -76,13 +84,7 @@ pub(super) async fn count_one_more(tx: &Tx, source: &Source) -> Result<i32, DbEr
         count: Set(1),
         last_at: Set(tx.now()),
     };
-    let key = [
-        Column::Stream,
-        Column::StreamCreated,
-        Column::Durable,
-        Column::Sequence,
-    ];
-    let again = OnConflict::columns(key)
+    let again = OnConflict::columns(SOURCE)
         .value(Column::Count, Expr::col((Entity, Column::Count)).add(1))
         .update_column(Column::LastAt)
         .to_owned();
@@ -95,17 +97,8 @@ pub(super) async fn delete(tx: &Tx, sources: &[&Source]) -> Result<(), DbErr> {
     if sources.is_empty() {
         return Ok(());
     }
-    let mut any = Condition::any();
-    for source in sources {
-        any = any.add(
-            Condition::all()
-                .add(Column::Stream.eq(&source.origin.stream))
-                .add(Column::StreamCreated.eq(source.origin.stream_created))
-                .add(Column::Durable.eq(&source.origin.durable))
-                .add(Column::Sequence.eq(source.sequence)),
-        );
-    }
-    Entity::delete_many().filter(any).exec(tx).await?;
+    let of_these = origin::among(SOURCE, sources);
+    Entity::delete_many().filter(of_these).exec(tx).await?;
     Ok(())
 }
 
