@@ -15,6 +15,7 @@ use tokio::{
     sync::Mutex,
     time::{Instant, timeout},
 };
+use uuid::{NoContext, Uuid};
 
 use super::{
     connection::{Connection, Pool, too_late},
@@ -101,6 +102,12 @@ impl Tx {
     /// bind it into every predicate and row, so that all of them agree.
     pub fn now(&self) -> Timestamp {
         self.now
+    }
+
+    /// A new UUID of version 7 (RFC 9562 §5.7) of that moment; those of one transaction are in no
+    /// order.
+    pub fn uuid_v7(&self) -> Uuid {
+        self.now.uuid_v7(NoContext)
     }
 
     /// When it was begun, by this process's monotonic clock: not after the database read its own.

@@ -1,23 +1,22 @@
 //! Does what was wished for with `resend_code`: at once after the answer, and every tick what a
 //! crash or an absent database left unserved.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use kit::db::{StoreError, Tx};
+use kit::{
+    db::{Db, StoreError, Tx},
+    watch::Watches,
+};
 use opentelemetry::Context;
 use sea_orm::DbErr;
-use tokio::time::MissedTickBehavior;
+use tokio::{sync::Notify, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{IssueCode, issue_code::Occasion};
-use crate::{
-    domain::Turn,
-    queue::ClaimedMail,
-    store::{
-        self, CodeState, MailState,
-        history::{Fact, What},
-    },
+use crate::store::{
+    self, CodeState, MailState,
+    history::{Fact, What},
 };
 
 /// Most wishes that are read at once.
@@ -25,7 +24,11 @@ const BATCH: u64 = 100;
 
 #[derive(Debug, Clone)]
 pub(crate) struct ServeResends {
+    pub(crate) db: Db,
     pub(crate) issue: IssueCode,
+    pub(crate) watches: Watches<Uuid>,
+    /// Notified once a mail has become due.
+    pub(crate) became_due: Arc<Notify>,
 }
 
 impl ServeResends {
@@ -47,7 +50,7 @@ impl ServeResends {
 
     /// Returns whether there may be more.
     async fn serve_batch(&self) -> Result<bool, StoreError> {
-        let wanted = store::resends::wanted(self.issue.db.reader(), BATCH).await?;
+        let wanted = store::resends::wanted(self.db.reader(), BATCH).await?;
         let mut more = wanted.len() as u64 == BATCH;
         for subject in &wanted {
             match self.serve(subject).await {
@@ -67,44 +70,40 @@ impl ServeResends {
     /// Does what was wished for, once: a pending mail is made due, else the next code takes the
     /// place of the newest.
     pub(super) async fn serve(&self, subject: &[u8]) -> Result<(), StoreError> {
-        let tx = self.issue.db.write("serve a resend").await?;
+        let tx = self.db.write("serve a resend").await?;
         let Some(account_id) = store::resends::serve(&tx, subject).await? else {
             return Ok(tx.commit().await?); // nobody, or served by somebody else
         };
         // With the wish off the list in the same transaction, two who serve it make one code.
-        let mail = self.serve_account(&tx, account_id).await?;
+        self.serve_account(&tx, account_id).await?;
         tx.commit().await?;
-        self.issue
-            .announce(mail.into_iter().collect(), &[account_id]);
-        self.issue.queue.poll_soon();
+        self.watches.notify(&[account_id]);
+        self.became_due.notify_one();
         Ok(())
     }
 
-    async fn serve_account(&self, tx: &Tx, account_id: Uuid) -> Result<Option<ClaimedMail>, DbErr> {
+    async fn serve_account(&self, tx: &Tx, account_id: Uuid) -> Result<(), DbErr> {
         let Some(verification) = store::verifications::lock(tx, account_id).await? else {
-            return Ok(None);
+            return Ok(());
         };
         let Some(newest) = store::codes::newest(tx, account_id).await? else {
-            return Ok(None);
+            return Ok(());
         };
         let requested = Fact::of_code(&newest, What::ResendRequested);
         store::history::append(tx, vec![requested]).await?;
         if verification.verified_at.is_some() {
-            return Ok(None);
+            return Ok(());
         }
         let is_live = newest.state == CodeState::Live && newest.expires_at > tx.now();
         // Its mail has not arrived yet: another code would make the one on its way worthless.
         if is_live && newest.mail_state == MailState::Pending {
             store::codes::make_due(tx, newest.id).await?;
-            return Ok(None);
+            return Ok(());
         }
         let occasion = Occasion {
             why: "another code was asked for",
             context: Context::current(),
         };
-        let mut room = self.issue.queue.reserve(Turn::First, 1);
-        self.issue
-            .replace(tx, &verification, &newest, &occasion, &mut room)
-            .await
+        self.issue.replace(tx, &newest, &occasion).await
     }
 }

@@ -12,15 +12,21 @@ use kit::{
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
-use super::held::HeldMails;
-use crate::commands::{
-    Claim, ClaimedMail,
-    claim_mails::{ClaimMails, MoreDue, Wanted},
-    end_stale_claims::end_stale_claims,
-    record_outcomes::{MailAttempt, record_outcomes},
-    release_claims::release_claims,
-    renew_claims::renew_claims,
-    take_back_rejections::take_back_rejections,
+use super::{
+    held::HeldMails,
+    queue::{PlacedMail, Room},
+};
+use crate::{
+    commands::{
+        Claim, ClaimedMail,
+        claim_mails::{ClaimMails, MoreDue, Wanted},
+        end_stale_claims::end_stale_claims,
+        record_outcomes::{MailAttempt, record_outcomes},
+        release_claims::release_claims,
+        renew_claims::renew_claims,
+        take_back_rejections::take_back_rejections,
+    },
+    domain::Turn,
 };
 
 type DbCall = BoxFuture<'static, DbResult>;
@@ -32,7 +38,7 @@ pub(super) enum DbResult {
     /// A batch that could not be recorded yet.
     NotRecorded(Vec<MailAttempt>),
     /// Claimed mails, and of which kind there may be more.
-    Polled(Vec<ClaimedMail>, MoreDue),
+    Polled(Vec<PlacedMail>, MoreDue),
     /// Codes whose rejections could not be taken back; they are tried again.
     NotTakenBack(Vec<Uuid>),
     /// Codes whose claims were renewed at this moment.
@@ -56,8 +62,8 @@ pub(super) struct DbCalls {
 impl DbCalls {
     pub(super) fn new(claim_mails: ClaimMails, pause: Duration) -> Self {
         Self {
-            db: claim_mails.issue.db.clone(),
-            watches: claim_mails.issue.watches.clone(),
+            db: claim_mails.db.clone(),
+            watches: claim_mails.watches.clone(),
             claim_mails,
             pause,
             under_way: FuturesUnordered::new(),
@@ -81,21 +87,33 @@ impl DbCalls {
         result
     }
 
+    /// Whether a poll is under way: one at a time, or two would claim for the same window.
+    pub(super) fn is_polling(&self) -> bool {
+        self.is_polling
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.under_way.is_empty()
     }
 
-    /// Claims due mails, and answers whether it does: one poll at a time, or two would claim for
-    /// the same room.
-    pub(super) fn poll(&mut self, wanted: Wanted) -> bool {
-        if self.is_polling {
-            return false;
-        }
+    /// Claims due mails, at most `all` of those that have room.
+    pub(super) fn poll(&mut self, all: usize, first_room: Room, later_room: Room) {
         self.is_polling = true;
         let claim_mails = self.claim_mails.clone();
+        let wanted = Wanted {
+            all,
+            first: first_room.len(),
+            later: later_room.len(),
+        };
         self.begin(async move {
             match claim_mails.run(wanted).await {
-                Ok((mails, more)) => DbResult::Polled(mails, more),
+                Ok((mails, more)) => {
+                    let is_first = |mail: &ClaimedMail| mail.turn() == Turn::First;
+                    let (first, later) = mails.into_iter().partition(is_first);
+                    let mut placed = first_room.place(first);
+                    placed.extend(later_room.place(later));
+                    DbResult::Polled(placed, more)
+                }
                 // Not full: else the loop would poll again at once, and again, while the database
                 // is away.
                 Err(error) => {
@@ -104,7 +122,6 @@ impl DbCalls {
                 }
             }
         });
-        true
     }
 
     /// Records all of these attempts, one batch at a time: what comes meanwhile makes the next one.
@@ -167,7 +184,7 @@ impl DbCalls {
         if claims.is_empty() {
             return;
         }
-        let (db, lease) = (self.db.clone(), self.claim_mails.issue.rules.lease);
+        let (db, lease) = (self.db.clone(), self.claim_mails.lease);
         self.begin(async move {
             match renew_claims(&db, lease, &claims).await {
                 Ok((at, codes)) => DbResult::Renewed(at, codes),
