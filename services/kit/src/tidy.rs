@@ -29,6 +29,7 @@ pub async fn every<F>(
         let pause = match done {
             Ok(()) => interval,
             Err(error) => {
+                // Once, until it works again: an outage of the database is told by others.
                 if !failed {
                     tracing::warn!(%error, "{what} could not be tidied; trying again until it works.");
                 }

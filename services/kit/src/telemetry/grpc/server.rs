@@ -82,6 +82,8 @@ where
             attributes,
             self.layer.duration.clone(),
         );
+        // The handler's first part runs in `call` itself, before there is a future to give the
+        // context to.
         let attached = context.clone().attach();
         let answer = self.inner.call(request);
         drop(attached);
