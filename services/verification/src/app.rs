@@ -53,7 +53,8 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::
             .await
     };
     let served = served.await;
-    telemetry.shutdown().await; // last: what was drained has spans too
+    // Last: what was drained has spans, too.
+    telemetry.shutdown().await;
     served
 }
 
@@ -131,7 +132,8 @@ impl App {
             health,
         };
         let served = server.run(surface, stages, shutdown).await;
-        db.close().await; // nobody writes any more: SQLite folds its log into the one file
+        // Nobody writes any more: SQLite folds its log into the one file.
+        db.close().await;
         served
     }
 

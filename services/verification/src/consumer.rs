@@ -36,7 +36,8 @@ impl NewAccounts {
         Durable {
             stream: streams::ACCOUNTS,
             name: "verification".to_owned(),
-            filter: streams::ACCOUNTS.subjects[0].to_owned(), // an unknown event becomes a dead letter, not a gap
+            // All of them: an unknown event becomes a dead letter, not a gap.
+            filter: streams::ACCOUNTS.subjects[0].to_owned(),
         }
     }
 
@@ -60,17 +61,19 @@ impl NewAccounts {
             verdicts.push(verdict(&answer));
             mails.extend(answer.ok().and_then(|started| started.mail));
         }
+        // Only now: their rows are committed, and a mail of a code that is not would confirm
+        // nothing.
         self.queue.hand_over(mails, room);
         verdicts
     }
 }
 
-/// Once for the batch: what is held comes again every second.
 fn complain(answers: &[Answer]) {
     let mut held = answers.iter().filter_map(|answer| match answer {
         Err(StartVerificationError::Store(error)) => Some(error),
         _ => None,
     });
+    // Once for the batch: what is held comes again every second.
     if let Some(error) = held.next() {
         let messages = 1 + held.count();
         tracing::warn!(messages, %error, "Verifications could not be stored; the messages are held.");

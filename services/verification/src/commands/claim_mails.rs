@@ -73,6 +73,8 @@ impl ClaimMails {
         let later = wanted.later.min(wanted.all - codes.len());
         let tried = store::mails::claim(&tx, self.lease, Turn::Later, later as u64).await?;
         let mut more = MoreDue {
+            // A full claim says that there may be more, a smaller one that there is none, or that
+            // another replica has it.
             first: first > 0 && codes.len() == first,
             later: later > 0 && tried.len() == later,
         };
@@ -91,13 +93,15 @@ impl ClaimMails {
             }
         }
         tx.commit().await?;
-        more.first |= !keyless.is_empty(); // what replaces them
+        // What replaces them is a first attempt of a new code.
+        more.first |= !keyless.is_empty();
         self.replace(keyless).await;
         Ok((mails, more))
     }
 
-    /// In transactions of their own: the account's lock comes before its codes' everywhere.
     async fn replace(&self, keyless: Vec<Code>) {
+        // In transactions of their own: the account's lock comes before its codes' everywhere, and
+        // the claim has just locked the codes.
         for code in keyless {
             match replace_keyless(&self.db, &self.issue, &code).await {
                 Ok(()) => self.watches.notify(&[code.account_id]),

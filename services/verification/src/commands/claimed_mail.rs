@@ -50,6 +50,8 @@ impl ClaimedMail {
             locale: verification.locale.clone(),
             digits,
             expires_at: code.expires_at,
+            // From `begun`, which is not after the database read its clock: here the time is over a
+            // little early, never late.
             expires: tx.begun() + code.expires_at.since(tx.now()),
             held_until: tx.begun() + code.claimed_until.since(tx.now()),
             account_created_at: is_first_code.then_some(verification.account_created_at),

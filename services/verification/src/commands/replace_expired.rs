@@ -46,8 +46,9 @@ impl ReplaceExpired {
         }
     }
 
-    /// Batch by batch: between two of them other transactions have their turn, and a stop ends it.
     async fn replace_all(&self, stop: &CancellationToken) -> Result<(), StoreError> {
+        // Batch by batch: between two of them other transactions have their turn, and a stop ends
+        // it.
         while !stop.is_cancelled() && self.replace_batch().await? {}
         Ok(())
     }
@@ -75,10 +76,12 @@ impl ReplaceExpired {
         tx.commit().await?;
         self.watches.notify(&accounts);
         self.became_due.notify_one();
+        // With none of them locked the same batch would come again at once, and again.
         Ok(is_full && !locked.is_empty())
     }
 
     async fn end(&self, tx: &Tx, code: &Code) -> Result<(), DbErr> {
+        // A person may have this code's mail: another one would be a second mail nobody asked for.
         if code.mail_reached {
             store::mails::mark_expired(tx, code.id).await?;
             store::codes::keep_expired(tx, code.id).await?;

@@ -7,8 +7,7 @@ use opentelemetry::Context;
 use super::{IssueCode, issue_code::Occasion};
 use crate::store::{self, Code, CodeState, MailState};
 
-/// Replaces the code if it is still the account's newest and its mail still waits. Who has the
-/// account locked goes first: the next tick meets the code again if it is still so.
+/// Replaces the code if it is still the account's newest and its mail still waits.
 pub(super) async fn replace_keyless(
     db: &Db,
     issue: &IssueCode,
@@ -17,6 +16,7 @@ pub(super) async fn replace_keyless(
     tracing::warn!(code.id = %code.id, key.id = code.key_id, "The key of a pending code is gone; it is replaced.");
     let account_id = code.account_id;
     let tx = db.write("replace a keyless code").await?;
+    // Who has the account locked goes first: the next tick meets the code again if it is still so.
     let locked = store::verifications::lock_free(&tx, vec![account_id]).await?;
     let newest = store::codes::newest(&tx, account_id).await?;
     if let (true, Some(newest)) = (locked.contains_key(&account_id), newest)

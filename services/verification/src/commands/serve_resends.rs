@@ -61,14 +61,15 @@ impl ServeResends {
                     tracing::error!(%error, "A resend cannot be served; the next tick tries again.");
                     more = false;
                 }
+                // The rest would wait as long and fail as well.
                 Err(away) => return Err(away),
             }
         }
         Ok(more)
     }
 
-    /// Does what was wished for, once: a pending mail is made due, else the next code takes the
-    /// place of the newest.
+    /// Does what was wished for: a pending mail is made due, else the next code takes the place of
+    /// the newest.
     pub(super) async fn serve(&self, subject: &[u8]) -> Result<(), StoreError> {
         let tx = self.db.write("serve a resend").await?;
         let Some(account_id) = store::resends::serve(&tx, subject).await? else {
@@ -91,6 +92,7 @@ impl ServeResends {
         };
         let requested = Fact::of_code(&newest, What::ResendRequested);
         store::history::append(tx, vec![requested]).await?;
+        // Asked under the lock: it may have been confirmed since the wish was taken.
         if verification.verified_at.is_some() {
             return Ok(());
         }

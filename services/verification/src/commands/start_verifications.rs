@@ -26,8 +26,7 @@ use crate::{
     store::{self, Code, Verification},
 };
 
-/// Tombstones of emptied verifications live this long; an older event could bring an erased account
-/// back.
+/// Tombstones of emptied verifications live this long.
 const OLDEST: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// A message, and what it asks for, or why nobody can do it.
@@ -114,6 +113,7 @@ impl StartVerifications {
         for (place, Told { delivery, new, .. }) in batch.iter().enumerate() {
             let outcome = match new {
                 Err(reason) => Err(*reason),
+                // Its tombstone may be gone: the event could bring an erased account back.
                 Ok(new) if tx.now().since(new.account_created_at) > OLDEST => Err("too_old"),
                 Ok(new) => {
                     let row = || (row(tx.now(), new), place);
@@ -157,6 +157,8 @@ impl StartVerifications {
         let mut code = self.issue.new_code(tx, account_id, 1, context);
         let digits = code.digits(&self.issue.keys).filter(|_| told.has_room);
         let mail = digits.map(|digits| {
+            // Born claimed, under the number that the claim of a poll would have given it: no other
+            // replica takes what is about to be handed over.
             code.claim_no = 1;
             code.claimed_until = tx.now() + self.lease;
             ClaimedMail::new(tx, &code, verification, digits)
@@ -178,9 +180,9 @@ fn row(now: Timestamp, new: &NewVerification) -> Verification {
     }
 }
 
-/// The transaction's own span: within its message's when it is alone, else a root that links to all
-/// of them.
+/// The transaction's own span.
 fn batch_span(batch: &[Told]) -> Context {
+    // Within its message's when it is alone; a batch belongs to no single trace and links to all.
     let parent = if let [alone] = batch {
         alone.delivery.context.clone()
     } else {

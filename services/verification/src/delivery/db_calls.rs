@@ -1,6 +1,5 @@
-//! The loop's calls to the database. Each is a command in a task of its own, so that the loop is
-//! not woken by each step of it; all of them end by themselves, because transactions do. What fails
-//! here is done again by the next tick.
+//! The loop's calls to the database. Each is a command in a task of its own; all of them end by
+//! themselves, because transactions do. What fails here is done again by the next tick.
 
 use std::{collections::HashSet, future::Future, time::Duration};
 
@@ -87,7 +86,7 @@ impl DbCalls {
         result
     }
 
-    /// Whether a poll is under way: one at a time, or two would claim for the same window.
+    /// Whether a poll is under way.
     pub(super) fn is_polling(&self) -> bool {
         self.is_polling
     }
@@ -98,6 +97,7 @@ impl DbCalls {
 
     /// Claims due mails, at most `all` of those that have room.
     pub(super) fn poll(&mut self, all: usize, first_room: Room, later_room: Room) {
+        // One at a time, or two would claim for the same window.
         self.is_polling = true;
         let claim_mails = self.claim_mails.clone();
         let wanted = Wanted {
@@ -125,8 +125,6 @@ impl DbCalls {
     }
 
     /// Records all of these attempts, one batch at a time: what comes meanwhile makes the next one.
-    /// While the database is away they are held: the mailer remembers its answers too, but they
-    /// need not be asked for once more.
     pub(super) fn record(&mut self, unrecorded: &mut Vec<MailAttempt>, held: &HeldMails) {
         if self.is_recording {
             return;
@@ -148,8 +146,9 @@ impl DbCalls {
                 Err(error) => {
                     let mails = batch.len();
                     tracing::warn!(%error, mails, "The mailer's answers could not be stored yet.");
-                    // Within the call, so that the loop does not try again before the pause is
-                    // over.
+                    // Held, although the mailer remembers its answers too: so they need not be
+                    // asked for once more. The pause is within the call, so that the loop does not
+                    // try again before it is over.
                     sleep(pause).await;
                     DbResult::NotRecorded(batch)
                 }
@@ -157,8 +156,10 @@ impl DbCalls {
         });
     }
 
-    /// Takes rejections back, once what was heard before is recorded: the rejections themselves.
+    /// Takes rejections back.
     pub(super) fn take_back(&mut self, codes: Vec<Uuid>) {
+        // Only once what was heard before is recorded: the rejections themselves may be among it,
+        // and would be written after they were taken back.
         self.taken_back.extend(codes);
     }
 
@@ -203,6 +204,7 @@ impl DbCalls {
         let db = self.db.clone();
         self.begin(async move {
             if let Err(error) = release_claims(&db, &claims).await {
+                // Not tried again: a lease later they are as free as they were to be made.
                 tracing::debug!(%error, "Claims on mails run out by themselves.");
             }
             DbResult::Nothing
@@ -220,6 +222,7 @@ impl DbCalls {
     }
 
     fn begin(&mut self, call: impl Future<Output = DbResult> + Send + 'static) {
+        // Tasks, so that the loop is woken once by each call, and not by every step of it.
         self.under_way.push(detached(call).boxed());
     }
 }

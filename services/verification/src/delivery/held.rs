@@ -53,15 +53,15 @@ impl HeldMails {
         }
     }
 
-    /// Takes claimed mails in. One that is held already has outlived its claim: the new one is
-    /// adopted.
+    /// Takes claimed mails in.
     pub(super) fn add(&mut self, mails: Vec<PlacedMail>) {
         for placed in mails {
             let mail = &placed.mail;
             let id = mail.claim.code_id;
             if let Some(known) = self.held.get_mut(&id) {
+                // Its claim has run out and a poll has claimed it again: the new claim is adopted.
                 // Where it stands does not change: if it was sent, the answer counts under the new
-                // claim.
+                // one.
                 known.placed.mail.claim = mail.claim;
                 known.placed.mail.held_until = mail.held_until;
                 continue;
@@ -76,14 +76,17 @@ impl HeldMails {
         }
     }
 
-    /// The next mail to send. One whose claim has run out is left to whoever claims it next.
+    /// The next mail to send.
     pub(super) fn next(&mut self, turn: Turn) -> Option<&ClaimedMail> {
         while let Some(id) = self.line(turn).pop_front() {
+            // By this process's own clock: while the database is away nothing renews the claims
+            // here, and another replica, for which it is not, may have taken the mail.
             let is_claimed = |held: &HeldMail| Instant::now() < held.placed.mail.held_until;
             if self.held.get(&id).is_some_and(is_claimed) {
                 return self.held.get(&id).map(|held| &held.placed.mail);
             }
-            self.held.remove(&id); // somebody else may have claimed it by now
+            // Forgotten, not put back: whoever claims it next sends it.
+            self.held.remove(&id);
         }
         None
     }
@@ -109,9 +112,12 @@ impl HeldMails {
     ) -> Option<(&ClaimedMail, Context)> {
         let held = self.held.get_mut(&id)?;
         let span = match &held.whereabouts {
+            // A late answer of an earlier stream must not count for the attempt that is under way.
             Whereabouts::Sent { stream: on, span } if *on == stream => span.clone(),
             _ => return None,
         };
+        // Kept until it is recorded: with it goes the claim, and its place in memory, so that a
+        // database that is away stops the flow.
         held.whereabouts = Whereabouts::Answered;
         Some((&held.placed.mail, span))
     }
@@ -174,10 +180,12 @@ impl HeldMails {
         self.held.get(&id).map(|held| held.placed.mail.claim)
     }
 
-    /// Notes that these codes' claims were renewed at `at`. The others were not: somebody else has
-    /// claimed them, and what is held here of them is not sent once their time is over.
+    /// Notes that these codes' claims were renewed at `at`.
     pub(super) fn renewed(&mut self, at: Instant, codes: &[Uuid]) {
+        // The others were not: somebody else has claimed them, and what is held here of them is not
+        // sent once their time is over.
         for id in codes {
+            // Never earlier: a claim that was adopted meanwhile may end later than this renewal's.
             if let Some(held) = self.held.get_mut(id) {
                 held.placed.mail.held_until = held.placed.mail.held_until.max(at + self.lease);
             }

@@ -22,11 +22,6 @@
 //! being opened, *Away* and *Draining* let go of it, so that it waits in the table, where any
 //! replica may claim it. *Draining* still waits for answers to what was sent; *Leaving* lets go of
 //! that, too.
-//!
-//! When a stream breaks, what it left unanswered waits in front again and is offered to another one
-//! at once: the mailer knows each mail by its key, and what it did with it. When the database is
-//! away, outcomes stay here and are written again and again; claims run out unrenewed, and a mail
-//! whose claim has run out is not sent: it may be somebody else's by now.
 
 use std::{collections::HashSet, fmt, sync::Arc, time::Duration};
 
@@ -54,9 +49,7 @@ use crate::{
     domain::{Outcome, Turn},
 };
 
-/// How long a stop waits for answers. A mail that is unanswered then is let go: the mailer's ledger
-/// knows it. Well within the two seconds that a stop gives its workers: what is let go has to be
-/// written, too.
+/// How long a stop waits for answers.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// The loop; nothing happens until it runs.
@@ -168,11 +161,13 @@ impl MailLoop {
         self.db_calls.record(&mut self.unrecorded, &self.mails);
     }
 
-    /// Sends nothing more and opens no more streams. What was handed over by now is taken in, so
-    /// that it is let go, too.
+    /// Sends nothing more and opens no more streams.
     fn begin_to_drain(&mut self) {
+        // Well within the two seconds that a stop gives its workers, because what is let go then
+        // has to be written, too. The mailer's ledger knows what was not answered.
         self.mode = Mode::Draining(Instant::now() + GRACE);
         self.streams.close();
+        // What was handed over by now is taken in, so that it is let go, too.
         while let Ok(mails) = self.incoming.try_recv() {
             self.mails.add(mails);
         }
@@ -239,18 +234,17 @@ impl MailLoop {
         self.db_calls.poll(all, first_room, later_room);
     }
 
-    /// Polls go in large bites, of a quarter of the window: a poll for each mail that leaves would
-    /// be a transaction for each of them.
     fn is_worth_a_poll(&self) -> bool {
+        // In large bites: a poll for each mail that leaves would be a transaction for each of them.
         let bite = self.streams.window().div_ceil(4);
         let Wanted { first, later, .. } = self.wanted();
         (self.more_due.first && first >= bite) || (self.more_due.later && later >= bite)
     }
 
-    /// How many more mails can be sent at once than are waiting to be. What waits beyond its own
-    /// kind's room leaves the other kind alone.
+    /// How many more mails can be sent at once than are waiting to be.
     fn wanted(&self) -> Wanted {
         let (mails, streams) = (&self.mails, &self.streams);
+        // What waits beyond its own kind's room leaves the other kind alone.
         let leaving = |turn| mails.waiting(turn).min(streams.room(turn));
         let (first, later) = (leaving(Turn::First), leaving(Turn::Later));
         Wanted {
@@ -260,12 +254,12 @@ impl MailLoop {
         }
     }
 
-    /// Hears an event and whatever else has happened by now, so that outcomes are recorded in
-    /// batches.
+    /// Hears an event and whatever else has happened by now.
     fn hear_all(&mut self, first: StreamEvent) {
         let mut event = Some(first);
         while let Some(next) = event {
             self.hear(next);
+            // So that outcomes are recorded in batches, as large as the load makes them.
             event = self.streams.ready();
         }
     }
@@ -288,9 +282,10 @@ impl MailLoop {
             }
             StreamEvent::Said(..) => {}
             StreamEvent::Ended(stream) => {
-                // What it left unanswered waits again, in front. A mail that saw too many streams
-                // break has failed: if it is what breaks them, it must not take the others along
-                // for ever.
+                // What it left unanswered waits again, in front, and is offered to another one at
+                // once: the mailer knows each mail by its key, and what it did with it. A mail that
+                // saw too many streams break has failed: if it is what breaks them, it must not
+                // take the others along for ever.
                 let (spans, lost) = self.mails.broken(stream);
                 self.unrecorded
                     .extend(lost.into_iter().map(encode::unanswered));
@@ -320,6 +315,7 @@ impl MailLoop {
     fn take_in(&mut self, result: DbResult) {
         match result {
             DbResult::Recorded(batch, accepted) => self.recorded(batch, &accepted),
+            // Written again until it is: a claim may run out meanwhile, a fact is one all the same.
             DbResult::NotRecorded(batch) => self.unrecorded.extend(batch),
             DbResult::Polled(mails, more) => {
                 self.more_due = self.more_due.or(more);

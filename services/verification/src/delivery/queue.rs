@@ -14,7 +14,8 @@ use crate::{commands::ClaimedMail, domain::Turn};
 /// Where mails are handed over. Clones share it.
 #[derive(Debug, Clone)]
 pub(crate) struct Queue {
-    mails: mpsc::UnboundedSender<Vec<PlacedMail>>, // bounded by the places, which are counted over its whole way
+    /// Bounded by the places, which are counted over a mail's whole way.
+    mails: mpsc::UnboundedSender<Vec<PlacedMail>>,
     first_places: Arc<Semaphore>,
     /// Of their own, for mails that were tried before: first ones may come faster than they leave.
     later_places: Arc<Semaphore>,
@@ -37,14 +38,15 @@ pub(crate) struct PlacedMail {
 
 impl Queue {
     /// A queue for at most `places` mails and a quarter as many that were tried before, and the end
-    /// that the loop reads. It has no room at first: while no mailer takes mails, rows are born
-    /// unclaimed and wait in the table.
+    /// that the loop reads.
     pub(crate) fn new(places: usize) -> (Self, Incoming) {
         let (mails, incoming) = mpsc::unbounded_channel();
         let queue = Self {
             mails,
             first_places: Arc::new(Semaphore::new(places)),
             later_places: Arc::new(Semaphore::new(places.div_ceil(4))),
+            // No room at first: while no mailer takes mails, rows are born unclaimed and wait in
+            // the table, where any replica may claim them.
             is_sending: Arc::default(),
         };
         (queue, incoming)
@@ -72,7 +74,8 @@ impl Queue {
     /// claimed them.
     pub(crate) fn hand_over(&self, mails: Vec<ClaimedMail>, room: Room) {
         if !mails.is_empty() {
-            let _ = self.mails.send(room.place(mails)); // without a loop their claims run out
+            // Without a loop, at a stop, they are dropped and their claims run out.
+            let _ = self.mails.send(room.place(mails));
         }
     }
 
