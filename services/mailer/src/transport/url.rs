@@ -92,6 +92,7 @@ impl FromStr for MailUrl {
             .host_str()
             .filter(|host| !host.is_empty())
             .ok_or(EXPECTED)?;
+        // An IPv6 address stands in brackets in a URL, and nowhere else.
         let host = host.trim_matches(['[', ']']).to_owned();
         Ok(Self::Smtp(SmtpServer {
             host,
