@@ -17,7 +17,7 @@ use crate::{
     bus::Bus,
     clock::Timestamp,
     db::{Db, StoreError},
-    random, tidy,
+    random, repeat,
 };
 
 /// The relay's deadlines and sizes. Configuration, so that tests can shorten them.
@@ -92,9 +92,12 @@ impl Relay {
         // for them.
         let (db, metrics) = (self.db.clone(), self.metrics.clone());
         let counting = count(&db, &metrics, self.settings.tick, &stop);
-        let purging = tidy::every(PURGE_EVERY, "The outbox's history", stop.clone(), || {
-            purge(&db)
-        });
+        let purging = repeat::every(
+            PURGE_EVERY,
+            "The outbox's history was not purged",
+            stop.clone(),
+            || purge(&db),
+        );
         let publishing = self.publish_until(&stop);
         let late = async {
             stop.cancelled().await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kit::{
     db::{Db, StoreError},
-    tidy,
+    repeat,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -17,9 +17,12 @@ const BATCH: u64 = 500;
 
 /// Forgets now and every ten minutes, until `stop`.
 pub(crate) async fn run(db: Db, stop: CancellationToken) {
-    tidy::every(INTERVAL, "Mails of long expired codes", stop, || {
-        forget_mails(&db)
-    })
+    repeat::every(
+        INTERVAL,
+        "Mails of long expired codes were not forgotten",
+        stop,
+        || forget_mails(&db),
+    )
     .await;
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kit::{
     db::{Db, StoreError},
-    tidy,
+    repeat,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -19,9 +19,12 @@ const OF_NOBODY: u64 = 100_000;
 
 /// Forgets now and every minute, until `stop`.
 pub(crate) async fn run(db: Db, stop: CancellationToken) {
-    tidy::every(INTERVAL, "Old requests for codes", stop, || {
-        forget_resends(&db)
-    })
+    repeat::every(
+        INTERVAL,
+        "Old requests for codes were not forgotten",
+        stop,
+        || forget_resends(&db),
+    )
     .await;
 }
 

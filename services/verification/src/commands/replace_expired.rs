@@ -6,11 +6,12 @@ use std::{sync::Arc, time::Duration};
 
 use kit::{
     db::{Db, StoreError, Tx},
+    repeat,
     watch::Watches,
 };
 use opentelemetry::Context;
 use sea_orm::DbErr;
-use tokio::{sync::Notify, time::MissedTickBehavior};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -37,19 +38,15 @@ pub(crate) struct ReplaceExpired {
 impl ReplaceExpired {
     /// Takes all that are expired every `tick`, until `stop`.
     pub(crate) async fn run(self, tick: Duration, stop: CancellationToken) {
-        let mut ticks = tokio::time::interval(tick);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-            if let Err(error) = self.replace_all(&stop).await {
-                tracing::warn!(%error, "Expired codes were not replaced; the next tick tries again.");
-            }
-        }
+        repeat::every(tick, "Expired codes were not replaced", stop, || {
+            self.replace_all()
+        })
+        .await;
     }
 
-    async fn replace_all(&self, stop: &CancellationToken) -> Result<(), StoreError> {
-        // Batch by batch: between two of them other transactions have their turn, and a stop ends
-        // it.
-        while !stop.is_cancelled() && self.replace_batch().await? {}
+    async fn replace_all(&self) -> Result<(), StoreError> {
+        // Batch by batch: between two of them other transactions have their turn.
+        while self.replace_batch().await? {}
         Ok(())
     }
 

@@ -5,11 +5,12 @@ use std::{sync::Arc, time::Duration};
 
 use kit::{
     db::{Db, StoreError, Tx},
+    repeat,
     watch::Watches,
 };
 use opentelemetry::Context;
 use sea_orm::DbErr;
-use tokio::{sync::Notify, time::MissedTickBehavior};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -34,17 +35,11 @@ pub(crate) struct ServeResends {
 impl ServeResends {
     /// Serves all that wait every `tick`, until `stop`.
     pub(crate) async fn run(self, tick: Duration, stop: CancellationToken) {
-        let mut ticks = tokio::time::interval(tick);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-            if let Err(error) = self.serve_all(&stop).await {
-                tracing::warn!(%error, "Resends were not served; the next tick tries again.");
-            }
-        }
+        repeat::every(tick, "Resends were not served", stop, || self.serve_all()).await;
     }
 
-    async fn serve_all(&self, stop: &CancellationToken) -> Result<(), StoreError> {
-        while !stop.is_cancelled() && self.serve_batch().await? {}
+    async fn serve_all(&self) -> Result<(), StoreError> {
+        while self.serve_batch().await? {}
         Ok(())
     }
 
