@@ -25,8 +25,8 @@ impl Timestamp {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
-    /// A new UUID of version 7 (RFC 9562 §5.7) of this moment; `context` decides between those of the
-    /// same one.
+    /// A new UUID of version 7 (RFC 9562 §5.7) of this moment; `context` decides between those of
+    /// the same one.
     pub(crate) fn uuid_v7(
         self,
         context: impl uuid::ClockSequence<Output = impl Into<u128>>,

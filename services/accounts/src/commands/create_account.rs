@@ -110,8 +110,8 @@ impl SignUps {
             key: self.fingerprints.of_key(&key),
             fingerprint: self.fingerprints.of_request(&new),
         });
-        // Made before the group: should it be written again after a commit that happened, a row that
-        // is met with one's own id is one's own success.
+        // Made before the group: should it be written again after a commit that happened, a row
+        // that is met with one's own id is one's own success.
         let id = self.clock.uuid_v7();
         let wait = Arc::new(Wait::new(deadline));
         let sign_up = SignUp {
@@ -129,7 +129,8 @@ impl SignUps {
             let submitted = match timeout_at(wait.until(), &mut submitted).await {
                 Ok(answer) => answer,
                 Err(_) if wait.give_up() => return Err(CreateAccountError::Late),
-                // It is being written: only its transaction knows how that ends, and that has a limit.
+                // It is being written: only its transaction knows how that ends, and that has a
+                // limit.
                 Err(_) => submitted.await,
             };
             let committed = match submitted {

@@ -238,9 +238,9 @@ fn is_about_the_data(error: &sqlx::Error) -> bool {
         );
     };
     let code = refusal.code().unwrap_or_default();
-    // A SQLSTATE has five characters; SQLite's numbers have fewer, and end in the primary one's byte.
-    // Here ERROR, TOOBIG, CONSTRAINT, MISMATCH, RANGE (<https://sqlite.org/rescode.html>), and the
-    // classes 22 (data exception), 23 (integrity constraint) and 42 (syntax, access rule).
+    // A SQLSTATE has five characters; SQLite's numbers have fewer, and end in the primary one's
+    // byte. Here ERROR, TOOBIG, CONSTRAINT, MISMATCH, RANGE (<https://sqlite.org/rescode.html>),
+    // and the classes 22 (data exception), 23 (integrity constraint) and 42 (syntax, access rule).
     match code.parse::<u32>() {
         Ok(number) if code.len() != 5 => matches!(number & 0xff, 1 | 18 | 19 | 20 | 25),
         _ => ["22", "23", "42"]

@@ -15,8 +15,9 @@ const ADVISORY_LOCK: i64 = 0x75_73_68_65_72;
 
 impl Db {
     /// Applies the missing migrations, all in one transaction. Migrators that come at the same time
-    /// wait for each other. This is the one transaction without a limit, because a step over a large
-    /// table takes the time that it takes; SeaORM's migrator accepts no other than its own, too.
+    /// wait for each other. This is the one transaction without a limit, because a step over a
+    /// large table takes the time that it takes; SeaORM's migrator accepts no other than its own,
+    /// too.
     ///
     /// # Errors
     /// When the database does not answer or a step fails; nothing of it is applied then.

@@ -49,8 +49,8 @@ pub(super) async fn sqlite(path: &str, connections: u32) -> Result<Pool, sqlx::E
         // As it stands: a URL would be percent-decoded, and the lock beside it would not.
         .filename(path)
         .create_if_missing(true)
-        // With FULL a commit is on disk before it is acknowledged; with NORMAL the log is synced only
-        // at checkpoints, and a power cut would take acknowledged accounts along.
+        // With FULL a commit is on disk before it is acknowledged; with NORMAL the log is synced
+        // only at checkpoints, and a power cut would take acknowledged accounts along.
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)

@@ -9,8 +9,8 @@ use tokio::time::{Instant, sleep};
 /// How long the program may take to end after each signal.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Ends the program whose process id stands in `pid_file`, if its command line names `mark`. Answers
-/// with that id if there was one.
+/// Ends the program whose process id stands in `pid_file`, if its command line names `mark`.
+/// Answers with that id if there was one.
 ///
 /// # Errors
 /// When it does not end.

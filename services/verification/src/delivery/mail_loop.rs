@@ -104,8 +104,10 @@ impl MailLoop {
     /// Delivers until `stop`; then waits a moment for answers, records them and lets go of the
     /// rest.
     pub(crate) async fn run(mut self, became_due: Arc<Notify>, stop: CancellationToken) {
-        self.db_calls.end_stale_claims(); // its mails are due at once, not when their leases run out
+        // Its mails are due at once, not when their leases run out.
+        self.db_calls.end_stale_claims();
         let mut ticks = timer(self.tick);
+        // Three chances a lease: two may fail before a claim runs out.
         let mut renewals = timer((self.lease * 3 / 10).max(Duration::from_millis(10)));
         loop {
             if stop.is_cancelled() && !self.mode.is_ending() {
@@ -129,7 +131,8 @@ impl MailLoop {
                 _ = ticks.tick(), if runs => self.poll(),
                 () = became_due.notified(), if runs => self.more_due = MoreDue::BOTH,
                 _ = renewals.tick(), if runs => self.db_calls.renew(self.mails.claims()),
-                () = until(wakes_at) => self.more_due = MoreDue::BOTH, // with a pause that is over, for example
+                // With a pause that is over, for example.
+                () = until(wakes_at) => self.more_due = MoreDue::BOTH,
             }
         }
     }
