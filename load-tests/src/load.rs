@@ -126,8 +126,7 @@ fn place(number: u64, of: usize) -> usize {
 /// Says each number when it is due.
 fn pace(rate: f64, requests: u64) -> UnboundedReceiver<(u64, Instant)> {
     let (sender, receiver) = unbounded_channel();
-    // A thread, as a runtime's timer is a millisecond late, and so is one that the answers keep
-    // busy.
+    // A thread: a runtime's timer is a millisecond late, and so is one that answers keep busy.
     thread::spawn(move || {
         let start = Instant::now();
         for number in 0..requests {

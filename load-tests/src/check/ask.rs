@@ -133,8 +133,7 @@ impl Asker {
     async fn guess_one(&self, choice: Choice) -> anyhow::Result<(String, Guess)> {
         let mut times = 0;
         let question = async || {
-            // The answer may be lost after the code was taken: asked again, it is no longer the
-            // first.
+            // The answer may be lost after the code was taken: asked again, it is not the first.
             times += 1;
             let target = confirm_code_request::Target::AccountId(choice.account_id.clone());
             let request = ConfirmCodeRequest {

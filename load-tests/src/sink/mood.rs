@@ -72,8 +72,7 @@ impl Moods {
             2 => self.share / 4.0,
             _ => return None,
         };
-        // By the recipient, so that the order of mails does not matter: a seed repeats what each
-        // meets.
+        // By the recipient, so that the order of mails does not matter: a seed repeats its moods.
         let mut dice = dice(self.seed, &format!("mood {attempt} {recipient}"));
         let mood = *self.list.choose(&mut dice)?;
         // Twice without an answer to the final dot, and the mail rightly waits for an hour.

@@ -46,6 +46,7 @@ impl Verified {
     pub(crate) async fn handle(self, batch: Arc<Vec<Delivery>>) -> Vec<Verdict> {
         let mut told = Vec::with_capacity(batch.len());
         for delivery in batch.iter() {
+            // What cannot be decoded goes along: its dead letter commits with the others' work.
             told.push((delivery.clone(), decode(delivery)));
         }
         let verify = async |told: Batch<Told>| {

@@ -215,8 +215,7 @@ pub fn with_file(mut command: Command, path: &Path, name: &str) -> anyhow::Resul
             toml::Value::String(text) => text,
             other => other.to_string(),
         };
-        // As a default, so that clap ranks it below the environment and checks it like any other
-        // value.
+        // As a default: clap ranks it below the environment, and checks it like any other value.
         command = command.mut_arg(id, |arg| arg.default_value(text).required(false));
     }
     Ok(command)

@@ -77,8 +77,7 @@ where
             match commit(alone).await.map_err(StoreError::from) {
                 Ok(result) => results.extend(result),
                 Err(away @ StoreError::Unavailable(_)) => {
-                    // It went away between two of them: those before it are committed and keep
-                    // their answers.
+                    // It went away meanwhile: those before are committed and keep their answers.
                     results.resize_with(all, || failed(&away));
                     break;
                 }
@@ -174,8 +173,7 @@ async fn work<C, R, F>(
     // every `Group` is gone and the queue is empty, so that a stop writes what was taken.
     while queue.recv_many(&mut waiting, size).await > 0 {
         let (commands, answers): (Vec<C>, Vec<_>) = waiting.drain(..).unzip();
-        // In a task of its own: a commit that panics costs its callers their answers, and nobody
-        // else.
+        // In a task of its own: a commit that panics costs its callers their answers, nobody else.
         let Ok(results) = tokio::spawn(committed(Batch::from(commands))).await else {
             tracing::error!("A commit panicked.");
             continue; // the answers are dropped, and their callers hear of it

@@ -159,8 +159,7 @@ impl Server {
             }
         };
         tracing::info!("Shutting down: taking nothing new, finishing what was begun.");
-        // Not ready first: whoever balances callers hears of it while the answers begun still go
-        // out.
+        // Not ready first: whoever balances callers hears of it while answers still go out.
         health.drain();
         stages.stop.cancel();
         // A watch ends by `stop`; what hangs here is a caller that does not read, or a commit. A
@@ -172,6 +171,7 @@ impl Server {
         // Only now: what the servers answered last may have left rows and mails for the workers.
         stages.finish.cancel();
         probed.cancel();
+        // An open tracker is waited for in vain: more could still be spawned on it.
         stages.tasks.close();
         if timeout(FINISH, stages.tasks.wait()).await.is_err() {
             tracing::warn!(
@@ -228,7 +228,7 @@ async fn serve_public(
         .http2_keepalive_interval(Some(Duration::from_secs(20)))
         .http2_keepalive_timeout(Some(Duration::from_secs(10)))
         .http2_max_header_list_size(16 * 1024)
-        // Streams that are opened and reset at once cost the server work and the caller none
+        // Streams opened and reset at once cost the server work, their caller none
         // (CVE-2023-44487).
         .http2_max_pending_accept_reset_streams(Some(20))
         .add_routes(routes)

@@ -86,8 +86,7 @@ impl<K: Eq + Hash + Copy + Send + Sync + 'static> Watches<K> {
                     wakes.changes.borrow_and_update();
                     match stop.run_until_cancelled(read()).await? {
                         Err(error) => return Some((Err(error), None)),
-                        // One change may wake twice, by this process's commit and by the poll after
-                        // it.
+                        // One change may wake twice: by this process's commit, and by a poll.
                         Ok(Some((version, row))) if sent != Some(version) => {
                             sent = Some(version);
                             let next = if is_last(&row) {
@@ -128,8 +127,7 @@ impl<K: Eq + Hash + Copy + Send + Sync + 'static> Watches<K> {
                 for keys in keys.chunks(KEYS_PER_QUERY) {
                     match versions(keys.to_vec()).await {
                         Ok(found) => self.compare(found),
-                        // Not a warning: readiness tells of a database that is away, and watchers
-                        // only wait.
+                        // Not a warning: readiness tells of an absent database; watchers wait.
                         Err(error) => {
                             tracing::debug!(%error, "Watched rows could not be read; next query in a moment.");
                         }

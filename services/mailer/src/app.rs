@@ -224,8 +224,7 @@ fn window(connections: u16) -> u32 {
 
 async fn cut_after(stop: CancellationToken, grace: Duration, cut: CancellationToken) {
     stop.cancelled().await;
-    // Attempts may end by themselves for a while after the stop; then they are cut, early enough to
-    // be recorded.
+    // Attempts may end by themselves for a while; then they are cut, early enough to be recorded.
     tokio::time::sleep(grace).await;
     cut.cancel();
 }

@@ -50,6 +50,7 @@ impl NewAccounts {
         for (place, delivery) in batch.iter().enumerate() {
             told.push(Told {
                 delivery: delivery.clone(),
+                // What cannot be decoded goes along: its dead letter commits with the others' work.
                 new: decode(delivery),
                 has_room: place < room.len(),
             });
@@ -61,8 +62,7 @@ impl NewAccounts {
             verdicts.push(verdict(&answer));
             mails.extend(answer.ok().and_then(|started| started.mail));
         }
-        // Only now: their rows are committed, and a mail of a code that is not would confirm
-        // nothing.
+        // Only now: before the commit, a mail could leave whose code does not exist.
         self.queue.hand_over(mails, room);
         verdicts
     }

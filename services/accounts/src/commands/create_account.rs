@@ -128,9 +128,10 @@ impl SignUps {
             let mut submitted = pin!(group.submit(sign_up));
             let submitted = match timeout_at(wait.until(), &mut submitted).await {
                 Ok(answer) => answer,
+                // Told by its own timer, not by tonic's: after CANCELLED a caller cannot know what
+                // became of it.
                 Err(_) if wait.give_up() => return Err(CreateAccountError::Late),
-                // It is being written: only its transaction knows how that ends, and that has a
-                // limit.
+                // It is being written: how that ends its transaction knows, and that has a limit.
                 Err(_) => submitted.await,
             };
             let committed = match submitted {
@@ -139,8 +140,7 @@ impl SignUps {
                 Err(Refused::Stopped) => return Err(CreateAccountError::Stopping),
                 Err(Refused::Lost) => return Err(CreateAccountError::Lost),
             };
-            // Here and not in the group: with a kind that waits for its mail, callers would wait
-            // for each other's.
+            // Not in the group: with a kind that waits for its mail all callers would wait for it.
             if let Some(pending) = committed.pending {
                 pending.deliver().await?;
             }

@@ -69,8 +69,7 @@ impl EmailAddress {
         if local.len() + 1 + domain.len() > LONGEST {
             return Err(TooLong);
         }
-        // ASCII only, as the local part is: Unicode case folding makes different mailboxes one (`ı`
-        // and `i`).
+        // ASCII only: Unicode case folding makes different mailboxes one (`ı` and `i`).
         let key = format!("{}@{domain}", local.to_ascii_lowercase());
         Ok(Self {
             address: format!("{local}@{domain}").into(),
@@ -116,8 +115,7 @@ fn ascii_domain(domain: &str) -> Result<String, InvalidEmailAddress> {
     }
     let ascii = idna::domain_to_ascii_strict(domain).map_err(|_| InvalidEmailAddress::Domain)?;
     let (_, top_level) = ascii.rsplit_once('.').ok_or(InvalidEmailAddress::Domain)?;
-    // No top-level domain begins with a digit, every IPv4 address does, in whichever base its parts
-    // are written.
+    // No top-level domain begins with a digit, every IPv4 address does, in any base.
     if top_level.starts_with(|first: char| first.is_ascii_digit()) {
         return Err(InvalidEmailAddress::IpLiteral);
     }

@@ -46,8 +46,7 @@ impl FingerprintKey {
 
     /// What tells one request from another.
     pub(crate) fn of_request(&self, new: &NewAccount) -> Hash {
-        // Of the parsed request, so that the same account in another spelling of its domain is the
-        // same request.
+        // Of the parsed request: another spelling of the domain is the same request.
         self.hash(
             "request",
             [

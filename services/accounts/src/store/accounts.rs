@@ -83,14 +83,12 @@ pub(crate) async fn insert(tx: &Tx, mut accounts: Vec<Model>) -> Result<Vec<Uuid
     if accounts.is_empty() {
         return Ok(Vec::new());
     }
-    // In the unique key's order, so that two transactions that meet wait for each other in one
-    // direction only.
+    // In the unique key's order: two transactions that meet wait in one direction only.
     accounts.sort_unstable_by(|a, b| a.email_key.cmp(&b.email_key));
     let rows = accounts
         .into_iter()
         .map(|account| ActiveModel::from(account).reset_all());
-    // Without it one address that is taken would fail the group, and on Postgres the whole
-    // transaction.
+    // Without it one taken address would fail the group, and on Postgres the transaction.
     let if_free = OnConflict::column(Column::EmailKey).do_nothing().to_owned();
     Entity::insert_many(rows)
         .on_conflict(if_free)

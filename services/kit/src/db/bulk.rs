@@ -65,8 +65,7 @@ pub async fn lock_rows(
     }
     let mut keys: Vec<Uuid> = keys.collect();
     // Two transactions that take several rows each never wait for one another in a circle if both
-    // take them in this order; a statement by itself takes its rows in whatever order its plan
-    // finds them.
+    // take them in this order; a statement by itself takes them in whatever order its plan finds.
     keys.sort_unstable();
     for keys in keys.chunks(VALUES) {
         let places = placeholders(1, keys.len());

@@ -106,8 +106,7 @@ pub fn is_away(error: &DbErr) -> bool {
         // No connection was to be had, or the transaction's time was over.
         return matches!(error, DbErr::ConnectionAcquire(_));
     };
-    // Without a code nobody can say that it would come again: trying once more is the cheaper
-    // mistake.
+    // Without a code nobody can say that it would come again: once more is the cheaper mistake.
     let RuntimeErr::SqlxError(error) = runtime else {
         return true;
     };

@@ -39,6 +39,7 @@ pub(super) fn acquire(database: &str) -> anyhow::Result<File> {
             return Err(error).with_context(|| format!("The lock file {path} cannot be locked."));
         }
     }
+    // Whoever comes second is told whose it is.
     file.set_len(0)?;
     file.rewind()?;
     writeln!(file, "{}", std::process::id())?;

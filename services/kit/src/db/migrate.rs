@@ -27,8 +27,7 @@ impl Db {
             ..TransactionOptions::default()
         };
         // All steps in one: a migrator that is killed between two of them leaves nothing half done.
-        // With SQLite this waits for another migrator, which IMMEDIATE keeps from writing
-        // meanwhile.
+        // With SQLite this waits for another migrator, which IMMEDIATE keeps out meanwhile.
         let tx = self.for_migrations().begin_with_options(options).await?;
         if tx.get_database_backend() == DbBackend::Postgres {
             // The other migrator may take its time, and so may a step.

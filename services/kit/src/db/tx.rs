@@ -96,8 +96,7 @@ impl Tx {
             begun,
             end: begun + LIMIT,
         };
-        // Once it is begun: on SQLite that waits for the writer before, whose rows must not be
-        // younger.
+        // Once it is begun: SQLite waits there for the writer before, whose rows are older.
         tx.now = time::now(&tx, clock).await?;
         Ok(tx)
     }
@@ -134,8 +133,7 @@ impl Tx {
     /// The database's; where it `is_away`, whether the commit happened nobody knows. Also when a
     /// statement of this transaction failed before: then nothing was written.
     pub async fn commit(self) -> Result<(), DbErr> {
-        // Postgres would answer COMMIT with a silent rollback, and the caller would acknowledge
-        // what is nowhere.
+        // Postgres would answer COMMIT with a silent rollback, and the caller would not know.
         if self.state.lock().await.failed {
             let refused = "a statement of this transaction failed; it is not committed";
             return Err(DbErr::Custom(refused.to_owned()));
@@ -170,6 +168,8 @@ impl Tx {
         };
         let (kept, result) = connection.run(self.end, statement).await;
         state.connection = kept;
+        // Also after an error of the data: Postgres takes nothing but ROLLBACK then, and SQLite
+        // would go on and commit the rest.
         state.failed |= result.is_err();
         result
     }

@@ -35,8 +35,7 @@ impl Outbox {
     pub fn reserve(&self, events: usize) -> Room {
         let mut room = Vec::with_capacity(events);
         while room.len() < events {
-            // A writer that waited here for a broker that is away would stand with it, and the
-            // sign-ups behind.
+            // A writer that waited here for an absent broker would keep sign-ups waiting behind it.
             let Ok(place) = self.queue.clone().try_reserve_owned() else {
                 break;
             };
@@ -91,9 +90,8 @@ pub struct Handover {
 impl Handover {
     /// Hands the row to the relay. To be called after the commit.
     pub fn deliver(self) {
-        // It cannot be refused: the place was reserved, and after its close the queue still waits
-        // for what was promised. Before the commit it could publish an event of a transaction that
-        // rolls back.
+        // It cannot be refused: the place was reserved, and a closed queue still waits for it.
+        // Before the commit it could publish an event of a transaction that rolls back.
         if let Some(place) = self.place {
             place.send(self.row);
         }

@@ -88,8 +88,7 @@ impl Relay {
 
     /// Publishes until `stop`, then once more what is left.
     pub async fn run(self, stop: CancellationToken) {
-        // Counting and purging run beside it, so that neither waits for a backlog, nor a backlog
-        // for them.
+        // Beside it counting and purging: neither waits for a backlog, nor a backlog for them.
         let (db, metrics) = (self.db.clone(), self.metrics.clone());
         let counting = count(&db, &metrics, self.settings.tick, &stop);
         let purging = repeat::every(
@@ -134,6 +133,7 @@ impl Relay {
                     self.publish(window).await;
                 }
                 _ = ticks.tick() => {
+                    // First: what becomes due by it goes with the same tick.
                     self.hurry_what_waits_too_long().await;
                     self.publish_due().await;
                 }
@@ -163,8 +163,7 @@ impl Relay {
 
     async fn last_pass(&mut self) {
         // Whoever writes from now on finds no room, and its rows are born free. Room that was given
-        // before is waited for: `recv_many` answers 0 only when the last of it is used or given
-        // back.
+        // before is waited for: `recv_many` answers 0 once the last of it is used or given back.
         self.queue.close();
         let mut window = Vec::new();
         while self
@@ -206,9 +205,8 @@ impl Relay {
         let hurried = async {
             let reader = self.db.reader();
             let now = self.db.now(reader).await?;
-            // After the clock was set back, rows would wait for it to come back to where it was.
-            // Where that is less than `LONGEST_WAIT` they do: it makes no row wait more than twice
-            // as long.
+            // After the clock was set back, rows would wait for it to come back to where it was. By
+            // less than `LONGEST_WAIT` they do: no row waits more than twice as long for that.
             if !table::is_any_due_after(reader, now + LONGEST_WAIT * 2).await? {
                 return Ok(0); // as nearly always: a tick costs no write transaction
             }
@@ -244,6 +242,7 @@ impl Relay {
             return;
         }
         let marked = if self.bus.is_connected() {
+            // This machine's clock: it is for the spans' lag alone, and no rule depends on it.
             let published = publish(&self.bus, self.db.clock().now(), &rows);
             let (acked, failed) = self.renewing(&rows, published).await;
             self.mark(acked, failed).await
@@ -259,6 +258,7 @@ impl Relay {
     }
 
     async fn mark(&self, acked: Vec<(Uuid, i64)>, failed: Vec<Outgoing>) -> Result<(), DbErr> {
+        // One transaction for the window, whatever became of each row: a flush of the disk for all.
         let tx = self.db.write("mark published events").await?;
         let all = acked.iter().map(|(id, _)| *id);
         // Before either update, in one order: another relay may be marking some of the same rows.

@@ -158,6 +158,8 @@ pub(super) async fn lock(tx: &Tx, rows: impl Iterator<Item = Uuid>) -> Result<()
 /// Moves the end of the claims that these rows are still held under: later to renew them, to now to
 /// let go.
 pub(super) async fn set_claims(tx: &Tx, until: Timestamp, rows: &[Outgoing]) -> Result<(), DbErr> {
+    // Only where the claim is the newest: a late renewal must not take a row back from its next
+    // owner.
     let sql = "UPDATE outbox SET claimed_until = $1 FROM given
                WHERE outbox.id = given.id AND outbox.claim_no = given.claim_no
                  AND published_at IS NULL";
@@ -223,8 +225,7 @@ pub(super) async fn end_stale_claims(tx: &Tx) -> Result<(), DbErr> {
 /// Deletes up to `most` rows that were published before `before` and says how many.
 pub(super) async fn purge(tx: &Tx, before: Timestamp, most: u64) -> Result<u64, DbErr> {
     // Ids grow with time and rows are published after they are made: a bound on the id lets the
-    // primary key find them, and there is no index on `published_at` that every commit would pay
-    // for.
+    // primary key find them, without an index on `published_at` that every commit would pay for.
     let seconds = u64::try_from(before.0.div_euclid(1_000_000)).unwrap_or(0);
     let oldest_kept = Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, 0));
     let old = Entity::find()

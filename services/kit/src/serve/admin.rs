@@ -69,6 +69,7 @@ pub(super) async fn serve(
         .into_axum_router()
         .layer(from_fn_with_state(token, check));
     let app = Router::new()
+        // Depends on nothing: a restart would mend neither a database nor a broker.
         .route("/livez", get(async || "alive\n"))
         .route("/metrics", get(async || telemetry::metrics_text()))
         .route("/readyz", get(readyz).with_state(health))

@@ -180,8 +180,7 @@ impl Health {
     pub(super) async fn check_writes(self) {
         let mut was = None;
         loop {
-            // Beside the questions, because it may take seconds, and however many ask it is tried
-            // once.
+            // Beside the questions: it may take seconds, and however many ask it is tried once.
             let checked = timeout(WRITE_ANSWER, self.0.db.check_write()).await;
             let checked = checked.unwrap_or(Err(Trouble::Away));
             // Each reason once, and not every half second.
@@ -222,8 +221,7 @@ impl Health {
         };
         let read = timeout(READ_ANSWER, read).await;
         let written = async {
-            // The first check may still run: waiting for it is better than to say ready and take it
-            // back.
+            // The first check may still run: better to wait than to say ready and take it back.
             let mut writes = writes.subscribe();
             let first = writes.wait_for(Option::is_some).await;
             first.map_or(Some(Err(Trouble::Away)), |checked| *checked)

@@ -65,7 +65,7 @@ impl ServiceSettings {
         let db = Db::connect(&self.database_url, clock).await?;
         if self.database_url.sqlite_path().is_some() {
             // With SQLite the file is ours alone and nobody else would do it. On Postgres replicas
-            // of two versions may run side by side, and when its tables change is the operator's to
+            // of two versions may run side by side: when its tables change is the operator's to
             // say.
             db.migrate::<M>()
                 .await

@@ -89,8 +89,7 @@ impl Stages {
         async move {
             let end = worker.await;
             match &end {
-                // Asked after its end: a worker that returns in the same moment as the stop is in
-                // order.
+                // Asked after its end: a worker that returns as the stop comes is in order.
                 Ok(()) if until.is_cancelled() => return,
                 Ok(()) => tracing::error!(worker = name, "A worker ended before its time."),
                 Err(error) if JoinError::is_panic(error) => {

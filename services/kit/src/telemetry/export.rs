@@ -93,8 +93,7 @@ pub(super) fn traces(
 /// Without a collector, traces have ids and nothing else: enough to find all log lines of a
 /// journey.
 pub(super) fn untraced(resource: Resource) -> SdkTracerProvider {
-    // A caller whose trace is sampled stays so: ours is not the last word for whoever comes after
-    // us.
+    // A caller whose trace is sampled stays so: others may follow who export theirs.
     let sampler = Sampler::ParentBased(Box::new(Sampler::AlwaysOff));
     SdkTracerProvider::builder()
         .with_sampler(sampler)

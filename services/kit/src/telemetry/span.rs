@@ -75,8 +75,7 @@ pub fn process(
     attributes: impl IntoIterator<Item = KeyValue>,
 ) -> Context {
     let root = Context::new();
-    // The conventions prefer links alone; dependency graphs follow parents alone; so there are
-    // both.
+    // The conventions prefer links, dependency graphs follow parents: so there are both.
     let parent = match lineage {
         Lineage::Aged(age) if age <= LONGEST_JOURNEY => creation,
         Lineage::Aged(_) | Lineage::Replayed => &root,

@@ -153,8 +153,7 @@ async fn take_back(
             Ok::<_, DbErr>(taken_back)
         };
         match taken_back.await {
-            // Not there yet: the server may still be at our COMMIT, for as long as its own limit
-            // lets it.
+            // Not there yet: the server may still be at our COMMIT, as long as its limit lets it.
             Ok(0) if Instant::now() < lease_end + kit::db::LIMIT => {}
             // It is away still, and that was told.
             Err(_) => {}

@@ -146,8 +146,7 @@ impl Deliver {
         offer: &Arc<Offer>,
         unknown_attempts: u32,
     ) -> Result<Claimed, DeliverError> {
-        // An error may hide a claim that was committed: nothing is sent under it, and it is taken
-        // back.
+        // An error may hide a claim that was committed: nothing is sent under it; it is taken back.
         let claimed = self.claims.claim(Arc::clone(offer)).await;
         claimed.map_err(|source| DeliverError::Ledger {
             source,
@@ -212,11 +211,9 @@ impl Deliver {
             taken_back: tried.taken_back.clone(),
             trace_id: trace::trace_id(&Context::current()),
         };
-        // With the claim: as long as the outcome is not written, its lease keeps others from
-        // sending.
+        // With the claim: until the outcome is written, its lease keeps others from sending.
         let at = self.outcomes.record(claim, ended).await;
-        // After the record: a client that heard of it first would offer mails that the ledger still
-        // calls rejected.
+        // After the record: a client that hears of it offers the mails again at once.
         self.refusals.tell_taken_back(tried.taken_back);
         let (fate, unknown_attempts) = match tried.outcome {
             Outcome::Accepted => (Fate::Accepted(Some(at)), unknown_attempts),

@@ -92,8 +92,7 @@ impl Circuit {
     }
 
     fn open(&mut self, now: Instant) {
-        // Mails that were under way when it opened do not make the pause longer; a failed probe
-        // does.
+        // Mails under way when it opened do not make the pause longer; a failed probe does.
         if matches!(self.gate(now), Gate::Wait(_)) {
             return;
         }

@@ -223,6 +223,7 @@ pub(crate) async fn begin_sending(
         .col_expr(Column::ClaimNo, Expr::col(Column::ClaimNo).add(1))
         .col_expr(Column::ClaimedUntil, Expr::value(claimed_until))
         .filter(Column::CodeId.is_in(keys.iter().copied()))
+        // Decided under the lock; here once more, so that no caller can begin what has ended.
         .filter(Column::State.eq(LedgerState::Idle))
         .exec(tx)
         .await

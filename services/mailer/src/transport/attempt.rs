@@ -109,8 +109,7 @@ impl Attempt {
 
     fn leave_open(&self, to: Phase) -> Phase {
         let mut state = self.state();
-        // The first one to ask decides, under one lock: what was declared unsent must not be sent
-        // afterwards.
+        // The first one to ask decides, under one lock: what was declared unsent is never sent.
         if state.phase == Phase::Open {
             state.phase = to;
         }

@@ -113,6 +113,7 @@ impl Dialer {
             found.map(Iterator::collect::<Vec<_>>).map_err(Broken::from)
         };
         let mut addresses = within("connect", deadlines.connect_deadline, looking_up).await?;
+        // They share the deadline: with more of them none would have the time to answer.
         addresses.truncate(MOST_ADDRESSES);
         let last = *self.answered.lock().unwrap_or_else(PoisonError::into_inner);
         // Where the last connection came about first, so that a dead address costs its share once.
@@ -159,8 +160,7 @@ impl Dialer {
     }
 
     async fn greet(&self, mut wire: Wire) -> Result<(Wire, Offers), NotConnected> {
-        // Said once a connection, and once more after STARTTLS: some servers take another one for
-        // an error.
+        // Once a connection, and once more after STARTTLS: for some servers another is an error.
         let hello = match &self.hello {
             Some(hello) => hello.clone(),
             None => wire

@@ -172,8 +172,7 @@ pub(super) async fn reset(
         attempt,
         deadline: deadlines.command_deadline,
     };
-    // A refusal left MAIL, and perhaps RCPT, in force: without it the next mail's MAIL would be out
-    // of order.
+    // A refusal left MAIL, and perhaps RCPT, in force: the next MAIL would be out of order.
     let answer = ask.command(Exchange::Mail, "RSET\r\n").await;
     answer.map(drop).map_err(drop)
 }

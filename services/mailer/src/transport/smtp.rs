@@ -89,6 +89,7 @@ impl Smtp {
         let goodbyes = idle
             .into_iter()
             .map(|idle| conversation::quit(idle.connection));
+        // A server that does not answer QUIT must not hold up the stop: nothing is owed on these.
         let _ = timeout(
             Duration::from_millis(500),
             futures::future::join_all(goodbyes),

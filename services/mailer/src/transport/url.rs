@@ -85,6 +85,7 @@ impl FromStr for MailUrl {
                 ("tls", "required") if tls != Tls::Implicit => tls = Tls::Required,
                 ("tls", "opportunistic") if tls != Tls::Implicit => tls = Tls::Opportunistic,
                 ("tls", "off") if tls != Tls::Implicit => tls = Tls::Off,
+                // Not passed over: the slip may be in the word that was to demand TLS.
                 _ => return Err(EXPECTED),
             }
         }

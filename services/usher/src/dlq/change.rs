@@ -53,8 +53,7 @@ impl Meant {
         }
         let mut letters = Vec::new();
         for id in &self.ids {
-            // All are found before anything is changed: a slip in the last id must not leave the
-            // plan half done.
+            // All are found before anything is changed: a slip in the last id changes nothing.
             let found = find(session, id).await?;
             letters.push(found.ok_or_else(|| {
                 let message = format!("There is no dead letter {id}. Nothing was changed.");

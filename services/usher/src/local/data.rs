@@ -66,8 +66,7 @@ impl DataFolder {
             let path = entry?.path();
             if path.is_dir() {
                 fs::remove_dir_all(path)?;
-            // A lock whose file is gone guards nothing: the next process would make and lock
-            // another one.
+            // A lock whose file is gone guards nothing: the next process would make another one.
             } else if !path.ends_with(Self::LOCK) {
                 fs::remove_file(path)?;
             }

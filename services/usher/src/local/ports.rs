@@ -76,8 +76,7 @@ impl Ports {
         // there, a port could be taken while a crashed child waits for its restart.
         const FIRST: u16 = 20_000;
         const COUNT: u16 = 12_000;
-        // Where the search begins depends on the process, so that several systems that start at
-        // once seldom meet.
+        // By the process: several systems that start at once seldom meet in their search.
         let offset = std::process::id().wrapping_mul(7919) % u32::from(COUNT);
         let begin = FIRST + u16::try_from(offset).unwrap_or_default();
         let mut free = Vec::new();

@@ -45,8 +45,7 @@ impl Traces {
         {
             return Ok(Self::Collector(url));
         }
-        // With free ports nothing outside is looked for: several such systems may run beside each
-        // other.
+        // With free ports nothing outside is looked for: such systems run beside each other.
         if ports == PortChoice::Usual {
             if collector_listens().await {
                 return Ok(Self::Collector(format!("http://{COLLECTOR}")));

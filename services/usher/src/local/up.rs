@@ -68,8 +68,7 @@ pub(crate) async fn run(
     // Lives until the services have handed over their last spans.
     let traces = Traces::choose(&mut system, arguments.ports).await?;
     let outcome = tokio::select! {
-        // A signal drops it wherever it is: what it has started is in `system`, which is stopped
-        // next.
+        // A signal drops it wherever it is: what it has started is in `system`, stopped next.
         outcome = attend(&mut system, &mut notices, &traces, arguments.ports, format) => outcome,
         () = signals.next() => Ok(()),
     };

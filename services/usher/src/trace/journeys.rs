@@ -96,8 +96,7 @@ impl<'a> Journeys<'a> {
 }
 
 fn crosses_a_border(spans: &[Span]) -> bool {
-    // A call that one process made and answered alone is not worth a picture; what goes over the
-    // broker is.
+    // A call that one process made and answered alone is not worth a picture.
     let mut systems = spans
         .iter()
         .map(|span| span.attribute(names::MESSAGING_SYSTEM));

@@ -80,6 +80,7 @@ impl ClaimMails {
         };
         codes.extend(tried);
         let accounts = codes.iter().map(|code| code.account_id).collect();
+        // Without a lock: address, name and language of an account never change.
         let verifications = store::verifications::find_all(&tx, accounts).await?;
         let mut mails = Vec::with_capacity(codes.len());
         let mut keyless = Vec::new();

@@ -110,6 +110,7 @@ impl ConfirmCode {
         let tx = self.db.write("confirm a code").await?;
         // From here on every other guess, resend and replacement of this account waits.
         let guessed = lock(&tx, account_id).await?;
+        // Not counted: so many digits are no code of this account, and nothing is learnt by them.
         guessed.expect_length(typed)?;
         // Before the count: who is told this was not judged, and an attacker learns nothing about
         // the digits.

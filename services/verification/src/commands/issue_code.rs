@@ -55,8 +55,7 @@ impl IssueCode {
             account_id,
             number,
             version: 1,
-            // Remembered, so that a key that is put in front does not change the digits of what was
-            // sent.
+            // Remembered, so that a newer key does not change the digits of what was sent.
             key_id: self.keys.newest().id().to_owned(),
             length: length.get().into(),
             salt: random::bytes::<SALT_BYTES>().to_vec(),

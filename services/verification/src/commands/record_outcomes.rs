@@ -87,8 +87,7 @@ impl Sorted {
         let attempts = attempt.earlier_attempts + 1;
         match fate(outcome, attempts, unknown_attempts, random::fraction()) {
             Fate::Accepted => {
-                // By the mailer's clock: an answer that was lost with its stream comes an attempt
-                // later.
+                // By the mailer's clock: an answer lost with its stream comes an attempt later.
                 self.accepted
                     .push((code_id, attempt.accepted_at.unwrap_or(now)));
             }

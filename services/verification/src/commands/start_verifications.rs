@@ -139,6 +139,7 @@ impl StartVerifications {
         }
         store::codes::insert(&tx, codes).await?;
         let settled = settle(tx, found).await?;
+        // Whoever signed up watches the account already, while there was nothing yet to show.
         self.watches.notify(&inserted);
         let started = settled.into_iter().zip(mails);
         Ok(started

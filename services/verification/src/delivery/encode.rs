@@ -93,8 +93,7 @@ pub(super) fn unanswered(mail: &ClaimedMail) -> MailAttempt {
         claim: mail.claim,
         account_id: mail.account_id,
         earlier_attempts: mail.attempts,
-        // Not `Unknown`: whether the mail server has it is the ledger's to say, at the next
-        // attempt.
+        // Not `Unknown`: whether it was sent is the ledger's to say, at the next attempt.
         outcome: Outcome::Unavailable,
         unknown_attempts: 0,
         reached: false,
@@ -111,8 +110,7 @@ pub(super) fn wait(duration: Option<&prost_types::Duration>) -> Duration {
 }
 
 fn redacted(reason: &str, mail: &ClaimedMail) -> String {
-    // The mailer has taken out whatever is secret; should it ever not, it still does not reach the
-    // history.
+    // The mailer has taken out what is secret; should it ever not, the history stays clean.
     let reason = reason
         .replace(mail.email.expose(), "<redacted>")
         .replace(mail.digits.expose(), "<redacted>");

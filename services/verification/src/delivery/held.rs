@@ -60,8 +60,7 @@ impl HeldMails {
             let id = mail.claim.code_id;
             if let Some(known) = self.held.get_mut(&id) {
                 // Its claim has run out and a poll has claimed it again: the new claim is adopted.
-                // Where it stands does not change: if it was sent, the answer counts under the new
-                // one.
+                // Where it stands does not change: if it was sent, the answer counts under the new.
                 known.placed.mail.claim = mail.claim;
                 known.placed.mail.held_until = mail.held_until;
                 continue;
@@ -131,6 +130,8 @@ impl HeldMails {
                 Whereabouts::Sent { stream: on, span } if *on == stream => spans.push(span.clone()),
                 _ => continue,
             }
+            // Counted by the mail: if it is the one that breaks its streams, only its own count
+            // tells.
             held.breaks += 1;
             if held.breaks >= MOST_BREAKS {
                 held.whereabouts = Whereabouts::Answered;

@@ -121,6 +121,7 @@ impl Streams {
     /// Sends a mail on the stream with the most room for its turn, and says on which.
     pub(super) fn send(&mut self, turn: Turn, request: DeliverRequest) -> Option<StreamId> {
         let now = Instant::now();
+        // The roomiest, so that a mailer that answers slowly gets less.
         let roomiest = self
             .open
             .iter_mut()
@@ -215,8 +216,7 @@ impl Streams {
         match response.message? {
             Message::Hello(hello) => {
                 stream.window = usize::try_from(hello.window).unwrap_or(usize::MAX);
-                // Not when it opens: one that opens and breaks before it says anything counts as
-                // failed.
+                // Not when it opens: one that breaks before it says anything counts as failed.
                 self.failures[stream.mailer] = 0;
                 tracing::info!(window = hello.window, "The mailer takes mails.");
                 Some(StreamEvent::Ready)
@@ -301,8 +301,7 @@ impl OpenStream {
     fn room(&self, now: Instant, turn: Turn) -> usize {
         let (window, free) = (self.window(now), self.free(now));
         match turn {
-            // They leave the others a quarter: a storm of sign-ups does not stop what waits
-            // longest.
+            // They leave the others a quarter: no storm of sign-ups stops what waits longest.
             Turn::First => {
                 let unanswered_first = self.unanswered.saturating_sub(self.unanswered_later);
                 free.min((window - window / 4).saturating_sub(unanswered_first))

@@ -48,8 +48,7 @@ pub(crate) fn next_resend_after(ages: &[Duration]) -> Duration {
 /// What an asker's requests are counted under instead of an address. Counting starts anew after a
 /// rotation.
 pub(crate) fn asker_id(keys: &KeyRing, kind: &str, name: &str) -> Vec<u8> {
-    // Under a key of its own, so that no text that a stranger chooses is ever an input of code
-    // derivation.
+    // Under a key of its own: no text of a stranger's is ever an input of code derivation.
     let subkey = keys.newest().hmac(&[b"resend budgets"]);
     hmac_sha256(&subkey, &[kind.as_bytes(), &[0], name.as_bytes()]).to_vec()
 }

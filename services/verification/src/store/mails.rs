@@ -42,6 +42,7 @@ pub(crate) async fn claim(
     let mut due = Entity::find()
         .filter(Column::MailState.eq(MailState::Pending))
         .filter(Column::State.eq(CodeState::Live))
+        // Expired or not is decided here, by the database's clock, and by no process's.
         .filter(Column::ExpiresAt.gt(now))
         .filter(Column::NextAttemptAt.lte(now))
         .filter(unclaimed(now, lease))
@@ -149,6 +150,7 @@ pub(crate) async fn take_back_rejections(tx: &Tx, codes: &[Uuid]) -> Result<Vec<
         .col_expr(Column::Version, Expr::col(Column::Version).add(1))
         .filter(Column::Id.is_in(codes.iter().copied()))
         .filter(Column::MailState.eq(MailState::Rejected))
+        // Of a code that has ended meanwhile nobody needs the mail.
         .filter(Column::State.eq(CodeState::Live))
         .exec_with_returning(tx)
         .await?;
@@ -311,6 +313,7 @@ pub(crate) async fn reschedule(tx: &Tx, moment: Timestamp, most: u64) -> Result<
         .limit(most)
         .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
     let early: Vec<Uuid> = early.into_tuple().all(tx).await?;
+    // So far ahead of now it was written: moved back by as much, it has as long to wait as it had.
     let ahead = Expr::col(Column::ScheduledAt).sub(tx.now());
     Entity::update_many()
         .col_expr(

@@ -59,6 +59,7 @@ const TAKEN: [Column; REMEMBERED_RESENDS] = [
 /// Takes one request from the budget and writes down that it is to be served. Nothing is written,
 /// and the answer is `false`, when a limit forbids it.
 pub(crate) async fn take(tx: &Tx, subject: &[u8], account_id: Option<Uuid>) -> Result<bool, DbErr> {
+    // 0 where nothing was asked yet: older than any limit, so that the guard lets it pass.
     let (now, none) = (tx.now(), Timestamp(0));
     let first = Model {
         subject: subject.to_vec(),
@@ -156,8 +157,7 @@ pub(crate) async fn serve(tx: &Tx, subject: &[u8]) -> Result<Option<Uuid>, DbErr
     let served = Entity::update_many()
         .col_expr(Column::WantedAt, Expr::val(None::<i64>))
         .filter(Column::Subject.eq(subject.to_vec()))
-        // Of two who serve it the second waits for the first one's row and finds nothing left to
-        // do.
+        // Of two who serve it the second waits for the first one's row and finds nothing to do.
         .filter(Column::WantedAt.is_not_null())
         .exec_with_returning(tx)
         .await?;

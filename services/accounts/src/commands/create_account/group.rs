@@ -72,8 +72,7 @@ impl Writer {
     }
 
     async fn commit(&self, sign_ups: &[SignUp]) -> Result<Vec<Outcome>, DbErr> {
-        // Before the transaction: a kind that waits for room must not hold the only writer
-        // meanwhile.
+        // Before the transaction: a kind that waits for room must not hold the writer meanwhile.
         let room = self.events.reserve(sign_ups.len()).await;
         let tx = self.db.write("create accounts").await?;
         // Only now: a lock that is waited for takes seconds, and a caller may have been told to
@@ -101,6 +100,8 @@ impl Writer {
         }
 
         let ids = created.iter().map(|created| created.account.id);
+        // From here on everything is committed: whatever fails below costs an answer, never an
+        // account.
         let mut pending: HashMap<Uuid, Pending> = ids.zip(pending).collect();
         let mut outcomes = Vec::with_capacity(sign_ups.len());
         for sign_up in sign_ups {

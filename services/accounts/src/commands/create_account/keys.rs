@@ -53,8 +53,7 @@ impl<'a> Keys<'a> {
         for taken in idempotency_keys::take(tx, rows).await? {
             not_free.remove(&taken);
         }
-        // Only after the insert: it has waited for whoever held the key, whose commit can be seen
-        // by now.
+        // Only after the insert: it has waited for whoever held the key, and sees that commit.
         let used = read(tx, not_free).await?;
         Ok(Self {
             sign_ups,
@@ -90,8 +89,7 @@ impl<'a> Keys<'a> {
                     false => Err(CreateAccountError::KeyReused),
                 };
             }
-            // Within the group the first one's request counts, as it would had it been committed
-            // alone.
+            // Within the group the first one's request counts, as if it had been committed alone.
             if first.fingerprint != request.fingerprint {
                 return Err(CreateAccountError::KeyReused);
             }

@@ -32,8 +32,7 @@ impl Wait {
         Self {
             state: AtomicU8::new(WAITING),
             deadline,
-            // Halfway for a caller that gives less than twice as long: else it would be late at
-            // once.
+            // Halfway for a caller that gives less than twice as long: it would be late at once.
             until: deadline - WRITING.min(left / 2),
         }
     }
@@ -54,8 +53,7 @@ impl Wait {
         if self.until <= Instant::now() && self.give_up() {
             return false;
         }
-        // Also true where it was taken before: a group that is tried one by one takes its own
-        // again.
+        // Also true where it was taken before: a group that is tried one by one takes it again.
         self.end_as(TAKEN) != GIVEN_UP
     }
 
@@ -66,8 +64,7 @@ impl Wait {
 
     /// What the wait has ended as: this, unless it was over.
     fn end_as(&self, end: u8) -> u8 {
-        // One exchange decides between writer and caller: a sign-up is written or given up, never
-        // both.
+        // One exchange decides between writer and caller: it is written or given up, never both.
         let ended = self
             .state
             .compare_exchange(WAITING, end, Ordering::SeqCst, Ordering::SeqCst);

@@ -57,8 +57,7 @@ impl Call {
     }
 
     pub(super) fn end(&mut self, code: Code) {
-        // A status may come twice, in headers and trailers, and the drop after it: the first
-        // counts.
+        // A status may come twice, in headers and trailers, and then the drop: the first counts.
         if self.ended {
             return;
         }
