@@ -21,6 +21,7 @@ build: ## Build the command usher, as target/debug/usher
 
 test: nats-server ## Run every test (ARGS='-p kit' or ARGS=i05_ runs some)
 	@deploy/tools/postgres.sh || true
+	@deploy/tools/mail-servers.sh || true
 	@cargo test --locked --no-fail-fast $(ARGS) -- --quiet
 
 load: nats-server ## Measure latencies (RATE= SECONDS= SEED=; DATA=data SINK=host:port: of a system that runs already)
@@ -70,8 +71,9 @@ tree: ## Fail when the work tree differs from the commit
 
 ##@ Set it up
 
-tools: nats-server ## Install what is missing: nats-server into .tools/, PostgreSQL for the tests
+tools: nats-server ## Install what is missing: nats-server into .tools/; PostgreSQL and mail servers for the tests
 	@deploy/tools/postgres.sh
+	@deploy/tools/mail-servers.sh
 
 nats-server:
 	@deploy/tools/nats-server.sh
