@@ -1,7 +1,7 @@
 # The only entry point: people and .ci/run call these targets. `make` alone prints them.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test load soak lint doc papers figures fmt tree tools nats-server
+.PHONY: help demo build test load soak fuzz lint doc papers figures fmt tree tools nats-server
 MAKEFLAGS += --no-print-directory
 
 # What `make tools` installs is found by everything started from here.
@@ -32,6 +32,13 @@ soak: nats-server ## Kill, stop and pause every part under load, then check that
 	@cargo build --quiet --locked -p load-tests -p usher
 	@target/debug/load-tests soak --usher target/debug/usher $(call given,RATE SECONDS SEED) $(ARGS)
 
+fuzz: ## Look for octets of a mail server that break what reads and keeps them (SECONDS=; needs cargo-fuzz)
+	@command -v cargo-fuzz >/dev/null || { echo "make fuzz: there is no cargo-fuzz (cargo install --locked cargo-fuzz)"; exit 1; }
+	@mkdir -p target/fuzz/found
+	@cargo fuzz run --fuzz-dir services/mailer/fuzz --target-dir target/fuzz --sanitizer none replies \
+	    target/fuzz/found services/mailer/fuzz/corpus/replies -- -dict=services/mailer/fuzz/replies.dict \
+	    -max_len=4096 -timeout=2 -max_total_time=$(or $(SECONDS),1800) -print_final_stats=1 -artifact_prefix=target/fuzz/
+
 # Flags of the variables that are set: `SEED=7` is `--seed 7`.
 given = $(foreach name,$(1),$(if $($(name)),--$(shell echo $(name) | tr A-Z a-z) $($(name))))
 
@@ -40,6 +47,7 @@ lint: ## Check format, scripts, clippy, docs, layers and licences (CI=true: the 
 	@echo "· scripts" && for script in .ci/run deploy/tools/*.sh; do bash -n $$script || exit 1; done
 	@python3 -c 'import ast; ast.parse(open("deploy/tools/figures.py").read())'
 	@echo "· clippy" && cargo clippy --all-targets --locked -- -D warnings
+	@echo "· fuzzer" && cargo clippy --quiet --locked --manifest-path services/mailer/fuzz/Cargo.toml --target-dir target/fuzz -- -D warnings
 	@echo "· doc" && $(MAKE) doc >/dev/null
 	@echo "· layers" && RUST_BACKTRACE=0 cargo test --locked --test layers -- --quiet
 ifdef CARGO_DENY
