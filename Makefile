@@ -37,7 +37,7 @@ fuzz: ## Look for octets of a mail server that break what reads and keeps them (
 	@mkdir -p target/fuzz/found
 	@cargo fuzz run --fuzz-dir services/mailer/fuzz --target-dir target/fuzz --sanitizer none replies \
 	    target/fuzz/found services/mailer/fuzz/corpus/replies -- -dict=services/mailer/fuzz/replies.dict \
-	    -max_len=4096 -timeout=2 -max_total_time=$(or $(SECONDS),1800) -print_final_stats=1 -artifact_prefix=target/fuzz/
+	    -max_len=4096 -timeout=10 -max_total_time=$(or $(SECONDS),1800) -print_final_stats=1 -artifact_prefix=target/fuzz/
 
 # Flags of the variables that are set: `SEED=7` is `--seed 7`.
 given = $(foreach name,$(1),$(if $($(name)),--$(shell echo $(name) | tr A-Z a-z) $($(name))))

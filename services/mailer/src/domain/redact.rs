@@ -80,6 +80,10 @@ fn with_a_labels(text: &str, domain: &str) -> String {
 fn hide_addresses(line: &str, hidden: &mut [bool]) {
     let bytes = line.as_bytes();
     for (at, _) in line.match_indices('@') {
+        // In a word that is hidden already, up to its end: a line of nothing else takes no longer.
+        if hidden[at] && bytes.get(at + 1).is_some_and(|next| *next != b' ') {
+            continue;
+        }
         let mut start = at;
         while start > 0 && bytes[start - 1] == b' ' {
             start -= 1; // `user @ host` is an address, too

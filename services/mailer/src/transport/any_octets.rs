@@ -63,7 +63,7 @@ pub(crate) fn hold(octets: &[u8]) {
 /// often.
 fn at_length(octets: &[u8]) -> Vec<u8> {
     let (mut long, mut octets) = (Vec::new(), octets.iter());
-    while let Some(octet) = octets.next().filter(|_| long.len() <= REPLY + LINE) {
+    while let Some(octet) = octets.next().filter(|_| long.len() <= REPLY + 4 * LINE) {
         match octet {
             1 => long.extend(octets.next().into_iter().flat_map(|next| [*next; 700])),
             _ => long.push(*octet),
@@ -149,7 +149,10 @@ fn is_fit_to_be_kept(said: &str, recipient: &Recipient, digits: &Digits) {
     let kept = redact(said, recipient, digits);
     assert!(kept.len() <= KEPT);
     assert!(kept.bytes().all(|byte| (b' '..=b'~').contains(&byte)));
-    assert!(!kept.contains('@'), "{kept}");
+    assert!(
+        !["@", "%40", "=40"].iter().any(|at| kept.contains(at)),
+        "{kept}"
+    );
     let lower = kept.replace("<redacted>", "\0").to_ascii_lowercase();
     let digits_of = lower.replace(|c: char| !c.is_ascii_alphanumeric() && c != '\0', "");
     assert!(!digits_of.contains(digits.plain()), "{kept}");
