@@ -166,6 +166,7 @@ impl Session {
             return Ok(());
         }
         let bytes = self.wire.mail().await?;
+        self.shared.count_final_dot();
         let (delay, action) = self.next(Phase::FinalDot);
         let mail = Mail {
             from: self.from.take().unwrap_or_default(),
