@@ -27,7 +27,7 @@ pub(crate) struct Tolerated {
 pub(crate) struct Pace {
     slow_after: Duration,
     waits: VecDeque<Duration>,
-    answered_at: Option<Instant>,
+    heard_at: Option<Instant>,
     tolerated: Tolerated,
 }
 
@@ -37,28 +37,32 @@ impl Pace {
         Self {
             slow_after,
             waits: VecDeque::with_capacity(REMEMBERED),
-            answered_at: None,
+            heard_at: None,
             tolerated: Tolerated::all(slow_after),
         }
     }
 
+    /// The mail server said something to a mail.
+    pub(crate) fn heard(&mut self, now: Instant) {
+        self.heard_at = Some(now);
+    }
+
     /// All that a mail asks before its final dot was answered, after waits of which `longest` was the longest.
-    pub(crate) fn answered(&mut self, longest: Duration, now: Instant) {
+    pub(crate) fn answered(&mut self, longest: Duration) {
         if self.waits.len() == REMEMBERED {
             self.waits.pop_front();
         }
         self.waits.push_back(longest);
-        self.answered_at = Some(now);
         let mut waits = Vec::from_iter(self.waits.iter().copied());
         waits.sort_unstable();
         self.tolerated = Tolerated::of(waits[waits.len() / 2], self.slow_after);
     }
 
     /// How long a silence is tolerated: by what is usual, and for `slow_after` when the mail server
-    /// has answered nobody for that long. Then it is not this mailbox that is silent.
+    /// has said nothing to anybody for that long. Then it is not this mailbox that is silent.
     pub(crate) fn tolerates(&self, now: Instant) -> Tolerated {
         let recent = |at: Instant| now.saturating_duration_since(at) < self.slow_after;
-        match self.answered_at.is_some_and(recent) {
+        match self.heard_at.is_some_and(recent) {
             true => self.tolerated,
             false => Tolerated::all(self.slow_after),
         }
@@ -93,12 +97,13 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
     const SLOW_AFTER: Duration = Duration::from_secs(2);
 
-    /// After mails with these waits in milliseconds, the last one just now.
+    /// After mails with these waits in milliseconds, of a mail server that speaks.
     fn patience(waits: &[u32]) -> [Duration; 2] {
         let (mut pace, now) = (Pace::new(SLOW_AFTER), Instant::now());
         for wait in waits {
-            pace.answered(*wait * MS, now);
+            pace.answered(*wait * MS);
         }
+        pace.heard(now);
         let Tolerated {
             in_its_seat,
             at_all,
@@ -135,11 +140,13 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_held_against_a_mailbox_while_nobody_is_answered() {
+    fn nothing_is_held_against_a_mailbox_while_nobody_hears_anything() {
         let (mut pace, now) = (Pace::new(SLOW_AFTER), Instant::now());
         let unknown = Tolerated::all(SLOW_AFTER);
         assert_eq!(pace.tolerates(now), unknown);
-        pace.answered(MS, now);
+        pace.answered(MS);
+        assert_eq!(pace.tolerates(now), unknown);
+        pace.heard(now);
         assert_ne!(pace.tolerates(now + SLOW_AFTER - MS), unknown);
         assert_eq!(pace.tolerates(now + SLOW_AFTER), unknown);
     }

@@ -118,6 +118,7 @@ impl Attempt {
         if state.reached && state.phase == Phase::Open {
             if !std::mem::replace(&mut state.has_answer, true) {
                 self.answers.0.mails.fetch_add(1, Ordering::Relaxed);
+                self.answers.pace().heard(now);
             }
             state.longest_wait = state.longest_wait.max(Some(now - before));
         }
@@ -158,7 +159,7 @@ impl Attempt {
     pub(super) fn note_pace(&self) {
         let longest_wait = self.state().longest_wait.take();
         if let Some(longest) = longest_wait {
-            self.answers.pace().answered(longest, Instant::now());
+            self.answers.pace().answered(longest);
         }
     }
 
