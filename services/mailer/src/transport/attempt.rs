@@ -111,8 +111,9 @@ impl Attempt {
         }
     }
 
-    /// The mail server finished an answer. A byte now and then is none: a tarpit stays silent.
+    /// The mail server finished an answer.
     pub(super) fn answered(&self) {
+        // Not at each octet: a tarpit that sends one now and then stays silent.
         let mut state = self.state();
         let (now, before) = (Instant::now(), state.answered_at);
         if state.reached && state.phase == Phase::Open {
@@ -128,7 +129,8 @@ impl Attempt {
 
     /// How many other mails the mail server has begun to answer since it fell silent to this one.
     pub(crate) fn overtaken_by(&self) -> u64 {
-        self.answers.mails() - self.state().answers_by_then
+        let by_then = self.state().answers_by_then; // read first: the count only grows
+        self.answers.mails() - by_then
     }
 
     /// How long the mail server has been silent.
@@ -147,10 +149,11 @@ impl Attempt {
         self.state().reached
     }
 
-    /// Asks to pass the point of no return, just before the final dot is sent. A lease that has
-    /// passed says no: by then another replica may have counted this attempt as lost.
+    /// Asks to pass the point of no return, just before the final dot is sent.
     pub(super) fn may_send_final_dot(&self) -> bool {
         self.note_pace();
+        // A lease that has passed says no: another replica may have counted this attempt as lost,
+        // and begun the next. By the monotonic clock, which nobody sets.
         self.lease.holds() && self.leave_open(Phase::PastReturn) == Phase::PastReturn
     }
 
@@ -174,10 +177,9 @@ impl Attempt {
         self.state().phase == Phase::PastReturn
     }
 
-    /// The first one to ask decides, under one lock: what was declared unsent must not be sent
-    /// afterwards.
     fn leave_open(&self, to: Phase) -> Phase {
         let mut state = self.state();
+        // The first one to ask decides, under one lock: what was declared unsent is never sent.
         if state.phase == Phase::Open {
             state.phase = to;
         }

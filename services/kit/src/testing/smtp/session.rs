@@ -167,6 +167,7 @@ impl Session {
         }
         let bytes = self.wire.mail().await?;
         self.shared.count_final_dot();
+        // Asked before the recipients are taken: a rule may be for one of them.
         let (delay, action) = self.next(Phase::FinalDot);
         let mail = Mail {
             from: self.from.take().unwrap_or_default(),
@@ -183,6 +184,7 @@ impl Session {
                 | Action::AcceptAndDrop
                 | Action::AcceptAndSay(_)
         ) {
+            // Kept before the answer: a test that hears of the acceptance finds the mail.
             self.shared.accept(mail);
         }
         match action {
