@@ -22,7 +22,7 @@ use uuid::Uuid;
 use crate::domain::{Concern, Ground};
 
 pub(crate) use self::{
-    attempt::{Attempt, Lease, Phase},
+    attempt::{Answers, Attempt, Lease, Phase},
     deadlines::Deadlines,
     folder::Folder,
     smtp::Smtp,
@@ -79,6 +79,8 @@ pub(crate) enum Cause {
     Policy(Concern),
     /// A phase passed its deadline, or the connection was given up for its silence.
     Hang,
+    /// The connection was given up for a silence that means nothing yet: others waited.
+    GaveWay,
     /// The connection broke, or the answer was no SMTP.
     Broken,
     /// We stopped it: the lease had passed, or the service shuts down.
@@ -103,6 +105,7 @@ impl Cause {
             Self::Answer => "refused",
             Self::Policy(concern) => concern.word(),
             Self::Hang => "timeout",
+            Self::GaveWay => "gave_way",
             Self::Broken => "broken",
             Self::Stopped => "stopped",
         }

@@ -170,7 +170,7 @@ impl Deliver {
         };
         // Made only now: its silence is measured from here, and composing is no silence of the mail
         // server's.
-        let attempt = Attempt::start(claim.lease.lease());
+        let attempt = Attempt::start(claim.lease.lease(), self.admission.answers());
         let cx = trace::start(&self.transport, claim.claim_no);
         let sending = self
             .transport

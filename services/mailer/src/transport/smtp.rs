@@ -181,6 +181,7 @@ fn ending(exchange: Exchange, trouble: Trouble, mail: &ComposedMail, attempt: &A
     };
     match trouble {
         Trouble::Refused(reply) => {
+            attempt.note_pace();
             let ending = match refusal(exchange, &reply, [mail.to.user(), mail.to.domain()]) {
                 Refusal::Mailbox(ground) => Ending::RecipientRefused(ground),
                 Refusal::Later => Ending::NotNow(Cause::Answer),
