@@ -36,7 +36,8 @@ pub use settings::{Parts, ServiceSettings};
 pub use signals::terminated;
 pub use stages::Stages;
 pub use status::{
-    internal, invalid_argument, refused, retry_after, store_failed, unavailable, uuid,
+    InvalidUuid, internal, invalid_argument, parse_uuid, refused, retry_after, store_failed,
+    unavailable, uuid,
 };
 
 /// Longest gRPC message that a service reads: the longest valid request is under 2 KiB.
