@@ -4,14 +4,16 @@
 //!            insert             begin_sending
 //!  (no row) ───────► sending ◄───────────────── idle
 //!                     │   │                      ▲
-//!        mark_accepted│   │ set_idle: not final, │
-//!        mark_refused │   │ under the claim's    │
+//!  ends::mark_accepted│   │ set_idle: not final, │
+//!  ends::mark_refused │   │ under the claim's    │
 //!                     │   │ own number; or       │
 //!                     ▼   │ count_lapsed: its    │
-//!   accepted, rejected,   │ lease has passed     │
-//!   invalid               └──────────────────────┤
-//!       │ take_refusals_back: rejected, in words │
-//!       └─ that are said of everybody ──────────┘
+//!   accepted, rejected,   │ lease has passed; or │
+//!   invalid               │ take_back_claims:    │
+//!       │                 │ nothing was sent     │
+//!       │                 └──────────────────────┤
+//!       │ ends::take_refusals_back: rejected, by │
+//!       └─ words that are said of everybody ─────┘
 //! ```
 //!
 //! **A claim is a lease with a number.** `claim_no` counts the claims of a row, and each of them is
