@@ -45,7 +45,6 @@ pub(crate) struct ComposedMail {
 
 /// How an attempt ended. Its reply may hold the address: without `Debug` nothing can print it.
 pub(crate) struct Sent {
-    /// The class.
     pub(crate) ending: Ending,
     /// The mail server's three-digit code, if it said one.
     pub(crate) code: Option<u16>,
@@ -53,7 +52,6 @@ pub(crate) struct Sent {
     pub(crate) reply: String,
 }
 
-/// Classes of endings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ending {
     /// The mail server took responsibility.
