@@ -156,6 +156,8 @@ async fn take_back(
         match taken_back.await {
             // Not there yet: the server may still be at our COMMIT, as long as its limit lets it.
             Ok(0) if Instant::now() < lease_end + kit::db::LIMIT => {}
+            // It never will be, or others have found the claims already.
+            Ok(0) => return,
             // It is away still, and that was told.
             Err(_) => {}
             Ok(mails) => {
