@@ -111,10 +111,7 @@ impl Admission {
         self.0.lanes.answers.clone()
     }
 
-    /// Waits for a connection to be free.
-    ///
-    /// # Errors
-    /// When the circuit is open or opens meanwhile.
+    /// Waits for a connection to be free, unless the circuit is open or opens meanwhile.
     pub(crate) async fn enter(&self, turn: Turn) -> Result<Slot, CircuitOpen> {
         loop {
             // Subscribed before the circuit is asked: a change between the question and the wait is

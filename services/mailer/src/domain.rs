@@ -2,7 +2,6 @@
 //! may be stored of it. `commands` call these; nothing here does I/O or reads a clock.
 
 mod address_keys;
-mod answer;
 mod circuit;
 mod digits;
 mod display_name;
@@ -20,7 +19,6 @@ mod sender;
 mod yielding;
 
 pub(crate) use address_keys::{AddressKeys, AddressMac};
-pub(crate) use answer::{Answer, Fate};
 pub(crate) use circuit::{Circuit, Gate};
 pub(crate) use digits::Digits;
 pub(crate) use display_name::DisplayName;

@@ -9,11 +9,10 @@ use std::{
 use tokio::time::timeout;
 
 use super::{
-    Cause, ComposedMail, Ending, Sent,
+    Cause, ComposedMail, Deadlines, Ending, Sent,
     attempt::Attempt,
     connect::{Connection, Dialer, NotConnected},
     conversation::{self, Trouble},
-    deadlines::Deadlines,
     url::SmtpServer,
 };
 use crate::domain::{Exchange, HelloName, Refusal, Reply, refusal};
