@@ -76,7 +76,7 @@ impl App {
     /// What cannot be opened, bound or read, as a sentence.
     pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Self> {
         let parts = config.service.open::<Migrator>(clock.clone()).await?;
-        let bus = Bus::connect(&config.nats_url, "accounts").await?;
+        let bus = Bus::connect(&config.broker, "accounts").await?;
         let fingerprints = fingerprint_key(&config)?;
         Ok(Self {
             config,
@@ -125,9 +125,7 @@ impl App {
             dead_letters,
         };
         let health = Health::new::<Migrator>(db.clone());
-        health.depends_on("broker", move || {
-            (!bus.is_connected()).then(|| "not connected; events wait in the outbox".to_owned())
-        });
+        health.depends_on("broker", move || bus.trouble());
         let public = AccountsServiceServer::new(public).max_decoding_message_size(MESSAGE_LIMIT);
         let admin = AccountsAdminServer::new(admin).max_decoding_message_size(MESSAGE_LIMIT);
         let surface = Surface {

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 use futures::TryStreamExt as _;
-use kit::bus::{self, Bus};
+use kit::bus::{self, BrokerSettings, Bus};
 use serde::Serialize;
 use tokio::time::{Duration, Instant, sleep};
 
@@ -72,7 +72,7 @@ pub(crate) struct DurableStatus {
 }
 
 pub(crate) async fn run(command: NatsCommand, session: &Session) -> Result<(), Failure> {
-    let bus = connect(&session.places.nats_url).await?;
+    let bus = connect(&session.places.broker).await?;
     match command {
         NatsCommand::Provision(arguments) => {
             bus::provision(&bus, arguments.replicas).await?;
@@ -87,25 +87,19 @@ pub(crate) async fn run(command: NatsCommand, session: &Session) -> Result<(), F
     Ok(())
 }
 
-/// The addresses without the user, password or token that a URL may carry.
-fn without_secret(urls: &str) -> String {
-    let mut bare = Vec::new();
-    for url in urls.split(',') {
-        let (scheme, rest) = url.trim().split_once("://").unwrap_or(("nats", url.trim()));
-        let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
-        bare.push(format!("{scheme}://{host}"));
-    }
-    bare.join(", ")
-}
-
-/// Connects, and says so if nobody answers.
-pub(crate) async fn connect(url: &str) -> Result<Bus, Failure> {
-    let connected = Bus::connect(url, "usher").await;
+/// Connects, and says so if nobody answers or the login is not taken.
+pub(crate) async fn connect(broker: &BrokerSettings) -> Result<Bus, Failure> {
+    let connected = Bus::connect(broker, "usher").await;
     let bus = connected.map_err(|error| Failure::new(Exit::Usage, sentence(&error)))?;
+    let servers = broker.nats_url.servers().join(", ");
     let deadline = Instant::now() + Duration::from_secs(3);
     while !bus.is_connected() {
+        if let Some(trouble) = bus.trouble().filter(|_| bus.is_refused()) {
+            let what = format!("nats-server at {servers} {}.", trouble.reason);
+            return Err(Failure::new(Exit::Refused, what).hint(trouble.advice));
+        }
         if Instant::now() > deadline {
-            let what = format!("nats-server does not answer at {}.", without_secret(url));
+            let what = format!("nats-server does not answer at {servers}.");
             return Err(Failure::new(Exit::Unavailable, what).hint(
                 "`usher up` starts one on this machine; elsewhere name it with --nats-url or USHER_NATS_URL.",
             ));

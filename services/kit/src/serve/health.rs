@@ -14,7 +14,7 @@ use std::{
 
 use opentelemetry::KeyValue;
 use sea_orm_migration::MigratorTrait;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::{
     sync::watch,
     time::{sleep, timeout},
@@ -34,7 +34,27 @@ const AGAIN: Duration = Duration::from_millis(500);
 const READ_ANSWER: Duration = Duration::from_secs(2);
 const WRITE_ANSWER: Duration = Duration::from_millis(2_500);
 
-type Dependency = Arc<dyn Fn() -> Option<String> + Send + Sync>;
+type Dependency = Arc<dyn Fn() -> Option<Degraded> + Send + Sync>;
+
+/// Why a service cannot use what it depends on, after its name: "broker" "is not connected". Work
+/// waits meanwhile.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Degraded {
+    /// What is known of it.
+    pub reason: String,
+    /// What to do about it, as sentences.
+    pub advice: String,
+}
+
+impl Degraded {
+    /// A reason and what to do about it.
+    pub fn new(reason: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self {
+            reason: reason.into(),
+            advice: advice.into(),
+        }
+    }
+}
 
 /// A service's health. Clones share it.
 #[derive(Clone)]
@@ -94,8 +114,8 @@ pub(super) struct Report {
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     advice: Option<&'static str>,
-    /// Dependencies that are away, with what is known of it.
-    degraded: BTreeMap<&'static str, String>,
+    /// What it depends on and cannot use.
+    degraded: BTreeMap<&'static str, Degraded>,
 }
 
 impl Health {
@@ -121,7 +141,7 @@ impl Health {
     pub fn depends_on(
         &self,
         name: &'static str,
-        away: impl Fn() -> Option<String> + Send + Sync + 'static,
+        away: impl Fn() -> Option<Degraded> + Send + Sync + 'static,
     ) {
         let away = Arc::new(away);
         let observed = Arc::clone(&away);
@@ -230,7 +250,7 @@ impl Health {
         checked.err().map(NotReady::Database)
     }
 
-    fn degraded(&self) -> BTreeMap<&'static str, String> {
+    fn degraded(&self) -> BTreeMap<&'static str, Degraded> {
         let dependencies = self
             .0
             .dependencies

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use kit::clock::{Clock, Timestamp};
+use kit::{
+    clock::{Clock, Timestamp},
+    serve::Degraded,
+};
 use time::{OffsetDateTime, format_description::well_known::Rfc2822};
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
@@ -91,22 +94,11 @@ fn of_readiness(name: &'static str, readiness: &Readiness) -> Vec<Finding> {
         let what = format!("is not ready: {reason}");
         findings.push(Finding::problem(name, what, advice));
     }
-    for (dependency, why) in &readiness.degraded {
-        let (finding, advice) = match dependency.as_str() {
-            "mail server" => (
-                format!("cannot use the mail server: {why}"),
-                "Mend what it says, in USHER_MAIL_URL or at the mail server; mails wait meanwhile and none is lost."
-                    .to_owned(),
-            ),
-            "mail policy" => (
-                why.clone(),
-                "Mend what it says; mails wait meanwhile. `usher mail list` shows what the mail server said."
-                    .to_owned(),
-            ),
-            _ => (
-                format!("misses {dependency}: {why}"),
-                format!("Bring {dependency} back; work waits meanwhile and nothing is lost."),
-            ),
+    for (dependency, Degraded { reason, advice }) in &readiness.degraded {
+        let finding = match dependency.as_str() {
+            "mail server" => format!("cannot use the mail server: {reason}"),
+            "mail policy" => reason.clone(),
+            _ => format!("the {dependency} {reason}"),
         };
         findings.push(Finding::problem(name, finding, advice));
     }
@@ -175,7 +167,7 @@ async fn dead_letters(session: &Session) -> Option<Finding> {
 }
 
 async fn broker(session: &Session) -> Vec<Finding> {
-    let bus = match nats::connect(&session.places.nats_url).await {
+    let bus = match nats::connect(&session.places.broker).await {
         Ok(bus) => bus,
         Err(failure) => {
             let advice = failure.hint.unwrap_or_default();

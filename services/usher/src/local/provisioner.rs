@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use kit::bus::{self, Bus};
+use kit::bus::{self, BrokerSettings, Bus};
 use tokio::{
     task::AbortHandle,
     time::{Instant, interval, sleep},
@@ -25,8 +25,8 @@ impl Provisioner {
     ///
     /// # Errors
     /// When the broker does not take them in time.
-    pub(crate) async fn start(url: &str, log: Log) -> Result<Self, Failure> {
-        let bus = Bus::connect(url, "usher").await?;
+    pub(crate) async fn start(broker: &BrokerSettings, log: Log) -> Result<Self, Failure> {
+        let bus = Bus::connect(broker, "usher").await?;
         // The client connects again by itself until the server that was just started listens.
         let deadline = Instant::now() + FIRST_WITHIN;
         while !bus.is_connected() && Instant::now() < deadline {

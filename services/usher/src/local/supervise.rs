@@ -30,7 +30,7 @@ pub(crate) struct Program {
     pub(crate) name: &'static str,
     pub(crate) binary: PathBuf,
     pub(crate) arguments: Vec<OsString>,
-    /// What is set beside what this process has in its own.
+    /// What is set beside what this process has in its own; an empty value unsets.
     pub(crate) environment: Vec<(&'static str, OsString)>,
     pub(crate) ending: Ending,
     /// Where its process id is written, for `orphan`: of a program that would outlive this process.
@@ -184,9 +184,14 @@ impl Running {
             Ending::Terminated => Stdio::null(),
         };
         let mut command = Command::new(&program.binary);
+        for (key, value) in &program.environment {
+            match value.is_empty() {
+                true => command.env_remove(key),
+                false => command.env(key, value),
+            };
+        }
         command
             .args(&program.arguments)
-            .envs(program.environment.iter().map(|(key, value)| (key, value)))
             .stdin(input)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

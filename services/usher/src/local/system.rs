@@ -182,7 +182,7 @@ impl System {
             ending: Ending::Terminated,
             pid_file: None, // its configuration has it write one
         });
-        let provisioner = Provisioner::start(&run.nats_url, self.log("nats-server")).await?;
+        let provisioner = Provisioner::start(&run.broker(), self.log("nats-server")).await?;
         self.provisioner = Some(provisioner);
         let mut detail = format!("{} on 127.0.0.1:{}", nats.version, ports.nats);
         if let Some(pid) = orphan {

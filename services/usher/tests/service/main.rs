@@ -15,6 +15,7 @@ mod demo;
 mod dlq;
 mod hops;
 mod journey;
+mod login;
 mod mailer;
 mod otlp;
 mod papers;
