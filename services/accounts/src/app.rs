@@ -125,7 +125,7 @@ impl App {
             dead_letters,
         };
         let health = Health::new::<Migrator>(db.clone());
-        health.depends_on("broker", move || bus.trouble());
+        bus.show_in(&health);
         let public = AccountsServiceServer::new(public).max_decoding_message_size(MESSAGE_LIMIT);
         let admin = AccountsAdminServer::new(admin).max_decoding_message_size(MESSAGE_LIMIT);
         let surface = Surface {

@@ -1,6 +1,6 @@
 //! The way to the broker: one NATS connection that heals itself, the streams and their drift, and
 //! the loop that turns messages into calls of a service's handler. In reading order: `login`,
-//! `connection` and what is its `trouble`, `streams`, `durable`, `consumer`, which `pull`s and hands over to `handling`; `settle` is where
+//! `connection`, what a `look` at it finds in `sight` and what is its `trouble`, `streams`, `durable`, `consumer`, which `pull`s and hands over to `handling`; `settle` is where
 //! the handler's transaction ends, with the tables `trials` and dead `letters` in it, and
 //! `operators` what may be done with these.
 
@@ -17,11 +17,13 @@ mod housekeeping;
 mod janitor;
 mod letters;
 mod login;
+mod look;
 mod metrics;
 mod operators;
 mod origin;
 mod pull;
 mod settle;
+mod sight;
 mod streams;
 mod tables;
 mod trace;
@@ -35,7 +37,9 @@ pub use drift::{Finding, drift};
 pub use durable::{ConsumerSettings, Durable};
 pub use handler::Handler;
 pub use login::{BrokerSettings, NatsUrl};
+pub use look::look;
 pub use operators::DeadLetters;
 pub use settle::{Settled, Verdict, settle};
+pub use sight::Sight;
 pub use streams::provision;
 pub use tables::{create_tables, drop_tables};

@@ -5,6 +5,7 @@ mod admin;
 mod client;
 mod deadline;
 mod health;
+mod pulse;
 mod reflection;
 mod secrets;
 mod settings;
@@ -31,6 +32,7 @@ pub use admin::AdminToken;
 pub use client::{Client, client};
 pub use deadline::deadline;
 pub use health::{Degraded, Health};
+pub use pulse::beat;
 pub use secrets::{read_or_make, refuse_if_others_may_read};
 pub use settings::{Parts, ServiceSettings};
 pub use signals::terminated;
@@ -126,6 +128,7 @@ impl Server {
         } = surface;
         let admin = admin.add_service(reflection::of(admin_names)?);
         tracing::info!(listen = %self.addr, admin = %self.admin_addr, "Listening.");
+        health.looks_after(stages.pulses.clone());
         let (stopped, probed) = (stages.stop.clone(), CancellationToken::new());
         let grpc = tokio::spawn(serve_public(
             self.public,

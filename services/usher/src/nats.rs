@@ -2,12 +2,12 @@
 
 use clap::{Args, Subcommand};
 use futures::TryStreamExt as _;
-use kit::bus::{self, BrokerSettings, Bus};
+use kit::bus::{self, Bus};
 use serde::Serialize;
-use tokio::time::{Duration, Instant, sleep};
 
 use crate::{
-    exit::{Exit, Failure, sentence},
+    broker,
+    exit::Failure,
     output::table,
     session::Session,
     terminal::{GOOD, WARN},
@@ -72,10 +72,12 @@ pub(crate) struct DurableStatus {
 }
 
 pub(crate) async fn run(command: NatsCommand, session: &Session) -> Result<(), Failure> {
-    let bus = connect(&session.places.broker).await?;
+    let bus = broker::connect(&session.places.broker).await?;
     match command {
         NatsCommand::Provision(arguments) => {
-            bus::provision(&bus, arguments.replicas).await?;
+            if let Err(error) = bus::provision(&bus, arguments.replicas).await {
+                return Err(broker::not_provisioned(&bus, &error).await);
+            }
             let names = proto::streams::ALL.map(|stream| stream.name);
             let listed = names.join(", ");
             let said = format!("{GOOD}The streams are as they should be:{GOOD:#} {listed}");
@@ -85,28 +87,6 @@ pub(crate) async fn run(command: NatsCommand, session: &Session) -> Result<(), F
         NatsCommand::Status => session.format.print(&status(&bus).await?, spoken),
     }
     Ok(())
-}
-
-/// Connects, and says so if nobody answers or the login is not taken.
-pub(crate) async fn connect(broker: &BrokerSettings) -> Result<Bus, Failure> {
-    let connected = Bus::connect(broker, "usher").await;
-    let bus = connected.map_err(|error| Failure::new(Exit::Usage, sentence(&error)))?;
-    let servers = broker.nats_url.servers().join(", ");
-    let deadline = Instant::now() + Duration::from_secs(3);
-    while !bus.is_connected() {
-        if let Some(trouble) = bus.trouble().filter(|_| bus.is_refused()) {
-            let what = format!("nats-server at {servers} {}.", trouble.reason);
-            return Err(Failure::new(Exit::Refused, what).hint(trouble.advice));
-        }
-        if Instant::now() > deadline {
-            let what = format!("nats-server does not answer at {servers}.");
-            return Err(Failure::new(Exit::Unavailable, what).hint(
-                "`usher up` starts one on this machine; elsewhere name it with --nats-url or USHER_NATS_URL.",
-            ));
-        }
-        sleep(Duration::from_millis(10)).await;
-    }
-    Ok(bus)
 }
 
 /// Reads what the broker holds of ours.

@@ -117,7 +117,7 @@ impl App {
         } = self;
 
         let health = Health::new::<Migrator>(db.clone());
-        health.depends_on("broker", move || bus.trouble());
+        bus.show_in(&health);
         health.depends_on("mailer", move || {
             let what = "takes no mails; they wait in the database";
             (!queue.is_open()).then(|| Degraded::new(what, MAILER_AWAY))

@@ -9,7 +9,7 @@ use super::{
     login::{BrokerSettings, Login},
     trouble::{Standing, State},
 };
-use crate::serve::Degraded;
+use crate::serve::{Degraded, Health};
 
 /// How long any call to the broker may take, there and back, over whatever path.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
@@ -85,6 +85,25 @@ impl Bus {
     /// What keeps events from leaving or from arriving, and what to do about it.
     pub fn trouble(&self) -> Option<Degraded> {
         self.state.trouble()
+    }
+
+    /// Shows in the readiness body what keeps events from leaving or arriving, and events that wait
+    /// or are held for too long.
+    pub fn show_in(&self, health: &Health) {
+        let [state, waiting, holding] = [(); 3].map(|()| self.state.clone());
+        health.depends_on("broker", move || state.trouble());
+        health.depends_on("outbox", move || waiting.waits_too_long());
+        health.depends_on("consumer", move || holding.holds_too_long());
+    }
+
+    /// Notes what became of a publish; what failed stays known until one succeeds.
+    pub(crate) fn published(&self, failed: Option<Degraded>) {
+        self.state.published(failed);
+    }
+
+    /// Notes how long the oldest event of an outbox has waited; nothing where none waits.
+    pub(crate) fn waits(&self, oldest: Option<Duration>) {
+        self.state.waits(oldest);
     }
 
     /// Changes whenever a connection is made: what was asked on the one before is not answered any

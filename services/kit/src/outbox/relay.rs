@@ -17,7 +17,9 @@ use crate::{
     bus::Bus,
     clock::Timestamp,
     db::{Db, StoreError},
-    random, tidy,
+    random,
+    serve::beat,
+    tidy,
 };
 
 /// The relay's deadlines and sizes. Configuration, so that tests can shorten them.
@@ -90,7 +92,8 @@ impl Relay {
     /// and the history is purged: neither waits for a backlog, nor a backlog for them.
     pub async fn run(self, stop: CancellationToken) {
         let (db, metrics) = (self.db.clone(), self.metrics.clone());
-        let counting = count(&db, &metrics, self.settings.tick, &stop);
+        let bus = self.bus.clone();
+        let counting = count(&db, &bus, &metrics, self.settings.tick, &stop);
         let purging = tidy::every(PURGE_EVERY, "The outbox's history", stop.clone(), || {
             purge(&db)
         });
@@ -117,6 +120,7 @@ impl Relay {
         // than one does.
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !stop.is_cancelled() {
+            beat();
             let mut window = Vec::new();
             // Each arm runs to its end before the next one is chosen, so that there is one window
             // under way and no row is published twice by one relay. `select!` takes a ready arm at
@@ -234,6 +238,7 @@ impl Relay {
         let marked = if self.bus.is_connected() {
             let published = publish(&self.bus, self.db.clock().now(), &rows);
             let (acked, failed) = self.renewing(&rows, published).await;
+            beat();
             self.mark(acked, failed).await
         } else {
             self.let_go(&rows).await // no attempt was made and none is counted
@@ -292,7 +297,13 @@ impl Relay {
 }
 
 /// Counts what waits, each `tick`, until `stop`.
-async fn count(db: &Db, metrics: &RelayMetrics, tick: Duration, stop: &CancellationToken) {
+async fn count(
+    db: &Db,
+    bus: &Bus,
+    metrics: &RelayMetrics,
+    tick: Duration,
+    stop: &CancellationToken,
+) {
     let mut ticks = interval(tick);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
@@ -300,14 +311,12 @@ async fn count(db: &Db, metrics: &RelayMetrics, tick: Duration, stop: &Cancellat
             let reader = db.reader();
             let (events, oldest) = table::waiting(reader, COUNTED).await?;
             let now = db.now(reader).await?;
-            Ok::<_, DbErr>((
-                events,
-                oldest.map_or(Duration::ZERO, |oldest| now.since(oldest)),
-            ))
+            Ok::<_, DbErr>((events, oldest.map(|oldest| now.since(oldest))))
         };
         // While the database is away the last count stands; whoever needs it complains by itself.
         if let Some(Ok((events, age))) = stop.run_until_cancelled(counted).await {
-            metrics.waiting(events, age);
+            metrics.waiting(events, age.unwrap_or_default());
+            bus.waits(age);
         }
     }
 }

@@ -21,6 +21,7 @@ use tokio::{
 };
 use tonic_health::server::HealthReporter;
 
+use super::pulse::Pulses;
 use crate::{
     db::{Db, Trouble},
     telemetry::{self, names},
@@ -68,6 +69,7 @@ struct Facts {
     writes: watch::Sender<Option<Result<(), Trouble>>>,
     draining: AtomicBool,
     ended_worker: OnceLock<&'static str>,
+    pulses: OnceLock<Pulses>,
 }
 
 /// Why a service is not ready.
@@ -75,6 +77,7 @@ struct Facts {
 enum NotReady {
     Draining,
     WorkerEnded(&'static str),
+    WorkerStands(&'static str),
     Database(Trouble),
 }
 
@@ -83,6 +86,7 @@ impl fmt::Display for NotReady {
         match self {
             Self::Draining => f.write_str("draining"),
             Self::WorkerEnded(name) => write!(f, "the worker `{name}` has ended"),
+            Self::WorkerStands(name) => write!(f, "the worker `{name}` stands still"),
             Self::Database(trouble) => trouble.fmt(f),
         }
     }
@@ -93,6 +97,9 @@ impl NotReady {
         match self {
             Self::Draining => None,
             Self::WorkerEnded(_) => Some("It ends and is to be started again; its log says why."),
+            Self::WorkerStands(_) => Some(
+                "Restart the service: it goes on where it was. Keep its log, because this should not happen.",
+            ),
             Self::Database(trouble) => Some(trouble.advice()),
         }
     }
@@ -133,6 +140,7 @@ impl Health {
             writes: watch::Sender::new(None),
             draining: AtomicBool::new(false),
             ended_worker: OnceLock::new(),
+            pulses: OnceLock::new(),
         }))
     }
 
@@ -169,6 +177,10 @@ impl Health {
         let _ = self.0.ended_worker.set(name); // the first one's name, if there are more
     }
 
+    pub(super) fn looks_after(&self, pulses: Pulses) {
+        let _ = self.0.pulses.set(pulses); // there is one server
+    }
+
     pub(super) async fn check(&self) -> Report {
         let reason = self.not_ready().await;
         Report {
@@ -182,12 +194,20 @@ impl Health {
     /// Keeps gRPC health up to date. Kubernetes asks every few seconds, so that a look every second
     /// is fresh enough.
     pub(super) async fn report(self, reporter: HealthReporter, names: &'static [&'static str]) {
+        let mut stood = None;
         loop {
-            let ready = self.not_ready().await.is_none();
-            let status = if ready {
-                tonic_health::ServingStatus::Serving
-            } else {
-                tonic_health::ServingStatus::NotServing
+            let reason = self.not_ready().await;
+            let stands = match reason {
+                Some(NotReady::WorkerStands(name)) => Some(name),
+                _ => None,
+            };
+            if let Some(worker) = stands.filter(|_| stands != stood) {
+                tracing::error!(worker, "A worker stands still; the service is not ready.");
+            }
+            stood = stands;
+            let status = match reason {
+                None => tonic_health::ServingStatus::Serving,
+                Some(_) => tonic_health::ServingStatus::NotServing,
             };
             for name in names.iter().copied().chain([""]) {
                 reporter.set_service_status(name, status).await;
@@ -222,6 +242,7 @@ impl Health {
             writes,
             draining,
             ended_worker,
+            pulses,
             ..
         } = &*self.0;
         if let Some(name) = ended_worker.get() {
@@ -229,6 +250,9 @@ impl Health {
         }
         if draining.load(Ordering::SeqCst) {
             return Some(NotReady::Draining);
+        }
+        if let Some(name) = pulses.get().and_then(Pulses::still) {
+            return Some(NotReady::WorkerStands(name));
         }
         let read = async {
             db.ping().await.map_err(|error| Trouble::from(&error))?;

@@ -11,6 +11,8 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use super::pulse::Pulses;
+
 /// How long the others may take when a worker has ended before its time: the process is to be
 /// started again soon.
 const ABANDON: Duration = Duration::from_millis(250);
@@ -24,6 +26,7 @@ pub struct Stages {
     pub finish: CancellationToken,
     /// What a shutdown waits for: workers, and what they have begun.
     pub tasks: TaskTracker,
+    pub(super) pulses: Pulses,
     ended: Ended,
 }
 
@@ -85,7 +88,7 @@ impl Stages {
         work: impl Future<Output = ()> + Send + 'static,
     ) -> impl Future<Output = ()> + Send + 'static {
         let (ended, until) = (self.ended.clone(), until.clone());
-        let worker: JoinHandle<()> = tokio::spawn(work);
+        let worker: JoinHandle<()> = tokio::spawn(self.pulses.feel(name, work));
         async move {
             let end = worker.await;
             match &end {

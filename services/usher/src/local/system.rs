@@ -182,8 +182,10 @@ impl System {
             ending: Ending::Terminated,
             pid_file: None, // its configuration has it write one
         });
-        let provisioner = Provisioner::start(&run.broker(), self.log("nats-server")).await?;
-        self.provisioner = Some(provisioner);
+        if let Some(process) = self.supervisor.process("nats-server") {
+            let log = self.log("nats-server");
+            self.provisioner = Some(Provisioner::start(run, process, log).await?);
+        }
         let mut detail = format!("{} on 127.0.0.1:{}", nats.version, ports.nats);
         if let Some(pid) = orphan {
             detail.push_str(&format!("; ended process {pid}, left by an earlier run"));

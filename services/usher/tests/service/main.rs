@@ -15,6 +15,7 @@ mod demo;
 mod dlq;
 mod hops;
 mod journey;
+mod keeper;
 mod login;
 mod mailer;
 mod otlp;

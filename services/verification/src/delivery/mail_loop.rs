@@ -115,6 +115,7 @@ impl MailLoop {
         let mut ticks = timer(self.tick);
         let mut renewals = timer((self.lease * 3 / 10).max(Duration::from_millis(10)));
         loop {
+            kit::serve::beat();
             if stop.is_cancelled() && !self.mode.is_ending() {
                 self.begin_to_drain();
             }
