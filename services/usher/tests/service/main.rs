@@ -23,6 +23,7 @@ mod papers;
 mod processes;
 mod recorded;
 mod scenarios;
+mod standstill;
 mod supervisor;
 mod telemetry;
 mod traces;
