@@ -64,6 +64,7 @@ impl Plan {
         loop {
             at += every.mul_f64(waiting_time(&mut dice));
             let drawn = (weighted(kinds, &mut dice), parts.choose(&mut dice));
+            // Drawn for every kind, so that which one it is does not shift all that follows.
             let seconds = dice.random_range(0.3..12.0);
             let (Some(kind), Some(part)) = drawn else {
                 break;
@@ -98,8 +99,10 @@ impl Plan {
         for fault in &self.0 {
             sleep_until((start + fault.at).into()).await;
             let Some(process) = system.process(fault.part) else {
-                continue; // it is being started again
+                // It is being started again.
+                continue;
             };
+            // It may have ended since it was found: then nothing befell it, and it is not counted.
             if signal(process, fault.kind.signal()) {
                 *met.entry(fault.kind).or_default() += 1;
                 done(fault);

@@ -128,6 +128,7 @@ impl Run {
         };
         let (asked, faults) = tokio::join!(load, faults);
         let asked = asked?;
+        // Before anything is judged: from here on whatever is owed can be paid.
         sink.heal();
         bar.set_message("faults are over; waiting until nothing is owed");
         let check = Check {
@@ -172,6 +173,7 @@ fn arrivals(asked: &[Asked], mails: &[Accepted]) -> Histogram<u64> {
         .collect();
     let mut first: HashMap<&str, Instant> = HashMap::new();
     for mail in mails {
+        // A second mail came later; it has a judgement of its own.
         first.entry(&mail.recipient).or_insert(mail.at);
     }
     let taken = first

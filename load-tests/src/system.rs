@@ -135,6 +135,7 @@ impl System {
     /// # Errors
     /// When it does not end well and in time.
     pub async fn stop(&mut self) -> anyhow::Result<()> {
+        // A part that stands still by SIGSTOP would not hear that it is to end.
         self.wake();
         signal(self.up.id(), Signal::TERM);
         let deadline = Instant::now() + STOP;

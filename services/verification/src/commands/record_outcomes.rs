@@ -56,6 +56,9 @@ pub(crate) async fn record_outcomes(
     watches: &Watches<Uuid>,
     batch: &[MailAttempt],
 ) -> Result<HashSet<Uuid>, StoreError> {
+    if batch.is_empty() {
+        return Ok(HashSet::new());
+    }
     let tx = db.write("record outcomes").await?;
     let mut sorted = Sorted::default();
     let mut batch: Vec<&MailAttempt> = batch.iter().collect();
@@ -87,6 +90,7 @@ impl Sorted {
         let attempts = attempt.earlier_attempts + 1;
         match fate(outcome, attempts, unknown_attempts, random::fraction()) {
             Fate::Accepted => {
+                // By the mailer's clock: an answer lost with its stream comes an attempt later.
                 self.accepted
                     .push((code_id, attempt.accepted_at.unwrap_or(now)));
             }
@@ -99,6 +103,7 @@ impl Sorted {
                 self.tell(attempt, What::MailUndelivered, why);
             }
             Fate::Again(wait) => {
+                // Of an attempt that is under way nobody knows yet whether it fails.
                 let counted = !matches!(outcome, Outcome::InFlight(_));
                 let next_attempt_at = now + wait;
                 self.postponed.push(Postponed {
