@@ -40,5 +40,15 @@ pub const VERIFICATION: Stream = Stream {
     max_age: DAY.saturating_mul(7),
 };
 
+/// The one whose subjects this is one of.
+pub fn of(subject: &str) -> Option<Stream> {
+    let takes = |pattern: &&str| match pattern.strip_suffix('>') {
+        Some(beginning) => subject.starts_with(beginning),
+        None => subject == *pattern,
+    };
+    ALL.into_iter()
+        .find(|stream| stream.subjects.iter().any(takes))
+}
+
 /// All of them, in the order in which they are made.
 pub const ALL: [Stream; 2] = [ACCOUNTS, VERIFICATION];

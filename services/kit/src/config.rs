@@ -16,7 +16,7 @@ pub const FILE_VARIABLE: &str = "USHER_CONFIG";
 
 /// Settings of those services that speak to the broker: at the file's top level the others pass
 /// them over.
-const OF_SOME: [&str; 3] = ["nats_url", "outbox_lease", "ack_wait"];
+const OF_SOME: [&str; 4] = ["nats_url", "nats_credentials", "outbox_lease", "ack_wait"];
 
 const SHORTEST_LEASE: Duration = Duration::from_millis(100);
 

@@ -6,6 +6,7 @@ mod client;
 mod deadline;
 mod health;
 mod public;
+mod pulse;
 mod secrets;
 mod settings;
 mod stages;
@@ -25,9 +26,10 @@ use tonic::service::Routes;
 pub use admin::AdminToken;
 pub use client::{Client, client};
 pub use deadline::deadline;
-pub use health::Health;
+pub use health::{Degraded, Health};
 pub use public::MESSAGE_LIMIT;
-pub use secrets::read_or_make;
+pub use pulse::beat;
+pub use secrets::{read_or_make, refuse_if_others_may_read};
 pub use settings::{Parts, ServiceSettings};
 pub use stages::Stages;
 pub use status::{
@@ -119,6 +121,7 @@ impl Server {
         } = surface;
         let admin = admin.add_service(public::reflection(admin_names)?);
         tracing::info!(listen = %self.addr, admin = %self.admin_addr, "Listening.");
+        health.looks_after(stages.pulses.clone());
         // Two stops: probes are to see the service drain after callers are sent away.
         let (stopped, probed) = (stages.stop.clone(), CancellationToken::new());
         let grpc = tokio::spawn(public::serve(

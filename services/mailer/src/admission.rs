@@ -12,7 +12,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kit::{config::duration, serve::Health};
+use kit::{
+    config::duration,
+    serve::{Degraded, Health},
+};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -23,6 +26,9 @@ use crate::{
     metrics::Metrics,
     transport::{Answers, Attempt, Cause, Ending, Phase, Sent},
 };
+
+/// What to do about a mail server that cannot be used.
+const MEND_SERVER: &str = "Mend what it says, in USHER_MAIL_URL or at the mail server; mails wait meanwhile and none is lost.";
 
 /// How long others are kept waiting, as operators set it. All of it follows the real clock, not the
 /// injected one.
@@ -97,7 +103,8 @@ impl Admission {
         let state = Arc::clone(&self.0);
         health.depends_on("mail server", move || {
             let is_open = state.open_until.borrow().is_some();
-            is_open.then(|| format!("the circuit is open: {}", state.reason()))
+            let why = || format!("the circuit is open: {}", state.reason());
+            is_open.then(|| Degraded::new(why(), MEND_SERVER))
         });
     }
 

@@ -15,11 +15,15 @@ use super::{
     held::HeldMessage,
     housekeeping,
     janitor::purge_read,
+    look,
     metrics::ConsumerMetrics,
     pull::Puller,
     trace,
 };
-use crate::db::Db;
+use crate::{
+    db::Db,
+    serve::{Degraded, beat},
+};
 
 /// How often what everybody has read is purged from the stream.
 const TIDY_EVERY: Duration = Duration::from_secs(60);
@@ -57,6 +61,7 @@ impl Consumer {
             self.consume(&handler, &stop),
             self.tidy(&stop),
             housekeeping::run(&self.db, stop.clone()),
+            look::run(&self.bus, &stop),
         );
         self.bus.flush().await;
     }
@@ -83,9 +88,11 @@ impl Consumer {
             trials: self.settings.trials,
             period: self.settings.ack_wait / 3,
             metrics: &self.metrics,
+            state: &self.bus.state,
             stop,
         };
         while !stop.is_cancelled() {
+            beat();
             let most = pace.most(&self.settings);
             // A stop cuts the pull and never the handling: what was pulled is committed and
             // acknowledged, or let go on purpose. Whatever the cut pull may have been given comes
@@ -94,6 +101,7 @@ impl Consumer {
                 () = stop.cancelled() => return,
                 pulled = puller.pull(&attached, most) => pulled,
             };
+            self.bus.state.pulled(pulled.as_ref().err().map(no_events));
             match pulled {
                 Ok(mut batch) if !batch.is_empty() => {
                     self.begin(&mut batch);
@@ -133,11 +141,14 @@ impl Consumer {
     ) -> Option<(Attached, Puller)> {
         let mut complained = false;
         loop {
+            beat();
             let ready = self.attach_once(&mut puller);
             let error = match stop.run_until_cancelled(ready).await? {
                 Ok(attached) => return Some(attached),
-                Err(error) => format!("{error:#}"),
+                Err(error) => error,
             };
+            self.bus.state.pulled(Some(no_events(&error)));
+            let error = format!("{error:#}");
             if self.bus.is_connected() && !complained {
                 complained = true;
                 let consumer = self.durable.name.as_str();
@@ -161,6 +172,13 @@ impl Consumer {
         };
         Ok((attached, puller))
     }
+}
+
+fn no_events(error: &anyhow::Error) -> Degraded {
+    Degraded::new(
+        format!("hands out no events: {error:#}"),
+        "Events wait in their stream. Look into nats-server's log; `usher nats status` shows who has read how far.",
+    )
 }
 
 /// How many messages are taken at once. After a crash the server hands out again what this process

@@ -15,10 +15,12 @@ use super::{
     origin::Source,
     settle::{Settled, Verdict, bury},
     trials,
+    trouble::State,
 };
 use crate::{
     db::{Db, StoreError},
     random,
+    serve::beat,
     telemetry::span,
 };
 
@@ -39,6 +41,7 @@ pub(super) struct Handling<'a> {
     /// How often the server is told that a message is still being worked on.
     pub(super) period: Duration,
     pub(super) metrics: &'a ConsumerMetrics,
+    pub(super) state: &'a State,
     pub(super) stop: &'a CancellationToken,
 }
 
@@ -102,6 +105,7 @@ impl Handling<'_> {
         ticks: &mut Interval,
     ) {
         loop {
+            beat();
             let deliveries = batch.iter().map(|held| held.delivery.clone()).collect();
             let handled = self.handler.handle(Arc::new(deliveries));
             let Some(verdicts) = holding(&[&batch, waiting], handled, ticks).await else {
@@ -128,6 +132,7 @@ impl Handling<'_> {
                 }
             }
             while let (Some(held), Some(reason)) = (refused.last(), reasons.pop()) {
+                beat();
                 let buried = bury(self.db, &held.delivery, reason);
                 match holding(&[&again, &refused, waiting], buried, ticks).await {
                     Ok(settled) => self.acknowledge(held, settled).await,
@@ -141,6 +146,7 @@ impl Handling<'_> {
                 refused.pop();
             }
             batch = again;
+            self.state.holds(!batch.is_empty());
             if batch.is_empty() {
                 return;
             }
@@ -209,6 +215,7 @@ impl Handling<'_> {
     {
         let mut complained = false;
         while !self.stop.is_cancelled() {
+            beat();
             match holding(held, store(), ticks).await {
                 Ok(stored) => return Some(stored),
                 Err(error) if !complained => complain(&error.into()),

@@ -19,6 +19,7 @@ use super::{
     held::HeldMessage,
     origin::Origin,
 };
+use crate::serve::beat;
 
 /// How long a pull waits on the server for a message.
 const IDLE: Duration = Duration::from_secs(5);
@@ -71,6 +72,7 @@ impl Puller {
         if !ready.is_empty() {
             return Ok(ready);
         }
+        beat();
         let next = BatchConfig {
             batch: 1,
             expires: Some(IDLE),

@@ -175,8 +175,10 @@ impl System {
             // Its configuration has it write one.
             pid_file: None,
         });
-        let provisioner = Provisioner::start(&run.nats_url, self.log("nats-server")).await?;
-        self.provisioner = Some(provisioner);
+        if let Some(process) = self.supervisor.process("nats-server") {
+            let log = self.log("nats-server");
+            self.provisioner = Some(Provisioner::start(run, process, log).await?);
+        }
         let mut detail = format!("{} on 127.0.0.1:{}", nats.version, ports.nats);
         if let Some(pid) = orphan {
             detail.push_str(&format!("; ended process {pid}, left by an earlier run"));
