@@ -25,7 +25,9 @@ use tonic::service::Routes;
 use crate::{
     commands::{
         create_account::{Limits, SignUps},
-        forget_keys, watch_account,
+        forget_keys,
+        verify_accounts::VerifyAccounts,
+        watch_account,
     },
     config::{Config, Dispatcher},
     consumer::Verified,
@@ -106,7 +108,11 @@ impl App {
     pub async fn run_until(self, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
         let stages = Stages::default();
         let watches = Watches::default();
-        let verified = Verified::new(self.parts.db.clone(), watches.clone());
+        let verify_accounts = VerifyAccounts {
+            db: self.parts.db.clone(),
+            watches: watches.clone(),
+        };
+        let verified = Verified { verify_accounts };
         let handler = Handler::new(move |batch| verified.clone().handle(batch));
         let dead_letters = DeadLetters::new(self.parts.db.clone(), handler.clone());
         let sign_ups = self.start_workers(&stages, &watches, handler);

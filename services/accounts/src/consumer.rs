@@ -1,37 +1,24 @@
 //! The durable `accounts` on stream VERIFICATION: hears that codes were confirmed and turns their
 //! accounts verified, a batch a transaction. A message is acked once that is committed.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use kit::{
-    bus::{Delivery, Durable, Reason, Verdict},
+    bus::{Delivery, Durable, Reason, Verdict, verdicts},
     clock::Timestamp,
-    db::{Db, StoreError},
-    group::{Batch, together},
-    watch::Watches,
+    serve::parse_uuid,
 };
 use proto::{streams, verification::AccountVerified};
-use uuid::Uuid;
 
-use crate::commands::verify_accounts::{Confirmation, Told, verify_accounts};
-
-/// How long a batch is held before it is tried again while the database is away.
-const PAUSE: Duration = Duration::from_secs(1);
-/// The same after an error that will hardly go away by itself.
-const LONG_PAUSE: Duration = Duration::from_secs(10);
+use crate::commands::verify_accounts::{Confirmation, VerifyAccounts};
 
 /// The handler of `AccountVerified`.
 #[derive(Debug, Clone)]
 pub(crate) struct Verified {
-    db: Db,
-    watches: Watches<Uuid>,
+    pub(crate) verify_accounts: VerifyAccounts,
 }
 
 impl Verified {
-    pub(crate) fn new(db: Db, watches: Watches<Uuid>) -> Self {
-        Self { db, watches }
-    }
-
     /// The durable, as it should be.
     pub(crate) fn durable() -> Durable {
         Durable {
@@ -49,32 +36,14 @@ impl Verified {
             // What cannot be decoded goes along: its dead letter commits with the others' work.
             told.push((delivery.clone(), decode(delivery)));
         }
-        let verify = async |told: Batch<Told>| {
-            let settled = verify_accounts(&self.db, &self.watches, &told).await?;
-            Ok(settled.into_iter().map(Verdict::Settled).collect())
-        };
-        together(Batch::from(told), verify, failed).await
+        let answers = self.verify_accounts.run(told).await;
+        verdicts(&answers, "Confirmations")
     }
-}
-
-/// What becomes of a message whose transaction failed.
-fn failed(error: &StoreError) -> Verdict {
-    let pause = match error {
-        StoreError::Unexpected(cause) if kit::db::refuses_data(cause) => {
-            // It would be refused again, and hold up all that follows.
-            return Verdict::Reject("refused_by_database");
-        }
-        StoreError::Unavailable(_) => PAUSE,
-        // A bug or a missing table: somebody has to do something, and the message must outlast it.
-        StoreError::Unexpected(_) => LONG_PAUSE,
-    };
-    tracing::warn!(%error, "An account could not be verified; its message is held.");
-    Verdict::Retry(pause)
 }
 
 fn decode(delivery: &Delivery) -> Result<Confirmation, Reason> {
     let event: AccountVerified = delivery.decode()?;
-    let account_id = Uuid::try_parse(&event.account_id).ok();
+    let account_id = parse_uuid(&event.account_id).ok();
     let verified_at = event.verified_at.as_ref().and_then(Timestamp::from_proto);
     account_id.zip(verified_at).ok_or("invalid_fields")
 }

@@ -1,8 +1,9 @@
 //! The way to the broker: one NATS connection that heals itself, the streams and their drift, and
 //! the loop that turns messages into calls of a service's handler. In reading order: `login`,
-//! `connection`, what a `look` at it finds in `sight` and what is its `trouble`, `streams`, `durable`, `consumer`, which `pull`s and hands over to `handling`; `settle` is where
-//! the handler's transaction ends, with the tables `trials` and dead `letters` in it, and
-//! `operators` what may be done with these.
+//! `connection`, what a `look` at it finds in `sight` and what is its `trouble`, `streams`,
+//! `durable`, `consumer`, which `pull`s and hands over to `handling`; `settle` is where the
+//! handler's transaction ends, with the tables `trials` and dead `letters` in it, and `operators`
+//! what may be done with these.
 
 mod connection;
 mod consumer;
@@ -39,7 +40,7 @@ pub use handler::Handler;
 pub use login::{BrokerSettings, NatsUrl};
 pub use look::look;
 pub use operators::DeadLetters;
-pub use settle::{Settled, Verdict, settle};
+pub use settle::{Settled, Verdict, settle, verdicts};
 pub use sight::Sight;
 pub use streams::provision;
 pub use tables::{create_tables, drop_tables};

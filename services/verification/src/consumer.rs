@@ -2,25 +2,20 @@
 //! verifications, a batch a transaction. A message is acked once that is committed; the mail's
 //! retries are no business of the broker.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use kit::{
-    bus::{Delivery, Durable, Reason, Verdict},
+    bus::{Delivery, Durable, Reason, Verdict, verdicts},
     clock::Timestamp,
+    serve::parse_uuid,
 };
 use proto::{accounts::AccountCreated, streams};
-use uuid::Uuid;
 
 use crate::{
-    commands::start_verifications::{
-        Answer, NewVerification, StartVerificationError, StartVerifications, Told,
-    },
+    commands::start_verifications::{NewVerification, StartVerifications, Told},
     delivery::Queue,
     domain::{Person, Turn},
 };
-
-/// How long a message is held before it is tried again while the database cannot be used.
-const PAUSE: Duration = Duration::from_secs(1);
 
 /// The handler of `AccountCreated`.
 #[derive(Debug, Clone)]
@@ -56,41 +51,22 @@ impl NewAccounts {
             });
         }
         let answers = self.start_verifications.run(told).await;
-        complain(&answers);
-        let (mut verdicts, mut mails) = (Vec::with_capacity(batch.len()), Vec::new());
+        let (mut settled, mut mails) = (Vec::with_capacity(batch.len()), Vec::new());
         for answer in answers {
-            verdicts.push(verdict(&answer));
-            mails.extend(answer.ok().and_then(|started| started.mail));
+            settled.push(answer.map(|started| {
+                mails.extend(started.mail);
+                started.settled
+            }));
         }
         // Only now: before the commit, a mail could leave whose code does not exist.
         self.queue.hand_over(mails, room);
-        verdicts
-    }
-}
-
-fn complain(answers: &[Answer]) {
-    let mut held = answers.iter().filter_map(|answer| match answer {
-        Err(StartVerificationError::Store(error)) => Some(error),
-        _ => None,
-    });
-    // Once for the batch: what is held comes again every second.
-    if let Some(error) = held.next() {
-        let messages = 1 + held.count();
-        tracing::warn!(messages, %error, "Verifications could not be stored; the messages are held.");
-    }
-}
-
-fn verdict(answer: &Answer) -> Verdict {
-    match answer {
-        Ok(started) => Verdict::Settled(started.settled),
-        Err(StartVerificationError::Refused) => Verdict::Reject("refused_by_database"),
-        Err(StartVerificationError::Store(_)) => Verdict::Retry(PAUSE),
+        verdicts(&settled, "Verifications")
     }
 }
 
 fn decode(delivery: &Delivery) -> Result<NewVerification, Reason> {
     let event: AccountCreated = delivery.decode()?;
-    let account_id = Uuid::try_parse(&event.account_id);
+    let account_id = parse_uuid(&event.account_id);
     let person = Person::parse(&event.email, &event.display_name, &event.locale);
     let created_at = event.created_at.as_ref().and_then(Timestamp::from_proto);
     Ok(NewVerification {

@@ -9,7 +9,7 @@ use super::{
     delivery::{Delivery, Left, Reason},
     letters, trials,
 };
-use crate::db::{Db, Tx};
+use crate::db::{Db, StoreError, Tx, refuses_data};
 
 /// What becomes of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +21,46 @@ pub enum Verdict {
     /// It can never be handled, and the transaction that found out could not commit: its dead
     /// letter gets one of its own.
     Reject(Reason),
+}
+
+/// How long a message is held before it is tried again while the database is away.
+const PAUSE: Duration = Duration::from_secs(1);
+/// The same after an error that will hardly go away by itself.
+const LONG_PAUSE: Duration = Duration::from_secs(10);
+
+/// What becomes of each message of a batch, of which some, or all, could not be settled. `held`
+/// completes the sentence "… could not be stored; the messages are held".
+pub fn verdicts(answers: &[Result<Settled, StoreError>], held: &str) -> Vec<Verdict> {
+    let (mut verdicts, mut messages) = (Vec::with_capacity(answers.len()), 0_u64);
+    let mut last = None;
+    for answer in answers {
+        let verdict = answer
+            .as_ref()
+            .map_or_else(failed, |settled| Verdict::Settled(*settled));
+        if let (Verdict::Retry(_), Err(error)) = (verdict, answer) {
+            messages += 1;
+            last = Some(error);
+        }
+        verdicts.push(verdict);
+    }
+    // Once for the batch: what is held comes again every second.
+    if let Some(error) = last {
+        tracing::warn!(messages, %error, "{held} could not be stored; the messages are held.");
+    }
+    verdicts
+}
+
+/// What becomes of a message whose transaction failed.
+fn failed(error: &StoreError) -> Verdict {
+    match error {
+        // It would be refused again, and hold up all that follows.
+        StoreError::Unexpected(cause) if refuses_data(cause) => {
+            Verdict::Reject("refused_by_database")
+        }
+        StoreError::Unavailable(_) => Verdict::Retry(PAUSE),
+        // A bug or a missing table: somebody has to do something, and the message must outlast it.
+        StoreError::Unexpected(_) => Verdict::Retry(LONG_PAUSE),
+    }
 }
 
 /// The proof that all that a message leaves behind is committed. Only `settle` makes one.

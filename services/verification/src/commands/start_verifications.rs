@@ -49,25 +49,6 @@ pub(crate) struct NewVerification {
     pub(crate) account_created_at: Timestamp,
 }
 
-/// Why an account has no verification now.
-#[derive(Debug, Clone, thiserror::Error)]
-pub(crate) enum StartVerificationError {
-    /// Alone, too: it would be refused again.
-    #[error("the database refuses what the event says")]
-    Refused,
-    #[error(transparent)]
-    Store(StoreError),
-}
-
-impl From<&StoreError> for StartVerificationError {
-    fn from(error: &StoreError) -> Self {
-        match error {
-            StoreError::Unexpected(cause) if kit::db::refuses_data(cause) => Self::Refused,
-            other => Self::Store(other.clone()),
-        }
-    }
-}
-
 /// An account has its verification, now or since an earlier delivery of its event, or its event is
 /// a dead letter.
 #[derive(Debug)]
@@ -86,13 +67,13 @@ pub(crate) struct StartVerifications {
     pub(crate) watches: Watches<Uuid>,
 }
 
-pub(crate) type Answer = Result<Started, StartVerificationError>;
+type Answer = Result<Started, StoreError>;
 
 impl StartVerifications {
     /// Answers each of the batch, in their order.
     pub(crate) async fn run(&self, batch: Vec<Told>) -> Vec<Answer> {
         let store = |batch| self.store(batch);
-        together(Batch::from(batch), store, |error| Err(error.into())).await
+        together(Batch::from(batch), store, |error| Err(error.clone())).await
     }
 
     async fn store(&self, batch: Batch<Told>) -> Result<Vec<Answer>, DbErr> {

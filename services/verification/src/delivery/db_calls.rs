@@ -39,7 +39,7 @@ pub(super) enum DbResult {
     NotRecorded(Vec<MailAttempt>, Vec<Uuid>),
     /// Claimed mails, and of which kind there may be more.
     Polled(Vec<PlacedMail>, MoreDue),
-    /// Codes whose claims were renewed at this moment.
+    /// Codes whose claims were renewed at this moment; none when the database could not.
     Renewed(Instant, Vec<Uuid>),
     Nothing,
 }
@@ -53,6 +53,7 @@ pub(super) struct DbCalls {
     under_way: FuturesUnordered<DbCall>,
     is_polling: bool,
     is_recording: bool,
+    is_renewing: bool,
     /// Codes whose rejections are to be taken back.
     taken_back: Vec<Uuid>,
 }
@@ -67,6 +68,7 @@ impl DbCalls {
             under_way: FuturesUnordered::new(),
             is_polling: false,
             is_recording: false,
+            is_renewing: false,
             taken_back: Vec::new(),
         }
     }
@@ -82,7 +84,8 @@ impl DbCalls {
                 self.taken_back.extend(codes);
             }
             DbResult::Polled(..) => self.is_polling = false,
-            DbResult::Renewed(..) | DbResult::Nothing => {}
+            DbResult::Renewed(..) => self.is_renewing = false,
+            DbResult::Nothing => {}
         }
         result
     }
@@ -169,16 +172,19 @@ impl DbCalls {
     }
 
     pub(super) fn renew(&mut self, claims: Vec<Claim>) {
-        if claims.is_empty() {
+        // One at a time: each locks every row that is held, and on a slow database those that pile up
+        // would keep the outcomes waiting and use up the pool.
+        if self.is_renewing || claims.is_empty() {
             return;
         }
+        self.is_renewing = true;
         let (db, lease) = (self.db.clone(), self.claim_mails.lease);
         self.begin(async move {
             match renew_claims(&db, lease, &claims).await {
                 Ok((at, codes)) => DbResult::Renewed(at, codes),
                 Err(error) => {
                     tracing::warn!(%error, "Claims on mails were not renewed; the next tick tries again.");
-                    DbResult::Nothing
+                    DbResult::Renewed(Instant::now(), Vec::new())
                 }
             }
         });

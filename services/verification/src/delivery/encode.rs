@@ -6,6 +6,7 @@ use std::time::Duration;
 use kit::{
     clock::Timestamp,
     propagation,
+    serve::parse_uuid,
     telemetry::{names, span},
 };
 use opentelemetry::{Context, KeyValue};
@@ -22,7 +23,12 @@ const LONGEST_REASON: usize = 300;
 /// The codes whose rejections are taken back.
 pub(super) fn taken_back(said: &mailer::TakenBack) -> Vec<Uuid> {
     let ids = said.code_ids.iter();
-    ids.filter_map(|id| Uuid::try_parse(id).ok()).collect()
+    ids.filter_map(|id| parse_uuid(id).ok()).collect()
+}
+
+/// The code whose mail a result is about; none if it names none.
+pub(super) fn code_id(result: &mailer::Result) -> Option<Uuid> {
+    parse_uuid(&result.code_id).ok()
 }
 
 /// Begins the attempt's span and encodes the mail under it.

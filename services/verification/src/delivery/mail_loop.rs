@@ -304,7 +304,7 @@ impl MailLoop {
     }
 
     fn answer(&mut self, stream: StreamId, result: &mailer::Result) {
-        let Ok(id) = Uuid::try_parse(&result.code_id) else {
+        let Some(id) = encode::code_id(result) else {
             return;
         };
         let Some((mail, span)) = self.mails.answered(id, stream) else {
