@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use kit::testing::{SOON, eventually};
+use kit::testing::{SOON, eventually, retry_after};
 use proto::verification::{CodeState, MailState};
 use sea_orm::DbBackend;
-use tonic::{Code, Status};
-use tonic_types::StatusExt as _;
+use tonic::Code;
 
 use crate::{
     client::{facts, nobody},
@@ -15,17 +14,6 @@ use crate::{
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
-
-/// How long a refused caller is told to wait.
-fn retry_after(status: &Status) -> Duration {
-    assert_eq!(status.code(), Code::ResourceExhausted, "{status:?}");
-    status
-        .get_error_details()
-        .retry_info()
-        .unwrap()
-        .retry_delay
-        .unwrap()
-}
 
 #[tokio::test]
 async fn another_code_supersedes_the_last_one_and_is_mailed() {
