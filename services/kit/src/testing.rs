@@ -21,6 +21,7 @@ mod refusal;
 mod service;
 mod small_disk;
 mod smtp;
+mod table;
 mod world;
 
 use std::{
@@ -41,6 +42,7 @@ pub use refusal::{fields, reason, retry_after, shown};
 pub use service::{Service, channel};
 pub use small_disk::SmallDisk;
 pub use smtp::{Certificate, Mail, On, Phase, Pipelining, Setup, SmtpServer, Tls};
+pub use table::table;
 pub use world::{Tested, World};
 
 /// Long enough for what takes milliseconds, on a machine that is busy with other tests.
