@@ -58,7 +58,7 @@ pub fn terminate(pid: u32) {
 }
 
 /// A port that was free a moment ago; whoever is to have it binds it at once.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
     let addr = bound.and_then(|listener| listener.local_addr());
     addr.expect("a port can be had").port()

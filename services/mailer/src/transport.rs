@@ -2,6 +2,8 @@
 //! `commands::deliver` hands a mail over and gets back how it ended; what that means for the ledger
 //! is decided there.
 
+#[cfg(test)]
+mod any_octets;
 mod attempt;
 mod connect;
 mod conversation;
