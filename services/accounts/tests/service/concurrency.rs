@@ -49,7 +49,6 @@ async fn two_thousand_concurrent_creates_share_few_transactions_and_all_are_publ
         transactions < 500,
         "2,000 accounts took {transactions} transactions"
     );
-    // Not by a stop: what is left may take longer than a stop may.
     world.until_none(UNPUBLISHED).await;
 }
 

@@ -13,7 +13,8 @@ use crate::client::Client;
 pub(crate) type Service = testing::Service<Client>;
 type Ground = testing::World<Accounts>;
 
-/// What the relay has yet to do.
+/// What the relay has yet to do. It is waited for: a stop publishes it, too, but not for longer
+/// than a stop may take.
 pub(crate) const UNPUBLISHED: &str = "outbox WHERE published_at IS NULL";
 
 pub(crate) struct Accounts;

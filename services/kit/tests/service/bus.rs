@@ -246,7 +246,8 @@ fn numbers(range: std::ops::Range<u32>) -> impl Iterator<Item = String> {
 /// Waits until the durable has nothing left to do, or only what is never acknowledged. A stop would
 /// leave to the broker what was not pulled yet.
 async fn drained(bus: &Bus, never: usize) {
-    eventually("all messages to be handled", SOON, async || {
+    // Twice: there is a test whose path to the broker is slow.
+    eventually("all messages to be handled", SOON * 2, async || {
         let stream = bus.jetstream().get_stream(ACCOUNTS.name).await.ok()?;
         let info = stream.consumer_info("test").await.ok()?;
         (info.num_pending == 0 && info.num_ack_pending <= never).then_some(())
