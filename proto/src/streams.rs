@@ -8,7 +8,7 @@ use std::time::Duration;
 /// messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stream {
-    /// Its name.
+    /// As the broker and its tools call it.
     pub name: &'static str,
     /// What it captures.
     pub subjects: &'static [&'static str],
@@ -39,6 +39,16 @@ pub const VERIFICATION: Stream = Stream {
     max_bytes: GIB,
     max_age: DAY.saturating_mul(7),
 };
+
+/// The one whose subjects this is one of.
+pub fn of(subject: &str) -> Option<Stream> {
+    let takes = |pattern: &&str| match pattern.strip_suffix('>') {
+        Some(beginning) => subject.starts_with(beginning),
+        None => subject == *pattern,
+    };
+    ALL.into_iter()
+        .find(|stream| stream.subjects.iter().any(takes))
+}
 
 /// All of them, in the order in which they are made.
 pub const ALL: [Stream; 2] = [ACCOUNTS, VERIFICATION];

@@ -78,7 +78,7 @@ impl App {
     pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Self> {
         let parts = config.service.open::<Migrator>(clock.clone()).await?;
         // It connects by itself, now or later: sign-ups are stored while the broker is away.
-        let bus = Bus::connect(&config.nats_url, "accounts").await?;
+        let bus = Bus::connect(&config.broker, "accounts").await?;
         let fingerprints = fingerprint_key(&config)?;
         Ok(Self {
             config,
@@ -127,9 +127,7 @@ impl App {
             dead_letters,
         };
         let health = Health::new::<Migrator>(db.clone());
-        health.depends_on("broker", move || {
-            (!bus.is_connected()).then(|| "not connected; events wait in the outbox".to_owned())
-        });
+        bus.show_in(&health);
         let public = AccountsServiceServer::new(public).max_decoding_message_size(MESSAGE_LIMIT);
         let admin = AccountsAdminServer::new(admin).max_decoding_message_size(MESSAGE_LIMIT);
         let surface = Surface {

@@ -16,7 +16,7 @@ pub const FILE_VARIABLE: &str = "USHER_CONFIG";
 
 /// Settings of those services that speak to the broker: at the file's top level the others pass
 /// them over.
-const OF_SOME: [&str; 3] = ["nats_url", "outbox_lease", "ack_wait"];
+const OF_SOME: [&str; 4] = ["nats_url", "nats_credentials", "outbox_lease", "ack_wait"];
 
 const SHORTEST_LEASE: Duration = Duration::from_millis(100);
 
@@ -207,7 +207,7 @@ pub fn with_file(mut command: Command, path: &Path, name: &str) -> anyhow::Resul
         let Some(id) = setting(&command, &key).map(|arg| arg.get_id().clone()) else {
             bail!(
                 "{} sets `{key}`, which is no setting of {name}. Correct the name, or move what another service \
-                 needs into that one's table, such as [verification].",
+                 needs into that one's table, [SERVICE].",
                 path.display()
             );
         };

@@ -1,18 +1,20 @@
 //! The real parts that tests run on, each on a free port of 127.0.0.1 and gone with its value;
-//! enabled by the feature `testing`, which only `dev-dependencies` turn on. A test makes a
-//! [`World`] for its [`Tested`] service, starts it there, once, as a pair or as a [`Process`], calls
-//! it as a client, stops it, and looks at the world again. What cannot be done panics: the test has
-//! failed.
+//! enabled by the feature `testing`, which only `dev-dependencies` and load-tests turn on. A test
+//! makes a [`World`] for its [`Tested`] service, starts it there, once, as a pair or as a
+//! [`Process`], calls it as a client, stops it, and looks at the world again. What cannot be done
+//! panics: the test has failed.
 //!
 //! Only the outside world is played by us: [`SmtpServer`] is a mail server that can be told to
 //! misbehave, and [`Proxy`] a network that delays, tears, cuts or swallows what it carries. Nothing
-//! here sleeps: [`eventually()`] asks until it hears, everything else is awaited.
+//! here sleeps in the hope that something has happened by then: [`eventually()`] asks until it
+//! hears, a delay or a hole lasts as long as the test says, everything else is awaited.
 
 mod environment;
 mod event;
 mod eventually;
 mod hole;
 mod nats;
+mod operator;
 mod postgres;
 mod process;
 mod processes;
@@ -34,6 +36,7 @@ pub use event::{event_headers, publish};
 pub use eventually::eventually;
 pub use hole::Healed;
 pub use nats::NatsServer;
+pub use operator::NatsOperator;
 pub use postgres::Postgres;
 pub use process::Process;
 pub use processes::{Listed, processes, signal};

@@ -10,6 +10,7 @@
 //! with all of it.
 
 mod account;
+mod broker;
 mod cli;
 mod demo;
 mod dlq;

@@ -4,10 +4,10 @@ use clap::{Args, Subcommand};
 use futures::TryStreamExt as _;
 use kit::bus::{self, Bus};
 use serde::Serialize;
-use tokio::time::{Duration, Instant, sleep};
 
 use crate::{
-    exit::{Exit, Failure, sentence},
+    broker,
+    exit::Failure,
     output::table,
     session::Session,
     terminal::{GOOD, WARN},
@@ -38,7 +38,7 @@ pub(crate) struct ProvisionArguments {
 /// What the broker holds.
 #[derive(Debug, Serialize)]
 pub(crate) struct BrokerStatus {
-    /// Its version.
+    /// The version that answered.
     pub(crate) server: String,
     pub(crate) streams: Vec<StreamStatus>,
     /// Where streams and durables differ from their description.
@@ -72,10 +72,12 @@ pub(crate) struct DurableStatus {
 }
 
 pub(crate) async fn run(command: NatsCommand, session: &Session) -> Result<(), Failure> {
-    let bus = connect(&session.places.nats_url).await?;
+    let bus = broker::connect(&session.places.broker).await?;
     match command {
         NatsCommand::Provision(arguments) => {
-            bus::provision(&bus, arguments.replicas).await?;
+            if let Err(error) = bus::provision(&bus, arguments.replicas).await {
+                return Err(broker::not_provisioned(&bus, &error).await);
+            }
             let names = proto::streams::ALL.map(|stream| stream.name);
             let listed = names.join(", ");
             let said = format!("{GOOD}The streams are as they should be:{GOOD:#} {listed}");
@@ -85,34 +87,6 @@ pub(crate) async fn run(command: NatsCommand, session: &Session) -> Result<(), F
         NatsCommand::Status => session.format.print(&status(&bus).await?, spoken),
     }
     Ok(())
-}
-
-/// The addresses without the user, password or token that a URL may carry.
-fn without_secret(urls: &str) -> String {
-    let mut bare = Vec::new();
-    for url in urls.split(',') {
-        let (scheme, rest) = url.trim().split_once("://").unwrap_or(("nats", url.trim()));
-        let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
-        bare.push(format!("{scheme}://{host}"));
-    }
-    bare.join(", ")
-}
-
-/// Connects, and says so if nobody answers.
-pub(crate) async fn connect(url: &str) -> Result<Bus, Failure> {
-    let connected = Bus::connect(url, "usher").await;
-    let bus = connected.map_err(|error| Failure::new(Exit::Usage, sentence(&error)))?;
-    let deadline = Instant::now() + Duration::from_secs(3);
-    while !bus.is_connected() {
-        if Instant::now() > deadline {
-            let what = format!("nats-server does not answer at {}.", without_secret(url));
-            return Err(Failure::new(Exit::Unavailable, what).hint(
-                "`usher up` starts one on this machine; elsewhere name it with --nats-url or USHER_NATS_URL.",
-            ));
-        }
-        sleep(Duration::from_millis(10)).await;
-    }
-    Ok(bus)
 }
 
 /// Reads what the broker holds of ours.

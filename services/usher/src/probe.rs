@@ -1,9 +1,11 @@
 //! Asks a service's admin listener over plain HTTP: how the service is, which version it has. For
 //! the start of `usher up` and for `doctor`.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::Context as _;
+use kit::serve::Degraded;
+use serde::Deserialize;
 use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -19,27 +21,20 @@ pub(crate) struct Readiness {
     pub(crate) reason: Option<String>,
     /// What to do about it.
     pub(crate) advice: Option<String>,
-    /// What is away that it can do without for a while, each with the reason.
-    pub(crate) degraded: Vec<(String, String)>,
+    /// What it depends on and cannot use.
+    pub(crate) degraded: BTreeMap<String, Degraded>,
     /// The header `date`: the service's clock, in whole seconds.
     pub(crate) date: Option<String>,
 }
 
-/// # Errors
-/// When nobody answers or what answers speaks no HTTP.
 pub(crate) async fn readiness(admin_url: &str) -> anyhow::Result<Readiness> {
     let reply = get(admin_url, "/readyz").await?;
     let report: Value = serde_json::from_str(&reply.body).unwrap_or_default();
-    let mut degraded = Vec::new();
-    for (dependency, why) in report["degraded"].as_object().into_iter().flatten() {
-        let why = why.as_str().unwrap_or_default();
-        degraded.push((dependency.clone(), why.to_owned()));
-    }
     Ok(Readiness {
         is_ready: reply.status == 200,
         reason: report["reason"].as_str().map(str::to_owned),
         advice: report["advice"].as_str().map(str::to_owned),
-        degraded,
+        degraded: Deserialize::deserialize(&report["degraded"]).unwrap_or_default(),
         date: reply.header("date").map(str::to_owned),
     })
 }

@@ -7,7 +7,10 @@ use std::{
 };
 
 use clap::Args;
-use kit::serve::Client;
+use kit::{
+    bus::{BrokerSettings, NatsUrl},
+    serve::Client,
+};
 use tonic::{Request, metadata::AsciiMetadataValue, service::Interceptor};
 
 use crate::{
@@ -85,7 +88,16 @@ pub(crate) struct Target {
         value_name = "URL",
         hide_env_values = true
     )]
-    nats_url: Option<String>,
+    nats_url: Option<NatsUrl>,
+    /// File with credentials for NATS (.creds)
+    #[arg(
+        long,
+        global = true,
+        hide_short_help = true,
+        env = "USHER_NATS_CREDENTIALS",
+        value_name = "FILE"
+    )]
+    nats_credentials: Option<PathBuf>,
     /// File with the token of operators' commands
     #[arg(
         long,
@@ -101,7 +113,7 @@ pub(crate) struct Target {
 #[derive(Debug, Clone)]
 pub(crate) struct Places {
     services: PerService<Listening>,
-    pub(crate) nats_url: String,
+    pub(crate) broker: BrokerSettings,
     pub(crate) token_file: PathBuf,
     /// The running `usher up` that was found, if its places are used.
     pub(crate) run: Option<RunFile>,
@@ -134,15 +146,16 @@ impl Target {
             }
             place
         });
-        let nats_url = match (self.nats_url, &run) {
-            (Some(url), _) => url,
-            (None, Some(run)) => run.nats_url.clone(),
-            (None, None) => "nats://127.0.0.1:4222".to_owned(),
+        let mut broker = match (self.nats_url, &run) {
+            (Some(url), _) => url.into(),
+            (None, Some(run)) => run.broker(),
+            (None, None) => BrokerSettings::default(),
         };
+        broker.nats_credentials = self.nats_credentials;
         let token_file = self.admin_token_file;
         Places {
             services,
-            nats_url,
+            broker,
             token_file: token_file.unwrap_or_else(|| data.join("admin-token")),
             run,
         }
@@ -154,7 +167,7 @@ impl Places {
     pub(crate) fn of(run: &RunFile) -> Self {
         Self {
             services: run.services.clone(),
-            nats_url: run.nats_url.clone(),
+            broker: run.broker(),
             token_file: run.admin_token_file.clone(),
             run: Some(run.clone()),
         }

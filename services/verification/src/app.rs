@@ -9,7 +9,7 @@ use kit::{
     keyring::{Key, KeyRing, with_newest},
     outbox::{self, Relay},
     random,
-    serve::{self, Health, MESSAGE_LIMIT, Parts, Stages, Surface},
+    serve::{self, Degraded, Health, MESSAGE_LIMIT, Parts, Stages, Surface},
     telemetry,
     watch::Watches,
 };
@@ -34,6 +34,10 @@ use crate::{
     grpc::{Admin, Public},
     migrations::Migrator,
 };
+
+/// What to do about a mailer that takes no mails.
+const MAILER_AWAY: &str =
+    "Bring the mailer back, or correct USHER_MAILER_URL; `usher doctor` says how the mailer is.";
 
 /// The durable by which this service reads events, as it should be.
 pub fn durable() -> Durable {
@@ -77,7 +81,7 @@ impl App {
     /// What cannot be opened, bound or read, as a sentence.
     pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Self> {
         let parts = config.service.open::<Migrator>(clock).await?;
-        let bus = Bus::connect(&config.nats_url, "verification").await?;
+        let bus = Bus::connect(&config.broker, "verification").await?;
         let keys = Arc::new(code_keys(&config)?);
         let mailers = mailers(&config)?;
         Ok(Self {
@@ -114,11 +118,10 @@ impl App {
         } = self;
 
         let health = Health::new::<Migrator>(db.clone());
-        health.depends_on("broker", move || {
-            (!bus.is_connected()).then(|| "not connected; events wait in the outbox".to_owned())
-        });
+        bus.show_in(&health);
         health.depends_on("mailer", move || {
-            (!queue.is_sending()).then(|| "takes no mails; they wait in the database".to_owned())
+            let what = "takes no mails; they wait in the database";
+            (!queue.is_sending()).then(|| Degraded::new(what, MAILER_AWAY))
         });
         let public =
             VerificationServiceServer::new(public).max_decoding_message_size(MESSAGE_LIMIT);

@@ -4,7 +4,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use kit::{
-    bus::NatsUrl,
+    bus::BrokerSettings,
     config::{duration, lease},
     serve,
 };
@@ -25,14 +25,9 @@ pub struct Config {
     #[command(flatten)]
     pub service: serve::ServiceSettings,
 
-    /// NATS servers, separated by commas
-    #[arg(
-        long,
-        env = "USHER_NATS_URL",
-        hide_env_values = true,
-        default_value = "nats://127.0.0.1:4222"
-    )]
-    pub nats_url: NatsUrl,
+    /// The broker, and who this service is there
+    #[command(flatten)]
+    pub broker: BrokerSettings,
 
     /// Mailers, http://HOST:PORT, separated by commas; one delivery stream is kept to each
     #[arg(

@@ -1,7 +1,12 @@
 //! Events on their way to the broker, and a broker that is away.
 
-use async_nats::jetstream::message::StreamMessage;
-use kit::testing::NatsServer;
+use std::{collections::BTreeSet, time::Duration};
+
+use async_nats::jetstream::{message::StreamMessage, stream};
+use kit::{
+    bus::Bus,
+    testing::{NatsServer, SmallDisk, eventually},
+};
 use prost::Message as _;
 use proto::{
     accounts::{Account, AccountCreated},
@@ -11,7 +16,7 @@ use proto::{
 
 use crate::{
     client::sign_up,
-    world::{UNPUBLISHED, World},
+    world::{Service, UNPUBLISHED, World},
 };
 
 /// The first message of stream ACCOUNTS, once all events are published.
@@ -123,4 +128,114 @@ async fn i03_what_was_not_published_before_a_restart_is_published_after_it() {
     world.nats.provision().await;
     let _again = world.start().await;
     world.until_none(UNPUBLISHED).await;
+}
+
+/// What readiness says of the broker, as soon as it says this.
+async fn told(service: &Service, reason: &str) -> String {
+    eventually(reason, Duration::from_secs(30), async || {
+        let (code, body) = service.probe("/readyz").await;
+        assert_eq!(code, 200, "work waits: {body}");
+        body.contains(reason).then_some(body)
+    })
+    .await
+}
+
+/// Waits for all events to be published after a fault has healed: I3.
+async fn published(world: &World) {
+    world.nats.provision().await;
+    let published = async || (world.count(UNPUBLISHED).await == 0).then_some(());
+    eventually("all events", Duration::from_secs(60), published).await;
+}
+
+#[tokio::test]
+async fn i03_i20_an_event_that_a_strange_stream_would_take_waits_for_its_own() {
+    let world = World::without_streams(NatsServer::start().await);
+    let bus = Bus::connect(&world.nats.settings(), "test").await.unwrap();
+    let strange = stream::Config {
+        name: "STRANGE".to_owned(),
+        subjects: vec!["accounts.>".to_owned()],
+        ..Default::default()
+    };
+    bus.jetstream().create_stream(strange).await.unwrap();
+    let service = world.start().await;
+    service
+        .client()
+        .create(sign_up("ada@example.com"))
+        .await
+        .unwrap();
+    let body = told(&service, "stream STRANGE takes its subjects").await;
+    assert!(body.contains("nats stream rm STRANGE"), "{body}");
+    let info = bus.jetstream().get_stream("STRANGE").await.unwrap();
+    assert_eq!(
+        info.cached_info().state.messages,
+        0,
+        "it is none of its events"
+    );
+    assert_eq!(world.count(UNPUBLISHED).await, 1);
+
+    bus.jetstream().delete_stream("STRANGE").await.unwrap();
+    published(&world).await;
+    let event = first_event(&world).await;
+    assert_eq!(event.subject.as_str(), AccountCreated::SUBJECT);
+    told(&service, "\"degraded\":{}").await;
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn i03_i20_a_broker_that_comes_back_without_jetstream_is_told_of_and_loses_nothing() {
+    let mut world = World::new().await;
+    let service = world.start().await;
+    told(&service, "\"degraded\":{}").await;
+    world.nats.configure("jetstream: false\n");
+    world.nats.restart().await;
+    let client = service.client();
+    client.create(sign_up("ada@example.com")).await.unwrap();
+    let body = told(&service, "has no JetStream").await;
+    assert!(body.contains("nats-server -js"), "{body}");
+    world.nats.configure("");
+    world.nats.restart().await;
+    published(&world).await;
+    told(&service, "\"degraded\":{}").await;
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn i01_i03_i20_a_broker_whose_disk_was_full_is_told_of_and_loses_nothing_once_started_again()
+{
+    let Some(disk) = SmallDisk::mount() else {
+        return;
+    };
+    let mut world = World::without_streams(NatsServer::start_on(&disk).await);
+    world.nats.provision().await;
+    let service = world.start().await;
+    let client = service.client();
+    disk.fill();
+    for number in 0..20 {
+        let address = format!("person{number}@example.com");
+        client.create(sign_up(&address)).await.unwrap();
+    }
+    let body = told(&service, "acknowledges no events").await;
+    assert!(body.contains("free space"), "{body}");
+    disk.free();
+    let (_, body) = service.probe("/readyz").await;
+    assert!(
+        body.contains("then restart it"),
+        "the stream stays dead: {body}"
+    );
+
+    world.nats.stop();
+    world.nats.restart().await;
+    published(&world).await;
+    told(&service, "\"degraded\":{}").await;
+    let bus = world.nats.provision().await;
+    let stream = bus.jetstream().get_stream(ACCOUNTS.name).await.unwrap();
+    let mut ids = BTreeSet::new();
+    for sequence in 1..=stream.cached_info().state.last_sequence {
+        // What a broken write left behind has a number and no message.
+        if let Ok(event) = stream.get_raw_message(sequence).await {
+            ids.insert(event.headers.get(headers::SUBJECT).unwrap().to_string());
+        }
+    }
+    assert_eq!(ids.len(), 20);
+    service.stop().await;
 }

@@ -1,39 +1,15 @@
-//! One connection to NATS, which heals itself and tells whether it is there.
+//! One connection to NATS, which heals itself and tells how it is.
 
-use std::{
-    convert::Infallible,
-    str::FromStr,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::time::Duration;
 
-use anyhow::Context as _;
-use async_nats::{ConnectOptions, Event, jetstream};
+use async_nats::{AuthError, ClientError, ConnectOptions, Event, ServerError, jetstream};
 use tokio::sync::watch;
 
-use crate::Private;
-
-/// Where NATS is: `nats://HOST:PORT`, several separated by commas. Never printed: it may hold a
-/// password.
-#[derive(Debug, Clone)]
-pub struct NatsUrl(Private<String>);
-
-impl FromStr for NatsUrl {
-    type Err = Infallible;
-
-    fn from_str(url: &str) -> Result<Self, Infallible> {
-        Ok(Self(Private::new(url.to_owned())))
-    }
-}
-
-impl AsRef<str> for NatsUrl {
-    fn as_ref(&self) -> &str {
-        self.0.expose()
-    }
-}
+use super::{
+    login::{BrokerSettings, Login},
+    trouble::{Standing, State},
+};
+use crate::serve::{Degraded, Health};
 
 /// How long any call to the broker may take, there and back, over whatever path.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
@@ -42,59 +18,92 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone)]
 pub struct Bus {
     jetstream: jetstream::Context,
-    connected: Arc<AtomicBool>,
+    pub(super) state: State,
     /// Counts the connections that were made.
     connections: watch::Receiver<u64>,
 }
 
 impl Bus {
     /// Connects under `name`, which shows in the server's connection list. Returns at once even
-    /// when no server answers: it keeps trying, and until then what is published fails and stays in
-    /// the outbox. `url` may name several servers, separated by commas.
+    /// when no server answers or none takes our login: it keeps trying, and until then what is
+    /// published fails and stays in the outbox.
     ///
     /// # Errors
-    /// When the URL is none.
-    pub async fn connect(url: impl AsRef<str>, name: &str) -> anyhow::Result<Self> {
-        let connected = Arc::new(AtomicBool::new(false));
-        let state = Arc::clone(&connected);
+    /// When there are two logins, or the file of credentials cannot be used.
+    pub async fn connect(settings: &BrokerSettings, name: &str) -> anyhow::Result<Self> {
+        let login = Login::of(settings)?;
+        let state = State::of(login.clone());
         let (made, connections) = watch::channel(0);
-        let made = Arc::new(made);
-        let servers: Vec<&str> = url.as_ref().split(',').map(str::trim).collect();
-        let client = ConnectOptions::new()
-            .name(name)
-            .ping_interval(Duration::from_secs(5)) // a dead link shows within 15 s instead of 3 min
-            .connection_timeout(PATIENCE)
-            .request_timeout(Some(PATIENCE))
-            .reconnect_delay_callback(|attempts| {
-                Duration::from_millis(100 << attempts.clamp(0, 4)).min(Duration::from_secs(1))
-            })
-            .retry_on_initial_connect()
-            .event_callback(move |event| {
-                let (state, made) = (Arc::clone(&state), Arc::clone(&made));
-                async move { note(&state, &made, &event) }
-            })
-            .connect(servers)
-            .await
-            .context("USHER_NATS_URL is no list of nats://HOST:PORT addresses.")?;
+        let (noted, failed) = (state.clone(), state.clone());
+        let client = ConnectOptions::with_auth_callback(move |nonce| {
+            let answer = login.answer(&nonce).map_err(|error| {
+                failed.is(&Standing::Unusable(format!("{error:#}")));
+                AuthError::new("the credentials cannot be used")
+            });
+            async move { answer }
+        })
+        .name(name)
+        .ping_interval(Duration::from_secs(5)) // a dead link shows within 15 s instead of 3 min
+        .connection_timeout(PATIENCE)
+        .request_timeout(Some(PATIENCE))
+        .reconnect_delay_callback(|attempts| {
+            Duration::from_millis(100 << attempts.clamp(0, 4)).min(Duration::from_secs(1))
+        })
+        .retry_on_initial_connect()
+        .event_callback(move |event| {
+            note(&noted, &made, &event);
+            async {}
+        })
+        .connect(settings.nats_url.servers())
+        .await?;
         let jetstream = jetstream::context::ContextBuilder::new()
             .timeout(PATIENCE)
             .ack_timeout(PATIENCE)
             .build(client);
         Ok(Self {
             jetstream,
-            connected,
+            state,
             connections,
         })
     }
 
-    /// The JetStream context.
+    /// For calls on streams and consumers; each has the bus's patience.
     pub fn jetstream(&self) -> &jetstream::Context {
         &self.jetstream
     }
 
     /// Whether a server is connected just now.
     pub fn is_connected(&self) -> bool {
-        self.connected.load(Ordering::Relaxed)
+        self.state.is_connected()
+    }
+
+    /// Whether the last server that answered did not take our login.
+    pub fn is_refused(&self) -> bool {
+        self.state.is_refused()
+    }
+
+    /// What keeps events from leaving or from arriving, and what to do about it.
+    pub fn trouble(&self) -> Option<Degraded> {
+        self.state.trouble()
+    }
+
+    /// Shows in the readiness body what keeps events from leaving or arriving, and events that wait
+    /// or are held for too long.
+    pub fn show_in(&self, health: &Health) {
+        let [state, waiting, holding] = [(); 3].map(|()| self.state.clone());
+        health.depends_on("broker", move || state.trouble());
+        health.depends_on("outbox", move || waiting.waits_too_long());
+        health.depends_on("consumer", move || holding.holds_too_long());
+    }
+
+    /// Notes what became of a publish; what failed stays known until one succeeds.
+    pub(crate) fn published(&self, failed: Option<Degraded>) {
+        self.state.published(failed);
+    }
+
+    /// Notes how long the oldest event of an outbox has waited; nothing where none waits.
+    pub(crate) fn waits(&self, oldest: Option<Duration>) {
+        self.state.waits(oldest);
     }
 
     /// Changes whenever a connection is made: what was asked on the one before is not answered any
@@ -119,16 +128,28 @@ impl Bus {
     }
 }
 
-fn note(connected: &AtomicBool, made: &watch::Sender<u64>, event: &Event) {
+fn note(state: &State, made: &watch::Sender<u64>, event: &Event) {
     match event {
         Event::Connected => {
-            connected.store(true, Ordering::Relaxed);
+            state.is(&Standing::Connected);
             made.send_modify(|made| *made += 1);
             tracing::info!("Connected to the broker.");
         }
         Event::Disconnected | Event::Closed => {
-            connected.store(false, Ordering::Relaxed);
+            state.is(&Standing::Away);
             tracing::warn!("The broker is away; events wait in the outbox.");
+        }
+        Event::ClientError(ClientError::Other(error)) if !state.is_connected() => {
+            // The library tells the kinds of a failed attempt apart by their words alone.
+            match error.as_str() {
+                "authorization violation" => state.is(&Standing::Refused),
+                "failed signing nonce" => {} // the login itself said why
+                _ => state.is(&Standing::Away),
+            }
+            tracing::debug!(error, "The broker was not reached.");
+        }
+        Event::ServerError(ServerError::Other(error)) => {
+            tracing::warn!(error, "The broker complains.");
         }
         other => tracing::debug!(event = %other, "The broker's connection reports."),
     }

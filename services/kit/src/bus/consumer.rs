@@ -12,16 +12,20 @@ use super::{
     durable::{Attached, ConsumerSettings, Durable, attach},
     handler::Handler,
     handling::Handling,
-    held::Held,
+    held::HeldMessage,
     housekeeping,
     janitor::purge_read,
+    look,
     metrics::ConsumerMetrics,
     pull::Puller,
     trace,
 };
-use crate::db::Db;
+use crate::{
+    db::Db,
+    serve::{Degraded, beat},
+};
 
-/// How often the stream is looked at for what everybody has read.
+/// How often what everybody has read is purged from the stream.
 const TIDY_EVERY: Duration = Duration::from_secs(60);
 /// How long it waits after it could not attach.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -57,6 +61,7 @@ impl Consumer {
             self.consume(&handler, &stop),
             self.tidy(&stop),
             housekeeping::run(&self.db, stop.clone()),
+            look::run(&self.bus, &stop),
         );
         self.bus.flush().await;
     }
@@ -66,7 +71,7 @@ impl Consumer {
             if let Err(error) = purge_read(&self.bus, &self.durable).await {
                 tracing::debug!(
                     error = format!("{error:#}"),
-                    "The stream was not tidied; the next round tries again."
+                    "The stream was not tidied; the next tick tries again."
                 );
             }
         }
@@ -83,9 +88,11 @@ impl Consumer {
             trials: self.settings.trials,
             period: self.settings.ack_wait / 3,
             metrics: &self.metrics,
+            state: &self.bus.state,
             stop,
         };
         while !stop.is_cancelled() {
+            beat();
             let most = pace.most(&self.settings);
             // A stop cuts the pull and never the handling: what was pulled is committed and
             // acknowledged, or let go on purpose. Whatever the cut pull may have been given comes
@@ -94,6 +101,7 @@ impl Consumer {
                 () = stop.cancelled() => return,
                 pulled = puller.pull(&attached, most) => pulled,
             };
+            self.bus.state.pulled(pulled.as_ref().err().map(no_events));
             match pulled {
                 Ok(mut batch) if !batch.is_empty() => {
                     self.begin(&mut batch);
@@ -116,7 +124,7 @@ impl Consumer {
         }
     }
 
-    fn begin(&self, batch: &mut [Held]) {
+    fn begin(&self, batch: &mut [HeldMessage]) {
         self.metrics.pulled(batch);
         let now = self.db.clock().now();
         for held in batch {
@@ -133,11 +141,14 @@ impl Consumer {
     ) -> Option<(Attached, Puller)> {
         let mut complained = false;
         loop {
+            beat();
             let ready = self.attach_once(&mut puller);
             let error = match stop.run_until_cancelled(ready).await? {
                 Ok(attached) => return Some(attached),
-                Err(error) => format!("{error:#}"),
+                Err(error) => error,
             };
+            self.bus.state.pulled(Some(no_events(&error)));
+            let error = format!("{error:#}");
             if self.bus.is_connected() && !complained {
                 complained = true;
                 let consumer = self.durable.name.as_str();
@@ -161,6 +172,13 @@ impl Consumer {
         };
         Ok((attached, puller))
     }
+}
+
+fn no_events(error: &anyhow::Error) -> Degraded {
+    Degraded::new(
+        format!("hands out no events: {error:#}"),
+        "Events wait in their stream. Look into nats-server's log; `usher nats status` shows who has read how far.",
+    )
 }
 
 /// How many messages are taken at once. After a crash the server hands out again what this process

@@ -14,6 +14,8 @@ use serde_json::{Map, Value};
 use super::{
     connection::Bus,
     durable::{self, ConsumerSettings, Durable},
+    look,
+    sight::Sight,
     streams,
 };
 
@@ -43,7 +45,7 @@ const FIXED: [&str; 5] = [
 /// One difference between the broker and a description.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// The stream's name.
+    /// As `proto::streams` calls it.
     pub stream: &'static str,
     /// What differs, as a sentence.
     pub what: String,
@@ -66,10 +68,17 @@ pub async fn drift(bus: &Bus, durables: &[Durable]) -> anyhow::Result<Vec<Findin
     let mut findings = Vec::new();
     for stream in &ALL {
         let Some(found) = streams::found(bus, stream).await? else {
+            let sight = look::of_missing(bus, stream).await;
+            let what = match &sight {
+                Sight::Taken { by, .. } => {
+                    format!("is missing, because stream {by} takes its subjects")
+                }
+                _ => "is missing".to_owned(),
+            };
             findings.push(Finding {
                 stream: stream.name,
-                what: "is missing".to_owned(),
-                advice: "`usher nats provision` makes it.".to_owned(),
+                what,
+                advice: sight.told().advice,
             });
             continue;
         };

@@ -12,14 +12,14 @@ use async_nats::jetstream::{
 use proto::streams::Stream;
 
 use super::{connection::Bus, origin::Origin};
-use crate::clock::Timestamp;
+use crate::{clock::Timestamp, serve::beat};
 
 /// A durable pull consumer as it should be.
 #[derive(Debug, Clone)]
 pub struct Durable {
     /// The stream it reads.
     pub stream: Stream,
-    /// Its name.
+    /// By which the broker remembers it: the same from start to start, and for all replicas.
     pub name: String,
     /// The subjects it wants.
     pub filter: String,
@@ -77,8 +77,10 @@ pub(super) async fn attach(
         )
     })?;
     let stream_created = created(&stream);
+    beat();
     match stream.consumer_info(&durable.name).await {
         Ok(found) => {
+            beat();
             // Read after the consumer: what it has seen by then is in the stream, however fast
             // others publish.
             let last = stream
@@ -102,6 +104,7 @@ pub(super) async fn attach(
         Err(error) if error.kind() == ConsumerInfoErrorKind::NotFound => {}
         Err(error) => return Err(error).context("The consumer cannot be read."),
     }
+    beat();
     let consumer = stream
         .create_consumer(config(durable, settings, stream_created.clone()))
         .await;

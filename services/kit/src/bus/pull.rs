@@ -16,9 +16,10 @@ use tokio::time::{Instant, timeout_at};
 use super::{
     connection::{Bus, PATIENCE},
     durable::Attached,
-    held::Held,
+    held::HeldMessage,
     origin::Origin,
 };
+use crate::serve::beat;
 
 /// How long a pull waits on the server for a message.
 const IDLE: Duration = Duration::from_secs(5);
@@ -57,7 +58,7 @@ impl Puller {
         &mut self,
         attached: &Attached,
         most: usize,
-    ) -> anyhow::Result<Vec<Held>> {
+    ) -> anyhow::Result<Vec<HeldMessage>> {
         let late = self.late(most)?;
         if !late.is_empty() {
             return Ok(late);
@@ -71,6 +72,7 @@ impl Puller {
         if !ready.is_empty() {
             return Ok(ready);
         }
+        beat();
         let next = BatchConfig {
             batch: 1,
             expires: Some(IDLE),
@@ -80,7 +82,7 @@ impl Puller {
     }
 
     /// What the answers to earlier pulls have brought by now.
-    fn late(&mut self, most: usize) -> anyhow::Result<Vec<Held>> {
+    fn late(&mut self, most: usize) -> anyhow::Result<Vec<HeldMessage>> {
         let mut late = Vec::new();
         while late.len() < most
             && let Some(Some(answer)) = self.answers.next().now_or_never()
@@ -99,7 +101,7 @@ impl Puller {
         attached: &Attached,
         what: BatchConfig,
         expires: Duration,
-    ) -> anyhow::Result<Vec<Held>> {
+    ) -> anyhow::Result<Vec<HeldMessage>> {
         self.number += 1;
         let inbox = Subject::from(format!("{}.{}", self.inbox, self.number));
         let mut connections = self.bus.connections();
@@ -128,9 +130,9 @@ impl Puller {
         Ok(held)
     }
 
-    fn held(&self, message: Message) -> anyhow::Result<Held> {
+    fn held(&self, message: Message) -> anyhow::Result<HeldMessage> {
         let context = self.bus.jetstream().clone();
-        Held::new(jetstream::Message { message, context }, &self.origin)
+        HeldMessage::new(jetstream::Message { message, context }, &self.origin)
     }
 }
 

@@ -143,9 +143,16 @@ pub fn refuses_data(error: &DbErr) -> bool {
     let sqlx::Error::Database(error) = &**error else {
         return false;
     };
-    // Postgres' class 22, data exceptions; SQLite's TOOBIG and MISMATCH.
+    if !matches!(error.kind(), ErrorKind::Other) {
+        return true;
+    }
     let code = error.code().unwrap_or_default();
-    !matches!(error.kind(), ErrorKind::Other)
-        || (code.len() == 5 && code.starts_with("22"))
-        || ["18", "20"].contains(&&*code)
+    match code.parse::<u32>() {
+        // SQLite's TOOBIG, CONSTRAINT in all its kinds (a trigger's, too), and MISMATCH.
+        Ok(number) if code.len() != 5 => [18, 19, 20].contains(&(number & 0xff)),
+        // Postgres' data exceptions, integrity constraints, and what a trigger raises.
+        _ => ["22", "23", "P0001"]
+            .iter()
+            .any(|class| code.starts_with(class)),
+    }
 }

@@ -1,5 +1,4 @@
-//! How much waits in the outbox, as metrics: the relay writes the numbers down at each poll of the
-//! table.
+//! How much waits in the outbox: counted beside the relay, shown as metrics, told to the bus.
 
 use std::{
     sync::{
@@ -9,7 +8,20 @@ use std::{
     time::Duration,
 };
 
-use crate::telemetry::{self, names};
+use sea_orm::DbErr;
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use super::table;
+use crate::{
+    bus::Bus,
+    db::Db,
+    telemetry::{self, names},
+};
+
+/// How many waiting rows are counted. Beyond it a count would take longer the more there are, and
+/// say nothing new.
+const COUNTED: u64 = 10_000;
 
 /// `usher.outbox.pending` and `usher.outbox.age`.
 #[derive(Debug, Clone, Default)]
@@ -50,5 +62,30 @@ impl RelayMetrics {
             .store(events.unwrap_or(u64::MAX), Ordering::Relaxed);
         self.age_millis
             .store(millis.unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+}
+
+/// Counts what waits, each `tick`, until `stop`.
+pub(super) async fn count(
+    db: &Db,
+    bus: &Bus,
+    metrics: &RelayMetrics,
+    tick: Duration,
+    stop: &CancellationToken,
+) {
+    let mut ticks = interval(tick);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        let counted = async {
+            let reader = db.reader();
+            let (events, oldest) = table::waiting(reader, COUNTED).await?;
+            let now = db.now(reader).await?;
+            Ok::<_, DbErr>((events, oldest.map(|oldest| now.since(oldest))))
+        };
+        // While the database is away the last count stands; whoever needs it complains by itself.
+        if let Some(Ok((events, age))) = stop.run_until_cancelled(counted).await {
+            metrics.waiting(events, age.unwrap_or_default());
+            bus.waits(age);
+        }
     }
 }

@@ -1,7 +1,9 @@
 //! One window on its way to the broker, a span for each event.
 
-use anyhow::{Context as _, anyhow};
+use std::error::Error as _;
+
 use async_nats::jetstream::{
+    self, ErrorCode,
     context::{PublishAckFuture, PublishError, PublishErrorKind},
     message::PublishMessage,
 };
@@ -10,6 +12,7 @@ use opentelemetry::{
     Context, KeyValue,
     trace::{SpanKind, TraceContextExt as _},
 };
+use proto::streams;
 use uuid::Uuid;
 
 use super::record::Outgoing;
@@ -17,6 +20,7 @@ use crate::{
     bus::Bus,
     clock::Timestamp,
     propagation,
+    serve::{Degraded, beat},
     telemetry::{names, span},
 };
 
@@ -30,10 +34,16 @@ pub(super) async fn publish(
     // where one after the other would cost a round trip each.
     let mut waiting = Vec::with_capacity(rows.len());
     for row in rows {
+        beat();
         let context = begin(row, now);
-        let message = PublishMessage::build()
+        let mut message = PublishMessage::build()
             .headers(row.headers.clone())
             .payload(row.payload.clone());
+        // A stream of somebody else's that takes the subject would acknowledge what none of ours
+        // ever gets.
+        if let Some(stream) = streams::of(&row.subject) {
+            message = message.expected_stream(stream.name);
+        }
         waiting.push((
             row,
             context,
@@ -67,14 +77,14 @@ pub(super) async fn publish(
         }
     }
     // One line for the window: when the broker goes away, all of its rows fail for the same reason.
-    if let Some(error) = first_error {
-        let (events, error) = (failed.len(), format!("{error:#}"));
+    if let Some(Degraded { reason, .. }) = &first_error {
+        let events = failed.len();
         tracing::warn!(
             events,
-            error,
-            "Events were not published; they are tried again."
+            "Events were not published, the broker {reason}; they are tried again."
         );
     }
+    bus.published(first_error);
     (acked, failed)
 }
 
@@ -98,19 +108,46 @@ fn begin(row: &Outgoing, now: Timestamp) -> Context {
     span::linked(SpanKind::Client, name, &creation, attributes, [link])
 }
 
-async fn acknowledged(sent: Result<PublishAckFuture, PublishError>) -> anyhow::Result<i64> {
+async fn acknowledged(sent: Result<PublishAckFuture, PublishError>) -> Result<i64, Degraded> {
     // Two awaits: that the message was sent says nothing yet; only the stream's own answer says
     // that it is stored.
-    let stored = sent.context("not sent")?.await.map_err(explain)?;
+    let stored = match sent {
+        Ok(sent) => sent.await,
+        Err(error) => Err(error),
+    };
+    let stored = stored.map_err(|error| explain(&error))?;
     Ok(i64::try_from(stored.sequence).unwrap_or(i64::MAX))
 }
 
-fn explain(error: PublishError) -> anyhow::Error {
-    match error.kind() {
-        PublishErrorKind::StreamNotFound => {
-            // Nobody listens on the subject. It heals by no retry, so the message names what does.
-            anyhow!("no stream takes the subject; `usher nats provision` makes it")
-        }
-        _ => anyhow!(error).context("not acknowledged"),
+/// What a failed publish tells of the broker.
+fn explain(error: &PublishError) -> Degraded {
+    let refusal = error
+        .source()
+        .and_then(|it| it.downcast_ref::<jetstream::Error>());
+    match (error.kind(), refusal.map(jetstream::Error::error_code)) {
+        (PublishErrorKind::StreamNotFound, _) => Degraded::new(
+            "has no stream for our events",
+            "`usher doctor` says whether JetStream or a stream is missing.",
+        ),
+        (PublishErrorKind::TimedOut, _) => Degraded::new(
+            "acknowledges no events; they wait in the outbox",
+            "Look into nats-server's log. A stream whose disk was full once stays dead until nats-server is started \
+             again: free space where its store lies, then restart it (`usher up` does that by itself).",
+        ),
+        (_, Some(ErrorCode::STREAM_NOT_MATCH)) => Degraded::new(
+            "would put our events into another stream that takes their subjects",
+            "`usher nats status` says which one; take the subjects from it, then run `usher nats provision`.",
+        ),
+        (_, Some(_)) => Degraded::new(
+            format!(
+                "refuses events: {}",
+                refusal.map(ToString::to_string).unwrap_or_default()
+            ),
+            "`usher nats status` shows who has not read a full stream; if its disk is full, free space and restart it.",
+        ),
+        _ => Degraded::new(
+            format!("takes no events: {error}"),
+            "Look into nats-server's log; events wait in the outbox.",
+        ),
     }
 }

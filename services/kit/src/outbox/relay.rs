@@ -12,12 +12,19 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{metrics::RelayMetrics, publish::publish, queue::Outbox, record::Outgoing, table};
+use super::{
+    metrics::{RelayMetrics, count},
+    publish::publish,
+    queue::Outbox,
+    record::Outgoing,
+    table,
+};
 use crate::{
     bus::Bus,
     clock::Timestamp,
     db::{Db, StoreError},
     random, repeat,
+    serve::beat,
 };
 
 /// The relay's deadlines and sizes. Configuration, so that tests can shorten them.
@@ -25,7 +32,7 @@ use crate::{
 pub struct RelaySettings {
     /// How long a claim holds.
     pub lease: Duration,
-    /// How often the table is looked at for rows that nobody handed over.
+    /// How often the table is polled for rows that nobody handed over.
     pub tick: Duration,
     /// Most rows in the in-memory queue.
     pub queue: usize,
@@ -52,9 +59,6 @@ const PURGE_EVERY: Duration = Duration::from_secs(600);
 const PURGE_AT_ONCE: u64 = 1_000;
 /// Longest wait between two attempts.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
-/// How many waiting rows are counted. Beyond it a count would take longer the more there are, and
-/// say nothing new.
-const COUNTED: u64 = 10_000;
 /// How long a stop may take: what is left then is the next process's.
 const LAST_PASS: Duration = Duration::from_millis(1_500);
 
@@ -90,7 +94,8 @@ impl Relay {
     pub async fn run(self, stop: CancellationToken) {
         // Beside it counting and purging: neither waits for a backlog, nor a backlog for them.
         let (db, metrics) = (self.db.clone(), self.metrics.clone());
-        let counting = count(&db, &metrics, self.settings.tick, &stop);
+        let bus = self.bus.clone();
+        let counting = count(&db, &bus, &metrics, self.settings.tick, &stop);
         let purging = repeat::every(
             PURGE_EVERY,
             "The outbox's history was not purged",
@@ -122,6 +127,7 @@ impl Relay {
         // than one does.
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !stop.is_cancelled() {
+            beat();
             let mut window = Vec::new();
             // Each arm runs to its end before the next one is chosen, so that there is one window
             // under way and no row is published twice by one relay. `select!` takes a ready arm at
@@ -196,7 +202,7 @@ impl Relay {
                 self.publish(rows).await;
             }
             Err(error) => {
-                tracing::warn!(%error, "The outbox cannot be read; the next look is in a moment.");
+                tracing::warn!(%error, "The outbox cannot be read; the next poll is in a moment.");
             }
         }
     }
@@ -245,6 +251,7 @@ impl Relay {
             // This machine's clock: it is for the spans' lag alone, and no rule depends on it.
             let published = publish(&self.bus, self.db.clock().now(), &rows);
             let (acked, failed) = self.renewing(&rows, published).await;
+            beat();
             self.mark(acked, failed).await
         } else {
             self.let_go(&rows).await // no attempt was made and none is counted
@@ -260,9 +267,9 @@ impl Relay {
     async fn mark(&self, acked: Vec<(Uuid, i64)>, failed: Vec<Outgoing>) -> Result<(), DbErr> {
         // One transaction for the window, whatever became of each row: a flush of the disk for all.
         let tx = self.db.write("mark published events").await?;
-        let all = acked.iter().map(|(id, _)| *id);
+        let published = acked.iter().map(|(id, _)| *id);
         // Before either update, in one order: another relay may be marking some of the same rows.
-        table::lock(&tx, all.chain(failed.iter().map(|row| row.id))).await?;
+        table::lock(&tx, published.chain(failed.iter().map(|row| row.id))).await?;
         table::mark_published(&tx, &acked).await?;
         let mut later = Vec::with_capacity(failed.len());
         for row in failed {
@@ -302,27 +309,6 @@ impl Relay {
         let tx = self.db.write("renew claims on events").await?;
         table::set_claims(&tx, tx.now() + self.settings.lease, rows).await?;
         tx.commit().await
-    }
-}
-
-/// Counts what waits, each `tick`, until `stop`.
-async fn count(db: &Db, metrics: &RelayMetrics, tick: Duration, stop: &CancellationToken) {
-    let mut ticks = interval(tick);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-        let counted = async {
-            let reader = db.reader();
-            let (events, oldest) = table::waiting(reader, COUNTED).await?;
-            let now = db.now(reader).await?;
-            Ok::<_, DbErr>((
-                events,
-                oldest.map_or(Duration::ZERO, |oldest| now.since(oldest)),
-            ))
-        };
-        // While the database is away the last count stands; whoever needs it complains by itself.
-        if let Some(Ok((events, age))) = stop.run_until_cancelled(counted).await {
-            metrics.waiting(events, age);
-        }
     }
 }
 

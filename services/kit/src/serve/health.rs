@@ -14,13 +14,14 @@ use std::{
 
 use opentelemetry::KeyValue;
 use sea_orm_migration::MigratorTrait;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::{
     sync::watch,
     time::{sleep, timeout},
 };
 use tonic_health::server::HealthReporter;
 
+use super::pulse::Pulses;
 use crate::{
     db::{Db, Trouble},
     telemetry::{self, names},
@@ -34,7 +35,27 @@ const AGAIN: Duration = Duration::from_millis(500);
 const READ_ANSWER: Duration = Duration::from_secs(2);
 const WRITE_ANSWER: Duration = Duration::from_millis(2_500);
 
-type Dependency = Arc<dyn Fn() -> Option<String> + Send + Sync>;
+type Dependency = Arc<dyn Fn() -> Option<Degraded> + Send + Sync>;
+
+/// Why a service cannot use what it depends on, after its name: "broker" "is not connected". Work
+/// waits meanwhile.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Degraded {
+    /// What is known of it.
+    pub reason: String,
+    /// What to do about it, as sentences.
+    pub advice: String,
+}
+
+impl Degraded {
+    /// A reason and what to do about it.
+    pub fn new(reason: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self {
+            reason: reason.into(),
+            advice: advice.into(),
+        }
+    }
+}
 
 /// A service's health. Clones share it.
 #[derive(Clone)]
@@ -48,6 +69,7 @@ struct Facts {
     writes: watch::Sender<Option<Result<(), Trouble>>>,
     draining: AtomicBool,
     ended_worker: OnceLock<&'static str>,
+    pulses: OnceLock<Pulses>,
 }
 
 /// Why a service is not ready.
@@ -55,6 +77,7 @@ struct Facts {
 enum NotReady {
     Draining,
     WorkerEnded(&'static str),
+    WorkerStands(&'static str),
     Database(Trouble),
 }
 
@@ -63,6 +86,7 @@ impl fmt::Display for NotReady {
         match self {
             Self::Draining => f.write_str("draining"),
             Self::WorkerEnded(name) => write!(f, "the worker `{name}` has ended"),
+            Self::WorkerStands(name) => write!(f, "the worker `{name}` stands still"),
             Self::Database(trouble) => trouble.fmt(f),
         }
     }
@@ -73,6 +97,9 @@ impl NotReady {
         match self {
             Self::Draining => None,
             Self::WorkerEnded(_) => Some("It ends and is to be started again; its log says why."),
+            Self::WorkerStands(_) => Some(
+                "Restart the service: it goes on where it was. Keep its log, because this should not happen.",
+            ),
             Self::Database(trouble) => Some(trouble.advice()),
         }
     }
@@ -94,8 +121,8 @@ pub(super) struct Report {
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     advice: Option<&'static str>,
-    /// Dependencies that are away, with what is known of it.
-    degraded: BTreeMap<&'static str, String>,
+    /// What it depends on and cannot use.
+    degraded: BTreeMap<&'static str, Degraded>,
 }
 
 impl Health {
@@ -113,6 +140,7 @@ impl Health {
             writes: watch::Sender::new(None),
             draining: AtomicBool::new(false),
             ended_worker: OnceLock::new(),
+            pulses: OnceLock::new(),
         }))
     }
 
@@ -121,7 +149,7 @@ impl Health {
     pub fn depends_on(
         &self,
         name: &'static str,
-        away: impl Fn() -> Option<String> + Send + Sync + 'static,
+        away: impl Fn() -> Option<Degraded> + Send + Sync + 'static,
     ) {
         let away = Arc::new(away);
         let observed = Arc::clone(&away);
@@ -149,6 +177,10 @@ impl Health {
         let _ = self.0.ended_worker.set(name); // the first one's name, if there are more
     }
 
+    pub(super) fn looks_after(&self, pulses: Pulses) {
+        let _ = self.0.pulses.set(pulses); // there is one server
+    }
+
     pub(super) async fn check(&self) -> Report {
         let reason = self.not_ready().await;
         Report {
@@ -161,12 +193,20 @@ impl Health {
 
     /// Keeps gRPC health up to date.
     pub(super) async fn report(self, reporter: HealthReporter, names: &'static [&'static str]) {
+        let mut stood = None;
         loop {
-            let ready = self.not_ready().await.is_none();
-            let status = if ready {
-                tonic_health::ServingStatus::Serving
-            } else {
-                tonic_health::ServingStatus::NotServing
+            let reason = self.not_ready().await;
+            let stands = match reason {
+                Some(NotReady::WorkerStands(name)) => Some(name),
+                _ => None,
+            };
+            if let Some(worker) = stands.filter(|_| stands != stood) {
+                tracing::error!(worker, "A worker stands still; the service is not ready.");
+            }
+            stood = stands;
+            let status = match reason {
+                None => tonic_health::ServingStatus::Serving,
+                Some(_) => tonic_health::ServingStatus::NotServing,
             };
             for name in names.iter().copied().chain([""]) {
                 reporter.set_service_status(name, status).await;
@@ -203,6 +243,7 @@ impl Health {
             writes,
             draining,
             ended_worker,
+            pulses,
             ..
         } = &*self.0;
         // The gravest first: whoever reads the reason is to act on it, and a drain needs no action.
@@ -211,6 +252,9 @@ impl Health {
         }
         if draining.load(Ordering::SeqCst) {
             return Some(NotReady::Draining);
+        }
+        if let Some(name) = pulses.get().and_then(Pulses::still) {
+            return Some(NotReady::WorkerStands(name));
         }
         let read = async {
             db.ping().await.map_err(|error| Trouble::from(&error))?;
@@ -234,7 +278,7 @@ impl Health {
         checked.err().map(NotReady::Database)
     }
 
-    fn degraded(&self) -> BTreeMap<&'static str, String> {
+    fn degraded(&self) -> BTreeMap<&'static str, Degraded> {
         let dependencies = self
             .0
             .dependencies

@@ -39,6 +39,14 @@ pub fn read_or_make(
             }
         }
     }
+    refuse_if_others_may_read(path, what)?;
+    fs::read_to_string(path).with_context(|| format!("{what}: {shown} cannot be read."))
+}
+
+/// # Errors
+/// When the mode of `path` lets others read it, or it cannot be looked at.
+pub fn refuse_if_others_may_read(path: &Path, what: &str) -> anyhow::Result<()> {
+    let shown = path.display();
     let mode = fs::metadata(path)
         .with_context(|| format!("{what}: {shown} cannot be read."))?
         .mode();
@@ -48,7 +56,7 @@ pub fn read_or_make(
             mode & 0o7777
         );
     }
-    fs::read_to_string(path).with_context(|| format!("{what}: {shown} cannot be read."))
+    Ok(())
 }
 
 fn create(path: &Path, text: &str) -> io::Result<()> {

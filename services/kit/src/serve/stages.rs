@@ -10,6 +10,8 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use super::pulse::Pulses;
+
 /// How long the others may take when a worker has ended before its time: the process is to be
 /// started again soon.
 const ABANDON: Duration = Duration::from_millis(250);
@@ -23,6 +25,7 @@ pub struct Stages {
     pub finish: CancellationToken,
     /// What a shutdown waits for: workers, and what they have begun.
     pub tasks: TaskTracker,
+    pub(super) pulses: Pulses,
     ended: Ended,
 }
 
@@ -85,7 +88,7 @@ impl Stages {
     ) -> impl Future<Output = ()> + Send + 'static {
         let (ended, until) = (self.ended.clone(), until.clone());
         // A task inside the task, so that a panic comes back here as a value and is not lost.
-        let worker: JoinHandle<()> = tokio::spawn(work);
+        let worker: JoinHandle<()> = tokio::spawn(self.pulses.feel(name, work));
         async move {
             let end = worker.await;
             match &end {

@@ -8,13 +8,17 @@ use std::{
 
 use tempfile::TempDir;
 
-use super::{SOON, eventually};
-use crate::bus::{self, Bus};
+use super::{SOON, SmallDisk, eventually};
+use crate::bus::{self, BrokerSettings, Bus, NatsUrl};
 
 /// A running nats-server; killed on drop, its store deleted.
 #[derive(Debug)]
 pub struct NatsServer {
     directory: TempDir,
+    /// Its store, if that is not in the directory.
+    store: Option<PathBuf>,
+    /// What stands in its configuration besides.
+    more: String,
     port: u16,
     process: Option<Child>,
 }
@@ -25,14 +29,37 @@ impl NatsServer {
     /// # Panics
     /// When there is no nats-server, or it does not come up.
     pub async fn start() -> Self {
-        let directory = tempfile::tempdir().expect("a temporary directory can be made");
-        let mut server = Self {
-            directory,
-            port: 0,
-            process: None,
-        };
+        Self::start_with("").await
+    }
+
+    /// The same with more in its configuration, such as whom it lets in; `jetstream: false` leaves
+    /// JetStream out.
+    pub async fn start_with(more: &str) -> Self {
+        let mut server = Self::new(None, more);
         server.run().await;
         server
+    }
+
+    /// The same with its store on a disk of its own, which may be full one day.
+    pub async fn start_on(disk: &SmallDisk) -> Self {
+        let mut server = Self::new(Some(disk.folder().to_owned()), "");
+        server.run().await;
+        server
+    }
+
+    fn new(store: Option<PathBuf>, more: &str) -> Self {
+        Self {
+            directory: tempfile::tempdir().expect("a temporary directory can be made"),
+            store,
+            more: more.to_owned(),
+            port: 0,
+            process: None,
+        }
+    }
+
+    /// From its next start on it has this in its configuration instead.
+    pub fn configure(&mut self, more: &str) {
+        more.clone_into(&mut self.more);
     }
 
     /// The executable: `USHER_NATS_SERVER`, else what `make tools` put into the workspace, else the
@@ -59,12 +86,18 @@ impl NatsServer {
         format!("nats://127.0.0.1:{}", self.port)
     }
 
+    /// The settings with which to connect to it.
+    pub fn settings(&self) -> BrokerSettings {
+        let url: NatsUrl = self.url().parse().expect("a server's URL is one");
+        url.into()
+    }
+
     /// Makes the streams, once the server is there, and returns the connection that did so.
     ///
     /// # Panics
     /// When the server does not take them.
     pub async fn provision(&self) -> Bus {
-        let bus = Bus::connect(&self.url(), "test").await;
+        let bus = Bus::connect(&self.settings(), "test").await;
         let bus = bus.expect("a connection need not be up yet");
         let made = async || bus::provision(&bus, None).await.ok();
         eventually("the streams", SOON, made).await;
@@ -111,10 +144,13 @@ impl NatsServer {
         } else {
             self.port.to_string()
         };
-        let text = format!(
-            "listen: \"127.0.0.1:{port}\"\nports_file_dir: {0:?}\njetstream {{ store_dir: {0:?} }}\n",
-            directory.display().to_string()
-        );
+        let mut text = format!("listen: \"127.0.0.1:{port}\"\nports_file_dir: {directory:?}\n");
+        if !self.more.contains("jetstream: false") {
+            let store = self.store.as_deref().unwrap_or(directory);
+            // More than a small disk has: it is to meet the disk's end and not its own limit.
+            text += &format!("jetstream {{ store_dir: {store:?}, max_file_store: 4GB }}\n");
+        }
+        text += &self.more;
         fs::write(&config, text).expect("the temporary directory can be written");
         let log = fs::File::create(directory.join("log"))
             .expect("the temporary directory can be written");

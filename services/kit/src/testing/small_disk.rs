@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{self, ErrorKind, Write as _},
-    path::Path,
+    path::{Path, PathBuf},
     process::Command,
 };
 
@@ -11,21 +11,38 @@ use tempfile::TempDir;
 
 /// A mounted disk; gone on drop with all that is on it.
 #[derive(Debug)]
-pub struct SmallDisk(TempDir);
+pub struct SmallDisk {
+    folder: PathBuf,
+    /// The folder, where it was made for this.
+    _made: Option<TempDir>,
+}
 
 impl SmallDisk {
-    /// Mounts a disk, or says on standard error why the test that needs one is skipped; as root
+    /// Mounts a disk in a folder of its own, or says on standard error why the test that needs one is skipped; as root
     /// none is skipped.
     ///
     /// # Panics
     /// When root cannot mount it.
     pub fn mount() -> Option<Self> {
-        let folder = tempfile::tempdir().expect("a temporary directory can be made");
+        let made = tempfile::tempdir().expect("a temporary directory can be made");
+        let mut disk = Self::mount_at(made.path())?;
+        disk._made = Some(made);
+        Some(disk)
+    }
+
+    /// The same at this folder.
+    ///
+    /// # Panics
+    /// As `mount`.
+    pub fn mount_at(folder: &Path) -> Option<Self> {
         let mut mount = Command::new("mount");
         mount.args(["-t", "tmpfs", "-o", "size=8m,mode=700", "tmpfs"]);
-        let mounted = mount.arg(folder.path()).output();
+        let mounted = mount.arg(folder).output();
         if mounted.is_ok_and(|output| output.status.success()) {
-            return Some(Self(folder));
+            return Some(Self {
+                folder: folder.to_owned(),
+                _made: None,
+            });
         }
         let user = Command::new("id").arg("-u").output();
         let is_root = user.is_ok_and(|output| output.stdout == b"0\n");
@@ -43,7 +60,7 @@ impl SmallDisk {
 
     /// Where it is mounted.
     pub fn folder(&self) -> &Path {
-        self.0.path()
+        &self.folder
     }
 
     /// Leaves not one free block.

@@ -10,7 +10,8 @@ use std::{
 use async_nats::jetstream::message::PublishMessage;
 use kit::{
     bus::{
-        self, Bus, Consumer, ConsumerSettings, Delivery, Durable, Handler, Reason, Verdict, settle,
+        self, Bus, Consumer, ConsumerSettings, Delivery, Durable, Handler, NatsUrl, Reason,
+        Verdict, settle,
     },
     clock::Clock,
     db::Db,
@@ -341,9 +342,8 @@ async fn i13_over_a_slow_path_to_the_broker_every_message_is_handled_and_nothing
     publish(&ground.bus, numbers(0..11)).await;
     let path = Proxy::before(ground.nats.url(), 1).await;
     path.delay(Duration::from_millis(1_200));
-    let far = Bus::connect(path.url(&ground.nats.url()), "far")
-        .await
-        .unwrap();
+    let url: NatsUrl = path.url(&ground.nats.url()).parse().unwrap();
+    let far = Bus::connect(&url.into(), "far").await.unwrap();
     let running = run(&far, &ground.db, ConsumerSettings::default(), |_, _| {
         Say::Handled
     });

@@ -8,6 +8,7 @@ mod bus;
 mod config;
 mod db;
 mod group;
+mod login;
 mod nats;
 mod outbox;
 mod postgres;

@@ -6,7 +6,7 @@ use std::{net::SocketAddr, time::Duration};
 use kit::{
     clock::Clock,
     db::{DatabaseUrl, Db},
-    serve::{AdminToken, Health, Server, Stages, Surface, client},
+    serve::{AdminToken, Degraded, Health, Server, Stages, Surface, client},
     testing::eventually,
 };
 use proto::mailer::{
@@ -81,7 +81,9 @@ pub(crate) async fn serve_on<M: MigratorTrait + 'static>(db: Db, folder: TempDir
     let any = "127.0.0.1:0".parse().unwrap();
     let server = Server::bind(any, any).await.unwrap();
     let health = Health::new::<M>(db);
-    health.depends_on("broker", || Some("not connected".to_owned()));
+    health.depends_on("broker", || {
+        Some(Degraded::new("is not connected", "Bring it back."))
+    });
     health.depends_on("mailer", || None);
     let surface = Surface {
         public: Routes::new(MailerAdminServer::new(Nobody)),
@@ -144,7 +146,7 @@ async fn i20_readiness_tells_what_is_away_and_stays_ready() {
         (code, body.as_str()),
         (
             200,
-            r#"{"ready":true,"degraded":{"broker":"not connected"}}"#
+            r#"{"ready":true,"degraded":{"broker":{"reason":"is not connected","advice":"Bring it back."}}}"#
         )
     );
     running.stop().await;

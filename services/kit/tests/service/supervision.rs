@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use kit::{serve::beat, testing::eventually};
+
 use crate::serve::start;
 
 async fn ends_with(work: impl Future<Output = ()> + Send + 'static) {
@@ -42,6 +44,39 @@ async fn i20_until_the_process_has_gone_readiness_says_which_worker_ended() {
     assert_eq!(code, 503, "{body}");
     assert!(body.contains("the worker `relay` has ended"), "{body}");
     running.task.await.unwrap().unwrap_err();
+}
+
+#[tokio::test]
+async fn i20_a_worker_that_stands_still_is_not_ready_within_30_s_and_one_that_goes_on_is() {
+    let running = start().await;
+    let stop = running.stages.stop.clone();
+    running.stages.work("relay", &stop, async {
+        beat();
+        std::future::pending::<()>().await;
+    });
+    running
+        .stages
+        .work("watches", &stop, std::future::pending()); // it has nothing to do yet
+    let goes_on = async || {
+        loop {
+            beat();
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    };
+    running.stages.work("consumer", &stop, goes_on());
+    let body = eventually(
+        "readiness to tell of it",
+        Duration::from_secs(30),
+        async || {
+            let (code, body) = running.get("/readyz").await;
+            (code == 503).then_some(body)
+        },
+    )
+    .await;
+    assert!(body.contains("the worker `relay` stands still"), "{body}");
+    assert!(body.contains("Restart the service"), "{body}");
+    assert_eq!(running.get("/livez").await.0, 200);
+    running.task.abort();
 }
 
 #[tokio::test]

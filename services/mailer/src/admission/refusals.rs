@@ -4,7 +4,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use kit::serve::Health;
+use kit::serve::{Degraded, Health};
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -12,6 +12,10 @@ use crate::{
     domain::{AddressKeys, Concern, Ground, Judgement, Offer, SameWords},
     transport::{Cause, Ending},
 };
+
+/// What to do about a policy that mails meet.
+const MEND_POLICY: &str =
+    "Mend what it says; mails wait meanwhile. `usher mail list` shows what the mail server said.";
 
 /// The mailer's memory of refusals. Clones share it.
 #[derive(Debug, Clone)]
@@ -64,7 +68,8 @@ impl Refusals {
         let state = Arc::clone(&self.state);
         health.depends_on("mail policy", move || {
             let state = state.lock().unwrap_or_else(PoisonError::into_inner);
-            state.notice.as_ref().map(|notice| notice.words.clone())
+            let notice = state.notice.as_ref();
+            notice.map(|notice| Degraded::new(notice.words.clone(), MEND_POLICY))
         });
     }
 

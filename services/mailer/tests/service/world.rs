@@ -45,13 +45,17 @@ impl Tested for Mailer {
 }
 
 /// What all services stand on, and where mails go.
-pub(crate) struct World(Ground);
+pub(crate) struct World {
+    ground: Ground,
+    /// Where things are, and nothing else.
+    defaults: Environment,
+}
 
 impl Deref for World {
     type Target = Ground;
 
     fn deref(&self) -> &Ground {
-        &self.0
+        &self.ground
     }
 }
 
@@ -73,7 +77,18 @@ impl World {
     }
 
     fn on(ground: Ground, mail_url: &str) -> Self {
-        let ground = ground.with(&QUICK).with(&[("USHER_MAIL_URL", mail_url)]);
-        Self(ground.with_file("USHER_ADDRESS_KEY_FILE", "address-keys"))
+        let ground = ground
+            .with(&[("USHER_MAIL_URL", mail_url)])
+            .with_file("USHER_ADDRESS_KEY_FILE", "address-keys");
+        Self {
+            defaults: ground.settings(),
+            ground: ground.with(&QUICK),
+        }
+    }
+
+    /// As operators have it who set nothing.
+    pub(crate) async fn start_with_defaults(&self) -> Service {
+        let started = Mailer::start(&self.defaults, self.clock.clone()).await;
+        started.unwrap()
     }
 }

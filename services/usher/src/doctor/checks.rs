@@ -1,8 +1,12 @@
 //! What `doctor` looks at, part by part. A check that cannot be made is a finding, never an error.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
-use kit::clock::{Clock, Timestamp};
+use kit::{
+    bus::{self, Sight},
+    clock::{Clock, Timestamp},
+    serve::Degraded,
+};
 use time::{OffsetDateTime, format_description::well_known::Rfc2822};
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
@@ -10,7 +14,7 @@ use tonic_health::pb::{
 
 use super::finding::Finding;
 use crate::{
-    dlq, mail,
+    broker, dlq, mail,
     nats::{self, Difference, StreamStatus},
     probe::{self, Readiness},
     service::Service,
@@ -29,15 +33,21 @@ pub(super) async fn all(session: &Session) -> Vec<Finding> {
         None => "does not run on this folder; asking the usual places".to_owned(),
     };
     let mut findings = vec![Finding::ok("usher up", up)];
+    let mut missed = BTreeSet::new();
     for service in Service::ALL {
-        findings.extend(of_service(session, service).await);
+        findings.extend(of_service(session, service, &mut missed).await);
     }
     findings.extend(operators(session).await);
-    findings.extend(broker(session).await);
+    findings.extend(nats_server(session, !missed.contains("broker")).await);
     findings
 }
 
-async fn of_service(session: &Session, service: Service) -> Vec<Finding> {
+/// What a service is found to be like; what it depends on and cannot use is added to `missed`.
+async fn of_service(
+    session: &Session,
+    service: Service,
+    missed: &mut BTreeSet<String>,
+) -> Vec<Finding> {
     let name = service.name();
     let url = session.places.url(service);
     let admin = session.places.admin_url(service);
@@ -73,7 +83,10 @@ async fn of_service(session: &Session, service: Service) -> Vec<Finding> {
     };
     let mut findings = vec![first];
     match probe::readiness(admin).await {
-        Ok(readiness) => findings.extend(of_readiness(name, &readiness)),
+        Ok(readiness) => {
+            findings.extend(of_readiness(name, &readiness));
+            missed.extend(readiness.degraded.into_keys());
+        }
         Err(error) => findings.push(Finding::warning(
             name,
             format!("admin listener {admin}: {error:#}"),
@@ -92,22 +105,11 @@ fn of_readiness(name: &'static str, readiness: &Readiness) -> Vec<Finding> {
         let what = format!("is not ready: {reason}");
         findings.push(Finding::problem(name, what, advice));
     }
-    for (dependency, why) in &readiness.degraded {
-        let (finding, advice) = match dependency.as_str() {
-            "mail server" => (
-                format!("cannot use the mail server: {why}"),
-                "Mend what it says, in USHER_MAIL_URL or at the mail server; mails wait meanwhile and none is lost."
-                    .to_owned(),
-            ),
-            "mail policy" => (
-                why.clone(),
-                "Mend what it says; mails wait meanwhile. `usher mail list` shows what the mail server said."
-                    .to_owned(),
-            ),
-            _ => (
-                format!("misses {dependency}: {why}"),
-                format!("Bring {dependency} back; work waits meanwhile and nothing is lost."),
-            ),
+    for (dependency, Degraded { reason, advice }) in &readiness.degraded {
+        let finding = match dependency.as_str() {
+            "mail server" => format!("cannot use the mail server: {reason}"),
+            "mail policy" => reason.clone(),
+            _ => format!("the {dependency} {reason}"),
         };
         findings.push(Finding::problem(name, finding, advice));
     }
@@ -176,24 +178,35 @@ async fn dead_letters(session: &Session) -> Option<Finding> {
     }
 }
 
-async fn broker(session: &Session) -> Vec<Finding> {
-    let bus = match nats::connect(&session.places.nats_url).await {
+async fn nats_server(session: &Session, is_usable: bool) -> Vec<Finding> {
+    let bus = match broker::connect(&session.places.broker).await {
         Ok(bus) => bus,
         Err(failure) => {
             let advice = failure.hint.unwrap_or_default();
             return vec![Finding::problem(BROKER, failure.message, advice)];
         }
     };
+    if let Some(sight) = bus::look(&bus).await.filter(Sight::is_dead) {
+        let Degraded { reason, advice } = sight.told();
+        return vec![Finding::problem(BROKER, reason, advice)];
+    }
     let status = match nats::status(&bus).await {
         Ok(status) => status,
         Err(error) => {
             let what = format!("JetStream does not answer: {error:#}");
-            let advice = "Start it with JetStream (`nats-server -js`), and look into its log.";
+            let advice = "Look into nats-server's log, and restart it.";
             return vec![Finding::problem(BROKER, what, advice)];
         }
     };
-    let what = format!("{} with JetStream", status.server);
-    let mut findings = vec![Finding::ok(BROKER, what)];
+    let version = status.server;
+    let mut findings = vec![match is_usable {
+        true => Finding::ok(BROKER, format!("{version} with JetStream")),
+        false => Finding::warning(
+            BROKER,
+            format!("{version} answers, but the services cannot use it"),
+            "What they say of it, above, is to be mended.",
+        ),
+    }];
     for difference in status.drift {
         let Difference { what, advice } = difference;
         findings.push(Finding::problem(BROKER, what, advice));

@@ -15,9 +15,6 @@ use crate::{migrate, service::Service, signals::STOP_WITH_STDIN};
 
 /// What to run for `service`. What the user has set beside what stands here (`USHER_MAIL_URL`,
 /// `USHER_PUBLIC_URL`, …) holds.
-///
-/// # Errors
-/// When the executable of this process cannot be found.
 pub(super) fn program(
     service: Service,
     data: &DataFolder,
@@ -42,6 +39,7 @@ pub(super) fn program(
         migrate::local_url(data.root(), service),
     );
     set("USHER_NATS_URL", run.nats_url.clone());
+    set("USHER_NATS_CREDENTIALS", String::new()); // of another broker, if there are any
     set("OTEL_EXPORTER_OTLP_ENDPOINT", run.otlp_endpoint.clone());
     if std::env::var_os("OTEL_BSP_SCHEDULE_DELAY").is_none() {
         // Milliseconds: a person who looks at a journey waits for the slowest process's spans.

@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use kit::bus::{BrokerSettings, NatsUrl};
 use rustix::{
     io::Errno,
     process::{Pid, test_kill_process},
@@ -54,6 +55,12 @@ impl RunFile {
     pub(crate) fn read(folder: &Path) -> Option<Self> {
         let text = std::fs::read(folder.join(Self::NAME)).ok()?;
         serde_json::from_slice(&text).ok()
+    }
+
+    /// Its broker.
+    pub(crate) fn broker(&self) -> BrokerSettings {
+        let url = self.nats_url.parse();
+        url.map_or_else(|_| BrokerSettings::default(), NatsUrl::into)
     }
 
     /// Readable by its owner only.

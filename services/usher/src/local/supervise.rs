@@ -23,6 +23,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// A child that ran this long is healthy: its next death is a first one.
 const HEALTHY_AFTER: Duration = Duration::from_secs(10);
 
+/// How long a process that is to be started again may take to end after each signal.
+const ENDED_WITHIN: Duration = Duration::from_secs(3);
+
 /// What to run.
 #[derive(Debug, Clone)]
 pub(crate) struct Program {
@@ -30,7 +33,7 @@ pub(crate) struct Program {
     pub(crate) name: &'static str,
     pub(crate) binary: PathBuf,
     pub(crate) arguments: Vec<OsString>,
-    /// What is set beside what this process has in its own.
+    /// What is set beside what this process has in its own; an empty value unsets.
     pub(crate) environment: Vec<(&'static str, OsString)>,
     pub(crate) ending: Ending,
     /// Where its process id is written, for `orphan`: of a program that would outlive this process.
@@ -103,6 +106,12 @@ impl Supervisor {
         }
     }
 
+    /// A child, for whoever may have to end it.
+    pub(crate) fn process(&self, name: &str) -> Option<Process> {
+        let child = self.children.get(name)?;
+        Some(Process(child.state.clone()))
+    }
+
     /// Kills a child with SIGKILL, as a crash would; it is started again. Answers with the dead
     /// process's id.
     pub(crate) fn kill(&self, name: &str) -> Option<u32> {
@@ -123,6 +132,27 @@ impl Supervisor {
             }
             for (_, child) in ending_now {
                 let _ = child.task.await;
+            }
+        }
+    }
+}
+
+/// A child that may be ended, so that it is started again.
+#[derive(Debug)]
+pub(crate) struct Process(watch::Receiver<ChildState>);
+
+impl Process {
+    /// Ends the process that runs now: by SIGTERM, and by SIGKILL when it does not hear that.
+    pub(crate) async fn end(&mut self) {
+        let Some(number) = self.0.borrow_and_update().pid else {
+            return; // it is being started again already
+        };
+        for by in [Signal::TERM, Signal::KILL] {
+            // An error means that it has ended already.
+            let _ = pid(number).map(|pid| kill_process(pid, by));
+            let gone = self.0.wait_for(|state| state.pid != Some(number));
+            if timeout(ENDED_WITHIN, gone).await.is_ok() {
+                return;
             }
         }
     }
@@ -186,9 +216,14 @@ impl Running {
             Ending::Terminated => Stdio::null(),
         };
         let mut command = Command::new(&program.binary);
+        for (key, value) in &program.environment {
+            match value.is_empty() {
+                true => command.env_remove(key),
+                false => command.env(key, value),
+            };
+        }
         command
             .args(&program.arguments)
-            .envs(program.environment.iter().map(|(key, value)| (key, value)))
             .stdin(input)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

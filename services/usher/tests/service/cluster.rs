@@ -6,7 +6,10 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use kit::testing::{NatsServer, SOON, eventually};
+use kit::{
+    bus::{Bus, NatsUrl},
+    testing::{NatsServer, SOON, eventually},
+};
 use tempfile::TempDir;
 
 use crate::world::usher;
@@ -18,9 +21,9 @@ async fn provisioning_again_keeps_the_copies_that_streams_have() {
         cluster.provision(&["--replicas", "3"]).then_some(())
     })
     .await;
-    let bus = kit::bus::Bus::connect(&cluster.url, "test")
-        .await
-        .expect("a URL of a broker");
+    let url: NatsUrl = cluster.url.parse().expect("a URL of a broker");
+    let bus = Bus::connect(&url.into(), "test").await;
+    let bus = bus.expect("a connection need not be up yet");
     let copies = async || {
         let stream = bus
             .jetstream()

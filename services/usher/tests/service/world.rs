@@ -34,10 +34,15 @@ pub(crate) struct World {
 impl World {
     /// Starts one with further variables in its environment and waits until it is up.
     pub(crate) async fn start(environment: &[(&str, &str)]) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        let mut world = Self { folder, up: None };
+        let mut world = Self::unstarted();
         world.start_again(environment).await;
         world
+    }
+
+    /// One whose folder a test prepares before it starts it.
+    pub(crate) fn unstarted() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        Self { folder, up: None }
     }
 
     /// Starts it on the folder as it is.

@@ -110,6 +110,7 @@ impl MailLoop {
         // Three chances a lease: two may fail before a claim runs out.
         let mut renewals = timer((self.lease * 3 / 10).max(Duration::from_millis(10)));
         loop {
+            kit::serve::beat();
             if stop.is_cancelled() && !self.mode.is_ending() {
                 self.begin_to_drain();
             }

@@ -119,3 +119,26 @@ async fn good_events_in_the_same_batch_as_bad_ones_go_on() {
     assert_eq!(reasons(&world).await, vec!["broken_payload"; 20]);
     assert_eq!(world.count("codes").await, 40);
 }
+
+/// What only the tables know of: nothing in the event tells that it will be refused.
+const REFUSE_CANARY: &str = "CREATE TRIGGER refuse_canary BEFORE INSERT ON verifications
+    WHEN NEW.email LIKE 'canary%' BEGIN SELECT RAISE(ABORT, 'no canaries'); END";
+
+#[tokio::test]
+async fn i13_i17_an_event_that_only_the_tables_refuse_is_a_dead_letter_and_holds_nobody_up() {
+    let world = World::new().await;
+    let service = world.start().await;
+    world.execute(REFUSE_CANARY).await;
+    let mut good = Vec::new();
+    for number in 0..5 {
+        world.publish(&world.created("canary@example.org")).await;
+        good.push(world.sign_up(&format!("ada{number}@example.org")).await);
+    }
+    for account_id in &good {
+        let client = service.client();
+        client.until_mail(account_id, 1, MailState::Accepted).await;
+    }
+    service.stop().await;
+    assert_eq!(reasons(&world).await, vec!["refused_by_database"; 5]);
+    assert_eq!(world.count("trials").await, 0);
+}

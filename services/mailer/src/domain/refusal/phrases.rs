@@ -1,8 +1,8 @@
-//! The words by which servers say whom a refusal is about; `refusal` weighs them.
+//! The phrases by which servers say whom a refusal is about; `refusal` weighs them.
 
 use super::Concern;
 
-/// Words, as `Words` holds them: a space stands at both ends where the whole word is meant, else
+/// Phrases as `Words` finds them: a space stands at both ends where the whole word is meant, else
 /// its beginning.
 const SENDER: [&str; 4] = [" sender", " mail from ", " return path", " envelope from "];
 const RELAY: [&str; 3] = [" relay", " rcpthosts", " gateway "];
