@@ -1,7 +1,8 @@
 //! The real parts that tests run on, each on a free port of 127.0.0.1 and gone with its value;
 //! enabled by the feature `testing`, which only `dev-dependencies` and load-tests turn on. A test
-//! makes a [`World`], starts a [`Service`] (or a [`Process`]) in it, calls it as a client, and
-//! looks at the world again. What cannot be done panics: the test has failed.
+//! makes a [`World`] for its [`Tested`] service, starts it there, once, as a pair or as a
+//! [`Process`], calls it as a client, stops it, and looks at the world again. What cannot be done
+//! panics: the test has failed.
 //!
 //! Only the outside world is played by us: [`SmtpServer`] is a mail server that can be told to
 //! misbehave, and [`Proxy`] a network that delays, tears, cuts or swallows what it carries. Nothing
@@ -9,6 +10,7 @@
 //! hears, a delay or a hole lasts as long as the test says, everything else is awaited.
 
 mod environment;
+mod event;
 mod eventually;
 mod hole;
 mod nats;
@@ -17,6 +19,7 @@ mod postgres;
 mod process;
 mod processes;
 mod proxy;
+mod refusal;
 mod service;
 mod small_disk;
 mod smtp;
@@ -29,6 +32,7 @@ use std::{
 };
 
 pub use environment::Environment;
+pub use event::{event_headers, publish};
 pub use eventually::eventually;
 pub use hole::Healed;
 pub use nats::NatsServer;
@@ -37,11 +41,12 @@ pub use postgres::Postgres;
 pub use process::Process;
 pub use processes::{Listed, processes, signal};
 pub use proxy::Proxy;
+pub use refusal::{fields, reason, retry_after, shown};
 pub use service::{Service, channel};
 pub use small_disk::SmallDisk;
 pub use smtp::{Certificate, Mail, On, Phase, Pipelining, Setup, SmtpServer, Tls};
 pub use table::table;
-pub use world::World;
+pub use world::{Tested, World};
 
 /// Long enough for what takes milliseconds, on a machine that is busy with other tests.
 pub const SOON: Duration = Duration::from_secs(20);

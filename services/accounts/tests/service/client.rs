@@ -1,13 +1,13 @@
 //! Who calls accounts, and how a refusal reads.
 
 use kit::testing::SOON;
+pub(crate) use kit::testing::{fields, reason, shown};
 use proto::accounts::{
     Account, CreateAccountRequest, GetAccountRequest, WatchAccountRequest, WatchAccountResponse,
     accounts_service_client::AccountsServiceClient,
 };
 use tokio::time::timeout;
-use tonic::{Code, Request, Status, Streaming, transport::Channel};
-use tonic_types::StatusExt as _;
+use tonic::{Request, Status, Streaming, transport::Channel};
 
 /// A caller.
 #[derive(Clone)]
@@ -84,46 +84,4 @@ pub(crate) fn sign_up(email: &str) -> CreateAccountRequest {
         display_name: "Ada Lovelace".to_owned(),
         locale: "en".to_owned(),
     }
-}
-
-/// A refusal as a caller sees it: code, message, details.
-pub(crate) fn shown(status: &Status) -> String {
-    let code = format!("{:?}", status.code());
-    let mut lines = vec![format!("{code}: {}", status.message())];
-    let details = status.get_error_details();
-    for violation in details
-        .bad_request()
-        .iter()
-        .flat_map(|bad| &bad.field_violations)
-    {
-        lines.push(format!("  {}: {}", violation.field, violation.description));
-    }
-    if let Some(info) = details.error_info() {
-        lines.push(format!("  reason {} of {}", info.reason, info.domain));
-    }
-    if let Some(delay) = details.retry_info().and_then(|info| info.retry_delay) {
-        lines.push(format!("  retry after {delay:?}"));
-    }
-    lines.join("\n")
-}
-
-/// The refused fields.
-pub(crate) fn fields(status: &Status) -> Vec<String> {
-    assert_eq!(status.code(), Code::InvalidArgument, "{status:?}");
-    let details = status.get_error_details();
-    let bad = details.bad_request().expect("a refusal names its fields");
-    bad.field_violations
-        .iter()
-        .map(|violation| violation.field.clone())
-        .collect()
-}
-
-/// The reason that programs compare.
-pub(crate) fn reason(status: &Status) -> String {
-    status
-        .get_error_details()
-        .error_info()
-        .expect("a refusal has a reason")
-        .reason
-        .clone()
 }

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use crate::{
     client::{Client, sign_up},
-    world::{Process, UNPUBLISHED, World, program},
+    world::{UNPUBLISHED, World},
 };
 
 /// Signs people up without a pause, 50 at a time, until the service does not answer any more.
@@ -133,7 +133,7 @@ async fn i18_sigterm_under_load_loses_nothing_and_takes_less_than_ten_seconds() 
 async fn a_second_process_on_the_same_database_is_told_who_has_it() {
     let world = World::new().await;
     let first = world.process(&[]).await;
-    let (ended_well, said) = Process::run(program(), &world.settings()).await;
+    let (ended_well, said) = world.run(&[]).await;
     assert!(!ended_well);
     assert!(
         said.contains(&format!("in use by process {}", first.id())),
@@ -144,10 +144,7 @@ async fn a_second_process_on_the_same_database_is_told_who_has_it() {
 #[tokio::test]
 async fn a_dispatcher_that_does_not_exist_is_refused_by_its_name() {
     let world = World::new().await;
-    let settings = world
-        .settings()
-        .with(&[("USHER_DISPATCHER", "carrier-pigeon")]);
-    let (ended_well, said) = Process::run(program(), &settings).await;
+    let (ended_well, said) = world.run(&[("USHER_DISPATCHER", "carrier-pigeon")]).await;
     assert!(!ended_well);
     for part in [
         "USHER_DISPATCHER",

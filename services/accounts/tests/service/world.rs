@@ -2,94 +2,79 @@
 
 use std::ops::Deref;
 
-use accounts::{app::App, config::Config, migrations::Migrator};
-use kit::testing::{self, Environment, NatsServer, SOON, SmallDisk, eventually};
-use tokio::process::Command;
+use accounts::{app::App, migrations::Migrator};
+use kit::{
+    clock::Clock,
+    testing::{self, Environment, NatsServer, SmallDisk, Tested},
+};
 
 use crate::client::Client;
 
 pub(crate) type Service = testing::Service<Client>;
-pub(crate) type Process = testing::Process<Client>;
+type Ground = testing::World<Accounts>;
 
-/// What the relay has yet to do.
+/// What the relay has yet to do. It is waited for: a stop publishes it, too, but not for longer
+/// than a stop may take.
 pub(crate) const UNPUBLISHED: &str = "outbox WHERE published_at IS NULL";
+
+pub(crate) struct Accounts;
+
+impl Tested for Accounts {
+    type Client = Client;
+    type Migrator = Migrator;
+    const PROGRAM: &'static str = env!("CARGO_BIN_EXE_accounts");
+
+    async fn start(settings: &Environment, clock: Clock) -> anyhow::Result<Service> {
+        let app = App::build(settings.config(), clock).await?;
+        let addrs = [app.addr(), app.admin_addr()];
+        Ok(Service::start(settings, addrs, |shutdown| {
+            app.run_until(shutdown)
+        }))
+    }
+}
 
 /// A broker, and what all services stand on.
 pub(crate) struct World {
     pub(crate) nats: NatsServer,
-    ground: testing::World,
+    ground: Ground,
 }
 
 impl Deref for World {
-    type Target = testing::World;
+    type Target = Ground;
 
-    fn deref(&self) -> &testing::World {
+    fn deref(&self) -> &Ground {
         &self.ground
     }
 }
 
 impl World {
     pub(crate) async fn new() -> Self {
-        let world = Self::without_streams(NatsServer::start().await);
-        world.nats.provision().await;
-        world
-    }
-
-    pub(crate) fn without_streams(nats: NatsServer) -> Self {
-        let ground = testing::World::on_sqlite();
-        Self { nats, ground }
+        Self::on(Ground::on_sqlite()).await
     }
 
     pub(crate) async fn on_disk(disk: &SmallDisk) -> Self {
-        Self {
-            ground: testing::World::on_disk(disk),
-            ..Self::new().await
-        }
+        Self::on(Ground::on_disk(disk)).await
     }
 
     pub(crate) async fn on_postgres(name: &str) -> Option<Self> {
-        let ground = testing::World::on_postgres::<Migrator>(name).await?;
-        Some(Self {
-            ground,
-            ..Self::new().await
-        })
+        Some(Self::on(Ground::on_postgres(name).await?).await)
     }
 
-    pub(crate) fn settings(&self) -> Environment {
-        let key = self.file("fingerprint-key").display().to_string();
-        self.ground.settings().with(&[
-            ("USHER_NATS_URL", &self.nats.url()),
-            ("USHER_FINGERPRINT_KEY_FILE", &key),
-        ])
+    pub(crate) fn without_streams(nats: NatsServer) -> Self {
+        Self::beside(nats, Ground::on_sqlite())
     }
 
-    pub(crate) async fn start(&self) -> Service {
-        self.start_with(&[]).await
+    async fn on(ground: Ground) -> Self {
+        let nats = NatsServer::start().await;
+        nats.provision().await;
+        Self::beside(nats, ground)
     }
 
-    pub(crate) async fn start_with(&self, more: &[(&str, &str)]) -> Service {
-        let settings = self.settings().with(more);
-        // A service that was stopped a moment ago lets go of its database once its last task has
-        // ended.
-        let build = async || {
-            App::build(settings.config::<Config>(), self.clock.clone())
-                .await
-                .ok()
-        };
-        let app = eventually("accounts to start", SOON, build).await;
-        Service::start(&settings, [app.addr(), app.admin_addr()], |shutdown| {
-            app.run_until(shutdown)
-        })
-    }
-
-    /// Two replicas.
-    pub(crate) async fn pair(&self) -> [Service; 2] {
-        [self.start().await, self.start().await]
-    }
-
-    /// Accounts as a process of its own.
-    pub(crate) async fn process(&self, more: &[(&str, &str)]) -> Process {
-        Process::start(program(), &self.settings().with(more)).await
+    fn beside(nats: NatsServer, ground: Ground) -> Self {
+        let ground = ground
+            .with(&[("USHER_NATS_URL", &nats.url())])
+            .with_file("USHER_FINGERPRINT_KEY_FILE", "fingerprint-key");
+        Self { nats, ground }
     }
 
     /// Rows of all tables of the service: accounts, events, keys.
@@ -100,8 +85,4 @@ impl World {
             self.count("idempotency_keys").await,
         ]
     }
-}
-
-pub(crate) fn program() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_accounts"))
 }

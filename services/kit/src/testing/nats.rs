@@ -4,15 +4,12 @@ use std::{
     env, fs,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    time::Duration,
 };
 
 use tempfile::TempDir;
 
-use super::{SmallDisk, eventually};
+use super::{SOON, SmallDisk, eventually};
 use crate::bus::{self, BrokerSettings, Bus, NatsUrl};
-
-const START: Duration = Duration::from_secs(20);
 
 /// A running nats-server; killed on drop, its store deleted.
 #[derive(Debug)]
@@ -103,7 +100,7 @@ impl NatsServer {
         let bus = Bus::connect(&self.settings(), "test").await;
         let bus = bus.expect("a connection need not be up yet");
         let made = async || bus::provision(&bus, None).await.ok();
-        eventually("the streams", START, made).await;
+        eventually("the streams", SOON, made).await;
         bus
     }
 
@@ -167,7 +164,7 @@ impl NatsServer {
             .expect("nats-server can be run");
         let ports = directory.join(format!("nats-server_{}.ports", process.id()));
         self.process = Some(process);
-        self.port = eventually("nats-server to listen", START, async || {
+        self.port = eventually("nats-server to listen", SOON, async || {
             self.listening(&ports)
         })
         .await;

@@ -15,15 +15,13 @@ use kit::{
     },
     clock::Clock,
     db::Db,
-    testing::{NatsServer, Postgres, Proxy, eventually},
+    testing::{NatsServer, Postgres, Proxy, SOON, eventually},
 };
 use proto::streams::{ACCOUNTS, VERIFICATION};
 use sea_orm::{ConnectionTrait as _, DbErr, Statement};
 use sea_orm_migration::{MigrationName, MigrationTrait, MigratorTrait, SchemaManager, async_trait};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One migration: trials and dead letters.
 struct Migrator;
@@ -246,9 +244,11 @@ fn numbers(range: std::ops::Range<u32>) -> impl Iterator<Item = String> {
     range.map(|number| number.to_string())
 }
 
-/// Waits until the durable has nothing left to do, or only what is never acknowledged.
+/// Waits until the durable has nothing left to do, or only what is never acknowledged. A stop would
+/// leave to the broker what was not pulled yet.
 async fn drained(bus: &Bus, never: usize) {
-    eventually("all messages to be handled", PATIENCE, async || {
+    // Twice: there is a test whose path to the broker is slow.
+    eventually("all messages to be handled", SOON * 2, async || {
         let stream = bus.jetstream().get_stream(ACCOUNTS.name).await.ok()?;
         let info = stream.consumer_info("test").await.ok()?;
         (info.num_pending == 0 && info.num_ack_pending <= never).then_some(())
@@ -364,7 +364,7 @@ async fn i18_a_stop_that_ends_the_handling_counts_nothing() {
     for _ in 0..5 {
         let running = ground.run(|_, _| Say::Later(Duration::from_millis(100)));
         let handled = async || (running.seen.times("0") > 0).then_some(());
-        eventually("the message to come", PATIENCE, handled).await;
+        eventually("the message to come", SOON, handled).await;
         running.stop().await;
         assert_eq!(ground.trials().await, 0);
     }
@@ -387,7 +387,7 @@ async fn i18_stops_while_the_database_is_away_count_nothing() {
     network.cut();
     for time in 1..=5 {
         let running = ground.run(|_, _| Say::Handled);
-        eventually("the message to be out again", PATIENCE, async || {
+        eventually("the message to be out again", SOON, async || {
             let stream = ground
                 .bus
                 .jetstream()
@@ -426,7 +426,7 @@ async fn i15_a_stream_that_was_deleted_and_made_again_is_read_from_its_start() {
         .unwrap();
     bus::provision(&ground.bus, None).await.unwrap();
     publish(&ground.bus, numbers(10..15)).await;
-    eventually("the new stream to be read", PATIENCE, async || {
+    eventually("the new stream to be read", SOON, async || {
         (running.seen.distinct() == 15).then_some(())
     })
     .await;
@@ -443,7 +443,7 @@ async fn i15_a_broker_that_lost_everything_is_read_again_once_it_is_provisioned(
     ground.nats.wipe_and_restart().await;
     ground.nats.provision().await;
     publish(&ground.bus, numbers(10..15)).await;
-    eventually("the new stream to be read", PATIENCE, async || {
+    eventually("the new stream to be read", SOON, async || {
         (running.seen.distinct() == 15).then_some(())
     })
     .await;
@@ -465,7 +465,7 @@ async fn a_dead_letter_is_forgotten_after_thirty_days_and_not_before() {
 
     ground.db.clock().advance(days(29));
     let running = ground.run(|_, _| Say::Handled);
-    eventually("the older one to go", PATIENCE, async || {
+    eventually("the older one to go", SOON, async || {
         (ground.dead_letters().await.len() == 1).then_some(())
     })
     .await;
@@ -534,7 +534,7 @@ async fn drift_is_found_in_all_that_is_described_and_provisioning_mends_the_stre
         "a durable is its service's business"
     );
     let running = ground.run(|_, _| Say::Handled);
-    eventually("the service to correct it", PATIENCE, async || {
+    eventually("the service to correct it", SOON, async || {
         told(bus).await.is_empty().then_some(())
     })
     .await;

@@ -2,7 +2,7 @@
 
 use std::{io::ErrorKind, time::Duration};
 
-use kit::testing::{Postgres, Proxy};
+use kit::testing::{Postgres, Proxy, SOON};
 use sea_orm::{ConnectionTrait as _, Database};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -14,7 +14,6 @@ use tokio::{
 const SEED: u64 = 7;
 /// In a silence nothing comes however long one waits; so long is long enough to be sure.
 const SILENCE: Duration = Duration::from_millis(200);
-const SOON: Duration = Duration::from_secs(20);
 
 /// A server that says back what it hears, and reports what each connection had heard when it ended.
 async fn echo() -> (String, mpsc::UnboundedReceiver<Vec<u8>>) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kit::testing::{On, Phase, Setup, SmtpServer, Tls};
+use kit::testing::{On, Phase, SOON, Setup, SmtpServer, Tls};
 use lettre::{
     AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor,
     transport::smtp::{
@@ -13,12 +13,10 @@ use lettre::{
 
 type Client = AsyncSmtpTransport<Tokio1Executor>;
 
-const DEADLINE: Duration = Duration::from_secs(10);
-
 fn client(server: &SmtpServer) -> Client {
     Client::builder_dangerous("127.0.0.1")
         .port(server.port())
-        .timeout(Some(DEADLINE))
+        .timeout(Some(SOON))
         .build()
 }
 
@@ -47,7 +45,7 @@ async fn an_accepted_mail_is_kept_as_it_was_sent() {
     let mail = mail("b@example.com", "one\r\n.two\r\n..three");
     client(&server).send(mail.clone()).await.unwrap();
 
-    let kept = server.wait_for(1, DEADLINE).await.remove(0);
+    let kept = server.wait_for(1, SOON).await.remove(0);
     assert_eq!(
         (kept.from.as_str(), kept.to.as_slice()),
         ("a@example.org", ["b@example.com".to_owned()].as_slice())
@@ -80,7 +78,7 @@ async fn mails_come_over_starttls_and_over_implicit_tls() {
             .send(mail("b@example.com", "secret"))
             .await
             .unwrap();
-        assert!(server.wait_for(1, DEADLINE).await[0].encrypted, "{tls:?}");
+        assert!(server.wait_for(1, SOON).await[0].encrypted, "{tls:?}");
     }
 }
 

@@ -1,15 +1,17 @@
-//! The parts around the mailer that a test needs, and the mailer itself.
+//! The mailer, and what it stands on.
 
 use std::ops::Deref;
 
-use kit::testing::{self, Environment, SmallDisk, SmtpServer};
-use mailer::{app::App, config::Config, migrations::Migrator};
-use tokio::process::Command;
+use kit::{
+    clock::Clock,
+    testing::{self, Environment, SmallDisk, SmtpServer, Tested},
+};
+use mailer::{app::App, migrations::Migrator};
 
 use crate::client::Client;
 
 pub(crate) type Service = testing::Service<Client>;
-pub(crate) type Process = testing::Process<Client>;
+type Ground = testing::World<Mailer>;
 
 /// Environment of all tests: nobody waits long for a mail server that misbehaves.
 const QUICK: [(&str, &str); 11] = [
@@ -26,16 +28,33 @@ const QUICK: [(&str, &str); 11] = [
     ("USHER_MAIL_STOP_GRACE", "300ms"),
 ];
 
-/// Where mails go, and what all services stand on.
+pub(crate) struct Mailer;
+
+impl Tested for Mailer {
+    type Client = Client;
+    type Migrator = Migrator;
+    const PROGRAM: &'static str = env!("CARGO_BIN_EXE_mailer");
+
+    async fn start(settings: &Environment, clock: Clock) -> anyhow::Result<Service> {
+        let app = App::build(settings.config(), clock).await?;
+        let addrs = [app.addr(), app.admin_addr()];
+        Ok(Service::start(settings, addrs, |shutdown| {
+            app.run_until(shutdown)
+        }))
+    }
+}
+
+/// What all services stand on, and where mails go.
 pub(crate) struct World {
-    mail_url: String,
-    ground: testing::World,
+    ground: Ground,
+    /// Where things are, and nothing else.
+    defaults: Environment,
 }
 
 impl Deref for World {
-    type Target = testing::World;
+    type Target = Ground;
 
-    fn deref(&self) -> &testing::World {
+    fn deref(&self) -> &Ground {
         &self.ground
     }
 }
@@ -46,73 +65,30 @@ impl World {
     }
 
     pub(crate) fn sending_to(mail_url: &str) -> Self {
-        Self {
-            mail_url: mail_url.to_owned(),
-            ground: testing::World::on_sqlite(),
-        }
+        Self::on(Ground::on_sqlite(), mail_url)
     }
 
     pub(crate) fn on_disk(disk: &SmallDisk, server: &SmtpServer) -> Self {
-        Self {
-            ground: testing::World::on_disk(disk),
-            ..Self::before(server)
-        }
+        Self::on(Ground::on_disk(disk), &server.url())
     }
 
     pub(crate) async fn on_postgres(name: &str, server: &SmtpServer) -> Option<Self> {
-        let ground = testing::World::on_postgres::<Migrator>(name).await?;
-        Some(Self {
-            ground,
-            ..Self::before(server)
-        })
+        Some(Self::on(Ground::on_postgres(name).await?, &server.url()))
     }
 
-    pub(crate) fn settings(&self) -> Environment {
-        self.default_settings().with(&QUICK)
-    }
-
-    /// Where things are, and nothing else.
-    fn default_settings(&self) -> Environment {
-        let keys = self.file("address-keys").display().to_string();
-        let more = [
-            ("USHER_MAIL_URL", &*self.mail_url),
-            ("USHER_ADDRESS_KEY_FILE", &keys),
-        ];
-        self.ground.settings().with(&more)
-    }
-
-    pub(crate) async fn start(&self) -> Service {
-        self.start_with(&[]).await
-    }
-
-    pub(crate) async fn start_with(&self, more: &[(&str, &str)]) -> Service {
-        self.start_as(self.settings().with(more)).await
+    fn on(ground: Ground, mail_url: &str) -> Self {
+        let ground = ground
+            .with(&[("USHER_MAIL_URL", mail_url)])
+            .with_file("USHER_ADDRESS_KEY_FILE", "address-keys");
+        Self {
+            defaults: ground.settings(),
+            ground: ground.with(&QUICK),
+        }
     }
 
     /// As operators have it who set nothing.
     pub(crate) async fn start_with_defaults(&self) -> Service {
-        self.start_as(self.default_settings()).await
-    }
-
-    async fn start_as(&self, settings: Environment) -> Service {
-        let config: Config = settings.config();
-        let app = App::build(config, self.clock.clone()).await.unwrap();
-        Service::start(&settings, [app.addr(), app.admin_addr()], |shutdown| {
-            app.run_until(shutdown)
-        })
-    }
-
-    /// Two replicas.
-    pub(crate) async fn pair(&self) -> [Service; 2] {
-        [self.start().await, self.start().await]
-    }
-
-    /// The mailer as a process of its own.
-    pub(crate) async fn process(&self, more: &[(&str, &str)]) -> Process {
-        Process::start(
-            Command::new(env!("CARGO_BIN_EXE_mailer")),
-            &self.settings().with(more),
-        )
-        .await
+        let started = Mailer::start(&self.defaults, self.clock.clone()).await;
+        started.unwrap()
     }
 }

@@ -1,12 +1,8 @@
 //! One service alone, as `usher SERVICE` runs it, with a broker of its own: what only a whole
 //! process shows.
 
-use async_nats::HeaderMap;
-use kit::testing::{NatsServer, Process, World};
-use proto::{
-    accounts::AccountCreated,
-    events::{Event as _, headers},
-};
+use kit::testing::{NatsServer, Process, World, event_headers, publish};
+use proto::{accounts::AccountCreated, events::Event as _};
 use tokio::process::Command;
 use tonic::transport::Channel;
 
@@ -14,7 +10,7 @@ use tonic::transport::Channel;
 pub(crate) struct Alone {
     pub(crate) nats: NatsServer,
     process: Process<Channel>,
-    world: World,
+    world: World<()>,
 }
 
 impl Alone {
@@ -49,23 +45,11 @@ impl Alone {
             created_at: Some(self.world.clock.now().into()),
         };
         let event_id = self.world.clock.uuid_v7().to_string();
-        let mut all = HeaderMap::new();
-        for (name, value) in [
-            (headers::MESSAGE_ID, event_id.as_str()),
-            (headers::ID, &event_id),
-            (headers::TYPE, AccountCreated::TYPE),
-            (headers::SOURCE, AccountCreated::SOURCE),
-            (headers::SUBJECT, &account_id),
-            (headers::SPEC_VERSION, headers::SPEC_VERSION_1_0),
-            (kit::propagation::TRACEPARENT, traceparent),
-        ] {
-            all.insert(name, value);
-        }
+        let mut headers = event_headers::<AccountCreated>(&event_id, &account_id);
+        headers.insert(kit::propagation::TRACEPARENT, traceparent);
         let payload = prost::Message::encode_to_vec(&event);
         let bus = self.nats.provision().await;
-        let jetstream = bus.jetstream();
-        let sent = jetstream.publish_with_headers(AccountCreated::SUBJECT, all, payload.into());
-        sent.await.unwrap().await.unwrap();
+        publish(&bus, AccountCreated::SUBJECT, headers, payload).await;
         account_id
     }
 

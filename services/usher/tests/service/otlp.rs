@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
+use kit::testing::SOON;
 use opentelemetry_proto::tonic::{
     collector::trace::v1::{ExportTraceServiceRequest, trace_service_client::TraceServiceClient},
     trace::v1::{ResourceSpans, ScopeSpans, Span},
@@ -63,7 +64,7 @@ async fn a_trace_is_waited_for_until_it_is_complete_or_the_deadline_passes() {
     let mut client = TraceServiceClient::connect(receiver.endpoint())
         .await
         .unwrap();
-    let two = receiver.wait_for_trace(&trace, |spans| spans.len() == 2, Duration::from_secs(10));
+    let two = receiver.wait_for_trace(&trace, |spans| spans.len() == 2, SOON);
     let send = async {
         client
             .export(request(["one".to_owned()].into_iter()))

@@ -14,8 +14,6 @@ use usher::otlp::{OtlpReceiver, Span, SpanStatus};
 
 use crate::scenarios::{CHILD, GET, SEEN, TOO_OLD};
 
-const DEADLINE: Duration = Duration::from_secs(30);
-
 /// What a scenario left behind: `name: value` lines on standard output, and its log.
 struct Ran {
     said: BTreeMap<String, String>,
@@ -38,7 +36,7 @@ async fn run(scenario: &str, environment: &[(&str, &str)]) -> Ran {
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();
-    let output = tokio::time::timeout(DEADLINE, child)
+    let output = tokio::time::timeout(SOON, child)
         .await
         .expect("the scenario ends")
         .unwrap();

@@ -4,11 +4,7 @@ use std::{collections::HashMap, fs::Permissions, os::unix::fs::PermissionsExt as
 
 use proto::verification::{ConfirmOutcome, MailState};
 
-use crate::{
-    client::wrong,
-    mailer::Mailer,
-    world::{Process, World, program},
-};
+use crate::{client::wrong, mailer::Mailer, world::World};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn i03_i08_after_kill_nine_at_any_moment_each_account_has_one_code_and_its_one_mail_key() {
@@ -113,7 +109,7 @@ async fn the_key_ring_is_made_once_with_mode_0600_and_refused_when_others_may_re
     assert!(!said.contains("was made"), "{said}");
 
     std::fs::set_permissions(&keys, Permissions::from_mode(0o644)).unwrap();
-    let (ended_well, said) = Process::run(program(), &world.settings()).await;
+    let (ended_well, said) = world.run(&[]).await;
     assert!(
         !ended_well && said.contains(&format!("chmod 600 {}", keys.display())),
         "{said}"
@@ -128,8 +124,7 @@ async fn a_setting_that_cannot_be_is_refused_by_its_name() {
         ("USHER_CODE_LIFETIME", "soon"),
         ("USHER_DELIVERY_QUEUE", "0"),
     ] {
-        let settings = world.settings().with(&[(key, value)]);
-        let (ended_well, said) = Process::run(program(), &settings).await;
+        let (ended_well, said) = world.run(&[(key, value)]).await;
         assert!(
             !ended_well && said.contains(key) && said.contains(value),
             "{said}"

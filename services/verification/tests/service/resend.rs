@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use kit::testing::{SOON, eventually};
+use kit::testing::{SOON, eventually, retry_after};
 use proto::verification::{CodeState, MailState};
 use sea_orm::DbBackend;
-use tonic::{Code, Status};
-use tonic_types::StatusExt as _;
+use tonic::Code;
 
 use crate::{
     client::{facts, nobody},
@@ -15,17 +14,6 @@ use crate::{
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
-
-/// How long a refused caller is told to wait.
-fn retry_after(status: &Status) -> Duration {
-    assert_eq!(status.code(), Code::ResourceExhausted, "{status:?}");
-    status
-        .get_error_details()
-        .retry_info()
-        .unwrap()
-        .retry_delay
-        .unwrap()
-}
 
 #[tokio::test]
 async fn another_code_supersedes_the_last_one_and_is_mailed() {
@@ -263,9 +251,7 @@ async fn i19_requests_of_made_up_addresses_are_bounded_and_those_of_accounts_are
     let client = service.client();
     let (account_id, _) = world.sign_up_and_read(&client, "ada@example.org").await;
     client.resend(&account_id).await.unwrap();
-    world
-        .until_none("resends WHERE wanted_at IS NOT NULL")
-        .await;
+    client.until_mail(&account_id, 2, MailState::Accepted).await; // the wish is served
     service.stop().await;
     let now = world.clock.now().0;
     made_up(&world, 103_000, &now.to_string()).await;

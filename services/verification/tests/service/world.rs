@@ -5,96 +5,78 @@ use std::ops::Deref;
 use async_nats::HeaderMap;
 use kit::{
     bus::Bus,
-    testing::{self, Environment, NatsServer, SmallDisk},
+    clock::Clock,
+    testing::{self, Environment, NatsServer, SmallDisk, Tested},
 };
-use proto::{
-    accounts::AccountCreated,
-    events::{Event as _, headers},
-    verification::MailState,
-};
-use verification::{app::App, config::Config, migrations::Migrator};
-
-use tokio::process::Command;
+use proto::{accounts::AccountCreated, events::Event as _, verification::MailState};
+use verification::{app::App, migrations::Migrator};
 
 use crate::{client::Client, mailer::Mailer};
 
 pub(crate) type Service = testing::Service<Client>;
-pub(crate) type Process = testing::Process<Client>;
+type Ground = testing::World<Verification>;
+
+pub(crate) struct Verification;
+
+impl Tested for Verification {
+    type Client = Client;
+    type Migrator = Migrator;
+    const PROGRAM: &'static str = env!("CARGO_BIN_EXE_verification");
+
+    async fn start(settings: &Environment, clock: Clock) -> anyhow::Result<Service> {
+        let app = App::build(settings.config(), clock).await?;
+        let addrs = [app.addr(), app.admin_addr()];
+        Ok(Service::start(settings, addrs, |shutdown| {
+            app.run_until(shutdown)
+        }))
+    }
+}
 
 /// A broker, a mailer, and what all services stand on.
 pub(crate) struct World {
     pub(crate) nats: NatsServer,
     pub(crate) bus: Bus,
     pub(crate) mailer: Mailer,
-    ground: testing::World,
+    ground: Ground,
 }
 
 impl Deref for World {
-    type Target = testing::World;
+    type Target = Ground;
 
-    fn deref(&self) -> &testing::World {
+    fn deref(&self) -> &Ground {
         &self.ground
     }
 }
 
 impl World {
     pub(crate) async fn new() -> Self {
-        let nats = NatsServer::start().await;
-        Self {
-            bus: nats.provision().await,
-            nats,
-            mailer: Mailer::start(),
-            ground: testing::World::on_sqlite(),
-        }
+        Self::on(Ground::on_sqlite()).await
     }
 
     pub(crate) async fn on_disk(disk: &SmallDisk) -> Self {
-        Self {
-            ground: testing::World::on_disk(disk),
-            ..Self::new().await
-        }
+        Self::on(Ground::on_disk(disk)).await
     }
 
     pub(crate) async fn on_postgres(name: &str) -> Option<Self> {
-        let ground = testing::World::on_postgres::<Migrator>(name).await?;
-        Some(Self {
+        Some(Self::on(Ground::on_postgres(name).await?).await)
+    }
+
+    async fn on(ground: Ground) -> Self {
+        let (nats, mailer) = (NatsServer::start().await, Mailer::start());
+        let ground = ground
+            .with(&[
+                ("USHER_NATS_URL", &nats.url()),
+                ("USHER_MAILER_URL", &mailer.url()),
+                ("USHER_DELIVERY_TICK", "50ms"),
+                ("USHER_ACK_WAIT", "600ms"),
+            ])
+            .with_file("USHER_CODE_KEYS_FILE", "code-keys");
+        Self {
+            bus: nats.provision().await,
+            nats,
+            mailer,
             ground,
-            ..Self::new().await
-        })
-    }
-
-    pub(crate) fn settings(&self) -> Environment {
-        let keys = self.file("code-keys").display().to_string();
-        self.ground.settings().with(&[
-            ("USHER_NATS_URL", &self.nats.url()),
-            ("USHER_MAILER_URL", &self.mailer.url()),
-            ("USHER_CODE_KEYS_FILE", &keys),
-            ("USHER_DELIVERY_TICK", "50ms"),
-            ("USHER_ACK_WAIT", "600ms"),
-        ])
-    }
-
-    pub(crate) async fn start(&self) -> Service {
-        self.start_with(&[]).await
-    }
-
-    pub(crate) async fn start_with(&self, more: &[(&str, &str)]) -> Service {
-        let settings = self.settings().with(more);
-        let config: Config = settings.config();
-        let app = App::build(config, self.clock.clone()).await.unwrap();
-        Service::start(&settings, [app.addr(), app.admin_addr()], |shutdown| {
-            app.run_until(shutdown)
-        })
-    }
-
-    /// Two replicas.
-    pub(crate) async fn pair(&self) -> [Service; 2] {
-        [self.start().await, self.start().await]
-    }
-
-    /// Verification as a process of its own.
-    pub(crate) async fn process(&self, more: &[(&str, &str)]) -> Process {
-        Process::start(program(), &self.settings().with(more)).await
+        }
     }
 
     /// The event of a new account, which nobody has published yet.
@@ -123,11 +105,7 @@ impl World {
         headers: HeaderMap,
         payload: Vec<u8>,
     ) {
-        let jetstream = self.bus.jetstream();
-        let sent = jetstream
-            .publish_with_headers(subject, headers, payload.into())
-            .await;
-        sent.unwrap().await.unwrap();
+        testing::publish(&self.bus, subject, headers, payload).await;
     }
 
     /// A new account whose event is published.
@@ -146,18 +124,7 @@ impl World {
     }
 }
 
-/// CloudEvents headers of an AccountCreated.
+/// The headers of an AccountCreated.
 pub(crate) fn event_headers(id: &str, account_id: &str) -> HeaderMap {
-    let mut all = HeaderMap::new();
-    all.insert(headers::MESSAGE_ID, id);
-    all.insert(headers::ID, id);
-    all.insert(headers::TYPE, AccountCreated::TYPE);
-    all.insert(headers::SOURCE, AccountCreated::SOURCE);
-    all.insert(headers::SUBJECT, account_id);
-    all.insert(headers::SPEC_VERSION, headers::SPEC_VERSION_1_0);
-    all
-}
-
-pub(crate) fn program() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_verification"))
+    testing::event_headers::<AccountCreated>(id, account_id)
 }
