@@ -39,7 +39,7 @@ pub trait Tested {
 /// The ground under the service `S`, or under several replicas of it. Replicas share all secrets,
 /// which are files in the folder; only on Postgres can two of them run.
 #[derive(Debug)]
-pub struct World<S> {
+pub struct World<S = ()> {
     /// The time that services started here go by.
     pub clock: Clock,
     folder: TempDir,
@@ -52,16 +52,7 @@ impl<S: Tested> World<S> {
     /// With a database of its own in the Postgres of this test binary, its tables made as `usher
     /// migrate` makes them; nothing where there is no Postgres.
     pub async fn on_postgres(name: &str) -> Option<Self> {
-        let database_url = Postgres::shared().await?.database(name).await;
-        let url = database_url.parse().expect("a server's URL is one");
-        let db = Db::connect(&url, Clock::default())
-            .await
-            .expect("the server answers");
-        let made = db.migrate::<S::Migrator>().await;
-        made.expect("the tables can be made");
-        // Its connections would count against the server's, and hold the database open.
-        db.close().await;
-        Some(Self::on(&database_url))
+        Self::on_postgres_with::<S::Migrator>(name).await
     }
 
     /// Starts the service.
@@ -104,6 +95,20 @@ impl<S: Tested> World<S> {
 }
 
 impl<S> World<S> {
+    /// As `on_postgres`, with tables that are named here.
+    pub async fn on_postgres_with<M: MigratorTrait>(name: &str) -> Option<Self> {
+        let database_url = Postgres::shared().await?.database(name).await;
+        let url = database_url.parse().expect("a server's URL is one");
+        let db = Db::connect(&url, Clock::default())
+            .await
+            .expect("the server answers");
+        let made = db.migrate::<M>().await;
+        made.expect("the tables can be made");
+        // Its connections would count against the server's, and hold the database open.
+        db.close().await;
+        Some(Self::on(&database_url))
+    }
+
     /// With a database in a file, which the service makes.
     pub fn on_sqlite() -> Self {
         let world = Self::on("");

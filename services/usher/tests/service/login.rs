@@ -28,7 +28,7 @@ fn command(arguments: &[&str], login: &[(&str, &str)]) -> Output {
 
 #[tokio::test]
 async fn services_and_commands_log_in_by_url_and_by_file_and_log_no_secret() {
-    let world = World::on_sqlite();
+    let world: World = World::on_sqlite();
     let (operator, file) = (NatsOperator::default(), world.file("usher.creds"));
     operator.write_credentials(&file);
     let file = file.to_str().expect("temporary folders have plain names");
@@ -67,7 +67,7 @@ async fn services_and_commands_log_in_by_url_and_by_file_and_log_no_secret() {
 
 #[tokio::test]
 async fn i20_a_refused_login_is_told_by_readiness_commands_and_doctor_with_what_to_do() {
-    let world = World::on_sqlite();
+    let world: World = World::on_sqlite();
     let server = NatsServer::start_with("authorization { token: right }\n").await;
     let url = server.url().replace("://", "://s3cret@");
     let login = [("USHER_NATS_URL", url.as_str())];

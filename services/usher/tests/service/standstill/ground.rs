@@ -78,7 +78,7 @@ impl Ground {
         let bus = bus.expect("a connection need not be up yet");
         let made = async || bus::provision(&bus, None).await.ok();
         eventually("the streams", SOON, made).await;
-        let accounts_world = match (&disk, under) {
+        let accounts_world: World = match (&disk, under) {
             (
                 Some(disk),
                 Under {
@@ -92,10 +92,10 @@ impl Ground {
                     postgres: Some(name),
                     ..
                 },
-            ) => World::on_postgres::<accounts::migrations::Migrator>(name).await?,
+            ) => World::on_postgres_with::<accounts::migrations::Migrator>(name).await?,
             _ => World::on_sqlite(),
         };
-        let worlds = [World::on_sqlite(), World::on_sqlite(), accounts_world];
+        let worlds: [World; 3] = [World::on_sqlite(), World::on_sqlite(), accounts_world];
         let [mailer_world, verification_world, accounts_world] = &worlds;
         let smtp = SmtpServer::start().await;
         let to_smtp = Proxy::before(smtp.url(), 1).await;
