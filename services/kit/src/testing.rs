@@ -29,7 +29,7 @@ pub use environment::Environment;
 pub use eventually::eventually;
 pub use hole::Healed;
 pub use nats::NatsServer;
-pub use postgres::Postgres;
+pub use postgres::{Postgres, PostgresFiles, create_database};
 pub use process::Process;
 pub use processes::{Listed, processes, signal};
 pub use proxy::Proxy;

@@ -1,4 +1,4 @@
-//! A disk of eight megabytes in memory, to be filled and freed: where root runs the tests.
+//! A small disk in memory, to be filled and freed: where root runs the tests.
 
 use std::{
     fs,
@@ -14,18 +14,15 @@ use tempfile::TempDir;
 pub struct SmallDisk(TempDir);
 
 impl SmallDisk {
-    /// Mounts a disk, or says on standard error why the test that needs one is skipped; as root
-    /// none is skipped.
+    /// Mounts a disk of eight megabytes, or says on standard error why the test that needs one is
+    /// skipped; as root none is skipped.
     ///
     /// # Panics
     /// When root cannot mount it.
     pub fn mount() -> Option<Self> {
-        let folder = tempfile::tempdir().expect("a temporary directory can be made");
-        let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", "size=8m,mode=700", "tmpfs"]);
-        let mounted = mount.arg(folder.path()).output();
-        if mounted.is_ok_and(|output| output.status.success()) {
-            return Some(Self(folder));
+        let mounted = Self::of(8);
+        if mounted.is_some() {
+            return mounted;
         }
         let user = Command::new("id").arg("-u").output();
         let is_root = user.is_ok_and(|output| output.stdout == b"0\n");
@@ -38,6 +35,21 @@ impl SmallDisk {
             "skipped: {test}, because only root can mount a disk"
         );
         None
+    }
+
+    /// Mounts a disk of so many megabytes; nothing where that is not allowed.
+    ///
+    /// # Panics
+    /// When no folder can be made for it.
+    pub fn of(megabytes: u64) -> Option<Self> {
+        let folder = tempfile::tempdir().expect("a temporary directory can be made");
+        let mut mount = Command::new("mount");
+        let options = format!("size={megabytes}m,mode=700");
+        mount.args(["-t", "tmpfs", "-o", &options, "tmpfs"]);
+        let mounted = mount.arg(folder.path()).output();
+        mounted
+            .is_ok_and(|output| output.status.success())
+            .then_some(Self(folder))
     }
 
     /// Where it is mounted.
@@ -55,7 +67,7 @@ impl SmallDisk {
             .append(true)
             .open(self.filler());
         let mut file = file.expect("a file can be made");
-        for block in [4096, 1] {
+        for block in [1 << 20, 4096, 1] {
             loop {
                 match file.write(&vec![0; block]) {
                     Ok(_) => {}
