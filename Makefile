@@ -27,9 +27,9 @@ load: nats-server ## Measure latencies (RATE= SECONDS= SEED=; DATA=data SINK=hos
 	@cargo build --quiet --locked -p load-tests
 	@target/debug/load-tests load $(call given,RATE SECONDS SEED DATA SINK) $(ARGS)
 
-soak: nats-server ## Kill, stop and pause every part under load, then check that nobody is lost (RATE= SECONDS= SEED=)
+soak: nats-server ## Break every part, connection and disk under load, then check that nobody is lost (RATE= SECONDS= SEED= DATABASE=sqlite|postgres|up)
 	@cargo build --quiet --locked -p load-tests -p usher
-	@target/debug/load-tests soak --usher target/debug/usher $(call given,RATE SECONDS SEED) $(ARGS)
+	@target/debug/load-tests soak --usher target/debug/usher $(call given,RATE SECONDS SEED DATABASE) $(ARGS)
 
 # Flags of the variables that are set: `SEED=7` is `--seed 7`.
 given = $(foreach name,$(1),$(if $($(name)),--$(shell echo $(name) | tr A-Z a-z) $($(name))))

@@ -2,7 +2,7 @@
 
 mod latency;
 
-use std::{collections::BTreeMap, fmt, io::Write as _};
+use std::{collections::BTreeMap, fmt};
 
 use comfy_table::{Table, TableStyle};
 use hdrhistogram::Histogram;
@@ -37,6 +37,8 @@ pub struct Report {
     pub faults_planned: usize,
     /// Faults that met a part that ran.
     pub faults: BTreeMap<Kind, u64>,
+    /// What parts did that nobody asked them to, and how often.
+    pub surprises: BTreeMap<String, u64>,
     /// Moods that mails met.
     pub moods: BTreeMap<Mood, u64>,
     /// From the time a request was due to its answer, in microseconds.
@@ -118,6 +120,7 @@ impl Report {
             "asked": self.asked,
             "faults_planned": self.faults_planned,
             "faults": self.faults,
+            "surprises": self.surprises,
             "moods": self.moods,
             "answer_us": quantiles(&self.answers),
             "mail_us": quantiles(&self.mails),
@@ -149,6 +152,7 @@ impl fmt::Display for Report {
                 "codes tried",
                 format!("{} of {}", verdict.guessed, verdict.mailed),
             ),
+            ("… meanwhile", verdict.confirmed_meanwhile.to_string()),
             ("lost", verdict.lost.len().to_string()),
             ("phantom", verdict.phantom.len().to_string()),
             ("doubled, same Message-ID", verdict.doubled.to_string()),
@@ -161,6 +165,7 @@ impl fmt::Display for Report {
                 verdict.doubled_under_another_id.len().to_string(),
             ),
             ("faults", list(&self.faults, self.faults_planned)),
+            ("surprises", named_counts(&self.surprises)),
             ("moods", named_counts(&self.moods)),
             (
                 "settled after",
@@ -222,16 +227,6 @@ fn named_counts<K: Serialize>(counts: &BTreeMap<K, u64>) -> String {
     }
 }
 
-/// Writes a line to standard output. A reader that left early is no error.
-pub(crate) fn say(text: &str) {
-    let _ = writeln!(std::io::stdout(), "{text}");
-}
-
-/// Writes a line to standard error.
-pub(crate) fn tell(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{text}");
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -246,6 +241,7 @@ mod tests {
             at_least: 50,
             faults_planned: 4,
             faults: BTreeMap::from([(Kind::Kill, faults)]),
+            surprises: BTreeMap::new(),
             moods: BTreeMap::new(),
             answers: histogram(),
             mails: histogram(),
