@@ -35,7 +35,8 @@ pub(crate) async fn befall(
                 *met.entry(fault.kind).or_default() += 1;
                 done(fault);
             }
-            Step::Begin(_) => {} // it is being started again
+            // It is being started again: then nothing befell it, and it is not counted.
+            Step::Begin(_) => {}
         }
     }
     met

@@ -91,8 +91,7 @@ impl Check<'_> {
         self.whole || self.people.includes(address)
     }
 
-    /// Waits until no mail is owed, or nothing gets better. Whoever is to wait for longer than the
-    /// limit, as after two unknown outcomes, asks for the mail, as a person would.
+    /// Waits until no mail is owed, or nothing gets better.
     async fn settled(&self, asker: &Asker, sink: &Sink) -> anyhow::Result<Seen> {
         let mut seen = Seen::default();
         let begin = Instant::now();
@@ -108,6 +107,8 @@ impl Check<'_> {
             owed.retain(|account_id| !is_settled(&seen, account_id));
             seen.verifications.extend(asker.verifications(&owed).await?);
             owed.retain(|account_id| !is_settled(&seen, account_id));
+            // Whoever is to wait for longer than the limit, as after two unknown outcomes, asks for
+            // the mail, as a person would.
             let late = Self::late(&seen, &owed, begin + self.limit);
             let arrived: HashSet<_> = sink
                 .accepted()
@@ -135,6 +136,7 @@ impl Check<'_> {
             let due = due
                 .filter_map(due_in)
                 .map(|wait| Instant::now() + wait + DUE);
+            // A mail that waits for its time makes nothing better, and is not stuck either.
             let is_worth_waiting_for = due
                 .max()
                 .is_some_and(|due| Instant::now() < due && due < begin + self.limit);

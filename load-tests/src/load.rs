@@ -93,6 +93,8 @@ impl Load {
             tokio::select! {
                 next = due.recv(), if paced => match next {
                     None => paced = false,
+                    // No room is asked for: whoever waited for a slow answer here would measure the
+                    // system at the pace that the system chose.
                     Some((number, due)) => {
                         let channel = &channels[place(number, channels.len())];
                         calls.push(call(channel.clone(), people, number, due));
@@ -128,9 +130,10 @@ fn place(number: u64, of: usize) -> usize {
     usize::try_from(number).unwrap_or_default() % of
 }
 
-/// Says each number when it is due. A thread does so, as a runtime's timer is a millisecond late.
+/// Says each number when it is due.
 fn pace(rate: f64, requests: u64) -> UnboundedReceiver<(u64, Instant)> {
     let (sender, receiver) = unbounded_channel();
+    // A thread: a runtime's timer is a millisecond late, and so is one that answers keep busy.
     thread::spawn(move || {
         let start = Instant::now();
         for number in 0..requests {
@@ -174,6 +177,7 @@ async fn call(channel: Channel, people: &People, number: u64, due: Instant) -> A
     Asked {
         address,
         due,
+        // From when it was due, not from when it was sent: what waited before that waited for us.
         latency: due.elapsed(),
         answer,
     }

@@ -189,6 +189,7 @@ impl Run {
         let typing = self.typing.run(&target.verification_urls, sink, &over);
         let ((asked, faults), typed) = tokio::join!(load_and_faults, typing);
         let (asked, typed) = (asked?, typed?);
+        // Before anything is judged: from here on whatever is owed can be paid.
         sink.heal();
         bar.set_message("faults are over; waiting until nothing is owed");
         let check = Check {
@@ -235,6 +236,7 @@ fn arrivals(asked: &[Asked], mails: &[Accepted]) -> Histogram<u64> {
         .collect();
     let mut first: HashMap<&str, Instant> = HashMap::new();
     for mail in mails {
+        // A second mail came later; it has a judgement of its own.
         first.entry(&mail.recipient).or_insert(mail.at);
     }
     let taken = first

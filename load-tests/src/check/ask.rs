@@ -133,6 +133,7 @@ impl Asker {
     async fn guess_one(&self, choice: Choice) -> anyhow::Result<(String, Guess)> {
         let mut times = 0;
         let question = async || {
+            // The answer may be lost after the code was taken: asked again, it is not the first.
             times += 1;
             let target = confirm_code_request::Target::AccountId(choice.account_id.clone());
             let request = ConfirmCodeRequest {
@@ -185,6 +186,8 @@ impl Asker {
         loop {
             let answer = timeout(ANSWER, question()).await;
             let answer = answer.unwrap_or_else(|_| Err(Status::deadline_exceeded("no answer")));
+            // What a system says that comes back from its faults. Everything else is about the
+            // question, and would be said again.
             let passes = matches!(
                 &answer,
                 Err(status) if matches!(

@@ -93,6 +93,7 @@ impl Verdict {
 pub(super) fn codes(seen: &Seen, mails: &[Accepted]) -> Vec<Choice> {
     let first: HashMap<_, _> = mails
         .iter()
+        // Of several mails under one code the first stays: the last one put in wins.
         .rev()
         .map(|mail| (mail.code_id(), mail))
         .collect();

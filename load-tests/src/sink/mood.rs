@@ -65,14 +65,14 @@ impl Moods {
         }
     }
 
-    /// What this attempt meets, 1 for the first; by the recipient, so that the order of mails does
-    /// not matter.
+    /// What this attempt meets, 1 for the first.
     pub(super) fn of(&self, recipient: &str, attempt: u32) -> Option<Mood> {
         let share = match attempt {
             1 => self.share,
             2 => self.share / 4.0,
             _ => return None,
         };
+        // By the recipient, so that the order of mails does not matter: a seed repeats its moods.
         let mut dice = dice(self.seed, &format!("mood {attempt} {recipient}"));
         let mood = *self.list.choose(&mut dice)?;
         // Twice without an answer to the final dot, and the mail rightly waits for an hour.

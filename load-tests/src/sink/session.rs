@@ -180,9 +180,9 @@ impl Session {
         Ok(Next::Command)
     }
 
-    /// The next line with its end; `None` when the client has left. Before it is waited for,
-    /// answers leave.
+    /// The next line with its end; `None` when the client has left.
     async fn line(&mut self) -> io::Result<Option<Vec<u8>>> {
+        // Answers leave before a line is waited for, and not between two of a pipelined group.
         if !self.stream.buffer().contains(&b'\n') {
             self.flush().await?;
         }
@@ -217,9 +217,9 @@ impl Session {
         Ok(())
     }
 
-    /// Drops the connection so that the client sees a reset and no end. Answers that wait are lost
-    /// with it.
+    /// Drops the connection so that the client sees a reset and no end.
     async fn reset(&mut self) -> io::Result<Next> {
+        // Answers that wait are lost with it; `converse` would send them first.
         self.out.clear();
         self.stream.get_ref().set_zero_linger()?;
         Ok(Next::End)

@@ -38,6 +38,7 @@ impl Shared {
 
     /// What the next attempt at a mail to this recipient meets.
     pub(super) fn mood(&self, recipient: &str) -> Option<Mood> {
+        // Counted even when no mood is met: the third attempt must be known as the third.
         let attempt = {
             let mut attempts = locked(&self.attempts);
             let attempt = attempts.entry(recipient.to_owned()).or_default();
@@ -61,7 +62,7 @@ impl Shared {
     }
 }
 
-/// A panic while one was held leaves a list that is still whole: each change is one step.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic while one was held leaves a list that is still whole: each change is one step.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

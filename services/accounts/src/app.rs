@@ -53,7 +53,8 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::
             .await
     };
     let served = served.await;
-    telemetry.shutdown().await; // last: what was drained has spans too
+    // Last: what was drained has spans, too.
+    telemetry.shutdown().await;
     served
 }
 
@@ -76,6 +77,7 @@ impl App {
     /// What cannot be opened, bound or read, as a sentence.
     pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Self> {
         let parts = config.service.open::<Migrator>(clock.clone()).await?;
+        // It connects by itself, now or later: sign-ups are stored while the broker is away.
         let bus = Bus::connect(&config.nats_url, "accounts").await?;
         let fingerprints = fingerprint_key(&config)?;
         Ok(Self {
@@ -139,6 +141,7 @@ impl App {
             health,
         };
         let served = server.run(surface, stages, shutdown).await;
+        // After the workers' last pass, which writes.
         db.close().await;
         served
     }
@@ -159,6 +162,7 @@ impl App {
             ..Default::default()
         };
         let (outbox, relay) = Relay::new(db.clone(), self.bus.clone(), settings);
+        // Until `finish`: sign-ups that are answered while the servers drain have events, too.
         stages.work("relay", finish, relay.run(finish.clone()));
 
         let events: Arc<dyn EventDispatcher> = match config.dispatcher {
@@ -175,6 +179,7 @@ impl App {
             ack_wait: config.ack_wait,
             ..Default::default()
         };
+        // Until `stop`: what it leaves without an ack the broker hands out again.
         let consumer = Consumer::new(self.bus.clone(), db.clone(), durable(), settings);
         let consuming = consumer.run(handler, stop.clone());
         stages.work("consumer", stop, consuming);
@@ -191,6 +196,8 @@ impl App {
 fn fingerprint_key(config: &Config) -> anyhow::Result<FingerprintKey> {
     let beside_database = || {
         let database = Path::new(config.service.database_url.sqlite_path()?);
+        // With Postgres there is no such place, and a key of each replica's own would tell the same
+        // request from itself.
         Some(database.with_file_name("fingerprint-key"))
     };
     let file: PathBuf = config.fingerprint_key_file.clone().or_else(beside_database).context(

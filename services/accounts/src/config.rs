@@ -77,11 +77,11 @@ fn at_least_one(text: &str) -> Result<usize, String> {
         .ok_or_else(|| "expected a whole number from 1".to_owned())
 }
 
-/// A dozen columns a row, and SQLite takes 32,766 parameters a statement.
 fn batch_size(text: &str) -> Result<usize, String> {
     let number = text
         .parse()
         .ok()
+        // A dozen columns a row, and SQLite takes 32,766 parameters a statement.
         .filter(|number| (1..=1000).contains(number));
     number.ok_or_else(|| "expected a whole number from 1 to 1000".to_owned())
 }

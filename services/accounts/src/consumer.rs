@@ -37,7 +37,8 @@ impl Verified {
         Durable {
             stream: streams::VERIFICATION,
             name: "accounts".to_owned(),
-            filter: streams::VERIFICATION.subjects[0].to_owned(), // an unknown event becomes a dead letter, not a gap
+            // All of them: an unknown event becomes a dead letter, not a gap.
+            filter: streams::VERIFICATION.subjects[0].to_owned(),
         }
     }
 
@@ -45,6 +46,7 @@ impl Verified {
     pub(crate) async fn handle(self, batch: Arc<Vec<Delivery>>) -> Vec<Verdict> {
         let mut told = Vec::with_capacity(batch.len());
         for delivery in batch.iter() {
+            // What cannot be decoded goes along: its dead letter commits with the others' work.
             told.push((delivery.clone(), decode(delivery)));
         }
         let verify = async |told: Batch<Told>| {
@@ -59,9 +61,11 @@ impl Verified {
 fn failed(error: &StoreError) -> Verdict {
     let pause = match error {
         StoreError::Unexpected(cause) if kit::db::refuses_data(cause) => {
+            // It would be refused again, and hold up all that follows.
             return Verdict::Reject("refused_by_database");
         }
         StoreError::Unavailable(_) => PAUSE,
+        // A bug or a missing table: somebody has to do something, and the message must outlast it.
         StoreError::Unexpected(_) => LONG_PAUSE,
     };
     tracing::warn!(%error, "An account could not be verified; its message is held.");

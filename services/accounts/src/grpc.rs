@@ -45,6 +45,7 @@ impl AccountsService for Public {
         &self,
         request: Request<CreateAccountRequest>,
     ) -> Result<Response<CreateAccountResponse>, Status> {
+        // First: it counts from the request's arrival.
         let deadline = serve::deadline(&request);
         let key = request
             .metadata()
@@ -56,6 +57,7 @@ impl AccountsService for Public {
             locale,
         } = request.into_inner();
         let command = CreateAccount::parse(&email, &display_name, &locale, key.as_deref());
+        // Taken here: the commit runs in a task that belongs to no caller, and has no context.
         let caller = Context::current();
         let created = self
             .sign_ups

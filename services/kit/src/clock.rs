@@ -25,8 +25,8 @@ impl Timestamp {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
-    /// A new UUID of version 7 (RFC 9562 §5.7) of this moment; `context` decides between those of the
-    /// same one.
+    /// A new UUID of version 7 (RFC 9562 §5.7) of this moment; `context` decides between those of
+    /// the same one.
     pub(crate) fn uuid_v7(
         self,
         context: impl uuid::ClockSequence<Output = impl Into<u128>>,
@@ -38,6 +38,7 @@ impl Timestamp {
 
     /// The same moment out of a message; `None` where Protobuf's rules for a Timestamp are broken.
     pub fn from_proto(proto: &prost_types::Timestamp) -> Option<Self> {
+        // Years 1 to 9999, as Protobuf says; what lies beyond would overflow further down.
         let valid = (0..1_000_000_000).contains(&proto.nanos)
             && (-62_135_596_800..=253_402_300_799).contains(&proto.seconds);
         valid.then(|| Self(proto.seconds * 1_000_000 + i64::from(proto.nanos) / 1_000))
@@ -136,6 +137,8 @@ impl Clock {
 
     /// A new UUID of version 7 (RFC 9562 §5.7), larger than the ones before it from this clock.
     pub fn uuid_v7(&self) -> Uuid {
+        // Of one clock's ids each is larger than the one before, so that rows are appended to their
+        // index, and lists by id are in the order in which they were made.
         let context = self
             .ids
             .lock()

@@ -28,6 +28,8 @@ const SHORTEST_LEASE: Duration = Duration::from_millis(100);
 /// One sentence that names the key, where its value came from and what was expected. Secret values
 /// are not shown.
 pub fn from_env<C: Args + FromArgMatches>(name: &'static str) -> anyhow::Result<C> {
+    // Without a name in front, as there are no arguments: values come as the defaults that a file
+    // sets, or from the environment, which clap prefers to them.
     let command = C::augment_args(Command::new(name).no_binary_name(true));
     let command = with_file_defaults(command, name)?;
     parse(&command.clone(), command, Vec::new())
@@ -63,7 +65,8 @@ pub fn from_pairs<C: Args + FromArgMatches>(pairs: &[(&str, &str)]) -> anyhow::R
         };
         arguments.push(format!("--{long}={value}").into());
     }
-    let deaf = command.clone().mut_args(|arg| arg.env(None::<&str>)); // the caller's settings and nobody else's
+    // The caller's settings and nobody else's.
+    let deaf = command.clone().mut_args(|arg| arg.env(None::<&str>));
     parse(&command, deaf, arguments)
 }
 
@@ -130,10 +133,12 @@ pub fn explain(command: &Command, error: &clap::Error) -> anyhow::Error {
             "{name} is missing: set it in the environment or in the file that USHER_CONFIG names."
         );
     };
+    // Where to look, because whoever sets it in a file does not see that the environment wins.
     let from = match variable.is_some_and(|variable| std::env::var_os(variable).is_some()) {
         true => "the environment",
         false => "the configuration file or the command line",
     };
+    // What may not be shown in the help is not quoted in a refusal, which ends up in a log.
     let secret = argument.is_some_and(clap::Arg::is_hide_env_values_set);
     let shown = if secret {
         "a value that is not shown here".to_owned()
@@ -170,6 +175,8 @@ fn read_table(command: &Command, name: &str, path: &Path) -> anyhow::Result<toml
             error.message()
         )
     })?;
+    // One file may serve all services: at the top level each takes its own and passes over what
+    // only the others know; a key that nobody knows stays, and is refused as a slip.
     let own = file.remove(name);
     file.retain(|key, _| setting(command, key).is_some() || !OF_SOME.contains(&key));
     file.retain(|_, value| !value.is_table()); // the other services' tables
@@ -208,6 +215,7 @@ pub fn with_file(mut command: Command, path: &Path, name: &str) -> anyhow::Resul
             toml::Value::String(text) => text,
             other => other.to_string(),
         };
+        // As a default: clap ranks it below the environment, and checks it like any other value.
         command = command.mut_arg(id, |arg| arg.default_value(text).required(false));
     }
     Ok(command)

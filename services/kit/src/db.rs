@@ -52,6 +52,7 @@ impl FromStr for DatabaseUrl {
         let known = ["sqlite:", "postgres:", "postgresql:"]
             .iter()
             .any(|scheme| url.starts_with(scheme));
+        // Each connection of a pool would have an in-memory database of its own.
         let in_memory = url.contains(":memory:") || url.contains("mode=memory");
         let nowhere = url == "sqlite:" || url == "sqlite://";
         match known && !in_memory && !nowhere {
@@ -69,7 +70,8 @@ pub struct Db {
     writer: Pool,
     reader: Reader,
     clock: Clock,
-    _lock: Option<std::sync::Arc<std::fs::File>>, // held while any clone lives: one process owns an SQLite file
+    // Held while any clone lives: one process owns an SQLite file.
+    _lock: Option<std::sync::Arc<std::fs::File>>,
 }
 
 impl Db {
@@ -85,8 +87,11 @@ impl Db {
                 pools::postgres(url.0.expose()).context("The Postgres URL cannot be used.")?;
             return Ok(Self::of(pool.clone(), pool, clock, None));
         };
+        // Before the file is opened: a second process is to touch nothing of the first one's.
         let lock = lock::acquire(path)?;
         let unopened = || format!("The SQLite database {path} cannot be opened.");
+        // SQLite has one writer at a time: a second connection would only wait for the file's lock,
+        // where waiting for this one is in order of arrival. With WAL the readers wait for nobody.
         let writer = pools::sqlite(path, 1).await.with_context(unopened)?;
         let reader = pools::sqlite(path, 4).await.with_context(unopened)?;
         Ok(Self::of(writer, reader, clock, Some(lock)))

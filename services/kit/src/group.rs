@@ -51,10 +51,6 @@ impl<C> Deref for Batch<C> {
 
 /// Commits a batch and answers each command, in their order. `commit` writes what it is given in
 /// one transaction and answers each; `failed` is the answer of a command that was not written.
-///
-/// A database that is away is away for all: each of the rest would wait as long, and their callers
-/// have waited already. An error in the data concerns one of them and nobody knows which: only then
-/// each goes alone.
 pub async fn together<C, R, F>(
     batch: Batch<C>,
     commit: impl Fn(Batch<C>) -> F,
@@ -69,6 +65,9 @@ where
         Err(error) => StoreError::from(error),
     };
     let mut results = Vec::with_capacity(all);
+    // An error in the data concerns one of them, and nobody knows which: each goes alone. A
+    // database that is away is away for all: each of the rest would wait as long, and their callers
+    // have waited already.
     if all > 1 && matches!(error, StoreError::Unexpected(_)) {
         for place in batch.part.clone() {
             let alone = Batch {
@@ -78,6 +77,7 @@ where
             match commit(alone).await.map_err(StoreError::from) {
                 Ok(result) => results.extend(result),
                 Err(away @ StoreError::Unavailable(_)) => {
+                    // It went away meanwhile: those before are committed and keep their answers.
                     results.resize_with(all, || failed(&away));
                     break;
                 }
@@ -147,17 +147,18 @@ impl<C: Send + Sync + 'static, R: Send + 'static> Group<C, R> {
     /// when the commit panicked.
     pub async fn submit(&self, command: C) -> Result<R, Refused> {
         let (answer, result) = oneshot::channel();
+        // Not `send`: callers that wait for room would be a second queue, and that one has no
+        // bound. Who is told at once can come back when there is room.
         let queued = self.queue.try_send((command, answer));
         queued.map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => Refused::Full,
             mpsc::error::TrySendError::Closed(_) => Refused::Stopped,
         })?;
+        // The worker answers whatever it took, so that an answer which is dropped means a panic.
         result.await.map_err(|_| Refused::Lost)
     }
 }
 
-/// Each commit runs in a task of its own: one that panics costs its callers their answers and
-/// nobody else.
 async fn work<C, R, F>(
     mut queue: mpsc::Receiver<(C, oneshot::Sender<R>)>,
     size: usize,
@@ -167,14 +168,19 @@ async fn work<C, R, F>(
     F: Future<Output = Vec<R>> + Send + 'static,
 {
     let mut waiting = Vec::with_capacity(size);
+    // What came while the last commit ran is there by now and goes together. Nothing waits for more
+    // to come: with a timer a lone caller would pay for company that it does not have. 0 means that
+    // every `Group` is gone and the queue is empty, so that a stop writes what was taken.
     while queue.recv_many(&mut waiting, size).await > 0 {
         let (commands, answers): (Vec<C>, Vec<_>) = waiting.drain(..).unzip();
+        // In a task of its own: a commit that panics costs its callers their answers, nobody else.
         let Ok(results) = tokio::spawn(committed(Batch::from(commands))).await else {
             tracing::error!("A commit panicked.");
             continue; // the answers are dropped, and their callers hear of it
         };
         for (result, answer) in results.into_iter().zip(answers) {
-            let _ = answer.send(result); // the caller may have gone; its command was carried out all the same
+            // The caller may have gone; its command was carried out all the same.
+            let _ = answer.send(result);
         }
     }
 }

@@ -42,6 +42,7 @@ impl Key {
 
     fn parse(line: &str) -> Result<Self, &'static str> {
         let (id, secret) = line.split_once(':').ok_or("expected `id:hex`")?;
+        // No colon and no space, so that a line has one reading; rows store the id as it stands.
         let may_stand = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
         if id.is_empty() || id.len() > LONGEST_ID || !id.bytes().all(may_stand) {
             return Err(

@@ -2,7 +2,7 @@
 //! service is set up, `telemetry` how it is watched, `serve` how it listens and stops; `clock` and
 //! `db` hold time and state, `group` commits many commands at once; `outbox` carries what was
 //! committed to the `bus`, whose consumers hand it to the next service; `propagation` takes the
-//! trace along, `watch` shows a caller each new version of a row, `tidy` does what nobody waits
+//! trace along, `watch` shows a caller each new version of a row, `repeat` does what nobody waits
 //! for.
 
 pub mod bus;
@@ -16,11 +16,11 @@ pub mod page;
 mod private;
 pub mod propagation;
 pub mod random;
+pub mod repeat;
 pub mod serve;
 pub mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
-pub mod tidy;
 pub mod watch;
 
 pub use private::Private;

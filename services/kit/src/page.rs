@@ -52,9 +52,9 @@ impl Page {
         self.after
     }
 
-    /// How many rows to read: one more than the page has, which tells whether there is another
-    /// page.
+    /// How many rows to read.
     pub fn limit(&self) -> u64 {
+        // One more than the page has tells whether there is another page, and saves a count.
         u64::from(self.size) + 1
     }
 
@@ -103,9 +103,10 @@ impl PageToken {
     }
 
     /// Whether a row comes after this one in a list that is sorted by these two columns, newest
-    /// first: as one comparison of rows, which both databases look up in the index of the two.
-    /// Written out with `OR`, the last page would read all the pages before it.
+    /// first.
     pub fn precedes<C: ColumnTrait>(self, at: C, id: C) -> SimpleExpr {
+        // As one comparison of rows, which both databases look up in the index of the two. Written
+        // out with `OR`, the last page would read all the pages before it.
         let columns = [
             Expr::col((at.entity_name(), at)),
             Expr::col((id.entity_name(), id)),

@@ -44,6 +44,7 @@ pub fn to_traceparent(context: &Context) -> (String, String) {
     if !span.is_valid() || DISABLED.load(Ordering::Relaxed) {
         return (String::new(), String::new());
     }
+    // Of the other bits nobody knows the meaning: W3C §3.2.2.5 demands to clear them.
     let flags = span.trace_flags() & TraceFlags::SAMPLED;
     let parent = format!("00-{}-{}-{flags:02x}", span.trace_id(), span.span_id());
     (parent, span.trace_state().header())
@@ -136,14 +137,14 @@ fn first_nats_value<'a>(headers: &'a NatsHeaders, wanted: &str) -> Option<&'a st
     })
 }
 
-/// Reads `version-trace-span-flags` (W3C §3.2). A version above 00 may have more fields behind the
-/// flags.
+/// Reads `version-trace-span-flags` (W3C §3.2).
 fn parse(traceparent: &str, tracestate: &str) -> Option<SpanContext> {
     let mut fields = traceparent.split('-');
     let version = hex(fields.next()?, 2)?;
     let trace_id = TraceId::from_hex(hex(fields.next()?, 32)?).ok()?;
     let span_id = SpanId::from_hex(hex(fields.next()?, 16)?).ok()?;
     let flags = u8::from_str_radix(hex(fields.next()?, 2)?, 16).ok()?;
+    // A later version may have more fields behind the flags; 00 may not, and ff is no version.
     if version == "ff" || (version == "00" && fields.next().is_some()) {
         return None;
     }
@@ -159,9 +160,9 @@ fn parse(traceparent: &str, tracestate: &str) -> Option<SpanContext> {
     span.is_valid().then_some(span)
 }
 
-/// The field if it is lower-case hexadecimal of that length: `from_hex` alone would take `+1` and
-/// `A`.
+/// The field if it is lower-case hexadecimal of that length.
 fn hex(field: &str, length: usize) -> Option<&str> {
+    // `from_hex` and `from_str_radix` alone would take `+1` and `A`.
     let lower = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
     (field.len() == length && field.bytes().all(lower)).then_some(field)
 }

@@ -126,6 +126,7 @@ impl Server {
         } = surface;
         let admin = admin.add_service(reflection::of(admin_names)?);
         tracing::info!(listen = %self.addr, admin = %self.admin_addr, "Listening.");
+        // Two stops: probes are to see the service drain after callers are sent away.
         let (stopped, probed) = (stages.stop.clone(), CancellationToken::new());
         let grpc = tokio::spawn(serve_public(
             self.public,
@@ -148,6 +149,8 @@ impl Server {
             result = &mut grpc => Some(result),
             result = &mut admin => Some(result),
             name = stages.ended_worker() => {
+                // No drain: what the worker left undone would only be waited for. The next process
+                // goes on from what is committed.
                 health.worker_ended(name);
                 stages.abandon().await;
                 grpc.abort();
@@ -156,14 +159,19 @@ impl Server {
             }
         };
         tracing::info!("Shutting down: taking nothing new, finishing what was begun.");
+        // Not ready first: whoever balances callers hears of it while answers still go out.
         health.drain();
         stages.stop.cancel();
+        // A watch ends by `stop`; what hangs here is a caller that does not read, or a commit. A
+        // task that has ended, as a failed listener's, must not be awaited again.
         if failed.is_none() && timeout(DRAIN, &mut grpc).await.is_err() {
             tracing::warn!("Some callers are still connected; their connections are closed.");
             grpc.abort();
         }
+        // Only now: what the servers answered last may have left rows and mails for the workers.
         stages.finish.cancel();
         probed.cancel();
+        // An open tracker is waited for in vain: more could still be spawned on it.
         stages.tasks.close();
         if timeout(FINISH, stages.tasks.wait()).await.is_err() {
             tracing::warn!(
@@ -180,9 +188,9 @@ impl Server {
     }
 }
 
-/// tonic refuses a message beyond `MESSAGE_LIMIT` without a detail; this adds what a program can
-/// compare.
 fn explain_size<B>(mut response: http::Response<B>) -> http::Response<B> {
+    // tonic refuses such a message before any handler of ours sees it, and without a detail; this
+    // adds what a program can compare. A handler's own OUT_OF_RANGE would have details.
     let refused = Status::from_header_map(response.headers());
     if refused
         .is_some_and(|status| status.code() == Code::OutOfRange && status.details().is_empty())
@@ -196,7 +204,7 @@ fn explain_size<B>(mut response: http::Response<B>) -> http::Response<B> {
     response
 }
 
-/// Limits for callers that are not trusted: what is not limited here is what an attacker uses.
+/// What is not limited here is what an attacker uses.
 async fn serve_public(
     listener: TcpListener,
     routes: Routes,
@@ -211,12 +219,17 @@ async fn serve_public(
     let served = Grpc::builder()
         .layer(ServerLayer::default())
         .layer(MapResponseLayer::new(explain_size))
+        // Also for callers that name no deadline of their own.
         .timeout(LONGEST_CALL)
+        // The first holds calls back, the second refuses streams before they are read.
         .concurrency_limit_per_connection(1_024)
         .max_concurrent_streams(1_024)
+        // A caller that vanished holds its watches and their queries until this finds out.
         .http2_keepalive_interval(Some(Duration::from_secs(20)))
         .http2_keepalive_timeout(Some(Duration::from_secs(10)))
         .http2_max_header_list_size(16 * 1024)
+        // Streams opened and reset at once cost the server work, their caller none
+        // (CVE-2023-44487).
         .http2_max_pending_accept_reset_streams(Some(20))
         .add_routes(routes)
         .add_service(health_service)
@@ -228,6 +241,7 @@ async fn serve_public(
             },
         )
         .await;
+    // Both run for ever, and hold the database open.
     checking.abort();
     reporting.abort();
     Ok(served?)

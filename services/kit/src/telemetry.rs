@@ -70,6 +70,7 @@ pub struct Telemetry {
 /// # Errors
 /// When the log filter or an `OTEL_*` variable cannot be used, or telemetry runs already.
 pub fn init(service: &'static str, settings: &TelemetrySettings) -> anyhow::Result<Telemetry> {
+    // Before anything may start a span, whose context would travel.
     if !settings::propagates_trace_context() {
         crate::propagation::disable();
     }
@@ -121,6 +122,7 @@ impl Telemetry {
                 self.flush();
                 let _ = done.send(());
             });
+        // Not joined: a thread that waits for a dead collector ends with the process.
         if flushing.is_ok() {
             let _ = tokio::time::timeout(SHUTDOWN, finished).await;
         }
@@ -128,6 +130,7 @@ impl Telemetry {
 
     fn flush(self) {
         // Their errors are logged by the SDK; a caller on its way out can do nothing about them.
+        // A share for each: a collector that is away must not let the first take the time of all.
         let share = SHUTDOWN / 3;
         if let Some(traces) = self.traces {
             let _ = traces.shutdown_with_timeout(share);
@@ -138,6 +141,7 @@ impl Telemetry {
         if let Some(metrics) = self.metrics {
             let _ = metrics.shutdown_with_timeout(share);
         }
+        // Last: it drives the connection over which the three above have just sent.
         drop(self.exports);
     }
 

@@ -46,6 +46,7 @@ impl<K> Default for Watches<K> {
 impl<K: Eq + Hash + Copy + Send + Sync + 'static> Watches<K> {
     /// Wakes whoever watches one of these rows. To be called after the commit that changed them.
     pub fn notify(&self, keys: &[K]) {
+        // Nearly always nobody watches: then a commit of a thousand rows looks at none.
         let watched = self.lock();
         if watched.is_empty() {
             return;
@@ -74,6 +75,7 @@ impl<K: Eq + Hash + Copy + Send + Sync + 'static> Watches<K> {
         F: FnMut() -> R + Send,
         R: Future<Output = Result<Option<(i64, T)>, E>> + Send,
     {
+        // Before the first read: a commit between the two would wake nobody otherwise.
         let wakes = self.subscribe(key);
         stream::unfold(Some((wakes, read, None)), move |state| {
             let stop = stop.clone();
@@ -84,6 +86,7 @@ impl<K: Eq + Hash + Copy + Send + Sync + 'static> Watches<K> {
                     wakes.changes.borrow_and_update();
                     match stop.run_until_cancelled(read()).await? {
                         Err(error) => return Some((Err(error), None)),
+                        // One change may wake twice: by this process's commit, and by a poll.
                         Ok(Some((version, row))) if sent != Some(version) => {
                             sent = Some(version);
                             let next = if is_last(&row) {
@@ -113,14 +116,18 @@ impl<K: Eq + Hash + Copy + Send + Sync + 'static> Watches<K> {
         R: Future<Output = Result<Vec<(K, i64)>, E>>,
     {
         let mut ticks = tokio::time::interval(interval);
+        // A query that takes longer than a tick makes up for nothing: one look finds all.
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // Reads only, so that a stop may cut it anywhere.
         let mut polling = pin!(async {
             loop {
                 ticks.tick().await;
+                // Copied, because the lock must not be held over an await.
                 let keys: Vec<K> = self.lock().keys().copied().collect();
                 for keys in keys.chunks(KEYS_PER_QUERY) {
                     match versions(keys.to_vec()).await {
                         Ok(found) => self.compare(found),
+                        // Not a warning: readiness tells of an absent database; watchers wait.
                         Err(error) => {
                             tracing::debug!(%error, "Watched rows could not be read; next query in a moment.");
                         }
@@ -160,6 +167,8 @@ impl<K: Eq + Hash + Copy + Send + Sync + 'static> Watches<K> {
         let mut watched = self.lock();
         for (key, version) in found {
             if let Some(row) = watched.get_mut(&key)
+                // None before the first query: it wakes once for nothing, rather than miss a change
+                // between the stream's first read and that query.
                 && row.version.replace(version) != Some(version)
             {
                 row.wake.send_modify(|wakes| *wakes += 1);
@@ -168,6 +177,7 @@ impl<K: Eq + Hash + Copy + Send + Sync + 'static> Watches<K> {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<K, Watched>> {
+        // No code of others runs under the lock, so that a panic cannot leave it half written.
         self.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -51,7 +51,8 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::
             .await
     };
     let served = served.await;
-    telemetry.shutdown().await; // last: what was drained has spans too
+    // Last: what was drained has spans, too.
+    telemetry.shutdown().await;
     served
 }
 
@@ -75,6 +76,7 @@ impl App {
     /// What cannot be opened, bound or read, as a sentence.
     pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Self> {
         let parts = config.service.open::<Migrator>(clock.clone()).await?;
+        // Before anything can be claimed: afterwards it would end claims of our own.
         end_stale_claims(&parts.db)
             .await
             .context("The leases of the last run cannot be ended.")?;
@@ -148,7 +150,9 @@ impl App {
         let cutting = tokio::spawn(cut_after(stop, grace, cut.clone()));
         let served = server.run(surface, stages, shutdown).await;
         cutting.abort();
-        cut.cancel(); // nobody is answered any more: leases and late notes end, too
+        // Nobody is answered any more: leases and late notes end, too.
+        cut.cancel();
+        // Only now: until the cut an attempt may still take a kept connection.
         transport.close().await;
         db.close().await;
         served
@@ -211,15 +215,16 @@ fn transport(config: &Config) -> anyhow::Result<Transport> {
     Ok(transport)
 }
 
-/// Mails that a stream may hold: enough for every connection to find its next mail waiting.
+/// Mails that a stream may hold.
 fn window(connections: u16) -> u32 {
+    // Enough for every connection to find its next mail waiting; what waits here is nowhere written
+    // down, so more would only be offered once more after a crash.
     u32::from(connections).saturating_mul(16).min(1_024)
 }
 
-/// Attempts may end by themselves for a while after the stop; then they are cut, early enough to be
-/// recorded.
 async fn cut_after(stop: CancellationToken, grace: Duration, cut: CancellationToken) {
     stop.cancelled().await;
+    // Attempts may end by themselves for a while; then they are cut, early enough to be recorded.
     tokio::time::sleep(grace).await;
     cut.cancel();
 }

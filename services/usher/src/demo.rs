@@ -105,16 +105,16 @@ async fn story(system: &mut System, mailbox: Mailbox, format: Format) -> Result<
     told
 }
 
-/// The demo empties its folder: a typing error must not cost anybody a folder of their own.
 fn holds_something_else(folder: &Path) -> bool {
     let Ok(mut entries) = fs::read_dir(folder) else {
         return false;
     };
+    // The demo empties its folder: a typing error must not cost anybody a folder of their own.
     entries.next().is_some() && !DataFolder::is_ours(folder)
 }
 
-/// Spans only: the crash that the story is about would fill the screen with warnings.
 fn quiet(endpoint: String) -> TelemetrySettings {
+    // Spans only: the crash that the story is about would fill the screen with warnings.
     let log_filter = std::env::var("RUST_LOG").unwrap_or_else(|_| "off".to_owned());
     TelemetrySettings {
         log_filter,

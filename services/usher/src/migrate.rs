@@ -125,8 +125,8 @@ pub(crate) async fn apply(service: Service, url: &str) -> Result<(), Failure> {
     applied.map_err(|error| failed(service, kit::db::is_away(&error), &error))
 }
 
-/// Reads beside a service that runs.
 async fn pending(service: Service, url: &str) -> Result<Vec<String>, Failure> {
+    // Without the lock that the service which runs on the file holds.
     let observed = Db::observe(&parse(url)?).await;
     let db = observed.map_err(|error| Failure::new(Exit::Unavailable, sentence(&error)))?;
     let pending = match service {

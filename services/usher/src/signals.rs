@@ -40,11 +40,9 @@ impl StopSignals {
 }
 
 /// Resolves when standard input ends.
-///
-/// A thread of its own reads it: a runtime would wait at its own end for a pool thread that still
-/// reads.
 pub(crate) async fn stdin_closed() {
     let (ended, end) = oneshot::channel();
+    // A thread of its own: a runtime would wait at its own end for a pool thread that still reads.
     std::thread::spawn(move || {
         let mut input = std::io::stdin();
         let mut ignored = [0; 64];

@@ -193,6 +193,7 @@ impl Places {
                 "Name the file that the services read, by --admin-token-file or USHER_ADMIN_TOKEN_FILE.",
             ));
         };
+        // Not to be printed by whoever prints a request, nor kept in HTTP/2's table of headers.
         value.set_sensitive(true);
         Ok(Token(value))
     }

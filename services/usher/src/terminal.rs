@@ -25,9 +25,10 @@ pub(crate) const BAD: Style = Style::new().fg_color(Some(anstyle::Color::Ansi(An
 /// What can be typed.
 pub(crate) const CODE: Style = Style::new().fg_color(Some(anstyle::Color::Ansi(AnsiColor::Cyan)));
 
-/// Writes a line to standard output. A reader that left early (`usher … | head`) is no error.
+/// Writes a line to standard output.
 pub(crate) fn say(text: impl AsRef<str>) {
     let mut out = anstream::stdout().lock();
+    // A reader that left early (`usher … | head`) is no error; `println!` would panic.
     let _ = writeln!(out, "{}", text.as_ref());
     let _ = out.flush();
 }

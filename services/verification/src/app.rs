@@ -17,6 +17,7 @@ use proto::verification::{
     verification_admin_server::{SERVICE_NAME as ADMIN_NAME, VerificationAdminServer},
     verification_service_server::{SERVICE_NAME, VerificationServiceServer},
 };
+use tokio::sync::Notify;
 use tonic::service::Routes;
 use uuid::Uuid;
 
@@ -29,10 +30,9 @@ use crate::{
     },
     config::Config,
     consumer::NewAccounts,
-    delivery::MailLoop,
+    delivery::{Incoming, MailLoop, Queue},
     grpc::{Admin, Public},
     migrations::Migrator,
-    queue::{Incoming, Queue},
 };
 
 /// The durable by which this service reads events, as it should be.
@@ -53,7 +53,8 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::
             .await
     };
     let served = served.await;
-    telemetry.shutdown().await; // last: what was drained has spans too
+    // Last: what was drained has spans, too.
+    telemetry.shutdown().await;
     served
 }
 
@@ -117,7 +118,7 @@ impl App {
             (!bus.is_connected()).then(|| "not connected; events wait in the outbox".to_owned())
         });
         health.depends_on("mailer", move || {
-            (!queue.is_open()).then(|| "takes no mails; they wait in the database".to_owned())
+            (!queue.is_sending()).then(|| "takes no mails; they wait in the database".to_owned())
         });
         let public =
             VerificationServiceServer::new(public).max_decoding_message_size(MESSAGE_LIMIT);
@@ -131,7 +132,8 @@ impl App {
             health,
         };
         let served = server.run(surface, stages, shutdown).await;
-        db.close().await; // nobody writes any more: SQLite folds its log into the one file
+        // Nobody writes any more: SQLite folds its log into the one file.
+        db.close().await;
         served
     }
 
@@ -152,18 +154,23 @@ impl App {
 
         // The delivery before the consumer: what the first events commit finds it at work.
         let (queue, incoming) = Queue::new(config.delivery_queue);
-        let issue = self.issue_code(queue.clone(), watches.clone());
-        self.start_delivery(stages, issue.clone(), incoming);
-        let dead_letters = self.start_consumer(stages, issue.clone());
+        let became_due = Arc::new(Notify::new());
+        let claim_mails = ClaimMails {
+            db: db.clone(),
+            issue: self.issue_code(),
+            lease: config.delivery_lease,
+            watches: watches.clone(),
+        };
+        self.start_delivery(stages, claim_mails, (queue.clone(), incoming), &became_due);
+        let dead_letters = self.start_consumer(stages, queue.clone(), watches.clone());
 
-        let serve_resends = ServeResends { issue };
-        let serving = serve_resends.clone();
-        let serving = serving.run(config.delivery_tick, stop.clone());
-        stages.work("resends", stop, serving);
-        let forgetting = forget_resends::run(db.clone(), stop.clone());
-        stages.work("housekeeping", stop, forgetting);
-        let watching = watch_verification::run(db.clone(), watches.clone(), stop.clone());
-        stages.work("watches", stop, watching);
+        let serve_resends = ServeResends {
+            db: db.clone(),
+            issue: self.issue_code(),
+            watches: watches.clone(),
+            became_due: Arc::clone(&became_due),
+        };
+        self.start_housekeeping(stages, serve_resends.clone(), watches.clone(), became_due);
         tracing::info!("Relay, delivery, consumer, resends, watches and housekeeping are at work.");
 
         let confirm_code = ConfirmCode {
@@ -187,56 +194,82 @@ impl App {
         (public, Admin { dead_letters }, queue)
     }
 
-    /// Starts what hands mails to the mailers, and what looks after their codes meanwhile.
-    fn start_delivery(&self, stages: &Stages, issue: IssueCode, incoming: Incoming) {
-        let (db, tick) = (&self.parts.db, self.config.delivery_tick);
-        let Stages { stop, .. } = stages;
-        let metrics = Metrics::new();
-        let counting = count_due::run(db.clone(), metrics.clone(), stop.clone());
+    /// Starts what hands mails to the mailers.
+    fn start_delivery(
+        &self,
+        stages: &Stages,
+        claim_mails: ClaimMails,
+        queue: (Queue, Incoming),
+        became_due: &Arc<Notify>,
+    ) {
+        let (stop, metrics) = (&stages.stop, Metrics::new());
+        let counting = count_due::run(self.parts.db.clone(), metrics.clone(), stop.clone());
         stages.work("count of due mails", stop, counting);
 
-        let replace_expired = ReplaceExpired {
-            issue: issue.clone(),
-        };
-        let replacing = replace_expired.run(tick, stop.clone());
-        stages.work("expiry", stop, replacing);
-
-        let rescheduling = reschedule_mails::run(db.clone(), tick, stop.clone());
-        stages.work("schedule", stop, rescheduling);
-
-        let claim_mails = ClaimMails { issue };
-        let mail_loop = MailLoop::new(claim_mails, incoming, self.mailers.clone(), metrics, tick);
-        stages.work("delivery", stop, mail_loop.run(stop.clone()));
+        let (mailers, tick) = (self.mailers.clone(), self.config.delivery_tick);
+        let mail_loop = MailLoop::new(claim_mails, queue, mailers, metrics, tick);
+        let delivering = mail_loop.run(Arc::clone(became_due), stop.clone());
+        stages.work("delivery", stop, delivering);
     }
 
     /// Starts the consumer, and answers with what becomes of the messages that it cannot handle.
-    fn start_consumer(&self, stages: &Stages, issue: IssueCode) -> DeadLetters {
+    fn start_consumer(&self, stages: &Stages, queue: Queue, watches: Watches<Uuid>) -> DeadLetters {
         let settings = bus::ConsumerSettings {
             ack_wait: self.config.ack_wait,
             ..Default::default()
         };
         let (bus, db) = (self.bus.clone(), self.parts.db.clone());
-        let consumer = Consumer::new(bus, db.clone(), durable(), settings);
-        let new_accounts = NewAccounts::new(StartVerifications { issue });
+        let start_verifications = StartVerifications {
+            db: db.clone(),
+            issue: self.issue_code(),
+            lease: self.config.delivery_lease,
+            watches,
+        };
+        let new_accounts = NewAccounts {
+            start_verifications,
+            queue,
+        };
         let handler = Handler::new(move |batch| new_accounts.clone().handle(batch));
+        let consumer = Consumer::new(bus, db.clone(), durable(), settings);
         let consuming = consumer.run(handler.clone(), stages.stop.clone());
         stages.work("consumer", &stages.stop, consuming);
         DeadLetters::new(db, handler)
     }
 
-    fn issue_code(&self, queue: Queue, watches: Watches<Uuid>) -> IssueCode {
-        let rules = CodeRules {
-            length: self.config.code_digits,
-            lifetime: self.config.code_lifetime,
+    /// Starts what looks after codes and whoever watches them.
+    fn start_housekeeping(
+        &self,
+        stages: &Stages,
+        serve_resends: ServeResends,
+        watches: Watches<Uuid>,
+        became_due: Arc<Notify>,
+    ) {
+        let (db, tick) = (self.parts.db.clone(), self.config.delivery_tick);
+        let stop = &stages.stop;
+        let replace_expired = ReplaceExpired {
+            db: db.clone(),
+            issue: self.issue_code(),
             lease: self.config.delivery_lease,
+            watches: watches.clone(),
+            became_due,
         };
-        let (db, keys) = (self.parts.db.clone(), Arc::clone(&self.keys));
+        stages.work("resends", stop, serve_resends.run(tick, stop.clone()));
+        stages.work("expiry", stop, replace_expired.run(tick, stop.clone()));
+        let rescheduling = reschedule_mails::run(db.clone(), tick, stop.clone());
+        stages.work("schedule", stop, rescheduling);
+        let forgetting = forget_resends::run(db.clone(), stop.clone());
+        stages.work("housekeeping", stop, forgetting);
+        let watching = watch_verification::run(db, watches, stop.clone());
+        stages.work("watches", stop, watching);
+    }
+
+    fn issue_code(&self) -> IssueCode {
         IssueCode {
-            db,
-            keys,
-            rules,
-            queue,
-            watches,
+            keys: Arc::clone(&self.keys),
+            rules: CodeRules {
+                length: self.config.code_digits,
+                lifetime: self.config.code_lifetime,
+            },
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What verification can do, a use case a file, named after it. `grpc`, `consumer` and `delivery`
-//! call these; they know the domain, the store and the queue to the delivery, and nothing of how
-//! they were called. Each opens and commits its own transaction.
+//! call these; they know the domain and the store, and nothing of how they were called. Each opens
+//! and commits its own transaction.
 
 pub(crate) mod start_verifications;
 
@@ -22,14 +22,17 @@ pub(crate) mod forget_resends;
 pub(crate) mod replace_expired;
 pub(crate) mod serve_resends;
 
+mod claimed_mail;
 mod issue_code;
 mod replace_keyless;
 
-pub(crate) use self::issue_code::{CodeRules, IssueCode};
+pub(crate) use self::{
+    claimed_mail::ClaimedMail,
+    issue_code::{CodeRules, IssueCode},
+};
 // What commands take and give, for the edges, which name nothing behind them.
 pub(crate) use crate::{
     metrics::Metrics,
-    queue::{ClaimedMail, Incoming, Queue},
     store::{Claim, Code, CodeState, MailState},
 };
 

@@ -13,9 +13,10 @@ use uuid::Uuid;
 
 use crate::{
     commands::start_verifications::{
-        NewVerification, StartVerificationError, StartVerifications, Started, Told,
+        Answer, NewVerification, StartVerificationError, StartVerifications, Told,
     },
-    domain::Person,
+    delivery::Queue,
+    domain::{Person, Turn},
 };
 
 /// How long a message is held before it is tried again while the database cannot be used.
@@ -24,55 +25,64 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// The handler of `AccountCreated`.
 #[derive(Debug, Clone)]
 pub(crate) struct NewAccounts {
-    start_verifications: StartVerifications,
+    pub(crate) start_verifications: StartVerifications,
+    /// To the delivery.
+    pub(crate) queue: Queue,
 }
 
 impl NewAccounts {
-    pub(crate) fn new(start_verifications: StartVerifications) -> Self {
-        Self {
-            start_verifications,
-        }
-    }
-
     /// The durable, as it should be.
     pub(crate) fn durable() -> Durable {
         Durable {
             stream: streams::ACCOUNTS,
             name: "verification".to_owned(),
-            filter: streams::ACCOUNTS.subjects[0].to_owned(), // an unknown event becomes a dead letter, not a gap
+            // All of them: an unknown event becomes a dead letter, not a gap.
+            filter: streams::ACCOUNTS.subjects[0].to_owned(),
         }
     }
 
     /// Handles a batch and says what becomes of each message, in their order.
     pub(crate) async fn handle(self, batch: Arc<Vec<Delivery>>) -> Vec<Verdict> {
+        // Before the rows are made: one is born claimed only if its mail is going to be handed
+        // over.
+        let room = self.queue.reserve(Turn::First, batch.len());
         let mut told = Vec::with_capacity(batch.len());
-        for delivery in batch.iter() {
+        for (place, delivery) in batch.iter().enumerate() {
             told.push(Told {
                 delivery: delivery.clone(),
+                // What cannot be decoded goes along: its dead letter commits with the others' work.
                 new: decode(delivery),
+                has_room: place < room.len(),
             });
         }
-        let started = self.start_verifications.run(told).await;
-        complain(&started);
-        started.iter().map(verdict).collect()
+        let answers = self.start_verifications.run(told).await;
+        complain(&answers);
+        let (mut verdicts, mut mails) = (Vec::with_capacity(batch.len()), Vec::new());
+        for answer in answers {
+            verdicts.push(verdict(&answer));
+            mails.extend(answer.ok().and_then(|started| started.mail));
+        }
+        // Only now: before the commit, a mail could leave whose code does not exist.
+        self.queue.hand_over(mails, room);
+        verdicts
     }
 }
 
-/// Once for the batch: what is held comes again every second.
-fn complain(started: &[Started]) {
-    let mut held = started.iter().filter_map(|started| match started {
+fn complain(answers: &[Answer]) {
+    let mut held = answers.iter().filter_map(|answer| match answer {
         Err(StartVerificationError::Store(error)) => Some(error),
         _ => None,
     });
+    // Once for the batch: what is held comes again every second.
     if let Some(error) = held.next() {
         let messages = 1 + held.count();
         tracing::warn!(messages, %error, "Verifications could not be stored; the messages are held.");
     }
 }
 
-fn verdict(started: &Started) -> Verdict {
-    match started {
-        Ok(settled) => Verdict::Settled(*settled),
+fn verdict(answer: &Answer) -> Verdict {
+    match answer {
+        Ok(started) => Verdict::Settled(started.settled),
         Err(StartVerificationError::Refused) => Verdict::Reject("refused_by_database"),
         Err(StartVerificationError::Store(_)) => Verdict::Retry(PAUSE),
     }

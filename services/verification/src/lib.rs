@@ -2,7 +2,7 @@
 //! AccountVerified.
 //!
 //! In the order of one account's journey: `consumer` hears of it; `commands` store its verification
-//! with a code, and put the code's mail into `queue`; `delivery` hands it to the mailer and keeps
+//! with a code; `delivery` hands the code's mail to the mailer and keeps
 //! its schedule; `grpc` takes the code that a person types; `events` encodes what `kit::outbox`
 //! then publishes. `domain` has the rules, `store` the tables and their statements, `migrations`
 //! make them, `metrics` are the instruments. `app` puts all of it together from `config`.
@@ -12,8 +12,6 @@
 mod consumer;
 
 mod commands;
-
-mod queue;
 
 mod delivery;
 

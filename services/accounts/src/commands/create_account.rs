@@ -47,6 +47,7 @@ impl CreateAccount {
         let key = key.map(IdempotencyKey::parse).transpose();
         match (new, key) {
             (Ok(new), Ok(key)) => Ok(Self { new, key }),
+            // Both are parsed before either is refused: a caller learns all that is wrong at once.
             (new, key) => {
                 let key = key.err().map(|why| ("idempotency-key", why.to_string()));
                 let violations = new
@@ -98,8 +99,6 @@ impl SignUps {
     /// Stores the account, its event and its idempotency key in one transaction, and hands the
     /// event on. `caller` is the trace that the event belongs to. What cannot be committed before
     /// `deadline` is not written.
-    ///
-    /// The id is made before the group: a row that is met with one's own id is one's own success.
     pub(crate) async fn create(
         &self,
         command: CreateAccount,
@@ -111,6 +110,8 @@ impl SignUps {
             key: self.fingerprints.of_key(&key),
             fingerprint: self.fingerprints.of_request(&new),
         });
+        // Made before the group: should it be written again after a commit that happened, a row
+        // that is met with one's own id is one's own success.
         let id = self.clock.uuid_v7();
         let wait = Arc::new(Wait::new(deadline));
         let sign_up = SignUp {
@@ -127,8 +128,11 @@ impl SignUps {
             let mut submitted = pin!(group.submit(sign_up));
             let submitted = match timeout_at(wait.until(), &mut submitted).await {
                 Ok(answer) => answer,
+                // Told by its own timer, not by tonic's: after CANCELLED a caller cannot know what
+                // became of it.
                 Err(_) if wait.give_up() => return Err(CreateAccountError::Late),
-                Err(_) => submitted.await, // it is being written
+                // It is being written: how that ends its transaction knows, and that has a limit.
+                Err(_) => submitted.await,
             };
             let committed = match submitted {
                 Ok(outcome) => outcome?,
@@ -136,6 +140,7 @@ impl SignUps {
                 Err(Refused::Stopped) => return Err(CreateAccountError::Stopping),
                 Err(Refused::Lost) => return Err(CreateAccountError::Lost),
             };
+            // Not in the group: with a kind that waits for its mail all callers would wait for it.
             if let Some(pending) = committed.pending {
                 pending.deliver().await?;
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kit::{
     db::{Db, StoreError},
-    tidy,
+    repeat,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -17,7 +17,13 @@ const BATCH: u64 = 1_000;
 
 /// Forgets now and every ten minutes, until `stop`.
 pub(crate) async fn run(db: Db, stop: CancellationToken) {
-    tidy::every(INTERVAL, "Old idempotency keys", stop, || forget_keys(&db)).await;
+    repeat::every(
+        INTERVAL,
+        "Old idempotency keys were not forgotten",
+        stop,
+        || forget_keys(&db),
+    )
+    .await;
 }
 
 /// Deletes all keys that are too old, bit by bit.

@@ -27,6 +27,7 @@ pub(crate) async fn watch_account(
     id: Uuid,
     stop: CancellationToken,
 ) -> Result<impl Stream<Item = Result<Account, GetAccountError>> + Send + use<>, GetAccountError> {
+    // Asked once before: a stream of a row that does not exist would be silent for ever.
     get_account(&db, id).await?;
     let read = move || {
         let db = db.clone();

@@ -32,8 +32,8 @@ impl JetStream {
 
 #[async_trait]
 impl EventDispatcher for JetStream {
-    /// Never waits: what finds no room in the relay's queue is found in the table later.
     async fn reserve(&self, events: usize) -> Room {
+        // Never waits: what finds no room in the relay's queue is found in the table later.
         Room::Relay(self.outbox.reserve(events))
     }
 
@@ -58,11 +58,11 @@ impl EventDispatcher for JetStream {
     }
 }
 
-/// The creation span lives inside the business transaction; its context travels in the row, so that
-/// everything that follows, however late, continues the caller's trace.
 fn record(clock: &Clock, now: Timestamp, created: &Created) -> Record {
     let Created { account, context } = created;
     let event_id = clock.uuid_v7();
+    // Inside the transaction, because its context travels in the row: everything that follows,
+    // however late, continues the caller's trace.
     let creation = creation_span(event_id, account.id, context);
     let record = Record::new(event_id, account.id, &encode(account), now, &creation);
     span::end(&creation);

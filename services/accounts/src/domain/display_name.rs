@@ -30,6 +30,7 @@ impl DisplayName {
     /// The first thing that is wrong with it.
     pub(crate) fn parse(input: &str) -> Result<Self, InvalidDisplayName> {
         let name = input.trim_matches(' ');
+        // Looks at no more than it must: the input may be as long as a message.
         if name.chars().nth(LONGEST).is_some() {
             return Err(InvalidDisplayName::TooLong);
         }
@@ -56,10 +57,10 @@ fn may_stand_in_a_name(c: char) -> bool {
         || c.general_category() == GeneralCategory::DecimalNumber
 }
 
-/// Without `@`, `:` and `/` only a host name is left. Top-level domains have two characters or
-/// more, so "J.R.R. Tolkien" and "Ph.D." pass and "www.example.org" does not; a digit after a dot
-/// is an IP address.
 fn could_become_a_link(word: &str) -> bool {
+    // Without `@`, `:` and `/` only a host name is left. Top-level domains have two characters or
+    // more, so that "J.R.R. Tolkien" and "Ph.D." pass and "www.example.org" does not; a digit after
+    // a dot is an IP address.
     word.split('.')
         .skip(1)
         .any(|part| part.chars().nth(1).is_some() || part.starts_with(char::is_numeric))

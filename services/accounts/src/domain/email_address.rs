@@ -69,6 +69,7 @@ impl EmailAddress {
         if local.len() + 1 + domain.len() > LONGEST {
             return Err(TooLong);
         }
+        // ASCII only: Unicode case folding makes different mailboxes one (`ı` and `i`).
         let key = format!("{}@{domain}", local.to_ascii_lowercase());
         Ok(Self {
             address: format!("{local}@{domain}").into(),
@@ -81,8 +82,7 @@ impl EmailAddress {
         self.address.expose()
     }
 
-    /// What is unique: the same mailbox in another case has the same key. No Unicode case folding
-    /// is in it, because that makes different mailboxes one (`ı` and `i`).
+    /// What is unique: the same mailbox in another case has the same key.
     pub(crate) fn key(&self) -> &str {
         self.key.expose()
     }
@@ -108,15 +108,14 @@ fn is_atext(octet: u8) -> bool {
     octet.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&octet)
 }
 
-/// UTS 46 with STD3 rules and DNS lengths, then what a public mail domain is beyond that: at least
-/// two labels, the last of which begins with a letter (no top-level domain begins with a digit,
-/// every IPv4 address does).
+/// UTS 46 with STD3 rules and DNS lengths, then what a public mail domain is beyond that.
 fn ascii_domain(domain: &str) -> Result<String, InvalidEmailAddress> {
     if domain.starts_with('[') || domain.parse::<std::net::IpAddr>().is_ok() {
         return Err(InvalidEmailAddress::IpLiteral);
     }
     let ascii = idna::domain_to_ascii_strict(domain).map_err(|_| InvalidEmailAddress::Domain)?;
     let (_, top_level) = ascii.rsplit_once('.').ok_or(InvalidEmailAddress::Domain)?;
+    // No top-level domain begins with a digit, every IPv4 address does, in any base.
     if top_level.starts_with(|first: char| first.is_ascii_digit()) {
         return Err(InvalidEmailAddress::IpLiteral);
     }

@@ -44,9 +44,9 @@ impl FingerprintKey {
         self.hash("idempotency key", [key.as_str()])
     }
 
-    /// What tells one request from another. It is taken of the parsed request, so that the same
-    /// account in another spelling of its domain is the same request.
+    /// What tells one request from another.
     pub(crate) fn of_request(&self, new: &NewAccount) -> Hash {
+        // Of the parsed request: another spelling of the domain is the same request.
         self.hash(
             "request",
             [
@@ -57,10 +57,10 @@ impl FingerprintKey {
         )
     }
 
-    /// Each part is preceded by its length: no two lists of parts read the same.
     fn hash<const N: usize>(&self, purpose: &str, parts: [&str; N]) -> Hash {
         let mut all = Vec::new();
         for part in [purpose].iter().chain(&parts) {
+            // Each part is preceded by its length: no two lists of parts read the same.
             all.extend(part.len().to_be_bytes());
             all.extend(part.as_bytes());
         }

@@ -16,7 +16,8 @@ impl MigrationTrait for Migration {
         let mut email_key = text("email_key");
         email_key.unique_key();
         if manager.get_database_backend() == DbBackend::Postgres {
-            email_key.extra("COLLATE \"C\""); // octets decide, never a locale's rules
+            // Octets decide, never a locale's rules, which change with the system's libraries.
+            email_key.extra("COLLATE \"C\"");
         }
         let table = Table::create()
             .table("accounts")
@@ -30,6 +31,7 @@ impl MigrationTrait for Migration {
             .col(big_integer_null("verified_at"))
             .to_owned();
         manager.create_table(table).await?;
+        // For `usher account list`; in the order of commits, so that it grows at its end.
         let newest_first = Index::create()
             .name("accounts_created_at_id")
             .table("accounts")

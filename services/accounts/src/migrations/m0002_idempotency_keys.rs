@@ -19,6 +19,7 @@ impl MigrationTrait for Migration {
             .col(big_integer("created_at"))
             .to_owned();
         manager.create_table(table).await?;
+        // For `forget_keys`, which would else read all keys of a day every ten minutes.
         let oldest_first = Index::create()
             .name("idempotency_keys_created_at")
             .table("idempotency_keys")

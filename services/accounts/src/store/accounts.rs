@@ -78,16 +78,17 @@ pub(crate) enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 
-/// Inserts those whose address is free and returns their ids. Rows go in by the unique key's order,
-/// so that two transactions that meet wait for each other in one direction only.
+/// Inserts those whose address is free and returns their ids.
 pub(crate) async fn insert(tx: &Tx, mut accounts: Vec<Model>) -> Result<Vec<Uuid>, DbErr> {
     if accounts.is_empty() {
         return Ok(Vec::new());
     }
+    // In the unique key's order: two transactions that meet wait in one direction only.
     accounts.sort_unstable_by(|a, b| a.email_key.cmp(&b.email_key));
     let rows = accounts
         .into_iter()
         .map(|account| ActiveModel::from(account).reset_all());
+    // Without it one taken address would fail the group, and on Postgres the transaction.
     let if_free = OnConflict::column(Column::EmailKey).do_nothing().to_owned();
     Entity::insert_many(rows)
         .on_conflict(if_free)
@@ -111,8 +112,10 @@ pub(crate) async fn by_ids(
 }
 
 /// Turns pending accounts verified and returns their ids. Accounts that are verified already or do
-/// not exist are left as they are, so that a repeated event changes nothing.
+/// not exist are left as they are.
 pub(crate) async fn verify(tx: &Tx, verified: &[(Uuid, Timestamp)]) -> Result<Vec<Uuid>, DbErr> {
+    // Guarded by the status, so that a repeated event changes nothing: neither the first one's
+    // moment nor what watchers are woken for.
     let sql = "UPDATE accounts SET status = $1, verified_at = given.verified_at FROM given
                WHERE accounts.id = given.id AND status = $2 RETURNING accounts.id";
     let statuses = [

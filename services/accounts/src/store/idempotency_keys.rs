@@ -39,7 +39,10 @@ pub(crate) async fn take(tx: &Tx, mut keys: Vec<Model>) -> Result<Vec<Vec<u8>>, 
     if keys.is_empty() {
         return Ok(Vec::new());
     }
-    keys.sort_unstable_by(|a, b| a.key_hash.cmp(&b.key_hash)); // one order for all transactions: no deadlocks
+    // One order for all transactions: no deadlocks.
+    keys.sort_unstable_by(|a, b| a.key_hash.cmp(&b.key_hash));
+    // In the statement itself, and not by `delete_old`: whether a key counts must not depend on
+    // when the housekeeping last ran.
     let unless_recent = OnConflict::column(Column::KeyHash)
         .update_columns([Column::Fingerprint, Column::AccountId, Column::CreatedAt])
         .action_and_where(Expr::col((Entity, Column::CreatedAt)).lte(tx.now() - LIFETIME))

@@ -15,7 +15,7 @@ use tonic::Code;
 use crate::{
     client::{Client, sign_up},
     verified::{CONFIRMED, publish, verified},
-    world::{Service, World},
+    world::World,
 };
 
 /// As a pool has connections, and some more.
@@ -51,7 +51,7 @@ async fn all_go_on_after(length: Duration, database: &str) {
     let healed = Healed::after(&proxy, length, async {
         tokio::join!(
             nobody_is_served(&client, watched),
-            readiness_tells(&inside, &beside)
+            inside.tells_of_the_hole(&beside)
         );
         confirm(&bus, confirmed).await;
         // The replica in the hole may have one event in its hands, and takes no more: the other has
@@ -126,12 +126,6 @@ async fn nobody_is_served(client: &Client, known: &Account) {
             "{code:?}"
         );
     }
-}
-
-async fn readiness_tells(inside: &Service, beside: &Service) {
-    assert_eq!(inside.probe("/readyz").await.0, 503);
-    assert_eq!(inside.probe("/livez").await.0, 200);
-    assert_eq!(beside.probe("/readyz").await.0, 200);
 }
 
 async fn sign_up_all(client: &Client, name: &str) -> Vec<Account> {

@@ -93,7 +93,7 @@ impl World {
     }
 
     /// Rows of all tables of the service: accounts, events, keys.
-    pub(crate) async fn rows(&self) -> [i64; 3] {
+    pub(crate) async fn accounts_events_keys(&self) -> [i64; 3] {
         [
             self.count("accounts").await,
             self.count("outbox").await,

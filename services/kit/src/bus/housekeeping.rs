@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::{letters, trials};
 use crate::{
     db::{Db, StoreError},
-    tidy,
+    repeat,
 };
 
 const INTERVAL: Duration = Duration::from_secs(10 * 60);
@@ -16,7 +16,13 @@ const AT_ONCE: u64 = 1_000;
 
 /// Tidies now and every ten minutes, until `stop`.
 pub(super) async fn run(db: &Db, stop: CancellationToken) {
-    tidy::every(INTERVAL, "Old dead letters", stop, || forget(db)).await;
+    repeat::every(
+        INTERVAL,
+        "Old dead letters were not forgotten",
+        stop,
+        || forget(db),
+    )
+    .await;
 }
 
 async fn forget(db: &Db) -> Result<(), StoreError> {

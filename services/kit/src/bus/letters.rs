@@ -158,7 +158,7 @@ pub(super) async fn insert(tx: &Tx, rejected: &[(&Delivery, Reason)]) -> Result<
     for (delivery, reason) in rejected {
         let Source { origin, sequence } = &delivery.source;
         rows.push(ActiveModel {
-            id: Set(tx.now().uuid_v7(uuid::NoContext)),
+            id: Set(tx.uuid_v7()),
             stream: Set(origin.stream.clone()),
             stream_created: Set(origin.stream_created),
             durable: Set(origin.durable.clone()),

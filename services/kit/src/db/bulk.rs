@@ -29,6 +29,7 @@ pub async fn update_given<const N: usize>(
     let columns = columns.join(", ");
     let mut updated = Vec::with_capacity(rows.len());
     for rows in rows.chunks(VALUES / N) {
+        // The shared values come first, so that `$1` means the same in each chunk's text.
         let mut values = shared.to_vec();
         let mut lists = Vec::with_capacity(rows.len());
         for row in rows {
@@ -47,10 +48,7 @@ pub async fn update_given<const N: usize>(
     Ok(updated)
 }
 
-/// Locks the rows with these keys until the transaction ends, in the order of the keys. Two
-/// transactions that take several rows each never wait for one another in a circle if both begin
-/// with this; a statement by itself takes its rows in whatever order its plan finds them. On SQLite
-/// the transaction is alone anyway.
+/// Locks the rows with these keys until the transaction ends, in the order of the keys.
 ///
 /// # Errors
 /// The database's.
@@ -61,10 +59,13 @@ pub async fn lock_rows(
     keys: impl Iterator<Item = Uuid>,
 ) -> Result<(), DbErr> {
     let backend = tx.get_database_backend();
+    // There the transaction is alone anyway, since its BEGIN IMMEDIATE.
     if backend == DbBackend::Sqlite {
         return Ok(());
     }
     let mut keys: Vec<Uuid> = keys.collect();
+    // Two transactions that take several rows each never wait for one another in a circle if both
+    // take them in this order; a statement by itself takes them in whatever order its plan finds.
     keys.sort_unstable();
     for keys in keys.chunks(VALUES) {
         let places = placeholders(1, keys.len());

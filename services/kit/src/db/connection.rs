@@ -14,8 +14,7 @@
 //!
 //! So the limit belongs where the connection is, and a connection that was cut is closed: its slot
 //! is free at once, Postgres rolls back when it sees the end of the stream (`tcp_user_timeout`
-//! where it does not), SQLite when its worker has come to the end of the statement. A `Connection`
-//! that is dropped is closed; only `release` gives it back.
+//! where it does not), SQLite when its worker has come to the end of the statement.
 
 use std::{sync::Arc, time::Duration};
 
@@ -94,9 +93,7 @@ impl Pool {
 
 impl Connection {
     /// Runs one statement, but not beyond `end`. The connection comes back only if it can be used
-    /// again: after an error that is not about the data nobody knows in what state it is.
-    /// SQLITE_FULL and SQLITE_IOERR, for one, roll back by themselves, and so does a server that
-    /// was lost.
+    /// again.
     pub(super) async fn run<T>(
         mut self,
         end: Instant,
@@ -107,6 +104,9 @@ impl Connection {
             Ok(Ok(answer)) => (Some(self), Ok(answer)),
             Ok(Err(error)) => {
                 self.notes.take(&error);
+                // After any other error nobody knows in what state the connection is: SQLITE_FULL
+                // and SQLITE_IOERR, for two, roll back by themselves, and so does a server that was
+                // lost. Statements that follow would then each commit alone.
                 let kept = is_about_the_data(&error).then_some(self);
                 (kept, Err(DbErr::Query(RuntimeErr::SqlxError(error.into()))))
             }
@@ -199,9 +199,9 @@ impl Connection {
 }
 
 impl Drop for Connection {
-    /// Detached from its pool it frees its slot at once, whatever its peer does.
     fn drop(&mut self) {
         match self.pooled.take() {
+            // Detached from its pool it frees its slot at once, whatever its peer does.
             Some(Pooled::Postgres(it)) => drop(it.detach()),
             Some(Pooled::Sqlite(it)) => drop(it.detach()),
             None => {}
@@ -209,8 +209,9 @@ impl Drop for Connection {
     }
 }
 
-/// A connection whose return does not come to its end is dropped with the future that waits for it.
 fn give_back(returned: impl Future<Output = ()> + Send + 'static) {
+    // sqlx pings before it takes a connection back, and a peer that is silent never answers. The
+    // caller does not wait for that, and at the limit the connection is dropped with the future.
     tokio::spawn(timeout(RELEASE, returned));
 }
 
@@ -227,17 +228,19 @@ pub(super) fn too_late() -> DbErr {
 }
 
 /// Whether the database looked at the statement and refused it, as it would again on any other
-/// connection: SQLite's ERROR, TOOBIG, CONSTRAINT, MISMATCH and RANGE
-/// (<https://sqlite.org/rescode.html>), Postgres' classes 22 (data exception), 23 (integrity
-/// constraint) and 42 (syntax, access rule).
+/// connection.
 fn is_about_the_data(error: &sqlx::Error) -> bool {
     let sqlx::Error::Database(refusal) = error else {
+        // The answer came whole, or the statement was never sent: only our types did not fit it.
         return matches!(
             error,
             sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::Encode(_)
         );
     };
     let code = refusal.code().unwrap_or_default();
+    // A SQLSTATE has five characters; SQLite's numbers have fewer, and end in the primary one's
+    // byte. Here ERROR, TOOBIG, CONSTRAINT, MISMATCH, RANGE (<https://sqlite.org/rescode.html>),
+    // and the classes 22 (data exception), 23 (integrity constraint) and 42 (syntax, access rule).
     match code.parse::<u32>() {
         Ok(number) if code.len() != 5 => matches!(number & 0xff, 1 | 18 | 19 | 20 | 25),
         _ => ["22", "23", "42"]

@@ -65,6 +65,7 @@ impl Trouble {
     }
 
     pub(super) fn of_error(error: &sqlx::Error) -> Self {
+        // Anything that is no answer of the database's: sockets, pools, a driver that gave up.
         let sqlx::Error::Database(error) = error else {
             return Self::Away;
         };
@@ -72,6 +73,7 @@ impl Trouble {
         match (code.parse::<u32>(), &*code) {
             (Ok(number), _) if code.len() != 5 => match number & 0xff {
                 1 => Self::NotCurrent, // ERROR: there is no such table
+                // BUSY and LOCKED, READONLY, FULL; below, the same among Postgres' SQLSTATEs.
                 5 | 6 => Self::Locked,
                 8 => Self::ReadOnly,
                 13 => Self::Full,
@@ -101,8 +103,10 @@ impl From<&DbErr> for Trouble {
 /// The work may be done again later as it is; any other error would only come again.
 pub fn is_away(error: &DbErr) -> bool {
     let (DbErr::Conn(runtime) | DbErr::Exec(runtime) | DbErr::Query(runtime)) = error else {
+        // No connection was to be had, or the transaction's time was over.
         return matches!(error, DbErr::ConnectionAcquire(_));
     };
+    // Without a code nobody can say that it would come again: once more is the cheaper mistake.
     let RuntimeErr::SqlxError(error) = runtime else {
         return true;
     };

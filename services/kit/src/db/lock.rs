@@ -1,5 +1,4 @@
-//! One process owns an SQLite file: an exclusive lock on `<file>.lock`, never on the file itself,
-//! because closing any descriptor of that one would drop SQLite's own locks.
+//! One process owns an SQLite file: an exclusive lock on `<file>.lock`, never on the file itself.
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
@@ -11,6 +10,8 @@ use anyhow::{Context as _, bail};
 
 /// Takes the lock for as long as the returned file lives, and writes this process' id into it.
 pub(super) fn acquire(database: &str) -> anyhow::Result<File> {
+    // A file of its own: SQLite locks by `fcntl`, and closing any descriptor of the database file
+    // would drop those locks of the whole process.
     let path = format!("{database}.lock");
     if let Some(folder) = Path::new(&path).parent() {
         std::fs::create_dir_all(folder)
@@ -20,6 +21,7 @@ pub(super) fn acquire(database: &str) -> anyhow::Result<File> {
         .read(true)
         .write(true)
         .create(true)
+        // Until the lock is ours, the id in it is that of its owner.
         .truncate(false)
         .open(&path)
         .with_context(|| format!("The lock file {path} cannot be opened."))?;
@@ -37,6 +39,7 @@ pub(super) fn acquire(database: &str) -> anyhow::Result<File> {
             return Err(error).with_context(|| format!("The lock file {path} cannot be locked."));
         }
     }
+    // Whoever comes second is told whose it is.
     file.set_len(0)?;
     file.rewind()?;
     writeln!(file, "{}", std::process::id())?;

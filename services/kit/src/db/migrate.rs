@@ -15,9 +15,9 @@ const ADVISORY_LOCK: i64 = 0x75_73_68_65_72;
 
 impl Db {
     /// Applies the missing migrations, all in one transaction. Migrators that come at the same time
-    /// wait for each other: SeaORM takes no lock of its own. This is the one transaction without a
-    /// limit, because a step over a large table takes the time that it takes; SeaORM's migrator
-    /// accepts no other than its own, too.
+    /// wait for each other. This is the one transaction without a limit, because a step over a
+    /// large table takes the time that it takes; SeaORM's migrator accepts no other than its own,
+    /// too.
     ///
     /// # Errors
     /// When the database does not answer or a step fails; nothing of it is applied then.
@@ -26,11 +26,15 @@ impl Db {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
         };
+        // All steps in one: a migrator that is killed between two of them leaves nothing half done.
+        // With SQLite this waits for another migrator, which IMMEDIATE keeps out meanwhile.
         let tx = self.for_migrations().begin_with_options(options).await?;
         if tx.get_database_backend() == DbBackend::Postgres {
             // The other migrator may take its time, and so may a step.
             let patient = "SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0";
             tx.execute_unprepared(patient).await?;
+            // SeaORM takes no lock of its own: two migrators would apply the same step at once.
+            // This one goes with the transaction, so that one who dies leaves none behind.
             let alone = format!("SELECT pg_advisory_xact_lock({ADVISORY_LOCK})");
             tx.execute_unprepared(&alone).await?;
         }

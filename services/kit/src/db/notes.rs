@@ -14,8 +14,7 @@ use tokio::time::Instant;
 
 use super::error::Trouble;
 
-/// While a server stays read-only every write is refused: its connections are renewed that often
-/// and not with each.
+/// How often, at most, the connections to a read-only server are renewed.
 const RENEWED: Duration = Duration::from_secs(1);
 
 /// Shared by all connections of a database.
@@ -35,6 +34,8 @@ impl Notes {
             Trouble::ReadOnly => {
                 self.is_read_only.store(true, Ordering::Relaxed);
                 let mut noted = self.read_only_at();
+                // Not with each refusal: while the server stays read-only, connections would be
+                // closed as fast as they are made.
                 if noted.is_none_or(|at| at.elapsed() > RENEWED) {
                     *noted = Some(Instant::now());
                 }
@@ -43,17 +44,18 @@ impl Notes {
         }
     }
 
-    /// Whether a connection of this age was made before a server said that it is read-only. After a
-    /// failover the address leads to a server that takes writes; only connections from before still
-    /// lead to the old one.
+    /// Whether a connection of this age was made before a server said that it is read-only.
     pub(super) fn is_outdated(&self, age: Duration) -> bool {
+        // After a failover the address leads to a server that takes writes; only connections from
+        // before still lead to the old one, and would for as long as it answers.
         let noted = *self.read_only_at();
         noted.is_some_and(|at| at.elapsed() <= age)
     }
 
-    /// A write that was begun then has succeeded. Whatever was connected before may still be of the
-    /// time when the server was read-only, and is not used any more.
+    /// A write that was begun then has succeeded.
     pub(super) fn takes_writes(&self, begun: Instant) {
+        // Refusals are noted once in `RENEWED`: a connection that was made after the last notice
+        // counts as new, and may still lead to the server as it was.
         if self.is_read_only.swap(false, Ordering::Relaxed) {
             *self.read_only_at() = Some(begun);
         }

@@ -28,30 +28,34 @@ const IDLE: Duration = Duration::from_secs(1);
 /// How long its answer may take. Less than `PATIENCE` by enough to make a new connection instead.
 const ANSWER: Duration = Duration::from_millis(750);
 
-/// What Postgres is told with each connection. `idle_in_transaction_session_timeout`: a transaction
-/// that its client forgot is ended by the server; with a lost task, nobody else would.
-/// `statement_timeout`: a statement that was cut here ends there too. The TCP settings let the
-/// server notice a client that vanished, and let go of its locks.
+/// What Postgres is told with each connection.
 const SETTINGS: [(&str, &str); 7] = [
+    // As `PATIENCE`. The server ends the wait itself and says why; cut from here it would only
+    // seem to be silent.
     ("lock_timeout", "2s"),
+    // As `tx::LIMIT`: a statement that was cut here ends there too, and lets go of its locks.
     ("statement_timeout", "8s"),
+    // A transaction that its client forgot: with a lost task, nobody else would end it.
     ("idle_in_transaction_session_timeout", "10s"),
+    // The server notices a client that vanished within ten seconds, and lets go of its locks.
     ("tcp_keepalives_idle", "5"),
     ("tcp_keepalives_interval", "2"),
     ("tcp_keepalives_count", "2"),
     ("tcp_user_timeout", "10000"),
 ];
 
-/// WAL with FULL: a commit is on disk before it is acknowledged. `secure_delete`: what is erased is
-/// gone.
 pub(super) async fn sqlite(path: &str, connections: u32) -> Result<Pool, sqlx::Error> {
     let options = SqliteConnectOptions::new()
-        .filename(path) // as it stands: a URL would be percent-decoded, and the lock beside it would not
+        // As it stands: a URL would be percent-decoded, and the lock beside it would not.
+        .filename(path)
         .create_if_missing(true)
+        // With FULL a commit is on disk before it is acknowledged; with NORMAL the log is synced
+        // only at checkpoints, and a power cut would take acknowledged accounts along.
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .busy_timeout(PATIENCE)
+        // What is erased is gone, and not only unlinked from its page.
         .pragma("secure_delete", "on")
         .disable_statement_logging();
     let pool = SqlitePoolOptions::new()
@@ -64,9 +68,7 @@ pub(super) async fn sqlite(path: &str, connections: u32) -> Result<Pool, sqlx::E
     })
 }
 
-/// Connects when first used. sqlx sets neither keepalive nor a user timeout on its sockets, and
-/// neither would notice a peer behind a proxy: so whoever takes a connection that was idle asks it
-/// first, for a moment.
+/// Connects when first used.
 pub(super) fn postgres(url: &str) -> Result<Pool, sqlx::Error> {
     let options = url
         .parse::<PgConnectOptions>()?
@@ -78,6 +80,9 @@ pub(super) fn postgres(url: &str) -> Result<Pool, sqlx::Error> {
         .max_connections(8)
         .acquire_timeout(PATIENCE)
         .test_before_acquire(false)
+        // sqlx sets neither keepalive nor a user timeout on its sockets, and neither would notice a
+        // peer behind a proxy: so whoever takes a connection that was idle asks it first. sqlx' own
+        // test does so each time, and without a deadline.
         .before_acquire(move |connection, facts| {
             Box::pin(is_usable(connection, facts, Arc::clone(&noted)))
         });
@@ -87,7 +92,6 @@ pub(super) fn postgres(url: &str) -> Result<Pool, sqlx::Error> {
     })
 }
 
-/// An error closes the connection without a word to its peer, and the pool makes a new one.
 async fn is_usable(
     connection: &mut PgConnection,
     facts: PoolConnectionMetadata,
@@ -101,6 +105,8 @@ async fn is_usable(
     }
     match timeout(ANSWER, connection.ping()).await {
         Ok(answer) => answer.map(|()| true),
+        // An error closes the connection without a word to its peer, and the pool makes a new one;
+        // `false` would say good-bye first, and wait for a peer that is silent.
         Err(_) => Err(sqlx::Error::PoolTimedOut),
     }
 }

@@ -19,6 +19,8 @@ impl Reader {
         &self,
         statement: impl FnOnce(&mut Connection) -> BoxFuture<'_, Result<T, sqlx::Error>>,
     ) -> Result<T, DbErr> {
+        // Without an end a silent peer would hold its caller, and a slot of the pool, for TCP's
+        // quarter of an hour.
         let end = Instant::now() + LIMIT;
         let (kept, result) = self.0.acquire().await?.run(end, statement).await;
         if let Some(connection) = kept {

@@ -3,12 +3,13 @@
 use opentelemetry::{Context, context::FutureExt as _};
 
 /// Runs `work` in a task of its own, under the caller's trace context: for what must come to its
-/// end once it is begun, although its caller may be cancelled at any await. A transaction alone
-/// needs none: it rolls back.
+/// end once it is begun.
 ///
 /// # Panics
 /// When the task panicked: its panic goes on here.
 pub async fn detached<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
+    // tonic drops a call's future when its caller goes away, at whichever await that is: between a
+    // commit and what has to follow it, too. A transaction alone needs no task: it rolls back.
     let task = tokio::spawn(work.with_context(Context::current()));
     match task.await {
         Ok(result) => result,

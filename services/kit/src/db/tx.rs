@@ -15,6 +15,7 @@ use tokio::{
     sync::Mutex,
     time::{Instant, timeout},
 };
+use uuid::{NoContext, Uuid};
 
 use super::{
     connection::{Connection, Pool, too_late},
@@ -55,27 +56,29 @@ pub struct Tx {
 
 #[derive(Debug)]
 struct TxState {
-    /// Out while a statement runs on it: whoever drops that statement drops the connection with it.
+    /// Out while a statement runs on it.
     connection: Option<Connection>,
-    /// A statement failed. Postgres would answer COMMIT with a silent rollback.
+    /// A statement failed.
     failed: bool,
 }
 
 impl Tx {
-    /// Begins on a connection of `pool`: IMMEDIATE on SQLite, because a transaction that upgrades
-    /// later fails without waiting when another one wrote meanwhile. BEGIN goes out as text, so
-    /// that the driver's own count of open transactions has no part in it: on SQLite it is refused
-    /// where a transaction is still open.
+    /// Begins on a connection of `pool`, and reads the database's clock.
     pub(super) async fn begin(
         pool: &Pool,
         clock: &Clock,
         name: &'static str,
     ) -> Result<Self, DbErr> {
         let (begun, backend) = (Instant::now(), pool.backend());
+        // IMMEDIATE, because a transaction that upgrades later fails without waiting when another
+        // one wrote meanwhile. As text, so that the driver's own count of open transactions has no
+        // part in it: SQLite refuses BEGIN where a transaction is still open, while the driver
+        // would answer with a savepoint that never commits.
         let begin = match backend {
             DbBackend::Sqlite => "BEGIN IMMEDIATE",
             _ => "BEGIN",
         };
+        // The wait for a connection counts: `begun` is taken before it.
         let connection = pool.acquire().await?;
         let (kept, began) = connection
             .run(begun + LIMIT, |it| Box::pin(it.execute_unprepared(begin)))
@@ -93,6 +96,7 @@ impl Tx {
             begun,
             end: begun + LIMIT,
         };
+        // Once it is begun: SQLite waits there for the writer before, whose rows are older.
         tx.now = time::now(&tx, clock).await?;
         Ok(tx)
     }
@@ -101,6 +105,12 @@ impl Tx {
     /// bind it into every predicate and row, so that all of them agree.
     pub fn now(&self) -> Timestamp {
         self.now
+    }
+
+    /// A new UUID of version 7 (RFC 9562 §5.7) of that moment; those of one transaction are in no
+    /// order.
+    pub fn uuid_v7(&self) -> Uuid {
+        self.now.uuid_v7(NoContext)
     }
 
     /// When it was begun, by this process's monotonic clock: not after the database read its own.
@@ -123,6 +133,7 @@ impl Tx {
     /// The database's; where it `is_away`, whether the commit happened nobody knows. Also when a
     /// statement of this transaction failed before: then nothing was written.
     pub async fn commit(self) -> Result<(), DbErr> {
+        // Postgres would answer COMMIT with a silent rollback, and the caller would not know.
         if self.state.lock().await.failed {
             let refused = "a statement of this transaction failed; it is not committed";
             return Err(DbErr::Custom(refused.to_owned()));
@@ -150,11 +161,15 @@ impl Tx {
         statement: impl FnOnce(&mut Connection) -> BoxFuture<'_, Result<T, sqlx::Error>>,
     ) -> Result<T, DbErr> {
         let mut state = self.state.lock().await;
+        // Out while the statement runs: if its caller is cancelled, it goes with this future and is
+        // closed. Its next answer would be that of the statement that was cut.
         let Some(connection) = state.connection.take() else {
             return Err(too_late()); // closed by an earlier error, which was told
         };
         let (kept, result) = connection.run(self.end, statement).await;
         state.connection = kept;
+        // Also after an error of the data: Postgres takes nothing but ROLLBACK then, and SQLite
+        // would go on and commit the rest.
         state.failed |= result.is_err();
         result
     }
@@ -165,6 +180,8 @@ impl Drop for Tx {
         let operation = KeyValue::new(names::DB_OPERATION_NAME, self.name);
         DURATION.record(self.begun.elapsed().as_secs_f64(), &[operation]);
         let left_open = self.state.get_mut().connection.take();
+        // `drop` cannot wait, so a task rolls back. Without a runtime the process is ending, and
+        // the connection is closed: that rolls back too.
         if let (Some(connection), Ok(runtime)) = (left_open, tokio::runtime::Handle::try_current())
         {
             runtime.spawn(roll_back(connection));
@@ -174,6 +191,7 @@ impl Drop for Tx {
 
 async fn roll_back(mut connection: Connection) {
     let rolled_back = timeout(ROLLBACK, connection.execute_unprepared("ROLLBACK")).await;
+    // Only what is provably outside any transaction goes back to the others.
     if matches!(rolled_back, Ok(Ok(_))) {
         connection.release();
     }

@@ -11,7 +11,7 @@ use crate::random;
 const TABLE: &str = "write_checks";
 
 /// How much a check writes once a write was refused for want of space: more than any commit of a
-/// service. A smaller one could find room where the next sign-ups would not.
+/// service.
 const WIDE: usize = 256 * 1024;
 
 pub(super) async fn create_table(connection: &impl ConnectionTrait) -> Result<(), DbErr> {
@@ -31,6 +31,7 @@ impl Db {
     /// # Errors
     /// Why the database takes no writes.
     pub async fn check_write(&self) -> Result<(), Trouble> {
+        // A small row could find room where the next sign-ups would not, and readiness would flap.
         let size = if self.writer.notes.is_full() { WIDE } else { 1 };
         let begun = Instant::now();
         let checked = self.write_and_delete(size).await;
@@ -47,11 +48,15 @@ impl Db {
     }
 
     async fn write_and_delete(&self, size: usize) -> Result<(), DbErr> {
-        let id = i64::from_be_bytes(random::bytes()); // no replica waits for another one's
+        // At random, so that no replica waits for another one's row.
+        let id = i64::from_be_bytes(random::bytes());
         let mut octets: Vec<u8> = Vec::with_capacity(size);
         while octets.len() < size {
-            octets.extend(random::bytes::<1024>().iter().take(size - octets.len())); // nothing to compress
+            // Random, so that no file system or server finds anything to compress.
+            octets.extend(random::bytes::<1024>().iter().take(size - octets.len()));
         }
+        // Deleted in the same transaction, so that lock, disk and server have their part in the
+        // commit and nothing is left behind, even by a process that dies here.
         let tx = self.write("check that writes are taken").await?;
         let insert = format!("INSERT INTO {TABLE} (id, octets) VALUES ($1, $2)");
         let insert = Statement::from_sql_and_values(

@@ -20,13 +20,14 @@ use crate::{
     telemetry::{names, span},
 };
 
-/// Publishes all rows, then awaits all acknowledgements: one round trip for the window. Returns
-/// what is stored, with its number in the stream, and what is not.
+/// Publishes the rows. Returns what is stored, with its number in the stream, and what is not.
 pub(super) async fn publish(
     bus: &Bus,
     now: Timestamp,
     rows: &[Outgoing],
 ) -> (Vec<(Uuid, i64)>, Vec<Outgoing>) {
+    // First all are sent, then all acknowledgements are awaited: one round trip for the window,
+    // where one after the other would cost a round trip each.
     let mut waiting = Vec::with_capacity(rows.len());
     for row in rows {
         let context = begin(row, now);
@@ -45,6 +46,7 @@ pub(super) async fn publish(
         let stored = acknowledged(sent).await;
         (row, context, stored)
     }));
+    // Each row by itself: one that the stream refuses must not make the others be published again.
     let (mut acked, mut failed, mut first_error) =
         (Vec::with_capacity(rows.len()), Vec::new(), None);
     for (row, context, stored) in results.await {
@@ -64,6 +66,7 @@ pub(super) async fn publish(
             }
         }
     }
+    // One line for the window: when the broker goes away, all of its rows fail for the same reason.
     if let Some(error) = first_error {
         let (events, error) = (failed.len(), format!("{error:#}"));
         tracing::warn!(
@@ -75,8 +78,9 @@ pub(super) async fn publish(
     (acked, failed)
 }
 
-/// Child of the span that created the event, which may have been long ago and in another process.
 fn begin(row: &Outgoing, now: Timestamp) -> Context {
+    // The event may have been created long ago and by another process: its context travelled in the
+    // row, and this span hangs on it, not on whatever the relay happens to run under.
     let creation = propagation::extract_nats(&row.headers);
     let lag = now.since(row.created_at).as_secs_f64();
     let attributes = [
@@ -94,8 +98,9 @@ fn begin(row: &Outgoing, now: Timestamp) -> Context {
     span::linked(SpanKind::Client, name, &creation, attributes, [link])
 }
 
-/// Publishing has two awaits: that the message was sent, and that it was stored.
 async fn acknowledged(sent: Result<PublishAckFuture, PublishError>) -> anyhow::Result<i64> {
+    // Two awaits: that the message was sent says nothing yet; only the stream's own answer says
+    // that it is stored.
     let stored = sent.context("not sent")?.await.map_err(explain)?;
     Ok(i64::try_from(stored.sequence).unwrap_or(i64::MAX))
 }
@@ -103,6 +108,7 @@ async fn acknowledged(sent: Result<PublishAckFuture, PublishError>) -> anyhow::R
 fn explain(error: PublishError) -> anyhow::Error {
     match error.kind() {
         PublishErrorKind::StreamNotFound => {
+            // Nobody listens on the subject. It heals by no retry, so the message names what does.
             anyhow!("no stream takes the subject; `usher nats provision` makes it")
         }
         _ => anyhow!(error).context("not acknowledged"),

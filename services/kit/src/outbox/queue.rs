@@ -35,6 +35,7 @@ impl Outbox {
     pub fn reserve(&self, events: usize) -> Room {
         let mut room = Vec::with_capacity(events);
         while room.len() < events {
+            // A writer that waited here for an absent broker would keep sign-ups waiting behind it.
             let Ok(place) = self.queue.clone().try_reserve_owned() else {
                 break;
             };
@@ -46,9 +47,6 @@ impl Outbox {
     /// Writes the events' rows in the caller's transaction. The handovers, one for each, are for
     /// after its commit; dropping one leaves its row to the cold path.
     ///
-    /// The first rows get the room that there is and are born claimed, so that no other relay takes
-    /// what is about to be handed over; the rest are born free.
-    ///
     /// # Errors
     /// The database's.
     pub async fn insert(
@@ -57,6 +55,9 @@ impl Outbox {
         records: Vec<Record>,
         room: Room,
     ) -> Result<Vec<Handover>, DbErr> {
+        // The first rows get the room that there is and are born claimed, so that no other relay
+        // takes what is about to be handed over. The rest are born free: a claim that nobody works
+        // off would only make them wait for its lease.
         table::insert(tx, self.lease, &records, room.0.len()).await?;
         let mut places = room.0.into_iter();
         let mut handovers = Vec::with_capacity(records.len());
@@ -89,6 +90,8 @@ pub struct Handover {
 impl Handover {
     /// Hands the row to the relay. To be called after the commit.
     pub fn deliver(self) {
+        // It cannot be refused: the place was reserved, and a closed queue still waits for it.
+        // Before the commit it could publish an event of a transaction that rolls back.
         if let Some(place) = self.place {
             place.send(self.row);
         }

@@ -35,6 +35,8 @@ impl Record {
         context: &Context,
     ) -> Self {
         let mut all = HeaderMap::new();
+        // JetStream stores a message id once within its duplicate window: two relays that publish
+        // the same row, or one that did not hear the acknowledgement, add nothing to the stream.
         all.insert(event_headers::MESSAGE_ID, id.to_string());
         all.insert(event_headers::ID, id.to_string());
         all.insert(event_headers::TYPE, E::TYPE);

@@ -17,7 +17,7 @@ use crate::{
     bus::Bus,
     clock::Timestamp,
     db::{Db, StoreError},
-    random, tidy,
+    random, repeat,
 };
 
 /// The relay's deadlines and sizes. Configuration, so that tests can shorten them.
@@ -86,14 +86,17 @@ impl Relay {
         (outbox, relay)
     }
 
-    /// Publishes until `stop`, then once more what is left. Beside it the waiting rows are counted
-    /// and the history is purged: neither waits for a backlog, nor a backlog for them.
+    /// Publishes until `stop`, then once more what is left.
     pub async fn run(self, stop: CancellationToken) {
+        // Beside it counting and purging: neither waits for a backlog, nor a backlog for them.
         let (db, metrics) = (self.db.clone(), self.metrics.clone());
         let counting = count(&db, &metrics, self.settings.tick, &stop);
-        let purging = tidy::every(PURGE_EVERY, "The outbox's history", stop.clone(), || {
-            purge(&db)
-        });
+        let purging = repeat::every(
+            PURGE_EVERY,
+            "The outbox's history was not purged",
+            stop.clone(),
+            || purge(&db),
+        );
         let publishing = self.publish_until(&stop);
         let late = async {
             stop.cancelled().await;
@@ -102,6 +105,8 @@ impl Relay {
         let publishing = async {
             tokio::select! {
                 () = publishing => {}
+                // A window waits for its acknowledgements longer than a stop may take. What is cut
+                // here keeps its claim, which the lease or the next start ends.
                 () = late => tracing::warn!(
                     "Events are left in the outbox; they are published after the next start."
                 ),
@@ -128,6 +133,7 @@ impl Relay {
                     self.publish(window).await;
                 }
                 _ = ticks.tick() => {
+                    // First: what becomes due by it goes with the same tick.
                     self.hurry_what_waits_too_long().await;
                     self.publish_due().await;
                 }
@@ -138,10 +144,10 @@ impl Relay {
         self.last_pass().await;
     }
 
-    /// With SQLite this process owns the database alone, so that a claim which nothing in memory
-    /// stands for is that of a process that died, or of a caller that went away before it handed
-    /// its event over. On Postgres it may be another replica's, and only its lease ends it.
     async fn end_stale_claims(&self) {
+        // With SQLite this process owns the database alone, so that a claim which nothing in memory
+        // stands for is that of a process that died, or of a caller that went away before it handed
+        // its event over. On Postgres it may be another replica's, and only its lease ends it.
         if self.db.backend() != DbBackend::Sqlite {
             return;
         }
@@ -156,6 +162,8 @@ impl Relay {
     }
 
     async fn last_pass(&mut self) {
+        // Whoever writes from now on finds no room, and its rows are born free. Room that was given
+        // before is waited for: `recv_many` answers 0 once the last of it is used or given back.
         self.queue.close();
         let mut window = Vec::new();
         while self
@@ -177,6 +185,7 @@ impl Relay {
     /// may be another.
     async fn publish_due(&mut self) {
         self.more_due = false;
+        // A claim would only be let go of again: two writes for nothing at each tick of an outage.
         if !self.bus.is_connected() {
             return;
         }
@@ -192,11 +201,12 @@ impl Relay {
         }
     }
 
-    /// After the clock was set back, rows would wait for it to come back to where it was.
     async fn hurry_what_waits_too_long(&self) {
         let hurried = async {
             let reader = self.db.reader();
             let now = self.db.now(reader).await?;
+            // After the clock was set back, rows would wait for it to come back to where it was. By
+            // less than `LONGEST_WAIT` they do: no row waits more than twice as long for that.
             if !table::is_any_due_after(reader, now + LONGEST_WAIT * 2).await? {
                 return Ok(0); // as nearly always: a tick costs no write transaction
             }
@@ -232,6 +242,7 @@ impl Relay {
             return;
         }
         let marked = if self.bus.is_connected() {
+            // This machine's clock: it is for the spans' lag alone, and no rule depends on it.
             let published = publish(&self.bus, self.db.clock().now(), &rows);
             let (acked, failed) = self.renewing(&rows, published).await;
             self.mark(acked, failed).await
@@ -247,8 +258,10 @@ impl Relay {
     }
 
     async fn mark(&self, acked: Vec<(Uuid, i64)>, failed: Vec<Outgoing>) -> Result<(), DbErr> {
+        // One transaction for the window, whatever became of each row: a flush of the disk for all.
         let tx = self.db.write("mark published events").await?;
         let all = acked.iter().map(|(id, _)| *id);
+        // Before either update, in one order: another relay may be marking some of the same rows.
         table::lock(&tx, all.chain(failed.iter().map(|row| row.id))).await?;
         table::mark_published(&tx, &acked).await?;
         let mut later = Vec::with_capacity(failed.len());
@@ -265,11 +278,11 @@ impl Relay {
         tx.commit().await
     }
 
-    /// Awaits `work` and renews the rows' claims meanwhile, so that no other relay takes them for
-    /// abandoned. A renewal that comes too late does no harm: two relays then publish the same row
-    /// under the same message id.
+    /// Awaits `work` and renews the rows' claims meanwhile.
     async fn renewing<T>(&self, rows: &[Outgoing], work: impl Future<Output = T>) -> T {
         tokio::select! {
+            // Without renewals another relay would take the rows for abandoned. One that comes too
+            // late does no harm: both relays then publish the same row under the same message id.
             result = work => result,
             never = self.keep_renewing(rows) => match never {},
         }
@@ -277,6 +290,7 @@ impl Relay {
 
     async fn keep_renewing(&self, rows: &[Outgoing]) -> Infallible {
         loop {
+            // A third, so that two renewals in a row may fail before the claims run out.
             sleep(self.settings.lease / 3).await;
             if let Err(error) = self.renew(rows).await {
                 tracing::debug!(%error, "Claims were not renewed; the next tick tries again.");
@@ -312,7 +326,6 @@ async fn count(db: &Db, metrics: &RelayMetrics, tick: Duration, stop: &Cancellat
     }
 }
 
-/// Deletes what has been history for long enough, bit by bit: sign-ups come in between.
 async fn purge(db: &Db) -> Result<(), StoreError> {
     loop {
         let tx = db.write("purge published events").await?;
@@ -321,13 +334,13 @@ async fn purge(db: &Db) -> Result<(), StoreError> {
         if purged < PURGE_AT_ONCE {
             return Ok(());
         }
+        // Bit by bit: sign-ups come in between, and no transaction nears its limit.
         tokio::task::yield_now().await;
     }
 }
 
-/// Doubles from one second, half of it at random, so that rows that failed together do not come
-/// back together.
 fn next_attempt(now: Timestamp, failures: i32) -> Timestamp {
     let doubled = Duration::from_secs(1 << failures.clamp(0, 5)).min(LONGEST_WAIT);
+    // Half of it at random, so that rows that failed together do not come back together.
     now + doubled.mul_f64(0.5 + random::fraction() / 2.0)
 }

@@ -130,18 +130,18 @@ pub(super) async fn insert(
     Ok(())
 }
 
-/// Claims up to `most` due rows for `lease`, longest due first. Two relays never claim the same
-/// row: on Postgres they skip each other's locked rows, on SQLite the transaction is the only
-/// writer. Each claim raises `claim_no`: what a slow owner writes later under the old number finds
-/// no row.
+/// Claims up to `most` due rows for `lease`, longest due first.
 pub(super) async fn claim(tx: &Tx, lease: Duration, most: u64) -> Result<Vec<Outgoing>, DbErr> {
     let due = due(tx.now(), lease)
         .order_by_asc(Column::NextAt)
         .limit(most)
+        // Two relays never claim the same row: on Postgres they skip each other's locked rows, and
+        // nobody waits; on SQLite the transaction is the only writer.
         .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
         .all(tx)
         .await?;
     Entity::update_many()
+        // What a slow owner writes later under the old number finds no row.
         .col_expr(Column::ClaimNo, Expr::col(Column::ClaimNo).add(1))
         .col_expr(Column::ClaimedUntil, Expr::value(tx.now() + lease))
         .filter(Column::Id.is_in(due.iter().map(|row| row.id)))
@@ -158,6 +158,8 @@ pub(super) async fn lock(tx: &Tx, rows: impl Iterator<Item = Uuid>) -> Result<()
 /// Moves the end of the claims that these rows are still held under: later to renew them, to now to
 /// let go.
 pub(super) async fn set_claims(tx: &Tx, until: Timestamp, rows: &[Outgoing]) -> Result<(), DbErr> {
+    // Only where the claim is the newest: a late renewal must not take a row back from its next
+    // owner.
     let sql = "UPDATE outbox SET claimed_until = $1 FROM given
                WHERE outbox.id = given.id AND outbox.claim_no = given.claim_no
                  AND published_at IS NULL";
@@ -170,9 +172,10 @@ pub(super) async fn set_claims(tx: &Tx, until: Timestamp, rows: &[Outgoing]) -> 
     Ok(())
 }
 
-/// Marks what the broker acknowledged, with its number in the stream. A fact: written whoever holds
-/// the claim.
+/// Marks what the broker acknowledged, with its number in the stream.
 pub(super) async fn mark_published(tx: &Tx, acked: &[(Uuid, i64)]) -> Result<(), DbErr> {
+    // No `claim_no` here: that it is stored is a fact, whoever holds the claim by now. With one, a
+    // row whose claim was lost meanwhile would be published again.
     let sql = "UPDATE outbox SET published_at = $1, stream_sequence = given.stream_sequence
                FROM given WHERE outbox.id = given.id";
     let mut rows = Vec::with_capacity(acked.len());
@@ -190,9 +193,10 @@ pub(super) async fn mark_published(tx: &Tx, acked: &[(Uuid, i64)]) -> Result<(),
     Ok(())
 }
 
-/// Counts a failed attempt and lets go of the rows until their next one; only where the claim is
-/// still ours.
+/// Counts a failed attempt and lets go of the rows until their next one.
 pub(super) async fn mark_failed(tx: &Tx, failed: &[(Timestamp, Outgoing)]) -> Result<(), DbErr> {
+    // Only where the claim is still ours, and not where another relay has published meanwhile: its
+    // schedule stands, and a row is never due again once it is marked.
     let sql = "UPDATE outbox
                SET claimed_until = $1, attempts = attempts + 1, next_at = given.next_at
                FROM given WHERE outbox.id = given.id AND outbox.claim_no = given.claim_no
@@ -218,9 +222,10 @@ pub(super) async fn end_stale_claims(tx: &Tx) -> Result<(), DbErr> {
     Ok(())
 }
 
-/// Deletes up to `most` rows that were published before `before` and says how many. Ids grow with
-/// time, so that the primary key finds them.
+/// Deletes up to `most` rows that were published before `before` and says how many.
 pub(super) async fn purge(tx: &Tx, before: Timestamp, most: u64) -> Result<u64, DbErr> {
+    // Ids grow with time and rows are published after they are made: a bound on the id lets the
+    // primary key find them, without an index on `published_at` that every commit would pay for.
     let seconds = u64::try_from(before.0.div_euclid(1_000_000)).unwrap_or(0);
     let oldest_kept = Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, 0));
     let old = Entity::find()
@@ -238,12 +243,13 @@ pub(super) async fn purge(tx: &Tx, before: Timestamp, most: u64) -> Result<u64, 
     Ok(purged.rows_affected)
 }
 
-/// Whether a row is due: asked before a claim, so that a tick costs no write transaction.
+/// Whether a row is due.
 pub(super) async fn is_any_due(
     db: &impl ConnectionTrait,
     now: Timestamp,
     lease: Duration,
 ) -> Result<bool, DbErr> {
+    // Asked before a claim, so that a tick with nothing to do costs no write transaction.
     let any = due(now, lease).select_only().column(Column::Id).limit(1);
     Ok(any.into_tuple::<Uuid>().one(db).await?.is_some())
 }
@@ -274,8 +280,7 @@ pub(super) async fn hurry(tx: &Tx, longest_wait: Duration) -> Result<u64, DbErr>
     Ok(hurried.rows_affected)
 }
 
-/// How many rows wait, counted to `most`, and since when the oldest does: a look costs the same
-/// however many wait.
+/// How many rows wait, counted to `most`, and since when the oldest does.
 pub(super) async fn waiting(
     db: &impl ConnectionTrait,
     most: u64,
@@ -284,15 +289,18 @@ pub(super) async fn waiting(
         .select_only()
         .column(Column::CreatedAt)
         .filter(Column::PublishedAt.is_null())
+        // In the order of `outbox_waiting`, so that a look reads `most` entries and costs the same
+        // however many wait.
         .order_by_id_asc()
         .limit(most);
     let created: Vec<Timestamp> = oldest.into_tuple().all(db).await?;
     Ok((created.len(), created.first().copied()))
 }
 
-/// What nobody holds and may be published now. A claim that ends later than any does was made
-/// before the clock was set back: nobody renews it.
+/// What nobody holds and may be published now.
 fn due(now: Timestamp, lease: Duration) -> sea_orm::Select<Entity> {
+    // A claim that ends later than any does was made before the clock was set back: nobody renews
+    // it, and without this its rows would wait until the clock has caught up.
     let unclaimed = Column::ClaimedUntil
         .lte(now)
         .or(Column::ClaimedUntil.gt(now + lease * LEASES_AHEAD));
@@ -310,6 +318,7 @@ fn outgoing(row: Model) -> Outgoing {
         payload: row.payload.into(),
         created_at: row.created_at,
         attempts: row.attempts,
+        // The row was read before the claim's update raised it.
         claim_no: row.claim_no + 1,
     }
 }

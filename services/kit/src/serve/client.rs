@@ -21,11 +21,15 @@ pub fn client(url: &str) -> anyhow::Result<Client> {
         .with_context(|| format!("{url} is no http://HOST:PORT."))?;
     let traced = ClientLayer::new(endpoint.uri());
     let channel = endpoint
+        // Without keepalive a peer that vanished would hold its streams until TCP gives up, and
+        // nobody would try another.
         .connect_timeout(Duration::from_secs(2))
         .http2_keep_alive_interval(Duration::from_secs(10))
         .keep_alive_timeout(Duration::from_secs(10))
+        // A stream may be silent for hours, and the next call must not be the one to find out.
         .keep_alive_while_idle(true)
         .tcp_nodelay(true)
+        // The peer may start later than we do, or be away: that is no reason not to start.
         .connect_lazy();
     Ok(traced.layer(channel))
 }

@@ -21,6 +21,7 @@ pub fn deadline<T>(request: &Request<T>) -> Instant {
 /// <https://grpc.github.io/grpc/core/md_doc__p_r_o_t_o_c_o_l-_h_t_t_p2.html>.
 fn timeout(text: &str) -> Option<Duration> {
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    // A text that breaks the rules is as none: the listener's own limit holds in any case.
     let number: u64 = digits.parse().ok().filter(|_| digits.len() <= 8)?;
     Some(match unit {
         "H" => Duration::from_secs(number * 60 * 60),

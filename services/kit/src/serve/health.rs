@@ -159,8 +159,7 @@ impl Health {
         }
     }
 
-    /// Keeps gRPC health up to date. Kubernetes asks every few seconds, so that a look every second
-    /// is fresh enough.
+    /// Keeps gRPC health up to date.
     pub(super) async fn report(self, reporter: HealthReporter, names: &'static [&'static str]) {
         loop {
             let ready = self.not_ready().await.is_none();
@@ -172,17 +171,19 @@ impl Health {
             for name in names.iter().copied().chain([""]) {
                 reporter.set_service_status(name, status).await;
             }
+            // Kubernetes asks every few seconds: fresher than that nobody sees.
             sleep(Duration::from_secs(1)).await;
         }
     }
 
-    /// Tries again and again whether the database takes a write. Beside the questions, because it
-    /// may take seconds, and however many ask it is tried once.
+    /// Tries again and again whether the database takes a write.
     pub(super) async fn check_writes(self) {
         let mut was = None;
         loop {
+            // Beside the questions: it may take seconds, and however many ask it is tried once.
             let checked = timeout(WRITE_ANSWER, self.0.db.check_write()).await;
             let checked = checked.unwrap_or(Err(Trouble::Away));
+            // Each reason once, and not every half second.
             if let Err(trouble) = checked
                 && was != Some(checked)
             {
@@ -204,6 +205,7 @@ impl Health {
             ended_worker,
             ..
         } = &*self.0;
+        // The gravest first: whoever reads the reason is to act on it, and a drain needs no action.
         if let Some(name) = ended_worker.get() {
             return Some(NotReady::WorkerEnded(name));
         }
@@ -219,11 +221,13 @@ impl Health {
         };
         let read = timeout(READ_ANSWER, read).await;
         let written = async {
+            // The first check may still run: better to wait than to say ready and take it back.
             let mut writes = writes.subscribe();
             let first = writes.wait_for(Option::is_some).await;
             first.map_or(Some(Err(Trouble::Away)), |checked| *checked)
         };
         let checked = match read.unwrap_or(Err(Trouble::Away)) {
+            // What cannot be read cannot be written either, and its reason is the better one.
             Ok(()) => written.await.unwrap_or(Ok(())),
             away => away,
         };

@@ -6,14 +6,14 @@ use tonic_reflection::server::{
     v1::{ServerReflection, ServerReflectionServer},
 };
 
-/// The reflection service of a listener that serves `names`. Contracts of services that are
-/// elsewhere are known but not listed: a caller who picks from the list is never answered
-/// UNIMPLEMENTED.
+/// The reflection service of a listener that serves `names`.
 ///
 /// # Errors
 /// When a descriptor set cannot be decoded.
 pub(super) fn of(names: &[&str]) -> anyhow::Result<ServerReflectionServer<impl ServerReflection>> {
     let builder = Builder::configure()
+        // Contracts of services that are elsewhere are known but not listed: a caller who picks
+        // from the list is never answered UNIMPLEMENTED.
         .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)

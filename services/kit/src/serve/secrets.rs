@@ -51,18 +51,20 @@ pub fn read_or_make(
     fs::read_to_string(path).with_context(|| format!("{what}: {shown} cannot be read."))
 }
 
-/// Writes under another name and links it into place: the file appears whole or not at all, and
-/// never over another.
 fn create(path: &Path, text: &str) -> io::Result<()> {
+    // Written under another name and linked into place: the file appears whole or not at all, and a
+    // link, unlike a rename, never replaces one that another process has put there meanwhile.
     let new = path.with_extension(format!("new-{}", std::process::id()));
     let mut file = OpenOptions::new()
         .write(true)
         .create(true)
         .truncate(true)
+        // From its first moment: a `chmod` afterwards would leave it open in between.
         .mode(0o600)
         .open(&new)?;
     let linked = file
         .write_all(text.as_bytes())
+        // On disk before it is seen: a machine that dies must not leave an empty secret.
         .and_then(|()| file.sync_all())
         .and_then(|()| fs::hard_link(&new, path));
     fs::remove_file(&new)?;

@@ -64,6 +64,9 @@ impl ServiceSettings {
     pub async fn open<M: MigratorTrait>(&self, clock: Clock) -> anyhow::Result<Parts> {
         let db = Db::connect(&self.database_url, clock).await?;
         if self.database_url.sqlite_path().is_some() {
+            // With SQLite the file is ours alone and nobody else would do it. On Postgres replicas
+            // of two versions may run side by side: when its tables change is the operator's to
+            // say.
             db.migrate::<M>()
                 .await
                 .context("The database cannot be migrated.")?;

@@ -16,6 +16,7 @@ pub fn terminated() -> anyhow::Result<impl Future<Output = ()> + Send> {
         SignalKind::terminate(),
         SignalKind::hangup(),
     ];
+    // Registered now and not at the first poll: a signal in between would end the process at once.
     let [interrupt, terminate, hangup] =
         kinds.map(|kind| signal(kind).context("Signals cannot be received."));
     let (mut interrupt, mut terminate, mut hangup) = (interrupt?, terminate?, hangup?);

@@ -1,6 +1,5 @@
 //! The two stages of a shutdown, and the workers that take part in it. A worker that ends before
-//! its time takes the process with it: one that stood still while the rest goes on would be noticed
-//! by nobody.
+//! its time takes the process with it.
 
 use std::time::Duration;
 
@@ -85,10 +84,12 @@ impl Stages {
         work: impl Future<Output = ()> + Send + 'static,
     ) -> impl Future<Output = ()> + Send + 'static {
         let (ended, until) = (self.ended.clone(), until.clone());
+        // A task inside the task, so that a panic comes back here as a value and is not lost.
         let worker: JoinHandle<()> = tokio::spawn(work);
         async move {
             let end = worker.await;
             match &end {
+                // Asked after its end: a worker that returns as the stop comes is in order.
                 Ok(()) if until.is_cancelled() => return,
                 Ok(()) => tracing::error!(worker = name, "A worker ended before its time."),
                 Err(error) if JoinError::is_panic(error) => {
@@ -96,6 +97,7 @@ impl Stages {
                 }
                 Err(_) => return, // the runtime itself ends
             }
+            // The rest would go on, and a worker that stands still is noticed by nobody.
             ended.0.send_replace(Some(name));
         }
     }

@@ -31,6 +31,8 @@ pub fn invalid_argument(violations: &[Violation]) -> Status {
 /// INVALID_ARGUMENT that names the field.
 pub fn uuid(field: &'static str, text: &str) -> Result<Uuid, Status> {
     let id = Uuid::try_parse(text).ok();
+    // The parser also takes braces, URNs and bare digits: one id would have four spellings, and
+    // what is logged or compared as a text would not match.
     id.filter(|_| text.len() == uuid::fmt::Hyphenated::LENGTH)
         .ok_or_else(|| {
             let why = "must be a UUID such as 018f5c1e-7b9a-7cc0-8f0e-3c2a9d6b4e11";

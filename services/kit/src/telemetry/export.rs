@@ -23,10 +23,6 @@ const BATCH: usize = 4_096;
 const DELAY: Duration = Duration::from_secs(1);
 
 /// A thread with a runtime of its own that drives the connection to the collector.
-///
-/// The SDK's threads block while they send; the connection needs somebody to poll it meanwhile.
-/// Were that the service's own current-thread runtime, a flush at the end would wait for itself and
-/// lose everything.
 pub(super) struct Runtime {
     handle: Handle,
     /// Dropped to end the thread.
@@ -35,6 +31,9 @@ pub(super) struct Runtime {
 
 impl Runtime {
     pub(super) fn start() -> anyhow::Result<Self> {
+        // The SDK's threads block while they send; the connection needs somebody to poll it
+        // meanwhile. Were that the service's own current-thread runtime, a flush at the end would
+        // wait for itself and lose everything.
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.context("no runtime can be made for the OTLP exporter")?;
         let handle = runtime.handle().clone();
@@ -92,8 +91,9 @@ pub(super) fn traces(
 }
 
 /// Without a collector, traces have ids and nothing else: enough to find all log lines of a
-/// journey. A caller whose trace is sampled stays so, for whoever comes after us.
+/// journey.
 pub(super) fn untraced(resource: Resource) -> SdkTracerProvider {
+    // A caller whose trace is sampled stays so: others may follow who export theirs.
     let sampler = Sampler::ParentBased(Box::new(Sampler::AlwaysOff));
     SdkTracerProvider::builder()
         .with_sampler(sampler)
@@ -128,6 +128,7 @@ pub(super) fn metrics(
 ) -> anyhow::Result<SdkMeterProvider> {
     let scraped = opentelemetry_prometheus::exporter()
         .with_registry(registry)
+        // There is one scope: its labels would stand on every line and tell nothing apart.
         .scope_info_enabled(false)
         .build()?;
     let mut provider = SdkMeterProvider::builder()

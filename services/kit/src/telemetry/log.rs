@@ -64,18 +64,18 @@ pub(super) fn start(
         .context("a log is installed already in this process")
 }
 
-/// At TRACE, async-nats prints messages whole, and with them the addresses in their payloads:
-/// whatever `RUST_LOG` says, those lines are not written.
+/// Whatever `RUST_LOG` says, lines that may show a payload are not written.
 fn tells_no_payload(line: &Metadata<'_>) -> bool {
+    // At TRACE, async-nats prints messages whole, and with them the addresses in their payloads.
     *line.level() != Level::TRACE || !line.target().starts_with("async_nats")
 }
 
-/// The operator's filter, then what always holds: of two directives for one target the later one
-/// counts.
+/// The operator's filter, then what always holds.
 fn filter(wanted: &str, always: &[&str]) -> anyhow::Result<EnvFilter> {
     let mut filter = EnvFilter::try_new(wanted).with_context(|| {
         format!("RUST_LOG is {wanted:?}, expected a level (error, warn, info, debug, trace, off) or `target=level` pairs")
     })?;
+    // Added last: of two directives for one target the later one counts.
     for directive in always {
         filter = filter.add_directive(directive.parse()?);
     }

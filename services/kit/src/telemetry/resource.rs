@@ -13,14 +13,13 @@ use uuid::Uuid;
 use super::names;
 
 /// The service's name and version and an instance id that is new at every start.
-/// `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` win over all of them: in Kubernetes the chart
-/// knows better.
 pub(super) fn detect(service: &'static str) -> Resource {
     let environment = EnvResourceDetector::new().detect();
     let named = std::env::var("OTEL_SERVICE_NAME").is_ok_and(|name| !name.is_empty())
         || environment
             .get(&Key::from_static_str(names::SERVICE_NAME))
             .is_some();
+    // The environment comes last and wins over all of them: in Kubernetes the chart knows better.
     let ours = Resource::builder_empty()
         .with_detector(Box::new(TelemetryResourceDetector))
         .with_attributes([

@@ -64,8 +64,9 @@ pub(super) fn is_disabled() -> bool {
     value("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"))
 }
 
-/// `OTEL_PROPAGATORS` is a list of formats; of all that exist we speak `tracecontext`, the default.
+/// `OTEL_PROPAGATORS` is a list of formats.
 pub(super) fn propagates_trace_context() -> bool {
+    // Of all that exist we speak `tracecontext`, which is the default.
     value("OTEL_PROPAGATORS")
         .is_none_or(|list| list.split(',').any(|one| one.trim() == "tracecontext"))
 }
@@ -92,6 +93,7 @@ fn exported(signal: &str) -> anyhow::Result<bool> {
         return Ok(false);
     }
     let protocol = of_signal_or_all("PROTOCOL").unwrap_or_else(|| "grpc".to_owned());
+    // Refused, because the exporter would speak gRPC all the same, and nothing would arrive.
     anyhow::ensure!(
         protocol == "grpc",
         "OTEL_EXPORTER_OTLP_PROTOCOL is {protocol:?}, but only \"grpc\" is spoken here (port 4317 of most collectors)"

@@ -68,8 +68,6 @@ pub fn producer(
 
 /// The handling of one message whose creation context is `creation`: child of it and linked to it,
 /// or the root of a new trace and linked to it where [`Lineage`] says so.
-///
-/// The conventions prefer links alone; dependency graphs follow parents alone; so there are both.
 pub fn process(
     name: impl Into<Cow<'static, str>>,
     creation: &Context,
@@ -77,6 +75,7 @@ pub fn process(
     attributes: impl IntoIterator<Item = KeyValue>,
 ) -> Context {
     let root = Context::new();
+    // The conventions prefer links, dependency graphs follow parents: so there are both.
     let parent = match lineage {
         Lineage::Aged(age) if age <= LONGEST_JOURNEY => creation,
         Lineage::Aged(_) | Lineage::Replayed => &root,

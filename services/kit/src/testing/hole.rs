@@ -30,6 +30,7 @@ impl Healed {
         proxy.hole();
         let done = timeout(length, meanwhile).await;
         done.expect("what happens in the hole ends in the hole");
+        // As long as it was said, however soon the rest was done: what is tested are deadlines.
         sleep_until(end).await;
         proxy.pass();
         Self(Instant::now())

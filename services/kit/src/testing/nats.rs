@@ -107,6 +107,8 @@ impl NatsServer {
     async fn run(&mut self) {
         let directory = self.directory.path();
         let config = directory.join("nats.conf");
+        // The server chooses: a port that was free when we looked may be another test's by now.
+        // When it is started again it keeps its port, which its clients know.
         let port = if self.port == 0 {
             "-1".to_owned()
         } else {
@@ -135,8 +137,7 @@ impl NatsServer {
         .await;
     }
 
-    /// The port that the server wrote down when it was ready; it writes in place, so half a file is
-    /// no answer.
+    /// The port that the server wrote down when it was ready.
     fn listening(&mut self, ports: &Path) -> Option<u16> {
         let ended = self
             .process
@@ -146,6 +147,7 @@ impl NatsServer {
             let log = fs::read_to_string(self.directory.path().join("log")).unwrap_or_default();
             panic!("nats-server ended with {status}:\n{log}");
         }
+        // It writes in place, so that half a file is no answer yet.
         let ports: serde_json::Value = serde_json::from_slice(&fs::read(ports).ok()?).ok()?;
         ports["nats"][0].as_str()?.rsplit(':').next()?.parse().ok()
     }

@@ -30,8 +30,8 @@ const SETTINGS: [&str; 6] = [
     "max_connections=200",
 ];
 
-/// Ends the server and deletes its files when standard input closes: also when the test process is
-/// killed, or holds the server in a static, which is never dropped.
+/// Ends the server and deletes its files when standard input closes.
+// The pipe closes even when the test process is killed, or never drops its static.
 const GUARD: &str = r#"files=$1; shift; "$@" & server=$!; read -r _; kill -QUIT $server; wait $server; rm -rf "$files""#;
 
 /// A running PostgreSQL; stopped on drop, its files deleted.
@@ -111,6 +111,7 @@ impl Postgres {
         };
         let connect = async || {
             let log = fs::read_to_string(server.directory.path().join("log")).unwrap_or_default();
+            // Its own word in the log: a port that is open may still answer that it starts up.
             log.contains("ready to accept connections").then_some(())
         };
         eventually("PostgreSQL to listen", START, connect).await;

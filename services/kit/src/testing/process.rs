@@ -26,7 +26,7 @@ const STOP: Duration = Duration::from_secs(10);
 pub struct Process<C> {
     child: Child,
     addr: SocketAddr,
-    /// Its output and its log, read all the time: a full pipe would stop it.
+    /// Its output and its log.
     said: JoinHandle<String>,
     client: PhantomData<fn() -> C>,
 }
@@ -39,6 +39,7 @@ impl<C: From<Channel>> Process<C> {
         let mut child = command.spawn().expect("the program can be run");
         let mut stdout = child.stdout.take().expect("its output is piped");
         let mut stderr = child.stderr.take().expect("its log is piped");
+        // Both are read all the time: a full pipe would stop the process.
         let said = tokio::spawn(async move {
             let (mut said, mut logged) = (Vec::new(), Vec::new());
             let _ = tokio::join!(
@@ -98,6 +99,7 @@ impl<C: From<Channel>> Process<C> {
 
 fn set_up<'a>(command: &'a mut Command, settings: &Environment) -> &'a mut Command {
     command
+        // A variable of whoever runs the tests must not be a setting of what they test.
         .env_clear()
         .envs(settings.pairs())
         .stdin(Stdio::null())

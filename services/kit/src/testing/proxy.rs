@@ -140,6 +140,7 @@ async fn accept(
     while let Ok((client, _)) = listener.accept().await {
         let mut number = 0;
         conditions.send_modify(|conditions| {
+            // Numbered in the same step in which conditions change: no connection is in between.
             number = conditions.made;
             conditions.made += 1;
         });

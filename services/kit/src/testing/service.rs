@@ -84,6 +84,17 @@ impl<C: From<Channel>> Service<C> {
         (status.expect("a reply has a status"), body.to_owned())
     }
 
+    /// Its probes in a hole between it and its database: it is alive and not ready, and the replica
+    /// beside it is ready.
+    ///
+    /// # Panics
+    /// When they say otherwise.
+    pub async fn tells_of_the_hole(&self, beside: &Self) {
+        assert_eq!(self.probe("/readyz").await.0, 503);
+        assert_eq!(self.probe("/livez").await.0, 200);
+        assert_eq!(beside.probe("/readyz").await.0, 200);
+    }
+
     /// Tells it to stop and waits until it has drained.
     pub async fn stop(self) {
         let ended = self

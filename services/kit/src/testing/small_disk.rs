@@ -27,6 +27,7 @@ impl SmallDisk {
         let user = Command::new("id").arg("-u").output();
         let is_root = user.is_ok_and(|output| output.stdout == b"0\n");
         let in_ci = std::env::var_os("CI").is_some();
+        // In CI nobody reads what was skipped.
         assert!(!(is_root && in_ci), "root can mount a disk in memory");
         let test = std::thread::current().name().unwrap_or("a test").to_owned();
         // Not `eprintln!`: the test harness swallows that of tests that pass.
@@ -67,6 +68,7 @@ impl SmallDisk {
             .append(true)
             .open(self.filler());
         let mut file = file.expect("a file can be made");
+        // Large blocks for speed, then single octets: not even the rest of a block is left.
         for block in [1 << 20, 4096, 1] {
             loop {
                 match file.write(&vec![0; block]) {

@@ -137,6 +137,7 @@ impl SmtpServer {
     }
 
     async fn changes_until(&self, holds: impl Fn(&Self) -> bool) {
+        // Before the first look: what changes between the two is not missed.
         let mut changes = self.shared.changed.subscribe();
         while !holds(self) {
             changes
@@ -168,8 +169,8 @@ impl Drop for SmtpServer {
     }
 }
 
-/// Takes connections until aborted; the sessions, in the set, are aborted with it.
 async fn accept(listener: TcpListener, setup: Setup, identity: Identity, shared: Arc<Shared>) {
+    // The sessions, in the set, are aborted with it: a test that ends leaves no connection open.
     let mut sessions = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
         let (setup, identity, shared) = (setup.clone(), identity.clone(), shared.clone());

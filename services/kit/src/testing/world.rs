@@ -55,6 +55,7 @@ impl World {
             .await
             .expect("the server answers");
         db.migrate::<M>().await.expect("the tables can be made");
+        // Its connections would count against the server's, and hold the database open.
         db.close().await;
         Some(Self {
             database_url,

@@ -135,15 +135,15 @@ fn begun(
     claims
 }
 
-/// Ends claims whose commit nobody answered: nothing was sent under them, and whoever found them
-/// after their lease would count an attempt whose outcome is unknown. Tried until they are found,
-/// or cannot come any more.
+/// Ends claims whose commit nobody answered.
 async fn take_back(
     db: Db,
     claims: Vec<mails::UnsentClaim>,
     lease_end: Instant,
     give_up: CancellationToken,
 ) {
+    // Nothing was sent under them, and whoever found them after their lease would count an attempt
+    // whose outcome is unknown.
     let pause = || tokio::time::sleep(PAUSE);
     while give_up.run_until_cancelled(pause()).await.is_some() {
         let taken_back = async {
@@ -153,8 +153,10 @@ async fn take_back(
             Ok::<_, DbErr>(taken_back)
         };
         match taken_back.await {
+            // Not there yet: the server may still be at our COMMIT, as long as its limit lets it.
             Ok(0) if Instant::now() < lease_end + kit::db::LIMIT => {}
-            Err(_) => {} // it is away still, and that was told
+            // It is away still, and that was told.
+            Err(_) => {}
             Ok(mails) => {
                 tracing::info!(
                     mails,
@@ -229,8 +231,7 @@ impl Claimer {
         Ok(claimed)
     }
 
-    /// `taken` are the keys that this group claims already: the same one may come twice, over two
-    /// streams.
+    /// What becomes of one offer; `taken` are the keys that this group claims already.
     fn decide<'r>(
         &self,
         offer: &Offer,
@@ -242,6 +243,7 @@ impl Claimer {
             Standing::Claimable { unknown_attempts } => unknown_attempts,
             Standing::Answered(answer) => return Decision::Nothing(answer),
         };
+        // The same mail may come twice, over two streams.
         if !taken.insert(offer.code_id) {
             return Decision::Nothing(in_flight(self.lease, unknown_attempts));
         }
@@ -309,8 +311,8 @@ impl Claimer {
         }
     }
 
-    /// Nobody is left to tell of an attempt whose sender died; so this does.
     fn lapsed_attempt(&self, row: &mails::Model, now: Timestamp) -> PastAttempt {
+        // Nobody is left to tell of an attempt whose sender died; so this does.
         PastAttempt {
             id: self.clock.uuid_v7(),
             code_id: row.code_id,

@@ -115,11 +115,11 @@ impl Deliver {
         Ok(self.record(offer, claim, tried).await)
     }
 
-    /// The reason to give up a mail that is not claimed yet. After the cut nothing is claimed any
-    /// more.
+    /// The reason to give up a mail that is not claimed yet.
     async fn given_up(&self, caller_gone: impl Future<Output = ()>) -> DeliverError {
         tokio::select! {
-            biased; // a caller that leaves because we stop is no caller that left
+            // A caller that leaves because we stop is no caller that left.
+            biased;
             () = self.cut.cancelled() => DeliverError::Stopping,
             () = caller_gone => DeliverError::Abandoned,
         }
@@ -141,13 +141,12 @@ impl Deliver {
         })
     }
 
-    /// An error may hide a claim that was committed: nothing is sent under it, and it is taken
-    /// back.
     async fn claim(
         &self,
         offer: &Arc<Offer>,
         unknown_attempts: u32,
     ) -> Result<Claimed, DeliverError> {
+        // An error may hide a claim that was committed: nothing is sent under it; it is taken back.
         let claimed = self.claims.claim(Arc::clone(offer)).await;
         claimed.map_err(|source| DeliverError::Ledger {
             source,
@@ -155,8 +154,6 @@ impl Deliver {
         })
     }
 
-    /// One attempt. The slot is given back as soon as the mail server is done with it, before the
-    /// ledger is told.
     async fn send(&self, offer: &Offer, claim: &Claim, mut slot: Slot) -> Tried {
         let started = Instant::now();
         let outgoing = match self.composer.compose(offer, claim.claim_no, claim.now) {
@@ -214,7 +211,9 @@ impl Deliver {
             taken_back: tried.taken_back.clone(),
             trace_id: trace::trace_id(&Context::current()),
         };
+        // With the claim: until the outcome is written, its lease keeps others from sending.
         let at = self.outcomes.record(claim, ended).await;
+        // After the record: a client that hears of it offers the mails again at once.
         self.refusals.tell_taken_back(tried.taken_back);
         let (fate, unknown_attempts) = match tried.outcome {
             Outcome::Accepted => (Fate::Accepted(Some(at)), unknown_attempts),
@@ -238,7 +237,8 @@ async fn unless<T>(
     step: impl Future<Output = Result<T, DeliverError>>,
 ) -> Result<T, DeliverError> {
     tokio::select! {
-        biased; // given up and done at once is given up: nothing may be claimed after the cut
+        // Given up and done at once is given up: nothing may be claimed after the cut.
+        biased;
         reason = given_up => Err(reason),
         done = step => done,
     }

@@ -5,28 +5,31 @@ use std::time::Duration;
 
 use kit::{
     db::{Db, StoreError},
-    tidy,
+    repeat,
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::store::{attempts, mails};
 
 const INTERVAL: Duration = Duration::from_secs(10 * 60);
-/// Mails of one transaction: few enough that claims wait no longer for the writer than for a mail
-/// server.
+/// Mails of one transaction.
 const BATCH: u64 = 500;
 
 /// Forgets now and every ten minutes, until `stop`.
 pub(crate) async fn run(db: Db, stop: CancellationToken) {
-    tidy::every(INTERVAL, "Mails of long expired codes", stop, || {
-        forget_mails(&db)
-    })
+    repeat::every(
+        INTERVAL,
+        "Mails of long expired codes were not forgotten",
+        stop,
+        || forget_mails(&db),
+    )
     .await;
 }
 
 /// Deletes all that is due, bit by bit.
 async fn forget_mails(db: &Db) -> Result<(), StoreError> {
     loop {
+        // Bit by bit: claims wait no longer for the writer than for a mail server.
         let tx = db.write("forget mails").await?;
         // Attempts of exactly the mails that are deleted: another replica may be at the same ones.
         let due = mails::lock_due(&tx, BATCH).await?;

@@ -53,9 +53,9 @@ impl LeaseGuard {
 }
 
 impl Drop for LeaseGuard {
-    /// A later claim may hold the same key by now, when this one's lease had passed.
     fn drop(&mut self) {
         let mut leases = self.leases.lock();
+        // A later claim may hold the same key by now, when this one's lease had passed.
         let held = leases.get(&self.code_id);
         if held.is_some_and(|(claim_no, _)| *claim_no == self.claim_no) {
             leases.remove(&self.code_id);
@@ -76,6 +76,7 @@ pub(crate) async fn run(db: Db, leases: Leases, lease: Duration, stop: Cancellat
         if held.is_empty() {
             continue;
         }
+        // Cut at the next round: one that hangs would take the chances of those that follow.
         let renewed = timeout(period, renew(&db, &held, lease)).await;
         let error = match renewed {
             Ok(Ok(())) => continue,
@@ -95,7 +96,8 @@ async fn renew(db: &Db, held: &BTreeMap<Uuid, (i32, Lease)>, lease: Duration) ->
     // rows'.
     let end = Instant::now() + lease;
     let tx = db.write("renew leases of mails").await?;
-    mails::lock(&tx, held.keys().copied()).await?; // in the order of their keys, as everywhere
+    // In the order of their keys, as everywhere: a round of renewals meets claims and ends.
+    mails::lock(&tx, held.keys().copied()).await?;
     let claims: Vec<_> = held
         .iter()
         .map(|(key, (claim_no, _))| (*key, *claim_no))

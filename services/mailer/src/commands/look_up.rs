@@ -16,9 +16,7 @@ use crate::{
     store::mails::{self, LedgerState},
 };
 
-/// After so many attempts whose outcome could not be learnt, a mail is not sent again: each may
-/// have delivered it. The client gives up at the same count, but an answer can be lost on its way
-/// there.
+/// After so many attempts whose outcome could not be learnt, a mail is not sent again.
 const UNKNOWN_LIMIT: u32 = 3;
 
 /// What the ledger says to an offered mail. Unknown attempts are those whose outcome could not be
@@ -66,9 +64,11 @@ async fn look_up(
     let keys_of_mails = offers.iter().map(|offer| offer.code_id);
     let rows = mails::find(db.reader(), keys_of_mails).await?;
     if rows.is_empty() {
-        return Ok(vec![Ok(Standing::NEW); offers.len()]); // new mails all of them: no clock is needed
+        // New mails all of them, as nearly always: no clock is needed.
+        return Ok(vec![Ok(Standing::NEW); offers.len()]);
     }
-    let now = db.now(db.reader()).await?; // leases are judged by the database's clock and no other
+    // Leases are judged by the database's clock and no other.
+    let now = db.now(db.reader()).await?;
     let rows = mails::by_key(rows);
     let mut standings = Vec::with_capacity(offers.len());
     for offer in offers {
@@ -107,7 +107,8 @@ impl Standing {
             LedgerState::Sending if let Some(left) = lease_left => {
                 return Self::Answered(in_flight(left, unknown_attempts));
             }
-            // Each of them may have reached the mailbox: one more mail would be one too many.
+            // Each of them may have reached the mailbox: one more mail would be one too many. The
+            // client gives up at the same count, but an answer can be lost on its way there.
             LedgerState::Idle if unknown_attempts >= UNKNOWN_LIMIT => {
                 (Fate::Unknown, true, UNKNOWABLE)
             }
@@ -135,9 +136,10 @@ pub(super) fn in_flight(left: Duration, unknown_attempts: u32) -> Answer {
     }
 }
 
-/// Template, locale and recipient, never the code; without the row's address key, the first two
-/// alone.
+/// Whether template, locale and recipient are those of the row.
 fn is_same_mail(row: &mails::Model, offer: &Offer, keys: &AddressKeys) -> bool {
+    // Never the code, which the ledger must not know in any form. A key that is gone, as after a
+    // loss of the file, must not make every mail another one: the first two decide alone.
     row.template == TEMPLATE
         && row.locale == offer.locale.as_str()
         && keys

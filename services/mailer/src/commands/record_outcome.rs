@@ -37,8 +37,7 @@ pub(crate) struct Ended {
     pub(crate) trace_id: String,
 }
 
-/// The end of one attempt, under the id of the row that tells of it: made before the commit, so
-/// that an end that is written again, because the answer to its commit was lost, is one row.
+/// The end of one attempt, under the id of the row that tells of it.
 #[derive(Debug)]
 struct Note {
     id: Uuid,
@@ -68,10 +67,11 @@ impl Outcomes {
         }
     }
 
-    /// Notes how an attempt ended, and answers when by the database's clock. While the database is
-    /// away the caller is not kept: what the mail server said is known, and the note is tried again
-    /// under the claim's lease.
+    /// Notes how an attempt ended, and answers when by the database's clock; while the database is
+    /// away by our own.
     pub(crate) async fn record(&self, claim: Claim, ended: Ended) -> Timestamp {
+        // The id is made before the commit: an end that is written again, because the answer to its
+        // commit was lost, is one row.
         let note = Arc::new(Note {
             id: self.clock.uuid_v7(),
             ended,
@@ -79,8 +79,8 @@ impl Outcomes {
         if let Ok(Ok(at)) = self.group.submit(Arc::clone(&note)).await {
             return at;
         }
-        // In a task of its own, with the claim: while it holds, nobody else sends what was
-        // accepted.
+        // In a task of its own: the caller is not kept, because what the mail server said is known.
+        // With the claim: while it holds, nobody else sends what was accepted.
         tokio::spawn(keep_trying(
             self.group.clone(),
             claim,
@@ -91,10 +91,10 @@ impl Outcomes {
     }
 }
 
-/// The lease is renewed as soon as the database is back, unless it has passed by then; an
-/// acceptance is written in either case.
 async fn keep_trying(group: Recording, claim: Claim, note: Arc<Note>, give_up: CancellationToken) {
     let pause = || tokio::time::sleep(PAUSE);
+    // The lease is renewed as soon as the database is back, unless it has passed by then; an
+    // acceptance is written in either case.
     while give_up.run_until_cancelled(pause()).await.is_some() {
         match group.submit(Arc::clone(&note)).await {
             Err(_) | Ok(Err(StoreError::Unavailable(_))) => {}
@@ -107,7 +107,8 @@ async fn keep_trying(group: Recording, claim: Claim, note: Arc<Note>, give_up: C
             }
         }
     }
-    drop(claim); // it was held until here
+    // Held until here: others may claim the mail from now on.
+    drop(claim);
 }
 
 /// What the worker works with.
@@ -127,6 +128,7 @@ impl Recorder {
         // One order for all replicas, so that none waits for another in a circle.
         let mut sorted: Vec<&Note> = notes.iter().map(Arc::as_ref).collect();
         sorted.sort_unstable_by_key(|note| note.ended.offer.code_id);
+        // Among the locked as well: these rows are other mails', which other replicas may be at.
         let taken_back: BTreeSet<Uuid> = sorted
             .iter()
             .flat_map(|note| note.ended.taken_back.iter().copied())
@@ -152,7 +154,8 @@ impl Recorder {
         {
             let (key, claim_no) = (offer.code_id, *claim_no);
             match outcome {
-                Outcome::Accepted => {} // marked above
+                // Marked above.
+                Outcome::Accepted => {}
                 // What the mail server refused stays refused, whoever sends by now.
                 Outcome::Rejected => {
                     ends::mark_refused(&tx, key, LedgerState::Rejected, reply).await?;
@@ -166,6 +169,7 @@ impl Recorder {
                 Outcome::Unknown => mails::set_idle(&tx, key, claim_no, 1).await?,
             }
         }
+        // After the refusals of this very batch, some of which may be among them.
         ends::take_refusals_back(&tx, &taken_back).await?;
         attempts::take_refusals_back(&tx, &taken_back).await?;
         // Told to operators in the same transaction; also of an attempt whose claim was lost

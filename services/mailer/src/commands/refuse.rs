@@ -29,8 +29,7 @@ pub(crate) struct Unusable {
     pub(crate) reason: String,
 }
 
-/// Commits a final row. One that is there already stays as it is: whoever made it decides about the
-/// key.
+/// Commits a final row, unless there is one already.
 pub(crate) async fn refuse(
     db: &Db,
     clock: &Clock,
@@ -52,6 +51,8 @@ pub(crate) async fn refuse(
 async fn write(db: &Db, clock: &Clock, code_id: Uuid, unusable: Unusable) -> Result<(), DbErr> {
     let tx = db.write("refuse a mail").await?;
     let now = tx.now();
+    // Without an address, which may be what is wrong: the row uses the key up for any. One that is
+    // there already stays as it is: whoever made it decides about the key.
     let row = mails::Model {
         code_id,
         account_id: unusable.account_id,

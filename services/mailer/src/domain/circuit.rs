@@ -64,10 +64,10 @@ impl Circuit {
         self.open(now);
     }
 
-    /// A phase passed its deadline. One dead mailbox may hang while everybody else is served: that
-    /// is no reason to stop.
+    /// A phase passed its deadline.
     pub(crate) fn hung(&mut self, now: Instant) {
         let recent = |at: Option<Instant>| at.is_some_and(|at| now.duration_since(at) < MEMORY);
+        // One dead mailbox may hang while everybody else is served: that is no reason to stop.
         if recent(self.accepted_at) {
             return;
         }
@@ -91,8 +91,8 @@ impl Circuit {
         self.hung_at = None;
     }
 
-    /// Mails that were under way when it opened do not make the pause longer; a failed probe does.
     fn open(&mut self, now: Instant) {
+        // Mails under way when it opened do not make the pause longer; a failed probe does.
         if matches!(self.gate(now), Gate::Wait(_)) {
             return;
         }

@@ -14,10 +14,11 @@ pub(crate) struct DisplayName(Private<String>);
 pub(crate) struct InvalidDisplayName;
 
 impl DisplayName {
-    /// Takes one line. Control characters would break headers, and direction marks would let a name
-    /// rearrange the sentence around it. What else a name may hold is the business of accounts.
+    /// Takes one line. What else a name may hold is the business of accounts.
     pub(crate) fn parse(text: &str) -> Result<Self, InvalidDisplayName> {
         let text = text.trim();
+        // Control characters would break headers, and direction marks would let a name rearrange
+        // the sentence around it.
         let valid =
             text.chars().count() <= 64 && !text.chars().any(|c| c.is_control() || rearranges(c));
         if valid {

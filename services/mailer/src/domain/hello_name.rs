@@ -27,6 +27,7 @@ impl HelloName {
         });
         let candidates = std::iter::once(host.to_owned()).chain(lines);
         candidates
+            // What every machine is called tells a mail server nothing, and many refuse it.
             .filter(|name| !name.starts_with('[') && !name.starts_with("localhost"))
             .find_map(|name| name.parse().ok())
     }

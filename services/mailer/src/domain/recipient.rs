@@ -29,6 +29,7 @@ impl Recipient {
             .split('.')
             .all(|atom| !atom.is_empty() && atom.bytes().all(is_atom_byte));
         let fits = local.len() <= 64 && local.len() + 1 + domain.len() <= MAX_OCTETS;
+        // One label is no public domain; a mail server on this very machine is worth the exception.
         let is_name = domain.contains('.') || domain == "localhost";
         let is_number = domain
             .rsplit('.')

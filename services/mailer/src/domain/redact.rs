@@ -30,11 +30,10 @@ pub(crate) fn redact(reply: &str, recipient: &Recipient, digits: &Digits) -> Str
 /// space in the end.
 const FOREIGN: char = '\u{7f}';
 
-/// ASCII; other letters are `FOREIGN`, also those that came in an encoding nobody knows. Full-width
-/// forms are read as their ASCII counterparts first, and what is invisible is left out, so that
-/// neither can carry an address past the rules below; and `%40` and `=40` are the `@` that they
-/// stand for.
+/// ASCII; other letters are `FOREIGN`, also those that came in an encoding nobody knows.
 fn ascii(text: &str) -> String {
+    // Full-width forms are read as their ASCII counterparts, and what is invisible is left out, so
+    // that neither can carry an address past the rules below.
     let ascii = |c: char| match c {
         '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xfee0),
         '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}' => None,
@@ -43,6 +42,7 @@ fn ascii(text: &str) -> String {
         _ => Some(FOREIGN),
     };
     let line: String = text.chars().filter_map(ascii).collect();
+    // As in URLs, and in quoted-printable.
     line.replace("%40", "@")
         .replace("=40", "@")
         .trim()

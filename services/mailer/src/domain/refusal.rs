@@ -91,8 +91,7 @@ impl Concern {
     }
 }
 
-/// Reads a negative reply. Permanent is only what it says about this mailbox: a relay that is set
-/// up wrongly answers everybody with 5yz, and nobody's mail may be lost to that.
+/// Reads a negative reply.
 pub(crate) fn refusal(exchange: Exchange, reply: &Reply, address: [&str; 2]) -> Refusal {
     let words = Words::of(&reply.text(), address);
     let (code, status) = (reply.code, reply.status());
@@ -110,6 +109,8 @@ pub(crate) fn refusal(exchange: Exchange, reply: &Reply, address: [&str; 2]) -> 
         // Some say 5.1.1 of the sender's address, too, or of a domain that they do not relay to.
         (Some(Ground::Status), Some(Concern::Sender)) if words.any(&OUR_ADDRESS) => policy(concern),
         (Some(Ground::Status), Some(Concern::Relay)) if words.any(&NO_RELAY) => policy(concern),
+        // Permanent is only what is said about this mailbox: a relay that is set up wrongly answers
+        // everybody with 5yz, and nobody's mail may be lost to that.
         (Some(ground), _) => Refusal::Mailbox(ground),
         (None, _) if full && exchange != Exchange::Mail => Refusal::Later,
         (None, _) => policy(concern),

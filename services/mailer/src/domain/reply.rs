@@ -127,7 +127,7 @@ impl Reply {
     }
 
     /// The enhanced status: what a line begins with, or else the first one anywhere, as in
-    /// `(#5.7.1)`, that fits the code: version numbers look like one, too.
+    /// `(#5.7.1)`.
     pub(crate) fn status(&self) -> Option<EnhancedStatus> {
         let words = |text: &str| -> Vec<String> {
             text.split(|c: char| !(c.is_alphanumeric() || "._-@".contains(c)))
@@ -139,6 +139,7 @@ impl Reply {
         self.lines.iter().find_map(first).or_else(|| {
             let found = words(&self.text());
             let mut found = found.iter().filter_map(|word| enhanced(word));
+            // One that fits the code: version numbers look like one, too.
             found.find(|status| status.0 == self.code / 100)
         })
     }

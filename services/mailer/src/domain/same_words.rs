@@ -36,9 +36,9 @@ struct Series {
 }
 
 impl SameWords {
-    /// A mail was accepted: the server does serve some, so that what it says of others is about
-    /// them.
+    /// A mail was accepted.
     pub(crate) fn accepted(&mut self) {
+        // The server does serve some, so that what it says of others is about them.
         self.0.clear();
     }
 
@@ -46,7 +46,8 @@ impl SameWords {
     pub(crate) fn refused(&mut self, reply: &str, mailbox: Vec<u8>, mail: Uuid) -> Judgement {
         let words = words(reply);
         if self.0.len() >= MOST && !self.0.contains_key(&words) {
-            self.0.clear(); // so many ways of saying no are no single one
+            // So many ways of saying no are no single one.
+            self.0.clear();
         }
         let series = self.0.entry(words).or_default();
         if series.is_said_of_all {
@@ -65,14 +66,15 @@ impl SameWords {
             .drain()
             .flat_map(|(_, mails)| mails)
             .collect();
-        taken_back.sort_unstable(); // the order in which rows are locked everywhere
+        // The order in which rows are locked everywhere.
+        taken_back.sort_unstable();
         Judgement::SaidOfAll(taken_back)
     }
 }
 
-/// The reply without what differs from mail to mail: addresses, and names with digits in them, as
-/// of a session.
 fn words(reply: &str) -> String {
+    // Without what differs from mail to mail: addresses, and names with digits in them, as of a
+    // session; else the same refusal would never be said twice.
     let said = reply.replace(REDACTED, " ").to_ascii_lowercase();
     let mut words = said.split_whitespace();
     let code = words.next().unwrap_or_default();

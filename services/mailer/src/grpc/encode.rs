@@ -28,11 +28,11 @@ pub(super) fn answer(code_id: String, answer: Answer) -> MailResult {
     }
 }
 
-/// The result of a mail that was not tried; `None` where nobody waits for one. IN_FLIGHT counts no
-/// attempt.
+/// The result of a mail that was not tried; `None` where nobody waits for one.
 pub(super) fn failure(code_id: String, error: &DeliverError) -> Option<MailResult> {
     let (fate, unknown_attempts) = match error {
         DeliverError::Abandoned => return None,
+        // IN_FLIGHT counts no attempt: another replica may send it at once, and nobody is to blame.
         DeliverError::Stopping => (Fate::InFlight(std::time::Duration::ZERO), 0),
         DeliverError::CircuitOpen {
             pause,

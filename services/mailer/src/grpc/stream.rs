@@ -57,6 +57,7 @@ async fn talk(public: Arc<Public>, mut requests: Streaming<DeliverRequest>, resp
         }),
     )
     .await;
+    // The circuit may have opened before this client came.
     say_pause(&responses, &mut openings).await;
     say_taken_back(&responses, &mut taken_back).await;
     let mut age = std::pin::pin!(tokio::time::sleep(rules.age));
@@ -72,8 +73,10 @@ async fn talk(public: Arc<Public>, mut requests: Streaming<DeliverRequest>, resp
                     let offered = deliver(Arc::clone(&public), mail, responses.clone(), permit);
                     stages.tasks.spawn(offered);
                 }
-                Ok(None) => break, // the client has said all it has to say
-                Err(status) => break refused = Some(status), // what it says is no request, or it is gone
+                // The client has said all it has to say.
+                Ok(None) => break,
+                // What it says is no request, or it is gone.
+                Err(status) => break refused = Some(status),
             },
             Ok(()) = openings.changed() => say_pause(&responses, &mut openings).await,
             Ok(()) = taken_back.changed() => say_taken_back(&responses, &mut taken_back).await,
@@ -90,13 +93,13 @@ async fn talk(public: Arc<Public>, mut requests: Streaming<DeliverRequest>, resp
     }
 }
 
-/// The next mail, when the window has room for it: a client that sends more than it may is not
-/// read.
+/// The next mail, when the window has room for it.
 async fn next(
     requests: &mut Streaming<DeliverRequest>,
     window: &Arc<Semaphore>,
 ) -> Result<Option<(Mail, OwnedSemaphorePermit)>, Status> {
-    // Room first: a message that was read must be answered.
+    // Room first: a message that was read must be answered. A client that sends more than it may is
+    // not read, and HTTP/2's own window stops it.
     let permit = window
         .clone()
         .acquire_owned()
@@ -135,7 +138,8 @@ async fn deliver(
     if let Some(result) = result {
         say(&responses, Message::Result(result)).await;
     }
-    drop(window); // last: the answer is on its way before the client may offer the next one
+    // Last: the answer is on its way before the client may offer the next one.
+    drop(window);
 }
 
 async fn answer(
@@ -185,8 +189,8 @@ async fn say(responses: &Responses, message: Message) {
         .await;
 }
 
-/// Only ids that are ids: the client's text is not to be trusted with a span.
 fn attributes(mail: &Mail) -> Vec<KeyValue> {
+    // Only ids that are ids: the client's text is not to be trusted with a span.
     let ids = [
         (names::USHER_CODE_ID, &mail.code_id),
         (names::USHER_ACCOUNT_ID, &mail.account_id),

@@ -53,6 +53,7 @@ pub(crate) fn build(frame: &Frame<'_>, rendered: Rendered) -> Result<Vec<u8>, Un
         .to(mailbox(frame.name.as_str(), frame.recipient)?)
         .subject(rendered.subject)
         .date(frame.date)
+        // The same for each attempt: a mail program that gets two can drop the second.
         .message_id(Some(format!("<{}@{}>", frame.code_id, sender.domain())))
         .header(AutoSubmitted)
         .header(ContentLanguage(frame.language))
@@ -74,11 +75,11 @@ fn mailbox(name: &str, recipient: &Recipient) -> Result<Mailbox, lettre::address
     Ok(Mailbox::new(name, address(recipient)?))
 }
 
-/// Quoted-printable always: seven bits and short lines pass every server, and no server needs to
-/// recode them.
 fn part(kind: ContentType, body: String) -> SinglePart {
     SinglePart::builder()
         .header(kind)
+        // Always: seven bits and short lines pass every server, and no server needs to recode them,
+        // which would break a signature.
         .header(ContentTransferEncoding::QuotedPrintable)
         .body(body)
 }

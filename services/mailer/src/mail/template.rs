@@ -66,10 +66,11 @@ impl Templates {
         })
     }
 
-    /// Renders one mail. Sentences are filled as plain text first and escaped as a whole in the
-    /// HTML part, so that a value can neither be markup nor a template.
+    /// Renders one mail.
     pub(crate) fn render(&self, content: &Content<'_>) -> Result<Rendered, minijinja::Error> {
         let texts = self.texts(content.language);
+        // Sentences are filled as plain text first and escaped as a whole in the HTML part, so that
+        // a value can neither be markup nor a template.
         let sentences = self.sentences(texts, content)?;
         let values = context! {
             locale => content.language.tag(),

@@ -56,8 +56,7 @@ pub(crate) enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 
-/// Inserts those that are not there yet: an attempt whose commit was not answered is written again
-/// under its id.
+/// Inserts those that are not there yet.
 pub(crate) async fn insert(tx: &Tx, attempts: Vec<Model>) -> Result<(), DbErr> {
     if attempts.is_empty() {
         return Ok(());
@@ -65,6 +64,7 @@ pub(crate) async fn insert(tx: &Tx, attempts: Vec<Model>) -> Result<(), DbErr> {
     let rows = attempts
         .into_iter()
         .map(|attempt| ActiveModel::from(attempt).reset_all());
+    // An attempt whose commit was not answered is written again under its id.
     let if_new = OnConflict::column(Column::Id).do_nothing().to_owned();
     Entity::insert_many(rows)
         .on_conflict(if_new)

@@ -6,7 +6,7 @@ use sea_orm::{DbErr, entity::prelude::*};
 
 use super::mails::{Column, Entity, LedgerState};
 
-/// Notes acceptances. They are facts: whoever holds the claim, and even over a refusal.
+/// Notes acceptances.
 pub(crate) async fn mark_accepted(tx: &Tx, keys: &[Uuid]) -> Result<(), DbErr> {
     if keys.is_empty() {
         return Ok(());
@@ -16,13 +16,15 @@ pub(crate) async fn mark_accepted(tx: &Tx, keys: &[Uuid]) -> Result<(), DbErr> {
         .col_expr(Column::Reason, Expr::value(""))
         .col_expr(Column::EndedAt, Expr::value(tx.now()))
         .filter(Column::CodeId.is_in(keys.iter().copied()))
+        // A fact, whoever holds the claim, and even over a refusal: some attempt's mail was taken.
+        // The first acceptance's moment stays.
         .filter(Column::State.ne(LedgerState::Accepted))
         .exec(tx)
         .await
         .map(drop)
 }
 
-/// Notes a final refusal; a fact, too, but never over another final state.
+/// Notes a final refusal.
 pub(crate) async fn mark_refused(
     tx: &Tx,
     key: Uuid,
@@ -34,6 +36,7 @@ pub(crate) async fn mark_refused(
         .col_expr(Column::Reason, Expr::value(reason))
         .col_expr(Column::EndedAt, Expr::value(tx.now()))
         .filter(Column::CodeId.eq(key))
+        // A fact, too, but never over another final state: least of all over an acceptance.
         .filter(Column::State.is_in([LedgerState::Idle, LedgerState::Sending]))
         .exec(tx)
         .await
@@ -51,6 +54,7 @@ pub(crate) async fn take_refusals_back(tx: &Tx, keys: &[Uuid]) -> Result<(), DbE
         .col_expr(Column::Reason, Expr::value(""))
         .col_expr(Column::EndedAt, Expr::value(None::<Timestamp>))
         .filter(Column::CodeId.is_in(keys.iter().copied()))
+        // What has been accepted meanwhile, or is tried again, is left alone.
         .filter(Column::State.eq(LedgerState::Rejected))
         .exec(tx)
         .await

@@ -113,10 +113,11 @@ impl Model {
         self.keep_until - MEMORY
     }
 
-    /// How much longer its sender has it for itself. A lease that ends later than any does was
-    /// taken before the clock was set back: its sender would have renewed it by now.
+    /// How much longer its sender has it for itself.
     pub(crate) fn lease_left(&self, now: Timestamp, lease: Duration) -> Option<Duration> {
         let left = self.claimed_until.since(now);
+        // A lease that ends later than any does was taken before the clock was set back: its sender
+        // would have renewed it by now.
         let holds = !left.is_zero() && left <= lease * LEASES_AHEAD;
         holds.then_some(left)
     }
@@ -155,12 +156,13 @@ pub(crate) async fn lock(
         .await
 }
 
-/// Inserts the rows that are not there yet and returns the keys that were inserted. In one order
-/// everywhere: two replicas that insert the same keys wait for each other, but not in a circle.
+/// Inserts the rows that are not there yet and returns the keys that were inserted.
 pub(crate) async fn insert(tx: &Tx, mut rows: Vec<Model>) -> Result<Vec<Uuid>, DbErr> {
     if rows.is_empty() {
         return Ok(Vec::new());
     }
+    // Two replicas that insert the same keys wait for each other, but not in a circle. There is
+    // nothing to lock beforehand: the rows are not there.
     rows.sort_unstable_by_key(|row| row.code_id);
     let rows = rows
         .into_iter()
@@ -221,6 +223,7 @@ pub(crate) async fn begin_sending(
         .col_expr(Column::ClaimNo, Expr::col(Column::ClaimNo).add(1))
         .col_expr(Column::ClaimedUntil, Expr::value(claimed_until))
         .filter(Column::CodeId.is_in(keys.iter().copied()))
+        // Decided under the lock; here once more, so that no caller can begin what has ended.
         .filter(Column::State.eq(LedgerState::Idle))
         .exec(tx)
         .await
@@ -288,14 +291,14 @@ fn to_idle(update: UpdateMany<Entity>, unknown: i32) -> UpdateMany<Entity> {
         .filter(Column::State.eq(LedgerState::Sending))
 }
 
-/// Keys of at most `limit` mails whose time is over, locked: of two replicas that forget at once,
-/// each takes others.
+/// Keys of at most `limit` mails whose time is over, locked.
 pub(crate) async fn lock_due(tx: &Tx, limit: u64) -> Result<Vec<Uuid>, DbErr> {
     let due = Entity::find()
         .filter(Column::KeepUntil.lt(tx.now()))
         .order_by_asc(Column::KeepUntil)
         .order_by_asc(Column::CodeId)
         .limit(limit)
+        // Of two replicas that forget at once, each takes others.
         .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
         .all(tx)
         .await?;

@@ -67,8 +67,9 @@ impl Attempt {
         }
     }
 
-    /// The mail server finished an answer. A byte now and then is none: a tarpit stays silent.
+    /// The mail server finished an answer.
     pub(super) fn answered(&self) {
+        // Not at each octet: a tarpit that sends one now and then stays silent.
         self.state().answered_at = Instant::now();
     }
 
@@ -88,9 +89,10 @@ impl Attempt {
         self.state().reached
     }
 
-    /// Asks to pass the point of no return, just before the final dot is sent. A lease that has
-    /// passed says no: by then another replica may have counted this attempt as lost.
+    /// Asks to pass the point of no return, just before the final dot is sent.
     pub(super) fn may_send_final_dot(&self) -> bool {
+        // A lease that has passed says no: another replica may have counted this attempt as lost,
+        // and begun the next. By the monotonic clock, which nobody sets.
         self.lease.holds() && self.leave_open(Phase::PastReturn) == Phase::PastReturn
     }
 
@@ -105,10 +107,9 @@ impl Attempt {
         self.state().phase == Phase::PastReturn
     }
 
-    /// The first one to ask decides, under one lock: what was declared unsent must not be sent
-    /// afterwards.
     fn leave_open(&self, to: Phase) -> Phase {
         let mut state = self.state();
+        // The first one to ask decides, under one lock: what was declared unsent is never sent.
         if state.phase == Phase::Open {
             state.phase = to;
         }

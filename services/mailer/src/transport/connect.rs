@@ -42,8 +42,7 @@ pub(super) struct Dialer {
     trust: Trust,
     hello: Option<HelloName>,
     deadlines: Deadlines,
-    /// Where the last connection came about: asked first, so that a dead address costs its share
-    /// once.
+    /// Where the last connection came about.
     answered: Mutex<Option<SocketAddr>>,
 }
 
@@ -91,6 +90,7 @@ impl Dialer {
             (wire, offers) = self.greet(wire).await?;
         }
         if let Some(credentials) = &server.credentials {
+            // Whoever stands between could take STARTTLS out of the offers, and read the password.
             if server.tls == Tls::Opportunistic && !start_tls {
                 return Err(NotConnected(
                     "AUTH: the mail server offers no TLS to protect the password".to_owned(),
@@ -113,9 +113,12 @@ impl Dialer {
             found.map(Iterator::collect::<Vec<_>>).map_err(Broken::from)
         };
         let mut addresses = within("connect", deadlines.connect_deadline, looking_up).await?;
+        // They share the deadline: with more of them none would have the time to answer.
         addresses.truncate(MOST_ADDRESSES);
         let last = *self.answered.lock().unwrap_or_else(PoisonError::into_inner);
-        addresses.sort_by_key(|address| Some(*address) != last); // stable: the others stay as they are
+        // Where the last connection came about first, so that a dead address costs its share once.
+        // A stable sort: the others stay in the order that the resolver chose.
+        addresses.sort_by_key(|address| Some(*address) != last);
         let (wire, address) = self.first_of(&addresses).await?;
         *self.answered.lock().unwrap_or_else(PoisonError::into_inner) = Some(address);
         Ok(wire)
@@ -156,8 +159,8 @@ impl Dialer {
         Ok(wire)
     }
 
-    /// Says EHLO, once: some servers take a second one for an error.
     async fn greet(&self, mut wire: Wire) -> Result<(Wire, Offers), NotConnected> {
+        // Once a connection, and once more after STARTTLS: for some servers another is an error.
         let hello = match &self.hello {
             Some(hello) => hello.clone(),
             None => wire

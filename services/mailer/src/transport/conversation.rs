@@ -107,9 +107,9 @@ async fn envelope(
     Ok(())
 }
 
-/// The next answer of a pipelined group, unless an earlier one never came.
 async fn after(earlier: &Replied, next: impl Future<Output = Replied>) -> Replied {
     match earlier {
+        // A refusal is an answer, too; after one that never came, the next would pass for it.
         Ok(_) | Err(Trouble::Refused(_)) => next.await,
         Err(_) => Err(Trouble::Broken("an earlier answer did not come".to_owned())),
     }
@@ -146,22 +146,22 @@ async fn message(
     }
 }
 
-/// RFC 5321 §4.5.2: a dot before each one that begins a line; and a line end before the final dot.
 fn stuffed(bytes: &[u8]) -> Vec<u8> {
     let mut stuffed = Vec::with_capacity(bytes.len() + 64);
     for line in bytes.split_inclusive(|octet| *octet == b'\n') {
+        // RFC 5321 §4.5.2: else a line with a dot alone would end the mail.
         if line.first() == Some(&b'.') {
             stuffed.push(b'.');
         }
         stuffed.extend_from_slice(line);
     }
+    // The final dot must stand at the beginning of a line.
     if !stuffed.ends_with(b"\r\n") {
         stuffed.extend_from_slice(b"\r\n");
     }
     stuffed
 }
 
-/// Clears the transaction that a refusal left half open.
 pub(super) async fn reset(
     connection: &mut Connection,
     attempt: &Attempt,
@@ -172,11 +172,11 @@ pub(super) async fn reset(
         attempt,
         deadline: deadlines.command_deadline,
     };
+    // A refusal left MAIL, and perhaps RCPT, in force: the next MAIL would be out of order.
     let answer = ask.command(Exchange::Mail, "RSET\r\n").await;
     answer.map(drop).map_err(drop)
 }
 
-/// Takes leave.
 pub(super) async fn quit(mut connection: Connection) {
     if connection.wire.say(b"QUIT\r\n").await.is_ok() {
         let _ = connection.wire.reply().await;
@@ -213,9 +213,9 @@ impl Asking<'_> {
     }
 }
 
-/// RFC 5321 §4.2.1: the first digit decides. What is no answer to this exchange must not pass for
-/// one.
+/// RFC 5321 §4.2.1: the first digit decides.
 fn judge(exchange: Exchange, reply: Reply) -> Replied {
+    // What is no answer to this exchange must not pass for one.
     let wanted = match exchange {
         Exchange::Data => 300..400,
         Exchange::Mail | Exchange::Rcpt | Exchange::Message => 200..300,

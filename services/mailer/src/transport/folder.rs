@@ -20,6 +20,7 @@ impl Folder {
         let name = format!("{}.{}.eml", mail.code_id, mail.attempt);
         let (folder, bytes) = (self.0.clone(), mail.bytes.clone());
         let (target, theirs) = (name.clone(), attempt.clone());
+        // Blocking calls, which would stop all the service's tasks: it has one thread.
         let writing = move || write(&folder, &target, &bytes, &theirs);
         let written = tokio::task::spawn_blocking(writing).await;
         match written.unwrap_or_else(|panic| Err(io::Error::other(panic))) {
@@ -41,10 +42,11 @@ impl Folder {
     }
 }
 
-/// Temporary name, sync, rename, sync of the folder: what a crash leaves is the whole file or a
-/// `.tmp` that nobody reads. `false` if it was not to be sent any more.
+/// Writes the file; `false` if it was not to be sent any more.
 fn write(folder: &Path, name: &str, bytes: &[u8], attempt: &Attempt) -> io::Result<bool> {
     fs::create_dir_all(folder)?;
+    // Temporary name, sync, rename, sync of the folder: what a crash leaves is the whole file or a
+    // `.tmp` that nobody reads.
     let temporary = folder.join(format!(".{name}.tmp"));
     let mut file = File::create(&temporary)?;
     file.write_all(bytes)?;

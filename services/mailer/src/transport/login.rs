@@ -9,7 +9,6 @@ use super::{
     wire::{Broken, Wire},
 };
 
-/// Of what is answered here only numbers are told: a server may repeat the password.
 pub(super) async fn log_in(
     wire: &mut Wire,
     offers: Offers,
@@ -42,6 +41,7 @@ pub(super) async fn log_in(
         match reply.map_err(|_| Broken("the answer is no SMTP".to_owned()))? {
             reply if reply.code == code => {}
             reply => {
+                // Of what is answered here only numbers are told: a server may repeat the password.
                 let status = reply.status().map(|status| format!(" {status}"));
                 return Err(Broken(format!(
                     "the mail server refuses the login ({}{}): see user and password in USHER_MAIL_URL",

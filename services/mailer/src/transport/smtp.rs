@@ -18,8 +18,7 @@ use super::{
 };
 use crate::domain::{Exchange, HelloName, Refusal, Reply, refusal};
 
-/// Servers close connections that idle for minutes; one that is about to be closed is not worth a
-/// try.
+/// How long a connection is kept without a mail.
 const LONGEST_IDLE: Duration = Duration::from_secs(60);
 
 /// A mail server with its kept connections. How many there are at most is the business of
@@ -65,6 +64,7 @@ impl Smtp {
             ) {
                 return self.finish(connection, mail, result, attempt);
             }
+            // MAIL was refused or not answered: nothing of this mail was taken.
             attempt.set_reached(false);
         }
         match self.dialer.connect().await {
@@ -89,6 +89,7 @@ impl Smtp {
         let goodbyes = idle
             .into_iter()
             .map(|idle| conversation::quit(idle.connection));
+        // A server that does not answer QUIT must not hold up the stop: nothing is owed on these.
         let _ = timeout(
             Duration::from_millis(500),
             futures::future::join_all(goodbyes),
@@ -135,16 +136,18 @@ impl Smtp {
         }
     }
 
-    /// A kept connection on which nothing was said since. One that was closed, or on which an
-    /// answer too many came, is dropped: that answer would pass for the next mail's.
+    /// A kept connection on which nothing was said since.
     async fn kept(&self, attempt: &Attempt) -> Option<Connection> {
         loop {
             let idle = {
                 let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+                // Servers close connections that idle for minutes; one that is about to be closed
+                // is not worth a try.
                 idle.retain(|idle| idle.since.elapsed() < LONGEST_IDLE);
                 idle.pop()?
             };
             let mut connection = idle.connection;
+            // It was closed, or an answer too many came, which would pass for the next mail's.
             if connection.wire.quiet().await.is_err() {
                 continue;
             }
@@ -159,9 +162,9 @@ impl Smtp {
     }
 }
 
-/// What trouble in an exchange means. After the final dot only a plain answer is one; everything
-/// else is unknowable.
+/// What trouble in an exchange means.
 fn ending(exchange: Exchange, trouble: Trouble, mail: &ComposedMail, attempt: &Attempt) -> Sent {
+    // After the final dot only a plain answer is one; everything else is unknowable.
     let lost = |cause| {
         if attempt.is_past_return() {
             Ending::Unknown(cause)

@@ -85,6 +85,7 @@ impl FromStr for MailUrl {
                 ("tls", "required") if tls != Tls::Implicit => tls = Tls::Required,
                 ("tls", "opportunistic") if tls != Tls::Implicit => tls = Tls::Opportunistic,
                 ("tls", "off") if tls != Tls::Implicit => tls = Tls::Off,
+                // Not passed over: the slip may be in the word that was to demand TLS.
                 _ => return Err(EXPECTED),
             }
         }
@@ -92,6 +93,7 @@ impl FromStr for MailUrl {
             .host_str()
             .filter(|host| !host.is_empty())
             .ok_or(EXPECTED)?;
+        // An IPv6 address stands in brackets in a URL, and nowhere else.
         let host = host.trim_matches(['[', ']']).to_owned();
         Ok(Self::Smtp(SmtpServer {
             host,

@@ -32,8 +32,9 @@ impl From<io::Error> for Broken {
 }
 
 impl Wire {
-    /// Over a connected socket, without Nagle's delay: each command waits for its answer.
+    /// Over a connected socket.
     pub(super) fn new(tcp: TcpStream) -> io::Result<Self> {
+        // Each command waits for its answer: Nagle's delay would be added to every one.
         tcp.set_nodelay(true)?;
         Ok(Self {
             stream: Either::Left(tcp),
@@ -42,9 +43,10 @@ impl Wire {
         })
     }
 
-    /// The same connection, encrypted from here on. What came ahead of the handshake was said by
-    /// anybody, and would be read as if it had come through it.
+    /// The same connection, encrypted from here on.
     pub(super) async fn encrypt(mut self, trust: &Trust) -> Result<Self, Broken> {
+        // What came ahead of the handshake was said by anybody, and would be read as if it had come
+        // through it (CVE-2011-0411).
         self.quiet().await?;
         let Either::Left(tcp) = self.stream else {
             return Err(Broken("it is encrypted already".to_owned()));
@@ -65,9 +67,9 @@ impl Wire {
         tcp.local_addr().map(|address| address.ip())
     }
 
-    /// Says something that is answered only now: whatever has come until here answers something
-    /// else.
+    /// Says something that is answered only now.
     pub(super) async fn say(&mut self, octets: &[u8]) -> Result<(), Broken> {
+        // Whatever has come until here answers something else.
         self.quiet().await?;
         self.send(octets).await
     }

@@ -9,7 +9,7 @@ use proto::mailer::{Mail, Outcome};
 
 use crate::{
     client::{Delivery, mail},
-    world::{Service, World},
+    world::World,
 };
 
 /// As a pool has connections, and some more.
@@ -59,7 +59,7 @@ async fn all_go_on_after(length: Duration, database: &str) {
     let healed = Healed::after(&proxy, length, async {
         tokio::join!(
             nobody_is_served(&mut delivery),
-            readiness_tells(&inside, &beside)
+            inside.tells_of_the_hole(&beside)
         );
         let mut other = beside.client().open().await;
         let old = mail("eve@example.com");
@@ -145,10 +145,4 @@ async fn nobody_is_served(delivery: &mut Delivery) {
     expected.push(Outcome::Accepted);
     expected.sort_unstable();
     assert_eq!(outcomes, expected);
-}
-
-async fn readiness_tells(inside: &Service, beside: &Service) {
-    assert_eq!(inside.probe("/readyz").await.0, 503);
-    assert_eq!(inside.probe("/livez").await.0, 200);
-    assert_eq!(beside.probe("/readyz").await.0, 200);
 }

@@ -59,6 +59,7 @@ pub(super) async fn run(arguments: WatchArguments, session: &Session) -> Result<
         }
         Err(status) => Err(session.refusal(Service::Verification, &status)),
     });
+    // Both sides, as they come: which of them hears of the end first is chance.
     let mut versions = stream::select(accounts, verifications);
     let mut seen = Vec::new();
     let mut is_verified = false;

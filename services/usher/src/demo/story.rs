@@ -131,8 +131,8 @@ impl<'a> Story<'a> {
         Ok(account)
     }
 
-    /// Outside of the journey's trace: reading it is no part of it.
     async fn timeline(&self, account_id: &str) -> Result<Account, Failure> {
+        // Outside of the journey's trace: reading it is no part of it.
         let shown = self.person.shown_after_its_mail(account_id).await?;
         let timeline = timeline::render(&shown.account, shown.verification.as_ref());
         self.scene.say("");
@@ -202,15 +202,16 @@ impl<'a> Story<'a> {
         Ok((shown.account, mails))
     }
 
-    /// Waits until the supervisor has started verification again and it answers: a person would
-    /// simply try again, but the demo types faster than that.
+    /// Waits until the supervisor has started verification again and it answers.
     async fn started_again(&self, before: ChildState) -> Result<u32, Failure> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let now = self.system.state(KILLED.name());
             if let Some(pid) = now.pid
+                // By the count: the dead process's id stays for a moment, and may even come again.
                 && now.starts > before.starts
             {
+                // A person would simply try again, but the demo types faster than that.
                 self.system.wait_until_ready(KILLED, self.run).await?;
                 return Ok(pid);
             }

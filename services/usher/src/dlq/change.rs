@@ -37,6 +37,7 @@ impl Meant {
         if !self.ids.is_empty() {
             return self.by_ids(session).await;
         }
+        // Nothing said must not mean everything.
         if self.filters.are_empty() && !self.all {
             let message = "Which dead letters are meant is not said.";
             let hint = "Give their ids, a filter such as --reason REASON, or --all.";
@@ -52,6 +53,7 @@ impl Meant {
         }
         let mut letters = Vec::new();
         for id in &self.ids {
+            // All are found before anything is changed: a slip in the last id changes nothing.
             let found = find(session, id).await?;
             letters.push(found.ok_or_else(|| {
                 let message = format!("There is no dead letter {id}. Nothing was changed.");
@@ -91,10 +93,10 @@ pub(super) fn tell_plan(session: &Session, verb: &str, letters: &[DeadLetter]) {
     session.format.narrate(plan);
 }
 
-/// The ids of one service's letters, oldest first, in portions of `size`: what came first is
-/// handled first.
+/// The ids of one service's letters, oldest first, in portions of `size`.
 pub(super) fn portions(letters: &[DeadLetter], service: Service, size: usize) -> Vec<Vec<String>> {
     let mut ids = Vec::new();
+    // They are listed newest first; what came first is handled first.
     for letter in letters.iter().rev() {
         if letter.service == service.name() {
             ids.push(letter.id.clone());

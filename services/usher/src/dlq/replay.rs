@@ -88,6 +88,7 @@ async fn replay(
         }
         let mut keeper = Keeper::of(session, service)?;
         let step = session.format.progress().step("");
+        // Portions small enough that each call ends before its deadline, with what it did.
         for ids in portions {
             step.now(&format!("{} replays, {done} of {all} done", service.name()));
             for replayed in keeper.replay(ids).await? {

@@ -54,11 +54,11 @@ pub(super) async fn run(arguments: ShowLetterArguments, session: &Session) -> Re
     Err(Failure::new(Exit::NotFound, message).hint("`usher dlq list` shows those that there are."))
 }
 
-/// The printable parts, one dot for everything between them: nothing in it can move a terminal's
-/// cursor.
+/// The printable parts, one dot for everything between them.
 fn text(payload: &[u8]) -> String {
     let mut text = String::new();
     for sign in String::from_utf8_lossy(payload).chars() {
+        // Nothing in it may move a terminal's cursor: the payload is whatever somebody published.
         match sign.is_control() || sign == char::REPLACEMENT_CHARACTER {
             true if text.ends_with('·') => {}
             true => text.push('·'),

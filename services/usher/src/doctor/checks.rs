@@ -67,6 +67,7 @@ async fn of_service(session: &Session, service: Service) -> Vec<Finding> {
                 "Start it (`usher up`, or `usher {name}`), or name its place with --{name}-url."
             );
             let what = format!("does not answer on {url} ({:?})", status.code());
+            // Its admin listener would only say the same once more.
             return vec![Finding::problem(name, what, start)];
         }
     };
@@ -123,6 +124,7 @@ fn of_readiness(name: &'static str, readiness: &Readiness) -> Vec<Finding> {
 }
 
 fn distance_from_now(date: &str) -> Option<Duration> {
+    // HTTP says GMT where RFC 2822 has a number.
     let theirs = OffsetDateTime::parse(&date.replace("GMT", "+0000"), &Rfc2822).ok()?;
     let theirs = Timestamp(theirs.unix_timestamp() * 1_000_000);
     let ours = Clock::default().now();

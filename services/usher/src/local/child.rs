@@ -25,6 +25,8 @@ pub(super) fn program(
     run: &RunFile,
     signals: Signals,
 ) -> anyhow::Result<Program> {
+    // The same binary: a system never mixes two versions of itself, and one file is all that a
+    // person has to install.
     let binary = std::env::current_exe();
     let binary = binary.context("The executable of this process cannot be found")?;
     let mut environment = Vec::new();
@@ -45,6 +47,7 @@ pub(super) fn program(
         // Milliseconds: a person who looks at a journey waits for the slowest process's spans.
         set("OTEL_BSP_SCHEDULE_DELAY", "250".to_owned());
     }
+    // Whoever takes traces only, as Jaeger does, would refuse the rest at every export.
     if signals == Signals::Traces {
         set("OTEL_METRICS_EXPORTER", "none".to_owned());
         set("OTEL_LOGS_EXPORTER", "none".to_owned());

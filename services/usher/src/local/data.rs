@@ -14,7 +14,8 @@ use crate::exit::{Exit, Failure};
 #[derive(Debug)]
 pub(crate) struct DataFolder {
     root: PathBuf,
-    _lock: File, // its lock ends with the process, however that ends
+    /// Its lock ends with the process, however that ends.
+    _lock: File,
 }
 
 impl DataFolder {
@@ -36,6 +37,7 @@ impl DataFolder {
         let mut folder = fs::DirBuilder::new();
         folder.recursive(true).mode(0o700);
         folder.create(root).map_err(cannot)?;
+        // Children may be told of it by its path alone, whatever their current folder is.
         let root = root.canonicalize().map_err(cannot)?;
         // Not truncated: until the lock is ours, it holds the other process's id.
         let mut options = OpenOptions::new();
@@ -64,6 +66,7 @@ impl DataFolder {
             let path = entry?.path();
             if path.is_dir() {
                 fs::remove_dir_all(path)?;
+            // A lock whose file is gone guards nothing: the next process would make another one.
             } else if !path.ends_with(Self::LOCK) {
                 fs::remove_file(path)?;
             }
@@ -93,10 +96,9 @@ fn taken(root: &Path, lock: &mut File) -> Failure {
 }
 
 /// Writes a file that only its owner may read: a token, a key, `run.json`.
-///
-/// It is written under a temporary name with mode 0600, then renamed: no reader sees half of it,
-/// and no moment exists at which others could read it.
 pub(crate) fn write_private(path: &Path, text: &str) -> io::Result<()> {
+    // Under a temporary name with mode 0600, then renamed: no reader sees half of it, and no moment
+    // exists at which others could read it.
     let new = path.with_extension("new");
     let _ = fs::remove_file(&new);
     let mut options = OpenOptions::new();

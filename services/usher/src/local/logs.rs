@@ -52,6 +52,7 @@ impl Log {
 
     /// Says something about the part itself.
     pub(crate) fn notice(&self, level: Level, text: impl Into<String>) {
+        // Never waits: a terminal that nobody reads must not hold up what the child writes.
         let _ = self.notices.try_send(Notice {
             part: self.part,
             level,

@@ -9,10 +9,8 @@ use tokio::time::{Instant, sleep};
 /// How long the program may take to end after each signal.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Ends the program whose process id stands in `pid_file`. Answers with that id if there was one.
-///
-/// Process ids are used again by other programs: only a process whose command line names `mark` is
-/// ended.
+/// Ends the program whose process id stands in `pid_file`, if its command line names `mark`.
+/// Answers with that id if there was one.
 ///
 /// # Errors
 /// When it does not end.
@@ -29,6 +27,7 @@ pub(super) async fn end(name: &str, pid_file: &Path, mark: &Path) -> anyhow::Res
     let mark = mark.to_string_lossy();
     // A zombie that nobody reaps has no command line either, so this also tells when it has ended.
     let is_ours = || command_line(number).contains(&*mark);
+    // Process ids are used again by other programs: the file alone proves nothing.
     if !is_ours() {
         return Ok(None);
     }

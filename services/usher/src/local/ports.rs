@@ -71,16 +71,17 @@ impl Ports {
         ))
     }
 
-    /// Below the range from which operating systems take the local ends of outgoing connections:
-    /// there, a port could be taken while a crashed child waits for its restart. Where the search
-    /// begins depends on the process, so that several systems that start at once seldom meet.
     fn auto() -> Result<Self, Failure> {
+        // Below the range from which operating systems take the local ends of outgoing connections:
+        // there, a port could be taken while a crashed child waits for its restart.
         const FIRST: u16 = 20_000;
         const COUNT: u16 = 12_000;
+        // By the process: several systems that start at once seldom meet in their search.
         let offset = std::process::id().wrapping_mul(7919) % u32::from(COUNT);
         let begin = FIRST + u16::try_from(offset).unwrap_or_default();
         let mut free = Vec::new();
-        let mut held = Vec::new(); // until all are found: another system may look for its own now
+        // Until all are found: another system may look for its own now.
+        let mut held = Vec::new();
         for port in (begin..FIRST + COUNT).chain(FIRST..begin) {
             let Some(listener) = bind(port) else {
                 continue;

@@ -1,5 +1,4 @@
-//! Keeps the streams as they should be: makes them at the start and again every ten seconds,
-//! because whoever deletes one at run time would otherwise stop the journey.
+//! Keeps the streams as they should be: makes them at the start and again every ten seconds.
 
 use std::time::Duration;
 
@@ -38,8 +37,11 @@ impl Provisioner {
                 .hint("Its own words are in logs/nats-server.log of the data folder."));
         }
         let repeated = tokio::spawn(async move {
+            // Whoever deletes a stream at run time would otherwise stop the journey: events wait in
+            // the outbox, and the relay makes no streams.
             let mut ticks = interval(EVERY);
-            ticks.tick().await; // the first tick is at once
+            // The first tick is at once.
+            ticks.tick().await;
             loop {
                 ticks.tick().await;
                 if let Err(error) = bus::provision(&bus, Some(1)).await {

@@ -45,6 +45,8 @@ impl RunFile {
 
     /// What the system that runs on this folder wrote; `None` where none runs.
     pub(crate) fn of_running(folder: &Path) -> Option<Self> {
+        // A killed `usher up` leaves its file behind: commands would talk to ports that are
+        // somebody else's by now.
         Self::read(folder).filter(|run| is_alive(run.pid))
     }
 

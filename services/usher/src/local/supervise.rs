@@ -111,9 +111,9 @@ impl Supervisor {
         Some(number)
     }
 
-    /// Ends all children: first our services, which still need the broker to drain, then everything
-    /// else. Takes ten seconds at most; whoever is not done by then is killed.
+    /// Ends all children. Takes ten seconds at most; whoever is not done by then is killed.
     pub(crate) async fn stop(&mut self) {
+        // First our services, which still need the broker to drain, then everything else.
         for ending in [Ending::ClosedInput, Ending::Terminated] {
             let same = |_: &&str, child: &mut Supervised| child.ending == ending;
             let ending_now: Vec<_> = self.children.extract_if(same).collect();
@@ -165,7 +165,8 @@ async fn keep_running(
         let wait = pause.as_millis();
         let notice = format!("{what_happened}; starting again in {wait} ms");
         log.notice(Level::Warn, notice);
-        let _ = timeout(pause, stop.cancelled()).await; // a stop ends the pause, too
+        // A stop ends the pause, too.
+        let _ = timeout(pause, stop.cancelled()).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
@@ -173,7 +174,8 @@ async fn keep_running(
 /// A process; killed when dropped.
 struct Running {
     child: Child,
-    input: Option<ChildStdin>, // kept out of `child`, whose `wait` would close it
+    /// Kept out of `child`, whose `wait` would close it.
+    input: Option<ChildStdin>,
     copies: JoinSet<()>,
 }
 
@@ -216,6 +218,8 @@ impl Running {
     /// Asks the child to end, waits, and kills it when its time is over.
     async fn end(mut self, ending: Ending, log: &Log) {
         match ending {
+            // Not SIGTERM: what ends a child in order is then the same that ends it when this
+            // process is killed, and is tried every day.
             Ending::ClosedInput => drop(self.input.take()),
             Ending::Terminated => {
                 if let Some(pid) = self.child.id().and_then(pid) {
@@ -234,10 +238,10 @@ impl Running {
         self.last_lines().await;
     }
 
-    /// Waits for what it wrote last to be copied; a grandchild may keep the pipe open, hence the
-    /// limit.
+    /// Waits for what it wrote last to be copied.
     async fn last_lines(&mut self) {
         let copied = async { while self.copies.join_next().await.is_some() {} };
+        // A grandchild may keep the pipe open, hence the limit.
         let _ = timeout(Duration::from_millis(300), copied).await;
     }
 }

@@ -143,11 +143,12 @@ impl System {
         // It would report the broker that is about to end.
         self.provisioner = None;
         self.supervisor.stop().await;
+        // Last: as long as something still drains, commands find it.
         RunFile::remove(self.data.root());
     }
 
-    /// Databases of services that an earlier `up` left behind are free once those have drained.
     async fn migrate(&self) -> Result<(), Failure> {
+        // Databases of services that an earlier `up` left behind are free once those have drained.
         let mut deadline = Instant::now();
         if RunFile::read(self.data.root()).is_some() {
             deadline += DRAINED_WITHIN;
@@ -180,7 +181,8 @@ impl System {
             arguments: vec!["-c".into(), configuration.into()],
             environment: Vec::new(),
             ending: Ending::Terminated,
-            pid_file: None, // its configuration has it write one
+            // Its configuration has it write one.
+            pid_file: None,
         });
         let provisioner = Provisioner::start(&run.nats_url, self.log("nats-server")).await?;
         self.provisioner = Some(provisioner);
@@ -215,10 +217,11 @@ impl System {
         Ok(path)
     }
 
-    /// Where mails go, for people: a mail server's URL may hold a password.
+    /// Where mails go, for people.
     fn mail(&self) -> String {
         match std::env::var("USHER_MAIL_URL") {
             Err(_) => format!("file:{}", self.data.path("mails").display()),
+            // A mail server's URL may hold a password, and `run.json` is printed.
             Ok(url) => match (url.split_once("://"), url.rsplit_once('@')) {
                 (Some((scheme, _)), Some((_, host))) => format!("{scheme}://{host}"),
                 _ => url,
@@ -249,6 +252,7 @@ impl System {
                     return Ok(());
                 }
             }
+            // Whoever dies three times will not come up by being waited for.
             if Instant::now() > deadline || self.state(service.name()).starts > 3 {
                 let log = self.data.path(&format!("logs/{}.log", service.name()));
                 let message = format!("{} does not come up.{}", service.name(), last_words(&log));

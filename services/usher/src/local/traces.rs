@@ -32,8 +32,7 @@ pub(crate) enum Traces {
 }
 
 impl Traces {
-    /// Decides; starts a Jaeger if that is the decision. With free ports nothing outside is looked
-    /// for: several such systems may run beside each other.
+    /// Decides; starts a Jaeger if that is the decision.
     pub(crate) async fn choose(system: &mut System, ports: PortChoice) -> anyhow::Result<Self> {
         let jaeger = on_path("jaeger");
         let pid_file = system.data().path("jaeger.pid");
@@ -46,6 +45,7 @@ impl Traces {
         {
             return Ok(Self::Collector(url));
         }
+        // With free ports nothing outside is looked for: such systems run beside each other.
         if ports == PortChoice::Usual {
             if collector_listens().await {
                 return Ok(Self::Collector(format!("http://{COLLECTOR}")));

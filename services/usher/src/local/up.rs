@@ -68,6 +68,7 @@ pub(crate) async fn run(
     // Lives until the services have handed over their last spans.
     let traces = Traces::choose(&mut system, arguments.ports).await?;
     let outcome = tokio::select! {
+        // A signal drops it wherever it is: what it has started is in `system`, stopped next.
         outcome = attend(&mut system, &mut notices, &traces, arguments.ports, format) => outcome,
         () = signals.next() => Ok(()),
     };
@@ -79,6 +80,7 @@ pub(crate) async fn run(
         () = system.stop() => {}
         () = signals.next() => format.narrate("Killed. Nothing is lost: the next start goes on where this one was."),
     }
+    // What children said while they ended: a stop that was not clean is not to pass unseen.
     while let Ok(notice) = notices.try_recv() {
         show(&notice, format);
     }

@@ -56,7 +56,8 @@ impl Store {
         let most = self.newest.unwrap_or(usize::MAX);
         let excess = kept.spans.len().saturating_sub(most);
         kept.spans.drain(..excess);
-        drop(kept); // whoever is woken reads at once
+        // Whoever is woken reads at once.
+        drop(kept);
         self.arrived.send_replace(());
     }
 
@@ -89,8 +90,8 @@ impl Store {
         self.arrived.subscribe()
     }
 
-    /// A reader that panicked left nothing half-done behind.
     fn kept(&self) -> MutexGuard<'_, Kept> {
+        // A reader that panicked left nothing half-done behind.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -15,8 +15,7 @@ use crate::otlp::{OtlpReceiver, Span};
 /// spans every second.
 const REST: Duration = Duration::from_millis(2_500);
 
-/// What is known of each trace that the receiver keeps. Between arrivals nothing is read there: an
-/// `usher up` that idles, idles.
+/// What is known of each trace that the receiver keeps.
 #[derive(Debug)]
 pub(crate) struct Journeys<'a> {
     receiver: &'a OtlpReceiver,
@@ -46,6 +45,7 @@ impl<'a> Journeys<'a> {
     /// The traces that have come to rest since the last call and crossed a process border, each
     /// with its spans. A trace that grows again, because a mail was retried, say, is told again.
     pub(crate) fn finished(&mut self, now: Instant) -> Vec<Vec<Span>> {
+        // Between arrivals nothing is read: an `usher up` that idles, idles.
         if self.arrivals.has_changed().unwrap_or_default() {
             // Before the count, so that what arrives meanwhile is counted the next time.
             self.arrivals.mark_unchanged();
@@ -84,6 +84,7 @@ impl<'a> Journeys<'a> {
                 told: false,
             });
             if known.spans < spans {
+                // It grows again, because a mail was retried, say: then it is told again, whole.
                 *known = Known {
                     spans,
                     since: now,
@@ -94,8 +95,8 @@ impl<'a> Journeys<'a> {
     }
 }
 
-/// A call that one process made and answered alone is not worth a picture.
 fn crosses_a_border(spans: &[Span]) -> bool {
+    // A call that one process made and answered alone is not worth a picture.
     let mut systems = spans
         .iter()
         .map(|span| span.attribute(names::MESSAGING_SYSTEM));

@@ -16,12 +16,12 @@ pub(crate) struct Line<'a> {
     pub(crate) branches: String,
 }
 
-/// Every span once. A span whose parent is not among them stands as a root, so that an incomplete
-/// trace shows what there is; a repeated id (an exporter's retry) is drawn once.
+/// Every span once.
 pub(crate) fn lines(spans: &[Span]) -> Vec<Line<'_>> {
     let mut ids = HashSet::new();
     let mut once: Vec<&Span> = Vec::new();
     for span in spans {
+        // An exporter that did not hear the answer sends the same spans again.
         if ids.insert(span.span_id.as_str()) {
             once.push(span);
         }
@@ -31,7 +31,8 @@ pub(crate) fn lines(spans: &[Span]) -> Vec<Line<'_>> {
     let mut children: Children<'_> = HashMap::new();
     for span in once {
         let mut parent = span.parent_span_id.as_deref();
-        // Whose parent is not here stands as a root; one that names itself would never be drawn.
+        // Whose parent is not here stands as a root, so that an incomplete trace shows what there
+        // is; one that names itself would never be drawn.
         parent.take_if(|parent| !ids.contains(*parent) || *parent == span.span_id);
         children.entry(parent).or_default().push(span);
     }

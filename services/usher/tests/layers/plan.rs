@@ -12,7 +12,7 @@ struct Place {
 
 const ALL: &[&str] = &["accounts", "verification", "mailer"];
 
-const PLAN: [Place; 18] = [
+const PLAN: [Place; 17] = [
     Place {
         name: "main",
         only: ALL,
@@ -75,11 +75,6 @@ const PLAN: [Place; 18] = [
     },
     Place {
         name: "events",
-        only: &["verification"],
-        children: Some(&[]),
-    },
-    Place {
-        name: "queue",
         only: &["verification"],
         children: Some(&[]),
     },

@@ -1,9 +1,18 @@
 //! Claims mails that are due and loads them: the cold path from the table to the delivery.
 
-use kit::db::StoreError;
+use std::time::Duration;
 
-use super::{IssueCode, replace_keyless::replace_keyless};
-use crate::{domain::Turn, queue::ClaimedMail, store};
+use kit::{
+    db::{Db, StoreError},
+    watch::Watches,
+};
+use uuid::Uuid;
+
+use super::{ClaimedMail, IssueCode, replace_keyless::replace_keyless};
+use crate::{
+    domain::Turn,
+    store::{self, Code},
+};
 
 /// How many mails may be claimed.
 #[derive(Debug, Clone, Copy)]
@@ -42,42 +51,36 @@ impl MoreDue {
 
 #[derive(Debug, Clone)]
 pub(crate) struct ClaimMails {
+    pub(crate) db: Db,
+    /// For codes whose key is gone.
     pub(crate) issue: IssueCode,
+    /// How long a claim holds.
+    pub(crate) lease: Duration,
+    pub(crate) watches: Watches<Uuid>,
 }
 
 impl ClaimMails {
-    /// Claims due mails, fewer than wanted when there is less room in memory. Where it claimed all
-    /// that it might of a kind, there may be more of it.
+    /// Claims due mails. Where it claimed all that it might of a kind, there may be more of it.
     pub(crate) async fn run(
         &self,
         wanted: Wanted,
     ) -> Result<(Vec<ClaimedMail>, MoreDue), StoreError> {
-        let IssueCode {
-            db,
-            keys,
-            rules,
-            queue,
-            ..
-        } = &self.issue;
-        // Before the claim: what has no room in memory would only hold its claim until it runs out.
-        let mut first_room = queue.reserve(Turn::First, wanted.first.min(wanted.all));
-        let mut later_room = queue.reserve(Turn::Later, wanted.later.min(wanted.all));
-        if first_room.len() + later_room.len() == 0 {
-            return Ok((Vec::new(), MoreDue::NONE));
-        }
-        let tx = db.write("claim mails").await?;
-        let (lease, first) = (rules.lease, first_room.len());
+        let tx = self.db.write("claim mails").await?;
         // Mails that were never tried come first: dead mailboxes come back again and again, and
         // hold nobody up. Those have a share of their own, which the streams leave them.
-        let mut codes = store::mails::claim(&tx, lease, Turn::First, first as u64).await?;
-        let later = later_room.len().min(wanted.all - codes.len());
-        let tried = store::mails::claim(&tx, lease, Turn::Later, later as u64).await?;
-        let more = MoreDue {
+        let first = wanted.first.min(wanted.all);
+        let mut codes = store::mails::claim(&tx, self.lease, Turn::First, first as u64).await?;
+        let later = wanted.later.min(wanted.all - codes.len());
+        let tried = store::mails::claim(&tx, self.lease, Turn::Later, later as u64).await?;
+        let mut more = MoreDue {
+            // A full claim says that there may be more, a smaller one that there is none, or that
+            // another replica has it.
             first: first > 0 && codes.len() == first,
             later: later > 0 && tried.len() == later,
         };
         codes.extend(tried);
         let accounts = codes.iter().map(|code| code.account_id).collect();
+        // Without a lock: address, name and language of an account never change.
         let verifications = store::verifications::find_all(&tx, accounts).await?;
         let mut mails = Vec::with_capacity(codes.len());
         let mut keyless = Vec::new();
@@ -85,26 +88,29 @@ impl ClaimMails {
             let Some(verification) = verifications.get(&code.account_id) else {
                 continue;
             };
-            let Some(digits) = code.digits(keys) else {
-                keyless.push(code);
-                continue;
-            };
-            let place = match code.mail_attempts {
-                0 => first_room.take_one(),
-                _ => later_room.take_one(),
-            };
-            mails.extend(
-                place.map(|place| ClaimedMail::new(&tx, &code, verification, digits, place)),
-            );
-        }
-        tx.commit().await?;
-        for code in keyless {
-            // In another transaction: the account's lock comes before its codes' everywhere. One
-            // that fails has its claim run out, and is met again; the others are not held up by it.
-            if let Err(error) = replace_keyless(&self.issue, &code).await {
-                tracing::warn!(%error, code.id = %code.id, "A code without a key was not replaced yet.");
+            match code.digits(&self.issue.keys) {
+                Some(digits) => mails.push(ClaimedMail::new(&tx, &code, verification, digits)),
+                None => keyless.push(code),
             }
         }
+        tx.commit().await?;
+        // What replaces them is a first attempt of a new code.
+        more.first |= !keyless.is_empty();
+        self.replace(keyless).await;
         Ok((mails, more))
+    }
+
+    async fn replace(&self, keyless: Vec<Code>) {
+        // In transactions of their own: the account's lock comes before its codes' everywhere, and
+        // the claim has just locked the codes.
+        for code in keyless {
+            match replace_keyless(&self.db, &self.issue, &code).await {
+                Ok(()) => self.watches.notify(&[code.account_id]),
+                // Its claim runs out, and it is met again; the others are not held up by it.
+                Err(error) => {
+                    tracing::warn!(%error, code.id = %code.id, "A code without a key was not replaced yet.");
+                }
+            }
+        }
     }
 }

@@ -93,9 +93,9 @@ impl ConfirmCode {
         target: GuessTarget,
         typed: Digits,
     ) -> Result<Confirmed, ConfirmCodeError> {
+        // In a task of its own: a caller that hangs up must not undo the counting of its guess.
         let this = self.clone();
         let caller = Context::current();
-        // In a task of its own: a caller that hangs up must not undo the counting of its guess.
         let judging = async move { this.judge(target, &typed, &caller).await };
         detached(judging).await
     }
@@ -110,6 +110,7 @@ impl ConfirmCode {
         let tx = self.db.write("confirm a code").await?;
         // From here on every other guess, resend and replacement of this account waits.
         let guessed = lock(&tx, account_id).await?;
+        // Not counted: so many digits are no code of this account, and nothing is learnt by them.
         guessed.expect_length(typed)?;
         // Before the count: who is told this was not judged, and an attacker learns nothing about
         // the digits.
@@ -151,9 +152,9 @@ impl ConfirmCode {
         })
     }
 
-    /// An account that is named by itself need not exist.
     async fn account_of(&self, target: GuessTarget) -> Result<Uuid, ConfirmCodeError> {
         match target {
+            // It need not exist: under the lock it is looked at in any case.
             GuessTarget::Account(account_id) => Ok(account_id),
             GuessTarget::Code(code_id) => {
                 let found = store::codes::account_of(self.db.reader(), code_id).await?;
@@ -162,8 +163,9 @@ impl ConfirmCode {
         }
     }
 
-    /// A superseded code whose key is gone matches nothing.
     fn is_superseded(&self, guessed: &Guessed, typed: &Digits) -> bool {
+        // Only after the guess is counted: it is as good a guess as any other. A code whose key is
+        // gone matches nothing.
         let mut derived = guessed
             .superseded
             .iter()
@@ -220,6 +222,7 @@ async fn lock(tx: &Tx, account_id: Uuid) -> Result<Guessed, ConfirmCodeError> {
     };
     let superseded = store::codes::superseded(tx, account_id).await?;
     let since = tx.now() - GUESS_WINDOW;
+    // By the account, not by the code: a resend must not give new guesses.
     let counted = store::history::guesses(tx, account_id, since, GUESSES_PER_ACCOUNT).await?;
     Ok(Guessed {
         verification,
@@ -240,6 +243,7 @@ impl Guessed {
 
     fn circumstances(&self, now: Timestamp) -> Circumstances {
         let is_full = self.counted.len() >= GUESSES_PER_ACCOUNT as usize;
+        // Once the oldest of them leaves the window there is room for one more.
         let oldest = self.counted.last().filter(|_| is_full);
         Circumstances {
             verified: self.verification.verified_at.is_some(),

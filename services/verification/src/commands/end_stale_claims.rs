@@ -6,10 +6,10 @@ use sea_orm::DbBackend;
 
 use crate::store;
 
-/// To be called before anything is claimed. With SQLite this process owns the database alone, so
-/// that all claims are a dead one's; with Postgres they may be another replica's, and nothing is
-/// done.
+/// To be called before anything is claimed.
 pub(crate) async fn end_stale_claims(db: &Db) -> Result<(), StoreError> {
+    // With SQLite this process owns the database alone, so that all claims are a dead one's; with
+    // Postgres they may be another replica's.
     if db.backend() != DbBackend::Sqlite {
         return Ok(());
     }

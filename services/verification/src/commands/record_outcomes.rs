@@ -87,6 +87,7 @@ impl Sorted {
         let attempts = attempt.earlier_attempts + 1;
         match fate(outcome, attempts, unknown_attempts, random::fraction()) {
             Fate::Accepted => {
+                // By the mailer's clock: an answer lost with its stream comes an attempt later.
                 self.accepted
                     .push((code_id, attempt.accepted_at.unwrap_or(now)));
             }
@@ -99,6 +100,7 @@ impl Sorted {
                 self.tell(attempt, What::MailUndelivered, why);
             }
             Fate::Again(wait) => {
+                // Of an attempt that is under way nobody knows yet whether it fails.
                 let counted = !matches!(outcome, Outcome::InFlight(_));
                 let next_attempt_at = now + wait;
                 self.postponed.push(Postponed {

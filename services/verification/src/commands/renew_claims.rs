@@ -17,6 +17,8 @@ pub(crate) async fn renew_claims(
     claims: &[Claim],
 ) -> Result<(Instant, Vec<Uuid>), StoreError> {
     let tx = db.write("renew claims").await?;
+    // Since when, by the clock of this process: the loop measures the lease from here, not from the
+    // answer, which may be late.
     let begun = tx.begun();
     let until = tx.now() + lease;
     let renewed = store::mails::set_claimed_until(&tx, until, claims).await?;

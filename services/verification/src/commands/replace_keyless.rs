@@ -1,26 +1,25 @@
 //! Gives a pending mail whose code's key is gone the next code: its digits cannot be derived any
 //! more.
 
-use kit::db::StoreError;
+use kit::db::{Db, StoreError};
 use opentelemetry::Context;
 
 use super::{IssueCode, issue_code::Occasion};
-use crate::{
-    domain::Turn,
-    store::{self, Code, CodeState, MailState},
-};
+use crate::store::{self, Code, CodeState, MailState};
 
-/// Replaces the code if it is still the account's newest and its mail still waits. Who has the
-/// account locked goes first: the next tick meets the code again if it is still so.
-pub(super) async fn replace_keyless(issue: &IssueCode, code: &Code) -> Result<(), StoreError> {
+/// Replaces the code if it is still the account's newest and its mail still waits.
+pub(super) async fn replace_keyless(
+    db: &Db,
+    issue: &IssueCode,
+    code: &Code,
+) -> Result<(), StoreError> {
     tracing::warn!(code.id = %code.id, key.id = code.key_id, "The key of a pending code is gone; it is replaced.");
     let account_id = code.account_id;
-    let mut room = issue.queue.reserve(Turn::First, 1);
-    let tx = issue.db.write("replace a keyless code").await?;
+    let tx = db.write("replace a keyless code").await?;
+    // Who has the account locked goes first: the next tick meets the code again if it is still so.
     let locked = store::verifications::lock_free(&tx, vec![account_id]).await?;
     let newest = store::codes::newest(&tx, account_id).await?;
-    let mut mail = None;
-    if let (Some(verification), Some(newest)) = (locked.get(&account_id), newest)
+    if let (true, Some(newest)) = (locked.contains_key(&account_id), newest)
         && newest.id == code.id
         && newest.state == CodeState::Live
         && newest.mail_state == MailState::Pending
@@ -30,10 +29,7 @@ pub(super) async fn replace_keyless(issue: &IssueCode, code: &Code) -> Result<()
             why: "its key is gone",
             context: Context::new(),
         };
-        let replacing = issue.replace(&tx, verification, &newest, &occasion, &mut room);
-        mail = replacing.await?;
+        issue.replace(&tx, &newest, &occasion).await?;
     }
-    tx.commit().await?;
-    issue.announce(mail.into_iter().collect(), &[account_id]);
-    Ok(())
+    Ok(tx.commit().await?)
 }

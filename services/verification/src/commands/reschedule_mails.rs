@@ -3,8 +3,10 @@
 
 use std::time::Duration;
 
-use kit::db::{Db, StoreError};
-use tokio::time::MissedTickBehavior;
+use kit::{
+    db::{Db, StoreError},
+    repeat,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::store;
@@ -16,17 +18,17 @@ const NEGLIGIBLE: Duration = Duration::from_secs(1);
 
 /// Does so every `tick`, until `stop`.
 pub(crate) async fn run(db: Db, tick: Duration, stop: CancellationToken) {
-    let mut ticks = tokio::time::interval(tick);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-        if let Err(error) = reschedule_all(&db, &stop).await {
-            tracing::debug!(%error, "Mails that wait for the clock are left to the next tick.");
-        }
-    }
+    repeat::every(
+        tick,
+        "Mails that wait for the clock were not rescheduled",
+        stop,
+        || reschedule_all(&db),
+    )
+    .await;
 }
 
-async fn reschedule_all(db: &Db, stop: &CancellationToken) -> Result<(), StoreError> {
-    while !stop.is_cancelled() && reschedule_batch(db).await? {}
+async fn reschedule_all(db: &Db) -> Result<(), StoreError> {
+    while reschedule_batch(db).await? {}
     Ok(())
 }
 

@@ -85,8 +85,7 @@ impl ResendCode {
         }
     }
 
-    /// What the budget is counted under, and whom the wish is for. A known account's two names
-    /// share one budget.
+    /// What the budget is counted under, and whom the wish is for.
     async fn subject(&self, target: ResendTarget) -> Result<(Vec<u8>, Option<Uuid>), DbErr> {
         let reader = self.db.reader();
         let (found, kind, name) = match target {
@@ -100,8 +99,10 @@ impl ResendCode {
             }
         };
         let Some(known) = found else {
+            // Counted all the same: a limit that only known ones have would tell who is known.
             return Ok((asker_id(&self.keys, kind, &name), None));
         };
+        // A known account's two names share one budget.
         let subject = asker_id(&self.keys, "address", &known.address_key);
         Ok((subject, Some(known.account_id)))
     }

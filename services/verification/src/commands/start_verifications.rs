@@ -1,15 +1,16 @@
 //! Takes in what AccountCreated says, a batch in one transaction. An account that is known gets
 //! nothing new, however often its event comes; a new one gets its first code, whose mail goes on at
-//! once.
+//! once if there is room for it.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use kit::{
     bus::{Delivery, Reason, Settled, settle},
     clock::Timestamp,
-    db::StoreError,
+    db::{Db, StoreError, Tx},
     group::{Batch, together},
     telemetry::{names, span},
+    watch::Watches,
 };
 use opentelemetry::{
     Context, KeyValue,
@@ -19,14 +20,13 @@ use opentelemetry::{
 use sea_orm::DbErr;
 use uuid::Uuid;
 
-use super::IssueCode;
+use super::{ClaimedMail, IssueCode};
 use crate::{
-    domain::{Person, Turn},
-    store::{self, Verification},
+    domain::Person,
+    store::{self, Code, Verification},
 };
 
-/// Tombstones of emptied verifications live this long; an older event could bring an erased account
-/// back.
+/// Tombstones of emptied verifications live this long.
 const OLDEST: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// A message, and what it asks for, or why nobody can do it.
@@ -35,6 +35,9 @@ pub(crate) struct Told {
     /// Its context is that of the event's `process` span.
     pub(crate) delivery: Delivery,
     pub(crate) new: Result<NewVerification, Reason>,
+    /// Whether a mail will be handed over: its code is then born claimed. Else it waits in the
+    /// table for whoever claims it.
+    pub(crate) has_room: bool,
 }
 
 /// What one event asks for.
@@ -67,21 +70,32 @@ impl From<&StoreError> for StartVerificationError {
 
 /// An account has its verification, now or since an earlier delivery of its event, or its event is
 /// a dead letter.
-pub(crate) type Started = Result<Settled, StartVerificationError>;
+#[derive(Debug)]
+pub(crate) struct Started {
+    pub(crate) settled: Settled,
+    /// The mail of its first code, to be handed over.
+    pub(crate) mail: Option<ClaimedMail>,
+}
 
 #[derive(Debug, Clone)]
 pub(crate) struct StartVerifications {
+    pub(crate) db: Db,
     pub(crate) issue: IssueCode,
+    /// How long a claim on a mail holds.
+    pub(crate) lease: Duration,
+    pub(crate) watches: Watches<Uuid>,
 }
+
+pub(crate) type Answer = Result<Started, StartVerificationError>;
 
 impl StartVerifications {
     /// Answers each of the batch, in their order.
-    pub(crate) async fn run(&self, batch: Vec<Told>) -> Vec<Started> {
+    pub(crate) async fn run(&self, batch: Vec<Told>) -> Vec<Answer> {
         let store = |batch| self.store(batch);
         together(Batch::from(batch), store, |error| Err(error.into())).await
     }
 
-    async fn store(&self, batch: Batch<Told>) -> Result<Vec<Started>, DbErr> {
+    async fn store(&self, batch: Batch<Told>) -> Result<Vec<Answer>, DbErr> {
         let context = batch_span(&batch);
         let stored = self.store_in(&batch).with_context(context.clone()).await;
         match &stored {
@@ -91,21 +105,18 @@ impl StartVerifications {
         stored
     }
 
-    async fn store_in(&self, batch: &[Told]) -> Result<Vec<Started>, DbErr> {
-        let IssueCode { db, queue, .. } = &self.issue;
-        // Before the rows are made: one is born claimed only if its mail is going to be handed
-        // over.
-        let mut room = queue.reserve(Turn::First, batch.len());
-        let tx = db.write("start verifications").await?;
+    async fn store_in(&self, batch: &[Told]) -> Result<Vec<Answer>, DbErr> {
+        let tx = self.db.write("start verifications").await?;
         let mut found = Vec::with_capacity(batch.len());
-        // One row an account, however often the batch holds its event.
-        let mut wanted: BTreeMap<Uuid, (Verification, &Context)> = BTreeMap::new();
-        for Told { delivery, new } in batch {
+        // One row an account, however often the batch holds its event; with the place of the first.
+        let mut wanted: BTreeMap<Uuid, (Verification, usize)> = BTreeMap::new();
+        for (place, Told { delivery, new, .. }) in batch.iter().enumerate() {
             let outcome = match new {
                 Err(reason) => Err(*reason),
+                // Its tombstone may be gone: the event could bring an erased account back.
                 Ok(new) if tx.now().since(new.account_created_at) > OLDEST => Err("too_old"),
                 Ok(new) => {
-                    let row = || (row(tx.now(), new), &delivery.context);
+                    let row = || (row(tx.now(), new), place);
                     wanted.entry(new.account_id).or_insert_with(row);
                     Ok(())
                 }
@@ -117,20 +128,43 @@ impl StartVerifications {
         let inserted = store::verifications::insert_new(&tx, rows).await?;
 
         // A code for those only that are new here: the row is what makes a repeated event harmless.
-        let (mut codes, mut mails) = (Vec::with_capacity(inserted.len()), Vec::new());
+        let mut codes = Vec::with_capacity(inserted.len());
+        let mut mails: Vec<_> = batch.iter().map(|_| None).collect();
         for account_id in &inserted {
-            if let Some((verification, context)) = wanted.get(account_id) {
-                let (code, mail) = self
-                    .issue
-                    .new_code(&tx, verification, 1, context, &mut room);
+            if let Some((verification, place)) = wanted.get(account_id) {
+                let (code, mail) = self.first_code(&tx, verification, &batch[*place]);
                 codes.push(code);
-                mails.extend(mail);
+                mails[*place] = mail;
             }
         }
         store::codes::insert(&tx, codes).await?;
         let settled = settle(tx, found).await?;
-        self.issue.announce(mails, &inserted);
-        Ok(settled.into_iter().map(Ok).collect())
+        // Whoever signed up watches the account already, while there was nothing yet to show.
+        self.watches.notify(&inserted);
+        let started = settled.into_iter().zip(mails);
+        Ok(started
+            .map(|(settled, mail)| Ok(Started { settled, mail }))
+            .collect())
+    }
+
+    /// The code of a new verification, claimed and with its mail where there is room for that.
+    fn first_code(
+        &self,
+        tx: &Tx,
+        verification: &Verification,
+        told: &Told,
+    ) -> (Code, Option<ClaimedMail>) {
+        let (account_id, context) = (verification.account_id, &told.delivery.context);
+        let mut code = self.issue.new_code(tx, account_id, 1, context);
+        let digits = code.digits(&self.issue.keys).filter(|_| told.has_room);
+        let mail = digits.map(|digits| {
+            // Born claimed, under the number that the claim of a poll would have given it: no other
+            // replica takes what is about to be handed over.
+            code.claim_no = 1;
+            code.claimed_until = tx.now() + self.lease;
+            ClaimedMail::new(tx, &code, verification, digits)
+        });
+        (code, mail)
     }
 }
 
@@ -147,9 +181,9 @@ fn row(now: Timestamp, new: &NewVerification) -> Verification {
     }
 }
 
-/// The transaction's own span: within its message's when it is alone, else a root that links to all
-/// of them.
+/// The transaction's own span.
 fn batch_span(batch: &[Told]) -> Context {
+    // Within its message's when it is alone; a batch belongs to no single trace and links to all.
     let parent = if let [alone] = batch {
         alone.delivery.context.clone()
     } else {

@@ -1,6 +1,5 @@
-//! The loop's calls to the database. Each is a command in a task of its own, so that the loop is
-//! not woken by each step of it; all of them end by themselves, because transactions do. What fails
-//! here is done again by the next tick.
+//! The loop's calls to the database. Each is a command in a task of its own; all of them end by
+//! themselves, because transactions do. What fails here is done again by the next tick.
 
 use std::{collections::HashSet, future::Future, time::Duration};
 
@@ -12,15 +11,21 @@ use kit::{
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
-use super::held::HeldMails;
-use crate::commands::{
-    Claim, ClaimedMail,
-    claim_mails::{ClaimMails, MoreDue, Wanted},
-    end_stale_claims::end_stale_claims,
-    record_outcomes::{MailAttempt, record_outcomes},
-    release_claims::release_claims,
-    renew_claims::renew_claims,
-    take_back_rejections::take_back_rejections,
+use super::{
+    held::HeldMails,
+    queue::{PlacedMail, Room},
+};
+use crate::{
+    commands::{
+        Claim, ClaimedMail,
+        claim_mails::{ClaimMails, MoreDue, Wanted},
+        end_stale_claims::end_stale_claims,
+        record_outcomes::{MailAttempt, record_outcomes},
+        release_claims::release_claims,
+        renew_claims::renew_claims,
+        take_back_rejections::take_back_rejections,
+    },
+    domain::Turn,
 };
 
 type DbCall = BoxFuture<'static, DbResult>;
@@ -32,7 +37,7 @@ pub(super) enum DbResult {
     /// A batch that could not be recorded yet.
     NotRecorded(Vec<MailAttempt>),
     /// Claimed mails, and of which kind there may be more.
-    Polled(Vec<ClaimedMail>, MoreDue),
+    Polled(Vec<PlacedMail>, MoreDue),
     /// Codes whose rejections could not be taken back; they are tried again.
     NotTakenBack(Vec<Uuid>),
     /// Codes whose claims were renewed at this moment.
@@ -56,8 +61,8 @@ pub(super) struct DbCalls {
 impl DbCalls {
     pub(super) fn new(claim_mails: ClaimMails, pause: Duration) -> Self {
         Self {
-            db: claim_mails.issue.db.clone(),
-            watches: claim_mails.issue.watches.clone(),
+            db: claim_mails.db.clone(),
+            watches: claim_mails.watches.clone(),
             claim_mails,
             pause,
             under_way: FuturesUnordered::new(),
@@ -81,21 +86,34 @@ impl DbCalls {
         result
     }
 
+    /// Whether a poll is under way.
+    pub(super) fn is_polling(&self) -> bool {
+        self.is_polling
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.under_way.is_empty()
     }
 
-    /// Claims due mails, and answers whether it does: one poll at a time, or two would claim for
-    /// the same room.
-    pub(super) fn poll(&mut self, wanted: Wanted) -> bool {
-        if self.is_polling {
-            return false;
-        }
+    /// Claims due mails, at most `all` of those that have room.
+    pub(super) fn poll(&mut self, all: usize, first_room: Room, later_room: Room) {
+        // One at a time, or two would claim for the same window.
         self.is_polling = true;
         let claim_mails = self.claim_mails.clone();
+        let wanted = Wanted {
+            all,
+            first: first_room.len(),
+            later: later_room.len(),
+        };
         self.begin(async move {
             match claim_mails.run(wanted).await {
-                Ok((mails, more)) => DbResult::Polled(mails, more),
+                Ok((mails, more)) => {
+                    let is_first = |mail: &ClaimedMail| mail.turn() == Turn::First;
+                    let (first, later) = mails.into_iter().partition(is_first);
+                    let mut placed = first_room.place(first);
+                    placed.extend(later_room.place(later));
+                    DbResult::Polled(placed, more)
+                }
                 // Not full: else the loop would poll again at once, and again, while the database
                 // is away.
                 Err(error) => {
@@ -104,12 +122,9 @@ impl DbCalls {
                 }
             }
         });
-        true
     }
 
     /// Records all of these attempts, one batch at a time: what comes meanwhile makes the next one.
-    /// While the database is away they are held: the mailer remembers its answers too, but they
-    /// need not be asked for once more.
     pub(super) fn record(&mut self, unrecorded: &mut Vec<MailAttempt>, held: &HeldMails) {
         if self.is_recording {
             return;
@@ -131,8 +146,9 @@ impl DbCalls {
                 Err(error) => {
                     let mails = batch.len();
                     tracing::warn!(%error, mails, "The mailer's answers could not be stored yet.");
-                    // Within the call, so that the loop does not try again before the pause is
-                    // over.
+                    // Held, although the mailer remembers its answers too: so they need not be
+                    // asked for once more. The pause is within the call, so that the loop does not
+                    // try again before it is over.
                     sleep(pause).await;
                     DbResult::NotRecorded(batch)
                 }
@@ -140,8 +156,10 @@ impl DbCalls {
         });
     }
 
-    /// Takes rejections back, once what was heard before is recorded: the rejections themselves.
+    /// Takes rejections back.
     pub(super) fn take_back(&mut self, codes: Vec<Uuid>) {
+        // Only once what was heard before is recorded: the rejections themselves may be among it,
+        // and would be written after they were taken back.
         self.taken_back.extend(codes);
     }
 
@@ -167,7 +185,7 @@ impl DbCalls {
         if claims.is_empty() {
             return;
         }
-        let (db, lease) = (self.db.clone(), self.claim_mails.issue.rules.lease);
+        let (db, lease) = (self.db.clone(), self.claim_mails.lease);
         self.begin(async move {
             match renew_claims(&db, lease, &claims).await {
                 Ok((at, codes)) => DbResult::Renewed(at, codes),
@@ -186,6 +204,7 @@ impl DbCalls {
         let db = self.db.clone();
         self.begin(async move {
             if let Err(error) = release_claims(&db, &claims).await {
+                // Not tried again: a lease later they are as free as they were to be made.
                 tracing::debug!(%error, "Claims on mails run out by themselves.");
             }
             DbResult::Nothing
@@ -203,6 +222,7 @@ impl DbCalls {
     }
 
     fn begin(&mut self, call: impl Future<Output = DbResult> + Send + 'static) {
+        // Tasks, so that the loop is woken once by each call, and not by every step of it.
         self.under_way.push(detached(call).boxed());
     }
 }

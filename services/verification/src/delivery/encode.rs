@@ -80,6 +80,7 @@ pub(super) fn attempt(
         earlier_attempts: mail.attempts,
         outcome,
         unknown_attempts: result.unknown_attempts,
+        // Generously: a code of which a mail may have arrived must not be replaced as unsent.
         reached: result.reached || result.unknown_attempts > 0 || outcome == Outcome::Unknown,
         accepted_at: result.accepted_at.as_ref().and_then(Timestamp::from_proto),
         reason: redacted(&result.reason, mail),
@@ -92,6 +93,7 @@ pub(super) fn unanswered(mail: &ClaimedMail) -> MailAttempt {
         claim: mail.claim,
         account_id: mail.account_id,
         earlier_attempts: mail.attempts,
+        // Not `Unknown`: whether it was sent is the ledger's to say, at the next attempt.
         outcome: Outcome::Unavailable,
         unknown_attempts: 0,
         reached: false,
@@ -107,9 +109,8 @@ pub(super) fn wait(duration: Option<&prost_types::Duration>) -> Duration {
         .unwrap_or_default()
 }
 
-/// The mailer has taken out whatever is secret; should it ever not, it still does not reach the
-/// history.
 fn redacted(reason: &str, mail: &ClaimedMail) -> String {
+    // The mailer has taken out what is secret; should it ever not, the history stays clean.
     let reason = reason
         .replace(mail.email.expose(), "<redacted>")
         .replace(mail.digits.expose(), "<redacted>");

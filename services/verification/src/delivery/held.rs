@@ -10,7 +10,7 @@ use opentelemetry::Context;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::streams::StreamId;
+use super::{queue::PlacedMail, streams::StreamId};
 use crate::{
     commands::{Claim, ClaimedMail},
     domain::Turn,
@@ -21,7 +21,7 @@ const MOST_BREAKS: u8 = 3;
 
 #[derive(Debug)]
 struct HeldMail {
-    mail: ClaimedMail,
+    placed: PlacedMail,
     whereabouts: Whereabouts,
     breaks: u8,
 }
@@ -53,21 +53,21 @@ impl HeldMails {
         }
     }
 
-    /// Takes claimed mails in. One that is held already has outlived its claim: the new one is
-    /// adopted.
-    pub(super) fn add(&mut self, mails: Vec<ClaimedMail>) {
-        for mail in mails {
+    /// Takes claimed mails in.
+    pub(super) fn add(&mut self, mails: Vec<PlacedMail>) {
+        for placed in mails {
+            let mail = &placed.mail;
             let id = mail.claim.code_id;
             if let Some(known) = self.held.get_mut(&id) {
-                // Where it stands does not change: if it was sent, the answer counts under the new
-                // claim.
-                known.mail.claim = mail.claim;
-                known.mail.held_until = mail.held_until;
+                // Its claim has run out and a poll has claimed it again: the new claim is adopted.
+                // Where it stands does not change: if it was sent, the answer counts under the new.
+                known.placed.mail.claim = mail.claim;
+                known.placed.mail.held_until = mail.held_until;
                 continue;
             }
             self.line(mail.turn()).push_back(id);
             let held = HeldMail {
-                mail,
+                placed,
                 whereabouts: Whereabouts::Waiting,
                 breaks: 0,
             };
@@ -75,21 +75,24 @@ impl HeldMails {
         }
     }
 
-    /// The next mail to send. One whose claim has run out is left to whoever claims it next.
+    /// The next mail to send.
     pub(super) fn next(&mut self, turn: Turn) -> Option<&ClaimedMail> {
         while let Some(id) = self.line(turn).pop_front() {
-            let is_claimed = |held: &HeldMail| Instant::now() < held.mail.held_until;
+            // By this process's own clock: while the database is away nothing renews the claims
+            // here, and another replica, for which it is not, may have taken the mail.
+            let is_claimed = |held: &HeldMail| Instant::now() < held.placed.mail.held_until;
             if self.held.get(&id).is_some_and(is_claimed) {
-                return self.held.get(&id).map(|held| &held.mail);
+                return self.held.get(&id).map(|held| &held.placed.mail);
             }
-            self.held.remove(&id); // somebody else may have claimed it by now
+            // Forgotten, not put back: whoever claims it next sends it.
+            self.held.remove(&id);
         }
         None
     }
 
     /// Puts a mail that `next` gave out back in front.
     pub(super) fn put_back(&mut self, id: Uuid) {
-        if let Some(turn) = self.held.get(&id).map(|held| held.mail.turn()) {
+        if let Some(turn) = self.held.get(&id).map(|held| held.placed.mail.turn()) {
             self.line(turn).push_front(id);
         }
     }
@@ -108,11 +111,14 @@ impl HeldMails {
     ) -> Option<(&ClaimedMail, Context)> {
         let held = self.held.get_mut(&id)?;
         let span = match &held.whereabouts {
+            // A late answer of an earlier stream must not count for the attempt that is under way.
             Whereabouts::Sent { stream: on, span } if *on == stream => span.clone(),
             _ => return None,
         };
+        // Kept until it is recorded: with it goes the claim, and its place in memory, so that a
+        // database that is away stops the flow.
         held.whereabouts = Whereabouts::Answered;
-        Some((&held.mail, span))
+        Some((&held.placed.mail, span))
     }
 
     /// Puts what a stream left unanswered back in front. Returns the spans of those attempts, and
@@ -124,18 +130,20 @@ impl HeldMails {
                 Whereabouts::Sent { stream: on, span } if *on == stream => spans.push(span.clone()),
                 _ => continue,
             }
+            // Counted by the mail: if it is the one that breaks its streams, only its own count
+            // tells.
             held.breaks += 1;
             if held.breaks >= MOST_BREAKS {
                 held.whereabouts = Whereabouts::Answered;
-                lost.push(&held.mail);
+                lost.push(&held.placed.mail);
                 continue;
             }
             held.whereabouts = Whereabouts::Waiting;
-            let line = match held.mail.turn() {
+            let line = match held.placed.mail.turn() {
                 Turn::First => &mut self.first,
                 Turn::Later => &mut self.later,
             };
-            line.push_front(held.mail.claim.code_id); // it had its turn already
+            line.push_front(held.placed.mail.claim.code_id); // it had its turn already
         }
         (spans, lost)
     }
@@ -144,7 +152,7 @@ impl HeldMails {
     pub(super) fn take_waiting(&mut self) -> Vec<Claim> {
         let mut claims = Vec::with_capacity(self.first.len() + self.later.len());
         for id in self.first.drain(..).chain(self.later.drain(..)) {
-            claims.extend(self.held.remove(&id).map(|held| held.mail.claim));
+            claims.extend(self.held.remove(&id).map(|held| held.placed.mail.claim));
         }
         claims
     }
@@ -153,29 +161,34 @@ impl HeldMails {
     pub(super) fn take_sent(&mut self) -> Vec<Claim> {
         let is_sent = |held: &HeldMail| matches!(held.whereabouts, Whereabouts::Sent { .. });
         let sent = self.held.extract_if(|_, held| is_sent(held));
-        sent.map(|(_, held)| held.mail.claim).collect()
+        sent.map(|(_, held)| held.placed.mail.claim).collect()
     }
 
     /// Forgets a mail; its room is free again once it is dropped.
     pub(super) fn forget(&mut self, id: Uuid) -> Option<ClaimedMail> {
-        self.held.remove(&id).map(|held| held.mail)
+        self.held.remove(&id).map(|held| held.placed.mail)
     }
 
     pub(super) fn claims(&self) -> Vec<Claim> {
-        self.held.values().map(|held| held.mail.claim).collect()
+        self.held
+            .values()
+            .map(|held| held.placed.mail.claim)
+            .collect()
     }
 
     /// The claim under which this one is held now: it may have been adopted since an answer came.
     pub(super) fn claim(&self, id: Uuid) -> Option<Claim> {
-        self.held.get(&id).map(|held| held.mail.claim)
+        self.held.get(&id).map(|held| held.placed.mail.claim)
     }
 
-    /// Notes that these codes' claims were renewed at `at`. The others were not: somebody else has
-    /// claimed them, and what is held here of them is not sent once their time is over.
+    /// Notes that these codes' claims were renewed at `at`.
     pub(super) fn renewed(&mut self, at: Instant, codes: &[Uuid]) {
+        // The others were not: somebody else has claimed them, and what is held here of them is not
+        // sent once their time is over.
         for id in codes {
+            // Never earlier: a claim that was adopted meanwhile may end later than this renewal's.
             if let Some(held) = self.held.get_mut(id) {
-                held.mail.held_until = held.mail.held_until.max(at + self.lease);
+                held.placed.mail.held_until = held.placed.mail.held_until.max(at + self.lease);
             }
         }
     }

@@ -1,5 +1,5 @@
 //! The loop between the table and the mailers. It alone owns the mails in memory: they come from
-//! the queue as they are committed, or from the table by a poll; they leave on the streams; their
+//! `queue` as they are committed, or from the table by a poll; they leave on the streams; their
 //! outcomes come back in any order and are recorded in batches, one transaction at a time.
 //!
 //! ```mermaid
@@ -22,17 +22,12 @@
 //! being opened, *Away* and *Draining* let go of it, so that it waits in the table, where any
 //! replica may claim it. *Draining* still waits for answers to what was sent; *Leaving* lets go of
 //! that, too.
-//!
-//! When a stream breaks, what it left unanswered waits in front again and is offered to another one
-//! at once: the mailer knows each mail by its key, and what it did with it. When the database is
-//! away, outcomes stay here and are written again and again; claims run out unrenewed, and a mail
-//! whose claim has run out is not sent: it may be somebody else's by now.
 
-use std::{collections::HashSet, fmt, time::Duration};
+use std::{collections::HashSet, fmt, sync::Arc, time::Duration};
 
 use kit::{serve::Client, telemetry::span};
 use proto::mailer::{self, deliver_response::Message};
-use tokio::time::Instant;
+use tokio::{sync::Notify, time::Instant};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -41,21 +36,20 @@ use super::{
     encode,
     held::HeldMails,
     mode::Mode,
+    queue::{Incoming, Queue},
     streams::{StreamEvent, StreamId, Streams},
     timers::{timer, until},
 };
 use crate::{
     commands::{
-        Claim, Incoming, IssueCode, Metrics, Queue,
+        Claim, Metrics,
         claim_mails::{ClaimMails, MoreDue, Wanted},
         record_outcomes::MailAttempt,
     },
     domain::{Outcome, Turn},
 };
 
-/// How long a stop waits for answers. A mail that is unanswered then is let go: the mailer's ledger
-/// knows it. Well within the two seconds that a stop gives its workers: what is let go has to be
-/// written, too.
+/// How long a stop waits for answers.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// The loop; nothing happens until it runs.
@@ -86,19 +80,19 @@ impl MailLoop {
     /// A loop to these mailers, which polls the table once every `tick`.
     pub(crate) fn new(
         claim_mails: ClaimMails,
-        incoming: Incoming,
+        (queue, incoming): (Queue, Incoming),
         mailers: Vec<Client>,
         metrics: Metrics,
         tick: Duration,
     ) -> Self {
-        let IssueCode { queue, rules, .. } = &claim_mails.issue;
+        let lease = claim_mails.lease;
         Self {
             mode: Mode::Waiting,
-            mails: HeldMails::new(rules.lease),
+            mails: HeldMails::new(lease),
             streams: Streams::new(mailers),
-            queue: queue.clone(),
+            queue,
             incoming,
-            lease: rules.lease,
+            lease,
             db_calls: DbCalls::new(claim_mails, tick),
             unrecorded: Vec::new(),
             more_due: MoreDue::NONE,
@@ -109,10 +103,11 @@ impl MailLoop {
 
     /// Delivers until `stop`; then waits a moment for answers, records them and lets go of the
     /// rest.
-    pub(crate) async fn run(mut self, stop: CancellationToken) {
-        self.db_calls.end_stale_claims(); // its mails are due at once, not when their leases run out
-        let wishes = self.incoming.wishes();
+    pub(crate) async fn run(mut self, became_due: Arc<Notify>, stop: CancellationToken) {
+        // Its mails are due at once, not when their leases run out.
+        self.db_calls.end_stale_claims();
         let mut ticks = timer(self.tick);
+        // Three chances a lease: two may fail before a claim runs out.
         let mut renewals = timer((self.lease * 3 / 10).max(Duration::from_millis(10)));
         loop {
             if stop.is_cancelled() && !self.mode.is_ending() {
@@ -131,12 +126,13 @@ impl MailLoop {
                 event = self.streams.next() => self.hear_all(event),
                 // Even at the end: a commit that was under way hands its mails over, and they are
                 // let go.
-                Some(mails) = self.incoming.mails() => self.mails.add(mails),
+                Some(mails) = self.incoming.recv() => self.mails.add(mails),
                 result = self.db_calls.next() => self.take_in(result),
                 _ = ticks.tick(), if runs => self.poll(),
-                () = wishes.notified(), if runs => self.more_due = MoreDue::BOTH,
+                () = became_due.notified(), if runs => self.more_due = MoreDue::BOTH,
                 _ = renewals.tick(), if runs => self.db_calls.renew(self.mails.claims()),
-                () = until(wakes_at) => self.more_due = MoreDue::BOTH, // with a pause that is over, for example
+                // With a pause that is over, for example.
+                () = until(wakes_at) => self.more_due = MoreDue::BOTH,
             }
         }
     }
@@ -145,7 +141,7 @@ impl MailLoop {
     /// it.
     fn advance(&mut self) {
         self.mode = self.mode.next(self.streams.window(), Instant::now());
-        self.queue.set_open(self.mode == Mode::Sending);
+        self.queue.set_sending(self.mode == Mode::Sending);
         match self.mode {
             Mode::Sending => {
                 // Those that were tried before only take what these leave: dead mailboxes hold
@@ -168,12 +164,14 @@ impl MailLoop {
         self.db_calls.record(&mut self.unrecorded, &self.mails);
     }
 
-    /// Sends nothing more and opens no more streams. What was handed over by now is taken in, so
-    /// that it is let go, too.
+    /// Sends nothing more and opens no more streams.
     fn begin_to_drain(&mut self) {
+        // Well within the two seconds that a stop gives its workers, because what is let go then
+        // has to be written, too. The mailer's ledger knows what was not answered.
         self.mode = Mode::Draining(Instant::now() + GRACE);
         self.streams.close();
-        while let Some(mails) = self.incoming.ready() {
+        // What was handed over by now is taken in, so that it is let go, too.
+        while let Ok(mails) = self.incoming.try_recv() {
             self.mails.add(mails);
         }
     }
@@ -222,48 +220,49 @@ impl MailLoop {
 
     /// Claims as many due mails as can be sent at once.
     fn poll(&mut self) {
-        let wanted = self.wanted();
-        if self.mode == Mode::Sending && wanted.all > 0 && self.db_calls.poll(wanted) {
-            // What becomes due from here on sets it again. Nothing was learnt of a kind that there
-            // is no room for.
-            self.more_due.first &= wanted.first == 0;
-            self.more_due.later &= wanted.later == 0;
+        if self.mode != Mode::Sending || self.db_calls.is_polling() {
+            return;
         }
+        let Wanted { all, first, later } = self.wanted();
+        // Before the claim: what has no room in memory would only hold its claim until it runs out.
+        let first_room = self.queue.reserve(Turn::First, first.min(all));
+        let later_room = self.queue.reserve(Turn::Later, later.min(all));
+        if first_room.len() + later_room.len() == 0 {
+            return;
+        }
+        // What becomes due from here on sets it again. Nothing is learnt of a kind that there is no
+        // room for.
+        self.more_due.first &= first_room.len() == 0;
+        self.more_due.later &= later_room.len() == 0;
+        self.db_calls.poll(all, first_room, later_room);
     }
 
-    /// Polls go in large bites, of a quarter of the window: a poll for each mail that leaves would
-    /// be a transaction for each of them.
     fn is_worth_a_poll(&self) -> bool {
+        // In large bites: a poll for each mail that leaves would be a transaction for each of them.
         let bite = self.streams.window().div_ceil(4);
         let Wanted { first, later, .. } = self.wanted();
         (self.more_due.first && first >= bite) || (self.more_due.later && later >= bite)
     }
 
-    /// How many more mails can be sent at once than are waiting to be. What waits beyond its own
-    /// kind's room leaves the other kind alone.
+    /// How many more mails can be sent at once than are waiting to be.
     fn wanted(&self) -> Wanted {
-        let (room_first, room_later) = (
-            self.streams.room(Turn::First),
-            self.streams.room(Turn::Later),
-        );
-        let leaving_first = self.mails.waiting(Turn::First).min(room_first);
-        let leaving_later = self.mails.waiting(Turn::Later).min(room_later);
+        let (mails, streams) = (&self.mails, &self.streams);
+        // What waits beyond its own kind's room leaves the other kind alone.
+        let leaving = |turn| mails.waiting(turn).min(streams.room(turn));
+        let (first, later) = (leaving(Turn::First), leaving(Turn::Later));
         Wanted {
-            all: self
-                .streams
-                .free()
-                .saturating_sub(leaving_first + leaving_later),
-            first: room_first - leaving_first,
-            later: room_later - leaving_later,
+            all: streams.free().saturating_sub(first + later),
+            first: streams.room(Turn::First) - first,
+            later: streams.room(Turn::Later) - later,
         }
     }
 
-    /// Hears an event and whatever else has happened by now, so that outcomes are recorded in
-    /// batches.
+    /// Hears an event and whatever else has happened by now.
     fn hear_all(&mut self, first: StreamEvent) {
         let mut event = Some(first);
         while let Some(next) = event {
             self.hear(next);
+            // So that outcomes are recorded in batches, as large as the load makes them.
             event = self.streams.ready();
         }
     }
@@ -286,9 +285,10 @@ impl MailLoop {
             }
             StreamEvent::Said(..) => {}
             StreamEvent::Ended(stream) => {
-                // What it left unanswered waits again, in front. A mail that saw too many streams
-                // break has failed: if it is what breaks them, it must not take the others along
-                // for ever.
+                // What it left unanswered waits again, in front, and is offered to another one at
+                // once: the mailer knows each mail by its key, and what it did with it. A mail that
+                // saw too many streams break has failed: if it is what breaks them, it must not
+                // take the others along for ever.
                 let (spans, lost) = self.mails.broken(stream);
                 self.unrecorded
                     .extend(lost.into_iter().map(encode::unanswered));
@@ -318,6 +318,7 @@ impl MailLoop {
     fn take_in(&mut self, result: DbResult) {
         match result {
             DbResult::Recorded(batch, accepted) => self.recorded(batch, &accepted),
+            // Written again until it is: a claim may run out meanwhile, a fact is one all the same.
             DbResult::NotRecorded(batch) => self.unrecorded.extend(batch),
             DbResult::Polled(mails, more) => {
                 self.more_due = self.more_due.or(more);
@@ -335,10 +336,8 @@ impl MailLoop {
             // The first unknown outcome of a mail makes it due again at once.
             self.more_due.later |= attempt.outcome == Outcome::Unknown;
             let code_id = attempt.claim.code_id;
-            let created = self
-                .mails
-                .forget(code_id)
-                .and_then(|mail| mail.account_created_at);
+            let forgotten = self.mails.forget(code_id);
+            let created = forgotten.and_then(|mail| mail.account_created_at);
             if let (Some(created), Some(at)) = (created, attempt.accepted_at)
                 && accepted.contains(&code_id)
             {

@@ -20,14 +20,16 @@ impl Mode {
             Self::Draining(until) if until <= now => Self::Leaving,
             Self::Draining(_) | Self::Leaving => self,
             _ if window > 0 => Self::Sending,
+            // Without a window, but nobody said that a mailer is away: a stream broke or drains,
+            // and its successor is being opened. What is held waits for that, and keeps its claim.
             Self::Sending => Self::Waiting,
             Self::Waiting | Self::Away => self,
         }
     }
 
-    /// The mode once a mailer cannot be used for a while. If it was the last one, nothing that is
-    /// held will be sent soon.
+    /// The mode once a mailer cannot be used for a while.
     pub(super) fn without_mailer(self, window: usize) -> Self {
+        // It was the last one: nothing that is held will be sent soon.
         if window == 0 && !self.is_ending() {
             Self::Away
         } else {

@@ -113,22 +113,23 @@ impl Streams {
         }
     }
 
-    /// What has happened already, so that outcomes are recorded in batches.
+    /// What has happened already.
     pub(super) fn ready(&mut self) -> Option<StreamEvent> {
         self.next().now_or_never()
     }
 
-    /// Sends a mail on the stream with the most room for its turn, and says on which; on none when
-    /// that stream is over and its end not yet heard.
+    /// Sends a mail on the stream with the most room for its turn, and says on which.
     pub(super) fn send(&mut self, turn: Turn, request: DeliverRequest) -> Option<StreamId> {
         let now = Instant::now();
+        // The roomiest, so that a mailer that answers slowly gets less.
         let roomiest = self
             .open
             .iter_mut()
             .max_by_key(|(_, stream)| stream.room(now, turn));
         let (id, stream) = roomiest.filter(|(_, stream)| stream.room(now, turn) > 0)?;
         if stream.requests.send(request).is_err() {
-            stream.window = 0; // or it would be the roomiest again
+            // It is over and its end not yet heard: with a window it would be the roomiest again.
+            stream.window = 0;
             return None;
         }
         stream.unanswered += 1;
@@ -181,6 +182,7 @@ impl Streams {
     }
 
     pub(super) fn close(&mut self) {
+        // With no mailers a stream that ends from now on is not opened again.
         self.opening.clear();
         self.mailers.clear();
     }
@@ -207,12 +209,14 @@ impl Streams {
 
     fn hear(&mut self, id: StreamId, said: Said) -> Option<StreamEvent> {
         let Some(Ok(response)) = said else {
-            return self.ended(id); // a failed stream says so and ends; either way its end counts, once
+            // A failed stream says so and then ends; either way its end counts, once.
+            return self.ended(id);
         };
         let stream = self.open.get_mut(&id)?;
         match response.message? {
             Message::Hello(hello) => {
                 stream.window = usize::try_from(hello.window).unwrap_or(usize::MAX);
+                // Not when it opens: one that breaks before it says anything counts as failed.
                 self.failures[stream.mailer] = 0;
                 tracing::info!(window = hello.window, "The mailer takes mails.");
                 Some(StreamEvent::Ready)
@@ -220,7 +224,8 @@ impl Streams {
             Message::Draining(_) => {
                 stream.is_draining = true;
                 let mailer = stream.mailer;
-                self.reopen(mailer, SHORTEST_WAIT); // its successor; this one only answers what it holds
+                // Its successor at once, and no failure: this one only answers what it holds.
+                self.reopen(mailer, SHORTEST_WAIT);
                 None
             }
             said => Some(StreamEvent::Said(id, said)),
@@ -261,6 +266,7 @@ async fn open(client: Client) -> Result<BothWays, Status> {
     let (requests, receiver) = mpsc::unbounded_channel();
     let mut client = MailerServiceClient::new(client);
     let opening = client.deliver(UnboundedReceiverStream::new(receiver));
+    // A peer that takes the connection and never answers would be waited for ever.
     match timeout(OPENING, opening).await {
         Ok(opened) => Ok((requests, opened?.into_inner())),
         Err(_) => Err(Status::deadline_exceeded("no answer")),
@@ -291,16 +297,16 @@ impl OpenStream {
         self.window(now).saturating_sub(self.unanswered)
     }
 
-    /// How many more mails it takes. Those that were tried before take half of the window at most:
-    /// hanging mailboxes leave room for the others. And those leave them a quarter: a storm of
-    /// sign-ups does not stop what waits longest.
+    /// How many more mails it takes.
     fn room(&self, now: Instant, turn: Turn) -> usize {
         let (window, free) = (self.window(now), self.free(now));
         match turn {
+            // They leave the others a quarter: no storm of sign-ups stops what waits longest.
             Turn::First => {
                 let unanswered_first = self.unanswered.saturating_sub(self.unanswered_later);
                 free.min((window - window / 4).saturating_sub(unanswered_first))
             }
+            // Half of the window at most: hanging mailboxes leave room for the others.
             Turn::Later => free.min(window.div_ceil(2).saturating_sub(self.unanswered_later)),
         }
     }

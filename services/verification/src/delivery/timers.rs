@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 
-/// After a delay the next tick is a whole period away: two in a row would do the same twice.
 pub(super) fn timer(period: Duration) -> Interval {
     let mut timer = interval(period);
+    // After a delay the next tick is a whole period away: two in a row would do the same twice.
     timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
     timer
 }

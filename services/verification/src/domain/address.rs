@@ -19,6 +19,7 @@ impl AddressKey {
     pub(crate) fn parse(typed: &str) -> Result<Self, InvalidAddress> {
         let (local, domain) = typed.trim().rsplit_once('@').ok_or(InvalidAddress)?;
         let local_is_fine = !local.is_empty() && local.bytes().all(|byte| byte.is_ascii_graphic());
+        // As accounts does: else who signed up with an umlaut could not ask with one.
         let domain = idna::domain_to_ascii_strict(domain).map_err(|_| InvalidAddress)?;
         let key = format!("{}@{domain}", local.to_ascii_lowercase());
         if local_is_fine && !domain.is_empty() && key.len() <= LONGEST_ADDRESS {

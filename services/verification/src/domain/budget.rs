@@ -45,10 +45,10 @@ pub(crate) fn next_resend_after(ages: &[Duration]) -> Duration {
     waits.max().unwrap_or_default()
 }
 
-/// What an asker's requests are counted under instead of an address: an HMAC under a key that is
-/// derived from the newest one, so that it can never be an input of code derivation. Counting
-/// starts anew after a rotation.
+/// What an asker's requests are counted under instead of an address. Counting starts anew after a
+/// rotation.
 pub(crate) fn asker_id(keys: &KeyRing, kind: &str, name: &str) -> Vec<u8> {
+    // Under a key of its own: no text of a stranger's is ever an input of code derivation.
     let subkey = keys.newest().hmac(&[b"resend budgets"]);
     hmac_sha256(&subkey, &[kind.as_bytes(), &[0], name.as_bytes()]).to_vec()
 }

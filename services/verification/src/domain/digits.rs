@@ -61,9 +61,7 @@ pub(crate) struct Digits(Private<String>);
 
 impl Digits {
     /// The digits of one code: HMAC-SHA256(key, code id ‖ salt ‖ counter) for counter = 0, 1, …,
-    /// read as numbers of 64 bits. Of these the first one below the largest multiple of 10^length
-    /// is taken modulo 10^length: with the incomplete last interval rejected, every code is exactly
-    /// as likely as any other.
+    /// read as numbers of 64 bits, of which the first fit one is taken modulo 10^length.
     pub(crate) fn derive(key: &Key, code_id: Uuid, salt: &[u8], length: CodeLength) -> Self {
         let words = (0_u32..).flat_map(|counter| {
             let block = key.hmac(&[code_id.as_bytes(), salt, &counter.to_be_bytes()]);
@@ -98,8 +96,9 @@ impl Digits {
         self.0.expose().len()
     }
 
-    /// Whether they are the same, in a time that does not tell where they differ.
+    /// Whether they are the same.
     pub(crate) fn matches(&self, other: &Self) -> bool {
+        // In a time that does not tell where they differ.
         self.expose()
             .as_bytes()
             .ct_eq(other.expose().as_bytes())
@@ -113,6 +112,8 @@ impl Digits {
 
     fn first_unbiased(words: impl Iterator<Item = u64>, length: CodeLength) -> Self {
         let codes = 10_u64.pow(u32::from(length.get()));
+        // The largest multiple of 10^length: with the incomplete last interval rejected, every code
+        // is exactly as likely as any other.
         let limit = u64::MAX - u64::MAX % codes;
         // One number in 1.8e9 is rejected at most (10^10 of 2^64); the numbers do not run out.
         let number = words

@@ -39,6 +39,8 @@ pub(crate) enum Foregone {
 impl Circumstances {
     /// The answer whatever the digits say, or nothing when they are to be counted and compared.
     pub(crate) fn foregone(&self) -> Option<Foregone> {
+        // What stands in the way longest is named first: another code helps against one that is
+        // burnt or expired, never against the daily limit.
         match self {
             Self { verified: true, .. } => Some(Foregone::AlreadyVerified),
             Self {

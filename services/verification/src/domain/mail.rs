@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use super::schedule::{SLOW_END, jittered, wait_after};
 
-/// After so many attempts whose outcome could not be learnt, a mail is given up: it may have
-/// arrived each time.
+/// After so many attempts whose outcome could not be learnt, a mail is given up.
 const UNKNOWN_LIMIT: u32 = 3;
 
 /// The mailer's longest plausible answer to "when shall I ask again".
@@ -76,12 +75,14 @@ pub(crate) fn fate(outcome: Outcome, attempts: u32, unknown_attempts: u32, rando
         Outcome::InFlight(wait) => {
             Fate::Again(wait.clamp(Duration::from_secs(1), LONGEST_IN_FLIGHT))
         }
+        // It may have arrived each time: one more would only be one more of the same mail.
         Outcome::Unknown | Outcome::Unavailable if unknown_attempts >= UNKNOWN_LIMIT => {
             Fate::Undelivered("outcome unknown")
         }
         Outcome::Unknown | Outcome::Unavailable if unknown_attempts == 2 => {
             Fate::Again(jittered(SLOW_END, random))
         }
+        // The first time at once: the mail may well not have arrived, and somebody waits for it.
         Outcome::Unknown => Fate::Again(Duration::ZERO),
         Outcome::Unavailable => Fate::Again(wait_after(attempts, random)),
     }

@@ -30,8 +30,9 @@ pub(super) fn wait_after(attempts: u32, random: f64) -> Duration {
     )
 }
 
-/// `wait`, a tenth shorter to a tenth longer: mails that failed together do not come back together.
+/// `wait`, a tenth shorter to a tenth longer.
 pub(crate) fn jittered(wait: Duration, random: f64) -> Duration {
+    // Mails that failed together do not come back together.
     wait.mul_f64(0.9 + 0.2 * random.clamp(0.0, 1.0))
 }
 

@@ -177,6 +177,7 @@ pub(crate) async fn take_guess(tx: &Tx, id: Uuid, limit: u32) -> Result<bool, Db
         .col_expr(Column::Version, Expr::col(Column::Version).add(1))
         .filter(Column::Id.eq(id))
         .filter(Column::State.eq(CodeState::Live))
+        // In the predicate, by the database's clock: nothing that was read before decides.
         .filter(Column::ExpiresAt.gt(tx.now()))
         .filter(Column::Guesses.lt(limit))
         .exec(tx)
@@ -188,6 +189,7 @@ pub(crate) async fn take_guess(tx: &Tx, id: Uuid, limit: u32) -> Result<bool, Db
 pub(crate) async fn keep_expired(tx: &Tx, id: Uuid) -> Result<(), DbErr> {
     Entity::update_many()
         .col_expr(Column::ExpiredAt, Expr::col(Column::ExpiresAt))
+        // 0 is over by any clock, also by one that is set back.
         .col_expr(Column::ExpiresAt, Expr::val(Timestamp(0)))
         .filter(Column::Id.eq(id))
         .filter(Column::ExpiresAt.lte(tx.now()))
@@ -199,6 +201,8 @@ pub(crate) async fn keep_expired(tx: &Tx, id: Uuid) -> Result<(), DbErr> {
 
 /// Ends a live code. A mail that is still pending becomes obsolete with it.
 pub(crate) async fn end(tx: &Tx, id: Uuid, state: CodeState) -> Result<(), DbErr> {
+    // In the same statement, so that no later claim sends a code that confirms nothing any more.
+    // What was accepted or given up stays as it is: it happened.
     let mail_state = CaseStatement::new()
         .case(
             Column::MailState.eq(MailState::Pending),
@@ -210,7 +214,8 @@ pub(crate) async fn end(tx: &Tx, id: Uuid, state: CodeState) -> Result<(), DbErr
         .col_expr(Column::MailState, mail_state.into())
         .col_expr(Column::Version, Expr::col(Column::Version).add(1))
         .filter(Column::Id.eq(id))
-        .filter(Column::State.eq(CodeState::Live)) // whoever comes second changes nothing
+        // Whoever comes second changes nothing: a used code is never superseded.
+        .filter(Column::State.eq(CodeState::Live))
         .exec(tx)
         .await
         .map(drop)
@@ -220,6 +225,7 @@ pub(crate) async fn end(tx: &Tx, id: Uuid, state: CodeState) -> Result<(), DbErr
 pub(crate) async fn make_due(tx: &Tx, id: Uuid) -> Result<(), DbErr> {
     Entity::update_many()
         .col_expr(Column::NextAttemptAt, Expr::val(tx.now()))
+        // With the schedule goes when it was written, or `reschedule` would move it once more.
         .col_expr(Column::ScheduledAt, Expr::val(tx.now()))
         .col_expr(Column::Version, Expr::col(Column::Version).add(1))
         .filter(Column::Id.eq(id))
@@ -238,7 +244,9 @@ pub(crate) async fn versions(
     Entity::find()
         .select_only()
         .column(Column::AccountId)
-        .column_as(Column::Version.sum().cast_as("bigint"), "version") // Postgres' sum of bigints is numeric
+        // A sum: rows are never deleted, so that it grows whichever code changes. Postgres makes a
+        // numeric of it, hence the cast.
+        .column_as(Column::Version.sum().cast_as("bigint"), "version")
         .filter(Column::AccountId.is_in(accounts))
         .group_by(Column::AccountId)
         .into_tuple()

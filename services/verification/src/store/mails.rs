@@ -24,9 +24,7 @@ pub(crate) struct Claim {
     pub(crate) claim_no: i32,
 }
 
-/// Claims up to `most` due mails for `lease`, longest due first. Two replicas never claim the same
-/// one: on Postgres they skip each other's locked rows, on SQLite the transaction is the only
-/// writer.
+/// Claims up to `most` due mails for `lease`, longest due first.
 pub(crate) async fn claim(
     tx: &Tx,
     lease: Duration,
@@ -44,12 +42,15 @@ pub(crate) async fn claim(
     let mut due = Entity::find()
         .filter(Column::MailState.eq(MailState::Pending))
         .filter(Column::State.eq(CodeState::Live))
+        // Expired or not is decided here, by the database's clock, and by no process's.
         .filter(Column::ExpiresAt.gt(now))
         .filter(Column::NextAttemptAt.lte(now))
         .filter(unclaimed(now, lease))
         .filter(its_turn)
         .order_by_asc(Column::NextAttemptAt)
         .limit(most)
+        // Two replicas never claim the same one: on Postgres they skip each other's locked rows, on
+        // SQLite the transaction is the only writer.
         .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
         .all(tx)
         .await?;
@@ -90,9 +91,7 @@ pub(crate) async fn set_claimed_until(
     update_given(tx, ["id", "claim_no"], sql, &shared, &rows).await
 }
 
-/// Locks these codes' rows until the transaction ends. In the order of their keys, as everybody who
-/// writes several of them does first: a statement by itself takes its rows in whatever order its
-/// plan finds them.
+/// Locks these codes' rows until the transaction ends, as everybody who writes several does first.
 pub(crate) async fn lock(tx: &Tx, codes: impl Iterator<Item = Uuid>) -> Result<(), DbErr> {
     lock_rows(tx, "codes", "id", codes).await
 }
@@ -109,9 +108,9 @@ pub(crate) async fn end_stale_claims(tx: &Tx) -> Result<(), DbErr> {
     Ok(())
 }
 
-/// Marks mails that the mail server took, with the time when it did. A fact, whatever became of
-/// code and claim.
+/// Marks mails that the mail server took, with the time when it did.
 pub(crate) async fn accept(tx: &Tx, accepted: &[(Uuid, Timestamp)]) -> Result<Vec<Uuid>, DbErr> {
+    // A fact, whatever became of code and claim; `<>`, so that it is news only once.
     let sql = "UPDATE codes
          SET mail_state = $1, accepted_at = given.accepted_at, mail_reached = TRUE,
              mail_attempts = mail_attempts + 1, claimed_until = 0, version = version + 1
@@ -124,9 +123,9 @@ pub(crate) async fn accept(tx: &Tx, accepted: &[(Uuid, Timestamp)]) -> Result<Ve
     update_given(tx, ["id", "accepted_at"], sql, &shared, &rows).await
 }
 
-/// Marks mails whose recipient the mail server refused. A fact as well; returns those for which it
-/// is news.
+/// Marks mails whose recipient the mail server refused. Returns those for which it is news.
 pub(crate) async fn reject(tx: &Tx, rejected: &[Uuid]) -> Result<Vec<Uuid>, DbErr> {
+    // A fact as well, but one that an acceptance outlives: some attempt of the mail arrived.
     let sql = "UPDATE codes
          SET mail_state = $1, mail_reached = TRUE, mail_attempts = mail_attempts + 1,
              claimed_until = 0, version = version + 1
@@ -151,6 +150,7 @@ pub(crate) async fn take_back_rejections(tx: &Tx, codes: &[Uuid]) -> Result<Vec<
         .col_expr(Column::Version, Expr::col(Column::Version).add(1))
         .filter(Column::Id.is_in(codes.iter().copied()))
         .filter(Column::MailState.eq(MailState::Rejected))
+        // Of a code that has ended meanwhile nobody needs the mail.
         .filter(Column::State.eq(CodeState::Live))
         .exec_with_returning(tx)
         .await?;
@@ -198,10 +198,10 @@ pub(crate) struct Postponed {
     pub(crate) reached: bool,
 }
 
-/// Writes down when mails are due again. Returns those that the claim still covered: once it is
-/// written the claim is over, so that who writes it again, because the answer to the commit was
-/// lost, changes nothing.
+/// Writes down when mails are due again. Returns those that the claim still covered.
 pub(crate) async fn postpone(tx: &Tx, postponed: &[Postponed]) -> Result<Vec<Uuid>, DbErr> {
+    // Once it is written the claim is over: `claimed_until > 0`, so that who writes it again,
+    // because the answer to the commit was lost, does not count the attempt twice.
     let sql = "UPDATE codes
          SET next_attempt_at = given.next_attempt_at, mail_attempts = mail_attempts + given.counted,
              mail_reached = mail_reached OR given.reached, claimed_until = 0, version = version + 1,
@@ -313,6 +313,7 @@ pub(crate) async fn reschedule(tx: &Tx, moment: Timestamp, most: u64) -> Result<
         .limit(most)
         .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
     let early: Vec<Uuid> = early.into_tuple().all(tx).await?;
+    // So far ahead of now it was written: moved back by as much, it has as long to wait as it had.
     let ahead = Expr::col(Column::ScheduledAt).sub(tx.now());
     Entity::update_many()
         .col_expr(
@@ -333,8 +334,8 @@ fn expired_by(now: Timestamp, lease: Duration) -> sea_orm::Select<Entity> {
         .filter(unclaimed(now, lease))
 }
 
-/// Held by nobody. A claim that ends later than any does was made before the clock was set back.
 fn unclaimed(now: Timestamp, lease: Duration) -> SimpleExpr {
+    // A claim that ends later than any does was made before the clock was set back.
     Column::ClaimedUntil
         .lte(now)
         .or(Column::ClaimedUntil.gt(now + lease * LEASES_AHEAD))

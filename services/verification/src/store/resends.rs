@@ -59,6 +59,7 @@ const TAKEN: [Column; REMEMBERED_RESENDS] = [
 /// Takes one request from the budget and writes down that it is to be served. Nothing is written,
 /// and the answer is `false`, when a limit forbids it.
 pub(crate) async fn take(tx: &Tx, subject: &[u8], account_id: Option<Uuid>) -> Result<bool, DbErr> {
+    // 0 where nothing was asked yet: older than any limit, so that the guard lets it pass.
     let (now, none) = (tx.now(), Timestamp(0));
     let first = Model {
         subject: subject.to_vec(),
@@ -97,10 +98,9 @@ pub(crate) async fn take(tx: &Tx, subject: &[u8], account_id: Option<Uuid>) -> R
     Ok(written == 1)
 }
 
-/// After the clock was set back, an asker's times may be in the future: they are moved, all by the
-/// same, so that the last one is now. Else each limit would hold until the clock has come back to
-/// where it was.
+/// Moves an asker's times that are in the future, all by the same, so that the last one is now.
 pub(crate) async fn move_back(tx: &Tx, subject: &[u8]) -> Result<(), DbErr> {
+    // After the clock was set back each limit would hold until it has come back to where it was.
     let mut moved = vec!["taken_1_at = $1".to_owned()];
     for nth in 2..=REMEMBERED_RESENDS {
         let taken = format!("taken_{nth}_at");
@@ -157,6 +157,7 @@ pub(crate) async fn serve(tx: &Tx, subject: &[u8]) -> Result<Option<Uuid>, DbErr
     let served = Entity::update_many()
         .col_expr(Column::WantedAt, Expr::val(None::<i64>))
         .filter(Column::Subject.eq(subject.to_vec()))
+        // Of two who serve it the second waits for the first one's row and finds nothing to do.
         .filter(Column::WantedAt.is_not_null())
         .exec_with_returning(tx)
         .await?;
@@ -204,6 +205,7 @@ async fn delete_some(tx: &Tx, old: Select<Entity>, most: u64) -> Result<u64, DbE
     let old = old
         .select_only()
         .column(Column::Subject)
+        // A wish that waits is never forgotten, however old it is.
         .filter(Column::WantedAt.is_null())
         .order_by_asc(Column::Taken1At)
         .limit(most)

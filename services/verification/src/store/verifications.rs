@@ -73,6 +73,7 @@ pub(crate) async fn lock(tx: &Tx, account_id: Uuid) -> Result<Option<Model>, DbE
 pub(crate) async fn lock_free(tx: &Tx, accounts: Vec<Uuid>) -> Result<HashMap<Uuid, Model>, DbErr> {
     let rows = Entity::find()
         .filter(Column::AccountId.is_in(accounts))
+        // Who takes many at once waits for nobody: it would hold all the others meanwhile.
         .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
         .all(tx)
         .await?;

@@ -12,7 +12,7 @@ use tonic::Code;
 use crate::{
     client::{Client, wrong},
     mailer::Says,
-    world::{Service, World},
+    world::World,
 };
 
 /// As a pool has connections, and some more.
@@ -64,7 +64,7 @@ async fn all_go_on_after(length: Duration, database: &str) {
         world.mailer.accept(&late_mail);
         tokio::join!(
             nobody_is_served(&client, &confirmed, &digits),
-            readiness_tells(&inside, &beside)
+            inside.tells_of_the_hole(&beside)
         );
         // The replica in the hole may have one event in its hands, and takes no more: the other has
         // the rest.
@@ -156,10 +156,4 @@ async fn nobody_is_served(client: &Client, account_id: &str, digits: &str) {
             "{code:?}"
         );
     }
-}
-
-async fn readiness_tells(inside: &Service, beside: &Service) {
-    assert_eq!(inside.probe("/readyz").await.0, 503);
-    assert_eq!(inside.probe("/livez").await.0, 200);
-    assert_eq!(beside.probe("/readyz").await.0, 200);
 }

@@ -37,8 +37,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Commits a group and answers each of it, in their order. The group belongs to no single
-    /// caller's trace: its span links to all of them.
+    /// Commits a group and answers each of it, in their order.
     pub(super) async fn write(
         self: Arc<Self>,
         sign_ups: Batch<SignUp>,
@@ -49,6 +48,7 @@ impl Writer {
         }
         let size = i64::try_from(sign_ups.len()).unwrap_or(i64::MAX);
         let size = KeyValue::new(names::DB_OPERATION_BATCH_SIZE, size);
+        // The group belongs to no single caller's trace: its span links to all of them.
         let root = Context::new();
         let span = span::linked(
             SpanKind::Internal,
@@ -72,6 +72,7 @@ impl Writer {
     }
 
     async fn commit(&self, sign_ups: &[SignUp]) -> Result<Vec<Outcome>, DbErr> {
+        // Before the transaction: a kind that waits for room must not hold the writer meanwhile.
         let room = self.events.reserve(sign_ups.len()).await;
         let tx = self.db.write("create accounts").await?;
         // Only now: a lock that is waited for takes seconds, and a caller may have been told to
@@ -79,20 +80,28 @@ impl Writer {
         let (in_time, late): (Vec<&SignUp>, Vec<&SignUp>) =
             sign_ups.iter().partition(|sign_up| sign_up.wait.take());
         let late: HashSet<Uuid> = late.into_iter().map(|sign_up| sign_up.id).collect();
+        // Beyond it nobody waits for the answer: a commit would store accounts whose callers were
+        // told to come back.
         let tx = tx.until(end_of(&in_time));
+        // Before the accounts: of two processes that are given the same request the second waits
+        // here for the first one's commit, and then finds its key instead of a taken address.
         let keys = Keys::take(&tx, &in_time).await?;
         let candidates = keys.candidates();
         let created = insert_accounts(&tx, &candidates).await?;
         let accounts = accounts_of(&tx, &candidates, &created).await?;
         keys::give_back(&tx, &candidates, &accounts).await?;
+        // Last, and for those only that `RETURNING` named: no event without its account.
         let pending = self.events.record(&tx, &created, room).await?;
         if created.is_empty() {
-            tx.rollback().await; // the keys that were taken were given back: there is nothing to commit
+            // The keys that were taken were given back: there is nothing to commit.
+            tx.rollback().await;
         } else {
             tx.commit().await?;
         }
 
         let ids = created.iter().map(|created| created.account.id);
+        // From here on everything is committed: whatever fails below costs an answer, never an
+        // account.
         let mut pending: HashMap<Uuid, Pending> = ids.zip(pending).collect();
         let mut outcomes = Vec::with_capacity(sign_ups.len());
         for sign_up in sign_ups {
@@ -111,14 +120,14 @@ impl Writer {
     }
 }
 
-/// When the first of the callers has to have its answer; but one in a hurry leaves the others a
-/// second.
+/// When the first of the callers has to have its answer.
 fn end_of(sign_ups: &[&SignUp]) -> Instant {
     let first = sign_ups
         .iter()
         .map(|sign_up| sign_up.wait.written_by())
         .min();
     let now = Instant::now();
+    // One in a hurry leaves the others a second; else it could end the transaction of them all.
     first.unwrap_or(now).max(now + Duration::from_secs(1))
 }
 
@@ -128,12 +137,13 @@ pub(super) fn failed(error: &StoreError) -> Outcome {
 }
 
 /// Inserts the first candidate of each address and returns the accounts that came to be, in the
-/// group's order. Equal addresses within the group are settled in memory, those of earlier
-/// transactions by the unique index.
+/// group's order.
 async fn insert_accounts(tx: &Tx, candidates: &[&SignUp]) -> Result<Vec<Created>, DbErr> {
     let mut addresses = HashSet::new();
     let mut rows = Vec::with_capacity(candidates.len());
     for candidate in candidates {
+        // Equal addresses within the group are settled here, so that the first of them has it, in
+        // whatever order the rows go in; those of earlier transactions by the unique index.
         if addresses.insert(candidate.new.email.key()) {
             rows.push(Account::pending(candidate.id, &candidate.new, tx.now()));
         }
@@ -151,8 +161,7 @@ async fn insert_accounts(tx: &Tx, candidates: &[&SignUp]) -> Result<Vec<Created>
     Ok(created)
 }
 
-/// The candidates' accounts. A commit whose answer was lost may have happened: whoever meets its
-/// own id in the table has its account.
+/// The candidates' accounts.
 async fn accounts_of(
     tx: &Tx,
     candidates: &[&SignUp],
@@ -162,6 +171,8 @@ async fn accounts_of(
     for Created { account, .. } in created {
         accounts.insert(account.id, account.clone());
     }
+    // A commit whose answer was lost may have happened: whoever meets its own id in the table has
+    // its account, and is not told that its address is taken.
     let ids = candidates.iter().map(|candidate| candidate.id);
     let others: Vec<Uuid> = ids.filter(|id| !accounts.contains_key(id)).collect();
     for account in accounts::by_ids(tx, others).await? {

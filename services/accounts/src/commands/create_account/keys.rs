@@ -1,6 +1,5 @@
 //! Whose idempotency key is new, whose made an account before, and who repeats whom within the
-//! group. Keys come before accounts: of two processes that are given the same request, the second
-//! waits here for the first one's commit, and then finds its key instead of a taken address.
+//! group.
 
 use std::collections::{HashMap, HashSet};
 
@@ -37,6 +36,8 @@ impl<'a> Keys<'a> {
             let Some(request) = &sign_up.request else {
                 continue;
             };
+            // Postgres refuses an upsert that would touch one row twice; and the first one's is the
+            // request that counts.
             if owners.contains_key(&request.key) {
                 continue;
             }
@@ -52,6 +53,7 @@ impl<'a> Keys<'a> {
         for taken in idempotency_keys::take(tx, rows).await? {
             not_free.remove(&taken);
         }
+        // Only after the insert: it has waited for whoever held the key, and sees that commit.
         let used = read(tx, not_free).await?;
         Ok(Self {
             sign_ups,
@@ -73,8 +75,7 @@ impl<'a> Keys<'a> {
         candidates
     }
 
-    /// What each is told, once it is known which candidates have an account. A key that made one
-    /// before answers for itself; else its owner's fate is that of all who repeat it.
+    /// What each is told, once it is known which candidates have an account.
     pub(super) fn answer(
         &self,
         sign_up: &SignUp,
@@ -88,6 +89,7 @@ impl<'a> Keys<'a> {
                     false => Err(CreateAccountError::KeyReused),
                 };
             }
+            // Within the group the first one's request counts, as if it had been committed alone.
             if first.fingerprint != request.fingerprint {
                 return Err(CreateAccountError::KeyReused);
             }

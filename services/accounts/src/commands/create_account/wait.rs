@@ -13,8 +13,7 @@ const WAITING: u8 = 0;
 const TAKEN: u8 = 1;
 const GIVEN_UP: u8 = 2;
 
-/// Writing begins so long before the deadline, or not at all. A caller that gives less than twice
-/// as long is given up halfway.
+/// Writing begins so long before the deadline, or not at all.
 const WRITING: Duration = Duration::from_millis(1_250);
 /// And has come to its end so long before the deadline that the answer arrives.
 const ANSWERING: Duration = Duration::from_millis(250);
@@ -33,6 +32,7 @@ impl Wait {
         Self {
             state: AtomicU8::new(WAITING),
             deadline,
+            // Halfway for a caller that gives less than twice as long: it would be late at once.
             until: deadline - WRITING.min(left / 2),
         }
     }
@@ -47,11 +47,13 @@ impl Wait {
         self.deadline - ANSWERING
     }
 
-    /// Takes the sign-up for writing, unless it was given up. Whoever took it may take it again.
+    /// Takes the sign-up for writing, unless it was given up.
     pub(super) fn take(&self) -> bool {
+        // The caller's own timer may be late: its time is over all the same.
         if self.until <= Instant::now() && self.give_up() {
             return false;
         }
+        // Also true where it was taken before: a group that is tried one by one takes it again.
         self.end_as(TAKEN) != GIVEN_UP
     }
 
@@ -62,6 +64,7 @@ impl Wait {
 
     /// What the wait has ended as: this, unless it was over.
     fn end_as(&self, end: u8) -> u8 {
+        // One exchange decides between writer and caller: it is written or given up, never both.
         let ended = self
             .state
             .compare_exchange(WAITING, end, Ordering::SeqCst, Ordering::SeqCst);

@@ -57,6 +57,7 @@ impl Call {
     }
 
     pub(super) fn end(&mut self, code: Code) {
+        // A status may come twice, in headers and trailers, and then the drop: the first counts.
         if self.ended {
             return;
         }
@@ -83,11 +84,11 @@ impl Drop for Call {
 }
 
 impl Side {
-    /// A server is not at fault when it refuses what its caller should not have asked (the
-    /// conventions' list).
     fn failed(self, code: Code) -> bool {
         match self {
             Self::Client => code != Code::Ok,
+            // The conventions' list: a server is not at fault when it refuses what its caller
+            // should not have asked.
             Self::Server => matches!(
                 code,
                 Code::Unknown

@@ -79,6 +79,7 @@ where
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let parent = Context::current();
         let Some(method) = methods::recorded(request.uri().path()) else {
+            // Not recorded, but the trace goes on: what happens on a stream has spans of its own.
             propagation::inject_http(&parent, request.headers_mut());
             let answer = self.inner.call(request);
             return async { Ok(answer.await?.map(|body| MeasuredBody::new(body, None))) }.boxed();

@@ -82,6 +82,7 @@ where
             attributes,
             self.layer.duration.clone(),
         );
+        // The handler's first part runs in `call` itself, before a future could carry the context.
         let attached = context.clone().attach();
         let answer = self.inner.call(request);
         drop(attached);

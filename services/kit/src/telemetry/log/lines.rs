@@ -98,6 +98,7 @@ fn json(
     SystemTime.format_time(&mut Writer::new(&mut time))?;
     let mut line = serde_json::Map::new();
     let mut put = |name: &str, value: Value| line.insert(name.to_owned(), value);
+    // Fields first: one that is named like a column of ours must not replace it.
     for (name, value) in fields.others {
         put(name, value);
     }
@@ -155,9 +156,9 @@ impl Visit for Fields {
     }
 }
 
-/// Without line breaks and terminal commands: a line must stay a line, and a value must not pretend
-/// to be another.
 fn one_line(value: &str) -> String {
+    // Without line breaks and terminal commands: a line must stay a line, and a value must not
+    // pretend to be another. JSON escapes them by itself.
     let mut line = String::with_capacity(value.len());
     for character in value.chars() {
         if character.is_control() {

@@ -42,6 +42,7 @@ impl PostgresFiles {
             .args(["--locale=C", "--no-sync", "--pgdata"])
             .arg(&data)
             .stdin(Stdio::null());
+        // The user who runs it may not be allowed where the test runs.
         let output = initdb.current_dir("/").output();
         let output = output.map_err(|error| error.to_string())?;
         if !output.status.success() {

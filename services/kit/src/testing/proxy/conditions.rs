@@ -27,6 +27,7 @@ pub(super) enum Mood {
 
 impl Conditions {
     pub(super) fn mood(&self, number: u64) -> Mood {
+        // In the order of their gravity: what was cut and would then be silent stays cut.
         if number < self.cut_below {
             Mood::Cut
         } else if self.mood == Mood::Silence || number < self.silent_below.max(self.swallowed_below)

@@ -67,6 +67,8 @@ impl Link {
         mut to: WriteHalf<'_>,
         way: u64,
     ) -> Result<(), Broken> {
+        // Randomness of its own for each direction of each connection: in which order the tasks run
+        // does not change what a seed repeats.
         let stream = self.seed.rotate_left(32) ^ (self.number << 1 | way);
         let mut random = StdRng::seed_from_u64(stream);
         let mut buffer = vec![0; CHUNK];
@@ -74,6 +76,8 @@ impl Link {
             let length = match from.read(&mut buffer).await {
                 Ok(length @ 1..) => length,
                 end => {
+                    // As TCP would send it again, an end in a hole is told after it; never to one
+                    // that is swallowed for good.
                     self.until(|conditions| conditions.ends_are_heard(self.number))
                         .await;
                     end?;

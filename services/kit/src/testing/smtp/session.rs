@@ -166,6 +166,7 @@ impl Session {
             return Ok(());
         }
         let bytes = self.wire.mail().await?;
+        // Asked before the recipients are taken: a rule may be for one of them.
         let (delay, action) = self.next(Phase::FinalDot);
         let mail = Mail {
             from: self.from.take().unwrap_or_default(),
@@ -182,6 +183,7 @@ impl Session {
                 | Action::AcceptAndDrop
                 | Action::AcceptAndSay(_)
         ) {
+            // Kept before the answer: a test that hears of the acceptance finds the mail.
             self.shared.accept(mail);
         }
         match action {

@@ -68,8 +68,9 @@ impl Wire {
         self.0.flush().await
     }
 
-    /// Reads on until the client gives up, so that it meets silence and not a full buffer.
+    /// Reads on until the client gives up.
     pub(super) async fn swallow(&mut self) {
+        // So that the client meets silence, and not a full buffer that stops its writing.
         let _ = copy(&mut self.0, &mut sink()).await;
     }
 }

@@ -1,4 +1,4 @@
-//! Housekeeping: work that nobody waits for, now and then, bit by bit.
+//! Work that nobody waits for, again and again.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use crate::db::StoreError;
 const AGAIN: Duration = Duration::from_secs(2);
 
 /// Runs `work` at once and every `interval` until `stop`; sooner where it failed, which is logged
-/// once until it works again. `what` completes the sentence "… could not be tidied".
+/// once until it works again. `failure` is the sentence for that: "Old keys were not forgotten".
 pub async fn every<F>(
     interval: Duration,
-    what: &'static str,
+    failure: &'static str,
     stop: CancellationToken,
     mut work: impl FnMut() -> F,
 ) where
@@ -29,8 +29,9 @@ pub async fn every<F>(
         let pause = match done {
             Ok(()) => interval,
             Err(error) => {
+                // Once, until it works again: an outage of the database is told by others.
                 if !failed {
-                    tracing::warn!(%error, "{what} could not be tidied; trying again until it works.");
+                    tracing::warn!(%error, "{failure}; trying again until it works.");
                 }
                 AGAIN
             }
