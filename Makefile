@@ -27,7 +27,7 @@ load: nats-server ## Measure latencies (RATE= SECONDS= SEED=; DATA=data SINK=hos
 	@cargo build --quiet --locked -p load-tests
 	@target/debug/load-tests load $(call given,RATE SECONDS SEED DATA SINK) $(ARGS)
 
-soak: nats-server ## Break every part, connection and disk under load, then check that nobody is lost (RATE= SECONDS= SEED= DATABASE=sqlite|postgres|up)
+soak: nats-server ## Break everything under load, then check that nobody is lost (RATE= SECONDS= SEED= DATABASE=sqlite|postgres|up)
 	@cargo build --quiet --locked -p load-tests -p usher
 	@target/debug/load-tests soak --usher target/debug/usher $(call given,RATE SECONDS SEED DATABASE) $(ARGS)
 

@@ -140,6 +140,15 @@ impl Place {
 }
 
 impl Ground {
+    /// As it is written on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sqlite => "sqlite",
+            Self::Postgres => "postgres",
+            Self::Up => "up",
+        }
+    }
+
     /// Replicas of each service: with SQLite there can be only one.
     pub fn replicas(self) -> usize {
         match self {

@@ -14,6 +14,7 @@ use latency::{percentiles, quantiles, spread};
 use crate::{
     check::{Finding, Verdict},
     faults::Kind,
+    place::Ground,
     sink::Mood,
 };
 
@@ -25,6 +26,8 @@ const SHOWN: usize = 20;
 pub struct Report {
     /// Repeats it.
     pub seed: u64,
+    /// What the system stood on; nothing where it ran before.
+    pub ground: Option<Ground>,
     /// Requests a second.
     pub rate: f64,
     /// How long requests became due.
@@ -115,6 +118,7 @@ impl Report {
         json!({
             "outcome": format!("{:?}", self.outcome()),
             "seed": self.seed,
+            "database": self.ground,
             "rate": self.rate,
             "seconds": self.seconds,
             "asked": self.asked,
@@ -136,8 +140,11 @@ impl fmt::Display for Report {
         let (rate, seconds, seed) = (self.rate, self.seconds, self.seed);
         writeln!(
             f,
-            "{} sign-ups at {rate}/s for {seconds} s, seed {seed}\n",
-            self.asked
+            "{} sign-ups at {rate}/s for {seconds} s{}, seed {seed}\n",
+            self.asked,
+            self.ground
+                .map(|ground| format!(" on {}", ground.name()))
+                .unwrap_or_default()
         )?;
         let facts = [
             ("acknowledged", verdict.acknowledged.to_string()),
@@ -235,6 +242,7 @@ mod tests {
         let histogram = || Histogram::new(3).unwrap();
         Report {
             seed: 1,
+            ground: None,
             rate: 10.0,
             seconds: 10.0,
             asked: 100,

@@ -207,6 +207,10 @@ impl Run {
         let mails = sink.accepted();
         Ok(Report {
             seed: self.people.seed,
+            ground: match self.subject {
+                Subject::Own { ground, .. } => Some(ground),
+                Subject::Running { .. } => None,
+            },
             rate: self.load.rate,
             seconds: self.load.lasting.as_secs_f64(),
             asked: asked.len(),
