@@ -1,6 +1,7 @@
 //! What an account is made of: values that cannot be wrong once they exist. `grpc` parses them out
 //! of a request, `commands` carries them, `store` writes them.
 
+mod chars;
 mod display_name;
 mod email_address;
 mod fingerprint;

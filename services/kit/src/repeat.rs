@@ -20,23 +20,23 @@ pub async fn every<F>(
 ) where
     F: Future<Output = Result<(), StoreError>>,
 {
-    let mut failed = false;
+    let mut was_failing = false;
     loop {
         // A stop cuts it: each of its transactions is whole, and the next process goes on.
         let Some(done) = stop.run_until_cancelled(work()).await else {
             return;
         };
-        let pause = match done {
+        let pause = match &done {
             Ok(()) => interval,
             Err(error) => {
                 // Once, until it works again: an outage of the database is told by others.
-                if !failed {
+                if !was_failing {
                     tracing::warn!(%error, "{failure}; trying again until it works.");
                 }
-                AGAIN
+                interval.min(AGAIN)
             }
         };
-        failed = pause == AGAIN;
+        was_failing = done.is_err();
         if timeout(pause, stop.cancelled()).await.is_ok() {
             return;
         }

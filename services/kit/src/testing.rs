@@ -18,6 +18,7 @@ mod proxy;
 mod service;
 mod small_disk;
 mod smtp;
+mod table;
 mod world;
 
 use std::{
@@ -36,6 +37,7 @@ pub use proxy::Proxy;
 pub use service::{Service, channel};
 pub use small_disk::SmallDisk;
 pub use smtp::{Certificate, Mail, On, Phase, Pipelining, Setup, SmtpServer, Tls};
+pub use table::table;
 pub use world::World;
 
 /// Long enough for what takes milliseconds, on a machine that is busy with other tests.

@@ -3,6 +3,8 @@
 
 use kit::Private;
 
+use super::chars::{is_ignorable, shown};
+
 const LONGEST_LOCAL_PART: usize = 64;
 /// RFC 5321 §4.5.3.1.3 allows 256 octets of path, two of which are the angle brackets.
 const LONGEST: usize = 254;
@@ -16,16 +18,16 @@ pub(crate) struct EmailAddress {
     key: Private<String>,
 }
 
-/// Why something is no address that Usher can mail. Says what to change and never repeats the
-/// input.
+/// Why something is no address that Usher can mail. Says what to change, and of the input repeats
+/// one character at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum InvalidEmailAddress {
     #[error("must not be empty")]
     Empty,
     #[error("must have at most 254 octets, its domain in ASCII form")]
     TooLong,
-    #[error("must not contain control characters")]
-    ControlCharacter,
+    #[error("must not hold {}", shown(*.0))]
+    Character(char),
     #[error("must be written as local@domain")]
     NoAt,
     #[error("must not have a quoted part before the @")]
@@ -33,11 +35,16 @@ pub(crate) enum InvalidEmailAddress {
     #[error("must have at most 64 characters before the @")]
     LocalTooLong,
     #[error(
-        "before the @ must stand ASCII letters, digits and !#$%&'*+-/=?^_`{{|}}~, and single dots between them"
+        "must not hold {} before the @: ASCII letters, digits and !#$%&'*+-/=?^_`{{|}}~ may stand there, and single dots between them",
+        shown(*.0)
     )]
-    Local,
+    Local(char),
+    #[error("must have something before the @, and no dot at its ends or beside another one")]
+    Dots,
     #[error("must have a domain name after the @, not an IP address")]
     IpLiteral,
+    #[error("must not hold {} after the @: letters, digits, hyphens and dots make a domain name", shown(*.0))]
+    DomainCharacter(char),
     #[error(
         "must have a domain name after the @ that DNS allows, such as example.org or bücher.example"
     )]
@@ -45,13 +52,15 @@ pub(crate) enum InvalidEmailAddress {
 }
 
 impl EmailAddress {
-    /// Takes an address as a person typed it.
+    /// Takes an address as a person typed or pasted it: spaces, line ends and invisible signs around
+    /// it are dropped.
     ///
     /// # Errors
     /// The first thing that is wrong with it.
     pub(crate) fn parse(input: &str) -> Result<Self, InvalidEmailAddress> {
-        use InvalidEmailAddress::{ControlCharacter, Empty, NoAt, TooLong};
+        use InvalidEmailAddress::{Character, Empty, NoAt, TooLong};
 
+        let input = input.trim_matches(|c: char| c.is_whitespace() || is_ignorable(c));
         if input.is_empty() {
             return Err(Empty);
         }
@@ -60,8 +69,9 @@ impl EmailAddress {
         if input.len() > 4 * LONGEST {
             return Err(TooLong);
         }
-        if input.chars().any(char::is_control) {
-            return Err(ControlCharacter);
+        let is_foreign = |c: &char| c.is_control() || c.is_whitespace() || is_ignorable(*c);
+        if let Some(foreign) = input.chars().find(is_foreign) {
+            return Err(Character(foreign));
         }
         let (local, domain) = input.rsplit_once('@').ok_or(NoAt)?;
         check_local(local)?;
@@ -96,22 +106,27 @@ fn check_local(local: &str) -> Result<(), InvalidEmailAddress> {
     if local.len() > LONGEST_LOCAL_PART {
         return Err(InvalidEmailAddress::LocalTooLong);
     }
-    let is_atom = |atom: &str| !atom.is_empty() && atom.bytes().all(is_atext);
-    if local.split('.').all(is_atom) {
-        Ok(())
-    } else {
-        Err(InvalidEmailAddress::Local)
+    if let Some(foreign) = local.chars().find(|c| *c != '.' && !is_atext(*c)) {
+        return Err(InvalidEmailAddress::Local(foreign));
     }
+    if local.split('.').any(str::is_empty) {
+        return Err(InvalidEmailAddress::Dots);
+    }
+    Ok(())
 }
 
-fn is_atext(octet: u8) -> bool {
-    octet.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&octet)
+fn is_atext(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c)
 }
 
 /// UTS 46 with STD3 rules and DNS lengths, then what a public mail domain is beyond that.
 fn ascii_domain(domain: &str) -> Result<String, InvalidEmailAddress> {
     if domain.starts_with('[') || domain.parse::<std::net::IpAddr>().is_ok() {
         return Err(InvalidEmailAddress::IpLiteral);
+    }
+    let is_foreign = |c: &char| c.is_ascii() && !c.is_ascii_alphanumeric() && !"-.:".contains(*c);
+    if let Some(foreign) = domain.chars().find(is_foreign) {
+        return Err(InvalidEmailAddress::DomainCharacter(foreign));
     }
     let ascii = idna::domain_to_ascii_strict(domain).map_err(|_| InvalidEmailAddress::Domain)?;
     let (_, top_level) = ascii.rsplit_once('.').ok_or(InvalidEmailAddress::Domain)?;
@@ -126,92 +141,44 @@ fn ascii_domain(domain: &str) -> Result<String, InvalidEmailAddress> {
 mod tests {
     use proptest::prelude::*;
 
+    use kit::testing::table;
+
     use super::{EmailAddress, InvalidEmailAddress};
 
+    const PAPER: &str = include_str!("../../../../docs/names-and-codes.md");
+
     #[test]
-    fn the_local_part_stays_and_the_domain_becomes_ascii() {
-        for (given, address, key) in [
-            ("ada@example.org", "ada@example.org", "ada@example.org"),
-            (
-                "Ada.L+usher@Example.ORG",
-                "Ada.L+usher@example.org",
-                "ada.l+usher@example.org",
-            ),
-            (
-                "ada@BÜCHER.example",
-                "ada@xn--bcher-kva.example",
-                "ada@xn--bcher-kva.example",
-            ),
-            (
-                "ada@xn--bcher-kva.example",
-                "ada@xn--bcher-kva.example",
-                "ada@xn--bcher-kva.example",
-            ),
-            (
-                "ada@faß.example",
-                "ada@xn--fa-hia.example",
-                "ada@xn--fa-hia.example",
-            ),
-            (
-                "ada@例え。テスト",
-                "ada@xn--r8jz45g.xn--zckzah",
-                "ada@xn--r8jz45g.xn--zckzah",
-            ),
-            (
-                "!#$%&'*+-/=?^_`{|}~@example.org",
-                "!#$%&'*+-/=?^_`{|}~@example.org",
-                "!#$%&'*+-/=?^_`{|}~@example.org",
-            ),
-        ] {
-            let parsed = EmailAddress::parse(given).unwrap();
-            assert_eq!((parsed.as_str(), parsed.key()), (address, key));
+    fn every_address_in_the_table_is_taken_or_refused_as_it_says() {
+        let found = table(PAPER, "addresses");
+        for [address, expected] in &found {
+            let said = match EmailAddress::parse(address) {
+                Ok(taken) if taken.as_str() == address => "taken".to_owned(),
+                Ok(taken) => format!("taken as {}", taken.as_str()),
+                Err(why) => format!("refused: {why}"),
+            };
+            assert!(said.starts_with(expected), "{address:?}: {said}");
         }
+        assert!(found.len() > 40, "{} rows", found.len());
     }
 
     #[test]
-    fn what_is_no_address_is_refused_for_its_reason() {
-        use InvalidEmailAddress::*;
-        let long_local = format!("{}@example.org", "a".repeat(65));
-        let long_domain = format!("{}@{}example.org", "a".repeat(64), "label.".repeat(30));
-        let huge = "ü".repeat(100_000);
+    fn one_mailbox_in_another_case_has_the_same_key() {
+        let one = EmailAddress::parse("Ada.L+usher@BÜCHER.example").unwrap();
+        assert_eq!(one.key(), "ada.l+usher@xn--bcher-kva.example");
+    }
+
+    #[test]
+    fn what_is_too_long_is_refused_before_any_work() {
+        use InvalidEmailAddress::{LocalTooLong, TooLong};
         for (given, why) in [
-            ("", Empty),
-            ("ada", NoAt),
-            ("ada@", Domain),
-            ("@example.org", Local),
-            ("ada.@example.org", Local),
-            (".ada@example.org", Local),
-            ("a..da@example.org", Local),
-            ("ada lovelace@example.org", Local),
-            ("ada@home@example.org", Local),
-            ("mıke@example.org", Local),
-            ("ada(comment)@example.org", Local),
-            (" ada@example.org", Local),
-            ("ada@example.org ", Domain),
-            ("\"ada\"@example.org", QuotedLocal),
-            ("\"a@b\"@example.org", QuotedLocal),
-            ("ada@[127.0.0.1]", IpLiteral),
-            ("ada@[IPv6:::1]", IpLiteral),
-            ("ada@::1", IpLiteral),
-            ("ada@127.0.0.1", IpLiteral),
-            ("ada@１２７.0.0.1", IpLiteral),
-            ("ada@127.0.0.0x1", IpLiteral),
-            ("ada@localhost", Domain),
-            ("ada@example.org.", Domain),
-            ("ada@example..org", Domain),
-            ("ada@-example.org", Domain),
-            ("ada@ex_ample.org", Domain),
-            ("ada@xn--a.example", Domain),
-            ("ada@xn--bücher.example", Domain),
-            ("ada@exa\u{200b}\u{202e}mple.org", Domain),
-            ("ada@example.org\r\nBcc: eve@example.org", ControlCharacter),
-            ("ada\0@example.org", ControlCharacter),
-            ("ada\u{85}@example.org", ControlCharacter),
-            (&long_local, LocalTooLong),
-            (&long_domain, TooLong),
-            (&huge, TooLong),
+            (format!("{}@example.org", "a".repeat(65)), LocalTooLong),
+            (
+                format!("{}@{}example.org", "a".repeat(64), "label.".repeat(30)),
+                TooLong,
+            ),
+            ("ü".repeat(100_000), TooLong),
         ] {
-            assert_eq!(EmailAddress::parse(given), Err(why), "{given:?}");
+            assert_eq!(EmailAddress::parse(&given), Err(why));
         }
     }
 

@@ -46,7 +46,7 @@ mod tests {
 
     #[test]
     fn every_wrong_field_is_named_at_once() {
-        let violations = NewAccount::parse("ada", "a@b", "de_DE").unwrap_err();
+        let violations = NewAccount::parse("ada", "a@b", "de.DE").unwrap_err();
         assert_eq!(
             violations
                 .iter()

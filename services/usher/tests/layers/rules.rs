@@ -27,6 +27,7 @@ const PLACES: [Place; 6] = [
             "std",
             "hex",
             "hmac",
+            "icu_properties",
             "idna",
             "kit::Private",
             "kit::Violation",
@@ -37,7 +38,6 @@ const PLACES: [Place; 6] = [
             "subtle",
             "thiserror",
             "time::Duration",
-            "unicode_properties",
             "uuid",
         ]),
         never: &[

@@ -5,6 +5,7 @@
 use std::{sync::Arc, time::Duration};
 
 use kit::{
+    Violation,
     clock::Timestamp,
     db::{Db, StoreError, Tx, detached},
     keyring::KeyRing,
@@ -52,6 +53,8 @@ pub(crate) enum Confirmed {
 /// Why a guess was not judged; it was not counted either.
 #[derive(Debug, Clone, thiserror::Error)]
 pub(crate) enum ConfirmCodeError {
+    #[error("the request is malformed")]
+    Invalid(Violation),
     #[error("there is no such account or code")]
     NotFound,
     /// No code of this account has so many digits; its newest one has this many.

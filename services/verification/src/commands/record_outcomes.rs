@@ -56,6 +56,9 @@ pub(crate) async fn record_outcomes(
     watches: &Watches<Uuid>,
     batch: &[MailAttempt],
 ) -> Result<HashSet<Uuid>, StoreError> {
+    if batch.is_empty() {
+        return Ok(HashSet::new());
+    }
     let tx = db.write("record outcomes").await?;
     let mut sorted = Sorted::default();
     let mut batch: Vec<&MailAttempt> = batch.iter().collect();

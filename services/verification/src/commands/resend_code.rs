@@ -5,6 +5,7 @@
 use std::{sync::Arc, time::Duration};
 
 use kit::{
+    Violation,
     db::{Db, StoreError, detached},
     keyring::KeyRing,
 };
@@ -29,6 +30,8 @@ pub(crate) enum ResendTarget {
 /// Why the wish was not taken.
 #[derive(Debug, Clone, thiserror::Error)]
 pub(crate) enum ResendCodeError {
+    #[error("the request is malformed")]
+    Invalid(Violation),
     /// The next time is allowed after this.
     #[error("asked too often")]
     TooOften(Duration),

@@ -16,6 +16,9 @@ pub(crate) async fn take_back_rejections(
     watches: &Watches<Uuid>,
     codes: &[Uuid],
 ) -> Result<(), StoreError> {
+    if codes.is_empty() {
+        return Ok(());
+    }
     let tx = db.write("take back rejections").await?;
     let accounts = store::mails::take_back_rejections(&tx, codes).await?;
     tx.commit().await?;

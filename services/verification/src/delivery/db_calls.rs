@@ -32,14 +32,13 @@ type DbCall = BoxFuture<'static, DbResult>;
 
 #[derive(Debug)]
 pub(super) enum DbResult {
-    /// A batch, and the mails whose acceptance was news.
-    Recorded(Vec<MailAttempt>, HashSet<Uuid>),
-    /// A batch that could not be recorded yet.
-    NotRecorded(Vec<MailAttempt>),
+    /// A batch, the mails whose acceptance was news, and the codes whose rejections could not be
+    /// taken back yet.
+    Recorded(Vec<MailAttempt>, HashSet<Uuid>, Vec<Uuid>),
+    /// A batch that could not be recorded yet, and the codes whose rejections come after it.
+    NotRecorded(Vec<MailAttempt>, Vec<Uuid>),
     /// Claimed mails, and of which kind there may be more.
     Polled(Vec<PlacedMail>, MoreDue),
-    /// Codes whose rejections could not be taken back; they are tried again.
-    NotTakenBack(Vec<Uuid>),
     /// Codes whose claims were renewed at this moment.
     Renewed(Instant, Vec<Uuid>),
     Nothing,
@@ -78,9 +77,11 @@ impl DbCalls {
             return std::future::pending().await;
         };
         match &result {
-            DbResult::Recorded(..) | DbResult::NotRecorded(_) => self.is_recording = false,
+            DbResult::Recorded(.., codes) | DbResult::NotRecorded(_, codes) => {
+                self.is_recording = false;
+                self.taken_back.extend(codes);
+            }
             DbResult::Polled(..) => self.is_polling = false,
-            DbResult::NotTakenBack(codes) => self.taken_back.extend(codes),
             DbResult::Renewed(..) | DbResult::Nothing => {}
         }
         result
@@ -126,11 +127,8 @@ impl DbCalls {
 
     /// Records all of these attempts, one batch at a time: what comes meanwhile makes the next one.
     pub(super) fn record(&mut self, unrecorded: &mut Vec<MailAttempt>, held: &HeldMails) {
-        if self.is_recording {
+        if self.is_recording || (unrecorded.is_empty() && self.taken_back.is_empty()) {
             return;
-        }
-        if unrecorded.is_empty() {
-            return self.begin_to_take_back();
         }
         self.is_recording = true;
         let mut batch = std::mem::take(unrecorded);
@@ -139,10 +137,11 @@ impl DbCalls {
             // the mail again, and what it learnt under the older number would be written nowhere.
             attempt.claim = held.claim(attempt.claim.code_id).unwrap_or(attempt.claim);
         }
+        let codes = std::mem::take(&mut self.taken_back);
         let (db, watches, pause) = (self.db.clone(), self.watches.clone(), self.pause);
         self.begin(async move {
-            match record_outcomes(&db, &watches, &batch).await {
-                Ok(accepted) => DbResult::Recorded(batch, accepted),
+            let accepted = match record_outcomes(&db, &watches, &batch).await {
+                Ok(accepted) => accepted,
                 Err(error) => {
                     let mails = batch.len();
                     tracing::warn!(%error, mails, "The mailer's answers could not be stored yet.");
@@ -150,35 +149,23 @@ impl DbCalls {
                     // asked for once more. The pause is within the call, so that the loop does not
                     // try again before it is over.
                     sleep(pause).await;
-                    DbResult::NotRecorded(batch)
+                    return DbResult::NotRecorded(batch, codes);
                 }
+            };
+            // Only once what was heard before is recorded: the rejections themselves may be among
+            // it, and would be written after they were taken back.
+            if let Err(error) = take_back_rejections(&db, &watches, &codes).await {
+                tracing::warn!(%error, "Rejections could not be taken back yet.");
+                sleep(pause).await;
+                return DbResult::Recorded(batch, accepted, codes);
             }
+            DbResult::Recorded(batch, accepted, Vec::new())
         });
     }
 
-    /// Takes rejections back.
+    /// Takes rejections back with the next batch.
     pub(super) fn take_back(&mut self, codes: Vec<Uuid>) {
-        // Only once what was heard before is recorded: the rejections themselves may be among it,
-        // and would be written after they were taken back.
         self.taken_back.extend(codes);
-    }
-
-    fn begin_to_take_back(&mut self) {
-        if self.taken_back.is_empty() {
-            return;
-        }
-        let codes = std::mem::take(&mut self.taken_back);
-        let (db, watches, pause) = (self.db.clone(), self.watches.clone(), self.pause);
-        self.begin(async move {
-            match take_back_rejections(&db, &watches, &codes).await {
-                Ok(()) => DbResult::Nothing,
-                Err(error) => {
-                    tracing::warn!(%error, "Rejections could not be taken back yet.");
-                    sleep(pause).await;
-                    DbResult::NotTakenBack(codes)
-                }
-            }
-        });
     }
 
     pub(super) fn renew(&mut self, claims: Vec<Claim>) {
@@ -190,7 +177,7 @@ impl DbCalls {
             match renew_claims(&db, lease, &claims).await {
                 Ok((at, codes)) => DbResult::Renewed(at, codes),
                 Err(error) => {
-                    tracing::warn!(%error, "Claims on mails were not renewed; the next round tries again.");
+                    tracing::warn!(%error, "Claims on mails were not renewed; the next tick tries again.");
                     DbResult::Nothing
                 }
             }

@@ -317,15 +317,15 @@ impl MailLoop {
 
     fn take_in(&mut self, result: DbResult) {
         match result {
-            DbResult::Recorded(batch, accepted) => self.recorded(batch, &accepted),
+            DbResult::Recorded(batch, accepted, _) => self.recorded(batch, &accepted),
             // Written again until it is: a claim may run out meanwhile, a fact is one all the same.
-            DbResult::NotRecorded(batch) => self.unrecorded.extend(batch),
+            DbResult::NotRecorded(batch, _) => self.unrecorded.extend(batch),
             DbResult::Polled(mails, more) => {
                 self.more_due = self.more_due.or(more);
                 self.mails.add(mails);
             }
             DbResult::Renewed(at, codes) => self.mails.renewed(at, &codes),
-            DbResult::NotTakenBack(_) | DbResult::Nothing => {}
+            DbResult::Nothing => {}
         }
     }
 

@@ -16,6 +16,10 @@ pub(super) fn status(error: impl Into<CommandError>) -> Status {
     use ResendCodeError as Resend;
 
     match error.into() {
+        CommandError::ConfirmCode(Confirm::Invalid(violation))
+        | CommandError::ResendCode(Resend::Invalid(violation)) => {
+            serve::invalid_argument(&[violation])
+        }
         CommandError::ConfirmCode(Confirm::NotFound) => serve::refused(
             Code::NotFound,
             "There is no such account or code.",

@@ -321,6 +321,7 @@ pub(crate) async fn reschedule(tx: &Tx, moment: Timestamp, most: u64) -> Result<
             Expr::col(Column::NextAttemptAt).sub(ahead),
         )
         .col_expr(Column::ScheduledAt, Expr::val(tx.now()))
+        .col_expr(Column::Version, Expr::col(Column::Version).add(1))
         .filter(Column::Id.is_in(early.iter().copied()))
         .exec(tx)
         .await?;
