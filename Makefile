@@ -1,7 +1,7 @@
 # The only entry point: people and .ci/run call these targets. `make` alone prints them.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test load soak lint doc papers figures fmt tree tools nats-server
+.PHONY: help demo build test load soak fuzz lint doc papers figures fmt tree tools nats-server
 MAKEFLAGS += --no-print-directory
 
 # What `make tools` installs is found by everything started from here.
@@ -21,6 +21,7 @@ build: ## Build the command usher, as target/debug/usher
 
 test: nats-server ## Run every test (ARGS='-p kit' or ARGS=i05_ runs some)
 	@deploy/tools/postgres.sh || true
+	@deploy/tools/mail-servers.sh || true
 	@cargo test --locked --no-fail-fast $(ARGS) -- --quiet
 
 load: nats-server ## Measure latencies (RATE= SECONDS= SEED=; DATA=data SINK=host:port: of a system that runs already)
@@ -31,6 +32,13 @@ soak: nats-server ## Break everything under load, then check that nobody is lost
 	@cargo build --quiet --locked -p load-tests -p usher
 	@target/debug/load-tests soak --usher target/debug/usher $(call given,RATE SECONDS SEED DATABASE) $(ARGS)
 
+fuzz: ## Look for octets of a mail server that break what reads and keeps them (SECONDS=; needs cargo-fuzz)
+	@command -v cargo-fuzz >/dev/null || { echo "make fuzz: there is no cargo-fuzz (cargo install --locked cargo-fuzz)"; exit 1; }
+	@mkdir -p target/fuzz/found
+	@cargo fuzz run --fuzz-dir services/mailer/fuzz --target-dir target/fuzz --sanitizer none replies \
+	    target/fuzz/found services/mailer/fuzz/corpus/replies -- -dict=services/mailer/fuzz/replies.dict \
+	    -max_len=4096 -timeout=10 -max_total_time=$(or $(SECONDS),1800) -print_final_stats=1 -artifact_prefix=target/fuzz/
+
 # Flags of the variables that are set: `SEED=7` is `--seed 7`.
 given = $(foreach name,$(1),$(if $($(name)),--$(shell echo $(name) | tr A-Z a-z) $($(name))))
 
@@ -39,6 +47,7 @@ lint: ## Check format, scripts, clippy, docs, layers and licences (CI=true: the 
 	@echo "· scripts" && for script in .ci/run deploy/tools/*.sh; do bash -n $$script || exit 1; done
 	@python3 -c 'import ast; ast.parse(open("deploy/tools/figures.py").read())'
 	@echo "· clippy" && cargo clippy --all-targets --locked -- -D warnings
+	@echo "· fuzzer" && cargo clippy --quiet --locked --manifest-path services/mailer/fuzz/Cargo.toml --target-dir target/fuzz -- -D warnings
 	@echo "· doc" && $(MAKE) doc >/dev/null
 	@echo "· layers" && RUST_BACKTRACE=0 cargo test --locked --test layers -- --quiet
 ifdef CARGO_DENY
@@ -70,8 +79,9 @@ tree: ## Fail when the work tree differs from the commit
 
 ##@ Set it up
 
-tools: nats-server ## Install what is missing: nats-server into .tools/, PostgreSQL for the tests
+tools: nats-server ## Install what is missing: nats-server into .tools/; PostgreSQL and mail servers for the tests
 	@deploy/tools/postgres.sh
+	@deploy/tools/mail-servers.sh
 
 nats-server:
 	@deploy/tools/nats-server.sh

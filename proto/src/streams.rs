@@ -8,7 +8,7 @@ use std::time::Duration;
 /// messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stream {
-    /// Its name.
+    /// As the broker and its tools call it.
     pub name: &'static str,
     /// What it captures.
     pub subjects: &'static [&'static str],

@@ -1,6 +1,6 @@
 //! What accounts can do, a use case a file. `grpc` and `consumer` call these; they know the domain,
-//! the store and the dispatcher, and nothing of how they were called. Each opens and commits its
-//! own transaction.
+//! the store and the dispatcher, and nothing of how they were called. Each that writes opens and
+//! commits its own transaction.
 
 pub(crate) mod create_account;
 pub(crate) mod forget_keys;

@@ -207,7 +207,7 @@ pub fn with_file(mut command: Command, path: &Path, name: &str) -> anyhow::Resul
         let Some(id) = setting(&command, &key).map(|arg| arg.get_id().clone()) else {
             bail!(
                 "{} sets `{key}`, which is no setting of {name}. Correct the name, or move what another service \
-                 needs into that one's table, such as [verification].",
+                 needs into that one's table, [SERVICE].",
                 path.display()
             );
         };

@@ -36,6 +36,11 @@ pub use tx::{LIMIT, Tx};
 #[derive(Debug, Clone)]
 pub struct DatabaseUrl(Private<String>);
 
+/// What is no URL of a database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected sqlite:PATH (a file) or postgres://USER@HOST/DATABASE")]
+pub struct InvalidDatabaseUrl;
+
 impl DatabaseUrl {
     /// The file of an SQLite database.
     pub fn sqlite_path(&self) -> Option<&str> {
@@ -46,9 +51,9 @@ impl DatabaseUrl {
 }
 
 impl FromStr for DatabaseUrl {
-    type Err = String;
+    type Err = InvalidDatabaseUrl;
 
-    fn from_str(url: &str) -> Result<Self, String> {
+    fn from_str(url: &str) -> Result<Self, Self::Err> {
         let known = ["sqlite:", "postgres:", "postgresql:"]
             .iter()
             .any(|scheme| url.starts_with(scheme));
@@ -57,9 +62,7 @@ impl FromStr for DatabaseUrl {
         let nowhere = url == "sqlite:" || url == "sqlite://";
         match known && !in_memory && !nowhere {
             true => Ok(Self(Private::new(url.to_owned()))),
-            false => {
-                Err("expected sqlite:PATH (a file) or postgres://USER@HOST/DATABASE".to_owned())
-            }
+            false => Err(InvalidDatabaseUrl),
         }
     }
 }

@@ -94,7 +94,7 @@ pub enum InvalidKeyRing {
     Twice {
         /// Counted from 1.
         number: usize,
-        /// The id.
+        /// As both lines say it.
         id: String,
     },
     /// There is no key in it.

@@ -5,42 +5,35 @@ mod admin;
 mod client;
 mod deadline;
 mod health;
-mod reflection;
+mod public;
 mod secrets;
 mod settings;
-mod signals;
 mod stages;
 mod status;
 
 use std::{future::Future, net::SocketAddr, pin::pin, time::Duration};
 
 use anyhow::{Context as _, bail};
-use tokio::{net::TcpListener, time::timeout};
-use tokio_util::sync::CancellationToken;
-use tonic::{
-    Code, Status,
-    service::Routes,
-    transport::{Server as Grpc, server::TcpIncoming},
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    time::timeout,
 };
-use tower::util::MapResponseLayer;
-
-use self::deadline::LONGEST_CALL;
-use crate::telemetry::grpc::ServerLayer;
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
 
 pub use admin::AdminToken;
 pub use client::{Client, client};
 pub use deadline::deadline;
 pub use health::Health;
+pub use public::MESSAGE_LIMIT;
 pub use secrets::read_or_make;
 pub use settings::{Parts, ServiceSettings};
-pub use signals::terminated;
 pub use stages::Stages;
 pub use status::{
-    internal, invalid_argument, refused, retry_after, store_failed, unavailable, uuid,
+    InvalidUuid, internal, invalid_argument, parse_uuid, refused, retry_after, store_failed,
+    unavailable, uuid,
 };
-
-/// Longest gRPC message that a service reads: the longest valid request is under 2 KiB.
-pub const MESSAGE_LIMIT: usize = 64 * 1024;
 
 /// How long servers may take to answer what they have begun.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -124,11 +117,11 @@ impl Server {
             token,
             health,
         } = surface;
-        let admin = admin.add_service(reflection::of(admin_names)?);
+        let admin = admin.add_service(public::reflection(admin_names)?);
         tracing::info!(listen = %self.addr, admin = %self.admin_addr, "Listening.");
         // Two stops: probes are to see the service drain after callers are sent away.
         let (stopped, probed) = (stages.stop.clone(), CancellationToken::new());
-        let grpc = tokio::spawn(serve_public(
+        let grpc = tokio::spawn(public::serve(
             self.public,
             public,
             names,
@@ -188,61 +181,26 @@ impl Server {
     }
 }
 
-fn explain_size<B>(mut response: http::Response<B>) -> http::Response<B> {
-    // tonic refuses such a message before any handler of ours sees it, and without a detail; this
-    // adds what a program can compare. A handler's own OUT_OF_RANGE would have details.
-    let refused = Status::from_header_map(response.headers());
-    if refused
-        .is_some_and(|status| status.code() == Code::OutOfRange && status.details().is_empty())
-    {
-        let message =
-            format!("The message is longer than the {MESSAGE_LIMIT} bytes that are read.");
-        let status = self::refused(Code::ResourceExhausted, &message, "MESSAGE_TOO_LARGE");
-        // Headers that cannot be written leave the refusal as it was.
-        let _ = status.add_header(response.headers_mut());
-    }
-    response
-}
-
-/// What is not limited here is what an attacker uses.
-async fn serve_public(
-    listener: TcpListener,
-    routes: Routes,
-    names: &'static [&'static str],
-    health: Health,
-    stop: CancellationToken,
-) -> anyhow::Result<()> {
-    let (reporter, health_service) = tonic_health::server::health_reporter();
-    let reflection = reflection::of(&[names, &["grpc.health.v1.Health"]].concat())?;
-    let checking = tokio::spawn(health.clone().check_writes());
-    let reporting = tokio::spawn(health.report(reporter, names));
-    let served = Grpc::builder()
-        .layer(ServerLayer::default())
-        .layer(MapResponseLayer::new(explain_size))
-        // Also for callers that name no deadline of their own.
-        .timeout(LONGEST_CALL)
-        // The first holds calls back, the second refuses streams before they are read.
-        .concurrency_limit_per_connection(1_024)
-        .max_concurrent_streams(1_024)
-        // A caller that vanished holds its watches and their queries until this finds out.
-        .http2_keepalive_interval(Some(Duration::from_secs(20)))
-        .http2_keepalive_timeout(Some(Duration::from_secs(10)))
-        .http2_max_header_list_size(16 * 1024)
-        // Streams opened and reset at once cost the server work, their caller none
-        // (CVE-2023-44487).
-        .http2_max_pending_accept_reset_streams(Some(20))
-        .add_routes(routes)
-        .add_service(health_service)
-        .add_service(reflection)
-        .serve_with_incoming_shutdown(
-            TcpIncoming::from(listener).with_nodelay(Some(true)),
-            async move {
-                stop.cancelled().await;
-            },
-        )
-        .await;
-    // Both run for ever, and hold the database open.
-    checking.abort();
-    reporting.abort();
-    Ok(served?)
+/// Completes on Ctrl-C, SIGTERM or SIGHUP (the terminal was closed). From the call on, none of them
+/// ends the process by itself.
+///
+/// # Errors
+/// When the system refuses to tell of signals.
+pub fn terminated() -> anyhow::Result<impl Future<Output = ()> + Send> {
+    let kinds = [
+        SignalKind::interrupt(),
+        SignalKind::terminate(),
+        SignalKind::hangup(),
+    ];
+    // Registered now and not at the first poll: a signal in between would end the process at once.
+    let [interrupt, terminate, hangup] =
+        kinds.map(|kind| signal(kind).context("Signals cannot be received."));
+    let (mut interrupt, mut terminate, mut hangup) = (interrupt?, terminate?, hangup?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
+    })
 }

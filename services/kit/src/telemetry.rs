@@ -110,8 +110,8 @@ pub fn metrics_text() -> String {
 
 impl Telemetry {
     /// Sends what is left: traces, then logs (they may tell about the traces), metrics last.
-    /// Returns within three seconds even when the collector is away; what could not be sent by then
-    /// is lost.
+    /// Returns within a second and a half even when the collector is away; what could not be sent
+    /// by then is lost.
     pub async fn shutdown(self) {
         let (done, finished) = oneshot::channel();
         // A thread of its own, not the blocking pool: the SDK's calls block, and a runtime would

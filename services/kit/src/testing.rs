@@ -1,11 +1,12 @@
 //! The real parts that tests run on, each on a free port of 127.0.0.1 and gone with its value;
-//! enabled by the feature `testing`, which only `dev-dependencies` turn on. A test makes a
-//! [`World`], starts a [`Service`] (or a [`Process`]) in it, calls it as a client, and looks at the
-//! world again. What cannot be done panics: the test has failed.
+//! enabled by the feature `testing`, which only `dev-dependencies` and load-tests turn on. A test
+//! makes a [`World`], starts a [`Service`] (or a [`Process`]) in it, calls it as a client, and
+//! looks at the world again. What cannot be done panics: the test has failed.
 //!
 //! Only the outside world is played by us: [`SmtpServer`] is a mail server that can be told to
 //! misbehave, and [`Proxy`] a network that delays, tears, cuts or swallows what it carries. Nothing
-//! here sleeps: [`eventually()`] asks until it hears, everything else is awaited.
+//! here sleeps in the hope that something has happened by then: [`eventually()`] asks until it
+//! hears, a delay or a hole lasts as long as the test says, everything else is awaited.
 
 mod environment;
 mod eventually;
@@ -53,7 +54,7 @@ pub fn terminate(pid: u32) {
 }
 
 /// A port that was free a moment ago; whoever is to have it binds it at once.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
     let addr = bound.and_then(|listener| listener.local_addr());
     addr.expect("a port can be had").port()

@@ -2,6 +2,7 @@
 //! one to try when its pause is over; and what the mail server's `refusals` come to.
 //! `commands::deliver` asks for a slot, sends, and reports what it met.
 
+mod lane;
 mod lanes;
 mod refusals;
 
@@ -20,14 +21,15 @@ pub(crate) use self::refusals::Refusals;
 use crate::{
     domain::{Circuit, Gate, Turn},
     metrics::Metrics,
-    transport::{Attempt, Cause, Ending, Phase, Sent},
+    transport::{Answers, Attempt, Cause, Ending, Phase, Sent},
 };
 
 /// How long others are kept waiting, as operators set it. All of it follows the real clock, not the
 /// injected one.
 #[derive(clap::Args, Debug, Clone)]
 pub(crate) struct Patience {
-    /// A first attempt without an answer for that long gives way to others
+    /// A first attempt without an answer for that long gives way to others; sooner, while the mail
+    /// server answers them much more quickly
     #[arg(long, env = "USHER_MAIL_SLOW_AFTER", default_value = "2s", value_parser = duration)]
     pub(crate) slow_after: Duration,
     /// First pause after the mail server could not be used; it doubles with each failed try
@@ -104,10 +106,12 @@ impl Admission {
         self.0.open_until.subscribe()
     }
 
-    /// Waits for a connection to be free.
-    ///
-    /// # Errors
-    /// When the circuit is open or opens meanwhile.
+    /// What each attempt counts the mail server's answers in.
+    pub(crate) fn answers(&self) -> Answers {
+        self.0.lanes.answers.clone()
+    }
+
+    /// Waits for a connection to be free, unless the circuit is open or opens meanwhile.
     pub(crate) async fn enter(&self, turn: Turn) -> Result<Slot, CircuitOpen> {
         loop {
             // Subscribed before the circuit is asked: a change between the question and the wait is
@@ -157,8 +161,10 @@ impl Admission {
             sent = sending => sent,
             // Whoever ends it from outside asks the attempt first: past the point of no return it
             // is unknown.
-            () = self.0.lanes.drop_if_slow(seat, attempt) => {
-                stop(attempt, Cause::Hang, "given up: the mail server was silent while others waited")
+            () = self.0.lanes.make_room(seat, attempt) => {
+                let is_hang = attempt.silent_for() >= self.0.lanes.slow_after;
+                let cause = if is_hang { Cause::Hang } else { Cause::GaveWay };
+                stop(attempt, cause, "given up: the mail server was silent while others waited")
             }
             () = cut.cancelled() => stop(attempt, Cause::Stopped, "given up: the mailer shuts down"),
             never = self.0.hand_probe_on(probe, attempt) => match never {},

@@ -1,7 +1,9 @@
-//! What the mailer does, a use case a file. `grpc` decodes for them and encodes what they answer.
-//! `deliver` is the story; `look_up`, `claim` and `record_outcome` are its steps in the ledger,
-//! each shared by all mails that take it at once.
+//! What the mailer does, a use case a file, beside what several share: the `answer` and the `trace`
+//! of a mail. `grpc` decodes for them and encodes what they answer. `deliver` is the story;
+//! `look_up`, `claim` and `record_outcome` are its steps in the ledger, each shared by all mails
+//! that take it at once.
 
+mod answer;
 pub(crate) mod claim;
 pub(crate) mod deliver;
 pub(crate) mod end_stale_claims;
@@ -20,6 +22,7 @@ use kit::{
 };
 use sea_orm::DbErr;
 
+pub(crate) use self::answer::Answer;
 pub(crate) use crate::store::{Outcome, PastAttempt};
 
 /// Commands of one step that may wait; more than all streams together hold.

@@ -59,7 +59,8 @@ pub struct Config {
     /// machine's full name, else its address
     #[arg(long, env = "USHER_MAIL_HELO")]
     pub(crate) mail_helo: Option<HelloName>,
-    /// Connections to the mail server at most; half of them for second and later attempts
+    /// Connections to the mail server at most, and as many again for mails that it keeps waiting;
+    /// second and later attempts use at most half as many
     #[arg(long, env = "USHER_MAIL_CONNECTIONS", default_value = "16", value_parser = clap::value_parser!(u16).range(2..))]
     pub mail_connections: u16,
     /// Where people find Usher: the mail links to it; no link without it

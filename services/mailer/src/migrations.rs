@@ -5,7 +5,7 @@ mod m0001_ledger;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait, async_trait};
 
-/// The mailer's migrator.
+/// All steps, oldest first. A step that was released is never changed: add another one.
 #[derive(Debug)]
 pub struct Migrator;
 

@@ -2,10 +2,11 @@
 //! `commands::deliver` hands a mail over and gets back how it ended; what that means for the ledger
 //! is decided there.
 
+#[cfg(test)]
+mod any_octets;
 mod attempt;
 mod connect;
 mod conversation;
-mod deadlines;
 mod folder;
 mod login;
 mod offers;
@@ -14,14 +15,16 @@ mod tls;
 mod url;
 mod wire;
 
+use std::time::Duration;
+
+use kit::config::duration;
 use lettre::Address;
 use uuid::Uuid;
 
 use crate::domain::{Concern, Ground};
 
 pub(crate) use self::{
-    attempt::{Attempt, Lease, Phase},
-    deadlines::Deadlines,
+    attempt::{Answers, Attempt, Lease, Phase},
     folder::Folder,
     smtp::Smtp,
     url::MailUrl,
@@ -44,7 +47,6 @@ pub(crate) struct ComposedMail {
 
 /// How an attempt ended. Its reply may hold the address: without `Debug` nothing can print it.
 pub(crate) struct Sent {
-    /// The class.
     pub(crate) ending: Ending,
     /// The mail server's three-digit code, if it said one.
     pub(crate) code: Option<u16>,
@@ -52,7 +54,6 @@ pub(crate) struct Sent {
     pub(crate) reply: String,
 }
 
-/// Classes of endings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ending {
     /// The mail server took responsibility.
@@ -77,6 +78,8 @@ pub(crate) enum Cause {
     Policy(Concern),
     /// A phase passed its deadline, or the connection was given up for its silence.
     Hang,
+    /// The connection was given up for a silence that means nothing yet: others waited.
+    GaveWay,
     /// The connection broke, or the answer was no SMTP.
     Broken,
     /// We stopped it: the lease had passed, or the service shuts down.
@@ -101,10 +104,35 @@ impl Cause {
             Self::Answer => "refused",
             Self::Policy(concern) => concern.word(),
             Self::Hang => "timeout",
+            Self::GaveWay => "gave_way",
             Self::Broken => "broken",
             Self::Stopped => "stopped",
         }
     }
+}
+
+/// How long each part of a conversation may take (RFC 5321 §4.5.3.2 for the last three). They
+/// follow the real clock, not the injected one.
+#[derive(clap::Args, Debug, Clone)]
+pub(crate) struct Deadlines {
+    /// Deadline to connect to the mail server
+    #[arg(long, env = "USHER_MAIL_CONNECT_DEADLINE", default_value = "10s", value_parser = duration)]
+    pub(crate) connect_deadline: Duration,
+    /// Deadline of the TLS handshake
+    #[arg(long, env = "USHER_MAIL_TLS_DEADLINE", default_value = "10s", value_parser = duration)]
+    pub(crate) tls_deadline: Duration,
+    /// Deadlines of the greeting, EHLO and AUTH
+    #[arg(long, env = "USHER_MAIL_GREETING_DEADLINE", default_value = "30s", value_parser = duration)]
+    pub(crate) greeting_deadline: Duration,
+    /// Deadlines of MAIL, RCPT and DATA
+    #[arg(long, env = "USHER_MAIL_COMMAND_DEADLINE", default_value = "5m", value_parser = duration)]
+    pub(crate) command_deadline: Duration,
+    /// Deadline to transfer a message
+    #[arg(long, env = "USHER_MAIL_DATA_DEADLINE", default_value = "2m", value_parser = duration)]
+    pub(crate) data_deadline: Duration,
+    /// Deadline of the answer to the final dot
+    #[arg(long, env = "USHER_MAIL_REPLY_DEADLINE", default_value = "10m", value_parser = duration)]
+    pub(crate) reply_deadline: Duration,
 }
 
 /// The closed set of transports.

@@ -81,9 +81,6 @@ pub(crate) struct Client<C: Subcommand> {
 
 /// Reads the command line; prints help, or what was not understood, and exits if that is what there
 /// is to do.
-///
-/// # Errors
-/// When the file that USHER_CONFIG names cannot be used.
 pub(crate) fn parse() -> anyhow::Result<Cli> {
     let mut command = command();
     // Only a service reads the file: for its settings, which become the defaults of its flags.

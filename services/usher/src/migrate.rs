@@ -155,8 +155,8 @@ fn is_missing(url: &str) -> bool {
 }
 
 fn parse(url: &str) -> Result<DatabaseUrl, Failure> {
-    url.parse()
-        .map_err(|problem: String| Failure::new(Exit::Usage, problem))
+    url.parse::<DatabaseUrl>()
+        .map_err(|problem| Failure::new(Exit::Usage, problem.to_string()))
 }
 
 async fn connect(url: &str) -> Result<Db, Failure> {

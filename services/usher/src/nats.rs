@@ -38,7 +38,7 @@ pub(crate) struct ProvisionArguments {
 /// What the broker holds.
 #[derive(Debug, Serialize)]
 pub(crate) struct BrokerStatus {
-    /// Its version.
+    /// The version that answered.
     pub(crate) server: String,
     pub(crate) streams: Vec<StreamStatus>,
     /// Where streams and durables differ from their description.

@@ -25,8 +25,6 @@ pub(crate) struct Readiness {
     pub(crate) date: Option<String>,
 }
 
-/// # Errors
-/// When nobody answers or what answers speaks no HTTP.
 pub(crate) async fn readiness(admin_url: &str) -> anyhow::Result<Readiness> {
     let reply = get(admin_url, "/readyz").await?;
     let report: Value = serde_json::from_str(&reply.body).unwrap_or_default();

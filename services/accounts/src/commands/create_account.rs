@@ -19,7 +19,7 @@ use tokio::time::{Instant, timeout_at};
 pub(crate) use self::sign_up::CreateAccountError;
 use self::{
     group::Writer,
-    sign_up::{Outcome, RequestId, SignUp},
+    sign_up::{RequestId, SignUp, SignedUp},
     wait::Wait,
 };
 use super::Account;
@@ -31,7 +31,7 @@ use crate::{
 /// A sign-up whose every part is well-formed.
 #[derive(Debug, Clone)]
 pub(crate) struct CreateAccount {
-    new: NewAccount,
+    account: NewAccount,
     key: Option<IdempotencyKey>,
 }
 
@@ -43,14 +43,14 @@ impl CreateAccount {
         locale: &str,
         key: Option<&[u8]>,
     ) -> Result<Self, CreateAccountError> {
-        let new = NewAccount::parse(email, display_name, locale);
+        let account = NewAccount::parse(email, display_name, locale);
         let key = key.map(IdempotencyKey::parse).transpose();
-        match (new, key) {
-            (Ok(new), Ok(key)) => Ok(Self { new, key }),
+        match (account, key) {
+            (Ok(account), Ok(key)) => Ok(Self { account, key }),
             // Both are parsed before either is refused: a caller learns all that is wrong at once.
-            (new, key) => {
+            (account, key) => {
                 let key = key.err().map(|why| ("idempotency-key", why.to_string()));
-                let violations = new
+                let violations = account
                     .err()
                     .unwrap_or_default()
                     .into_iter()
@@ -73,7 +73,7 @@ pub(crate) struct Limits {
 /// finished.
 #[derive(Debug, Clone)]
 pub(crate) struct SignUps {
-    group: Group<SignUp, Outcome>,
+    group: Group<SignUp, SignedUp>,
     clock: Clock,
     fingerprints: FingerprintKey,
 }
@@ -105,10 +105,10 @@ impl SignUps {
         caller: Context,
         deadline: Instant,
     ) -> Result<Account, CreateAccountError> {
-        let CreateAccount { new, key } = command;
+        let CreateAccount { account, key } = command;
         let request = key.map(|key| RequestId {
             key: self.fingerprints.of_key(&key),
-            fingerprint: self.fingerprints.of_request(&new),
+            fingerprint: self.fingerprints.of_request(&account),
         });
         // Made before the group: should it be written again after a commit that happened, a row
         // that is met with one's own id is one's own success.
@@ -116,7 +116,7 @@ impl SignUps {
         let wait = Arc::new(Wait::new(deadline));
         let sign_up = SignUp {
             id,
-            new,
+            account,
             request,
             caller,
             wait: Arc::clone(&wait),
@@ -135,7 +135,7 @@ impl SignUps {
                 Err(_) => submitted.await,
             };
             let committed = match submitted {
-                Ok(outcome) => outcome?,
+                Ok(signed_up) => signed_up?,
                 Err(Refused::Full) => return Err(CreateAccountError::Busy),
                 Err(Refused::Stopped) => return Err(CreateAccountError::Stopping),
                 Err(Refused::Lost) => return Err(CreateAccountError::Lost),

@@ -17,10 +17,8 @@ use crate::store::accounts;
 
 const POLL: Duration = Duration::from_secs(1);
 
-/// The account's versions, until it is verified or `stop`.
-///
-/// # Errors
-/// `NotFound` if there is none, or the store's. Later ones are the stream's last item.
+/// The account's versions, until it is verified or `stop`. What fails later is the stream's last
+/// item.
 pub(crate) async fn watch_account(
     db: Db,
     watches: &Watches<Uuid>,

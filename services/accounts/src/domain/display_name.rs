@@ -1,9 +1,5 @@
 //! The name that the mail greets with: parsed at the edge, stored and published as it is but for its
-//! spaces. `docs/names-and-codes.md` has the table of what is taken and refused, with its sources;
-//! `tests` reads it.
-
-#[cfg(test)]
-mod tests;
+//! spaces. `docs/names-and-codes.md` has the table of what is taken and refused, with its sources.
 
 use kit::Private;
 
@@ -81,4 +77,47 @@ fn could_be_a_link(word: &str) -> bool {
     word.split(is_dot)
         .skip(1)
         .any(|part| part.chars().nth(1).is_some() || part.starts_with(char::is_numeric))
+}
+
+#[cfg(test)]
+mod tests {
+    use kit::testing::table;
+    use proptest::prelude::*;
+
+    use super::DisplayName;
+
+    const PAPER: &str = include_str!("../../../../docs/names-and-codes.md");
+
+    #[test]
+    fn every_name_in_the_table_is_taken_or_refused_as_it_says() {
+        let found = table(PAPER, "names");
+        for [name, expected] in &found {
+            let parsed = DisplayName::parse(name);
+            let said = match &parsed {
+                Ok(taken) if taken.as_str() == name => "taken".to_owned(),
+                Ok(taken) => format!("taken as {}", taken.as_str()),
+                Err(why) => format!("refused: {why}"),
+            };
+            assert!(said.starts_with(expected), "{name:?}: {said}");
+        }
+        assert!(found.len() > 60, "{} rows", found.len());
+    }
+
+    #[test]
+    fn the_length_counts_characters() {
+        assert!(DisplayName::parse(&"é".repeat(64)).is_ok());
+        let refused = DisplayName::parse(&"a".repeat(65)).unwrap_err();
+        assert_eq!(refused.to_string(), "must have at most 64 characters");
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_taken_is_one_short_line_that_is_taken_again(input in "\\PC{0,70}") {
+            if let Ok(name) = DisplayName::parse(&input) {
+                prop_assert!(name.as_str().chars().count() <= 64);
+                prop_assert!(!name.as_str().chars().any(|c| c.is_control() || "@:/<>\"".contains(c)));
+                prop_assert_eq!(DisplayName::parse(name.as_str()).unwrap(), name);
+            }
+        }
+    }
 }

@@ -14,9 +14,6 @@ pub(crate) struct InvalidIdempotencyKey;
 
 impl IdempotencyKey {
     /// Takes a key as a program sent it.
-    ///
-    /// # Errors
-    /// If it is too short to be unguessable, too long, or not printable ASCII.
     pub(crate) fn parse(input: &[u8]) -> Result<Self, InvalidIdempotencyKey> {
         let fits = (16..=128).contains(&input.len())
             && input.iter().all(|octet| (b' '..=b'~').contains(octet));

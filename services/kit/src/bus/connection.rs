@@ -87,7 +87,7 @@ impl Bus {
         })
     }
 
-    /// The JetStream context.
+    /// For calls on streams and consumers; each has the bus's patience.
     pub fn jetstream(&self) -> &jetstream::Context {
         &self.jetstream
     }

@@ -12,7 +12,7 @@ use super::{
     durable::{Attached, ConsumerSettings, Durable, attach},
     handler::Handler,
     handling::Handling,
-    held::Held,
+    held::HeldMessage,
     housekeeping,
     janitor::purge_read,
     metrics::ConsumerMetrics,
@@ -21,7 +21,7 @@ use super::{
 };
 use crate::db::Db;
 
-/// How often the stream is looked at for what everybody has read.
+/// How often what everybody has read is purged from the stream.
 const TIDY_EVERY: Duration = Duration::from_secs(60);
 /// How long it waits after it could not attach.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -66,7 +66,7 @@ impl Consumer {
             if let Err(error) = purge_read(&self.bus, &self.durable).await {
                 tracing::debug!(
                     error = format!("{error:#}"),
-                    "The stream was not tidied; the next round tries again."
+                    "The stream was not tidied; the next tick tries again."
                 );
             }
         }
@@ -116,7 +116,7 @@ impl Consumer {
         }
     }
 
-    fn begin(&self, batch: &mut [Held]) {
+    fn begin(&self, batch: &mut [HeldMessage]) {
         self.metrics.pulled(batch);
         let now = self.db.clock().now();
         for held in batch {

@@ -43,7 +43,7 @@ const FIXED: [&str; 5] = [
 /// One difference between the broker and a description.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// The stream's name.
+    /// As `proto::streams` calls it.
     pub stream: &'static str,
     /// What differs, as a sentence.
     pub what: String,

@@ -19,7 +19,7 @@ use crate::clock::Timestamp;
 pub struct Durable {
     /// The stream it reads.
     pub stream: Stream,
-    /// Its name.
+    /// By which the broker remembers it: the same from start to start, and for all replicas.
     pub name: String,
     /// The subjects it wants.
     pub filter: String,

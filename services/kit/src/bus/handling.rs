@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     delivery::{Delivery, Left, Reason},
     handler::Handler,
-    held::Held,
+    held::HeldMessage,
     metrics::ConsumerMetrics,
     origin::Source,
     settle::{Settled, Verdict, bury},
@@ -46,7 +46,7 @@ impl Handling<'_> {
     /// Handles what was pulled until each message is settled or, because of a stop, let go:
     /// together, or, where one of them came before, alone, in random order, each settled before the
     /// next.
-    pub(super) async fn handle_all(&self, mut batch: Vec<Held>, redelivered: bool) {
+    pub(super) async fn handle_all(&self, mut batch: Vec<HeldMessage>, redelivered: bool) {
         // One clock for all of it: pauses and handlers that are each shorter than its period add
         // up.
         let mut ticks = interval_at(Instant::now() + self.period, self.period);
@@ -55,41 +55,52 @@ impl Handling<'_> {
             return self.handle(batch, &[], &mut ticks).await;
         }
         batch.sort_by_cached_key(|_| u32::from_le_bytes(random::bytes()));
-        while let Some(mut one) = batch.pop() {
-            if one.delivered > 1 && !self.begin_trial(&mut one, &batch, &mut ticks).await {
+        while let Some(mut held) = batch.pop() {
+            if held.delivered > 1 && !self.begin_trial(&mut held, &batch, &mut ticks).await {
                 continue;
             }
-            self.handle(vec![one], &batch, &mut ticks).await;
+            self.handle(vec![held], &batch, &mut ticks).await;
         }
     }
 
     /// Commits that a trial begins, however long the database is away, and says whether it does:
     /// not for a message whose trials are used up, which becomes a dead letter, and not once there
     /// is a stop.
-    async fn begin_trial(&self, one: &mut Held, waiting: &[Held], ticks: &mut Interval) -> bool {
-        let held = [std::slice::from_ref(one), waiting];
-        let source = &one.delivery.source;
+    async fn begin_trial(
+        &self,
+        message: &mut HeldMessage,
+        waiting: &[HeldMessage],
+        ticks: &mut Interval,
+    ) -> bool {
+        let held = [std::slice::from_ref(message), waiting];
+        let source = &message.delivery.source;
         let counted = || count_trial(self.db, source);
         let Some(count) = self.until_stored(&held, ticks, counted).await else {
             return false;
         };
-        one.delivery.left = Left::Trial;
-        one.delivery.attempts = count; // the first handling was none that came again, and this one has not begun
+        message.delivery.left = Left::Trial;
+        // The first handling was none that came again, and this one has not begun.
+        message.delivery.attempts = count;
         if count < self.trials {
-            one.delivery.attempts += 1;
+            message.delivery.attempts += 1;
             return true;
         }
-        let held = [std::slice::from_ref(one), waiting];
-        let buried = || bury(self.db, &one.delivery, TOO_MANY_TRIALS);
+        let held = [std::slice::from_ref(message), waiting];
+        let buried = || bury(self.db, &message.delivery, TOO_MANY_TRIALS);
         if let Some(settled) = self.until_stored(&held, ticks, buried).await {
-            self.acknowledge(one, settled).await;
+            self.acknowledge(message, settled).await;
         }
         false
     }
 
     /// Handles `batch` until each of it is settled, and keeps `waiting` from being handed out
     /// meanwhile.
-    async fn handle(&self, mut batch: Vec<Held>, waiting: &[Held], ticks: &mut Interval) {
+    async fn handle(
+        &self,
+        mut batch: Vec<HeldMessage>,
+        waiting: &[HeldMessage],
+        ticks: &mut Interval,
+    ) {
         loop {
             let deliveries = batch.iter().map(|held| held.delivery.clone()).collect();
             let handled = self.handler.handle(Arc::new(deliveries));
@@ -140,7 +151,7 @@ impl Handling<'_> {
         }
     }
 
-    async fn acknowledge(&self, held: &Held, settled: Settled) {
+    async fn acknowledge(&self, held: &HeldMessage, settled: Settled) {
         let Delivery {
             context, source, ..
         } = &held.delivery;
@@ -165,7 +176,7 @@ impl Handling<'_> {
 
     /// Leaves messages to the next process, which gets them after AckWait: this was a stop and no
     /// crash.
-    async fn let_go(&self, batch: &[Held]) {
+    async fn let_go(&self, batch: &[HeldMessage]) {
         let mut tried = Vec::new();
         for held in batch {
             span::fail(&held.delivery.context, "let_go");
@@ -189,7 +200,7 @@ impl Handling<'_> {
     /// Does `store` until it succeeds, and holds messages meanwhile; nothing once there is a stop.
     async fn until_stored<T, F>(
         &self,
-        held: &[&[Held]],
+        held: &[&[HeldMessage]],
         ticks: &mut Interval,
         mut store: impl FnMut() -> F,
     ) -> Option<T>
@@ -223,7 +234,11 @@ fn complain(error: &StoreError) {
 
 /// Awaits `work` and tells the server at each tick that the messages are still being worked on. A
 /// connection that takes nothing more holds up the telling and never the work.
-async fn holding<T>(held: &[&[Held]], work: impl Future<Output = T>, ticks: &mut Interval) -> T {
+async fn holding<T>(
+    held: &[&[HeldMessage]],
+    work: impl Future<Output = T>,
+    ticks: &mut Interval,
+) -> T {
     let telling = async {
         loop {
             ticks.tick().await;

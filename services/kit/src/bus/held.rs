@@ -12,7 +12,7 @@ use super::{
 use crate::clock::Timestamp;
 
 /// A delivery with the broker's side of it.
-pub(super) struct Held {
+pub(super) struct HeldMessage {
     pub(super) delivery: Delivery,
     /// How often the broker handed it out, this time included.
     pub(super) delivered: i64,
@@ -21,7 +21,7 @@ pub(super) struct Held {
     acker: Acker,
 }
 
-impl Held {
+impl HeldMessage {
     pub(super) fn new(message: jetstream::Message, origin: &Arc<Origin>) -> anyhow::Result<Self> {
         let info = message.info().map_err(|error| {
             anyhow!(error).context("a message without JetStream's reply subject")

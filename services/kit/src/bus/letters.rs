@@ -80,7 +80,6 @@ const SOURCE: [Column; 4] = [
 ];
 
 impl Model {
-    /// Its headers, by name.
     pub(super) fn headers(&self) -> HeaderMap {
         from_json(&self.headers)
     }

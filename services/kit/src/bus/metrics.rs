@@ -7,7 +7,7 @@ use std::sync::{
 
 use opentelemetry::{KeyValue, metrics::Counter};
 
-use super::{durable::Durable, held::Held};
+use super::{durable::Durable, held::HeldMessage};
 use crate::telemetry::{self, names};
 
 #[derive(Debug, Clone)]
@@ -51,7 +51,7 @@ impl ConsumerMetrics {
         }
     }
 
-    pub(super) fn pulled(&self, batch: &[Held]) {
+    pub(super) fn pulled(&self, batch: &[HeldMessage]) {
         if let Some(last) = batch.last() {
             self.lag.store(last.pending, Ordering::Relaxed);
         }

@@ -232,7 +232,8 @@ fn ids(texts: &[String], most: usize) -> Result<Vec<Uuid>, Status> {
 
 /// Of what strangers may have written, only what can name nobody.
 fn shown(letter: &Model) -> DeadLetter {
-    let only_a_uuid = |text: &str| Uuid::try_parse(text).map_or(String::new(), |id| id.to_string());
+    let only_a_uuid =
+        |text: &str| serve::parse_uuid(text).map_or(String::new(), |id| id.to_string());
     DeadLetter {
         id: letter.id.to_string(),
         stream: letter.stream.clone(),

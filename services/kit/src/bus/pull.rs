@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout_at};
 use super::{
     connection::{Bus, PATIENCE},
     durable::Attached,
-    held::Held,
+    held::HeldMessage,
     origin::Origin,
 };
 
@@ -57,7 +57,7 @@ impl Puller {
         &mut self,
         attached: &Attached,
         most: usize,
-    ) -> anyhow::Result<Vec<Held>> {
+    ) -> anyhow::Result<Vec<HeldMessage>> {
         let late = self.late(most)?;
         if !late.is_empty() {
             return Ok(late);
@@ -80,7 +80,7 @@ impl Puller {
     }
 
     /// What the answers to earlier pulls have brought by now.
-    fn late(&mut self, most: usize) -> anyhow::Result<Vec<Held>> {
+    fn late(&mut self, most: usize) -> anyhow::Result<Vec<HeldMessage>> {
         let mut late = Vec::new();
         while late.len() < most
             && let Some(Some(answer)) = self.answers.next().now_or_never()
@@ -99,7 +99,7 @@ impl Puller {
         attached: &Attached,
         what: BatchConfig,
         expires: Duration,
-    ) -> anyhow::Result<Vec<Held>> {
+    ) -> anyhow::Result<Vec<HeldMessage>> {
         self.number += 1;
         let inbox = Subject::from(format!("{}.{}", self.inbox, self.number));
         let mut connections = self.bus.connections();
@@ -128,9 +128,9 @@ impl Puller {
         Ok(held)
     }
 
-    fn held(&self, message: Message) -> anyhow::Result<Held> {
+    fn held(&self, message: Message) -> anyhow::Result<HeldMessage> {
         let context = self.bus.jetstream().clone();
-        Held::new(jetstream::Message { message, context }, &self.origin)
+        HeldMessage::new(jetstream::Message { message, context }, &self.origin)
     }
 }
 

@@ -66,9 +66,6 @@ pub async fn settle<'a>(
 }
 
 /// Makes a message a dead letter in a transaction of its own.
-///
-/// # Errors
-/// The database's.
 pub(super) async fn bury(db: &Db, delivery: &Delivery, reason: Reason) -> Result<Settled, DbErr> {
     let tx = db.write("bury a message").await?;
     settle(tx, [(delivery, Err(reason))]).await?;

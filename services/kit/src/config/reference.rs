@@ -1,4 +1,5 @@
-//! The configuration reference in README, made from the same arguments that read the settings.
+//! The configuration reference in docs/settings.md, made from the same arguments that read the
+//! settings.
 
 use clap::{Args, Command};
 

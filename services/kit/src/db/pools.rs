@@ -97,8 +97,10 @@ async fn is_usable(
     facts: PoolConnectionMetadata,
     notes: Arc<Notes>,
 ) -> Result<bool, sqlx::Error> {
+    // To a server that takes no writes any more: another one may by now. This one answered, so the
+    // good-bye of `false` finds it listening.
     if notes.is_outdated(facts.age) {
-        return Ok(false); // to a server that takes no writes any more: another one may by now
+        return Ok(false);
     }
     if facts.idle_for < IDLE {
         return Ok(true);
@@ -106,7 +108,7 @@ async fn is_usable(
     match timeout(ANSWER, connection.ping()).await {
         Ok(answer) => answer.map(|()| true),
         // An error closes the connection without a word to its peer, and the pool makes a new one;
-        // `false` would say good-bye first, and wait for a peer that is silent.
+        // `false` would say good-bye first, and wait for this peer, which is silent.
         Err(_) => Err(sqlx::Error::PoolTimedOut),
     }
 }

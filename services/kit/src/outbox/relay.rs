@@ -25,7 +25,7 @@ use crate::{
 pub struct RelaySettings {
     /// How long a claim holds.
     pub lease: Duration,
-    /// How often the table is looked at for rows that nobody handed over.
+    /// How often the table is polled for rows that nobody handed over.
     pub tick: Duration,
     /// Most rows in the in-memory queue.
     pub queue: usize,
@@ -196,7 +196,7 @@ impl Relay {
                 self.publish(rows).await;
             }
             Err(error) => {
-                tracing::warn!(%error, "The outbox cannot be read; the next look is in a moment.");
+                tracing::warn!(%error, "The outbox cannot be read; the next poll is in a moment.");
             }
         }
     }
@@ -260,9 +260,9 @@ impl Relay {
     async fn mark(&self, acked: Vec<(Uuid, i64)>, failed: Vec<Outgoing>) -> Result<(), DbErr> {
         // One transaction for the window, whatever became of each row: a flush of the disk for all.
         let tx = self.db.write("mark published events").await?;
-        let all = acked.iter().map(|(id, _)| *id);
+        let published = acked.iter().map(|(id, _)| *id);
         // Before either update, in one order: another relay may be marking some of the same rows.
-        table::lock(&tx, all.chain(failed.iter().map(|row| row.id))).await?;
+        table::lock(&tx, published.chain(failed.iter().map(|row| row.id))).await?;
         table::mark_published(&tx, &acked).await?;
         let mut later = Vec::with_capacity(failed.len());
         for row in failed {

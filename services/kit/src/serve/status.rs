@@ -24,20 +24,29 @@ pub fn invalid_argument(violations: &[Violation]) -> Status {
     Status::with_error_details(Code::InvalidArgument, all.join("; "), details)
 }
 
-/// Takes the id in `field` as a program sent it: a UUID in its hyphenated form, RFC 9562 §4, and no
-/// other.
+/// A text is no UUID in the form that programs are to send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be a UUID such as 018f5c1e-7b9a-7cc0-8f0e-3c2a9d6b4e11")]
+pub struct InvalidUuid;
+
+/// Reads a UUID in its hyphenated form, RFC 9562 §4, and no other.
 ///
 /// # Errors
-/// INVALID_ARGUMENT that names the field.
-pub fn uuid(field: &'static str, text: &str) -> Result<Uuid, Status> {
+/// When it is none.
+pub fn parse_uuid(text: &str) -> Result<Uuid, InvalidUuid> {
     let id = Uuid::try_parse(text).ok();
     // The parser also takes braces, URNs and bare digits: one id would have four spellings, and
     // what is logged or compared as a text would not match.
     id.filter(|_| text.len() == uuid::fmt::Hyphenated::LENGTH)
-        .ok_or_else(|| {
-            let why = "must be a UUID such as 018f5c1e-7b9a-7cc0-8f0e-3c2a9d6b4e11";
-            invalid_argument(&[(field, why.to_owned())])
-        })
+        .ok_or(InvalidUuid)
+}
+
+/// Takes the id in `field` as a program sent it, by `parse_uuid`.
+///
+/// # Errors
+/// INVALID_ARGUMENT that names the field.
+pub fn uuid(field: &'static str, text: &str) -> Result<Uuid, Status> {
+    parse_uuid(text).map_err(|why| invalid_argument(&[(field, why.to_string())]))
 }
 
 /// A refusal with a reason that programs can compare, in upper-case words with underscores.

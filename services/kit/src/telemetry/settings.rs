@@ -72,9 +72,6 @@ pub(super) fn propagates_trace_context() -> bool {
 }
 
 /// Which signals have somewhere to go: an endpoint, and no `OTEL_<SIGNAL>_EXPORTER=none`.
-///
-/// # Errors
-/// When a protocol other than gRPC is asked for: it would be ignored silently otherwise.
 pub(super) fn exported_signals() -> anyhow::Result<Signals> {
     Ok(Signals {
         traces: exported("TRACES")?,

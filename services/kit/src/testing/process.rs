@@ -76,7 +76,7 @@ impl<C: From<Channel>> Process<C> {
         channel(self.addr).into()
     }
 
-    /// Its process id.
+    /// As the operating system numbers it, for `signal`.
     pub fn id(&self) -> u32 {
         self.child.id().expect("the process runs")
     }

@@ -7,7 +7,7 @@ use rustix::process::{Pid, Signal, kill_process};
 /// A process that runs now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
-    /// Its id.
+    /// As `signal` takes it.
     pub id: u32,
     /// The id of the process that started it.
     pub parent: u32,

@@ -147,6 +147,11 @@ impl SmtpServer {
         }
     }
 
+    /// Final dots that have come so far, whether answered or not.
+    pub fn final_dots(&self) -> usize {
+        self.shared.state().final_dots
+    }
+
     /// Connections ever opened.
     pub fn connections(&self) -> usize {
         self.shared.state().opened

@@ -13,16 +13,17 @@ use kit::{
     db::{Db, StoreError, Tx},
     group::{Batch, Group},
 };
-use sea_orm::{DbErr, prelude::Uuid};
+use sea_orm::DbErr;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::{
-    BATCH, Each, LedgerError, Outcome, PastAttempt, QUEUE,
+    Answer, BATCH, Each, LedgerError, Outcome, PastAttempt, QUEUE,
     keep_leases::{LeaseGuard, Leases},
     look_up::{Standing, in_flight},
 };
 use crate::{
-    domain::{AddressKeys, Answer, Fate, Offer, TEMPLATE},
+    domain::{AddressKeys, Offer, TEMPLATE},
     store::{
         attempts,
         mails::{self, LedgerState},
@@ -38,8 +39,8 @@ const FIRST_CLAIM: i32 = 1;
 /// What became of a claim.
 #[derive(Debug)]
 pub(crate) enum Claimed {
-    /// The mail is the caller's to send.
-    Ours(Claim),
+    /// The mail is the caller's to send, and to nobody else.
+    ToSend(Claim),
     /// It is not to be sent now.
     Answered(Answer),
 }
@@ -155,6 +156,8 @@ async fn take_back(
         match taken_back.await {
             // Not there yet: the server may still be at our COMMIT, as long as its limit lets it.
             Ok(0) if Instant::now() < lease_end + kit::db::LIMIT => {}
+            // It never will be, or others have found the claims already.
+            Ok(0) => return,
             // It is away still, and that was told.
             Err(_) => {}
             Ok(mails) => {
@@ -192,10 +195,10 @@ impl Claimer {
         let inserted = self.write(&tx, offers, &decisions).await?;
         if let Err(error) = tx.commit().await {
             // It may have happened all the same, or happen yet.
-            let ours = begun(offers, &decisions, now + self.lease);
+            let unsent = begun(offers, &decisions, now + self.lease);
             tokio::spawn(take_back(
                 self.db.clone(),
-                ours,
+                unsent,
                 lease_end,
                 self.give_up.clone(),
             ));
@@ -206,8 +209,8 @@ impl Claimer {
         for (offer, decision) in offers.iter().zip(decisions) {
             // A lease is taken up only here: one that was not committed must never let anything be
             // sent.
-            let ours = |claim_no, unknown_attempts| {
-                Claimed::Ours(Claim {
+            let to_send = |claim_no, unknown_attempts| {
+                Claimed::ToSend(Claim {
                     claim_no,
                     unknown_attempts,
                     now,
@@ -215,15 +218,16 @@ impl Claimer {
                 })
             };
             claimed.push(Ok(match decision {
-                Decision::Insert if inserted.contains(&offer.code_id) => ours(FIRST_CLAIM, 0),
+                Decision::Insert if inserted.contains(&offer.code_id) => to_send(FIRST_CLAIM, 0),
                 // Another replica was quicker: its row was not there to be locked, and is now.
                 Decision::Insert => Claimed::Answered(in_flight(self.lease, 0)),
-                Decision::Begin(row) => ours(row.claim_no + 1, row.unknown_attempts()),
+                Decision::Begin(row) => to_send(row.claim_no + 1, row.unknown_attempts()),
                 Decision::CountLapsed(row) => Claimed::Answered(Answer {
-                    fate: Fate::Unknown,
+                    outcome: Some(Outcome::Unknown),
                     unknown_attempts: row.unknown_attempts() + 1,
                     reached: true,
                     reason: "the sender was lost during an attempt".to_owned(),
+                    ..Answer::default()
                 }),
                 Decision::Nothing(answer) => Claimed::Answered(answer),
             }));
@@ -256,10 +260,10 @@ impl Claimer {
             None if offer.expires_at > now => Decision::Insert,
             // An old code would only confuse.
             Some(_) | None => Decision::Nothing(Answer {
-                fate: Fate::Unavailable,
+                outcome: Some(Outcome::Unavailable),
                 unknown_attempts,
-                reached: false,
                 reason: "the code has expired".to_owned(),
+                ..Answer::default()
             }),
         }
     }
@@ -272,10 +276,10 @@ impl Claimer {
         decisions: &[Decision<'_>],
     ) -> Result<HashSet<Uuid>, DbErr> {
         let claimed_until = tx.now() + self.lease;
-        let (mut new, mut begun, mut lapsed, mut ended) = (vec![], vec![], vec![], vec![]);
+        let (mut new_rows, mut begun, mut lapsed, mut ended) = (vec![], vec![], vec![], vec![]);
         for (offer, decision) in offers.iter().zip(decisions) {
             match decision {
-                Decision::Insert => new.push(self.new_row(offer, claimed_until)),
+                Decision::Insert => new_rows.push(self.new_row(offer, claimed_until)),
                 Decision::Begin(row) => begun.push(row.code_id),
                 Decision::CountLapsed(row) => {
                     lapsed.push(row.code_id);
@@ -288,7 +292,7 @@ impl Claimer {
         mails::begin_sending(tx, &begun, claimed_until).await?;
         mails::count_lapsed(tx, &lapsed).await?;
         attempts::insert(tx, ended).await?;
-        let inserted = mails::insert(tx, new).await?;
+        let inserted = mails::insert(tx, new_rows).await?;
         Ok(inserted.into_iter().collect())
     }
 

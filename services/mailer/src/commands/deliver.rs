@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{
-    LedgerError, Outcome,
+    Answer, LedgerError, Outcome,
     claim::{Claim, Claimed, Claims},
     look_up::{LookUps, Standing},
     record_outcome::{Ended, Outcomes},
@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     admission::{Admission, CircuitOpen, Refusals, Slot},
-    domain::{Answer, Fate, Judgement, Offer, redact},
+    domain::{Judgement, Offer, redact},
     mail::Composer,
     metrics::Metrics,
     transport::{Attempt, Ending, Transport},
@@ -106,7 +106,7 @@ impl Deliver {
         // The slot before the claim: a row that says `sending` while nobody sends would count as
         // unknown if this process died. And from the claim on nothing is given up.
         let claim = match self.claim(&offer, unknown_attempts).await? {
-            Claimed::Ours(claim) => claim,
+            Claimed::ToSend(claim) => claim,
             Claimed::Answered(answer) => return Ok(answer),
         };
         let tried = self.send(&offer, &claim, slot).await;
@@ -170,7 +170,7 @@ impl Deliver {
         };
         // Made only now: its silence is measured from here, and composing is no silence of the mail
         // server's.
-        let attempt = Attempt::start(claim.lease.lease());
+        let attempt = Attempt::start(claim.lease.lease(), self.admission.answers());
         let cx = trace::start(&self.transport, claim.claim_no);
         let sending = self
             .transport
@@ -202,7 +202,8 @@ impl Deliver {
     }
 
     async fn record(&self, offer: Arc<Offer>, claim: Claim, tried: Tried) -> Answer {
-        let unknown_attempts = claim.unknown_attempts;
+        let unknown_attempts =
+            claim.unknown_attempts + u32::from(tried.outcome == Outcome::Unknown);
         let ended = Ended {
             offer,
             claim_no: claim.claim_no,
@@ -215,15 +216,10 @@ impl Deliver {
         let at = self.outcomes.record(claim, ended).await;
         // After the record: a client that hears of it offers the mails again at once.
         self.refusals.tell_taken_back(tried.taken_back);
-        let (fate, unknown_attempts) = match tried.outcome {
-            Outcome::Accepted => (Fate::Accepted(Some(at)), unknown_attempts),
-            Outcome::Unavailable => (Fate::Unavailable, unknown_attempts),
-            Outcome::Rejected => (Fate::Rejected, unknown_attempts),
-            Outcome::Invalid => (Fate::Invalid, unknown_attempts),
-            Outcome::Unknown => (Fate::Unknown, unknown_attempts + 1),
-        };
         Answer {
-            fate,
+            outcome: Some(tried.outcome),
+            accepted_at: (tried.outcome == Outcome::Accepted).then_some(at),
+            retry_after: None,
             unknown_attempts,
             reached: tried.reached,
             reason: tried.reply,

@@ -8,9 +8,10 @@ use std::{
 };
 
 use kit::db::Db;
-use sea_orm::{DbErr, prelude::Uuid};
+use sea_orm::DbErr;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::{store::mails, transport::Lease};
 
@@ -76,7 +77,7 @@ pub(crate) async fn run(db: Db, leases: Leases, lease: Duration, stop: Cancellat
         if held.is_empty() {
             continue;
         }
-        // Cut at the next round: one that hangs would take the chances of those that follow.
+        // Cut at the next tick: one that hangs would take the chances of those that follow.
         let renewed = timeout(period, renew(&db, &held, lease)).await;
         let error = match renewed {
             Ok(Ok(())) => continue,
@@ -96,7 +97,7 @@ async fn renew(db: &Db, held: &BTreeMap<Uuid, (i32, Lease)>, lease: Duration) ->
     // rows'.
     let end = Instant::now() + lease;
     let tx = db.write("renew leases of mails").await?;
-    // In the order of their keys, as everywhere: a round of renewals meets claims and ends.
+    // In the order of their keys, as everywhere: renewals meet claims and ends.
     mails::lock(&tx, held.keys().copied()).await?;
     let claims: Vec<_> = held
         .iter()

@@ -10,9 +10,9 @@ use kit::{
 };
 use sea_orm::DbErr;
 
-use super::{BATCH, Each, LedgerError, QUEUE};
+use super::{Answer, BATCH, Each, LedgerError, Outcome, QUEUE};
 use crate::{
-    domain::{AddressKeys, Answer, Fate, Offer, TEMPLATE},
+    domain::{AddressKeys, Offer, TEMPLATE},
     store::mails::{self, LedgerState},
 };
 
@@ -98,19 +98,19 @@ impl Standing {
         };
         let unknown_attempts = row.unknown_attempts();
         let lease_left = row.lease_left(now, lease);
-        let (fate, reached, reason) = match row.state {
+        let (outcome, reached, reason) = match row.state {
             // First, whatever the state: what became of another mail is nobody's business here.
-            _ if !is_same_mail(row, offer, keys) => (Fate::Invalid, false, OTHER_MAIL),
-            LedgerState::Accepted => (Fate::Accepted(row.ended_at), true, ""),
-            LedgerState::Rejected => (Fate::Rejected, true, &*row.reason),
-            LedgerState::Invalid => (Fate::Invalid, false, &*row.reason),
+            _ if !is_same_mail(row, offer, keys) => (Outcome::Invalid, false, OTHER_MAIL),
+            LedgerState::Accepted => (Outcome::Accepted, true, ""),
+            LedgerState::Rejected => (Outcome::Rejected, true, &*row.reason),
+            LedgerState::Invalid => (Outcome::Invalid, false, &*row.reason),
             LedgerState::Sending if let Some(left) = lease_left => {
                 return Self::Answered(in_flight(left, unknown_attempts));
             }
             // Each of them may have reached the mailbox: one more mail would be one too many. The
             // client gives up at the same count, but an answer can be lost on its way there.
             LedgerState::Idle if unknown_attempts >= UNKNOWN_LIMIT => {
-                (Fate::Unknown, true, UNKNOWABLE)
+                (Outcome::Unknown, true, UNKNOWABLE)
             }
             // Still `sending`, and the lease has passed: nobody sends.
             LedgerState::Idle | LedgerState::Sending => {
@@ -118,7 +118,9 @@ impl Standing {
             }
         };
         Self::Answered(Answer {
-            fate,
+            outcome: Some(outcome),
+            accepted_at: row.ended_at.filter(|_| outcome == Outcome::Accepted),
+            retry_after: None,
             unknown_attempts,
             reached,
             reason: reason.to_owned(),
@@ -129,10 +131,10 @@ impl Standing {
 /// Somebody else is sending it, for that long at the most.
 pub(super) fn in_flight(left: Duration, unknown_attempts: u32) -> Answer {
     Answer {
-        fate: Fate::InFlight(left),
+        retry_after: Some(left),
         unknown_attempts,
-        reached: false,
         reason: "another attempt is under way".to_owned(),
+        ..Answer::default()
     }
 }
 

@@ -8,8 +8,9 @@ use kit::{
     db::{Db, StoreError},
     group::{Batch, Group},
 };
-use sea_orm::{DbErr, prelude::Uuid};
+use sea_orm::DbErr;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::{BATCH, Each, Outcome, PastAttempt, QUEUE, claim::Claim};
 use crate::{

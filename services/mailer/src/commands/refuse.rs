@@ -5,11 +5,12 @@ use kit::{
     db::{Db, StoreError},
 };
 use opentelemetry::Context;
-use sea_orm::{DbErr, prelude::Uuid};
+use sea_orm::DbErr;
+use uuid::Uuid;
 
-use super::{Outcome, PastAttempt, trace};
+use super::{Answer, Outcome, PastAttempt, trace};
 use crate::{
-    domain::{Answer, Fate, LocaleTag, TEMPLATE},
+    domain::{LocaleTag, TEMPLATE},
     store::{
         attempts,
         mails::{self, LedgerState},
@@ -36,10 +37,9 @@ pub(crate) async fn refuse(
     unusable: Unusable,
 ) -> Result<Answer, StoreError> {
     let answer = Answer {
-        fate: Fate::Invalid,
-        unknown_attempts: 0,
-        reached: false,
+        outcome: Some(Outcome::Invalid),
         reason: unusable.reason.clone(),
+        ..Answer::default()
     };
     if let Some(code_id) = unusable.code_id {
         let written = write(db, clock, code_id, unusable).await;

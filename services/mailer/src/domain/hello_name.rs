@@ -7,6 +7,11 @@ use std::{net::IpAddr, str::FromStr};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct HelloName(String);
 
+/// A text is none of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected a full host name (`mailer.example.com`) or an address literal (`[192.0.2.1]`)")]
+pub(crate) struct InvalidHelloName;
+
 impl HelloName {
     /// For a machine without a full name.
     pub(crate) fn literal(address: IpAddr) -> Self {
@@ -38,22 +43,22 @@ impl HelloName {
 }
 
 impl FromStr for HelloName {
-    type Err = &'static str;
+    type Err = InvalidHelloName;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const EXPECTED: &str = "expected a full host name (`mailer.example.com`) or an address literal (`[192.0.2.1]`)";
         if let Some(literal) = text
             .strip_prefix('[')
             .and_then(|text| text.strip_suffix(']'))
         {
             let address = literal.strip_prefix("IPv6:").unwrap_or(literal);
-            return address.parse().map(Self::literal).map_err(|_| EXPECTED);
+            let address = address.parse().map_err(|_| InvalidHelloName)?;
+            return Ok(Self::literal(address));
         }
-        let name =
-            idna::domain_to_ascii_strict(text.trim_end_matches('.')).map_err(|_| EXPECTED)?;
+        let name = idna::domain_to_ascii_strict(text.trim_end_matches('.'))
+            .map_err(|_| InvalidHelloName)?;
         match name.contains('.') && name.len() <= 253 && name.parse::<IpAddr>().is_err() {
             true => Ok(Self(name)),
-            false => Err(EXPECTED),
+            false => Err(InvalidHelloName),
         }
     }
 }

@@ -49,7 +49,6 @@ impl Recipient {
         self.local.expose()
     }
 
-    /// Domain, A-labels.
     pub(crate) fn domain(&self) -> &str {
         self.domain.expose()
     }

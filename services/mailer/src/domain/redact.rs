@@ -14,6 +14,7 @@ pub(crate) fn redact(reply: &str, recipient: &Recipient, digits: &Digits) -> Str
     let line = ascii(&with_a_labels(reply, recipient.domain()));
     let mut hidden = vec![false; line.len()];
     hide_addresses(&line, &mut hidden);
+    hide_digits(&line, digits.plain(), &mut hidden); // what stood beside them may stand alone now
     // Servers may look for the mailbox behind `ada+news` under `ada` alone.
     let mailbox = recipient.local().split('+').next().unwrap_or_default();
     for word in [recipient.local(), mailbox, recipient.domain()] {
@@ -22,7 +23,6 @@ pub(crate) fn redact(reply: &str, recipient: &Recipient, digits: &Digits) -> Str
     // As it reads in an encoding that is not known here.
     let (in_letters, _) = idna::domain_to_unicode(recipient.domain());
     hide_words(&line, &ascii(&in_letters), &mut hidden);
-    hide_digits(&line, digits.plain(), &mut hidden);
     rewrite(&line, &hidden)
 }
 
@@ -36,7 +36,7 @@ fn ascii(text: &str) -> String {
     // that neither can carry an address past the rules below.
     let ascii = |c: char| match c {
         '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xfee0),
-        '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}' => None,
+        _ if is_invisible(c) => None,
         ' '..='~' => Some(c),
         _ if c.is_control() || c.is_whitespace() => Some(' '),
         _ => Some(FOREIGN),
@@ -47,6 +47,16 @@ fn ascii(text: &str) -> String {
         .replace("=40", "@")
         .trim()
         .to_owned()
+}
+
+/// What is shown as nothing: Unicode's Default_Ignorable_Code_Point.
+fn is_invisible(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
+        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
+        | '\u{fff0}'..='\u{fff8}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// Domains in letters of their own as the A-labels by which the recipient's is known.
@@ -70,6 +80,10 @@ fn with_a_labels(text: &str, domain: &str) -> String {
 fn hide_addresses(line: &str, hidden: &mut [bool]) {
     let bytes = line.as_bytes();
     for (at, _) in line.match_indices('@') {
+        // In a word that is hidden already, up to its end: a line of nothing else takes no longer.
+        if hidden[at] && bytes.get(at + 1).is_some_and(|next| *next != b' ') {
+            continue;
+        }
         let mut start = at;
         while start > 0 && bytes[start - 1] == b' ' {
             start -= 1; // `user @ host` is an address, too
@@ -96,16 +110,17 @@ fn ends_address(byte: u8) -> bool {
 }
 
 /// Hides `word` wherever it stands alone, in any case. Letters and digits beside it make it another
-/// word.
+/// word, unless they are hidden themselves.
 fn hide_words(line: &str, word: &str, hidden: &mut [bool]) {
     let (line, word) = (line.to_ascii_lowercase(), word.to_ascii_lowercase());
-    let is_part = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
     for start in (0..line.len()).filter(|_| !word.is_empty()) {
         let end = start + word.len();
-        let alone = start
-            .checked_sub(1)
-            .is_none_or(|before| !is_part(line.as_bytes().get(before)));
-        if line[start..].starts_with(&word) && alone && !is_part(line.as_bytes().get(end)) {
+        let is_part = |at: usize| {
+            let byte = line.as_bytes().get(at);
+            byte.is_some_and(u8::is_ascii_alphanumeric) && !hidden[at]
+        };
+        let alone = !start.checked_sub(1).is_some_and(is_part) && !is_part(end);
+        if alone && line[start..].starts_with(&word) {
             hidden[start..end].fill(true);
         }
     }
@@ -218,6 +233,42 @@ mod tests {
                 "{out}"
             );
         }
+    }
+
+    #[test]
+    fn takes_out_what_invisible_signs_stand_in() {
+        let invisible = [
+            '\u{ad}',
+            '\u{34f}',
+            '\u{61c}',
+            '\u{180e}',
+            '\u{200b}',
+            '\u{200f}',
+            '\u{202a}',
+            '\u{202e}',
+            '\u{2060}',
+            '\u{2064}',
+            '\u{2069}',
+            '\u{3164}',
+            '\u{fe0f}',
+            '\u{feff}',
+            '\u{e0020}',
+            '\u{e0100}',
+        ];
+        for sign in invisible {
+            let spelled = |word: &str| word.chars().flat_map(|c| [c, sign]).collect::<String>();
+            for word in ["ada.canary", "mail.example", "13572468", "eve@else.example"] {
+                let kept = redacted(&format!("550 {} no", spelled(word)));
+                assert_eq!(kept, "550 <redacted> no", "{word} with {sign:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_stands_beside_a_hidden_code_stands_alone() {
+        let recipient = Recipient::parse("12345678@mail.example").unwrap();
+        let kept = redact("550 1357246812345678", &recipient, &ada().1);
+        assert_eq!(kept, "550 <redacted>");
     }
 
     #[test]

@@ -2,9 +2,9 @@
 //! whose business that is. `docs/smtp-replies.md` has the table with its sources, and a test reads
 //! it. `transport` asks; `deliver` acts.
 
-mod words;
+mod phrases;
 
-use self::words::{FULL, MAILBOX, NO_RELAY, OUR_ADDRESS, Words};
+use self::phrases::{FULL, MAILBOX, NO_RELAY, OUR_ADDRESS, Words};
 use super::reply::{EnhancedStatus, Reply};
 
 /// The exchanges that send a mail, in their order.

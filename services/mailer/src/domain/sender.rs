@@ -11,6 +11,11 @@ pub(crate) struct Sender {
     address: Recipient,
 }
 
+/// What is neither of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected `Name <address@domain>` or `address@domain`")]
+pub(crate) struct InvalidSender;
+
 impl Sender {
     /// Name in the From header; may be empty.
     pub(crate) fn name(&self) -> &str {
@@ -32,7 +37,7 @@ impl Sender {
 }
 
 impl FromStr for Sender {
-    type Err = &'static str;
+    type Err = InvalidSender;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (name, address) = match text
@@ -45,7 +50,7 @@ impl FromStr for Sender {
         };
         match (DisplayName::parse(name), Recipient::parse(address)) {
             (Ok(name), Ok(address)) => Ok(Self { name, address }),
-            _ => Err("expected `Name <address@domain>` or `address@domain`"),
+            _ => Err(InvalidSender),
         }
     }
 }

@@ -1,66 +1,74 @@
-//! Who gives its connection up when the slow half is full: the rule by which `admission` drops
+//! Who gives its connection up when the overflow is full: the rule by which `admission` drops
 //! silent attempts.
 
 use std::time::Duration;
 
-/// What the rule sees of an attempt in the slow half.
+/// What the rule sees of an attempt in the overflow, or of one that wants in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct SlowAttempt {
+pub(crate) struct SilentAttempt {
     pub(crate) number: u64,
     /// How long the mail server has said nothing to it.
     pub(crate) silent_for: Duration,
-    /// Its final dot is out: dropped now, it would leave an outcome that nobody knows.
-    pub(crate) is_past_return: bool,
+    /// How long it may go on like that; `None` if nobody may drop it.
+    pub(crate) time_left: Option<Duration>,
 }
 
-/// Who yields when one more attempt, silent for `newcomer`, wants into a slow half that is full:
-/// the longest silent of all that may still be dropped. `None` if that is the newcomer itself.
-pub(crate) fn who_yields(newcomer: Duration, slow: &[SlowAttempt]) -> Option<u64> {
-    let mut yields = None;
-    let mut longest = newcomer;
-    for attempt in slow {
-        if !attempt.is_past_return && attempt.silent_for > longest {
-            yields = Some(attempt.number);
-            longest = attempt.silent_for;
-        }
+/// Who has to make room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Yields {
+    This(u64),
+    /// Nobody before that time is over, as far as can be seen.
+    NobodyFor(Duration),
+}
+
+/// The longest silent of those whose time is over; of two, the one that comes last.
+pub(crate) fn who_yields(silent: &[SilentAttempt]) -> Yields {
+    let is_over = |attempt: &&SilentAttempt| attempt.time_left == Some(Duration::ZERO);
+    let yielding = silent.iter().filter(is_over);
+    if let Some(longest) = yielding.max_by_key(|attempt| attempt.silent_for) {
+        return Yields::This(longest.number);
     }
-    yields
+    let soonest = silent.iter().filter_map(|attempt| attempt.time_left).min();
+    Yields::NobodyFor(soonest.unwrap_or(Duration::MAX))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn silent(number: u64, seconds: u64) -> SlowAttempt {
-        SlowAttempt {
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn silent(number: u64, seconds: u32) -> SilentAttempt {
+        SilentAttempt {
             number,
-            silent_for: Duration::from_secs(seconds),
-            is_past_return: false,
+            silent_for: seconds * SECOND,
+            time_left: Some((5 * SECOND).saturating_sub(seconds * SECOND)),
+        }
+    }
+
+    fn kept(number: u64, seconds: u32) -> SilentAttempt {
+        SilentAttempt {
+            time_left: None,
+            ..silent(number, seconds)
         }
     }
 
     #[test]
     fn the_longest_silent_one_yields() {
-        let slow = [silent(1, 5), silent(2, 9), silent(3, 7)];
-        assert_eq!(who_yields(Duration::from_secs(2), &slow), Some(2));
+        let all = [silent(1, 5), silent(2, 9), silent(3, 7)];
+        assert_eq!(who_yields(&all), Yields::This(2));
+        assert_eq!(who_yields(&[silent(1, 5), silent(2, 5)]), Yields::This(2));
     }
 
     #[test]
-    fn a_newcomer_yields_when_it_has_been_silent_longest_or_as_long() {
-        let slow = [silent(1, 5), silent(2, 9)];
-        assert_eq!(who_yields(Duration::from_secs(10), &slow), None);
-        assert_eq!(who_yields(Duration::from_secs(9), &slow), None);
-        assert_eq!(who_yields(Duration::from_secs(2), &[]), None);
+    fn nobody_yields_before_its_time_is_over() {
+        let all = [silent(1, 2), silent(2, 4)];
+        assert_eq!(who_yields(&all), Yields::NobodyFor(SECOND));
     }
 
     #[test]
-    fn nobody_is_dropped_past_the_point_of_no_return() {
-        let waits_for_its_answer = SlowAttempt {
-            is_past_return: true,
-            ..silent(1, 60)
-        };
-        let slow = [waits_for_its_answer, silent(2, 3)];
-        assert_eq!(who_yields(Duration::from_secs(2), &slow), Some(2));
-        assert_eq!(who_yields(Duration::from_secs(4), &slow), None);
+    fn nobody_yields_who_may_not_be_dropped() {
+        assert_eq!(who_yields(&[kept(1, 60), silent(2, 6)]), Yields::This(2));
+        assert_eq!(who_yields(&[kept(1, 60)]), Yields::NobodyFor(Duration::MAX));
     }
 }

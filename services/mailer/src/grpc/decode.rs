@@ -10,24 +10,22 @@ use crate::{
     domain::{Digits, DisplayName, LocaleTag, Offer, Recipient, Turn},
 };
 
-const NO_UUID: &str = "must be a hyphenated UUID";
-
 /// The offer, or as much of it as can be kept and the first field that is wrong.
 pub(super) fn offer(mail: &Mail) -> Result<Offer, Unusable> {
-    let code_id = serve::uuid("code_id", &mail.code_id).ok();
-    let account_id = serve::uuid("account_id", &mail.account_id).ok();
+    let code_id = serve::parse_uuid(&mail.code_id);
+    let account_id = serve::parse_uuid(&mail.account_id);
     let locale = LocaleTag::new(&mail.locale);
     let expires_at = mail.expires_at.as_ref().and_then(Timestamp::from_proto);
     let unusable = |field: &str, why: &dyn Display| Unusable {
-        code_id,
+        code_id: code_id.ok(),
         account_id: account_id.unwrap_or_default(),
         locale: locale.clone(),
         expires_at,
         reason: format!("{field}: {why}"),
     };
     Ok(Offer {
-        code_id: code_id.ok_or_else(|| unusable("code_id", &NO_UUID))?,
-        account_id: account_id.ok_or_else(|| unusable("account_id", &NO_UUID))?,
+        code_id: code_id.map_err(|why| unusable("code_id", &why))?,
+        account_id: account_id.map_err(|why| unusable("account_id", &why))?,
         recipient: Recipient::parse(&mail.email).map_err(|why| unusable("email", &why))?,
         name: DisplayName::parse(&mail.display_name)
             .map_err(|why| unusable("display_name", &why))?,

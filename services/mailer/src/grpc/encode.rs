@@ -1,54 +1,46 @@
 //! Says on the wire what became of a mail.
 
+use std::time::Duration;
+
 use proto::mailer::{MailAttempt, Outcome as Word, Result as MailResult};
 
-use crate::{
-    commands::{Outcome, PastAttempt, deliver::DeliverError},
-    domain::{Answer, Fate},
-};
+use crate::commands::{Answer, Outcome, PastAttempt, deliver::DeliverError};
 
 /// The result of a mail that the ledger knows about. The key goes back as it came.
 pub(super) fn answer(code_id: String, answer: Answer) -> MailResult {
-    let (outcome, retry_after, accepted_at) = match answer.fate {
-        Fate::Accepted(at) => (Word::Accepted, None, at),
-        Fate::Rejected => (Word::Rejected, None, None),
-        Fate::Invalid => (Word::Invalid, None, None),
-        Fate::Unavailable => (Word::Unavailable, None, None),
-        Fate::Unknown => (Word::Unknown, None, None),
-        Fate::InFlight(left) => (Word::InFlight, Some(left), None),
-    };
     MailResult {
         code_id,
-        outcome: outcome.into(),
-        retry_after: retry_after.and_then(|after| after.try_into().ok()),
+        outcome: answer.outcome.map_or(Word::InFlight, word).into(),
+        retry_after: answer.retry_after.and_then(|after| after.try_into().ok()),
         unknown_attempts: answer.unknown_attempts,
         reason: answer.reason,
-        accepted_at: accepted_at.map(Into::into),
+        accepted_at: answer.accepted_at.map(Into::into),
         reached: answer.reached,
     }
 }
 
 /// The result of a mail that was not tried; `None` where nobody waits for one.
 pub(super) fn failure(code_id: String, error: &DeliverError) -> Option<MailResult> {
-    let (fate, unknown_attempts) = match error {
+    let (outcome, retry_after, unknown_attempts) = match error {
         DeliverError::Abandoned => return None,
         // IN_FLIGHT counts no attempt: another replica may send it at once, and nobody is to blame.
-        DeliverError::Stopping => (Fate::InFlight(std::time::Duration::ZERO), 0),
+        DeliverError::Stopping => (None, Some(Duration::ZERO), 0),
         DeliverError::CircuitOpen {
             pause,
             unknown_attempts,
-        } => (Fate::InFlight(*pause), *unknown_attempts),
+        } => (None, Some(*pause), *unknown_attempts),
         DeliverError::Ledger {
             unknown_attempts, ..
-        } => (Fate::Unavailable, *unknown_attempts),
+        } => (Some(Outcome::Unavailable), None, *unknown_attempts),
     };
     Some(answer(
         code_id,
         Answer {
-            fate,
+            outcome,
+            retry_after,
             unknown_attempts,
-            reached: false,
             reason: error.to_string(),
+            ..Answer::default()
         },
     ))
 }
@@ -64,20 +56,23 @@ pub(super) fn broken(code_id: String) -> MailResult {
 }
 
 pub(super) fn attempt(attempt: PastAttempt) -> MailAttempt {
-    let outcome = match attempt.outcome {
+    MailAttempt {
+        code_id: attempt.code_id.to_string(),
+        account_id: attempt.account_id.to_string(),
+        attempt: u32::try_from(attempt.attempt).unwrap_or(0),
+        outcome: word(attempt.outcome).into(),
+        reply: attempt.reply,
+        at: Some(attempt.ended_at.into()),
+        trace_id: attempt.trace_id,
+    }
+}
+
+fn word(outcome: Outcome) -> Word {
+    match outcome {
         Outcome::Accepted => Word::Accepted,
         Outcome::Unavailable => Word::Unavailable,
         Outcome::Rejected => Word::Rejected,
         Outcome::Invalid => Word::Invalid,
         Outcome::Unknown => Word::Unknown,
-    };
-    MailAttempt {
-        code_id: attempt.code_id.to_string(),
-        account_id: attempt.account_id.to_string(),
-        attempt: u32::try_from(attempt.attempt).unwrap_or(0),
-        outcome: outcome.into(),
-        reply: attempt.reply,
-        at: Some(attempt.ended_at.into()),
-        trace_id: attempt.trace_id,
     }
 }

@@ -20,10 +20,7 @@ use tonic::{Status, Streaming};
 use uuid::Uuid;
 
 use super::{Public, decode, encode};
-use crate::{
-    commands::{deliver::DeliverError, refuse::refuse},
-    domain::Answer,
-};
+use crate::commands::{Answer, deliver::DeliverError, refuse::refuse};
 
 type Responses = mpsc::Sender<Result<DeliverResponse, Status>>;
 

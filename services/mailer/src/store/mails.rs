@@ -4,14 +4,16 @@
 //!            insert             begin_sending
 //!  (no row) ───────► sending ◄───────────────── idle
 //!                     │   │                      ▲
-//!        mark_accepted│   │ set_idle: not final, │
-//!        mark_refused │   │ under the claim's    │
+//!  ends::mark_accepted│   │ set_idle: not final, │
+//!  ends::mark_refused │   │ under the claim's    │
 //!                     │   │ own number; or       │
 //!                     ▼   │ count_lapsed: its    │
-//!   accepted, rejected,   │ lease has passed     │
-//!   invalid               └──────────────────────┤
-//!       │ take_refusals_back: rejected, in words │
-//!       └─ that are said of everybody ──────────┘
+//!   accepted, rejected,   │ lease has passed; or │
+//!   invalid               │ take_back_claims:    │
+//!       │                 │ nothing was sent     │
+//!       │                 └──────────────────────┤
+//!       │ ends::take_refusals_back: rejected, by │
+//!       └─ words that are said of everybody ─────┘
 //! ```
 //!
 //! **A claim is a lease with a number.** `claim_no` counts the claims of a row, and each of them is
@@ -186,9 +188,9 @@ pub(crate) struct UnsentClaim {
 /// were.
 pub(crate) async fn take_back_claims(tx: &Tx, claims: &[UnsentClaim]) -> Result<usize, DbErr> {
     // By its end, too: somebody else's claim of the same number ends at another moment.
-    const SQL: &str = "UPDATE mails SET state = 'idle' FROM given
+    const SQL: &str = "UPDATE mails SET state = $1 FROM given
         WHERE mails.code_id = given.code_id AND mails.claim_no = given.claim_no
-        AND mails.claimed_until = given.claimed_until AND mails.state = 'sending'
+        AND mails.claimed_until = given.claimed_until AND mails.state = $2
         RETURNING mails.code_id";
     lock_all(tx, claims.iter().map(|claim| claim.code_id)).await?;
     let mut rows = Vec::with_capacity(claims.len());
@@ -200,7 +202,8 @@ pub(crate) async fn take_back_claims(tx: &Tx, claims: &[UnsentClaim]) -> Result<
         ]);
     }
     let columns = ["code_id", "claim_no", "claimed_until"];
-    Ok(update_given(tx, columns, SQL, &[], &rows).await?.len())
+    let states = [LedgerState::Idle, LedgerState::Sending].map(|state| state.to_value().into());
+    Ok(update_given(tx, columns, SQL, &states, &rows).await?.len())
 }
 
 /// Locks the rows of these keys and reads nothing, as everybody who writes several of them does

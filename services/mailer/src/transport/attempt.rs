@@ -3,9 +3,14 @@
 //! before that dot; `admission` stops the silent ones.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
+
+use crate::domain::Pace;
 
 /// Until when the ledger lets this attempt send, by the monotonic clock; every renewal moves it on.
 #[derive(Debug, Clone)]
@@ -26,6 +31,34 @@ impl Lease {
     }
 }
 
+/// What all attempts together show of the mail server. Clones share it.
+#[derive(Debug, Clone)]
+pub(crate) struct Answers(Arc<AnswersState>);
+
+#[derive(Debug)]
+struct AnswersState {
+    /// How many mails it has said something to.
+    mails: AtomicU64,
+    pace: Mutex<Pace>,
+}
+
+impl Answers {
+    pub(crate) fn new(pace: Pace) -> Self {
+        Self(Arc::new(AnswersState {
+            mails: AtomicU64::new(0),
+            pace: Mutex::new(pace),
+        }))
+    }
+
+    pub(crate) fn pace(&self) -> MutexGuard<'_, Pace> {
+        self.0.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn mails(&self) -> u64 {
+        self.0.mails.load(Ordering::Relaxed)
+    }
+}
+
 /// How far an attempt is. It leaves `Open` once, for one of the others, and stays there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
@@ -42,6 +75,7 @@ pub(crate) enum Phase {
 #[derive(Debug, Clone)]
 pub(crate) struct Attempt {
     lease: Lease,
+    answers: Answers,
     state: Arc<Mutex<AttemptState>>,
 }
 
@@ -51,18 +85,28 @@ struct AttemptState {
     /// Whether a command of this mail may have reached the mail server.
     reached: bool,
     answered_at: Instant,
+    /// How many mails had been answered by then.
+    answers_by_then: u64,
+    /// Whether the mail server has said something to this mail.
+    has_answer: bool,
+    /// For an answer to this mail, before its final dot.
+    longest_wait: Option<Duration>,
 }
 
 impl Attempt {
     /// An attempt that starts now.
-    pub(crate) fn start(lease: Lease) -> Self {
+    pub(crate) fn start(lease: Lease, answers: Answers) -> Self {
         let state = AttemptState {
             phase: Phase::Open,
             reached: false,
             answered_at: Instant::now(),
+            answers_by_then: answers.mails(),
+            has_answer: false,
+            longest_wait: None,
         };
         Self {
             lease,
+            answers,
             state: Arc::new(Mutex::new(state)),
         }
     }
@@ -70,7 +114,23 @@ impl Attempt {
     /// The mail server finished an answer.
     pub(super) fn answered(&self) {
         // Not at each octet: a tarpit that sends one now and then stays silent.
-        self.state().answered_at = Instant::now();
+        let mut state = self.state();
+        let (now, before) = (Instant::now(), state.answered_at);
+        if state.reached && state.phase == Phase::Open {
+            if !std::mem::replace(&mut state.has_answer, true) {
+                self.answers.0.mails.fetch_add(1, Ordering::Relaxed);
+                self.answers.pace().heard(now);
+            }
+            state.longest_wait = state.longest_wait.max(Some(now - before));
+        }
+        state.answered_at = now;
+        state.answers_by_then = self.answers.mails();
+    }
+
+    /// How many other mails the mail server has begun to answer since it fell silent to this one.
+    pub(crate) fn overtaken_by(&self) -> u64 {
+        let by_then = self.state().answers_by_then; // read first: the count only grows
+        self.answers.mails() - by_then
     }
 
     /// How long the mail server has been silent.
@@ -91,9 +151,19 @@ impl Attempt {
 
     /// Asks to pass the point of no return, just before the final dot is sent.
     pub(super) fn may_send_final_dot(&self) -> bool {
+        self.note_pace();
         // A lease that has passed says no: another replica may have counted this attempt as lost,
         // and begun the next. By the monotonic clock, which nobody sets.
         self.lease.holds() && self.leave_open(Phase::PastReturn) == Phase::PastReturn
+    }
+
+    /// Notes how long the mail server let this mail wait, once it has answered all that it is asked
+    /// before the final dot, or refused.
+    pub(super) fn note_pace(&self) {
+        let longest_wait = self.state().longest_wait.take();
+        if let Some(longest) = longest_wait {
+            self.answers.pace().answered(longest);
+        }
     }
 
     /// Stops the attempt wherever it is, in another thread too, and says where that met it:

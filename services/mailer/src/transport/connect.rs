@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use super::{
-    deadlines::Deadlines,
+    Deadlines,
     login::log_in,
     offers::Offers,
     tls::Trust,

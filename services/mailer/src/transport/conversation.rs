@@ -7,10 +7,9 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::{
-    ComposedMail,
+    ComposedMail, Deadlines,
     attempt::Attempt,
     connect::Connection,
-    deadlines::Deadlines,
     wire::{Broken, Wire},
 };
 use crate::domain::{Exchange, Reply};

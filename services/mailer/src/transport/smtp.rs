@@ -9,11 +9,10 @@ use std::{
 use tokio::time::timeout;
 
 use super::{
-    Cause, ComposedMail, Ending, Sent,
+    Cause, ComposedMail, Deadlines, Ending, Sent,
     attempt::Attempt,
     connect::{Connection, Dialer, NotConnected},
     conversation::{self, Trouble},
-    deadlines::Deadlines,
     url::SmtpServer,
 };
 use crate::domain::{Exchange, HelloName, Refusal, Reply, refusal};
@@ -181,6 +180,7 @@ fn ending(exchange: Exchange, trouble: Trouble, mail: &ComposedMail, attempt: &A
     };
     match trouble {
         Trouble::Refused(reply) => {
+            attempt.note_pace();
             let ending = match refusal(exchange, &reply, [mail.to.user(), mail.to.domain()]) {
                 Refusal::Mailbox(ground) => Ending::RecipientRefused(ground),
                 Refusal::Later => Ending::NotNow(Cause::Answer),

@@ -48,35 +48,40 @@ pub(crate) enum Tls {
     Off,
 }
 
-const EXPECTED: &str = "expected smtp://[USER:PASSWORD@]HOST[:PORT][?tls=required|opportunistic|off][&ca=FILE.pem], \
-                        smtps://[USER:PASSWORD@]HOST[:PORT][?ca=FILE.pem] or file:FOLDER; percent-encode what is special in \
-                        user and password (`#` is %23, `/` %2F, `?` %3F, `@` %40, `:` %3A, `%` %25)";
+/// A URL by which no mail can leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "expected smtp://[USER:PASSWORD@]HOST[:PORT][?tls=required|opportunistic|off][&ca=FILE.pem], \
+     smtps://[USER:PASSWORD@]HOST[:PORT][?ca=FILE.pem] or file:FOLDER; percent-encode what is \
+     special in user and password (`#` is %23, `/` %2F, `?` %3F, `@` %40, `:` %3A, `%` %25)"
+)]
+pub(crate) struct InvalidMailUrl;
 
 impl FromStr for MailUrl {
-    type Err = &'static str;
+    type Err = InvalidMailUrl;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if let Some(folder) = text.strip_prefix("file:") {
             let folder = folder.strip_prefix("//").unwrap_or(folder);
             return if folder.is_empty() {
-                Err(EXPECTED)
+                Err(InvalidMailUrl)
             } else {
                 Ok(Self::Folder(folder.into()))
             };
         }
-        let url = Url::parse(text).map_err(|_| EXPECTED)?;
+        let url = Url::parse(text).map_err(|_| InvalidMailUrl)?;
         // A password that is not percent-encoded ends where one of these begins, and the rest would
         // be ignored.
         if url.fragment().is_some() || !matches!(url.path(), "" | "/") {
-            return Err(EXPECTED);
+            return Err(InvalidMailUrl);
         }
-        let credentials = credentials(&url).ok_or(EXPECTED)?;
+        let credentials = credentials(&url).ok_or(InvalidMailUrl)?;
         let (mut tls, port) = match (url.scheme(), &credentials) {
             ("smtps", _) => (Tls::Implicit, 465),
             // A password without encryption is only sent where the URL says so.
             ("smtp", Some(_)) => (Tls::Required, 587),
             ("smtp", None) => (Tls::Opportunistic, 25),
-            _ => return Err(EXPECTED),
+            _ => return Err(InvalidMailUrl),
         };
         let mut authority = None;
         for (key, value) in url.query_pairs() {
@@ -86,13 +91,13 @@ impl FromStr for MailUrl {
                 ("tls", "opportunistic") if tls != Tls::Implicit => tls = Tls::Opportunistic,
                 ("tls", "off") if tls != Tls::Implicit => tls = Tls::Off,
                 // Not passed over: the slip may be in the word that was to demand TLS.
-                _ => return Err(EXPECTED),
+                _ => return Err(InvalidMailUrl),
             }
         }
         let host = url
             .host_str()
             .filter(|host| !host.is_empty())
-            .ok_or(EXPECTED)?;
+            .ok_or(InvalidMailUrl)?;
         // An IPv6 address stands in brackets in a URL, and nowhere else.
         let host = host.trim_matches(['[', ']']).to_owned();
         Ok(Self::Smtp(SmtpServer {

@@ -109,13 +109,13 @@ impl Wire {
             let mut buffer = ReadBuf::new(&mut octets);
             let stream = &mut self.stream;
             // Unconstrained: a task that has done much would be told that there is nothing.
-            let look = poll_fn(
+            let polled = poll_fn(
                 |cx| match Pin::new(&mut *stream).poll_read(cx, &mut buffer) {
                     Poll::Pending => Poll::Ready(None),
                     Poll::Ready(read) => Poll::Ready(Some(read)),
                 },
             );
-            match unconstrained(look).await {
+            match unconstrained(polled).await {
                 None => {}
                 Some(read) => {
                     read?;

@@ -219,7 +219,8 @@ async fn a_client_beyond_its_window_waits_and_loses_nothing() {
         assert_eq!(delivery.result().await.outcome(), Outcome::Accepted);
     }
     assert_eq!(server.mails().len(), 200);
-    assert!(server.peak_connections() <= 2);
+    // Two, and as many again for whom the mail server keeps waiting.
+    assert!(server.peak_connections() <= 4);
 }
 
 #[tokio::test]

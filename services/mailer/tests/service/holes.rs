@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use kit::testing::{Healed, Phase, Proxy, SOON, SmtpServer, eventually};
+use kit::testing::{Healed, Phase, Proxy, SmtpServer};
 use proto::mailer::{Mail, Outcome};
 
 use crate::{
@@ -49,11 +49,11 @@ async fn all_go_on_after(length: Duration, database: &str) {
     // Its final dot is out, and its answer comes in the hole.
     let late = mail("late@example.com");
     delivery.offer(late.clone()).await;
-    eventually("the late one to be claimed", SOON, async || {
-        (world.count("mails WHERE state = 'sending'").await == 1).then_some(())
-    })
-    .await;
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    server
+        .until("the late one's final dot", |server| {
+            server.final_dots() == 2
+        })
+        .await;
 
     let mut late_start = None;
     let healed = Healed::after(&proxy, length, async {

@@ -68,12 +68,17 @@ impl World {
     }
 
     pub(crate) fn settings(&self) -> Environment {
+        self.default_settings().with(&QUICK)
+    }
+
+    /// Where things are, and nothing else.
+    fn default_settings(&self) -> Environment {
         let keys = self.file("address-keys").display().to_string();
         let more = [
             ("USHER_MAIL_URL", &*self.mail_url),
             ("USHER_ADDRESS_KEY_FILE", &keys),
         ];
-        self.ground.settings().with(&QUICK).with(&more)
+        self.ground.settings().with(&more)
     }
 
     pub(crate) async fn start(&self) -> Service {
@@ -81,7 +86,15 @@ impl World {
     }
 
     pub(crate) async fn start_with(&self, more: &[(&str, &str)]) -> Service {
-        let settings = self.settings().with(more);
+        self.start_as(self.settings().with(more)).await
+    }
+
+    /// As operators have it who set nothing.
+    pub(crate) async fn start_with_defaults(&self) -> Service {
+        self.start_as(self.default_settings()).await
+    }
+
+    async fn start_as(&self, settings: Environment) -> Service {
         let config: Config = settings.config();
         let app = App::build(config, self.clock.clone()).await.unwrap();
         Service::start(&settings, [app.addr(), app.admin_addr()], |shutdown| {

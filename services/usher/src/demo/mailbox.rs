@@ -19,9 +19,6 @@ pub(super) struct Mailbox {
 
 impl Mailbox {
     /// The mailbox that belongs to where mails are sent.
-    ///
-    /// # Errors
-    /// When mails go to a mail server and nobody said where they arrive.
     pub(super) fn choose(maildir: Option<PathBuf>, data: &Path) -> Result<Self, Failure> {
         let url = std::env::var("USHER_MAIL_URL").ok();
         let folders = match (maildir, url) {

@@ -143,9 +143,6 @@ impl Person {
     }
 
     /// The mails to an address so far.
-    ///
-    /// # Errors
-    /// When they are not one mail, repeated.
     pub(super) fn count_mails(&self, address: &str) -> Result<usize, Failure> {
         let letters = self.mailbox.letters_to(address);
         let is_first = |letter: &Letter| letter.message_id == letters[0].message_id;

@@ -15,9 +15,6 @@ use crate::{migrate, service::Service, signals::STOP_WITH_STDIN};
 
 /// What to run for `service`. What the user has set beside what stands here (`USHER_MAIL_URL`,
 /// `USHER_PUBLIC_URL`, …) holds.
-///
-/// # Errors
-/// When the executable of this process cannot be found.
 pub(super) fn program(
     service: Service,
     data: &DataFolder,

@@ -23,9 +23,6 @@ impl DataFolder {
     const LOCK: &str = "usher.lock";
 
     /// Opens the folder, making it where it is missing.
-    ///
-    /// # Errors
-    /// `Refused` when another process has it, naming that process.
     pub(crate) fn open(root: &Path) -> Result<Self, Failure> {
         let cannot = |error: io::Error| {
             let what = format!(

@@ -26,9 +26,6 @@ pub(crate) struct Nats {
 impl Nats {
     /// The server that `USHER_NATS_SERVER` names, the one on PATH, or the one that `make tools`
     /// installed.
-    ///
-    /// # Errors
-    /// When none is new enough, with what to do.
     pub(crate) fn find() -> Result<Self, Failure> {
         let mut seen = Vec::new();
         for binary in candidates() {

@@ -11,9 +11,6 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Ends the program whose process id stands in `pid_file`, if its command line names `mark`.
 /// Answers with that id if there was one.
-///
-/// # Errors
-/// When it does not end.
 pub(super) async fn end(name: &str, pid_file: &Path, mark: &Path) -> anyhow::Result<Option<u32>> {
     let Ok(text) = fs::read_to_string(pid_file) else {
         return Ok(None);

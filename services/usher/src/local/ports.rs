@@ -29,9 +29,6 @@ pub(crate) struct Ports {
 
 impl Ports {
     /// Chooses, making sure that nobody listens there now.
-    ///
-    /// # Errors
-    /// When a usual port is taken.
     pub(crate) fn choose(choice: PortChoice) -> Result<Self, Failure> {
         match choice {
             PortChoice::Usual => Self::usual(),

@@ -21,9 +21,6 @@ pub(crate) struct Provisioner(AbortHandle);
 
 impl Provisioner {
     /// Waits for the broker, makes the streams and goes on making them.
-    ///
-    /// # Errors
-    /// When the broker does not take them in time.
     pub(crate) async fn start(url: &str, log: Log) -> Result<Self, Failure> {
         let bus = Bus::connect(url, "usher").await?;
         // The client connects again by itself until the server that was just started listens.

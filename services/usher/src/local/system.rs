@@ -48,9 +48,6 @@ pub(crate) struct System {
 
 impl System {
     /// Takes the folder; nothing runs yet. Notices about children arrive at the receiver.
-    ///
-    /// # Errors
-    /// When another process has the folder.
     pub(crate) fn open(data: &Path) -> Result<(Self, mpsc::Receiver<Notice>), Failure> {
         let data = DataFolder::open(data)?;
         let (notices, receiver) = mpsc::channel(1024);
@@ -68,9 +65,6 @@ impl System {
     }
 
     /// Empties the folder: what an earlier run left in it is of no use.
-    ///
-    /// # Errors
-    /// When a broker that it left running cannot be ended, or a file cannot be removed.
     pub(crate) async fn begin_anew(&self) -> anyhow::Result<()> {
         // First the broker: it would write into the folder while that is emptied.
         Nats::end_orphan(&self.data).await?;
@@ -99,9 +93,6 @@ impl System {
 
     /// Starts the broker, brings the databases up to date, starts the services and waits until they
     /// answer. What they export goes where `exports` says.
-    ///
-    /// # Errors
-    /// The first part that does not come up, with what to do. `stop` is still needed.
     pub(crate) async fn start(
         &mut self,
         ports: PortChoice,
@@ -230,9 +221,6 @@ impl System {
     }
 
     /// Waits until a service is ready, and for a moment until it is warm.
-    ///
-    /// # Errors
-    /// When it does not come up, with its last words.
     pub(crate) async fn wait_until_ready(
         &self,
         service: Service,

@@ -13,6 +13,7 @@ mod command;
 mod crash;
 mod demo;
 mod dlq;
+mod hanging;
 mod hops;
 mod journey;
 mod mailer;

@@ -13,9 +13,6 @@ pub(crate) struct AddressKey(Private<String>);
 impl AddressKey {
     /// Reads an address as a person types it. Accounts decides which addresses may sign up; here it
     /// is enough that equal ones come out equal.
-    ///
-    /// # Errors
-    /// When it cannot be an address.
     pub(crate) fn parse(typed: &str) -> Result<Self, InvalidAddress> {
         let (local, domain) = typed.trim().rsplit_once('@').ok_or(InvalidAddress)?;
         let local_is_fine = !local.is_empty() && local.bytes().all(|byte| byte.is_ascii_graphic());

@@ -10,8 +10,9 @@ const UNKNOWN_LIMIT: u32 = 3;
 /// The mailer's longest plausible answer to "when shall I ask again".
 const LONGEST_IN_FLIGHT: Duration = Duration::from_secs(15 * 60);
 
-/// Whose turn a mail waits for. Mails that were tried before leave half of everything to those that
-/// were not, so that dead mailboxes, which come back again and again, hold nobody up.
+/// Whose turn a mail waits for. Mails that were tried before may take half of what a mailer takes,
+/// so that dead mailboxes, which come back again and again, hold nobody up; those that were not may
+/// take three quarters, so that no storm of sign-ups stops what has waited longest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Turn {
     /// Mails that were never tried.

@@ -21,10 +21,7 @@ pub(crate) struct Person {
 }
 
 impl Person {
-    /// Checks what an event says.
-    ///
-    /// # Errors
-    /// Names the field that is wrong, never what stands in it.
+    /// Checks what an event says. A refusal names the field, never what stands in it.
     pub(crate) fn parse(
         email: &str,
         display_name: &str,

@@ -55,7 +55,6 @@ pub(crate) struct Model {
     pub(crate) claimed_until: Timestamp,
     /// Trace context of what caused the code.
     pub(crate) traceparent: String,
-    /// Trace state beside it.
     pub(crate) tracestate: String,
 }
 

@@ -1,6 +1,6 @@
 //! One transaction for a group of sign-ups: idempotency keys first (`keys`), then accounts for
 //! those whose key is new, then events for the accounts that came to be. Each sign-up gets its own
-//! outcome; the callers deliver.
+//! answer; the callers deliver.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -23,7 +23,7 @@ use uuid::Uuid;
 
 use super::{
     keys::{self, Keys},
-    sign_up::{Committed, CreateAccountError, Outcome, SignUp},
+    sign_up::{Committed, CreateAccountError, SignUp, SignedUp},
 };
 use crate::{
     dispatch::{Created, EventDispatcher, Pending},
@@ -41,7 +41,7 @@ impl Writer {
     pub(super) async fn write(
         self: Arc<Self>,
         sign_ups: Batch<SignUp>,
-    ) -> Result<Vec<Outcome>, DbErr> {
+    ) -> Result<Vec<SignedUp>, DbErr> {
         let mut callers = Vec::with_capacity(sign_ups.len());
         for sign_up in sign_ups.iter() {
             callers.push(sign_up.caller.span().span_context().clone());
@@ -71,7 +71,7 @@ impl Writer {
         written
     }
 
-    async fn commit(&self, sign_ups: &[SignUp]) -> Result<Vec<Outcome>, DbErr> {
+    async fn commit(&self, sign_ups: &[SignUp]) -> Result<Vec<SignedUp>, DbErr> {
         // Before the transaction: a kind that waits for room must not hold the writer meanwhile.
         let room = self.events.reserve(sign_ups.len()).await;
         let tx = self.db.write("create accounts").await?;
@@ -103,20 +103,20 @@ impl Writer {
         // From here on everything is committed: whatever fails below costs an answer, never an
         // account.
         let mut pending: HashMap<Uuid, Pending> = ids.zip(pending).collect();
-        let mut outcomes = Vec::with_capacity(sign_ups.len());
+        let mut answers = Vec::with_capacity(sign_ups.len());
         for sign_up in sign_ups {
             if late.contains(&sign_up.id) {
-                outcomes.push(Err(CreateAccountError::Late));
+                answers.push(Err(CreateAccountError::Late));
                 continue;
             }
             let answer = keys.answer(sign_up, &accounts);
             // Whoever stands first with a new account delivers its event: that is who created it.
-            outcomes.push(answer.map(|account| Committed {
+            answers.push(answer.map(|account| Committed {
                 pending: pending.remove(&account.id),
                 account,
             }));
         }
-        Ok(outcomes)
+        Ok(answers)
     }
 }
 
@@ -132,7 +132,7 @@ fn end_of(sign_ups: &[&SignUp]) -> Instant {
 }
 
 /// What a caller is told whose sign-up was not written.
-pub(super) fn failed(error: &StoreError) -> Outcome {
+pub(super) fn failed(error: &StoreError) -> SignedUp {
     Err(CreateAccountError::Store(error.clone()))
 }
 
@@ -144,8 +144,8 @@ async fn insert_accounts(tx: &Tx, candidates: &[&SignUp]) -> Result<Vec<Created>
     for candidate in candidates {
         // Equal addresses within the group are settled here, so that the first of them has it, in
         // whatever order the rows go in; those of earlier transactions by the unique index.
-        if addresses.insert(candidate.new.email.key()) {
-            rows.push(Account::pending(candidate.id, &candidate.new, tx.now()));
+        if addresses.insert(candidate.account.email.key()) {
+            rows.push(Account::pending(candidate.id, &candidate.account, tx.now()));
         }
     }
     let inserted: HashSet<Uuid> = accounts::insert(tx, rows).await?.into_iter().collect();
@@ -153,7 +153,7 @@ async fn insert_accounts(tx: &Tx, candidates: &[&SignUp]) -> Result<Vec<Created>
     for candidate in candidates {
         if inserted.contains(&candidate.id) {
             created.push(Created {
-                account: Account::pending(candidate.id, &candidate.new, tx.now()),
+                account: Account::pending(candidate.id, &candidate.account, tx.now()),
                 context: candidate.caller.clone(),
             });
         }

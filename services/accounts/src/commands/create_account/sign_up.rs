@@ -17,7 +17,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct SignUp {
     pub(super) id: Uuid,
-    pub(super) new: NewAccount,
+    pub(super) account: NewAccount,
     pub(super) request: Option<RequestId>,
     pub(super) caller: Context,
     pub(super) wait: Arc<Wait>,
@@ -31,7 +31,7 @@ pub(super) struct RequestId {
 }
 
 /// What one caller is told.
-pub(super) type Outcome = Result<Committed, CreateAccountError>;
+pub(super) type SignedUp = Result<Committed, CreateAccountError>;
 
 /// An account that is stored, and what is left to do for it; nothing where it was stored before.
 #[derive(Debug)]

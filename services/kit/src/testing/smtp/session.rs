@@ -166,6 +166,7 @@ impl Session {
             return Ok(());
         }
         let bytes = self.wire.mail().await?;
+        self.shared.count_final_dot();
         // Asked before the recipients are taken: a rule may be for one of them.
         let (delay, action) = self.next(Phase::FinalDot);
         let mail = Mail {

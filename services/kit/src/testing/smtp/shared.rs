@@ -92,6 +92,7 @@ pub(super) struct Shared {
 #[derive(Debug, Default)]
 pub(super) struct Happened {
     pub(super) mails: Vec<Mail>,
+    pub(super) final_dots: usize,
     pub(super) opened: usize,
     pub(super) open: usize,
     pub(super) peak: usize,
@@ -104,6 +105,11 @@ impl Shared {
 
     pub(super) fn state(&self) -> MutexGuard<'_, Happened> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn count_final_dot(&self) {
+        self.state().final_dots += 1;
+        self.changed.send_replace(());
     }
 
     pub(super) fn accept(&self, mail: Mail) {

@@ -1,8 +1,8 @@
-//! The words by which servers say whom a refusal is about; `refusal` weighs them.
+//! The phrases by which servers say whom a refusal is about; `refusal` weighs them.
 
 use super::Concern;
 
-/// Words, as `Words` holds them: a space stands at both ends where the whole word is meant, else
+/// Phrases as `Words` finds them: a space stands at both ends where the whole word is meant, else
 /// its beginning.
 const SENDER: [&str; 4] = [" sender", " mail from ", " return path", " envelope from "];
 const RELAY: [&str; 3] = [" relay", " rcpthosts", " gateway "];
@@ -22,9 +22,10 @@ const LOGIN: [&str; 5] = [
     " log in ",
     " credentials",
 ];
-const REPUTATION: [&str; 12] = [
+const REPUTATION: [&str; 13] = [
     " spam",
     " block",
+    " black list",
     " blacklist",
     " denylist",
     " blocklist",
@@ -62,7 +63,9 @@ const POLICY: [&str; 22] = [
     " weren't sent",
 ];
 pub(super) const FULL: [&str; 4] = [" full ", " quota", " storage", " insufficient"];
-pub(super) const MAILBOX: [&str; 42] = [
+// Not among them: "invalid recipient". OpenSMTPD says it of a mailbox that it has not, and in the same
+// words where it does not relay for us.
+pub(super) const MAILBOX: [&str; 41] = [
     " user unknown ",
     " unknown user",
     " unknown recipient",
@@ -96,7 +99,6 @@ pub(super) const MAILBOX: [&str; 42] = [
     " user doesn't have",
     " recipient not found",
     " recipient does not exist",
-    " invalid recipient",
     " invalid mailbox",
     " account disabled",
     " account has been disabled",
