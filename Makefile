@@ -28,9 +28,9 @@ load: nats-server ## Measure latencies (RATE= SECONDS= SEED=; DATA=data SINK=hos
 	@cargo build --quiet --locked -p load-tests
 	@target/debug/load-tests load $(call given,RATE SECONDS SEED DATA SINK) $(ARGS)
 
-soak: nats-server ## Kill, stop and pause every part under load, then check that nobody is lost (RATE= SECONDS= SEED=)
+soak: nats-server ## Break everything under load, then check that nobody is lost (RATE= SECONDS= SEED= DATABASE=sqlite|postgres|up)
 	@cargo build --quiet --locked -p load-tests -p usher
-	@target/debug/load-tests soak --usher target/debug/usher $(call given,RATE SECONDS SEED) $(ARGS)
+	@target/debug/load-tests soak --usher target/debug/usher $(call given,RATE SECONDS SEED DATABASE) $(ARGS)
 
 fuzz: ## Look for octets of a mail server that break what reads and keeps them (SECONDS=; needs cargo-fuzz)
 	@command -v cargo-fuzz >/dev/null || { echo "make fuzz: there is no cargo-fuzz (cargo install --locked cargo-fuzz)"; exit 1; }

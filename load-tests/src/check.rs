@@ -16,7 +16,7 @@ use kit::clock::{Clock, Timestamp};
 use proto::verification::{MailState, Verification};
 use tokio::time::{Instant, sleep};
 
-pub use guess::Guess;
+pub use guess::{Guess, Typed};
 pub use seen::{Seen, Stored};
 pub use verdict::{Finding, Verdict};
 
@@ -51,6 +51,8 @@ pub struct Check<'a> {
     pub limit: Duration,
     /// How many codes are tried at most, chosen by the people's seed.
     pub guesses: usize,
+    /// What people were answered who typed their codes before.
+    pub typed: &'a Typed,
 }
 
 impl Check<'_> {
@@ -65,6 +67,12 @@ impl Check<'_> {
         let settled_after = begin.elapsed();
         // What nobody owes may still come: the mails are counted last.
         seen.guesses = self.guess(&asker, &seen, sink).await?;
+        seen.confirmed_meanwhile = self
+            .typed
+            .values()
+            .flatten()
+            .filter(|one| one.is_right())
+            .count();
         self.see_verified(&asker, &mut seen).await?;
         let mails = sink.accepted();
         for code_id in verdict::doubled_codes(&mails) {
@@ -163,8 +171,20 @@ impl Check<'_> {
     ) -> anyhow::Result<HashMap<String, Guess>> {
         let mails = sink.accepted();
         let mut chosen = verdict::codes(seen, &mails);
+        let mut known = HashMap::new();
+        chosen.retain_mut(|choice| match self.typed.get(&choice.code_id) {
+            Some(Some(guess)) => {
+                known.insert(choice.account_id.clone(), guess.clone());
+                false
+            }
+            typed => {
+                choice.is_typed = typed.is_some();
+                true
+            }
+        });
         guess::choose(&mut chosen, self.guesses, self.people.seed);
-        asker.guess(chosen).await
+        known.extend(asker.guess(chosen).await?);
+        Ok(known)
     }
 
     /// Waits until the news of each code that was right has reached its account.

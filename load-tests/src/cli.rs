@@ -2,15 +2,17 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
+use anyhow::ensure;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::{
     faults::{Kind, Plan},
     load::Load,
     people::People,
+    place::{Ground, Place},
     run::{Run, Subject},
     sink::{Mood, Moods},
-    system::Part,
+    typing::Typing,
 };
 
 /// Puts a system under load, breaks what it stands on, and checks that nobody was lost
@@ -56,15 +58,23 @@ pub(crate) enum Command {
   USHER_MAIL_URL=smtp://127.0.0.1:2525 usher up                     # a system that runs already
   load-tests load --data data --sink 127.0.0.1:2525")]
     Load(LoadArguments),
-    /// Kill, stop and pause every part under load, then heal and check
+    /// Break every part, connection and disk under load, then heal and check
     ///
-    /// Starts a system of its own. The plan of faults and the moods of the mail server follow from
-    /// the seed: a seed that failed is run again. (When a fault meets a request is up to the
-    /// machine, so run it more than once.)
+    /// Starts a system of its own: each service, nats-server and Postgres as a process by itself,
+    /// kept running as a process manager does, a proxy in each connection, a small disk under each
+    /// store (only root can mount those; without, that is said and the rest is done). The plan of
+    /// faults and the moods of the mail server follow from the seed: a seed that failed is run
+    /// again. (When a fault meets a request is up to the machine, so run it more than once.)
+    ///
+    /// Of a run that failed the folder is kept, with databases and logs.
     #[command(after_help = "Examples:
   load-tests soak --seconds 300 --seed 7
-  load-tests soak --parts mailer --kinds kill --every 1s            # one part, one fault
-  load-tests soak --moods bare,latin                                # one kind of mail server")]
+  load-tests soak --database postgres                               # two replicas of each service
+  load-tests soak --database up                                     # `usher up`, itself killed, too
+  load-tests soak --places mailer --kinds kill --every 1s           # one place, one fault
+  load-tests soak --kinds hole,swallow                              # the network alone
+  load-tests soak --moods bare,latin                                # one kind of mail server
+  load-tests soak --seconds 1800 --seed 7 --dry-run                 # the plan alone")]
     Soak(SoakArguments),
 }
 
@@ -129,12 +139,18 @@ pub(crate) struct SoakArguments {
     /// How the mail server behaves meanwhile [default: all of these]
     #[arg(long, value_enum, value_delimiter = ',')]
     moods: Option<Vec<Mood>>,
-    /// What befalls the parts [default: all of these]
+    /// What the system stands on
+    #[arg(long, value_enum, default_value_t = Ground::Sqlite)]
+    database: Ground,
+    /// What befalls it [default: all of these]
     #[arg(long, value_enum, value_delimiter = ',')]
     kinds: Option<Vec<Kind>>,
-    /// Whom [default: all of these]
+    /// Where [default: all of these that the system has]
     #[arg(long, value_enum, value_delimiter = ',')]
-    parts: Option<Vec<Part>>,
+    places: Option<Vec<Place>>,
+    /// Which part of the people types the code of its mail at once, 0 to 1
+    #[arg(long, default_value_t = 0.5, value_name = "PART", value_parser = share)]
+    confirm: f64,
     /// Print the plan of faults and leave
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -149,7 +165,7 @@ impl LoadArguments {
     pub(crate) fn run(self) -> anyhow::Result<Run> {
         let subject = match (self.data, self.sink) {
             (Some(data), Some(sink)) => Subject::Running { data, sink },
-            _ => self.common.own()?,
+            _ => self.common.own(Ground::Up)?,
         };
         // A system that runs already knows the people of earlier runs.
         let tag = match subject {
@@ -160,7 +176,9 @@ impl LoadArguments {
             }
         };
         let plan = Plan(Vec::new());
-        Ok(self.common.run(subject, tag, self.rate, self.moods, plan))
+        Ok(self
+            .common
+            .run(subject, tag, self.rate, self.moods, plan, 0.0))
     }
 }
 
@@ -170,30 +188,43 @@ impl SoakArguments {
         let kinds = self
             .kinds
             .unwrap_or_else(|| Kind::value_variants().to_vec());
-        let parts = self
-            .parts
-            .unwrap_or_else(|| Part::value_variants().to_vec());
+        let ground = self.database;
+        let places = self.places.unwrap_or_else(|| ground.places());
+        let spots = ground.spots(&places);
+        ensure!(
+            !spots.is_empty(),
+            "No system of this kind has one of these places."
+        );
         let common = self.common;
-        let plan = Plan::draw(common.seed, common.lasting(), self.every, &kinds, &parts);
-        let (subject, tag) = (common.own()?, "soak".to_owned());
-        Ok(common.run(subject, tag, self.rate, all(self.moods), plan))
+        let plan = Plan::draw(common.seed, common.lasting(), self.every, &kinds, &spots);
+        let (subject, tag) = (common.own(ground)?, "soak".to_owned());
+        Ok(common.run(subject, tag, self.rate, all(self.moods), plan, self.confirm))
     }
 }
 
 impl Common {
-    fn own(&self) -> anyhow::Result<Subject> {
+    fn own(&self, ground: Ground) -> anyhow::Result<Subject> {
         let usher = match &self.usher {
-            Some(usher) => usher.clone(),
+            // Its parts are started elsewhere.
+            Some(usher) => std::path::absolute(usher)?,
             None => std::env::current_exe()?,
         };
-        Ok(Subject::Own { usher })
+        Ok(Subject::Own { usher, ground })
     }
 
     fn lasting(&self) -> Duration {
         Duration::from_secs_f64(self.seconds.max(0.0))
     }
 
-    fn run(self, subject: Subject, tag: String, rate: f64, moods: Vec<Mood>, plan: Plan) -> Run {
+    fn run(
+        self,
+        subject: Subject,
+        tag: String,
+        rate: f64,
+        moods: Vec<Mood>,
+        plan: Plan,
+        share: f64,
+    ) -> Run {
         let load = Load {
             rate,
             lasting: self.lasting(),
@@ -213,6 +244,10 @@ impl Common {
                 seed: self.seed,
                 share: self.mood_share,
                 list: moods,
+            },
+            typing: Typing {
+                seed: self.seed,
+                share,
             },
             at_least: self.at_least.unwrap_or(half).max(1),
             guesses: self.guesses,

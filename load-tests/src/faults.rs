@@ -1,46 +1,51 @@
-//! What befalls the parts of a system, and when: `Plan` follows from a seed alone, so that a
-//! failing run is run again, and is carried out against a system while `load` goes on.
+//! What befalls a system, and when: a `Plan` follows from a seed alone, so that a failing run is run
+//! again. `befall` carries it out.
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, fmt, ops::Range, time::Duration};
 
 use clap::ValueEnum;
 use rand::{RngExt as _, rngs::StdRng, seq::IndexedRandom as _};
-use rustix::process::Signal;
 use serde::Serialize;
-use tokio::{task::JoinSet, time::sleep_until};
 
 use crate::{
     chance::dice,
-    system::{Part, System},
+    place::{Nature, Spot},
 };
-use kit::testing::signal;
 
-/// How a part is treated.
+/// How a place is treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
-    /// SIGKILL: a crash; `usher up` starts it again
+    /// A process gets SIGKILL: a crash; it is started again
     Kill,
-    /// SIGTERM: it drains and ends; `usher up` starts it again
+    /// A process gets SIGTERM: it drains and ends; it is started again
     Stop,
-    /// SIGSTOP, and SIGCONT after up to 12 s: it stands still, its connections open
+    /// A process gets SIGSTOP, and SIGCONT after up to 12 s: it stands still, its connections open
     Pause,
+    /// Connections are reset, and refused for up to 5 s
+    Cut,
+    /// Of each connection's next bytes a part arrives, then it ends
+    Halve,
+    /// Connections fall silent for good; new ones work
+    Swallow,
+    /// Connections fall silent for good, new ones too, for up to 20 s
+    Hole,
+    /// Bytes take their time, for up to 20 s
+    Slow,
+    /// A disk has no free block, for up to 10 s
+    Full,
 }
 
-/// One thing that befalls one part.
+/// One thing that befalls one place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fault {
     /// From the start of the load.
     pub at: Duration,
-    /// Whom.
-    pub part: Part,
+    /// Where.
+    pub spot: Spot,
     /// How.
     pub kind: Kind,
-    /// With `Pause`: for how long.
+    /// For how long; zero where it is over at once.
     pub lasting: Duration,
 }
 
@@ -50,75 +55,46 @@ pub struct Plan(pub Vec<Fault>);
 
 impl Plan {
     /// Draws faults with `every` between them on average, for as long as `lasting`.
-    pub fn draw(
+    pub(crate) fn draw(
         seed: u64,
         lasting: Duration,
         every: Duration,
         kinds: &[Kind],
-        parts: &[Part],
+        spots: &[Spot],
     ) -> Self {
         let mut dice = dice(seed, "plan of faults");
+        let can_be = |kind: &&Kind| spots.iter().any(|spot| kind.befalls(*spot));
+        let kinds: Vec<Kind> = kinds.iter().filter(can_be).copied().collect();
+        let mut busy: HashMap<Spot, Duration> = HashMap::new();
         let mut faults = Vec::new();
         // The first ones come when there is something to lose.
         let mut at = Duration::from_secs(2);
         loop {
-            at += every.mul_f64(waiting_time(&mut dice));
-            let drawn = (weighted(kinds, &mut dice), parts.choose(&mut dice));
-            // Drawn for every kind, so that which one it is does not shift all that follows.
-            let seconds = dice.random_range(0.3..12.0);
-            let (Some(kind), Some(part)) = drawn else {
+            at = millis(at + every.mul_f64(waiting_time(&mut dice)));
+            let Some(kind) = weighted(&kinds, &mut dice) else {
                 break;
             };
-            if at >= lasting {
+            let mut spots = spots.to_vec();
+            spots.retain(|spot| kind.befalls(*spot));
+            let (spot, part) = (spots.choose(&mut dice), dice.random::<f64>());
+            let Some(spot) = spot.copied().filter(|_| at < lasting) else {
                 break;
+            };
+            // What lasts is not ended by what comes next, but a process that stands still may be
+            // killed.
+            let until = busy.entry(spot).or_default();
+            if *until > at && !matches!(kind, Kind::Kill | Kind::Stop) {
+                continue;
             }
-            let pause = match kind {
-                Kind::Pause => Duration::from_secs_f64(seconds),
-                Kind::Kill | Kind::Stop => Duration::ZERO,
-            };
+            *until = (*until).max(at + kind.lasting(part));
             faults.push(Fault {
-                at: millis(at),
-                part: *part,
+                at,
+                spot,
                 kind,
-                lasting: millis(pause),
+                lasting: kind.lasting(part),
             });
         }
         Self(faults)
-    }
-
-    /// Does what is planned, from `start` on, and returns when the last pause is over, with how
-    /// often each kind met a part that ran. `done` is called after each fault.
-    pub async fn carry_out(
-        &self,
-        system: &System,
-        start: Instant,
-        mut done: impl FnMut(&Fault),
-    ) -> BTreeMap<Kind, u64> {
-        let mut met = BTreeMap::new();
-        let mut pauses = JoinSet::new();
-        for fault in &self.0 {
-            sleep_until((start + fault.at).into()).await;
-            let Some(process) = system.process(fault.part) else {
-                // It is being started again.
-                continue;
-            };
-            // It may have ended since it was found: then nothing befell it, and it is not counted.
-            if signal(process, fault.kind.signal()) {
-                *met.entry(fault.kind).or_default() += 1;
-                done(fault);
-            }
-            if fault.kind == Kind::Pause {
-                let end = start + fault.at + fault.lasting;
-                pauses.spawn(async move {
-                    sleep_until(end.into()).await;
-                    signal(process, Signal::CONT);
-                });
-            }
-        }
-        while pauses.join_next().await.is_some() {}
-        // A part that was paused and then asked to stop is awake by now; so is every other one.
-        system.wake();
-        met
     }
 }
 
@@ -133,30 +109,49 @@ impl fmt::Display for Plan {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (at, part) = (self.at.as_secs_f64(), self.part.name());
-        let lasting = self.lasting.as_secs_f64();
-        match self.kind {
-            Kind::Kill => write!(f, "{at:8.3} s  kill   {part}"),
-            Kind::Stop => write!(f, "{at:8.3} s  stop   {part}"),
-            Kind::Pause => write!(f, "{at:8.3} s  pause  {part} for {lasting:.3} s"),
+        let (at, kind) = (self.at.as_secs_f64(), format!("{:?}", self.kind));
+        let kind = kind.to_lowercase();
+        write!(f, "{at:8.3} s  {kind:7} {}", self.spot)?;
+        if !self.lasting.is_zero() {
+            write!(f, " for {:.3} s", self.lasting.as_secs_f64())?;
         }
+        Ok(())
     }
 }
 
 impl Kind {
-    fn signal(self) -> Signal {
-        match self {
-            Self::Kill => Signal::KILL,
-            Self::Stop => Signal::TERM,
-            Self::Pause => Signal::STOP,
-        }
+    fn befalls(self, spot: Spot) -> bool {
+        let nature = match self {
+            Self::Kill | Self::Stop | Self::Pause => Nature::Process,
+            Self::Cut | Self::Halve | Self::Swallow | Self::Hole | Self::Slow => Nature::Connection,
+            Self::Full => Nature::Disk,
+        };
+        nature == spot.place.nature()
     }
 
     fn weight(self) -> u32 {
         match self {
-            Self::Kill => 3,
-            Self::Stop | Self::Pause => 1,
+            Self::Kill => 4,
+            Self::Stop | Self::Pause | Self::Hole | Self::Full => 2,
+            Self::Cut | Self::Halve | Self::Swallow | Self::Slow => 1,
         }
+    }
+
+    /// Seconds; none where it is over at once.
+    fn lasts(self) -> Range<f64> {
+        match self {
+            Self::Kill | Self::Stop | Self::Halve | Self::Swallow => 0.0..0.0,
+            Self::Pause => 0.3..12.0,
+            Self::Cut => 0.1..5.0,
+            Self::Hole => 0.5..20.0,
+            Self::Slow => 1.0..20.0,
+            Self::Full => 1.0..10.0,
+        }
+    }
+
+    fn lasting(self, part: f64) -> Duration {
+        let Range { start, end } = self.lasts();
+        millis(Duration::from_secs_f64(start + (end - start) * part))
     }
 }
 
@@ -178,45 +173,53 @@ fn millis(duration: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::place::Ground;
 
-    fn plan(seed: u64) -> Plan {
-        Plan::draw(
-            seed,
-            Duration::from_secs(300),
-            Duration::from_secs(2),
-            Kind::value_variants(),
-            Part::value_variants(),
-        )
+    const LONG: Duration = Duration::from_secs(3_600);
+
+    fn plan(seed: u64, ground: Ground) -> Plan {
+        let (every, spots) = (Duration::from_secs(2), ground.spots(&ground.places()));
+        Plan::draw(seed, LONG, every, Kind::value_variants(), &spots)
     }
 
     #[test]
     fn a_seed_repeats_its_plan_and_another_one_has_another() {
-        assert_eq!(plan(1), plan(1));
-        assert_ne!(plan(1), plan(2));
+        assert_eq!(plan(1, Ground::Sqlite), plan(1, Ground::Sqlite));
+        assert_ne!(plan(1, Ground::Sqlite), plan(2, Ground::Sqlite));
     }
 
     #[test]
-    fn a_plan_has_about_as_many_faults_as_were_asked_for_of_each_kind_on_each_part() {
-        let Plan(faults) = plan(3);
-        assert!((100..200).contains(&faults.len()), "{}", faults.len());
-        assert!(faults.is_sorted_by_key(|fault| fault.at));
-        assert!(
-            faults
-                .iter()
-                .all(|fault| fault.at < Duration::from_secs(300))
-        );
-        for kind in Kind::value_variants() {
-            for part in Part::value_variants() {
-                let met = |fault: &Fault| fault.kind == *kind && fault.part == *part;
-                assert!(faults.iter().any(met), "{kind:?} {part:?}");
+    fn a_plan_has_about_as_many_faults_as_were_asked_for_and_spares_nothing() {
+        for ground in Ground::value_variants() {
+            let Plan(faults) = plan(3, *ground);
+            assert!((1_300..2_200).contains(&faults.len()), "{}", faults.len());
+            assert!(faults.is_sorted_by_key(|fault| fault.at));
+            assert!(faults.iter().all(|fault| fault.at < LONG));
+            for spot in ground.spots(&ground.places()) {
+                let kinds = Kind::value_variants().iter();
+                for kind in kinds.filter(|kind| kind.befalls(spot)) {
+                    let met = |fault: &Fault| fault.kind == *kind && fault.spot == spot;
+                    assert!(faults.iter().any(met), "{ground:?} {kind:?} {spot}");
+                }
             }
         }
     }
 
     #[test]
+    fn what_lasts_is_over_before_its_spot_meets_the_next_unless_that_kills_it() {
+        let Plan(faults) = plan(4, Ground::Postgres);
+        let mut until: HashMap<Spot, Duration> = HashMap::new();
+        let kills = |fault: &&Fault| matches!(fault.kind, Kind::Kill | Kind::Stop);
+        for fault in faults.iter().filter(|fault| !kills(fault)) {
+            let before = until.insert(fault.spot, fault.at + fault.lasting);
+            assert!(before.is_none_or(|before| before <= fault.at), "{fault}");
+        }
+    }
+
+    #[test]
     fn without_kinds_there_are_no_faults() {
-        let (lasting, every) = (Duration::from_secs(60), Duration::from_secs(1));
-        let none = Plan::draw(1, lasting, every, &[], Part::value_variants());
+        let spots = Ground::Sqlite.spots(&Ground::Sqlite.places());
+        let none = Plan::draw(1, LONG, Duration::from_secs(1), &[], &spots);
         assert_eq!(none, Plan(Vec::new()));
     }
 }

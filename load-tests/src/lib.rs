@@ -2,29 +2,34 @@
 //! lost.
 //!
 //! In reading order: `run` is one run from the first sign-up to the verdict. `people` says who
-//! signs up, `load` sends the sign-ups when they are due, `system` is the `usher up` that takes
-//! them (`target` where it listens), `faults` what befalls its parts, `sink` its mail server.
+//! signs up, `load` sends the sign-ups when they are due, `system` takes them (`target` is where it
+//! listens, `place` what it consists of), `faults` befall it (`befall`), `sink` is its mail server, and `typing`
+//! are those who confirm their codes at once.
 //! `check` asks everybody at the end and judges, `report` tells. `chance` makes a seed repeat all
 //! of it; `cli` is the command line.
 
+mod befall;
 mod chance;
 pub mod check;
 mod cli;
 pub mod faults;
 pub mod load;
 pub mod people;
+pub mod place;
 pub mod report;
 pub mod run;
 pub mod sink;
 pub mod system;
 pub mod target;
+mod terminal;
+pub mod typing;
 
 use std::process::ExitCode;
 
 use clap::Parser as _;
 
 use cli::{Cli, Command, Format};
-use report::{say, tell};
+use terminal::{say, tell};
 
 /// Does what the command line says.
 pub fn run() -> ExitCode {
@@ -55,13 +60,8 @@ async fn carry_out(cli: Cli) -> anyhow::Result<ExitCode> {
     if is_dry {
         return Ok(ExitCode::SUCCESS);
     }
-    let report = tokio::select! {
-        report = run.start() => report?,
-        // Dropped, the run stops its system in order.
-        interrupted = tokio::signal::ctrl_c() => {
-            interrupted?;
-            return Ok(ExitCode::from(130));
-        }
+    let Some(report) = run.start().await? else {
+        return Ok(ExitCode::from(130));
     };
     match cli.output {
         Format::Table => say(&report.to_string()),

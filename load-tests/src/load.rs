@@ -20,6 +20,8 @@ use crate::people::People;
 /// Whoever waits longer for an answer gives up.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+const KEEP_ALIVE: Duration = Duration::from_secs(2);
+
 /// How much, for how long, and by how many connections.
 #[derive(Debug, Clone, Copy)]
 pub struct Load {
@@ -73,14 +75,15 @@ impl Load {
     /// called at each.
     ///
     /// # Errors
-    /// When `url` is none.
+    /// When one of `urls` is none.
     pub async fn run(
         &self,
-        url: &str,
+        urls: &[String],
         people: &People,
         mut answered: impl FnMut(&Asked),
     ) -> anyhow::Result<Vec<Asked>> {
-        let channels = (0..self.connections.max(1)).map(|_| channel(url));
+        let each = urls.iter().cycle();
+        let channels = each.take(self.connections.max(1)).map(|url| channel(url));
         let channels = channels.collect::<anyhow::Result<Vec<_>>>()?;
         let mut due = pace(self.rate, self.requests());
         let mut calls = FuturesUnordered::new();
@@ -115,6 +118,10 @@ pub(crate) fn channel(url: &str) -> anyhow::Result<Channel> {
     let endpoint = Channel::from_shared(url.to_owned())?;
     let endpoint = endpoint
         .connect_timeout(Duration::from_secs(2))
+        // A connection that fell silent is noticed and made again, as any caller's should be.
+        .http2_keep_alive_interval(KEEP_ALIVE)
+        .keep_alive_timeout(KEEP_ALIVE)
+        .keep_alive_while_idle(true)
         .tcp_nodelay(true);
     Ok(endpoint.connect_lazy())
 }

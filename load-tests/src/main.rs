@@ -2,13 +2,13 @@
 
 use std::process::ExitCode;
 
-/// It is `usher` as well: the system that a run starts, and the services that `usher up` starts as
-/// its children, are then built from the sources beside it, never a binary that was forgotten.
+/// It is `usher` as well: the services that a run starts, be it as children of `usher up`, are then
+/// built from the sources beside it, never a binary that was forgotten.
 /// `--usher` names another one.
 fn main() -> ExitCode {
     let command = std::env::args().nth(1).unwrap_or_default();
     match command.as_str() {
-        "up" | "accounts" | "verification" | "mailer" => usher::run(),
+        "up" | "accounts" | "verification" | "mailer" | "migrate" | "nats" => usher::run(),
         _ => load_tests::run(),
     }
 }

@@ -2,7 +2,7 @@
 
 mod latency;
 
-use std::{collections::BTreeMap, fmt, io::Write as _};
+use std::{collections::BTreeMap, fmt};
 
 use comfy_table::{Table, TableStyle};
 use hdrhistogram::Histogram;
@@ -14,6 +14,7 @@ use latency::{percentiles, quantiles, spread};
 use crate::{
     check::{Finding, Verdict},
     faults::Kind,
+    place::Ground,
     sink::Mood,
 };
 
@@ -25,6 +26,8 @@ const SHOWN: usize = 20;
 pub struct Report {
     /// Repeats it.
     pub seed: u64,
+    /// What the system stood on; nothing where it ran before.
+    pub ground: Option<Ground>,
     /// Requests a second.
     pub rate: f64,
     /// How long requests became due.
@@ -37,6 +40,8 @@ pub struct Report {
     pub faults_planned: usize,
     /// Faults that met a part that ran.
     pub faults: BTreeMap<Kind, u64>,
+    /// What parts did that nobody asked them to, and how often.
+    pub surprises: BTreeMap<String, u64>,
     /// Moods that mails met.
     pub moods: BTreeMap<Mood, u64>,
     /// From the time a request was due to its answer, in microseconds.
@@ -113,11 +118,13 @@ impl Report {
         json!({
             "outcome": format!("{:?}", self.outcome()),
             "seed": self.seed,
+            "database": self.ground,
             "rate": self.rate,
             "seconds": self.seconds,
             "asked": self.asked,
             "faults_planned": self.faults_planned,
             "faults": self.faults,
+            "surprises": self.surprises,
             "moods": self.moods,
             "answer_us": quantiles(&self.answers),
             "mail_us": quantiles(&self.mails),
@@ -133,8 +140,11 @@ impl fmt::Display for Report {
         let (rate, seconds, seed) = (self.rate, self.seconds, self.seed);
         writeln!(
             f,
-            "{} sign-ups at {rate}/s for {seconds} s, seed {seed}\n",
-            self.asked
+            "{} sign-ups at {rate}/s for {seconds} s{}, seed {seed}\n",
+            self.asked,
+            self.ground
+                .map(|ground| format!(" on {}", ground.name()))
+                .unwrap_or_default()
         )?;
         let facts = [
             ("acknowledged", verdict.acknowledged.to_string()),
@@ -149,6 +159,7 @@ impl fmt::Display for Report {
                 "codes tried",
                 format!("{} of {}", verdict.guessed, verdict.mailed),
             ),
+            ("… meanwhile", verdict.confirmed_meanwhile.to_string()),
             ("lost", verdict.lost.len().to_string()),
             ("phantom", verdict.phantom.len().to_string()),
             ("doubled, same Message-ID", verdict.doubled.to_string()),
@@ -161,6 +172,7 @@ impl fmt::Display for Report {
                 verdict.doubled_under_another_id.len().to_string(),
             ),
             ("faults", list(&self.faults, self.faults_planned)),
+            ("surprises", named_counts(&self.surprises)),
             ("moods", named_counts(&self.moods)),
             (
                 "settled after",
@@ -222,16 +234,6 @@ fn named_counts<K: Serialize>(counts: &BTreeMap<K, u64>) -> String {
     }
 }
 
-/// Writes a line to standard output. A reader that left early is no error.
-pub(crate) fn say(text: &str) {
-    let _ = writeln!(std::io::stdout(), "{text}");
-}
-
-/// Writes a line to standard error.
-pub(crate) fn tell(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{text}");
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -240,12 +242,14 @@ mod tests {
         let histogram = || Histogram::new(3).unwrap();
         Report {
             seed: 1,
+            ground: None,
             rate: 10.0,
             seconds: 10.0,
             asked: 100,
             at_least: 50,
             faults_planned: 4,
             faults: BTreeMap::from([(Kind::Kill, faults)]),
+            surprises: BTreeMap::new(),
             moods: BTreeMap::new(),
             answers: histogram(),
             mails: histogram(),

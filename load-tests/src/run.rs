@@ -5,24 +5,33 @@ use std::{
     cell::Cell,
     collections::{BTreeMap, HashMap},
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
 use anyhow::ensure;
 use hdrhistogram::Histogram;
 use indicatif::{ProgressBar, ProgressStyle};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
+    befall::befall,
     check::Check,
     faults::Plan,
     load::{Answer, Asked, Load},
     people::People,
-    report::{Outcome, Report, tell},
+    place::Ground,
+    report::{Outcome, Report},
     sink::{Accepted, Moods, Sink},
-    system::System,
-    target::Target,
+    system::{Apart, System},
+    target::{RunFile, Target},
+    terminal::tell,
+    typing::Typing,
 };
+
+/// What a store takes in megabytes: empty, and for a thousand sign-ups.
+const SMALL: u64 = 160;
+const EACH: u64 = 6;
 
 /// What is measured.
 #[derive(Debug, Clone)]
@@ -31,6 +40,8 @@ pub enum Subject {
     Own {
         /// The command `usher`.
         usher: PathBuf,
+        /// How it is run.
+        ground: Ground,
     },
     /// A system that runs already.
     Running {
@@ -54,6 +65,8 @@ pub struct Run {
     pub plan: Plan,
     /// How the mail server behaves meanwhile.
     pub moods: Moods,
+    /// Who types the code of the mail at once.
+    pub typing: Typing,
     /// Acknowledged sign-ups without which the run shows nothing.
     pub at_least: usize,
     /// Codes that are tried at most.
@@ -65,36 +78,77 @@ pub struct Run {
 }
 
 impl Run {
-    /// Does it.
+    /// Does it; nothing is reported of what Ctrl-C ended.
     ///
     /// # Errors
     /// When the system cannot be started, does not answer after the healing, or does not stop in
     /// order.
-    pub async fn start(&self) -> anyhow::Result<Report> {
+    pub async fn start(&self) -> anyhow::Result<Option<Report>> {
         match &self.subject {
-            Subject::Own { usher } => {
-                let sink = Sink::listen(([127, 0, 0, 1], 0).into(), self.moods.clone()).await?;
-                let mut system = System::start(usher, &sink.url()).await?;
-                let measured = self.measure(&system.target()?, &sink, Some(&system)).await;
-                let outcome = measured.as_ref().map(Report::outcome);
-                if matches!(outcome, Err(_) | Ok(Outcome::Broken)) {
-                    // Its databases and logs say more than this program can.
-                    let kept = system.keep();
-                    tell(&format!("kept: {}", kept.display()));
-                }
-                let report = measured?;
-                system.stop().await?;
-                Ok(report)
-            }
+            Subject::Own { usher, ground } => self.on_own(usher, *ground).await,
             Subject::Running { data, sink } => {
-                let (target, mail) = Target::of_folder(data)?;
+                let run = RunFile::read(data)?;
                 ensure!(
-                    mail == format!("smtp://{sink}"),
-                    "The system sends its mails to {mail}, where this program cannot see them: \
-                     start it with USHER_MAIL_URL=smtp://{sink}"
+                    run.mail == format!("smtp://{sink}"),
+                    "The system sends its mails to {}, where this program cannot see them: \
+                     start it with USHER_MAIL_URL=smtp://{sink}",
+                    run.mail
                 );
                 let sink = Sink::listen(*sink, self.moods.clone()).await?;
-                self.measure(&target, &sink, None).await
+                self.until_interrupted(&Target::of(&run)?, &sink, None)
+                    .await
+            }
+        }
+    }
+
+    async fn on_own(&self, usher: &Path, ground: Ground) -> anyhow::Result<Option<Report>> {
+        let sink = Sink::listen(([127, 0, 0, 1], 0).into(), self.moods.clone()).await?;
+        let (seed, mail_url) = (self.people.seed, sink.url());
+        let mut system = match ground {
+            Ground::Up => {
+                let is_soaked = !self.plan.0.is_empty();
+                System::up(usher, &mail_url, is_soaked.then_some(seed)).await?
+            }
+            Ground::Sqlite | Ground::Postgres => {
+                let apart = Apart {
+                    usher,
+                    ground,
+                    seed,
+                    megabytes: SMALL + self.load.requests() * EACH / 1_000,
+                    mail_url: &mail_url,
+                };
+                System::apart(&apart).await?
+            }
+        };
+        let measured = self
+            .until_interrupted(system.target(), &sink, Some(&system))
+            .await;
+        let stopped = system.stop().await;
+        let is_broken = match &measured {
+            Ok(Some(report)) => report.outcome() == Outcome::Broken,
+            Ok(None) => false,
+            Err(_) => true,
+        };
+        if stopped.is_err() || is_broken {
+            // Its databases and logs say more than this program can.
+            tell(&format!("kept: {}", system.keep().display()));
+        }
+        let report = measured?;
+        stopped?;
+        Ok(report)
+    }
+
+    async fn until_interrupted(
+        &self,
+        target: &Target,
+        sink: &Sink,
+        system: Option<&System>,
+    ) -> anyhow::Result<Option<Report>> {
+        tokio::select! {
+            report = self.measure(target, sink, system) => report.map(Some),
+            interrupted = tokio::signal::ctrl_c() => {
+                interrupted?;
+                Ok(None)
             }
         }
     }
@@ -107,7 +161,7 @@ impl Run {
     ) -> anyhow::Result<Report> {
         let bar = bar(self.load.requests());
         let (acknowledged, befell) = (Cell::new(0), Cell::new(0));
-        let load = self.load.run(&target.accounts_url, &self.people, |asked| {
+        let load = self.load.run(&target.accounts_urls, &self.people, |asked| {
             let is_acknowledged = matches!(asked.answer, Answer::Acknowledged { .. });
             acknowledged.update(|count| count + usize::from(is_acknowledged));
             bar.inc(1);
@@ -120,14 +174,21 @@ impl Run {
             let Some(system) = system else {
                 return BTreeMap::new();
             };
-            let met = self.plan.carry_out(system, Instant::now(), |fault| {
+            let met = befall(system, &self.plan, Instant::now(), |fault| {
                 bar.println(fault.to_string());
                 befell.update(|count| count + 1);
             });
             met.await
         };
-        let (asked, faults) = tokio::join!(load, faults);
-        let asked = asked?;
+        let over = CancellationToken::new();
+        let load_and_faults = async {
+            let both = tokio::join!(load, faults);
+            over.cancel();
+            both
+        };
+        let typing = self.typing.run(&target.verification_urls, sink, &over);
+        let ((asked, faults), typed) = tokio::join!(load_and_faults, typing);
+        let (asked, typed) = (asked?, typed?);
         // Before anything is judged: from here on whatever is owed can be paid.
         sink.heal();
         bar.set_message("faults are over; waiting until nothing is owed");
@@ -139,18 +200,24 @@ impl Run {
             patience: self.patience,
             limit: self.limit,
             guesses: self.guesses,
+            typed: &typed,
         };
         let verdict = check.run(&asked, sink).await?;
         bar.finish_and_clear();
         let mails = sink.accepted();
         Ok(Report {
             seed: self.people.seed,
+            ground: match self.subject {
+                Subject::Own { ground, .. } => Some(ground),
+                Subject::Running { .. } => None,
+            },
             rate: self.load.rate,
             seconds: self.load.lasting.as_secs_f64(),
             asked: asked.len(),
             at_least: self.at_least,
             faults_planned: self.plan.0.len(),
             faults,
+            surprises: system.map(System::surprises).unwrap_or_default(),
             moods: sink.moods_met(),
             answers: answers(&asked),
             mails: arrivals(&asked, &mails),

@@ -58,6 +58,11 @@ impl Sink {
         self.shared.accepted().clone()
     }
 
+    /// What was accepted after the first so many.
+    pub fn accepted_after(&self, first: usize) -> Vec<Accepted> {
+        self.shared.accepted()[first..].to_vec()
+    }
+
     /// How often each mood was met.
     pub fn moods_met(&self) -> BTreeMap<Mood, u64> {
         self.shared.moods_met().clone()

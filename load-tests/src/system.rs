@@ -1,159 +1,154 @@
-//! A system of a run's own: `usher up` in a temporary folder, with the sink as its mail server.
-//! `faults` finds its parts here.
+//! A system of a run's own, in a temporary folder, with the sink as its mail server: `up` starts it
+//! as one `usher up`, `apart` each part by itself. What befalls it is done here.
+
+mod apart;
+mod ports;
+mod unit;
+mod up;
 
 use std::{
-    fs::File,
+    collections::BTreeMap,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::Command,
     time::Duration,
 };
 
-use anyhow::{Context as _, ensure};
-use clap::ValueEnum;
-use kit::testing::{processes, signal};
+use anyhow::ensure;
+use kit::testing::{Proxy, SmallDisk, processes, signal};
 use rustix::process::Signal;
-use serde::Serialize;
 use tempfile::TempDir;
-use tokio::time::{Instant, sleep};
+use tokio::task::JoinSet;
 
-use crate::target::Target;
+pub(crate) use apart::Apart;
 
-/// What the start may take, and the stop.
+use crate::{
+    faults::{Fault, Kind},
+    place::{Place, Spot},
+    target::Target,
+};
+use unit::Unit;
+
+/// What the start may take.
 const START: Duration = Duration::from_secs(60);
-const STOP: Duration = Duration::from_secs(15);
 const LOOK: Duration = Duration::from_millis(20);
+/// What each chunk waits on a connection that is slow, more or less.
+const SLOW: Duration = Duration::from_millis(150);
 
-/// What faults befall.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Part {
-    /// The service accounts
-    Accounts,
-    /// The service verification
-    Verification,
-    /// The service mailer
-    Mailer,
-    /// The broker
-    NatsServer,
-}
-
-impl Part {
-    /// As `usher up` calls it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Accounts => "accounts",
-            Self::Verification => "verification",
-            Self::Mailer => "mailer",
-            Self::NatsServer => "nats-server",
-        }
-    }
-}
-
-/// A running `usher up`; stopped on drop.
+/// A running system; killed on drop.
 #[derive(Debug)]
 pub struct System {
+    parts: Parts,
+    /// Ends with it.
+    _followers: JoinSet<()>,
+    target: Target,
     folder: Option<TempDir>,
-    up: Child,
+}
+
+/// What faults befall. Dropped in this order: whoever writes, then what is written to.
+#[derive(Debug, Default)]
+struct Parts {
+    units: BTreeMap<Spot, Unit>,
+    links: BTreeMap<Spot, Vec<Proxy>>,
+    disks: BTreeMap<Place, SmallDisk>,
+}
+
+impl Parts {
+    fn ended_by_themselves(&self) -> u64 {
+        self.units.values().map(Unit::ended_by_itself).sum()
+    }
 }
 
 impl System {
-    /// Starts one and waits until it is up. `usher` is the program, with what it needs before its
-    /// own arguments.
-    ///
-    /// # Errors
-    /// When it does not come up, with what it said.
-    pub async fn start(usher: &Path, mail_url: &str) -> anyhow::Result<Self> {
-        let folder = TempDir::with_prefix("usher-load-")?;
-        let said = File::create(folder.path().join("said"))?;
-        let mut command = Command::new(usher);
-        command
-            .args(["up", "--ports", "auto", "--output", "json", "--data"])
-            .arg(folder.path().join("data"))
-            .env("USHER_MAIL_URL", mail_url)
-            .stdin(Stdio::null())
-            .stdout(said.try_clone()?)
-            .stderr(said);
-        // A group of its own: Ctrl-C reaches this process, which then stops it in order.
-        std::os::unix::process::CommandExt::process_group(&mut command, 0);
-        let program = usher.display();
-        let up = command
-            .spawn()
-            .with_context(|| format!("{program} cannot be run"))?;
-        let mut system = Self {
-            folder: Some(folder),
-            up,
-        };
-        let deadline = Instant::now() + START;
-        while !system.data().join("run.json").is_file() {
-            let ended = system.up.try_wait()?;
-            let said = || std::fs::read_to_string(system.folder().join("said")).unwrap_or_default();
-            ensure!(ended.is_none(), "`{program} up` ended:\n{}", said());
-            ensure!(
-                Instant::now() < deadline,
-                "`{program} up` does not come up:\n{}",
-                said()
-            );
-            sleep(LOOK).await;
-        }
-        Ok(system)
+    /// Where it listens, whatever befalls it.
+    pub fn target(&self) -> &Target {
+        &self.target
     }
 
-    /// Where it listens.
-    ///
-    /// # Errors
-    /// When it does not run any more.
-    pub fn target(&self) -> anyhow::Result<Target> {
-        Ok(Target::of_folder(&self.data())?.0)
-    }
-
-    /// Process id of a part, if it runs now.
-    pub fn process(&self, part: Part) -> Option<u32> {
-        let up = self.up.id();
-        let ours = processes()
-            .into_iter()
-            .filter(|process| process.parent == up);
-        let mut ours = ours.filter(|process| match part {
-            Part::NatsServer => process.command.contains("nats.conf"),
-            _ => process.command.ends_with(&format!(" {}", part.name())),
-        });
-        ours.next().map(|process| process.id)
-    }
-
-    /// Lets everything go on that was stopped by a signal.
-    pub fn wake(&self) {
-        let up = self.up.id();
-        let ours = processes()
-            .into_iter()
-            .filter(|process| process.parent == up);
-        for process in ours {
-            signal(process.id, Signal::CONT);
-        }
-    }
-
-    /// Stops it.
-    ///
-    /// # Errors
-    /// When it does not end well and in time.
-    pub async fn stop(&mut self) -> anyhow::Result<()> {
-        // A part that stands still by SIGSTOP would not hear that it is to end.
-        self.wake();
-        signal(self.up.id(), Signal::TERM);
-        let deadline = Instant::now() + STOP;
-        loop {
-            if let Some(status) = self.up.try_wait()? {
-                ensure!(status.success(), "`usher up` ended with {status}");
-                return Ok(());
+    /// Lets a fault begin, and answers whether it met something: a part may be on its way up.
+    pub fn begin(&self, fault: &Fault) -> bool {
+        match fault.kind {
+            Kind::Kill => self.signal(fault.spot, Signal::KILL),
+            Kind::Stop => self.ask_to_end(fault.spot),
+            Kind::Pause => self.signal(fault.spot, Signal::STOP),
+            Kind::Cut => self.each_link(fault.spot, Proxy::cut),
+            Kind::Halve => self.each_link(fault.spot, Proxy::halve),
+            Kind::Swallow => self.each_link(fault.spot, Proxy::swallow),
+            Kind::Hole => self.each_link(fault.spot, Proxy::hole),
+            Kind::Slow => self.each_link(fault.spot, |link| link.delay(SLOW)),
+            Kind::Full => {
+                let disk = self.parts.disks.get(&fault.spot.place);
+                disk.map(SmallDisk::fill).is_some()
             }
-            ensure!(
-                Instant::now() < deadline,
-                "`usher up` did not end in {STOP:?}"
-            );
-            sleep(LOOK).await;
         }
     }
 
-    /// Its folder, from now on nobody deletes it.
+    /// Ends it.
+    pub fn end(&self, fault: &Fault) {
+        match fault.kind {
+            Kind::Kill | Kind::Stop => {}
+            Kind::Pause => {
+                self.signal(fault.spot, Signal::CONT);
+            }
+            Kind::Cut | Kind::Halve | Kind::Swallow | Kind::Hole | Kind::Slow => {
+                self.each_link(fault.spot, Proxy::pass);
+            }
+            Kind::Full => {
+                if let Some(disk) = self.parts.disks.get(&fault.spot.place) {
+                    disk.free();
+                }
+                if fault.spot.place == Place::NatsDisk {
+                    // A nats-server whose disk was full goes on without JetStream until it is
+                    // started again: its liveness probe is there for that.
+                    self.ask_to_end(Place::NatsServer.into());
+                }
+            }
+        }
+    }
+
+    /// Which parts ended without anybody's wish, and how often; and which had to be killed half a
+    /// minute after they were asked to end.
+    pub fn surprises(&self) -> BTreeMap<String, u64> {
+        let mut surprises = BTreeMap::new();
+        for (spot, unit) in &self.parts.units {
+            surprises.insert(format!("{spot} ended by itself"), unit.ended_by_itself());
+            surprises.insert(format!("{spot} did not end when asked"), unit.overstayed());
+        }
+        surprises.retain(|_, count| *count > 0);
+        surprises
+    }
+
+    /// Stops it: services first, as they need the others to drain.
+    ///
+    /// # Errors
+    /// When a part does not end in time.
+    pub async fn stop(&mut self) -> anyhow::Result<()> {
+        let mut late = Vec::new();
+        let is_server = |spot: &Spot| matches!(spot.place, Place::NatsServer | Place::Postgres);
+        for servers in [false, true] {
+            let units = self.parts.units.iter_mut();
+            let these = units.filter(|(spot, _)| is_server(spot) == servers);
+            let stops = these.map(async |(spot, unit)| (spot.to_string(), unit.stop().await));
+            for (name, in_time) in futures::future::join_all(stops).await {
+                if !in_time {
+                    late.push(name);
+                }
+            }
+        }
+        let late = late.join(", ");
+        ensure!(late.is_empty(), "did not end when asked: {late}");
+        Ok(())
+    }
+
+    /// Its folder with everything that is known of it; from now on nobody deletes it.
     pub fn keep(&mut self) -> PathBuf {
+        for (place, disk) in &self.parts.disks {
+            let copied = Command::new("cp")
+                .arg("-a")
+                .arg(disk.folder())
+                .arg(self.folder().join(place.name()))
+                .status();
+            drop(copied); // it may be too large; what else there is is kept
+        }
         self.folder.take().map(TempDir::keep).unwrap_or_default()
     }
 
@@ -161,19 +156,37 @@ impl System {
         self.folder.as_ref().map_or(Path::new(""), TempDir::path)
     }
 
-    fn data(&self) -> PathBuf {
-        self.folder().join("data")
+    fn each_link(&self, spot: Spot, what: impl Fn(&Proxy)) -> bool {
+        let Some(links) = self.parts.links.get(&spot) else {
+            return false;
+        };
+        links.iter().for_each(what);
+        true
     }
-}
 
-impl Drop for System {
-    fn drop(&mut self) {
-        if matches!(self.up.try_wait(), Ok(Some(_))) {
-            return;
+    fn signal(&self, spot: Spot, what: Signal) -> bool {
+        match self.parts.units.get(&spot) {
+            Some(unit) => unit.signal(what),
+            None => self.child(spot.place).is_some_and(|id| signal(id, what)),
         }
-        self.wake();
-        signal(self.up.id(), Signal::TERM);
-        // It ends within ten seconds; the folder is deleted after that.
-        let _ = self.up.wait();
+    }
+
+    fn ask_to_end(&self, spot: Spot) -> bool {
+        match self.parts.units.get(&spot) {
+            Some(unit) => unit.ask_to_end(),
+            None => self.signal(spot, Signal::TERM),
+        }
+    }
+
+    /// Process id of a part that `usher up` runs.
+    fn child(&self, place: Place) -> Option<u32> {
+        let up = self.parts.units.get(&Place::Up.into())?.process()?;
+        let mut ours = processes();
+        ours.retain(|process| process.parent == up);
+        let mut ours = ours.into_iter().filter(|process| match place {
+            Place::NatsServer => process.command.contains("nats.conf"),
+            _ => process.command.ends_with(&format!(" {}", place.name())),
+        });
+        ours.next().map(|process| process.id)
     }
 }

@@ -20,8 +20,10 @@ use crate::load::channel;
 /// Where a system listens.
 #[derive(Debug, Clone)]
 pub struct Target {
-    /// accounts, gRPC.
-    pub accounts_url: String,
+    /// accounts, gRPC; each replica.
+    pub accounts_urls: Vec<String>,
+    /// verification, as people reach it; each replica.
+    pub verification_urls: Vec<String>,
     accounts_admin_url: String,
     verification_url: String,
     mailer_admin_url: String,
@@ -30,12 +32,13 @@ pub struct Target {
 
 /// What `usher up` writes into its folder, as far as it is needed here.
 #[derive(Debug, Deserialize)]
-struct RunFile {
+pub(crate) struct RunFile {
     accounts: Listening,
     verification: Listening,
     mailer: Listening,
     admin_token_file: PathBuf,
-    mail: String,
+    /// Where mails go.
+    pub(crate) mail: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -44,12 +47,12 @@ struct Listening {
     admin_url: String,
 }
 
-impl Target {
-    /// The `usher up` that runs on this data folder, and where it sends its mails.
+impl RunFile {
+    /// Of the `usher up` that runs on this data folder.
     ///
     /// # Errors
     /// When none runs there.
-    pub fn of_folder(data: &Path) -> anyhow::Result<(Self, String)> {
+    pub(crate) fn read(data: &Path) -> anyhow::Result<Self> {
         let path = data.join("run.json");
         let text = fs::read(&path).with_context(|| {
             format!(
@@ -57,19 +60,56 @@ impl Target {
                 data.display()
             )
         })?;
-        let run: RunFile = serde_json::from_slice(&text)
-            .with_context(|| format!("{} is not what `usher up` writes", path.display()))?;
-        let token = fs::read_to_string(&run.admin_token_file)
-            .with_context(|| format!("{} cannot be read", run.admin_token_file.display()))?;
-        let bearer = format!("Bearer {}", token.trim());
-        let target = Self {
-            accounts_url: run.accounts.url,
-            accounts_admin_url: run.accounts.admin_url,
-            verification_url: run.verification.url,
-            mailer_admin_url: run.mailer.admin_url,
-            token: bearer.parse().context("the admin token is not printable")?,
-        };
-        Ok((target, run.mail))
+        serde_json::from_slice(&text)
+            .with_context(|| format!("{} is not what `usher up` writes", path.display()))
+    }
+
+    /// Every listener.
+    pub(crate) fn urls(&mut self) -> [&mut String; 4] {
+        [
+            &mut self.accounts.url,
+            &mut self.accounts.admin_url,
+            &mut self.verification.url,
+            &mut self.mailer.admin_url,
+        ]
+    }
+}
+
+impl Target {
+    /// What `usher up` says.
+    ///
+    /// # Errors
+    /// When the operators' token cannot be read.
+    pub(crate) fn of(run: &RunFile) -> anyhow::Result<Self> {
+        Ok(Self {
+            accounts_urls: vec![run.accounts.url.clone()],
+            verification_urls: vec![run.verification.url.clone()],
+            accounts_admin_url: run.accounts.admin_url.clone(),
+            verification_url: run.verification.url.clone(),
+            mailer_admin_url: run.mailer.admin_url.clone(),
+            token: bearer(&run.admin_token_file)?,
+        })
+    }
+
+    /// Services that run by themselves.
+    ///
+    /// # Errors
+    /// When the operators' token cannot be read.
+    pub(crate) fn new(
+        [accounts_urls, verification_urls]: [Vec<String>; 2],
+        accounts_admin_url: String,
+        verification_url: String,
+        mailer_admin_url: String,
+        token: &Path,
+    ) -> anyhow::Result<Self> {
+        Ok(Self {
+            accounts_urls,
+            verification_urls,
+            accounts_admin_url,
+            verification_url,
+            mailer_admin_url,
+            token: bearer(token)?,
+        })
     }
 
     pub(crate) fn accounts_admin(&self) -> anyhow::Result<AccountsAdminClient<Channel>> {
@@ -93,4 +133,11 @@ impl Target {
             .insert("authorization", self.token.clone());
         request
     }
+}
+
+fn bearer(token: &Path) -> anyhow::Result<AsciiMetadataValue> {
+    let text = fs::read_to_string(token);
+    let text = text.with_context(|| format!("{} cannot be read", token.display()))?;
+    let bearer = format!("Bearer {}", text.trim());
+    bearer.parse().context("the admin token is not printable")
 }

@@ -145,8 +145,8 @@ impl Asker {
         let guess = match self.again(question).await {
             Ok(reply) => match reply.into_inner().outcome() {
                 ConfirmOutcome::Ok => Guess::Right,
-                // The answer to the first time was lost.
-                ConfirmOutcome::AlreadyVerified if times > 1 => Guess::Right,
+                // The answer to an earlier time was lost.
+                ConfirmOutcome::AlreadyVerified if times > 1 || choice.is_typed => Guess::Right,
                 other => Guess::Answered(other.as_str_name().to_owned()),
             },
             // A code that cannot be one, or nobody whose it is: the account's loss, and no end of

@@ -1,5 +1,7 @@
 //! Which codes are tried, and what came of each.
 
+use std::collections::HashMap;
+
 use rand::seq::SliceRandom as _;
 
 use crate::chance::dice;
@@ -8,7 +10,10 @@ use crate::chance::dice;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Choice {
     pub(super) account_id: String,
+    pub(super) code_id: String,
     pub(super) code: String,
+    /// Whether somebody typed it before and was not answered.
+    pub(super) is_typed: bool,
 }
 
 /// What the code in an account's mail did.
@@ -19,6 +24,9 @@ pub enum Guess {
     /// It did not; this was the answer.
     Answered(String),
 }
+
+/// What people were answered who typed their codes, by the code's id; nothing where they gave up.
+pub type Typed = HashMap<String, Option<Guess>>;
 
 impl Guess {
     /// Whether it verified the account.

@@ -17,6 +17,8 @@ pub struct Seen {
     pub asked_again: HashSet<String>,
     /// What the codes in the mails did, by the account's id.
     pub guesses: HashMap<String, Guess>,
+    /// Codes that people typed while the faults lasted.
+    pub confirmed_meanwhile: usize,
     /// What explains second mails, by the code's id: attempts whose outcome could not be known.
     pub unknowable: HashMap<String, usize>,
 }

@@ -42,6 +42,8 @@ pub struct Verdict {
     pub asked_again: usize,
     /// Codes from mails that were tried.
     pub guessed: usize,
+    /// Of those, the ones that people typed while the faults lasted.
+    pub confirmed_meanwhile: usize,
     /// Accounts that somebody was promised or that exist, and that are not as they must be.
     pub lost: Vec<Finding>,
     /// Accounts and mails that nobody asked for.
@@ -100,7 +102,9 @@ pub(super) fn codes(seen: &Seen, mails: &[Accepted]) -> Vec<Choice> {
         let mail = first.get(code.code_id.as_str())?;
         Some(Choice {
             account_id: account_id.clone(),
+            code_id: code.code_id.clone(),
             code: mail.code.clone(),
+            is_typed: false,
         })
     };
     seen.accounts.keys().filter_map(choice).collect()
@@ -122,6 +126,7 @@ pub(super) fn judge(
     let mut verdict = Verdict {
         stored: seen.accounts.len(),
         guessed: seen.guesses.len(),
+        confirmed_meanwhile: seen.confirmed_meanwhile,
         asked_again: seen.asked_again.len(),
         ..Verdict::default()
     };
@@ -206,7 +211,7 @@ impl Verdict {
                 let what = format!("no mail arrived; {state} after {attempts} attempts");
                 self.lose(account_id, what);
             }
-            (Some(_), MailState::Rejected | MailState::Undelivered | MailState::Obsolete) => {
+            (Some(_), state) if !is_end_of_arrived(code.state(), state) => {
                 let what = format!(
                     "its mail arrived, but is {}",
                     code.mail_state().as_str_name()
@@ -215,7 +220,7 @@ impl Verdict {
             }
             (Some(first), state) => {
                 self.mailed += 1;
-                self.unsettled += usize::from(state != MailState::Accepted);
+                self.unsettled += usize::from(state == MailState::Pending);
                 if its.any(|mail| mail.code != first.code) {
                     self.lose(account_id, "two mails under one Message-ID show two codes");
                 }
@@ -262,6 +267,16 @@ impl Verdict {
 
     fn lose(&mut self, account_id: &str, what: impl Into<String>) {
         self.lost.push(finding(account_id, what));
+    }
+}
+
+/// Whether a mail that arrived may be in this state. Whoever types the code before its mail's outcome
+/// is known leaves nothing to be known.
+fn is_end_of_arrived(code: CodeState, mail: MailState) -> bool {
+    match mail {
+        MailState::Rejected | MailState::Undelivered => false,
+        MailState::Obsolete => code == CodeState::Used,
+        _ => true,
     }
 }
 

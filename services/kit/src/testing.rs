@@ -37,7 +37,7 @@ pub use eventually::eventually;
 pub use hole::Healed;
 pub use nats::NatsServer;
 pub use operator::NatsOperator;
-pub use postgres::Postgres;
+pub use postgres::{Postgres, PostgresFiles, create_database};
 pub use process::Process;
 pub use processes::{Listed, processes, signal};
 pub use proxy::Proxy;

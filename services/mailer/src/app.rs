@@ -77,9 +77,10 @@ impl App {
     pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Self> {
         let parts = config.service.open::<Migrator>(clock.clone()).await?;
         // Before anything can be claimed: afterwards it would end claims of our own.
-        end_stale_claims(&parts.db)
-            .await
-            .context("The leases of the last run cannot be ended.")?;
+        // A full disk is no reason to be started again and again, after longer and longer pauses.
+        if let Err(error) = end_stale_claims(&parts.db).await {
+            tracing::warn!(%error, "Old claims were not ended; their mails wait for the lease.");
+        }
         let keys = address_keys(&config)?;
         let transport = transport(&config)?;
         let composer = Composer::new(config.mail_from.clone(), config.public_url.clone())

@@ -102,6 +102,15 @@ fn whoever_was_mailed_and_confirmed_is_conserved() {
 }
 
 #[test]
+fn whoever_confirms_before_the_outcome_of_the_mail_is_known_is_conserved() {
+    let mut world = World::ada();
+    world.codes()[0].set_mail_state(MailState::Obsolete);
+    assert!(world.verdict().is_conserved(), "{:?}", world.verdict());
+    world.codes()[0].set_state(CodeState::Live);
+    assert!(world.lost().ends_with("is MAIL_STATE_OBSOLETE"));
+}
+
+#[test]
 fn an_acknowledged_account_that_is_not_there_is_lost() {
     let mut world = World::ada();
     world.seen.accounts.clear();

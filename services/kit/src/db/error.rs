@@ -102,9 +102,10 @@ impl From<&DbErr> for Trouble {
 /// Whether the database could not be used just now: locked, timed out, unreachable, out of space.
 /// The work may be done again later as it is; any other error would only come again.
 pub fn is_away(error: &DbErr) -> bool {
-    let (DbErr::Conn(runtime) | DbErr::Exec(runtime) | DbErr::Query(runtime)) = error else {
-        // No connection was to be had, or the transaction's time was over.
-        return matches!(error, DbErr::ConnectionAcquire(_));
+    let (DbErr::Exec(runtime) | DbErr::Query(runtime)) = error else {
+        // No connection was to be had, or the transaction's time was over. Why one could not be
+        // made says nothing of what was to be run on it, whatever the server's code for that is.
+        return matches!(error, DbErr::Conn(_) | DbErr::ConnectionAcquire(_));
     };
     // Without a code nobody can say that it would come again: once more is the cheaper mistake.
     let RuntimeErr::SqlxError(error) = runtime else {
@@ -122,9 +123,10 @@ pub fn is_away(error: &DbErr) -> bool {
 /// byte is the primary code, and Postgres' five-character SQLSTATEs.
 fn is_away_code(code: &str) -> bool {
     const BUSY_LOCKED_READONLY_IOERR_FULL_CANTOPEN: [u32; 6] = [5, 6, 8, 10, 13, 14];
-    // Connection, insufficient resources, operator intervention, rollback (serialization,
-    // deadlock), invalid transaction state (left behind by a lost connection), lock not available.
-    const SQLSTATES: [&str; 6] = ["08", "53", "57", "40", "25", "55P03"];
+    // Connection, insufficient resources, operator intervention, system error (a file that cannot
+    // be read or written), rollback (serialization, deadlock), invalid transaction state (left
+    // behind by a lost connection), lock not available.
+    const SQLSTATES: [&str; 7] = ["08", "53", "57", "58", "40", "25", "55P03"];
     match code.parse::<u32>() {
         Ok(number) if code.len() != 5 => {
             BUSY_LOCKED_READONLY_IOERR_FULL_CANTOPEN.contains(&(number & 0xff))

@@ -1,18 +1,20 @@
 //! A real PostgreSQL in a temporary directory, one for a test binary; each test has a database of
 //! its own in it.
 
+mod files;
+
 use std::{
     env, fs,
     io::{self, Write as _},
-    os::unix::fs::PermissionsExt as _,
-    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
 };
 
-use sea_orm::{ConnectionTrait as _, Database};
+use sea_orm::{ConnectionTrait as _, Database, DbErr};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
+
+pub use files::PostgresFiles;
 
 use super::{eventually, free_port};
 
@@ -80,57 +82,21 @@ impl Postgres {
             name.bytes().all(plain),
             "{name:?} is no plain name of a database"
         );
-        let admin = Database::connect(self.url("postgres"))
-            .await
-            .expect("the server takes connections");
-        let made = admin
-            .execute_unprepared(&format!("CREATE DATABASE {name}"))
-            .await;
-        made.expect("the database can be made");
-        admin.close().await.expect("a connection can be closed");
-        self.url(name)
-    }
-
-    fn url(&self, database: &str) -> String {
-        format!("postgres://usher@127.0.0.1:{}/{database}", self.port)
+        let made = create_database(self.port, name).await;
+        made.expect("the database can be made")
     }
 
     async fn try_start() -> Result<Self, String> {
-        let programs = programs().ok_or("initdb is neither on PATH nor in /usr/lib/postgresql")?;
         let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
-        let data = directory.path().join("data");
-        let user = owner(directory.path())?;
-        let mut initdb = as_user(user);
-        initdb.arg(programs.join("initdb")).args([
-            "--auth=trust",
-            "--username=usher",
-            "--encoding=UTF8",
-        ]);
-        initdb
-            .args(["--locale=C", "--no-sync", "--pgdata"])
-            .arg(&data)
-            .stdin(Stdio::null());
-        let output = initdb
-            // The user who runs it may not be allowed where the test runs.
-            .current_dir("/")
-            .output()
-            .map_err(|error| error.to_string())?;
-        if !output.status.success() {
-            return Err(format!(
-                "initdb failed: {}",
-                String::from_utf8_lossy(&output.stderr).trim()
-            ));
-        }
+        let files = PostgresFiles::make(directory.path())?;
         let port = free_port();
         let log = directory.path().join("log");
-        let mut server = as_user(user);
+        let mut server = Command::new("env");
         server
+            .args(files.runner())
             .args(["sh", "-c", GUARD, "guard"])
-            .arg(directory.path());
-        server.arg(programs.join("postgres")).arg("-D").arg(&data);
-        server
-            .args(["-p", &port.to_string()])
-            .args(SETTINGS.iter().flat_map(|setting| ["-c", setting]));
+            .arg(directory.path())
+            .args(files.server(port, &SETTINGS));
         let output = fs::File::create(&log).map_err(|error| error.to_string())?;
         server
             .current_dir("/")
@@ -153,71 +119,23 @@ impl Postgres {
     }
 }
 
+/// Makes an empty database on a server of this machine and returns what goes into
+/// `USHER_DATABASE_URL`.
+///
+/// # Errors
+/// When the server takes no connections, or the name is taken.
+pub async fn create_database(port: u16, name: &str) -> Result<String, DbErr> {
+    let url = |database: &str| format!("postgres://usher@127.0.0.1:{port}/{database}");
+    let admin = Database::connect(url("postgres")).await?;
+    let statement = format!("CREATE DATABASE {name}");
+    admin.execute_unprepared(&statement).await?;
+    admin.close().await?;
+    Ok(url(name))
+}
+
 impl Drop for Postgres {
     fn drop(&mut self) {
         drop(self.process.stdin.take());
         let _ = self.process.wait();
     }
-}
-
-/// Where `initdb` and `postgres` are; of Debian's versions the newest.
-fn programs() -> Option<PathBuf> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    let on_path = env::split_paths(&path).filter(|folder| folder.join("postgres").is_file());
-    let version = |folder: &PathBuf| {
-        folder
-            .file_name()
-            .and_then(|name| name.to_str())
-            .and_then(|name| name.parse::<u32>().ok())
-    };
-    let debian = fs::read_dir("/usr/lib/postgresql")
-        .into_iter()
-        .flatten()
-        .flatten();
-    let mut debian: Vec<_> = debian.map(|entry| entry.path()).collect();
-    debian.sort_by_key(|folder| std::cmp::Reverse(version(folder)));
-    let debian = debian.into_iter().map(|folder| folder.join("bin"));
-    on_path
-        .chain(debian)
-        .find(|folder| folder.join("initdb").is_file())
-}
-
-/// For root: a user who may run PostgreSQL and owns the directory from now on. For everybody else:
-/// nobody new.
-fn owner(directory: &Path) -> Result<Option<&'static str>, String> {
-    let output = |program: &str, arguments: &[&str]| {
-        Command::new(program)
-            .args(arguments)
-            .stderr(Stdio::null())
-            .output()
-            .map_err(|error| error.to_string())
-    };
-    if output("id", &["-u"])?.stdout != b"0\n" {
-        return Ok(None);
-    }
-    let known =
-        |user: &&str| output("id", &["-u", user]).is_ok_and(|output| output.status.success());
-    let user = ["postgres", "nobody"]
-        .into_iter()
-        .find(known)
-        .ok_or("root has no other user to run it as")?;
-    let changed = Command::new("chown").arg(user).arg(directory).status();
-    let opened = fs::set_permissions(directory, fs::Permissions::from_mode(0o755));
-    if changed.is_ok_and(|status| status.success()) && opened.is_ok() {
-        Ok(Some(user))
-    } else {
-        Err(format!("the temporary directory cannot be given to {user}"))
-    }
-}
-
-fn as_user(user: Option<&str>) -> Command {
-    let Some(user) = user else {
-        // A program that changes nothing, so that both cases are built alike.
-        return Command::new("env");
-    };
-    let mut command = Command::new("setpriv");
-    command
-        .arg(format!("--reuid={user}"))
-        .args(["--clear-groups", "--"]);
-    command
 }

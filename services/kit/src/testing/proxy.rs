@@ -23,6 +23,7 @@ use link::Link;
 pub struct Proxy {
     addr: SocketAddr,
     conditions: watch::Sender<Conditions>,
+    target: watch::Sender<String>,
     task: AbortHandle,
 }
 
@@ -33,17 +34,18 @@ impl Proxy {
     /// # Panics
     /// When no port can be had.
     pub async fn before(target: impl Display, seed: u64) -> Self {
-        let target = target.to_string();
-        let target = target[host_and_port(&target)].to_owned();
+        let target = watch::Sender::new(only_host_and_port(target));
         let listener = TcpListener::bind(("127.0.0.1", 0))
             .await
             .expect("a port can be had");
         let addr = listener.local_addr().expect("a listener has an address");
         let conditions = watch::Sender::new(Conditions::default());
-        let task = tokio::spawn(accept(listener, target, seed, conditions.clone())).abort_handle();
+        let accepting = accept(listener, target.subscribe(), seed, conditions.clone());
+        let task = tokio::spawn(accepting).abort_handle();
         Self {
             addr,
             conditions,
+            target,
             task,
         }
     }
@@ -58,6 +60,11 @@ impl Proxy {
         let mut url = target.to_owned();
         url.replace_range(host_and_port(target), &self.addr.to_string());
         url
+    }
+
+    /// From now on new connections lead to another target, as when a server was moved.
+    pub fn lead_to(&self, target: impl Display) {
+        self.target.send_replace(only_host_and_port(target));
     }
 
     /// Connections ever made.
@@ -125,7 +132,7 @@ impl Drop for Proxy {
 /// Takes connections until aborted; they, in the set, are aborted with it.
 async fn accept(
     listener: TcpListener,
-    target: String,
+    target: watch::Receiver<String>,
     seed: u64,
     conditions: watch::Sender<Conditions>,
 ) {
@@ -142,8 +149,14 @@ async fn accept(
             seed,
             conditions: conditions.subscribe(),
         };
-        connections.spawn(link.serve(client, target.clone()));
+        let target = target.borrow().clone();
+        connections.spawn(link.serve(client, target));
     }
+}
+
+fn only_host_and_port(target: impl Display) -> String {
+    let target = target.to_string();
+    target[host_and_port(&target)].to_owned()
 }
 
 /// Where host and port stand in a URL; a text without a scheme is nothing else.

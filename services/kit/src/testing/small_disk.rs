@@ -1,4 +1,4 @@
-//! A disk of eight megabytes in memory, to be filled and freed: where root runs the tests.
+//! A small disk in memory, to be filled and freed: where root runs the tests.
 
 use std::{
     fs,
@@ -18,16 +18,13 @@ pub struct SmallDisk {
 }
 
 impl SmallDisk {
-    /// Mounts a disk in a folder of its own, or says on standard error why the test that needs one is skipped; as root
-    /// none is skipped.
+    /// Mounts a disk of eight megabytes in a folder of its own, or says on standard error why the
+    /// test that needs one is skipped; as root none is skipped.
     ///
     /// # Panics
     /// When root cannot mount it.
     pub fn mount() -> Option<Self> {
-        let made = tempfile::tempdir().expect("a temporary directory can be made");
-        let mut disk = Self::mount_at(made.path())?;
-        disk._made = Some(made);
-        Some(disk)
+        or_skip(Self::of(8))
     }
 
     /// The same at this folder.
@@ -35,27 +32,22 @@ impl SmallDisk {
     /// # Panics
     /// As `mount`.
     pub fn mount_at(folder: &Path) -> Option<Self> {
-        let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", "size=8m,mode=700", "tmpfs"]);
-        let mounted = mount.arg(folder).output();
-        if mounted.is_ok_and(|output| output.status.success()) {
-            return Some(Self {
-                folder: folder.to_owned(),
-                _made: None,
-            });
-        }
-        let user = Command::new("id").arg("-u").output();
-        let is_root = user.is_ok_and(|output| output.stdout == b"0\n");
-        let in_ci = std::env::var_os("CI").is_some();
-        // In CI nobody reads what was skipped.
-        assert!(!(is_root && in_ci), "root can mount a disk in memory");
-        let test = std::thread::current().name().unwrap_or("a test").to_owned();
-        // Not `eprintln!`: the test harness swallows that of tests that pass.
-        let _ = writeln!(
-            io::stderr(),
-            "skipped: {test}, because only root can mount a disk"
-        );
-        None
+        or_skip(is_mounted(folder, 8).then(|| Self {
+            folder: folder.to_owned(),
+            _made: None,
+        }))
+    }
+
+    /// Mounts a disk of so many megabytes; nothing where that is not allowed.
+    ///
+    /// # Panics
+    /// When no folder can be made for it.
+    pub fn of(megabytes: u64) -> Option<Self> {
+        let made = tempfile::tempdir().expect("a temporary directory can be made");
+        is_mounted(made.path(), megabytes).then(|| Self {
+            folder: made.path().to_owned(),
+            _made: Some(made),
+        })
     }
 
     /// Where it is mounted.
@@ -74,7 +66,7 @@ impl SmallDisk {
             .open(self.filler());
         let mut file = file.expect("a file can be made");
         // Large blocks for speed, then single octets: not even the rest of a block is left.
-        for block in [4096, 1] {
+        for block in [1 << 20, 4096, 1] {
             loop {
                 match file.write(&vec![0; block]) {
                     Ok(_) => {}
@@ -93,7 +85,7 @@ impl SmallDisk {
         fs::remove_file(self.filler()).expect("it was filled");
     }
 
-    fn filler(&self) -> std::path::PathBuf {
+    fn filler(&self) -> PathBuf {
         self.folder().join("filler")
     }
 }
@@ -103,4 +95,30 @@ impl Drop for SmallDisk {
         // Lazily: a service that still ends may have its database open.
         let _ = Command::new("umount").arg("-l").arg(self.folder()).status();
     }
+}
+
+fn is_mounted(folder: &Path, megabytes: u64) -> bool {
+    let mut mount = Command::new("mount");
+    let options = format!("size={megabytes}m,mode=700");
+    mount.args(["-t", "tmpfs", "-o", &options, "tmpfs"]);
+    let mounted = mount.arg(folder).output();
+    mounted.is_ok_and(|output| output.status.success())
+}
+
+fn or_skip(mounted: Option<SmallDisk>) -> Option<SmallDisk> {
+    if mounted.is_some() {
+        return mounted;
+    }
+    let user = Command::new("id").arg("-u").output();
+    let is_root = user.is_ok_and(|output| output.stdout == b"0\n");
+    let in_ci = std::env::var_os("CI").is_some();
+    // In CI nobody reads what was skipped.
+    assert!(!(is_root && in_ci), "root can mount a disk in memory");
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    // Not `eprintln!`: the test harness swallows that of tests that pass.
+    let _ = writeln!(
+        io::stderr(),
+        "skipped: {test}, because only root can mount a disk"
+    );
+    None
 }

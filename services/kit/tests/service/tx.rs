@@ -8,9 +8,9 @@ use futures::future::join_all;
 use kit::{
     clock::Clock,
     db::{Db, LIMIT, is_away},
-    testing::Postgres,
+    testing::{Postgres, SOON, eventually},
 };
-use sea_orm::{ConnectionTrait as _, DbBackend, Statement};
+use sea_orm::{ConnectionTrait as _, Database, DbBackend, Statement};
 use tokio::time::timeout;
 
 /// As many as a pool on Postgres has.
@@ -162,6 +162,35 @@ async fn a_transaction_in_which_a_statement_failed_is_not_committed() {
             .expect_err("Postgres would answer OK and keep nothing");
         assert_eq!(slow.write().await, 1);
     }
+}
+
+/// A Postgres with a full disk, one that starts up or is to be left alone: each has a code of its own,
+/// and the statement that was to be run has been refused by none.
+#[tokio::test]
+async fn a_server_that_takes_no_new_connections_is_away_whatever_its_reason() {
+    let Some(slow) = postgres("closed").await else {
+        return;
+    };
+    let server = Postgres::shared().await.unwrap();
+    let operator = Database::connect(server.database("closer").await);
+    let operator = operator.await.unwrap();
+    for sql in [
+        "ALTER DATABASE closed ALLOW_CONNECTIONS false",
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'closed'",
+    ] {
+        operator.execute_unprepared(sql).await.unwrap();
+    }
+    let refused = async || {
+        let error = slow.db.write("test").await.unwrap_err();
+        assert!(is_away(&error), "{error}");
+        // Before that it may have been told that its connection ended.
+        let is_closed = error.to_string().contains("not currently accepting");
+        is_closed.then_some(())
+    };
+    eventually("a connection to be refused", SOON, refused).await;
+    let reopened = "ALTER DATABASE closed ALLOW_CONNECTIONS true";
+    operator.execute_unprepared(reopened).await.unwrap();
+    assert_eq!(slow.write().await, 1);
 }
 
 /// SQLITE_FULL rolls back by itself. A driver that counts begins and commits then takes what

@@ -478,3 +478,31 @@ async fn i08_while_the_disk_is_full_nothing_is_sent_and_what_is_accepted_later_i
         sent as i64
     );
 }
+
+#[tokio::test]
+async fn a_start_on_a_full_disk_waits_for_space_and_then_sends_what_the_last_run_left() {
+    let Some(disk) = SmallDisk::mount() else {
+        return;
+    };
+    let server = SmtpServer::start().await;
+    let world = World::on_disk(&disk, &server);
+    let offered = mail("ada@example.com");
+    let service = world.process(&[]).await;
+    let answer = service.client().open().await.deliver(offered.clone()).await;
+    assert_eq!(answer.outcome(), Outcome::Accepted);
+    service.kill().await;
+    let left = "UPDATE mails SET state = 'sending', claimed_until = 4102444800000000";
+    world.execute(left).await;
+    // Otherwise what is written finds room where something was written before.
+    world.execute("PRAGMA wal_checkpoint(TRUNCATE)").await;
+    disk.fill();
+    // It would be started again and again, after longer and longer pauses.
+    let service = world.process(&[]).await;
+    disk.free();
+    let mut delivery = service.client().open().await;
+    let sent = async || {
+        let answer = delivery.deliver(again(&offered)).await;
+        (answer.outcome() == Outcome::Accepted).then_some(())
+    };
+    eventually("the mail of the last run to be sent again", SOON, sent).await;
+}
