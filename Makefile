@@ -7,8 +7,6 @@ MAKEFLAGS += --no-print-directory
 # What `make tools` installs is found by everything started from here.
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
 
-CARGO_DENY := $(shell command -v cargo-deny 2>/dev/null)
-
 ##@ See it
 
 demo: nats-server ## Sign a person up and follow the mail (KEEP=1 leaves it running, MAILBOX=dir keeps the mails)
@@ -50,11 +48,9 @@ lint: ## Check format, scripts, clippy, docs, layers and licences (CI=true: the 
 	@echo "· fuzzer" && cargo clippy --quiet --locked --manifest-path services/mailer/fuzz/Cargo.toml --target-dir target/fuzz -- -D warnings
 	@echo "· doc" && $(MAKE) doc >/dev/null
 	@echo "· layers" && RUST_BACKTRACE=0 cargo test --locked --test layers -- --quiet
-ifdef CARGO_DENY
-	@echo "· dependencies" && cargo deny --locked check bans licenses sources
-else
-	@echo "· dependencies NOT CHECKED: cargo-deny is not installed (cargo install --locked cargo-deny)"
-endif
+	@echo "· dependencies" && if command -v cargo-deny >/dev/null; then cargo deny --locked check bans licenses sources; \
+	    elif [ -n "$$CI" ]; then echo "make lint: cargo-deny is not installed; run make tools first." >&2; exit 1; \
+	    else echo "  NOT CHECKED: cargo-deny is not installed (make tools builds it)"; fi
 ifdef CI
 	@$(MAKE) tree
 endif
@@ -82,6 +78,7 @@ tree: ## Fail when the work tree differs from the commit
 tools: nats-server ## Install what is missing: nats-server into .tools/; PostgreSQL and mail servers for the tests
 	@deploy/tools/postgres.sh
 	@deploy/tools/mail-servers.sh
+	@deploy/tools/cargo-deny.sh
 
 nats-server:
 	@deploy/tools/nats-server.sh
