@@ -75,7 +75,7 @@ tree: ## Fail when the work tree differs from the commit
 
 ##@ Set it up
 
-tools: nats-server ## Install what is missing: nats-server into .tools/; PostgreSQL and mail servers for the tests
+tools: nats-server ## Install what is missing: nats-server, mail servers and cargo-deny into .tools/; PostgreSQL
 	@deploy/tools/postgres.sh
 	@deploy/tools/mail-servers.sh
 	@deploy/tools/cargo-deny.sh
