@@ -13,7 +13,7 @@ use std::{
 use sea_orm::DbErr;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::db::StoreError;
+use crate::{db::StoreError, serve::beat};
 
 /// Commands that are committed together. Clones share them.
 #[derive(Debug)]
@@ -70,6 +70,7 @@ where
     // have waited already.
     if all > 1 && matches!(error, StoreError::Unexpected(_)) {
         for place in batch.part.clone() {
+            beat(); // each is a transaction: together they may take longer than any turn
             let alone = Batch {
                 commands: Arc::clone(&batch.commands),
                 part: place..place + 1,

@@ -26,6 +26,9 @@ const AILING: u32 = 3;
 const FIRST_PAUSE: Duration = Duration::from_secs(60);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
 
+/// JetStream's word for a stream that takes no more until somebody has read it.
+const FULL: &str = "maximum ";
+
 /// The repetition; it ends when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Provisioner(AbortHandle);
@@ -73,8 +76,15 @@ impl BrokerKeeper {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         ticks.tick().await; // the first tick is at once
         let (mut ailing, mut not_before, mut pause) = (0, Instant::now(), FIRST_PAUSE);
+        let mut starts = self.process.starts();
         loop {
             ticks.tick().await;
+            if starts != self.process.starts() {
+                // It may still read a large store.
+                starts = self.process.starts();
+                ailing = 0;
+                not_before = not_before.max(Instant::now() + FIRST_PAUSE);
+            }
             let (why, may_help) = self.look().await;
             let Some(why) = why else {
                 ailing = 0;
@@ -83,6 +93,9 @@ impl BrokerKeeper {
             ailing += 1;
             if ailing < AILING || !may_help || Instant::now() < not_before {
                 continue;
+            }
+            if Instant::now() > not_before + LONGEST_PAUSE {
+                pause = FIRST_PAUSE; // what ailed it then is over
             }
             let notice = format!("it {why}; starting it again");
             self.log.notice(Level::Warn, notice);
@@ -93,15 +106,17 @@ impl BrokerKeeper {
         }
     }
 
-    /// What ails the broker, and whether a restart may help: not while a disk is full, nor against
-    /// what somebody made of its streams.
+    /// What ails the broker, and whether a restart may help: not while a disk or a stream is full,
+    /// nor against what somebody made of its streams.
     async fn look(&self) -> (Option<String>, bool) {
         if !self.bus.is_connected() {
             return (Some("does not answer".to_owned()), true);
         }
         let provisioned = bus::provision(&self.bus, Some(1)).await;
         let Err(error) = provisioned else {
-            return (self.complaint().await, true);
+            let complaint = self.complaint().await;
+            let is_full = complaint.as_ref().is_some_and(|why| why.contains(FULL));
+            return (complaint, !is_full);
         };
         self.log.notice(
             Level::Warn,

@@ -142,6 +142,11 @@ impl Supervisor {
 pub(crate) struct Process(watch::Receiver<ChildState>);
 
 impl Process {
+    /// How often it has been started.
+    pub(crate) fn starts(&self) -> u32 {
+        self.0.borrow().starts
+    }
+
     /// Ends the process that runs now: by SIGTERM, and by SIGKILL when it does not hear that.
     pub(crate) async fn end(&mut self) {
         let Some(number) = self.0.borrow_and_update().pid else {

@@ -76,7 +76,7 @@ impl ClaimMails {
             // A full claim says that there may be more, a smaller one that there is none, or that
             // another replica has it.
             first: first > 0 && codes.len() == first,
-            later: later > 0 && tried.len() == later,
+            later: wanted.later > 0 && tried.len() == later,
         };
         codes.extend(tried);
         let accounts = codes.iter().map(|code| code.account_id).collect();

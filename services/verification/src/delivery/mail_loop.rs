@@ -38,7 +38,7 @@ use super::{
     mode::Mode,
     queue::{Incoming, Queue},
     streams::{StreamEvent, StreamId, Streams},
-    timers::{timer, until},
+    timers::{renewals, timer, until},
 };
 use crate::{
     commands::{
@@ -108,7 +108,7 @@ impl MailLoop {
         self.db_calls.end_stale_claims();
         let mut ticks = timer(self.tick);
         // Three chances a lease: two may fail before a claim runs out.
-        let mut renewals = timer((self.lease * 3 / 10).max(Duration::from_millis(10)));
+        let mut renewals = renewals(self.lease);
         loop {
             kit::serve::beat();
             if stop.is_cancelled() && !self.mode.is_ending() {
@@ -242,7 +242,10 @@ impl MailLoop {
         // In large bites: a poll for each mail that leaves would be a transaction for each of them.
         let bite = self.streams.window().div_ceil(4);
         let Wanted { first, later, .. } = self.wanted();
-        (self.more_due.first && first >= bite) || (self.more_due.later && later >= bite)
+        // Without room in memory it would find nothing, and be worth another one at once.
+        let may = |turn, room| room >= bite && self.queue.has_room(turn);
+        let more = self.more_due;
+        (more.first && may(Turn::First, first)) || (more.later && may(Turn::Later, later))
     }
 
     /// How many more mails can be sent at once than are waiting to be.
@@ -304,10 +307,8 @@ impl MailLoop {
     }
 
     fn answer(&mut self, stream: StreamId, result: &mailer::Result) {
-        let Some(id) = encode::code_id(result) else {
-            return;
-        };
-        let Some((mail, span)) = self.mails.answered(id, stream) else {
+        let answered = encode::code_id(result).and_then(|id| self.mails.answered(id, stream));
+        let Some((mail, span)) = answered else {
             return; // of an attempt on a stream that broke: it is under way again, or let go
         };
         self.streams.answered(stream, mail.turn());

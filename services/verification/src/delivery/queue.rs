@@ -60,14 +60,16 @@ impl Queue {
         }
         // Another one may take the last places in between: then there is no room, and the table has
         // the mails.
-        let places = match turn {
-            Turn::First => &self.first_places,
-            Turn::Later => &self.later_places,
-        };
+        let places = self.places(turn);
         let free = mails.min(places.available_permits());
         let free = u32::try_from(free).unwrap_or(u32::MAX);
         let reserved = Arc::clone(places).try_acquire_many_owned(free);
         Room(reserved.ok().filter(|_| free > 0))
+    }
+
+    /// Whether there is room for one more.
+    pub(super) fn has_room(&self, turn: Turn) -> bool {
+        self.is_sending() && self.places(turn).available_permits() > 0
     }
 
     /// Hands mails over, at most as many as there is room. To be called after the commit that
@@ -76,6 +78,13 @@ impl Queue {
         if !mails.is_empty() {
             // Without a loop, at a stop, they are dropped and their claims run out.
             let _ = self.mails.send(room.place(mails));
+        }
+    }
+
+    fn places(&self, turn: Turn) -> &Arc<Semaphore> {
+        match turn {
+            Turn::First => &self.first_places,
+            Turn::Later => &self.later_places,
         }
     }
 

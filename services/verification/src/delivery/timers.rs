@@ -11,6 +11,11 @@ pub(super) fn timer(period: Duration) -> Interval {
     timer
 }
 
+/// Claims are renewed three times in their lease; and as often as the loop has to be seen at work.
+pub(super) fn renewals(lease: Duration) -> Interval {
+    timer((lease * 3 / 10).clamp(Duration::from_millis(10), Duration::from_secs(10)))
+}
+
 pub(super) async fn until(moment: Option<Instant>) {
     match moment {
         Some(moment) => sleep_until(moment).await,

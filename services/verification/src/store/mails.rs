@@ -81,7 +81,7 @@ pub(crate) async fn set_claimed_until(
 ) -> Result<Vec<Uuid>, DbErr> {
     let sql = "UPDATE codes SET claimed_until = $1 FROM given
          WHERE codes.id = given.id AND codes.claim_no = given.claim_no
-           AND codes.mail_state = $2 RETURNING codes.id";
+           AND codes.mail_state = $2 AND codes.claimed_until > 0 RETURNING codes.id";
     let shared = [until.into(), value(MailState::Pending)];
     let mut rows = Vec::with_capacity(claims.len());
     for Claim { code_id, claim_no } in claims {
