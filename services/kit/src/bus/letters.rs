@@ -192,12 +192,7 @@ fn storable(text: &str) -> String {
 
 /// Deletes the dead letters of these messages: they were handled after all.
 pub(super) async fn delete_of(tx: &Tx, sources: &[&Source]) -> Result<(), DbErr> {
-    if sources.is_empty() {
-        return Ok(());
-    }
-    let of_these = origin::among(SOURCE, sources);
-    Entity::delete_many().filter(of_these).exec(tx).await?;
-    Ok(())
+    origin::delete_of::<Entity>(tx, SOURCE, sources).await
 }
 
 /// Deletes up to `most` of those that were given up long ago.

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use sea_orm::{ColumnTrait, Condition};
+use sea_orm::{ColumnTrait as _, Condition, DbErr, EntityTrait, QueryFilter as _};
 
-use crate::clock::Timestamp;
+use crate::{clock::Timestamp, db::Tx};
 
 /// What a durable reads. A stream that is made again counts from 1 again: its creation time tells
 /// them apart.
@@ -22,9 +22,16 @@ pub(super) struct Source {
     pub(super) sequence: i64,
 }
 
-/// Whether a row is of one of these messages; `columns` hold stream, its creation time, durable and
+/// Deletes the rows of these messages; `columns` hold stream, its creation time, durable and
 /// number.
-pub(super) fn among<C: ColumnTrait>(columns: [C; 4], sources: &[&Source]) -> Condition {
+pub(super) async fn delete_of<E: EntityTrait>(
+    tx: &Tx,
+    columns: [E::Column; 4],
+    sources: &[&Source],
+) -> Result<(), DbErr> {
+    if sources.is_empty() {
+        return Ok(()); // no condition at all would be met by every row
+    }
     let [stream, stream_created, durable, sequence] = columns;
     let mut any = Condition::any();
     for source in sources {
@@ -36,5 +43,6 @@ pub(super) fn among<C: ColumnTrait>(columns: [C; 4], sources: &[&Source]) -> Con
                 .add(sequence.eq(source.sequence)),
         );
     }
-    any
+    E::delete_many().filter(any).exec(tx).await?;
+    Ok(())
 }

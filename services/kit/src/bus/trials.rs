@@ -94,12 +94,7 @@ pub(super) async fn count_one_more(tx: &Tx, source: &Source) -> Result<i32, DbEr
 
 /// Forgets the trials of these messages.
 pub(super) async fn delete(tx: &Tx, sources: &[&Source]) -> Result<(), DbErr> {
-    if sources.is_empty() {
-        return Ok(());
-    }
-    let of_these = origin::among(SOURCE, sources);
-    Entity::delete_many().filter(of_these).exec(tx).await?;
-    Ok(())
+    origin::delete_of::<Entity>(tx, SOURCE, sources).await
 }
 
 /// Deletes what no message can have left any more. These are few: a broker that lost its data

@@ -2,12 +2,14 @@
 
 use std::{
     fs,
-    io::{self, ErrorKind, Write as _},
+    io::{ErrorKind, Write as _},
     path::{Path, PathBuf},
     process::Command,
 };
 
 use tempfile::TempDir;
+
+use super::{is_root, skip};
 
 /// A mounted disk; gone on drop with all that is on it.
 #[derive(Debug)]
@@ -109,16 +111,6 @@ fn or_skip(mounted: Option<SmallDisk>) -> Option<SmallDisk> {
     if mounted.is_some() {
         return mounted;
     }
-    let user = Command::new("id").arg("-u").output();
-    let is_root = user.is_ok_and(|output| output.stdout == b"0\n");
-    let in_ci = std::env::var_os("CI").is_some();
-    // In CI nobody reads what was skipped.
-    assert!(!(is_root && in_ci), "root can mount a disk in memory");
-    let test = std::thread::current().name().unwrap_or("a test").to_owned();
-    // Not `eprintln!`: the test harness swallows that of tests that pass.
-    let _ = writeln!(
-        io::stderr(),
-        "skipped: {test}, because only root can mount a disk"
-    );
+    skip(is_root(), ", because only root can mount a disk");
     None
 }

@@ -4,13 +4,13 @@
 use std::{
     collections::BTreeMap,
     env, fs,
-    io::{self, Write as _},
+    io::Write as _,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
 
-use kit::testing::{SOON, eventually, free_port};
+use kit::testing::{SOON, eventually, free_port, is_root, skip};
 use tempfile::TempDir;
 use tokio::{io::AsyncReadExt as _, net::TcpStream};
 
@@ -34,7 +34,7 @@ impl RealServer {
         let package = match package(recipe.package) {
             Ok(package) => package,
             Err(reason) => {
-                skip(kind, &reason);
+                skip(is_root(), &format!(", because of {kind:?} {reason}"));
                 return None;
             }
         };
@@ -173,20 +173,4 @@ fn package(name: &str) -> Result<PathBuf, String> {
         true => Ok(unpacked),
         false => Err("only root can set its stage".to_owned()),
     }
-}
-
-fn skip(kind: Kind, reason: &str) {
-    let user = Command::new("id").arg("-u").output();
-    let is_root = user.is_ok_and(|output| output.stdout == b"0\n");
-    let in_ci = env::var_os("CI").is_some();
-    assert!(
-        !(is_root && in_ci),
-        "CI runs the tests before {kind:?}, too: {reason}"
-    );
-    let test = std::thread::current().name().unwrap_or("a test").to_owned();
-    // Not `eprintln!`: the test harness swallows that of tests that pass.
-    let _ = writeln!(
-        io::stderr(),
-        "skipped: {test}, because of {kind:?} {reason}"
-    );
 }
