@@ -11,10 +11,11 @@ mod secrets;
 mod settings;
 mod stages;
 mod status;
+mod told;
 
 use std::{future::Future, net::SocketAddr, pin::pin, time::Duration};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -23,10 +24,12 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
+use crate::words;
+
 pub use admin::AdminToken;
 pub use client::{Client, client};
 pub use deadline::deadline;
-pub use health::{Degraded, Health};
+pub use health::Health;
 pub use public::MESSAGE_LIMIT;
 pub use pulse::beat;
 pub use secrets::{read_or_make, refuse_if_others_may_read};
@@ -36,6 +39,7 @@ pub use status::{
     InvalidUuid, internal, invalid_argument, parse_uuid, refused, retry_after, store_failed,
     unavailable, uuid,
 };
+pub use told::{Degraded, Told};
 
 /// How long servers may take to answer what they have begun.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -75,9 +79,9 @@ impl Server {
     /// When an address is taken or not this machine's; the message names it.
     pub async fn bind(listen: SocketAddr, admin_listen: SocketAddr) -> anyhow::Result<Self> {
         let bind = async |addr: SocketAddr| {
-            TcpListener::bind(addr)
-                .await
-                .with_context(|| format!("Nothing can listen on {addr}."))
+            let bound = TcpListener::bind(addr).await;
+            bound
+                .map_err(|error| anyhow!("Nothing can listen on {addr}: {}.", words::of_io(&error)))
         };
         let (public, admin) = (bind(listen).await?, bind(admin_listen).await?);
         let (addr, admin_addr) = (public.local_addr()?, admin.local_addr()?);
@@ -151,7 +155,10 @@ impl Server {
                 stages.abandon().await;
                 grpc.abort();
                 admin.abort();
-                bail!("The worker `{name}` ended before its time; its log says why.");
+                bail!(
+                    "The worker `{name}` ended before its time, and the service with it; the log says why. Started again, \
+                     it goes on where it was."
+                );
             }
         };
         tracing::info!("Shutting down: taking nothing new, finishing what was begun.");
@@ -177,8 +184,8 @@ impl Server {
         admin.abort();
         match failed {
             Some(result) => result
-                .context("A listener's task died.")?
-                .context("A listener failed."),
+                .context("A listener's task died; the log says why.")?
+                .context("A listener failed; started again, the service goes on where it was."),
             None => Ok(()),
         }
     }

@@ -35,6 +35,11 @@ use crate::{
     migrations::Migrator,
 };
 
+/// What people notice of a service that is not ready, and of a mailer that takes no mails.
+const NOT_READY: &str =
+    "Nobody can confirm a code, and who signs up gets no mail, until it is; nothing is lost.";
+const MAILS_WAIT: &str = "People can sign up, but their mails wait; none is lost.";
+
 /// What to do about a mailer that takes no mails.
 const MAILER_AWAY: &str =
     "Bring the mailer back, or correct USHER_MAILER_URL; `usher doctor` says how the mailer is.";
@@ -117,9 +122,9 @@ impl App {
             ..
         } = self;
 
-        let health = Health::new::<Migrator>(db.clone());
+        let health = Health::new::<Migrator>(db.clone(), NOT_READY);
         bus.show_in(&health);
-        health.depends_on("mailer", move || {
+        health.depends_on("mailer", MAILS_WAIT, move || {
             let what = "takes no mails; they wait in the database";
             (!queue.is_sending()).then(|| Degraded::new(what, MAILER_AWAY))
         });

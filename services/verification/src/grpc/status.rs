@@ -34,11 +34,13 @@ pub(super) fn status(error: impl Into<CommandError>) -> Status {
                 key.id = id,
                 "A live code's key is not in this process's key ring; guesses are refused."
             );
-            serve::unavailable("The code cannot be checked just now; nothing was counted.")
+            serve::unavailable(
+                "The code cannot be checked just now, and nothing was counted. Try again in a moment.",
+            )
         }
         CommandError::GetVerification(Get::NotFound) => serve::refused(
             Code::NotFound,
-            "No verification of this account has begun.",
+            "No verification of this account has begun yet. If somebody has just signed up, try again in a moment.",
             "UNKNOWN",
         ),
         CommandError::ResendCode(Resend::TooOften(wait)) => {
