@@ -12,7 +12,14 @@ mod settings;
 mod stages;
 mod status;
 
-use std::{future::Future, net::SocketAddr, pin::pin, time::Duration};
+use std::{
+    future::Future,
+    io::{self, Write as _},
+    net::SocketAddr,
+    pin::pin,
+    process::ExitCode,
+    time::Duration,
+};
 
 use anyhow::{Context as _, bail};
 use tokio::{
@@ -36,6 +43,8 @@ pub use status::{
     InvalidUuid, internal, invalid_argument, parse_uuid, refused, retry_after, store_failed,
     unavailable, uuid,
 };
+
+use crate::write_behind::write_behind;
 
 /// How long servers may take to answer what they have begun.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -182,6 +191,18 @@ impl Server {
             None => Ok(()),
         }
     }
+}
+
+/// The end of a service's own program: says why it failed, and how.
+pub fn ended(outcome: anyhow::Result<()>) -> ExitCode {
+    let Err(error) = outcome else {
+        return ExitCode::SUCCESS;
+    };
+    // Nobody may be reading any more: that is no reason not to end.
+    let (mut stderr, last_lines) = write_behind("last words", io::stderr());
+    let _ = stderr.write_all(format!("Error: {error:?}\n").as_bytes());
+    drop(last_lines);
+    ExitCode::FAILURE
 }
 
 /// Completes on Ctrl-C, SIGTERM or SIGHUP (the terminal was closed). From the call on, none of them

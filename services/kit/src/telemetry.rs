@@ -43,8 +43,10 @@ use tokio::sync::oneshot;
 
 pub use settings::{LogFormat, TelemetrySettings};
 
-/// How long [`Telemetry::shutdown`] may take altogether, whatever the collector does.
-const SHUTDOWN: Duration = Duration::from_millis(1_500);
+use crate::write_behind::LastLines;
+
+/// How long [`Telemetry::shutdown`] may wait for the collector. The log's last lines have 0.3 s more.
+const SHUTDOWN: Duration = Duration::from_millis(1_200);
 
 static REGISTRY: OnceLock<Registry> = OnceLock::new();
 
@@ -57,6 +59,8 @@ pub struct Telemetry {
     metrics: Option<SdkMeterProvider>,
     /// Drives the connection to the collector; must outlive the last flush.
     exports: Option<export::Runtime>,
+    /// Of the log on standard error.
+    last_lines: Option<LastLines>,
 }
 
 /// Starts logs, traces and metrics of the process under the name `service`. Call it once, first
@@ -74,12 +78,13 @@ pub fn init(service: &'static str, settings: &TelemetrySettings) -> anyhow::Resu
     if !settings::propagates_trace_context() {
         crate::propagation::disable();
     }
-    let telemetry = if settings::is_disabled() {
+    let mut telemetry = if settings::is_disabled() {
         Telemetry::none()
     } else {
         start(service, settings.endpoint.as_deref())?
     };
-    log::start(service, settings, telemetry.logs.as_ref())?;
+    let logs = telemetry.logs.as_ref();
+    telemetry.last_lines = Some(log::start(service, settings, logs, &meter())?);
     Ok(telemetry)
 }
 
@@ -110,9 +115,10 @@ pub fn metrics_text() -> String {
 
 impl Telemetry {
     /// Sends what is left: traces, then logs (they may tell about the traces), metrics last.
-    /// Returns within a second and a half even when the collector is away; what could not be sent
-    /// by then is lost.
-    pub async fn shutdown(self) {
+    /// Returns within a second and a half even when the collector is away or nobody reads the log;
+    /// what could not be sent by then is lost.
+    pub async fn shutdown(mut self) {
+        let last_lines = self.last_lines.take();
         let (done, finished) = oneshot::channel();
         // A thread of its own, not the blocking pool: the SDK's calls block, and a runtime would
         // wait at its own end for a pool thread that waits for a dead collector.
@@ -126,6 +132,8 @@ impl Telemetry {
         if flushing.is_ok() {
             let _ = tokio::time::timeout(SHUTDOWN, finished).await;
         }
+        // After the exporters, which complain in the log.
+        drop(last_lines);
     }
 
     fn flush(self) {
@@ -151,6 +159,7 @@ impl Telemetry {
             logs: None,
             metrics: None,
             exports: None,
+            last_lines: None,
         }
     }
 }
@@ -188,5 +197,6 @@ fn start(service: &'static str, endpoint: Option<&str>) -> anyhow::Result<Teleme
         logs,
         metrics: Some(metrics),
         exports,
+        last_lines: None,
     })
 }

@@ -28,4 +28,5 @@ mod standstill;
 mod supervisor;
 mod telemetry;
 mod traces;
+mod unread;
 mod world;

@@ -57,6 +57,7 @@ fn run_as_a_child() {
             "streams" => streams().await,
             "messages" => messages(),
             "burst" => burst().await,
+            "panic" => assert!(std::thread::spawn(|| panic!("on purpose")).join().is_err()),
             other => panic!("no scenario {other}"),
         }
         started.unwrap().shutdown().await;
