@@ -44,7 +44,7 @@ pub use status::{
     unavailable, uuid,
 };
 
-use crate::write_behind::write_behind;
+use crate::{telemetry::grpc::CallerTraces, write_behind::write_behind};
 
 /// How long servers may take to answer what they have begun.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -75,6 +75,7 @@ pub struct Server {
     admin: TcpListener,
     addr: SocketAddr,
     admin_addr: SocketAddr,
+    callers: CallerTraces,
 }
 
 impl Server {
@@ -95,7 +96,15 @@ impl Server {
             admin,
             addr,
             admin_addr,
+            callers: CallerTraces::default(),
         })
+    }
+
+    /// The same with callers whose traces become what is said here.
+    #[must_use]
+    pub fn caller_traces(mut self, callers: CallerTraces) -> Self {
+        self.callers = callers;
+        self
     }
 
     /// Where the public services listen.
@@ -138,6 +147,7 @@ impl Server {
             public,
             names,
             health.clone(),
+            self.callers,
             stopped,
         ));
         let admin = tokio::spawn(admin::serve(

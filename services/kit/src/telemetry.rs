@@ -74,6 +74,32 @@ pub struct Telemetry {
 /// # Errors
 /// When the log filter or an `OTEL_*` variable cannot be used, or telemetry runs already.
 pub fn init(service: &'static str, settings: &TelemetrySettings) -> anyhow::Result<Telemetry> {
+    let telemetry = begin(service, settings, None)?;
+    if telemetry.traces.is_none() && !settings::is_disabled() {
+        span::make_ids();
+    }
+    Ok(telemetry)
+}
+
+/// The same for a command, whose spans go to `endpoint` if it knows one. A command that exports no
+/// spans makes none and sends no trace along: the service that answers begins the journey and tells
+/// its id.
+///
+/// # Errors
+/// As `init`.
+pub fn init_command(
+    name: &'static str,
+    settings: &TelemetrySettings,
+    endpoint: Option<&str>,
+) -> anyhow::Result<Telemetry> {
+    begin(name, settings, endpoint)
+}
+
+fn begin(
+    service: &'static str,
+    settings: &TelemetrySettings,
+    endpoint: Option<&str>,
+) -> anyhow::Result<Telemetry> {
     // Before anything may start a span, whose context would travel.
     if !settings::propagates_trace_context() {
         crate::propagation::disable();
@@ -81,7 +107,7 @@ pub fn init(service: &'static str, settings: &TelemetrySettings) -> anyhow::Resu
     let mut telemetry = if settings::is_disabled() {
         Telemetry::none()
     } else {
-        start(service, settings.endpoint.as_deref())?
+        start(service, endpoint)?
     };
     let logs = telemetry.logs.as_ref();
     telemetry.last_lines = Some(log::start(service, settings, logs, &meter())?);
@@ -183,17 +209,18 @@ fn start(service: &'static str, endpoint: Option<&str>) -> anyhow::Result<Teleme
         .then(|| export::logs(resource.clone()))
         .transpose();
     let logs = logs.context("logs cannot be exported as OTEL_EXPORTER_OTLP_* say")?;
-    let traces = if wanted.traces {
-        export::traces(resource, endpoint)
-    } else {
-        Ok(export::untraced(resource))
-    };
+    let traces = wanted
+        .traces
+        .then(|| export::traces(resource, endpoint))
+        .transpose();
     let traces = traces.context("traces cannot be exported as OTEL_EXPORTER_OTLP_* say")?;
     drop(entered);
     global::set_meter_provider(metrics.clone());
-    span::set_tracer(&traces);
+    if let Some(traces) = &traces {
+        span::record(traces);
+    }
     Ok(Telemetry {
-        traces: Some(traces),
+        traces,
         logs,
         metrics: Some(metrics),
         exports,

@@ -7,6 +7,7 @@
 )]
 
 mod alone;
+mod callers;
 mod canary;
 mod cluster;
 mod command;
