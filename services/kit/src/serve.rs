@@ -36,12 +36,12 @@ pub use deadline::deadline;
 pub use health::{Degraded, Health};
 pub use public::MESSAGE_LIMIT;
 pub use pulse::beat;
-pub use secrets::{read_or_make, refuse_if_others_may_read};
+pub use secrets::{read_or_make, read_secret, refuse_if_others_may_read};
 pub use settings::{Parts, ServiceSettings};
 pub use stages::Stages;
 pub use status::{
     InvalidUuid, internal, invalid_argument, parse_uuid, refused, retry_after, store_failed,
-    unavailable, uuid,
+    unavailable, unavailable_here, uuid,
 };
 
 use crate::{telemetry::grpc::CallerTraces, write_behind::write_behind};

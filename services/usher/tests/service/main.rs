@@ -24,6 +24,7 @@ mod otlp;
 mod papers;
 mod processes;
 mod recorded;
+mod rotation;
 mod scenarios;
 mod standstill;
 mod supervisor;
