@@ -3,7 +3,8 @@
 //! `db` hold time and state, `group` commits many commands at once; `outbox` carries what was
 //! committed to the `bus`, whose consumers hand it to the next service; `propagation` takes the
 //! trace along, `watch` shows a caller each new version of a row, `repeat` does what nobody waits
-//! for, `words` says what the system says of files and connections.
+//! for, `write_behind` writes for those who must not wait, and `words` says what the system says of
+//! files and connections.
 
 pub mod bus;
 pub mod clock;
@@ -23,6 +24,7 @@ pub mod telemetry;
 pub mod testing;
 pub mod watch;
 pub mod words;
+pub mod write_behind;
 
 pub use private::Private;
 

@@ -50,9 +50,8 @@ pub(crate) enum Command {
     /// The broker's streams
     Nats(Client<nats::NatsCommand>),
     Migrate(migrate::MigrateArguments),
-    /// Secret keys from which codes are derived
-    #[command(subcommand)]
-    Keys(keys::KeysCommand),
+    /// Secret keys from which codes are derived, and their rotation
+    Keys(Client<keys::KeysCommand>),
     /// Run the service accounts alone: takes sign-ups
     ///
     /// Settings come from flags, else the environment, else the TOML file that USHER_CONFIG names,

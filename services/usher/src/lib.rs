@@ -6,7 +6,7 @@
 //! process (`usher up`), `serve` is what such a child does. `target` and `session` find the
 //! services for the client commands `account`, `mail`, `dlq`, `nats` and `doctor`, which use gRPC
 //! and never a database, and `root_span` begins their traces; `migrate` alone opens a database, and
-//! `keys` a key file. `otlp` receives spans, `trace` draws them as journeys; `demo` tells the story
+//! `keys` changes a key file once it has asked verification. `otlp` receives spans, `trace` draws them as journeys; `demo` tells the story
 //! with all of it.
 
 mod account;
@@ -49,14 +49,22 @@ pub fn run() -> ExitCode {
             (Format::Table, Err(failure))
         }
     };
-    let Err(failure) = outcome else {
-        return ExitCode::SUCCESS;
+    let code = match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            // Nobody may be reading any more: that is no reason not to end.
+            terminal::write_behind();
+            match format {
+                Format::Table => terminal::tell(failure.spoken()),
+                Format::Json => {
+                    terminal::tell(output::json(&serde_json::json!({ "error": failure })));
+                }
+            }
+            ExitCode::from(failure.exit as u8)
+        }
     };
-    match format {
-        Format::Table => terminal::tell(failure.spoken()),
-        Format::Json => terminal::tell(output::json(&serde_json::json!({ "error": failure }))),
-    }
-    ExitCode::from(failure.exit as u8)
+    terminal::finish();
+    code
 }
 
 /// One thread serves: a service waits more than it computes, and a second thread costs more than it
@@ -81,7 +89,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Up(arguments) => local::up::run(arguments, &data, format).await,
         Command::Demo(arguments) => demo::run(arguments, &data, format).await,
         Command::Migrate(arguments) => migrate::run(arguments, &data, format).await,
-        Command::Keys(command) => keys::run(command, &data, format),
+        Command::Keys(client) => keys::run(client.command, &data, &session(client.target)).await,
         Command::Doctor(arguments) => doctor::run(&session(arguments.target)).await,
         Command::Dlq(client) => dlq::run(client.command, &session(client.target)).await,
         Command::Nats(client) => nats::run(client.command, &session(client.target)).await,

@@ -15,6 +15,7 @@ use std::{
 use opentelemetry::KeyValue;
 use sea_orm_migration::MigratorTrait;
 use serde::Serialize;
+use serde_json::Value;
 use tokio::{
     sync::watch,
     time::{sleep, timeout},
@@ -40,6 +41,7 @@ const READ_ANSWER: Duration = Duration::from_secs(2);
 const WRITE_ANSWER: Duration = Duration::from_millis(2_500);
 
 const ITSELF: &str = "";
+type Fact = Arc<dyn Fn() -> Value + Send + Sync>;
 
 #[derive(Clone)]
 struct Dependency {
@@ -60,6 +62,8 @@ struct Facts {
     /// Since when what is wrong has been so: of a dependency by its name, of the service by
     /// `ITSELF`.
     since: Mutex<BTreeMap<&'static str, Timestamp>>,
+    /// What else the service says of itself.
+    said: Mutex<BTreeMap<&'static str, Fact>>,
     /// What became of the newest write check; nothing before the first.
     writes: watch::Sender<Option<Result<(), Trouble>>>,
     draining: AtomicBool,
@@ -85,6 +89,9 @@ pub(super) struct Report {
     /// By this machine's clock, for whoever compares: HTTP's own header is made once a second, and
     /// not at all while a clock that was set back catches up.
     now: String,
+    /// What else the service says of itself, by name.
+    #[serde(flatten)]
+    said: BTreeMap<&'static str, Value>,
 }
 
 impl Health {
@@ -102,6 +109,7 @@ impl Health {
             pending_migrations,
             dependencies: Mutex::default(),
             since: Mutex::default(),
+            said: Mutex::default(),
             writes: watch::Sender::new(None),
             draining: AtomicBool::new(false),
             ended_worker: OnceLock::new(),
@@ -135,6 +143,17 @@ impl Health {
         dependencies.insert(name, Dependency { means, away });
     }
 
+    /// Adds to the answer, under `name`, what a service says of itself whether ready or not.
+    pub fn says<T: Serialize>(
+        &self,
+        name: &'static str,
+        fact: impl Fn() -> T + Send + Sync + 'static,
+    ) {
+        let fact = move || serde_json::to_value(fact()).unwrap_or_default();
+        let mut said = self.0.said.lock().unwrap_or_else(PoisonError::into_inner);
+        said.insert(name, Arc::new(fact));
+    }
+
     pub(super) fn drain(&self) {
         self.0.draining.store(true, Ordering::SeqCst);
     }
@@ -153,6 +172,7 @@ impl Health {
             ready: reason.is_none(),
             trouble: self.told(reason.as_ref()),
             degraded: self.degraded(),
+            said: self.said(),
             now: self.0.db.clock().now().to_string(),
         }
     }
@@ -269,6 +289,11 @@ impl Health {
             away => away,
         };
         checked.err().map(NotReady::Database)
+    }
+
+    fn said(&self) -> BTreeMap<&'static str, Value> {
+        let said = self.0.said.lock().unwrap_or_else(PoisonError::into_inner);
+        said.iter().map(|(name, fact)| (*name, fact())).collect()
     }
 
     fn degraded(&self) -> BTreeMap<&'static str, Told> {

@@ -7,6 +7,7 @@
 )]
 
 mod alone;
+mod callers;
 mod canary;
 mod cluster;
 mod command;
@@ -25,9 +26,11 @@ mod papers;
 mod processes;
 mod recorded;
 mod refused;
+mod rotation;
 mod scenarios;
 mod standstill;
 mod supervisor;
 mod telemetry;
 mod traces;
+mod unread;
 mod world;
