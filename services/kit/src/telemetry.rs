@@ -80,6 +80,9 @@ pub fn init(service: &'static str, settings: &TelemetrySettings) -> anyhow::Resu
         start(service, settings.endpoint.as_deref())?
     };
     log::start(service, settings, telemetry.logs.as_ref())?;
+    for warning in &settings.warnings {
+        tracing::warn!("{warning}");
+    }
     Ok(telemetry)
 }
 

@@ -23,6 +23,10 @@ pub struct TelemetrySettings {
     /// receiver.
     #[arg(skip)]
     pub endpoint: Option<String>,
+
+    /// Warnings about the settings, told as soon as there is a log.
+    #[arg(skip)]
+    pub warnings: Vec<String>,
 }
 
 impl Default for TelemetrySettings {
@@ -31,6 +35,7 @@ impl Default for TelemetrySettings {
             log_format: LogFormat::Text,
             log_filter: DEFAULT_FILTER.to_owned(),
             endpoint: None,
+            warnings: Vec::new(),
         }
     }
 }

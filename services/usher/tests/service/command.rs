@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use crate::world::{refusal, usher};
 
 /// Every command that does something.
-const COMMANDS: [&[&str]; 22] = [
+const COMMANDS: [&[&str]; 23] = [
     &["demo"],
     &["up"],
     &["account", "create"],
@@ -26,6 +26,7 @@ const COMMANDS: [&[&str]; 22] = [
     &["nats", "status"],
     &["migrate"],
     &["keys", "generate"],
+    &["config"],
     &["accounts"],
     &["mailer"],
 ];
