@@ -97,7 +97,7 @@ async fn story(system: &mut System, mailbox: Mailbox, format: Format) -> Result<
     scene.chapter("Everything starts: a broker, three services, each with a database of its own");
     system.begin_anew().await?;
     let receiver = OtlpReceiver::bind(([127, 0, 0, 1], 0).into()).await?;
-    let telemetry = telemetry::init("usher", &quiet(receiver.endpoint()))?;
+    let telemetry = telemetry::init_command("usher", &quiet(), Some(&receiver.endpoint()))?;
     let exports = Exports::traces_to(&receiver);
     let run = system
         .start(PortChoice::Auto, exports, scene.progress())
@@ -116,9 +116,9 @@ fn holds_something_else(folder: &Path) -> bool {
     entries.next().is_some() && !DataFolder::is_ours(folder)
 }
 
-fn quiet(endpoint: String) -> TelemetrySettings {
+fn quiet() -> TelemetrySettings {
     // Spans only: the crash that the story is about would fill the screen with warnings.
-    let mut settings = root_span::settings(Some(endpoint));
+    let mut settings = root_span::settings();
     if kit::config::environment("RUST_LOG").is_none() {
         settings.log_filter = "off".to_owned();
     }

@@ -53,14 +53,22 @@ pub fn run() -> ExitCode {
             (format, Err(failure))
         }
     };
-    let Err(failure) = outcome else {
-        return ExitCode::SUCCESS;
+    let code = match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            // Nobody may be reading any more: that is no reason not to end.
+            terminal::write_behind();
+            match format {
+                Format::Table => terminal::tell(failure.spoken()),
+                Format::Json => {
+                    terminal::tell(output::json(&serde_json::json!({ "error": failure })));
+                }
+            }
+            ExitCode::from(failure.exit as u8)
+        }
     };
-    match format {
-        Format::Table => terminal::tell(failure.spoken()),
-        Format::Json => terminal::tell(output::json(&serde_json::json!({ "error": failure }))),
-    }
-    ExitCode::from(failure.exit as u8)
+    terminal::finish();
+    code
 }
 
 /// One thread serves: a service waits more than it computes, and a second thread costs more than it

@@ -17,7 +17,7 @@ use tonic_reflection::server::{
 use tower::util::MapResponseLayer;
 
 use super::{Health, deadline::LONGEST_CALL, refused};
-use crate::telemetry::grpc::ServerLayer;
+use crate::telemetry::grpc::{CallerTraces, ServerLayer};
 
 /// Longest gRPC message that a service reads: the longest valid request is under 2 KiB.
 pub const MESSAGE_LIMIT: usize = 64 * 1024;
@@ -28,6 +28,7 @@ pub(super) async fn serve(
     routes: Routes,
     names: &'static [&'static str],
     health: Health,
+    callers: CallerTraces,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let (reporter, health_service) = tonic_health::server::health_reporter();
@@ -35,7 +36,7 @@ pub(super) async fn serve(
     let checking = tokio::spawn(health.clone().check_writes());
     let reporting = tokio::spawn(health.report(reporter, names));
     let served = Server::builder()
-        .layer(ServerLayer::default())
+        .layer(ServerLayer::new(callers))
         .layer(MapResponseLayer::new(explain_size))
         // Also for callers that name no deadline of their own.
         .timeout(LONGEST_CALL)

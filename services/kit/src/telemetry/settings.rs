@@ -19,11 +19,6 @@ pub struct TelemetrySettings {
     #[arg(long, env = "RUST_LOG", value_name = "FILTER", default_value = DEFAULT_FILTER)]
     pub log_filter: String,
 
-    /// Where spans go instead of where the environment says: for a command that found, or runs, a
-    /// receiver.
-    #[arg(skip)]
-    pub endpoint: Option<String>,
-
     /// Warnings about the settings, told as soon as there is a log.
     #[arg(skip)]
     pub warnings: Vec<String>,
@@ -34,7 +29,6 @@ impl Default for TelemetrySettings {
         Self {
             log_format: LogFormat::Text,
             log_filter: DEFAULT_FILTER.to_owned(),
-            endpoint: None,
             warnings: Vec::new(),
         }
     }

@@ -26,7 +26,7 @@ use crate::{
     output::{Format, facts, json, table},
     service::Service,
     signals::StopSignals,
-    terminal::{BAD, CODE, DIM, GOOD, STRONG, WARN, called_for, say, width},
+    terminal::{self, BAD, CODE, DIM, GOOD, STRONG, WARN, called_for, say, width},
     trace::{Journeys, render},
 };
 
@@ -66,6 +66,8 @@ pub(crate) async fn run(
     // too.
     let mut signals = StopSignals::listen().map_err(anyhow::Error::from)?;
     let told = ToldServices::find()?;
+    // Whoever reads this terminal, if anybody does: the children are looked after.
+    terminal::write_behind();
     for warning in &told.warnings {
         format.narrate(format!(
             "{WARN}settings    {WARN:#} {DIM}│{DIM:#} {warning}"

@@ -7,6 +7,7 @@
 )]
 
 mod alone;
+mod callers;
 mod canary;
 mod cluster;
 mod command;
@@ -29,4 +30,5 @@ mod standstill;
 mod supervisor;
 mod telemetry;
 mod traces;
+mod unread;
 mod world;
