@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 
 use kit::{
     bus::BrokerSettings,
-    config::{duration, lease},
+    config::{duration, lease, service_url},
     serve,
 };
 
@@ -33,7 +33,9 @@ pub struct Config {
     #[arg(
         long,
         env = "USHER_MAILER_URL",
+        hide_env_values = true,
         value_delimiter = ',',
+        value_parser = service_url,
         default_value = "http://127.0.0.1:50053"
     )]
     pub mailer_url: Vec<String>,
