@@ -26,7 +26,7 @@ pub use origin::{Held, Origin};
 pub use reference::reference;
 pub use refusal::{explain, hide_secrets, is_about_a_setting, is_flag_given};
 pub use url::{has_bare_percent, refused_url, service_url};
-pub use value::{Switch, duration, lease};
+pub use value::{Switch, at_least_one, duration, lease};
 
 /// Environment variable that names the TOML file.
 pub const FILE_VARIABLE: &str = "USHER_CONFIG";
