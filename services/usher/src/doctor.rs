@@ -4,6 +4,7 @@ mod broker;
 mod checks;
 mod finding;
 mod operators;
+mod settings;
 
 use clap::Args;
 
@@ -17,7 +18,7 @@ use crate::{
 ///
 /// Looks at the three services (do they answer, are they ready, which versions, what can they not
 /// use, do their clocks agree with this machine's), at their admin listeners and the token, at
-/// nats-server (version, streams, durables), at mails that wait and at dead letters. Each finding
+/// nats-server (version, streams, durables), at the settings of this environment, at mails that wait and at dead letters. Each finding
 /// says since when it has been so and what it means for people who sign up. Exits with 1 if
 /// something needs a hand; what several parts feel of one fault is counted once.
 #[derive(Debug, Args)]
@@ -30,7 +31,8 @@ pub(crate) struct DoctorArguments {
 }
 
 pub(crate) async fn run(session: &Session) -> Result<(), Failure> {
-    let findings = checks::all(session).await;
+    let mut findings = settings::of_this_machine();
+    findings.extend(checks::all(session).await);
     session
         .format
         .print(&findings, |findings| finding::spoken(findings));

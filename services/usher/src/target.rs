@@ -9,6 +9,7 @@ use std::{
 use clap::Args;
 use kit::{
     bus::{BrokerSettings, NatsUrl},
+    config::service_url,
     serve::Client,
     words,
 };
@@ -35,6 +36,8 @@ pub(crate) struct Target {
         global = true,
         hide_short_help = true,
         env = "USHER_ACCOUNTS_URL",
+        hide_env_values = true,
+        value_parser = service_url,
         value_name = "URL"
     )]
     accounts_url: Option<String>,
@@ -44,6 +47,8 @@ pub(crate) struct Target {
         global = true,
         hide_short_help = true,
         env = "USHER_VERIFICATION_URL",
+        hide_env_values = true,
+        value_parser = service_url,
         value_name = "URL"
     )]
     verification_url: Option<String>,
@@ -53,6 +58,8 @@ pub(crate) struct Target {
         global = true,
         hide_short_help = true,
         env = "USHER_MAILER_URL",
+        hide_env_values = true,
+        value_parser = service_url,
         value_name = "URL"
     )]
     mailer_url: Option<String>,
@@ -62,6 +69,8 @@ pub(crate) struct Target {
         global = true,
         hide_short_help = true,
         env = "USHER_ACCOUNTS_ADMIN_URL",
+        hide_env_values = true,
+        value_parser = service_url,
         value_name = "URL"
     )]
     accounts_admin_url: Option<String>,
@@ -71,6 +80,8 @@ pub(crate) struct Target {
         global = true,
         hide_short_help = true,
         env = "USHER_VERIFICATION_ADMIN_URL",
+        hide_env_values = true,
+        value_parser = service_url,
         value_name = "URL"
     )]
     verification_admin_url: Option<String>,
@@ -80,6 +91,8 @@ pub(crate) struct Target {
         global = true,
         hide_short_help = true,
         env = "USHER_MAILER_ADMIN_URL",
+        hide_env_values = true,
+        value_parser = service_url,
         value_name = "URL"
     )]
     mailer_admin_url: Option<String>,

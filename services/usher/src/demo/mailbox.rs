@@ -19,9 +19,11 @@ pub(super) struct Mailbox {
 
 impl Mailbox {
     /// The mailbox that belongs to where mails are sent.
-    pub(super) fn choose(maildir: Option<PathBuf>, data: &Path) -> Result<Self, Failure> {
-        let url = std::env::var("USHER_MAIL_URL").ok();
-        let url = url.filter(|url| !url.is_empty());
+    pub(super) fn choose(
+        maildir: Option<PathBuf>,
+        url: Option<String>,
+        data: &Path,
+    ) -> Result<Self, Failure> {
         let folders = match (maildir, url) {
             (Some(_), None) => return Err(unfilled("USHER_MAIL_URL is not set")),
             (Some(_), Some(url)) if url.starts_with("file:") => {

@@ -28,6 +28,7 @@ mod recorded;
 mod refused;
 mod rotation;
 mod scenarios;
+mod settings;
 mod standstill;
 mod supervisor;
 mod telemetry;
