@@ -141,9 +141,8 @@ fn note(state: &State, made: &watch::Sender<u64>, event: &Event) {
             made.send_modify(|made| *made += 1);
             tracing::info!("Connected to the broker.");
         }
-        Event::Disconnected | Event::Closed => {
-            state.is(&Standing::Away);
-        }
+        // `Closed` alone is our own doing, at a stop.
+        Event::Disconnected => state.is(&Standing::Away),
         Event::ClientError(ClientError::Other(error)) if !state.is_connected() => {
             // The library tells the kinds of a failed attempt apart by their words alone.
             match error.as_str() {

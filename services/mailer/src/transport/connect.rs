@@ -147,6 +147,8 @@ impl Dialer {
             // Who answers, if not as he should, is nearer than who does not.
             mend = if what == Mend::Place { mend } else { what };
             reasons.push(match addresses.len() {
+                // Which one that is stands in no other line.
+                1 if what == Mend::Place => format!("{reason} ({address})"),
                 1 => reason,
                 _ => format!("{}: {reason}", address.ip()),
             });

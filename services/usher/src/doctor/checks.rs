@@ -23,6 +23,9 @@ use crate::{
 /// Beyond this, times in answers and logs of two machines cannot be compared.
 const SKEW: Duration = Duration::from_secs(3);
 
+/// What runs everything on one machine, as a part and as a fault.
+const UP: &str = "usher up";
+
 /// Every finding, in the order of the journey.
 pub(super) async fn all(session: &Session) -> Vec<Finding> {
     let mut findings = vec![usher_up(session)];
@@ -38,7 +41,18 @@ pub(super) async fn all(session: &Session) -> Vec<Finding> {
     let is_usable = !findings.iter().any(|finding| finding.fault == BROKER);
     findings.extend(broker::look(session, is_usable).await);
     one_fault_each(&mut findings);
+    let places = &session.places;
+    if answering.is_empty() && places.run.is_none() && !places.are_named {
+        nothing_runs(&mut findings);
+    }
     findings
+}
+
+/// Not each part is at fault then.
+fn nothing_runs(findings: &mut [Finding]) {
+    for finding in findings {
+        UP.clone_into(&mut finding.fault);
+    }
 }
 
 /// What one fault makes of other parts is that fault.
@@ -66,7 +80,6 @@ fn one_fault_each(findings: &mut [Finding]) {
 
 /// Whether a local system is there, and a folder that was mistyped.
 fn usher_up(session: &Session) -> Finding {
-    const UP: &str = "usher up";
     let places = &session.places;
     if let Some(run) = &places.run {
         return Finding::ok(UP, format!("runs as process {}", run.pid));
@@ -78,7 +91,6 @@ fn usher_up(session: &Session) -> Finding {
     match places.lack() {
         Some(lack) if places.is_data_chosen() && !places.are_named => {
             Finding::problem(UP, format!("{lack}; {asking}"), places.way_to_data())
-                .caused_by("data")
         }
         Some(lack) => Finding::note(UP, format!("does not run: {lack}; {asking}")),
         None => Finding::note(UP, format!("does not run on this folder; {asking}")),

@@ -123,8 +123,13 @@ fn a_folder_without_usher_is_noticed_and_no_tick_is_given_to_a_no() {
             "{up}"
         );
     }
-    let said = doctor("", "table");
-    let said = String::from_utf8_lossy(&said.stdout).into_owned();
+    let output = doctor("", "table");
+    let end = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        end.contains("One thing"),
+        "nothing runs, which is one fault: {end}"
+    );
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
     let up = said
         .lines()
         .find(|line| line.contains("usher up"))
