@@ -32,7 +32,6 @@ pub(super) async fn serve(
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let (reporter, health_service) = tonic_health::server::health_reporter();
-    let reflection = self::reflection(&[names, &["grpc.health.v1.Health"]].concat())?;
     let checking = tokio::spawn(health.clone().check_writes());
     let reporting = tokio::spawn(health.report(reporter, names));
     let served = Server::builder()
@@ -52,7 +51,6 @@ pub(super) async fn serve(
         .http2_max_pending_accept_reset_streams(Some(20))
         .add_routes(routes)
         .add_service(health_service)
-        .add_service(reflection)
         .serve_with_incoming_shutdown(
             TcpIncoming::from(listener).with_nodelay(Some(true)),
             async move {

@@ -24,6 +24,7 @@ mod otlp;
 mod papers;
 mod processes;
 mod recorded;
+mod reflection;
 mod scenarios;
 mod settings;
 mod standstill;
