@@ -28,7 +28,7 @@ pub use names::{nearest, slips};
 pub use reference::reference;
 pub use refusal::{explain, hide_secrets, is_about_a_setting, is_flag_given};
 pub use url::{has_bare_percent, refused_url, service_url};
-pub use value::{Switch, duration, lease};
+pub use value::{Switch, at_least_one, duration, lease};
 
 /// Reads service `name`'s configuration from the environment and, if `USHER_CONFIG` names one, a
 /// TOML file. In the file, a key is the variable's name in lower case without `USHER_`; the table

@@ -47,9 +47,8 @@ pub(crate) enum Command {
     /// The broker's streams
     Nats(Client<nats::NatsCommand>),
     Migrate(migrate::MigrateArguments),
-    /// Secret keys from which codes are derived
-    #[command(subcommand)]
-    Keys(keys::KeysCommand),
+    /// Secret keys from which codes are derived, and their rotation
+    Keys(Client<keys::KeysCommand>),
     Config(config::ConfigArguments),
     /// Run the service accounts alone: takes sign-ups
     ///

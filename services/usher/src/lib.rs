@@ -7,7 +7,7 @@
 //! process (`usher up`), `serve` is what such a child does. `target` and `session` find the
 //! services for the client commands `account`, `mail`, `dlq`, `nats` and `doctor`, which use gRPC
 //! and never a database, and `root_span` begins their traces; `migrate` alone opens a database, and
-//! `keys` a key file. `otlp` receives spans, `trace` draws them as journeys; `demo` tells the story
+//! `keys` changes a key file once it has asked verification. `otlp` receives spans, `trace` draws them as journeys; `demo` tells the story
 //! with all of it.
 
 mod account;
@@ -95,7 +95,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Up(arguments) => local::up::run(arguments, &data, format, slips).await,
         Command::Demo(arguments) => demo::run(arguments, &data, format).await,
         Command::Migrate(arguments) => migrate::run(arguments, &data, format).await,
-        Command::Keys(command) => keys::run(command, &data, format),
+        Command::Keys(client) => keys::run(client.command, &data, &session(client.target)).await,
         Command::Config(arguments) => config::run(arguments, &data, format),
         Command::Doctor(arguments) => doctor::run(&session(arguments.target), slips).await,
         Command::Dlq(client) => dlq::run(client.command, &session(client.target)).await,

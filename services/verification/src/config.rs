@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 
 use kit::{
     bus::BrokerSettings,
-    config::{duration, lease, service_url},
+    config::{at_least_one, duration, lease, service_url},
     serve,
 };
 
@@ -40,8 +40,9 @@ pub struct Config {
     )]
     pub mailer_url: Vec<String>,
 
-    /// File with the keys that codes are derived from, `id:hex` a line, newest first, the same for
-    /// all replicas; made on first start if missing
+    /// File with the keys that codes are derived from, `id:hex` a line, the first in use, the same
+    /// for all replicas; made on first start if missing, read again every 5 s; `usher keys` changes
+    /// it
     #[arg(long, env = "USHER_CODE_KEYS_FILE", default_value = "data/code-keys")]
     pub code_keys_file: PathBuf,
 
@@ -73,11 +74,4 @@ pub struct Config {
     /// How long the broker waits for an ack before it hands an event out again
     #[arg(long, env = "USHER_ACK_WAIT", default_value = "3s", value_parser = duration)]
     pub ack_wait: Duration,
-}
-
-fn at_least_one(text: &str) -> Result<usize, String> {
-    text.parse()
-        .ok()
-        .filter(|number| *number > 0)
-        .ok_or_else(|| "expected a whole number from 1".to_owned())
 }
