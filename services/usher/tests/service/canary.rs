@@ -136,7 +136,8 @@ fn neighbour(code: &str) -> String {
     )
 }
 
-fn metrics(admin: &str) -> Vec<u8> {
+/// What `/metrics` of an admin listener answers.
+pub(crate) fn metrics(admin: &str) -> Vec<u8> {
     let host = admin.trim_start_matches("http://");
     let mut stream = TcpStream::connect(host).expect("the admin listener answers");
     write!(stream, "GET /metrics HTTP/1.0\r\nHost: {host}\r\n\r\n").expect("a request can be sent");
