@@ -2,15 +2,24 @@
 //! probes, and a shutdown in two stages that loses nothing.
 
 mod admin;
+mod bodies;
+mod capacity;
 mod client;
 mod deadline;
+mod descriptors;
+mod guarded;
 mod health;
+mod limits;
+mod listener;
+mod preface;
 mod public;
 mod pulse;
 mod secrets;
 mod settings;
 mod stages;
 mod status;
+mod taken;
+mod told;
 
 use std::{
     future::Future,
@@ -21,7 +30,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -30,10 +39,15 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
+use self::capacity::Capacity;
+use crate::words;
+
 pub use admin::AdminToken;
 pub use client::{Client, client};
 pub use deadline::deadline;
-pub use health::{Degraded, Health};
+pub use guarded::ending;
+pub use health::Health;
+pub use limits::ListenerSettings;
 pub use public::MESSAGE_LIMIT;
 pub use pulse::beat;
 pub use secrets::{read_or_make, read_secret, refuse_if_others_may_read};
@@ -43,6 +57,7 @@ pub use status::{
     InvalidUuid, internal, invalid_argument, parse_uuid, refused, retry_after, store_failed,
     unavailable, unavailable_here, uuid,
 };
+pub use told::{Degraded, Told};
 
 use crate::{telemetry::grpc::CallerTraces, write_behind::write_behind};
 
@@ -68,11 +83,11 @@ pub struct Surface {
     pub health: Health,
 }
 
-/// Two bound listeners.
+/// Two bound listeners, each with room of its own.
 #[derive(Debug)]
 pub struct Server {
-    public: TcpListener,
-    admin: TcpListener,
+    public: (TcpListener, Capacity),
+    admin: (TcpListener, Capacity),
     addr: SocketAddr,
     admin_addr: SocketAddr,
     callers: CallerTraces,
@@ -82,18 +97,24 @@ impl Server {
     /// Binds both listeners; port 0 takes a free one.
     ///
     /// # Errors
-    /// When an address is taken or not this machine's; the message names it.
-    pub async fn bind(listen: SocketAddr, admin_listen: SocketAddr) -> anyhow::Result<Self> {
+    /// When an address is taken or not this machine's, or a limit makes no sense; the message names
+    /// it.
+    pub async fn bind(
+        listen: SocketAddr,
+        admin_listen: SocketAddr,
+        limits: &ListenerSettings,
+    ) -> anyhow::Result<Self> {
+        let (limits, admin_limits) = limits.limits()?;
         let bind = async |addr: SocketAddr| {
-            TcpListener::bind(addr)
-                .await
-                .with_context(|| format!("Nothing can listen on {addr}."))
+            let bound = TcpListener::bind(addr).await;
+            bound
+                .map_err(|error| anyhow!("Nothing can listen on {addr}: {}.", words::of_io(&error)))
         };
         let (public, admin) = (bind(listen).await?, bind(admin_listen).await?);
         let (addr, admin_addr) = (public.local_addr()?, admin.local_addr()?);
         Ok(Self {
-            public,
-            admin,
+            public: (public, Capacity::new("public", limits)),
+            admin: (admin, Capacity::new("admin", admin_limits)),
             addr,
             admin_addr,
             callers: CallerTraces::default(),
@@ -137,21 +158,28 @@ impl Server {
             token,
             health,
         } = surface;
+        let public = public.add_service(public::reflection(
+            &[names, &["grpc.health.v1.Health"]].concat(),
+        )?);
         let admin = admin.add_service(public::reflection(admin_names)?);
         tracing::info!(listen = %self.addr, admin = %self.admin_addr, "Listening.");
         health.looks_after(stages.pulses.clone());
         // Two stops: probes are to see the service drain after callers are sent away.
         let (stopped, probed) = (stages.stop.clone(), CancellationToken::new());
+        let (listener, capacity) = self.public;
         let grpc = tokio::spawn(public::serve(
-            self.public,
+            listener,
+            capacity,
             public,
             names,
             health.clone(),
             self.callers,
             stopped,
         ));
+        let (listener, capacity) = self.admin;
         let admin = tokio::spawn(admin::serve(
-            self.admin,
+            listener,
+            capacity,
             admin,
             token,
             health.clone(),
@@ -170,7 +198,10 @@ impl Server {
                 stages.abandon().await;
                 grpc.abort();
                 admin.abort();
-                bail!("The worker `{name}` ended before its time; its log says why.");
+                bail!(
+                    "The worker `{name}` ended before its time, and the service with it; the log says why. Started again, \
+                     it goes on where it was."
+                );
             }
         };
         tracing::info!("Shutting down: taking nothing new, finishing what was begun.");
@@ -195,9 +226,7 @@ impl Server {
         }
         admin.abort();
         match failed {
-            Some(result) => result
-                .context("A listener's task died.")?
-                .context("A listener failed."),
+            Some(result) => result.context("A listener's task died; the log says why."),
             None => Ok(()),
         }
     }

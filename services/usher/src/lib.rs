@@ -1,7 +1,8 @@
 //! The command `usher`: runs the whole system on one machine, operates it anywhere, and shows it in
 //! a demo.
 //!
-//! In reading order: `cli` is the command tree, `exit` how commands end, `output` and `terminal`
+//! In reading order: `cli` is the command tree, `parse` reads it, `settings` what environment and
+//! file say and `config` shows it, `exit` how commands end, `output` and `terminal`
 //! how they answer. `service` names the three services; `local` runs everything as children of one
 //! process (`usher up`), `serve` is what such a child does. `target` and `session` find the
 //! services for the client commands `account`, `mail`, `dlq`, `nats` and `doctor`, which use gRPC
@@ -12,6 +13,7 @@
 mod account;
 mod broker;
 mod cli;
+mod config;
 mod demo;
 mod dlq;
 mod doctor;
@@ -23,11 +25,13 @@ mod migrate;
 mod nats;
 pub mod otlp;
 mod output;
+mod parse;
 mod probe;
 mod root_span;
 mod serve;
 mod service;
 mod session;
+mod settings;
 mod signals;
 mod target;
 mod terminal;
@@ -42,11 +46,11 @@ use session::Session;
 
 /// Does what the command line says.
 pub fn run() -> ExitCode {
-    let (format, outcome) = match cli::parse() {
+    let (format, outcome) = match parse::parse() {
         Ok(cli) => (cli.output, block_on(dispatch(cli))),
-        Err(error) => {
+        Err((format, error)) => {
             let failure = Failure::new(Exit::Usage, exit::sentence(&error));
-            (Format::Table, Err(failure))
+            (format, Err(failure))
         }
     };
     let code = match outcome {
@@ -90,6 +94,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Demo(arguments) => demo::run(arguments, &data, format).await,
         Command::Migrate(arguments) => migrate::run(arguments, &data, format).await,
         Command::Keys(client) => keys::run(client.command, &data, &session(client.target)).await,
+        Command::Config(arguments) => config::run(arguments, &data, format),
         Command::Doctor(arguments) => doctor::run(&session(arguments.target)).await,
         Command::Dlq(client) => dlq::run(client.command, &session(client.target)).await,
         Command::Nats(client) => nats::run(client.command, &session(client.target)).await,

@@ -7,7 +7,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use anyhow::Context as _;
 use sea_orm_migration::MigratorTrait;
 
-use super::{AdminToken, Server};
+use super::{AdminToken, ListenerSettings, Server};
 use crate::{
     clock::Clock,
     db::{DatabaseUrl, Db},
@@ -50,6 +50,10 @@ pub struct ServiceSettings {
     )]
     pub caller_traces: CallerTraces,
 
+    /// How much strangers may take
+    #[command(flatten)]
+    pub limits: ListenerSettings,
+
     /// What is logged, and how
     #[command(flatten)]
     pub telemetry: telemetry::TelemetrySettings,
@@ -78,11 +82,10 @@ impl ServiceSettings {
             // With SQLite the file is ours alone and nobody else would do it. On Postgres replicas
             // of two versions may run side by side: when its tables change is the operator's to
             // say.
-            db.migrate::<M>()
-                .await
-                .context("The database cannot be migrated.")?;
+            let migrated = db.migrate::<M>().await;
+            migrated.context("The tables of the database cannot be brought up to date.")?;
         }
-        let server = Server::bind(self.listen, self.admin_listen).await?;
+        let server = Server::bind(self.listen, self.admin_listen, &self.limits).await?;
         let server = server.caller_traces(self.caller_traces);
         let token = AdminToken::read_or_make(&self.admin_token_file)?;
         Ok(Parts { db, server, token })

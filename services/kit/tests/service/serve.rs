@@ -5,8 +5,9 @@ use std::{net::SocketAddr, time::Duration};
 
 use kit::{
     clock::Clock,
+    config::from_pairs,
     db::{DatabaseUrl, Db},
-    serve::{AdminToken, Degraded, Health, Server, Stages, Surface, client},
+    serve::{AdminToken, Degraded, Health, ListenerSettings, Server, Stages, Surface, client},
     testing::eventually,
 };
 use proto::mailer::{
@@ -54,37 +55,58 @@ impl MailerAdmin for Nobody {
 
 pub(crate) struct Running {
     folder: TempDir,
-    addr: SocketAddr,
-    admin_addr: SocketAddr,
+    pub(crate) addr: SocketAddr,
+    pub(crate) admin_addr: SocketAddr,
     pub(crate) stages: Stages,
     shutdown: oneshot::Sender<()>,
     pub(crate) task: JoinHandle<anyhow::Result<()>>,
 }
 
 pub(crate) async fn start() -> Running {
-    start_on::<NoMigrations>().await
+    start_with(&[]).await
 }
 
-/// A service whose tables are to be `M`'s; none of its migrations is applied.
-async fn start_on<M: MigratorTrait + 'static>() -> Running {
+/// A service with these limits.
+pub(crate) async fn start_with(limits: &[(&str, &str)]) -> Running {
     let folder = tempfile::tempdir().unwrap();
+    let db = database(&folder).await;
+    serve_within::<NoMigrations>(db, folder, limits).await
+}
+
+async fn database(folder: &TempDir) -> Db {
     let url: DatabaseUrl = format!("sqlite:{}", folder.path().join("test.db").display())
         .parse()
         .unwrap();
     let db = Db::connect(&url, Clock::default()).await.unwrap();
     db.migrate::<NoMigrations>().await.unwrap();
+    db
+}
+
+/// A service whose tables are to be `M`'s; none of its migrations is applied.
+async fn start_on<M: MigratorTrait + 'static>() -> Running {
+    let folder = tempfile::tempdir().unwrap();
+    let db = database(&folder).await;
     serve_on::<M>(db, folder).await
 }
 
 /// A service on this database, with its token in this folder.
 pub(crate) async fn serve_on<M: MigratorTrait + 'static>(db: Db, folder: TempDir) -> Running {
+    serve_within::<M>(db, folder, &[]).await
+}
+
+async fn serve_within<M: MigratorTrait + 'static>(
+    db: Db,
+    folder: TempDir,
+    limits: &[(&str, &str)],
+) -> Running {
     let any = "127.0.0.1:0".parse().unwrap();
-    let server = Server::bind(any, any).await.unwrap();
-    let health = Health::new::<M>(db);
-    health.depends_on("broker", || {
+    let limits = from_pairs::<ListenerSettings>(limits).unwrap();
+    let server = Server::bind(any, any, &limits).await.unwrap();
+    let health = Health::new::<M>(db, "Nobody is served.");
+    health.depends_on("broker", "Events wait.", || {
         Some(Degraded::new("is not connected", "Bring it back."))
     });
-    health.depends_on("mailer", || None);
+    health.depends_on("mailer", "Mails wait.", || None);
     let surface = Surface {
         public: Routes::new(MailerAdminServer::new(Nobody)),
         names: &[SERVICE_NAME],
@@ -142,13 +164,28 @@ async fn i20_readiness_tells_what_is_away_and_stays_ready() {
     let running = start().await;
     assert_eq!(running.get("/livez").await.0, 200);
     let (code, body) = running.get("/readyz").await;
+    let report: serde_json::Value = serde_json::from_str(&body).unwrap();
+    let mut broker = report["degraded"]["broker"].clone();
+    let since = broker["since"].take();
+    assert!(since.as_str().is_some_and(|since| since.ends_with('Z')));
     assert_eq!(
-        (code, body.as_str()),
+        (code, &report["ready"], broker),
         (
             200,
-            r#"{"ready":true,"degraded":{"broker":{"reason":"is not connected","advice":"Bring it back."}}}"#
+            &true.into(),
+            serde_json::json!({
+                "reason": "the broker is not connected",
+                "since": null,
+                "means": "Events wait.",
+                "advice": "Bring it back.",
+            })
         )
     );
+    assert_eq!(report["degraded"].as_object().unwrap().len(), 1);
+    let (_, again) = running.get("/readyz").await;
+    let again: serde_json::Value = serde_json::from_str(&again).unwrap();
+    let since_then = &again["degraded"]["broker"]["since"];
+    assert_eq!(*since_then, since, "each look tells the same beginning");
     running.stop().await;
 }
 

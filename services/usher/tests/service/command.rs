@@ -3,7 +3,7 @@
 use crate::world::{refusal, usher};
 
 /// Every command that does something.
-const COMMANDS: [&[&str]; 25] = [
+const COMMANDS: [&[&str]; 26] = [
     &["demo"],
     &["up"],
     &["account", "create"],
@@ -27,6 +27,7 @@ const COMMANDS: [&[&str]; 25] = [
     &["keys", "activate"],
     &["keys", "retire"],
     &["keys", "list"],
+    &["config"],
     &["accounts"],
     &["mailer"],
 ];
