@@ -20,32 +20,44 @@ mod signals;
 mod stages;
 mod status;
 mod taken;
+mod told;
 
-use std::{future::Future, net::SocketAddr, pin::pin, time::Duration};
+use std::{
+    future::Future,
+    io::{self, Write as _},
+    net::SocketAddr,
+    pin::pin,
+    process::ExitCode,
+    time::Duration,
+};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use tokio::{net::TcpListener, time::timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
 use self::capacity::Capacity;
+use crate::words;
 
 pub use admin::AdminToken;
 pub use client::{Client, client};
 pub use deadline::deadline;
 pub use guarded::ending;
-pub use health::{Degraded, Health};
+pub use health::Health;
 pub use limits::ListenerSettings;
 pub use public::MESSAGE_LIMIT;
 pub use pulse::beat;
-pub use secrets::{read_or_make, refuse_if_others_may_read};
+pub use secrets::{read_or_make, read_secret, refuse_if_others_may_read};
 pub use settings::{Parts, ServiceSettings};
 pub use signals::{StopSignals, at_most_ten_seconds, terminated};
 pub use stages::Stages;
 pub use status::{
     InvalidUuid, internal, invalid_argument, parse_uuid, refused, retry_after, store_failed,
-    unavailable, uuid,
+    unavailable, unavailable_here, uuid,
 };
+pub use told::{Degraded, Told};
+
+use crate::{config::Switch, telemetry::grpc::CallerTraces, write_behind::write_behind};
 
 /// How long servers may take to answer what they have begun.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -77,6 +89,8 @@ pub struct Server {
     admin: (TcpListener, Capacity),
     addr: SocketAddr,
     admin_addr: SocketAddr,
+    callers: CallerTraces,
+    reflection: Switch,
 }
 
 impl Server {
@@ -92,9 +106,9 @@ impl Server {
     ) -> anyhow::Result<Self> {
         let (limits, admin_limits) = limits.limits()?;
         let bind = async |addr: SocketAddr| {
-            TcpListener::bind(addr)
-                .await
-                .with_context(|| format!("Nothing can listen on {addr}."))
+            let bound = TcpListener::bind(addr).await;
+            bound
+                .map_err(|error| anyhow!("Nothing can listen on {addr}: {}.", words::of_io(&error)))
         };
         let (public, admin) = (bind(listen).await?, bind(admin_listen).await?);
         let (addr, admin_addr) = (public.local_addr()?, admin.local_addr()?);
@@ -103,7 +117,23 @@ impl Server {
             admin: (admin, Capacity::new("admin", admin_limits)),
             addr,
             admin_addr,
+            callers: CallerTraces::default(),
+            reflection: Switch::On,
         })
+    }
+
+    /// The same with callers whose traces become what is said here.
+    #[must_use]
+    pub fn caller_traces(mut self, callers: CallerTraces) -> Self {
+        self.callers = callers;
+        self
+    }
+
+    /// The same with reflection on both listeners, or without.
+    #[must_use]
+    pub fn reflection(mut self, reflection: Switch) -> Self {
+        self.reflection = reflection;
+        self
     }
 
     /// Where the public services listen.
@@ -136,10 +166,12 @@ impl Server {
             token,
             health,
         } = surface;
-        let public = public.add_service(public::reflection(
-            &[names, &["grpc.health.v1.Health"]].concat(),
-        )?);
-        let admin = admin.add_service(public::reflection(admin_names)?);
+        let (mut public, mut admin) = (public, admin);
+        if self.reflection.is_on() {
+            let told = [names, &["grpc.health.v1.Health"]].concat();
+            public = public.add_service(public::reflection(&told)?);
+            admin = admin.add_service(public::reflection(admin_names)?);
+        }
         tracing::info!(listen = %self.addr, admin = %self.admin_addr, "Listening.");
         health.looks_after(stages.pulses.clone());
         // Two stops: probes are to see the service drain after callers are sent away.
@@ -151,6 +183,7 @@ impl Server {
             public,
             names,
             health.clone(),
+            self.callers,
             stopped,
         ));
         let (listener, capacity) = self.admin;
@@ -175,7 +208,10 @@ impl Server {
                 stages.abandon().await;
                 grpc.abort();
                 admin.abort();
-                bail!("The worker `{name}` ended before its time; its log says why.");
+                bail!(
+                    "The worker `{name}` ended before its time, and the service with it; the log says why. Started again, \
+                     it goes on where it was."
+                );
             }
         };
         tracing::info!("Shutting down: taking nothing new, finishing what was begun.");
@@ -200,8 +236,20 @@ impl Server {
         }
         admin.abort();
         match failed {
-            Some(result) => result.context("A listener's task died."),
+            Some(result) => result.context("A listener's task died; the log says why."),
             None => Ok(()),
         }
     }
+}
+
+/// The end of a service's own program: says why it failed, and how.
+pub fn ended(outcome: anyhow::Result<()>) -> ExitCode {
+    let Err(error) = outcome else {
+        return ExitCode::SUCCESS;
+    };
+    // Nobody may be reading any more: that is no reason not to end.
+    let (mut stderr, last_lines) = write_behind("last words", io::stderr());
+    let _ = stderr.write_all(format!("Error: {error:?}\n").as_bytes());
+    drop(last_lines);
+    ExitCode::FAILURE
 }

@@ -6,7 +6,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use anyhow::{Context as _, ensure};
 use kit::{
     clock::Clock,
-    keyring::{self, Key},
+    keyring::Key,
     random,
     serve::{self, Health, MESSAGE_LIMIT, Parts, Stages, Surface},
     telemetry,
@@ -38,6 +38,10 @@ use crate::{
     migrations::Migrator,
     transport::{Folder, MailUrl, Smtp, Transport},
 };
+
+/// What people notice of a service that is not ready.
+const NOT_READY: &str =
+    "People can sign up, but get no mail until it is; mails wait, and none is lost.";
 
 /// Runs the service as a process: with telemetry of its own, until `shutdown`.
 ///
@@ -128,7 +132,7 @@ impl App {
             ..
         } = self;
 
-        let health = Health::new::<Migrator>(db.clone());
+        let health = Health::new::<Migrator>(db.clone(), NOT_READY);
         deliver.admission.show_in(&health);
         deliver.refusals.show_in(&health);
         let public = Public {
@@ -204,10 +208,12 @@ impl App {
 
 fn address_keys(config: &Config) -> anyhow::Result<AddressKeys> {
     let file = &config.address_key_file;
-    let make = || keyring::with_newest("", &Key::new(random::bytes(), random::bytes()));
+    let make = || Key::new(random::bytes(), random::bytes()).line() + "\n";
     let text = serve::read_or_make(file, "The mailer's ring of address keys", make)?;
-    AddressKeys::parse(&text)
-        .with_context(|| format!("The address keys in {} cannot be used.", file.display()))
+    AddressKeys::parse(&text).map_err(|error| {
+        let (shown, mend) = (file.display(), error.mend(file));
+        anyhow::anyhow!("The mailer's ring of address keys {shown} cannot be used: {error}. {mend}")
+    })
 }
 
 fn transport(config: &Config) -> anyhow::Result<Transport> {

@@ -4,7 +4,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use kit::{
-    config::{at_least_one, duration, lease},
+    config::{at_least_one, duration, lease, refused_url},
     serve,
 };
 use url::Url;
@@ -31,7 +31,7 @@ pub struct Config {
     #[command(flatten)]
     pub service: serve::ServiceSettings,
 
-    /// File of the keys under which addresses are recognised, `id:hex` a line, newest first; made
+    /// File of the keys under which addresses are recognised, `id:hex` a line, the first in use; made
     /// on first start
     #[arg(
         long,
@@ -69,7 +69,7 @@ pub struct Config {
     #[arg(long, env = "USHER_MAIL_QUEUE", default_value_t = 4096, value_parser = at_least_one)]
     pub(crate) mail_queue: usize,
     /// Where people find Usher: the mail links to it; no link without it
-    #[arg(long, env = "USHER_PUBLIC_URL", value_parser = public_url)]
+    #[arg(long, env = "USHER_PUBLIC_URL", hide_env_values = true, value_parser = public_url)]
     pub public_url: Option<String>,
     /// How long each part of a conversation may take
     #[command(flatten)]
@@ -94,12 +94,12 @@ pub(crate) struct Times {
 }
 
 /// `https://usher.example`, without the slash at its end.
-fn public_url(text: &str) -> Result<String, &'static str> {
-    const EXPECTED: &str = "expected http://HOST or https://HOST, with a path if need be";
-    let url = Url::parse(text).map_err(|_| EXPECTED)?;
+fn public_url(text: &str) -> Result<String, String> {
+    const EXPECTED: &str = "http://HOST or https://HOST, with a path if need be";
+    let url = Url::parse(text).map_err(|_| refused_url(text, EXPECTED))?;
     let plain = url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
     match matches!(url.scheme(), "http" | "https") && url.has_host() && plain {
         true => Ok(url.as_str().trim_end_matches('/').to_owned()),
-        false => Err(EXPECTED),
+        false => Err(refused_url(text, EXPECTED)),
     }
 }

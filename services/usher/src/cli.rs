@@ -1,12 +1,13 @@
 //! The command line: every command, what `--help` teaches, and where each command goes.
 
-use std::path::PathBuf;
-
-use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, error::ErrorKind};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use crate::{
-    account, demo, dlq, doctor, exit, keys, local, mail, migrate, nats, output::Format, serve,
-    service::Service, target::Target,
+    account, config, demo, dlq, doctor, exit, keys, local, mail, migrate, nats,
+    output::Format,
+    serve,
+    service::Service,
+    target::{DataFlag, Target},
 };
 
 /// Signs people up and makes sure that their verification mail arrives
@@ -20,20 +21,16 @@ use crate::{
     after_help = "`usher COMMAND --help` shows examples; `usher --help` also exit codes and the environment."
 )]
 pub(crate) struct Cli {
-    /// Folder of the local system: databases, broker, mails, keys, logs
-    #[arg(
-        long,
-        global = true,
-        env = "USHER_DATA",
-        default_value = "data",
-        value_name = "DIR"
-    )]
-    pub(crate) data: PathBuf,
+    #[command(flatten)]
+    pub(crate) folder: DataFlag,
     /// What answers look like
     #[arg(long, global = true, value_enum, default_value_t = Format::Table)]
     pub(crate) output: Format,
     #[command(subcommand)]
     pub(crate) command: Command,
+    /// Misspelt variables, a sentence each.
+    #[arg(skip)]
+    pub(crate) slips: Vec<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -50,9 +47,9 @@ pub(crate) enum Command {
     /// The broker's streams
     Nats(Client<nats::NatsCommand>),
     Migrate(migrate::MigrateArguments),
-    /// Secret keys from which codes are derived
-    #[command(subcommand)]
-    Keys(keys::KeysCommand),
+    /// Secret keys from which codes are derived, and their rotation
+    Keys(Client<keys::KeysCommand>),
+    Config(config::ConfigArguments),
     /// Run the service accounts alone: takes sign-ups
     ///
     /// Settings come from flags, else the environment, else the TOML file that USHER_CONFIG names,
@@ -79,30 +76,10 @@ pub(crate) struct Client<C: Subcommand> {
     pub(crate) target: Target,
 }
 
-/// Reads the command line; prints help, or what was not understood, and exits if that is what there
-/// is to do.
-pub(crate) fn parse() -> anyhow::Result<Cli> {
-    let mut command = command();
-    // Only a service reads the file: for its settings, which become the defaults of its flags.
-    let first = std::env::args_os().nth(1).unwrap_or_default();
-    let mut services = Service::ALL.into_iter();
-    let service = services.find(|service| first == service.name());
-    if let Some(service) = service {
-        command = with_settings_of(service, command)?;
-    }
-    let matches = match command.try_get_matches_from_mut(std::env::args_os()) {
-        Ok(matches) => matches,
-        Err(error) => {
-            let refused = service.and_then(|service| refused_setting(service, &command, &error));
-            return Err(refused.unwrap_or_else(|| error.exit()));
-        }
-    };
-    Ok(Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()))
-}
-
-fn with_settings_of(service: Service, command: clap::Command) -> anyhow::Result<clap::Command> {
-    let plain = command.find_subcommand(service.name()).cloned();
-    let with_file = kit::config::with_file_defaults(plain.unwrap_or_default(), service.name())?;
+/// The whole command tree with its help.
+pub(crate) fn command() -> clap::Command {
+    let codes = exit::help();
+    let mut command = Cli::command();
     // Flags of all commands mean nothing to a service; its help is long enough.
     let mut hidden = Vec::new();
     for argument in command.get_arguments() {
@@ -110,26 +87,10 @@ fn with_settings_of(service: Service, command: clap::Command) -> anyhow::Result<
             hidden.push(argument.clone().hide(true));
         }
     }
-    Ok(command.mut_subcommand(service.name(), |_| with_file.args(hidden)))
-}
-
-/// What is wrong with a service's setting, told without secrets; `None` for all other mistakes.
-fn refused_setting(
-    service: Service,
-    command: &clap::Command,
-    error: &clap::Error,
-) -> Option<anyhow::Error> {
-    let (ErrorKind::ValueValidation | ErrorKind::InvalidValue) = error.kind() else {
-        return None;
-    };
-    let command = command.find_subcommand(service.name())?;
-    Some(kit::config::explain(command, error))
-}
-
-/// The whole command tree with its help.
-pub(crate) fn command() -> clap::Command {
-    let codes = exit::help();
-    Cli::command().after_long_help(format!(
+    for service in Service::ALL {
+        command = command.mut_subcommand(service.name(), |service| service.args(hidden.clone()));
+    }
+    command.after_long_help(format!(
         "Start here:
   usher demo                                  see everything work, in half a minute
   usher up                                    run everything on this machine
@@ -143,12 +104,14 @@ Environment:
   USHER_ACCOUNTS_URL, USHER_VERIFICATION_URL, USHER_MAILER_URL, USHER_NATS_URL
                                  where the parts are, instead of the running `usher up`
   USHER_ADMIN_TOKEN_FILE         the token for operators' commands
+  USHER_CONFIG                   the TOML file with settings of the services
   USHER_MAIL_URL                 smtp://…, smtps://… or file:…, for `usher up` and `usher demo`
   USHER_NATS_SERVER              the nats-server executable, instead of the one on PATH
   OTEL_EXPORTER_OTLP_ENDPOINT    where traces go
   RUST_LOG                       what is logged; never affects traces
   NO_COLOR                       no colours (there are none anyway where no terminal reads)
 
-`usher SERVICE --help` lists the settings of accounts, verification and mailer."
+An empty variable counts as unset. `usher SERVICE --help` lists the settings of accounts,
+verification and mailer; `usher config` shows what holds, and where it came from."
     ))
 }

@@ -20,7 +20,9 @@ use kit::{
 
 use crate::{
     exit::{Exit, Failure},
-    local::{data::DataFolder, exports::Exports, ports::PortChoice, system::System},
+    local::{
+        data::DataFolder, exports::Exports, ports::PortChoice, system::System, told::ToldServices,
+    },
     otlp::OtlpReceiver,
     output::{Format, json},
     root_span,
@@ -57,12 +59,16 @@ pub(crate) async fn run(
     let mut signals = StopSignals::listen()?;
     let folder = data.join("demo");
     if holds_something_else(&folder) {
-        let message = format!("{} holds files that are not Usher's.", folder.display());
+        let message = format!(
+            "{} holds files that are not Usher's, and the demo empties its folder.",
+            folder.display()
+        );
         return Err(Failure::new(Exit::Refused, message).hint("Choose another folder with --data."));
     }
-    let mailbox = Mailbox::choose(arguments.mailbox, &folder)?;
+    let told = ToldServices::find(Vec::new())?;
+    let mailbox = Mailbox::choose(arguments.mailbox, told.mail_url(), &folder)?;
     // Notices stay unread: a crash is part of the story, and a failure quotes the log.
-    let (mut system, _notices) = System::open(&folder)?;
+    let (mut system, _notices) = System::open(&folder, told)?;
     let outcome = tell(&mut system, mailbox, arguments.keep, format, &mut signals).await;
     // However the story ended: nothing is left running.
     system.stop().await;
@@ -96,7 +102,7 @@ async fn story(system: &mut System, mailbox: Mailbox, format: Format) -> Result<
     scene.chapter("Everything starts: a broker, three services, each with a database of its own");
     system.begin_anew().await?;
     let receiver = OtlpReceiver::bind(([127, 0, 0, 1], 0).into()).await?;
-    let telemetry = telemetry::init("usher", &quiet(receiver.endpoint()))?;
+    let telemetry = telemetry::init_command("usher", &quiet(), Some(&receiver.endpoint()))?;
     let exports = Exports::traces_to(&receiver);
     let run = system
         .start(PortChoice::Auto, exports, scene.progress())
@@ -115,11 +121,11 @@ fn holds_something_else(folder: &Path) -> bool {
     entries.next().is_some() && !DataFolder::is_ours(folder)
 }
 
-fn quiet(endpoint: String) -> TelemetrySettings {
+fn quiet() -> TelemetrySettings {
     // Spans only: the crash that the story is about would fill the screen with warnings.
-    let log_filter = std::env::var("RUST_LOG").unwrap_or_else(|_| "off".to_owned());
-    TelemetrySettings {
-        log_filter,
-        ..root_span::settings(Some(endpoint))
+    let mut settings = root_span::settings();
+    if kit::config::environment("RUST_LOG").is_none() {
+        settings.log_filter = "off".to_owned();
     }
+    settings
 }

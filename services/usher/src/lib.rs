@@ -1,17 +1,19 @@
 //! The command `usher`: runs the whole system on one machine, operates it anywhere, and shows it in
 //! a demo.
 //!
-//! In reading order: `cli` is the command tree, `exit` how commands end, `output` and `terminal`
+//! In reading order: `cli` is the command tree, `parse` reads it, `settings` what environment and
+//! file say and `config` shows it, `exit` how commands end, `output` and `terminal`
 //! how they answer. `service` names the three services; `local` runs everything as children of one
 //! process (`usher up`), `serve` is what such a child does. `target` and `session` find the
 //! services for the client commands `account`, `mail`, `dlq`, `nats` and `doctor`, which use gRPC
 //! and never a database, and `root_span` begins their traces; `migrate` alone opens a database, and
-//! `keys` a key file. `otlp` receives spans, `trace` draws them as journeys; `demo` tells the story
+//! `keys` changes a key file once it has asked verification. `otlp` receives spans, `trace` draws them as journeys; `demo` tells the story
 //! with all of it.
 
 mod account;
 mod broker;
 mod cli;
+mod config;
 mod demo;
 mod dlq;
 mod doctor;
@@ -23,11 +25,13 @@ mod migrate;
 mod nats;
 pub mod otlp;
 mod output;
+mod parse;
 mod probe;
 mod root_span;
 mod serve;
 mod service;
 mod session;
+mod settings;
 mod signals;
 mod target;
 mod terminal;
@@ -39,24 +43,33 @@ use cli::{Cli, Command};
 use exit::{Exit, Failure};
 use output::Format;
 use session::Session;
+use target::DataFlag;
 
 /// Does what the command line says.
 pub fn run() -> ExitCode {
-    let (format, outcome) = match cli::parse() {
+    let (format, outcome) = match parse::parse() {
         Ok(cli) => (cli.output, block_on(dispatch(cli))),
-        Err(error) => {
+        Err((format, error)) => {
             let failure = Failure::new(Exit::Usage, exit::sentence(&error));
-            (Format::Table, Err(failure))
+            (format, Err(failure))
         }
     };
-    let Err(failure) = outcome else {
-        return ExitCode::SUCCESS;
+    let code = match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            // Nobody may be reading any more: that is no reason not to end.
+            terminal::write_behind();
+            match format {
+                Format::Table => terminal::tell(failure.spoken()),
+                Format::Json => {
+                    terminal::tell(output::json(&serde_json::json!({ "error": failure })));
+                }
+            }
+            ExitCode::from(failure.exit as u8)
+        }
     };
-    match format {
-        Format::Table => terminal::tell(failure.spoken()),
-        Format::Json => terminal::tell(output::json(&serde_json::json!({ "error": failure }))),
-    }
-    ExitCode::from(failure.exit as u8)
+    terminal::finish();
+    code
 }
 
 /// One thread serves: a service waits more than it computes, and a second thread costs more than it
@@ -69,20 +82,22 @@ fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failu
 
 async fn dispatch(cli: Cli) -> Result<(), Failure> {
     let Cli {
-        data,
+        folder: DataFlag { data },
         output: format,
         command,
+        slips,
     } = cli;
     let session = |target| Session::new(target, &data, format);
     match command {
-        Command::Accounts(arguments) => serve::accounts(*arguments).await,
-        Command::Verification(arguments) => serve::verification(*arguments).await,
-        Command::Mailer(arguments) => serve::mailer(*arguments).await,
-        Command::Up(arguments) => local::up::run(arguments, &data, format).await,
+        Command::Accounts(arguments) => serve::accounts(*arguments, slips).await,
+        Command::Verification(arguments) => serve::verification(*arguments, slips).await,
+        Command::Mailer(arguments) => serve::mailer(*arguments, slips).await,
+        Command::Up(arguments) => local::up::run(arguments, &data, format, slips).await,
         Command::Demo(arguments) => demo::run(arguments, &data, format).await,
         Command::Migrate(arguments) => migrate::run(arguments, &data, format).await,
-        Command::Keys(command) => keys::run(command, &data, format),
-        Command::Doctor(arguments) => doctor::run(&session(arguments.target)).await,
+        Command::Keys(client) => keys::run(client.command, &data, &session(client.target)).await,
+        Command::Config(arguments) => config::run(arguments, &data, format),
+        Command::Doctor(arguments) => doctor::run(&session(arguments.target), slips).await,
         Command::Dlq(client) => dlq::run(client.command, &session(client.target)).await,
         Command::Nats(client) => nats::run(client.command, &session(client.target)).await,
         Command::Account(client) => {

@@ -6,7 +6,7 @@ use std::path::Path;
 use clap::{Args, Subcommand};
 use kit::{
     clock::Clock,
-    db::{DatabaseUrl, Db},
+    db::{DatabaseUrl, Db, MigrateError},
 };
 use serde::Serialize;
 
@@ -40,7 +40,7 @@ pub(crate) struct MigrateArguments {
         value_name = "URL",
         global = true
     )]
-    database_url: Option<String>,
+    database_url: Option<DatabaseUrl>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -60,15 +60,19 @@ pub(crate) async fn run(
     data: &Path,
     format: Format,
 ) -> Result<(), Failure> {
-    let databases: Vec<(Service, String)> = match (arguments.service, arguments.database_url) {
+    let databases = match (arguments.service, arguments.database_url) {
         (Some(service), Some(url)) => vec![(service, url)],
         (None, Some(_)) => {
             let message = "A database is named, but not whose it is: add --service.";
             return Err(Failure::new(Exit::Usage, message).hint("Or unset USHER_DATABASE_URL."));
         }
-        _ => Service::ALL
-            .map(|service| (service, local_url(data, service)))
-            .to_vec(),
+        _ => {
+            let mut files = Vec::new();
+            for service in Service::ALL {
+                files.push((service, local(data, service)?));
+            }
+            files
+        }
     };
     let mut states = Vec::new();
     for (service, url) in databases {
@@ -90,8 +94,9 @@ pub(crate) async fn run(
     }
     format.print(&states, |states| spoken(states));
     if states.iter().any(|state| !state.pending.is_empty()) {
-        let failure = Failure::new(Exit::Failed, "Migrations are missing.");
-        return Err(failure.hint("`usher migrate` applies them."));
+        let message = "Tables are not current: a service is not ready as long as its own are not, and takes no sign-ups.";
+        return Err(Failure::new(Exit::Failed, message)
+            .hint("`usher migrate`, with the same flags, brings them up to date."));
     }
     Ok(())
 }
@@ -114,66 +119,56 @@ pub(crate) fn local_url(data: &Path, service: Service) -> String {
     format!("sqlite:{}", file.display())
 }
 
+/// The same, to be opened.
+pub(crate) fn local(data: &Path, service: Service) -> Result<DatabaseUrl, Failure> {
+    local_url(data, service)
+        .parse()
+        .map_err(|problem| Failure::new(Exit::Usage, problem))
+}
+
 /// Applies what is missing.
-pub(crate) async fn apply(service: Service, url: &str) -> Result<(), Failure> {
+pub(crate) async fn apply(service: Service, url: &DatabaseUrl) -> Result<(), Failure> {
     let db = connect(url).await?;
     let applied = match service {
         Service::Accounts => db.migrate::<accounts::migrations::Migrator>().await,
         Service::Verification => db.migrate::<verification::migrations::Migrator>().await,
         Service::Mailer => db.migrate::<mailer::migrations::Migrator>().await,
     };
-    applied.map_err(|error| failed(service, kit::db::is_away(&error), &error))
+    applied.map_err(|error| failed(service, &db, &error))
 }
 
-async fn pending(service: Service, url: &str) -> Result<Vec<String>, Failure> {
+async fn pending(service: Service, url: &DatabaseUrl) -> Result<Vec<String>, Failure> {
     // Without the lock that the service which runs on the file holds.
-    let observed = Db::observe(&parse(url)?).await;
+    let observed = Db::observe(url).await;
     let db = observed.map_err(|error| Failure::new(Exit::Unavailable, sentence(&error)))?;
     let pending = match service {
-        Service::Accounts => {
-            db.pending_migrations::<accounts::migrations::Migrator>()
-                .await
-        }
-        Service::Verification => {
-            db.pending_migrations::<verification::migrations::Migrator>()
-                .await
-        }
-        Service::Mailer => {
-            db.pending_migrations::<mailer::migrations::Migrator>()
-                .await
-        }
+        Service::Accounts => db.lacks::<accounts::migrations::Migrator>().await,
+        Service::Verification => db.lacks::<verification::migrations::Migrator>().await,
+        Service::Mailer => db.lacks::<mailer::migrations::Migrator>().await,
     };
-    pending.map_err(|error| failed(service, kit::db::is_away(&error), &error))
+    pending.map_err(|error| failed(service, &db, &error))
 }
 
-fn is_missing(url: &str) -> bool {
-    let Ok(url) = url.parse::<DatabaseUrl>() else {
-        return false;
-    };
+fn is_missing(url: &DatabaseUrl) -> bool {
     url.sqlite_path()
         .is_some_and(|path| !Path::new(path).exists())
 }
 
-fn parse(url: &str) -> Result<DatabaseUrl, Failure> {
-    url.parse::<DatabaseUrl>()
-        .map_err(|problem| Failure::new(Exit::Usage, problem.to_string()))
+async fn connect(url: &DatabaseUrl) -> Result<Db, Failure> {
+    let connected = Db::connect(url, Clock::default()).await;
+    connected.map_err(|error| Failure::new(Exit::Unavailable, sentence(&error)))
 }
 
-async fn connect(url: &str) -> Result<Db, Failure> {
-    let connected = Db::connect(&parse(url)?, Clock::default()).await;
-    connected.map_err(|error| {
-        Failure::new(Exit::Unavailable, sentence(&error))
-            .hint("A service that runs on SQLite migrates its own database when it starts.")
-    })
-}
-
-fn failed(service: Service, is_away: bool, error: &impl std::fmt::Display) -> Failure {
+fn failed(service: Service, db: &Db, error: &MigrateError) -> Failure {
     // A database that is away may be back later.
-    let exit = match is_away {
+    let exit = match error.is_away() {
         true => Exit::Unavailable,
         false => Exit::Failed,
     };
     let name = service.name();
-    let what = format!("The database of {name} cannot be migrated: {error}.");
-    Failure::new(exit, what)
+    let what = format!("The database of {name} cannot be brought up to date: {error}.");
+    match error.advice(db) {
+        Some(advice) => Failure::new(exit, what).hint(advice),
+        None => Failure::new(exit, what),
+    }
 }

@@ -35,6 +35,11 @@ pub(crate) struct ProvisionArguments {
     replicas: Option<usize>,
 }
 
+async fn connect(session: &Session) -> Result<Bus, Failure> {
+    let log = session.places.broker_log();
+    broker::connect(&session.places.broker, log.as_deref()).await
+}
+
 /// What the broker holds.
 #[derive(Debug, Serialize)]
 pub(crate) struct BrokerStatus {
@@ -72,7 +77,7 @@ pub(crate) struct DurableStatus {
 }
 
 pub(crate) async fn run(command: NatsCommand, session: &Session) -> Result<(), Failure> {
-    let bus = broker::connect(&session.places.broker).await?;
+    let bus = connect(session).await?;
     match command {
         NatsCommand::Provision(arguments) => {
             if let Err(error) = bus::provision(&bus, arguments.replicas).await {

@@ -22,23 +22,32 @@ pub(crate) struct ServeArguments<C: Args> {
 
 pub(crate) async fn accounts(
     arguments: ServeArguments<accounts::config::Config>,
+    warnings: Vec<String>,
 ) -> Result<(), Failure> {
     let shutdown = asked_to_stop(arguments.stop_with_stdin)?;
-    Ok(accounts::app::run(arguments.config, shutdown).await?)
+    let mut config = arguments.config;
+    config.service.telemetry.warnings = warnings;
+    Ok(accounts::app::run(config, shutdown).await?)
 }
 
 pub(crate) async fn verification(
     arguments: ServeArguments<verification::config::Config>,
+    warnings: Vec<String>,
 ) -> Result<(), Failure> {
     let shutdown = asked_to_stop(arguments.stop_with_stdin)?;
-    Ok(verification::app::run(arguments.config, shutdown).await?)
+    let mut config = arguments.config;
+    config.service.telemetry.warnings = warnings;
+    Ok(verification::app::run(config, shutdown).await?)
 }
 
 pub(crate) async fn mailer(
     arguments: ServeArguments<mailer::config::Config>,
+    warnings: Vec<String>,
 ) -> Result<(), Failure> {
     let shutdown = asked_to_stop(arguments.stop_with_stdin)?;
-    Ok(mailer::app::run(arguments.config, shutdown).await?)
+    let mut config = arguments.config;
+    config.service.telemetry.warnings = warnings;
+    Ok(mailer::app::run(config, shutdown).await?)
 }
 
 fn asked_to_stop(with_stdin: bool) -> Result<impl Future<Output = ()>, Failure> {

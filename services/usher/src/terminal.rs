@@ -1,6 +1,7 @@
 //! The terminal: the one place that writes to standard output and standard error. Colours survive
 //! only where a terminal reads them and `NO_COLOR` is not set (`anstream` decides).
 
+mod behind;
 mod progress;
 
 use std::{
@@ -10,6 +11,7 @@ use std::{
 
 use anstyle::{AnsiColor, Style};
 
+pub(crate) use behind::{finish, write_behind};
 pub(crate) use progress::Progress;
 
 /// What was asked for.
@@ -27,6 +29,9 @@ pub(crate) const CODE: Style = Style::new().fg_color(Some(anstyle::Color::Ansi(A
 
 /// Writes a line to standard output.
 pub(crate) fn say(text: impl AsRef<str>) {
+    if behind::say(text.as_ref()) {
+        return;
+    }
     let mut out = anstream::stdout().lock();
     // A reader that left early (`usher … | head`) is no error; `println!` would panic.
     let _ = writeln!(out, "{}", text.as_ref());
@@ -35,6 +40,9 @@ pub(crate) fn say(text: impl AsRef<str>) {
 
 /// Writes a line to standard error: what is wrong, and progress beside a machine-readable answer.
 pub(crate) fn tell(text: impl AsRef<str>) {
+    if behind::tell(text.as_ref()) {
+        return;
+    }
     let _ = writeln!(anstream::stderr().lock(), "{}", text.as_ref());
 }
 

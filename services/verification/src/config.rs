@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 
 use kit::{
     bus::BrokerSettings,
-    config::{at_least_one, duration, lease},
+    config::{at_least_one, duration, lease, service_url},
     serve,
 };
 
@@ -33,13 +33,16 @@ pub struct Config {
     #[arg(
         long,
         env = "USHER_MAILER_URL",
+        hide_env_values = true,
         value_delimiter = ',',
+        value_parser = service_url,
         default_value = "http://127.0.0.1:50053"
     )]
     pub mailer_url: Vec<String>,
 
-    /// File with the keys that codes are derived from, `id:hex` a line, newest first, the same for
-    /// all replicas; made on first start if missing
+    /// File with the keys that codes are derived from, `id:hex` a line, the first in use, the same
+    /// for all replicas; made on first start if missing, read again every 5 s; `usher keys` changes
+    /// it
     #[arg(long, env = "USHER_CODE_KEYS_FILE", default_value = "data/code-keys")]
     pub code_keys_file: PathBuf,
 

@@ -17,7 +17,7 @@ use super::{
     listener::{self, Versions},
     refused,
 };
-use crate::telemetry::grpc::ServerLayer;
+use crate::telemetry::grpc::{CallerTraces, ServerLayer};
 
 /// Longest gRPC message that a service reads: the longest valid request is under 2 KiB. What is
 /// begun of a message takes memory for as long as its caller likes.
@@ -30,13 +30,14 @@ pub(super) async fn serve(
     routes: Routes,
     names: &'static [&'static str],
     health: Health,
+    callers: CallerTraces,
     stop: CancellationToken,
 ) {
     let (reporter, health_service) = tonic_health::server::health_reporter();
     let checking = tokio::spawn(health.clone().check_writes());
     let reporting = tokio::spawn(health.report(reporter, names));
     let service = ServiceBuilder::new()
-        .layer(ServerLayer::default())
+        .layer(ServerLayer::new(callers))
         .layer(MapResponseLayer::new(explain_size))
         .layer_fn(Timely)
         .service(

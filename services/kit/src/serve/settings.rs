@@ -10,8 +10,9 @@ use sea_orm_migration::MigratorTrait;
 use super::{AdminToken, ListenerSettings, Server};
 use crate::{
     clock::Clock,
+    config::Switch,
     db::{DatabaseUrl, Db},
-    telemetry,
+    telemetry::{self, grpc::CallerTraces},
 };
 
 /// The settings that all services have. Doc comments are the help and the reference in
@@ -38,6 +39,21 @@ pub struct ServiceSettings {
     /// Own database: sqlite:PATH or postgres://USER@HOST/DATABASE
     #[arg(long, env = "USHER_DATABASE_URL", hide_env_values = true)]
     pub database_url: DatabaseUrl,
+
+    /// What becomes of the trace that a caller on the gRPC listener names: link begins one of our
+    /// own that points at it; continue goes on with it, recorded or not as the caller says, for a
+    /// listener whose callers are all your own
+    #[arg(
+        long,
+        env = "USHER_CALLER_TRACES",
+        value_enum,
+        default_value_t = CallerTraces::Link
+    )]
+    pub caller_traces: CallerTraces,
+
+    /// Whether both listeners tell their services to tools such as grpcurl
+    #[arg(long, env = "USHER_REFLECTION", value_enum, default_value_t = Switch::On)]
+    pub reflection: Switch,
 
     /// How much strangers may take
     #[command(flatten)]
@@ -71,11 +87,13 @@ impl ServiceSettings {
             // With SQLite the file is ours alone and nobody else would do it. On Postgres replicas
             // of two versions may run side by side: when its tables change is the operator's to
             // say.
-            db.migrate::<M>()
-                .await
-                .context("The database cannot be migrated.")?;
+            let migrated = db.migrate::<M>().await;
+            migrated.context("The tables of the database cannot be brought up to date.")?;
         }
         let server = Server::bind(self.listen, self.admin_listen, &self.limits).await?;
+        let server = server
+            .caller_traces(self.caller_traces)
+            .reflection(self.reflection);
         let token = AdminToken::read_or_make(&self.admin_token_file)?;
         Ok(Parts { db, server, token })
     }

@@ -13,4 +13,4 @@ mod server;
 pub use body::MeasuredBody;
 pub use client::{ClientLayer, MeasuredClient};
 pub(crate) use methods::stays_open;
-pub use server::{MeasuredServer, ServerLayer};
+pub use server::{CallerTraces, MeasuredServer, ServerLayer};

@@ -3,8 +3,9 @@
 
 use std::env;
 
-/// Migrations tell of every step at every start; only what goes wrong with them is of interest.
-const DEFAULT_FILTER: &str = "info,sea_orm_migration=warn";
+/// Migrations tell of every step at every start, and the broker's library of every try to connect:
+/// only what goes wrong is of interest, and of the broker `bus` tells it once.
+const DEFAULT_FILTER: &str = "info,sea_orm_migration=warn,async_nats=warn";
 
 /// TelemetrySettings of the log; everything about traces and metrics stands in OpenTelemetry's own
 /// `OTEL_*` variables.
@@ -19,10 +20,9 @@ pub struct TelemetrySettings {
     #[arg(long, env = "RUST_LOG", value_name = "FILTER", default_value = DEFAULT_FILTER)]
     pub log_filter: String,
 
-    /// Where spans go instead of where the environment says: for a command that found, or runs, a
-    /// receiver.
+    /// Warnings about the settings, told as soon as there is a log.
     #[arg(skip)]
-    pub endpoint: Option<String>,
+    pub warnings: Vec<String>,
 }
 
 impl Default for TelemetrySettings {
@@ -30,7 +30,7 @@ impl Default for TelemetrySettings {
         Self {
             log_format: LogFormat::Text,
             log_filter: DEFAULT_FILTER.to_owned(),
-            endpoint: None,
+            warnings: Vec::new(),
         }
     }
 }

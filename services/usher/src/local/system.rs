@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use kit::serve::Told;
 use tokio::{
     sync::mpsc,
     time::{Instant, sleep},
@@ -22,6 +23,7 @@ use super::{
     provisioner::Provisioner,
     run_file::{Listening, RunFile},
     supervise::{ChildState, Ending, Program, Supervisor},
+    told::ToldServices,
 };
 use crate::{
     exit::{Exit, Failure},
@@ -44,11 +46,15 @@ pub(crate) struct System {
     supervisor: Supervisor,
     notices: Notices,
     provisioner: Option<Provisioner>,
+    told: ToldServices,
 }
 
 impl System {
     /// Takes the folder; nothing runs yet. Notices about children arrive at the receiver.
-    pub(crate) fn open(data: &Path) -> Result<(Self, mpsc::Receiver<Notice>), Failure> {
+    pub(crate) fn open(
+        data: &Path,
+        told: ToldServices,
+    ) -> Result<(Self, mpsc::Receiver<Notice>), Failure> {
         let data = DataFolder::open(data)?;
         let (notices, receiver) = mpsc::channel(1024);
         let system = Self {
@@ -56,6 +62,7 @@ impl System {
             supervisor: Supervisor::default(),
             notices,
             provisioner: None,
+            told,
         };
         Ok((system, receiver))
     }
@@ -113,7 +120,8 @@ impl System {
 
         // All are started before the first one is waited for: they come up together.
         for service in Service::ALL {
-            let program = child::program(service, &self.data, &ports, &run, exports.signals)?;
+            let told = &self.told.services[service];
+            let program = child::program(service, told, &self.data, &ports, &run, exports.signals)?;
             self.keep(program);
         }
         for service in Service::ALL {
@@ -125,7 +133,8 @@ impl System {
 
         // Last: whoever reads the file may use what it names at once.
         let written = run.write(self.data.root());
-        written.context("run.json cannot be written")?;
+        written
+            .context("The file run.json, by which commands find this system, cannot be written.")?;
         Ok(run)
     }
 
@@ -145,7 +154,7 @@ impl System {
             deadline += DRAINED_WITHIN;
         }
         for service in Service::ALL {
-            let url = migrate::local_url(self.data.root(), service);
+            let url = migrate::local(self.data.root(), service)?;
             while let Err(error) = migrate::apply(service, &url).await {
                 if Instant::now() > deadline {
                     return Err(error);
@@ -212,10 +221,10 @@ impl System {
 
     /// Where mails go, for people.
     fn mail(&self) -> String {
-        match std::env::var("USHER_MAIL_URL") {
-            Err(_) => format!("file:{}", self.data.path("mails").display()),
+        match self.told.mail_url() {
+            None => format!("file:{}", self.data.path("mails").display()),
             // A mail server's URL may hold a password, and `run.json` is printed.
-            Ok(url) => match (url.split_once("://"), url.rsplit_once('@')) {
+            Some(url) => match (url.split_once("://"), url.rsplit_once('@')) {
                 (Some((scheme, _)), Some((_, host))) => format!("{scheme}://{host}"),
                 _ => url,
             },
@@ -231,37 +240,51 @@ impl System {
         let deadline = Instant::now() + READY_WITHIN;
         let warm_until = Instant::now() + WARM_WITHIN;
         let admin_url = &run.services[service].admin_url;
+        let mut not_ready = None;
         loop {
-            if let Ok(readiness) = probe::readiness(admin_url).await
-                && readiness.is_ready
-            {
+            if let Ok(readiness) = probe::readiness(admin_url).await {
                 // The first sign-up should meet a system that is warm, but a mail server that is
                 // away must not keep it from starting.
                 let is_warm = readiness.degraded.is_empty();
-                if is_warm || Instant::now() > warm_until {
+                if readiness.is_ready && (is_warm || Instant::now() > warm_until) {
                     return Ok(());
+                }
+                not_ready = readiness.not_ready;
+            }
+            // Whichever it is: what one refuses keeps all from coming up.
+            for each in Service::ALL {
+                let state = self.state(each.name());
+                if state.refused {
+                    let (name, words) = (each.name(), &state.endings.words);
+                    let message = format!("{name} refuses its settings: {words}");
+                    return Err(Failure::new(Exit::Usage, message)
+                        .hint("Correct it and run `usher up` again; nothing is left running."));
                 }
             }
             // Whoever dies three times will not come up by being waited for.
-            if Instant::now() > deadline || self.state(service.name()).starts > 3 {
-                let log = self.data.path(&format!("logs/{}.log", service.name()));
-                let message = format!("{} does not come up.{}", service.name(), last_words(&log));
-                let hint = format!("All it said is in {}.", log.display());
-                return Err(Failure::new(Exit::Failed, message).hint(hint));
+            let state = self.state(service.name());
+            if Instant::now() > deadline || state.starts > 3 {
+                return Err(self.does_not_come_up(service, &state, not_ready));
             }
             sleep(Duration::from_millis(20)).await;
         }
     }
-}
 
-/// The end of a log, indented, for an error message.
-fn last_words(log: &Path) -> String {
-    let text = std::fs::read_to_string(log).unwrap_or_default();
-    let lines: Vec<&str> = text.lines().collect();
-    let mut words = String::new();
-    for line in &lines[lines.len().saturating_sub(3)..] {
-        words.push_str("\n  ");
-        words.push_str(line);
+    fn does_not_come_up(
+        &self,
+        service: Service,
+        state: &ChildState,
+        not_ready: Option<Told>,
+    ) -> Failure {
+        let name = service.name();
+        let log = self.data.path(&format!("logs/{name}.log"));
+        let why = match (state.endings.times, not_ready) {
+            (0, Some(told)) => format!("{}. {}", told.reason, told.advice),
+            (0, None) => format!("it did not answer within {} s.", READY_WITHIN.as_secs()),
+            _ => format!("it {}", state.endings.told()),
+        };
+        let what = format!("{name} does not come up: {why}");
+        let hint = format!("All it said is in {}.", log.display());
+        Failure::new(Exit::Failed, what).hint(hint)
     }
-    words
 }

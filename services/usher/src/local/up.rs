@@ -18,6 +18,7 @@ use super::{
     ports::PortChoice,
     run_file::RunFile,
     system::System,
+    told::ToldServices,
     traces::Traces,
 };
 use crate::{
@@ -25,7 +26,7 @@ use crate::{
     otlp::Span,
     output::{Format, facts, json, table},
     service::Service,
-    terminal::{BAD, CODE, DIM, GOOD, STRONG, WARN, called_for, say, width},
+    terminal::{self, BAD, CODE, DIM, GOOD, STRONG, WARN, called_for, say, width},
     trace::{Journeys, render},
 };
 
@@ -60,11 +61,20 @@ pub(crate) async fn run(
     arguments: UpArguments,
     data: &Path,
     format: Format,
+    slips: Vec<String>,
 ) -> Result<(), Failure> {
     // Before anything is started: a signal that comes in the middle of it must end it in order,
     // too.
     let mut signals = StopSignals::listen()?;
-    let (mut system, mut notices) = System::open(data)?;
+    let told = ToldServices::find(slips)?;
+    // Whoever reads this terminal, if anybody does: the children are looked after.
+    terminal::write_behind();
+    for warning in &told.warnings {
+        format.narrate(format!(
+            "{WARN}settings    {WARN:#} {DIM}│{DIM:#} {warning}"
+        ));
+    }
+    let (mut system, mut notices) = System::open(data, told)?;
     // Lives until the services have handed over their last spans.
     let traces = Traces::choose(&mut system, arguments.ports).await?;
     let outcome = tokio::select! {

@@ -7,6 +7,7 @@
 )]
 
 mod alone;
+mod callers;
 mod canary;
 mod cluster;
 mod command;
@@ -18,15 +19,21 @@ mod hops;
 mod journey;
 mod keeper;
 mod login;
+mod loops;
 mod mailer;
 mod otlp;
 mod papers;
 mod processes;
 mod recorded;
+mod reflection;
+mod refused;
+mod rotation;
 mod scenarios;
+mod settings;
 mod signals;
 mod standstill;
 mod supervisor;
 mod telemetry;
 mod traces;
+mod unread;
 mod world;

@@ -60,7 +60,11 @@ impl World {
             .envs(environment.iter().copied())
             .stdout(said.try_clone().expect("a file can be shared"))
             .stderr(said);
-        let mut up = command.spawn().expect("usher can be run");
+        self.adopt(command.spawn().expect("usher can be run")).await;
+    }
+
+    /// Takes an `usher up` on this folder for its own, and waits until it is up.
+    pub(crate) async fn adopt(&mut self, mut up: Child) {
         let (pid, run) = (up.id(), self.data().join("run.json"));
         eventually("usher up to be up", SOON * 2, async || {
             let ended = up.try_wait().expect("the process can be asked");
@@ -198,8 +202,10 @@ impl Drop for World {
 pub(crate) fn refusal(output: &Output) -> (i32, Value) {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success(), "nothing was refused");
-    let error: Value =
-        serde_json::from_str(&errors).unwrap_or_else(|_| panic!("no JSON error: {errors}"));
+    // Progress stands before it.
+    let begin = errors.rfind("\n{\n").map_or(0, |at| at + 1);
+    let error: Value = serde_json::from_str(&errors[begin..])
+        .unwrap_or_else(|_| panic!("no JSON error: {errors}"));
     (
         output.status.code().expect("the command was not killed"),
         error["error"].clone(),
