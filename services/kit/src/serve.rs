@@ -9,6 +9,7 @@ mod public;
 mod pulse;
 mod secrets;
 mod settings;
+mod size;
 mod stages;
 mod status;
 
@@ -27,10 +28,10 @@ pub use admin::AdminToken;
 pub use client::{Client, client};
 pub use deadline::deadline;
 pub use health::{Degraded, Health};
-pub use public::MESSAGE_LIMIT;
 pub use pulse::beat;
 pub use secrets::{read_or_make, refuse_if_others_may_read};
 pub use settings::{Parts, ServiceSettings};
+pub use size::{MESSAGE_LIMIT, explained_size};
 pub use stages::Stages;
 pub use status::{
     InvalidUuid, internal, invalid_argument, parse_uuid, refused, retry_after, store_failed,

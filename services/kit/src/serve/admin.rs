@@ -16,8 +16,9 @@ use subtle::ConstantTimeEq as _;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, service::Routes};
+use tower::util::MapResponseLayer;
 
-use super::{Health, refused, secrets::read_or_make};
+use super::{Health, refused, secrets::read_or_make, size::explain_size};
 use crate::{Private, telemetry};
 
 /// The operators' secret; never printed.
@@ -67,6 +68,7 @@ pub(super) async fn serve(
     let operators = operators
         .prepare()
         .into_axum_router()
+        .layer(MapResponseLayer::new(explain_size))
         .layer(from_fn_with_state(token, check));
     let app = Router::new()
         // Depends on nothing: a restart would mend neither a database nor a broker.

@@ -6,7 +6,6 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::{
-    Code, Status,
     service::Routes,
     transport::{Server, server::TcpIncoming},
 };
@@ -16,11 +15,8 @@ use tonic_reflection::server::{
 };
 use tower::util::MapResponseLayer;
 
-use super::{Health, deadline::LONGEST_CALL, refused};
+use super::{Health, deadline::LONGEST_CALL, size::explain_size};
 use crate::telemetry::grpc::ServerLayer;
-
-/// Longest gRPC message that a service reads: the longest valid request is under 2 KiB.
-pub const MESSAGE_LIMIT: usize = 64 * 1024;
 
 /// What is not limited here is what an attacker uses.
 pub(super) async fn serve(
@@ -63,21 +59,6 @@ pub(super) async fn serve(
     checking.abort();
     reporting.abort();
     Ok(served?)
-}
-
-fn explain_size<B>(mut response: http::Response<B>) -> http::Response<B> {
-    // tonic refuses such a message before any handler of ours sees it, and without a detail; this
-    // adds what a program can compare. A handler's own OUT_OF_RANGE would have details.
-    let answer = Status::from_header_map(response.headers());
-    if answer.is_some_and(|status| status.code() == Code::OutOfRange && status.details().is_empty())
-    {
-        let message =
-            format!("The message is longer than the {MESSAGE_LIMIT} bytes that are read.");
-        let status = refused(Code::ResourceExhausted, &message, "MESSAGE_TOO_LARGE");
-        // Headers that cannot be written leave the refusal as it was.
-        let _ = status.add_header(response.headers_mut());
-    }
-    response
 }
 
 /// Reflection of a listener that serves `names`: tells them to tools such as grpcurl, and what the
