@@ -1,21 +1,25 @@
 //! The command line: every command, what `--help` teaches, and where each command goes.
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, error::ErrorKind};
 
 use crate::{
-    account, demo, dlq, doctor, exit, keys, local, mail, migrate, nats, output::Format, serve,
-    service::Service, target::Target,
+    account, completions, demo, dlq, doctor, exit,
+    help::{self, Color},
+    keys, local, logs, mail, man, migrate, nats,
+    output::Format,
+    serve,
+    service::Service,
+    target::Target,
+    version,
 };
 
 /// Signs people up and makes sure that their verification mail arrives
 #[derive(Debug, Parser)]
 #[command(
     name = "usher",
-    version,
     arg_required_else_help = true,
-    disable_help_subcommand = true,
     max_term_width = 110,
     after_help = "`usher COMMAND --help` shows examples; `usher --help` also exit codes and the environment."
 )]
@@ -31,28 +35,101 @@ pub(crate) struct Cli {
     pub(crate) data: PathBuf,
     /// What answers look like
     #[arg(long, global = true, value_enum, default_value_t = Format::Table)]
-    pub(crate) output: Format,
+    output: Format,
+    /// Say only what the next command needs: ids, one a line, and nothing where there is none
+    #[arg(short, long, global = true, conflicts_with = "output")]
+    quiet: bool,
+    /// When to use colours; auto: on a terminal, unless NO_COLOR is set
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t = Color::Auto,
+        value_name = "WHEN",
+        hide_possible_values = true
+    )]
+    color: Color,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+impl Cli {
+    /// What answers look like.
+    pub(crate) fn format(&self) -> Format {
+        match self.quiet {
+            true => Format::Quiet,
+            false => self.output,
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Demo(demo::DemoArguments),
     Up(local::up::UpArguments),
+    Logs(logs::LogsArguments),
     /// Sign people up, confirm them, watch them
+    #[command(
+        disable_help_subcommand = true,
+        after_help = "Examples:
+  usher account create ada@example.com --name Ada     # sign somebody up
+  usher account watch ada@example.com                 # see it happen
+  usher account confirm ada@example.com 1234 5678     # with the code from the mail
+  usher account list --status pending                 # who has not confirmed yet
+
+`usher account COMMAND --help` shows more of each."
+    )]
     Account(Client<account::AccountCommand>),
     /// What became of mails, and how they look
+    #[command(
+        disable_help_subcommand = true,
+        after_help = "Examples:
+  usher mail list                         # the newest attempts, with the mail server's answers
+  usher mail show MAIL                    # every attempt on one mail
+  usher mail preview --locale de          # how it looks; nothing is sent
+
+`usher mail COMMAND --help` shows more of each."
+    )]
     Mail(Client<mail::MailCommand>),
     /// Events that no handler could use
+    #[command(
+        disable_help_subcommand = true,
+        after_help = "Examples:
+  usher dlq list                                      # which ones there are, and why
+  usher dlq show LETTER                               # one of them, whole
+  usher dlq replay --reason unknown_account           # handle them again, once the reason is gone
+  usher dlq drop --older-than 7d --dry-run            # what would be deleted for good
+
+`usher dlq COMMAND --help` shows more of each."
+    )]
     Dlq(Client<dlq::DlqCommand>),
     Doctor(doctor::DoctorArguments),
     /// The broker's streams
+    #[command(
+        disable_help_subcommand = true,
+        after_help = "Examples:
+  usher nats status                       # streams, who reads them and how far
+  usher nats provision                    # make or correct them; safe to repeat
+  usher nats provision --replicas 3       # in a cluster
+
+`usher nats COMMAND --help` shows more of each."
+    )]
     Nats(Client<nats::NatsCommand>),
     Migrate(migrate::MigrateArguments),
     /// Secret keys from which codes are derived
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        disable_help_subcommand = true,
+        after_help = "Examples:
+  usher keys generate                               # a new key for the local system
+  usher keys generate --file /etc/usher/code-keys
+
+`usher keys COMMAND --help` shows more of each."
+    )]
     Keys(keys::KeysCommand),
+    Completions(completions::CompletionsArguments),
+    Man(man::ManArguments),
+    Version(version::VersionArguments),
     /// Run the service accounts alone: takes sign-ups
     ///
     /// Settings come from flags, else the environment, else the TOML file that USHER_CONFIG names,
@@ -83,21 +160,24 @@ pub(crate) struct Client<C: Subcommand> {
 /// is to do.
 pub(crate) fn parse() -> anyhow::Result<Cli> {
     let mut command = command();
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    help::color(&arguments).write_global();
     // Only a service reads the file: for its settings, which become the defaults of its flags.
-    let first = std::env::args_os().nth(1).unwrap_or_default();
+    let first = arguments.iter().skip(1).find(|word| *word != "help");
     let mut services = Service::ALL.into_iter();
-    let service = services.find(|service| first == service.name());
+    let service = services.find(|service| first.is_some_and(|first| first == service.name()));
     if let Some(service) = service {
         command = with_settings_of(service, command)?;
     }
-    let matches = match command.try_get_matches_from_mut(std::env::args_os()) {
+    let matches = match command.try_get_matches_from_mut(&arguments) {
         Ok(matches) => matches,
         Err(error) => {
             let refused = service.and_then(|service| refused_setting(service, &command, &error));
-            return Err(refused.unwrap_or_else(|| error.exit()));
+            return Err(refused.unwrap_or_else(|| help::leave(&command, &error)));
         }
     };
-    Ok(Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()))
+    let cli = Cli::from_arg_matches(&matches);
+    Ok(cli.unwrap_or_else(|error| help::leave(&command, &error)))
 }
 
 fn with_settings_of(service: Service, command: clap::Command) -> anyhow::Result<clap::Command> {
@@ -129,7 +209,11 @@ fn refused_setting(
 /// The whole command tree with its help.
 pub(crate) fn command() -> clap::Command {
     let codes = exit::help();
-    Cli::command().after_long_help(format!(
+    let usher = Cli::command();
+    let usher = usher
+        .version(version::short())
+        .long_version(version::long());
+    usher.after_long_help(format!(
         "Start here:
   usher demo                                  see everything work, in half a minute
   usher up                                    run everything on this machine
@@ -147,7 +231,7 @@ Environment:
   USHER_NATS_SERVER              the nats-server executable, instead of the one on PATH
   OTEL_EXPORTER_OTLP_ENDPOINT    where traces go
   RUST_LOG                       what is logged; never affects traces
-  NO_COLOR                       no colours (there are none anyway where no terminal reads)
+  NO_COLOR, CLICOLOR_FORCE=1     no colours, colours also where no terminal reads; --color wins
 
 `usher SERVICE --help` lists the settings of accounts, verification and mailer."
     ))

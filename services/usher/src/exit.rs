@@ -1,13 +1,13 @@
 //! How a command ends: the exit codes, stated once, and the failure that carries one from any
 //! command to `lib::run`, which prints it.
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
 use serde::Serialize;
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
-use crate::terminal::{BAD, DIM};
+use crate::terminal::{self, BAD, DIM};
 
 /// Exit codes. `--help` and the documentation print [`help`], so that there is one list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -185,6 +185,22 @@ pub(crate) fn sentence(error: &anyhow::Error) -> String {
         parts.push(cause.to_string().trim_end_matches('.').to_owned());
     }
     format!("{}.", parts.join(": "))
+}
+
+/// Whether everything that the command said could be written.
+///
+/// # Errors
+/// When it could not, but for a reader that had enough (`usher … | head -1`): that is how it ends
+/// in ripgrep and cargo, too, so that no `pipefail` stops a script.
+pub(crate) fn was_heard() -> Result<(), Failure> {
+    match terminal::lost() {
+        Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            let message =
+                format!("What was done could not be written to standard output: {error}.");
+            Err(Failure::new(Exit::Failed, message))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn round_up(delay: Duration) -> u64 {

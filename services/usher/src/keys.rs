@@ -64,7 +64,7 @@ pub(crate) fn run(command: KeysCommand, data: &Path, format: Format) -> Result<(
         key_id: key.id().to_owned(),
         file,
     };
-    format.print(&generated, spoken);
+    format.print_named(&generated, [&*generated.key_id], spoken);
     Ok(())
 }
 

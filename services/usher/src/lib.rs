@@ -1,8 +1,8 @@
 //! The command `usher`: runs the whole system on one machine, operates it anywhere, and shows it in
 //! a demo.
 //!
-//! In reading order: `cli` is the command tree, `exit` how commands end, `output` and `terminal`
-//! how they answer. `service` names the three services; `local` runs everything as children of one
+//! In reading order: `cli` is the command tree, `help` what clap says of it, `completions` and
+//! `man` what is made of it; `exit` is how commands end, `output` and `terminal` how they answer. `service` names the three services; `local` runs everything as children of one
 //! process (`usher up`), `serve` is what such a child does. `target` and `session` find the
 //! services for the client commands `account`, `mail`, `dlq`, `nats` and `doctor`, which use gRPC
 //! and never a database, and `root_span` begins their traces; `migrate` alone opens a database, and
@@ -12,13 +12,17 @@
 mod account;
 mod broker;
 mod cli;
+mod completions;
 mod demo;
 mod dlq;
 mod doctor;
 mod exit;
+mod help;
 mod keys;
 mod local;
+mod logs;
 mod mail;
+mod man;
 mod migrate;
 mod nats;
 pub mod otlp;
@@ -32,6 +36,7 @@ mod signals;
 mod target;
 mod terminal;
 mod trace;
+mod version;
 
 use std::process::ExitCode;
 
@@ -39,21 +44,22 @@ use cli::{Cli, Command};
 use exit::{Exit, Failure};
 use output::Format;
 use session::Session;
+use version::VersionArguments;
 
 /// Does what the command line says.
 pub fn run() -> ExitCode {
     let (format, outcome) = match cli::parse() {
-        Ok(cli) => (cli.output, block_on(dispatch(cli))),
+        Ok(cli) => (cli.format(), block_on(dispatch(cli))),
         Err(error) => {
             let failure = Failure::new(Exit::Usage, exit::sentence(&error));
             (Format::Table, Err(failure))
         }
     };
-    let Err(failure) = outcome else {
+    let Err(failure) = outcome.and_then(|()| exit::was_heard()) else {
         return ExitCode::SUCCESS;
     };
     match format {
-        Format::Table => terminal::tell(failure.spoken()),
+        Format::Table | Format::Quiet => terminal::tell(failure.spoken()),
         Format::Json => terminal::tell(output::json(&serde_json::json!({ "error": failure }))),
     }
     ExitCode::from(failure.exit as u8)
@@ -68,11 +74,8 @@ fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failu
 }
 
 async fn dispatch(cli: Cli) -> Result<(), Failure> {
-    let Cli {
-        data,
-        output: format,
-        command,
-    } = cli;
+    let format = cli.format();
+    let Cli { data, command, .. } = cli;
     let session = |target| Session::new(target, &data, format);
     match command {
         Command::Accounts(arguments) => serve::accounts(*arguments).await,
@@ -82,6 +85,16 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Demo(arguments) => demo::run(arguments, &data, format).await,
         Command::Migrate(arguments) => migrate::run(arguments, &data, format).await,
         Command::Keys(command) => keys::run(command, &data, format),
+        Command::Logs(arguments) => logs::run(&arguments, &data, format).await,
+        Command::Completions(arguments) => {
+            completions::run(&arguments, cli::command());
+            Ok(())
+        }
+        Command::Man(arguments) => man::run(&arguments, cli::command(), format),
+        Command::Version(VersionArguments {}) => {
+            version::run(format);
+            Ok(())
+        }
         Command::Doctor(arguments) => doctor::run(&session(arguments.target)).await,
         Command::Dlq(client) => dlq::run(client.command, &session(client.target)).await,
         Command::Nats(client) => nats::run(client.command, &session(client.target)).await,

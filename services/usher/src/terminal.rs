@@ -1,11 +1,12 @@
 //! The terminal: the one place that writes to standard output and standard error. Colours survive
-//! only where a terminal reads them and `NO_COLOR` is not set (`anstream` decides).
+//! where `--color`, `NO_COLOR`, `CLICOLOR_FORCE` or else a terminal wants them (`anstream` decides).
 
 mod progress;
 
 use std::{
-    io::Write as _,
+    io::{self, Write as _},
     path::{Path, PathBuf},
+    sync::OnceLock,
 };
 
 use anstyle::{AnsiColor, Style};
@@ -25,12 +26,28 @@ pub(crate) const BAD: Style = Style::new().fg_color(Some(anstyle::Color::Ansi(An
 /// What can be typed.
 pub(crate) const CODE: Style = Style::new().fg_color(Some(anstyle::Color::Ansi(AnsiColor::Cyan)));
 
+/// Why standard output took no more, once it did not.
+static LOST: OnceLock<io::Error> = OnceLock::new();
+
 /// Writes a line to standard output.
 pub(crate) fn say(text: impl AsRef<str>) {
+    print(&format!("{}\n", text.as_ref()));
+}
+
+/// Writes a text that brings its own line ends to standard output.
+pub(crate) fn print(text: &str) {
     let mut out = anstream::stdout().lock();
-    // A reader that left early (`usher … | head`) is no error; `println!` would panic.
-    let _ = writeln!(out, "{}", text.as_ref());
-    let _ = out.flush();
+    // Neither a panic, as by `println!`, nor the end of what was begun: an `usher up` whose
+    // terminal is gone still serves. How the command ends tells of it (`lib::run`).
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    if let Err(error) = written {
+        let _ = LOST.set(error);
+    }
+}
+
+/// Why standard output took no more: whoever only says things need not go on.
+pub(crate) fn lost() -> Option<&'static io::Error> {
+    LOST.get()
 }
 
 /// Writes a line to standard error: what is wrong, and progress beside a machine-readable answer.
@@ -59,6 +76,11 @@ pub(crate) fn called_for(data: &Path) -> String {
         usual if usual == Path::new("data") => program(),
         other => format!("{} --data {}", program(), other.display()),
     }
+}
+
+/// Whether standard error takes colours: where something else than `tell` draws on it.
+pub(super) fn is_colourful() -> bool {
+    anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never
 }
 
 /// Columns of the terminal that standard output is; `None` where it is none.

@@ -8,13 +8,14 @@ use serde::Serialize;
 use super::{
     timeline,
     view::{Account, HistoryEntry, Verification},
+    whom::id_of,
 };
 use crate::{
     exit::Failure,
     output::Format,
     service::Service,
     session::Session,
-    terminal::{GOOD, say, tell},
+    terminal::{self, GOOD, say, tell},
 };
 
 /// Watch an account until it is verified
@@ -23,11 +24,12 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   usher account watch 0193b5f2-8c1e-7d3a-9f04-2a6b1c7d8e9f
+  usher account watch ada@example.com
   usher account watch 0193b5f2-8c1e-7d3a-9f04-2a6b1c7d8e9f --output json")]
 pub(crate) struct WatchArguments {
-    /// The account's id
+    /// The account's id, or its address, which needs the admin token
     #[arg(value_name = "ACCOUNT")]
-    account_id: String,
+    whom: String,
 }
 
 /// One side's new version.
@@ -39,7 +41,7 @@ enum Version {
 }
 
 pub(super) async fn run(arguments: WatchArguments, session: &Session) -> Result<(), Failure> {
-    let account_id = arguments.account_id;
+    let account_id = id_of(&arguments.whom, session).await?;
     let request = WatchAccountRequest {
         account_id: account_id.clone(),
     };
@@ -67,8 +69,11 @@ pub(super) async fn run(arguments: WatchArguments, session: &Session) -> Result<
         let version = version?;
         is_verified |= matches!(&version, Version::Account(account) if account.is_verified());
         show(&version, &mut seen, session);
+        if terminal::lost().is_some() {
+            return Ok(()); // nobody reads on
+        }
     }
-    if !is_verified && session.format == Format::Table {
+    if !is_verified && session.format != Format::Json {
         tell("The services ended the watch: they are shutting down.");
     }
     Ok(())
@@ -76,7 +81,7 @@ pub(super) async fn run(arguments: WatchArguments, session: &Session) -> Result<
 
 /// For people, only what is new since the last version.
 fn show(version: &Version, seen: &mut Vec<HistoryEntry>, session: &Session) {
-    if session.format == Format::Json {
+    if session.format != Format::Table {
         return session.format.print_version(version, |_| String::new());
     }
     match version {

@@ -5,9 +5,13 @@ use std::os::unix::fs::PermissionsExt as _;
 use crate::world::{refusal, usher};
 
 /// Every command that does something.
-const COMMANDS: [&[&str]; 22] = [
+const COMMANDS: [&[&str]; 26] = [
     &["demo"],
     &["up"],
+    &["logs"],
+    &["completions"],
+    &["man"],
+    &["version"],
     &["account", "create"],
     &["account", "show"],
     &["account", "list"],

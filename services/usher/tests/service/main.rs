@@ -7,6 +7,7 @@
 )]
 
 mod alone;
+mod build;
 mod canary;
 mod cluster;
 mod command;
@@ -18,7 +19,10 @@ mod hops;
 mod journey;
 mod keeper;
 mod login;
+mod logs;
 mod mailer;
+mod manners;
+mod manual;
 mod otlp;
 mod papers;
 mod processes;
