@@ -1,8 +1,14 @@
 //! Accounts as a process of its own, set up by its environment; `usher accounts` runs the same.
 
+use std::process::ExitCode;
+
 use kit::{config, serve};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> ExitCode {
+    serve::ended(run().await)
+}
+
+async fn run() -> anyhow::Result<()> {
     accounts::app::run(config::from_env("accounts")?, serve::terminated()?).await
 }

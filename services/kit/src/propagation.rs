@@ -1,5 +1,6 @@
 //! Carries the W3C trace context (`traceparent`, `tracestate`) in gRPC metadata, NATS headers and
-//! table columns; `telemetry::span` continues what is extracted here.
+//! table columns, and back to callers (`traceresponse`); `telemetry::span` continues what is
+//! extracted here.
 //!
 //! Carriers are our own because the SDK's would fail here: `async_nats::HeaderMap` is
 //! case-sensitive, so that a foreign `Traceparent` would not be found, and the SDK writes an empty
@@ -25,6 +26,10 @@ pub const TRACEPARENT: &str = "traceparent";
 
 /// The header, metadata key and column with what tracing vendors add.
 pub const TRACESTATE: &str = "tracestate";
+
+/// The response header that names the trace and span of an answer, written as `traceparent` is:
+/// from drafts of W3C Trace Context Level 2, and what OpenTelemetry's own response propagators send.
+pub const TRACERESPONSE: &str = "traceresponse";
 
 /// W3C §3.3.1.5 asks for 512 characters to be carried; whatever is longer was not made by a tracer.
 const LONGEST_TRACESTATE: usize = 512;
@@ -81,6 +86,22 @@ pub fn extract_http(headers: &HeaderMap) -> Context {
             .unwrap_or_default()
     };
     from_traceparent(value(TRACEPARENT), value(TRACESTATE))
+}
+
+/// Tells a caller which span answered it.
+pub fn inject_response(context: &Context, headers: &mut HeaderMap) {
+    let (span, _) = to_traceparent(context);
+    match HeaderValue::try_from(span) {
+        Ok(value) if !value.is_empty() => drop(headers.insert(TRACERESPONSE, value)),
+        _ => {}
+    }
+}
+
+/// Reads which span answered; an empty context where the service does not tell.
+pub fn extract_response(metadata: &MetadataMap) -> Context {
+    let value = metadata.get(TRACERESPONSE);
+    let value = value.and_then(|value| value.to_str().ok());
+    from_traceparent(value.unwrap_or_default(), "")
 }
 
 /// Writes the context's span into gRPC metadata, replacing what is there.

@@ -13,7 +13,14 @@ mod size;
 mod stages;
 mod status;
 
-use std::{future::Future, net::SocketAddr, pin::pin, time::Duration};
+use std::{
+    future::Future,
+    io::{self, Write as _},
+    net::SocketAddr,
+    pin::pin,
+    process::ExitCode,
+    time::Duration,
+};
 
 use anyhow::{Context as _, bail};
 use tokio::{
@@ -29,14 +36,16 @@ pub use client::{Client, client};
 pub use deadline::deadline;
 pub use health::{Degraded, Health};
 pub use pulse::beat;
-pub use secrets::{read_or_make, refuse_if_others_may_read};
+pub use secrets::{read_or_make, read_secret, refuse_if_others_may_read};
 pub use settings::{Parts, ServiceSettings};
 pub use size::{MESSAGE_LIMIT, explained_size};
 pub use stages::Stages;
 pub use status::{
     InvalidUuid, internal, invalid_argument, parse_uuid, refused, retry_after, store_failed,
-    unavailable, uuid,
+    unavailable, unavailable_here, uuid,
 };
+
+use crate::{telemetry::grpc::CallerTraces, write_behind::write_behind};
 
 /// How long servers may take to answer what they have begun.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -67,6 +76,7 @@ pub struct Server {
     admin: TcpListener,
     addr: SocketAddr,
     admin_addr: SocketAddr,
+    callers: CallerTraces,
 }
 
 impl Server {
@@ -87,7 +97,15 @@ impl Server {
             admin,
             addr,
             admin_addr,
+            callers: CallerTraces::default(),
         })
+    }
+
+    /// The same with callers whose traces become what is said here.
+    #[must_use]
+    pub fn caller_traces(mut self, callers: CallerTraces) -> Self {
+        self.callers = callers;
+        self
     }
 
     /// Where the public services listen.
@@ -130,6 +148,7 @@ impl Server {
             public,
             names,
             health.clone(),
+            self.callers,
             stopped,
         ));
         let admin = tokio::spawn(admin::serve(
@@ -183,6 +202,18 @@ impl Server {
             None => Ok(()),
         }
     }
+}
+
+/// The end of a service's own program: says why it failed, and how.
+pub fn ended(outcome: anyhow::Result<()>) -> ExitCode {
+    let Err(error) = outcome else {
+        return ExitCode::SUCCESS;
+    };
+    // Nobody may be reading any more: that is no reason not to end.
+    let (mut stderr, last_lines) = write_behind("last words", io::stderr());
+    let _ = stderr.write_all(format!("Error: {error:?}\n").as_bytes());
+    drop(last_lines);
+    ExitCode::FAILURE
 }
 
 /// Completes on Ctrl-C, SIGTERM or SIGHUP (the terminal was closed). From the call on, none of them

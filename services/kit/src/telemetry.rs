@@ -43,8 +43,10 @@ use tokio::sync::oneshot;
 
 pub use settings::{LogFormat, TelemetrySettings};
 
-/// How long [`Telemetry::shutdown`] may take altogether, whatever the collector does.
-const SHUTDOWN: Duration = Duration::from_millis(1_500);
+use crate::write_behind::LastLines;
+
+/// How long [`Telemetry::shutdown`] may wait for the collector. The log's last lines have 0.3 s more.
+const SHUTDOWN: Duration = Duration::from_millis(1_200);
 
 static REGISTRY: OnceLock<Registry> = OnceLock::new();
 
@@ -57,6 +59,8 @@ pub struct Telemetry {
     metrics: Option<SdkMeterProvider>,
     /// Drives the connection to the collector; must outlive the last flush.
     exports: Option<export::Runtime>,
+    /// Of the log on standard error.
+    last_lines: Option<LastLines>,
 }
 
 /// Starts logs, traces and metrics of the process under the name `service`. Call it once, first
@@ -70,16 +74,43 @@ pub struct Telemetry {
 /// # Errors
 /// When the log filter or an `OTEL_*` variable cannot be used, or telemetry runs already.
 pub fn init(service: &'static str, settings: &TelemetrySettings) -> anyhow::Result<Telemetry> {
+    let telemetry = begin(service, settings, None)?;
+    if telemetry.traces.is_none() && !settings::is_disabled() {
+        span::make_ids();
+    }
+    Ok(telemetry)
+}
+
+/// The same for a command, whose spans go to `endpoint` if it knows one. A command that exports no
+/// spans makes none and sends no trace along: the service that answers begins the journey and tells
+/// its id.
+///
+/// # Errors
+/// As `init`.
+pub fn init_command(
+    name: &'static str,
+    settings: &TelemetrySettings,
+    endpoint: Option<&str>,
+) -> anyhow::Result<Telemetry> {
+    begin(name, settings, endpoint)
+}
+
+fn begin(
+    service: &'static str,
+    settings: &TelemetrySettings,
+    endpoint: Option<&str>,
+) -> anyhow::Result<Telemetry> {
     // Before anything may start a span, whose context would travel.
     if !settings::propagates_trace_context() {
         crate::propagation::disable();
     }
-    let telemetry = if settings::is_disabled() {
+    let mut telemetry = if settings::is_disabled() {
         Telemetry::none()
     } else {
-        start(service, settings.endpoint.as_deref())?
+        start(service, endpoint)?
     };
-    log::start(service, settings, telemetry.logs.as_ref())?;
+    let logs = telemetry.logs.as_ref();
+    telemetry.last_lines = Some(log::start(service, settings, logs, &meter())?);
     Ok(telemetry)
 }
 
@@ -110,9 +141,10 @@ pub fn metrics_text() -> String {
 
 impl Telemetry {
     /// Sends what is left: traces, then logs (they may tell about the traces), metrics last.
-    /// Returns within a second and a half even when the collector is away; what could not be sent
-    /// by then is lost.
-    pub async fn shutdown(self) {
+    /// Returns within a second and a half even when the collector is away or nobody reads the log;
+    /// what could not be sent by then is lost.
+    pub async fn shutdown(mut self) {
+        let last_lines = self.last_lines.take();
         let (done, finished) = oneshot::channel();
         // A thread of its own, not the blocking pool: the SDK's calls block, and a runtime would
         // wait at its own end for a pool thread that waits for a dead collector.
@@ -126,6 +158,8 @@ impl Telemetry {
         if flushing.is_ok() {
             let _ = tokio::time::timeout(SHUTDOWN, finished).await;
         }
+        // After the exporters, which complain in the log.
+        drop(last_lines);
     }
 
     fn flush(self) {
@@ -151,6 +185,7 @@ impl Telemetry {
             logs: None,
             metrics: None,
             exports: None,
+            last_lines: None,
         }
     }
 }
@@ -174,19 +209,21 @@ fn start(service: &'static str, endpoint: Option<&str>) -> anyhow::Result<Teleme
         .then(|| export::logs(resource.clone()))
         .transpose();
     let logs = logs.context("logs cannot be exported as OTEL_EXPORTER_OTLP_* say")?;
-    let traces = if wanted.traces {
-        export::traces(resource, endpoint)
-    } else {
-        Ok(export::untraced(resource))
-    };
+    let traces = wanted
+        .traces
+        .then(|| export::traces(resource, endpoint))
+        .transpose();
     let traces = traces.context("traces cannot be exported as OTEL_EXPORTER_OTLP_* say")?;
     drop(entered);
     global::set_meter_provider(metrics.clone());
-    span::set_tracer(&traces);
+    if let Some(traces) = &traces {
+        span::record(traces);
+    }
     Ok(Telemetry {
-        traces: Some(traces),
+        traces,
         logs,
         metrics: Some(metrics),
         exports,
+        last_lines: None,
     })
 }

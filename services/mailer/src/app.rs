@@ -6,7 +6,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use anyhow::Context as _;
 use kit::{
     clock::Clock,
-    keyring::{self, Key},
+    keyring::Key,
     random,
     serve::{self, Health, MESSAGE_LIMIT, Parts, Stages, Surface},
     telemetry,
@@ -199,10 +199,12 @@ impl App {
 
 fn address_keys(config: &Config) -> anyhow::Result<AddressKeys> {
     let file = &config.address_key_file;
-    let make = || keyring::with_newest("", &Key::new(random::bytes(), random::bytes()));
+    let make = || Key::new(random::bytes(), random::bytes()).line() + "\n";
     let text = serve::read_or_make(file, "The mailer's ring of address keys", make)?;
-    AddressKeys::parse(&text)
-        .with_context(|| format!("The address keys in {} cannot be used.", file.display()))
+    AddressKeys::parse(&text).map_err(|error| {
+        let (shown, mend) = (file.display(), error.mend(file));
+        anyhow::anyhow!("The mailer's ring of address keys {shown} cannot be used: {error}. {mend}")
+    })
 }
 
 fn transport(config: &Config) -> anyhow::Result<Transport> {

@@ -29,7 +29,7 @@ pub struct Config {
     #[command(flatten)]
     pub service: serve::ServiceSettings,
 
-    /// File of the keys under which addresses are recognised, `id:hex` a line, newest first; made
+    /// File of the keys under which addresses are recognised, `id:hex` a line, the first in use; made
     /// on first start
     #[arg(
         long,

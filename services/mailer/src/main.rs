@@ -1,8 +1,14 @@
 //! The mailer as a process of its own, set up by its environment; `usher mailer` runs the same.
 
+use std::process::ExitCode;
+
 use kit::{config, serve};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> ExitCode {
+    serve::ended(run().await)
+}
+
+async fn run() -> anyhow::Result<()> {
     mailer::app::run(config::from_env("mailer")?, serve::terminated()?).await
 }

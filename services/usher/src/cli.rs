@@ -116,17 +116,18 @@ pub(crate) enum Command {
     )]
     Nats(Client<nats::NatsCommand>),
     Migrate(migrate::MigrateArguments),
-    /// Secret keys from which codes are derived
+    /// Secret keys from which codes are derived, and their rotation
     #[command(
-        subcommand,
         disable_help_subcommand = true,
         after_help = "Examples:
-  usher keys generate                               # a new key for the local system
-  usher keys generate --file /etc/usher/code-keys
+  usher keys list                         # which keys there are, and what each is for
+  usher keys generate                     # a new one, known and not used
+  usher keys activate KEY                 # codes are made with it from now on
+  usher keys retire KEY                   # the old one is gone
 
 `usher keys COMMAND --help` shows more of each."
     )]
-    Keys(keys::KeysCommand),
+    Keys(Client<keys::KeysCommand>),
     Completions(completions::CompletionsArguments),
     Man(man::ManArguments),
     Version(version::VersionArguments),

@@ -94,7 +94,7 @@ async fn story(system: &mut System, mailbox: Mailbox, format: Format) -> Result<
     scene.chapter("Everything starts: a broker, three services, each with a database of its own");
     system.begin_anew().await?;
     let receiver = OtlpReceiver::bind(([127, 0, 0, 1], 0).into()).await?;
-    let telemetry = telemetry::init("usher", &quiet(receiver.endpoint()))?;
+    let telemetry = telemetry::init_command("usher", &quiet(), Some(&receiver.endpoint()))?;
     let exports = Exports::traces_to(&receiver);
     let run = system
         .start(PortChoice::Auto, exports, scene.progress())
@@ -113,11 +113,11 @@ fn holds_something_else(folder: &Path) -> bool {
     entries.next().is_some() && !DataFolder::is_ours(folder)
 }
 
-fn quiet(endpoint: String) -> TelemetrySettings {
+fn quiet() -> TelemetrySettings {
     // Spans only: the crash that the story is about would fill the screen with warnings.
     let log_filter = std::env::var("RUST_LOG").unwrap_or_else(|_| "off".to_owned());
     TelemetrySettings {
         log_filter,
-        ..root_span::settings(Some(endpoint))
+        ..root_span::settings()
     }
 }

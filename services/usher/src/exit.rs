@@ -7,7 +7,7 @@ use serde::Serialize;
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
-use crate::terminal::{self, BAD, DIM};
+use crate::terminal::{self, BAD, DIM, Lost};
 
 /// Exit codes. `--help` and the documentation print [`help`], so that there is one list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -194,9 +194,8 @@ pub(crate) fn sentence(error: &anyhow::Error) -> String {
 /// in ripgrep and cargo, too, so that no `pipefail` stops a script.
 pub(crate) fn was_heard() -> Result<(), Failure> {
     match terminal::lost() {
-        Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            let message =
-                format!("What was done could not be written to standard output: {error}.");
+        Some(Lost { kind, why }) if *kind != io::ErrorKind::BrokenPipe => {
+            let message = format!("What was done could not be written to standard output: {why}.");
             Err(Failure::new(Exit::Failed, message))
         }
         _ => Ok(()),

@@ -2,12 +2,13 @@
 //! a demo.
 //!
 //! In reading order: `cli` is the command tree, `help` what clap says of it, `completions` and
-//! `man` what is made of it; `exit` is how commands end, `output` and `terminal` how they answer. `service` names the three services; `local` runs everything as children of one
-//! process (`usher up`), `serve` is what such a child does. `target` and `session` find the
+//! `man` what is made of it; `exit` is how commands end, `output` and `terminal` how they answer.
+//! `service` names the three services; `local` runs everything as children of one process (`usher
+//! up`), whose `logs` are told, `serve` is what such a child does. `target` and `session` find the
 //! services for the client commands `account`, `mail`, `dlq`, `nats` and `doctor`, which use gRPC
 //! and never a database, and `root_span` begins their traces; `migrate` alone opens a database, and
-//! `keys` a key file. `otlp` receives spans, `trace` draws them as journeys; `demo` tells the story
-//! with all of it.
+//! `keys` changes a key file once it has asked verification. `otlp` receives spans, `trace` draws
+//! them as journeys; `demo` tells the story with all of it.
 
 mod account;
 mod broker;
@@ -55,14 +56,24 @@ pub fn run() -> ExitCode {
             (Format::Table, Err(failure))
         }
     };
-    let Err(failure) = outcome.and_then(|()| exit::was_heard()) else {
-        return ExitCode::SUCCESS;
+    // Written before it is judged whether it could be.
+    terminal::finish_output();
+    let code = match outcome.and_then(|()| exit::was_heard()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            // Nobody may be reading any more: that is no reason not to end.
+            terminal::write_behind();
+            match format {
+                Format::Table | Format::Quiet => terminal::tell(failure.spoken()),
+                Format::Json => {
+                    terminal::tell(output::json(&serde_json::json!({ "error": failure })));
+                }
+            }
+            ExitCode::from(failure.exit as u8)
+        }
     };
-    match format {
-        Format::Table | Format::Quiet => terminal::tell(failure.spoken()),
-        Format::Json => terminal::tell(output::json(&serde_json::json!({ "error": failure }))),
-    }
-    ExitCode::from(failure.exit as u8)
+    terminal::finish();
+    code
 }
 
 /// One thread serves: a service waits more than it computes, and a second thread costs more than it
@@ -84,7 +95,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Up(arguments) => local::up::run(arguments, &data, format).await,
         Command::Demo(arguments) => demo::run(arguments, &data, format).await,
         Command::Migrate(arguments) => migrate::run(arguments, &data, format).await,
-        Command::Keys(command) => keys::run(command, &data, format),
+        Command::Keys(client) => keys::run(client.command, &data, &session(client.target)).await,
         Command::Logs(arguments) => logs::run(&arguments, &data, format).await,
         Command::Completions(arguments) => {
             completions::run(&arguments, cli::command());

@@ -39,6 +39,22 @@ pub(crate) async fn readiness(admin_url: &str) -> anyhow::Result<Readiness> {
     })
 }
 
+/// The ids of the keys from which codes are derived, as a replica of verification says them.
+#[derive(Debug, Deserialize)]
+pub(crate) struct CodeKeys {
+    /// Codes are made from these, or were a moment ago.
+    pub(crate) in_use: Vec<String>,
+    pub(crate) known: Vec<String>,
+}
+
+/// Ready or not, it says so.
+pub(crate) async fn code_keys(admin_url: &str) -> anyhow::Result<CodeKeys> {
+    let reply = get(admin_url, "/readyz").await?;
+    let report: Value = serde_json::from_str(&reply.body).unwrap_or_default();
+    let keys = CodeKeys::deserialize(&report["code_keys"]);
+    keys.context("its /readyz names no keys: it is no verification, or an older one")
+}
+
 /// From `target_info` of `/metrics`.
 pub(crate) async fn version(admin_url: &str) -> Option<String> {
     let metrics = get(admin_url, "/metrics").await.ok()?.body;

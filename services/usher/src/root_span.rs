@@ -1,11 +1,16 @@
-//! The root span of a client command, so that a journey begins at its caller; it is exported where
-//! the running `usher up` exports.
+//! The root span of a client command, exported where the running `usher up` exports, and the trace
+//! that a service says an answer belongs to: the command's own where the service trusts it, else
+//! one that is linked to it. Only that one is worth printing.
 
-use kit::telemetry::{self, LogFormat, TelemetrySettings, span};
+use kit::{
+    propagation,
+    telemetry::{self, LogFormat, TelemetrySettings, span},
+};
 use opentelemetry::{
     Context,
     trace::{FutureExt as _, TraceContextExt as _},
 };
+use tonic::{Response, Status};
 
 use crate::exit::Failure;
 
@@ -15,7 +20,7 @@ pub(crate) async fn under(
     endpoint: Option<String>,
     work: impl Future<Output = Result<(), Failure>>,
 ) -> Result<(), Failure> {
-    let telemetry = telemetry::init("usher", &settings(endpoint))?;
+    let telemetry = telemetry::init_command("usher", &settings(), endpoint.as_deref())?;
     let root = span::internal(name, &Context::new(), []);
     let outcome = work.with_context(root.clone()).await;
     span::end(&root);
@@ -25,18 +30,21 @@ pub(crate) async fn under(
 }
 
 /// Commands answer by their output; what is logged beside it are warnings.
-pub(crate) fn settings(endpoint: Option<String>) -> TelemetrySettings {
+pub(crate) fn settings() -> TelemetrySettings {
     let log_filter = std::env::var("RUST_LOG").unwrap_or_else(|_| "warn".to_owned());
     TelemetrySettings {
         log_format: LogFormat::Text,
         log_filter,
-        endpoint,
     }
 }
 
-/// Id of the trace that this command's calls belong to; `None` when it is not exported.
-pub(crate) fn trace_id() -> Option<String> {
-    let context = Context::current();
+/// Id of the trace that holds this answer, as the service tells it.
+pub(crate) fn trace_id<T>(answer: &Result<Response<T>, Status>) -> Option<String> {
+    let metadata = match answer {
+        Ok(response) => response.metadata(),
+        Err(status) => status.metadata(),
+    };
+    let context = propagation::extract_response(metadata);
     let span = context.span().span_context().clone();
     span.is_valid().then(|| span.trace_id().to_string())
 }

@@ -181,6 +181,16 @@ impl Places {
         &self.services[service].admin_url
     }
 
+    pub(crate) fn set_admin_url(&mut self, service: Service, url: &str) {
+        let services = &mut self.services;
+        let place = match service {
+            Service::Accounts => &mut services.accounts,
+            Service::Verification => &mut services.verification,
+            Service::Mailer => &mut services.mailer,
+        };
+        url.clone_into(&mut place.admin_url);
+    }
+
     /// A channel to the service; connects when it is first used.
     pub(crate) fn channel(&self, service: Service) -> Result<Client, Failure> {
         channel(self.url(service))

@@ -1,16 +1,19 @@
 //! The terminal: the one place that writes to standard output and standard error. Colours survive
 //! where `--color`, `NO_COLOR`, `CLICOLOR_FORCE` or else a terminal wants them (`anstream` decides).
 
+mod behind;
+mod lost;
 mod progress;
 
 use std::{
     io::{self, Write as _},
     path::{Path, PathBuf},
-    sync::OnceLock,
 };
 
 use anstyle::{AnsiColor, Style};
 
+pub(crate) use behind::{finish, finish_output, write_behind};
+pub(crate) use lost::{Lost, lost};
 pub(crate) use progress::Progress;
 
 /// What was asked for.
@@ -26,9 +29,6 @@ pub(crate) const BAD: Style = Style::new().fg_color(Some(anstyle::Color::Ansi(An
 /// What can be typed.
 pub(crate) const CODE: Style = Style::new().fg_color(Some(anstyle::Color::Ansi(AnsiColor::Cyan)));
 
-/// Why standard output took no more, once it did not.
-static LOST: OnceLock<io::Error> = OnceLock::new();
-
 /// Writes a line to standard output.
 pub(crate) fn say(text: impl AsRef<str>) {
     print(&format!("{}\n", text.as_ref()));
@@ -36,22 +36,21 @@ pub(crate) fn say(text: impl AsRef<str>) {
 
 /// Writes a text that brings its own line ends to standard output.
 pub(crate) fn print(text: &str) {
+    if behind::print(text) {
+        return;
+    }
     let mut out = anstream::stdout().lock();
     // Neither a panic, as by `println!`, nor the end of what was begun: an `usher up` whose
     // terminal is gone still serves. How the command ends tells of it (`lib::run`).
     let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-    if let Err(error) = written {
-        let _ = LOST.set(error);
-    }
-}
-
-/// Why standard output took no more: whoever only says things need not go on.
-pub(crate) fn lost() -> Option<&'static io::Error> {
-    LOST.get()
+    let _ = written.inspect_err(lost::lose);
 }
 
 /// Writes a line to standard error: what is wrong, and progress beside a machine-readable answer.
 pub(crate) fn tell(text: impl AsRef<str>) {
+    if behind::tell(&format!("{}\n", text.as_ref())) {
+        return;
+    }
     let _ = writeln!(anstream::stderr().lock(), "{}", text.as_ref());
 }
 

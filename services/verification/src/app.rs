@@ -6,9 +6,7 @@ use anyhow::Context as _;
 use kit::{
     bus::{self, Bus, Consumer, DeadLetters, Durable, Handler},
     clock::Clock,
-    keyring::{Key, KeyRing, with_newest},
     outbox::{self, Relay},
-    random,
     serve::{self, Degraded, Health, MESSAGE_LIMIT, Parts, Stages, Surface},
     telemetry,
     watch::Watches,
@@ -22,11 +20,12 @@ use tonic::service::Routes;
 use uuid::Uuid;
 
 use crate::{
+    code_keys::CodeKeys,
     commands::{
         CodeRules, IssueCode, Metrics, claim_mails::ClaimMails, confirm_code::ConfirmCode,
-        count_due, forget_resends, replace_expired::ReplaceExpired, reschedule_mails,
-        resend_code::ResendCode, serve_resends::ServeResends,
-        start_verifications::StartVerifications, watch_verification,
+        count_codes::CountCodes, count_due, forget_resends, replace_expired::ReplaceExpired,
+        replace_retired::ReplaceRetired, reschedule_mails, resend_code::ResendCode,
+        serve_resends::ServeResends, start_verifications::StartVerifications, watch_verification,
     },
     config::Config,
     consumer::NewAccounts,
@@ -68,7 +67,7 @@ pub struct App {
     config: Config,
     parts: Parts,
     bus: Bus,
-    keys: Arc<KeyRing>,
+    keys: CodeKeys,
     mailers: Vec<serve::Client>,
 }
 
@@ -82,7 +81,7 @@ impl App {
     pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Self> {
         let parts = config.service.open::<Migrator>(clock).await?;
         let bus = Bus::connect(&config.broker, "verification").await?;
-        let keys = Arc::new(code_keys(&config)?);
+        let keys = CodeKeys::open(&config.code_keys_file)?;
         let mailers = mailers(&config)?;
         Ok(Self {
             config,
@@ -114,6 +113,7 @@ impl App {
         let Self {
             parts: Parts { db, server, token },
             bus,
+            keys,
             ..
         } = self;
 
@@ -123,6 +123,9 @@ impl App {
             let what = "takes no mails; they wait in the database";
             (!queue.is_sending()).then(|| Degraded::new(what, MAILER_AWAY))
         });
+        let told = keys.clone();
+        health.says("code_keys", move || told.said());
+        health.depends_on("code keys", move || keys.trouble());
         let public =
             VerificationServiceServer::new(public).max_decoding_message_size(MESSAGE_LIMIT);
         let admin = VerificationAdminServer::new(admin).max_decoding_message_size(MESSAGE_LIMIT);
@@ -160,7 +163,7 @@ impl App {
         let became_due = Arc::new(Notify::new());
         let claim_mails = ClaimMails {
             db: db.clone(),
-            issue: self.issue_code(),
+            keys: self.keys.clone(),
             lease: config.delivery_lease,
             watches: watches.clone(),
         };
@@ -178,14 +181,21 @@ impl App {
 
         let confirm_code = ConfirmCode {
             db: db.clone(),
-            keys: Arc::clone(&self.keys),
+            keys: self.keys.clone(),
             outbox,
             watches: watches.clone(),
         };
         let resend_code = ResendCode {
             db: db.clone(),
-            keys: Arc::clone(&self.keys),
+            keys: self.keys.clone(),
             serve_resends,
+        };
+        let admin = Admin {
+            dead_letters,
+            count_codes: CountCodes {
+                db: db.clone(),
+                keys: self.keys.clone(),
+            },
         };
         let public = Public {
             db,
@@ -194,7 +204,7 @@ impl App {
             watches,
             stop: stop.clone(),
         };
-        (public, Admin { dead_letters }, queue)
+        (public, admin, queue)
     }
 
     /// Starts what hands mails to the mailers.
@@ -206,7 +216,8 @@ impl App {
         became_due: &Arc<Notify>,
     ) {
         let (stop, metrics) = (&stages.stop, Metrics::new());
-        let counting = count_due::run(self.parts.db.clone(), metrics.clone(), stop.clone());
+        let (db, keys) = (self.parts.db.clone(), self.keys.clone());
+        let counting = count_due::run(db, keys, metrics.clone(), stop.clone());
         stages.work("count of due mails", stop, counting);
 
         let (mailers, tick) = (self.mailers.clone(), self.config.delivery_tick);
@@ -254,8 +265,19 @@ impl App {
             issue: self.issue_code(),
             lease: self.config.delivery_lease,
             watches: watches.clone(),
+            became_due: Arc::clone(&became_due),
+        };
+        let replace_retired = ReplaceRetired {
+            db: db.clone(),
+            issue: self.issue_code(),
+            lease: self.config.delivery_lease,
+            watches: watches.clone(),
             became_due,
         };
+        let following = self.keys.clone().follow(stop.clone());
+        stages.work("key ring", stop, following);
+        let replacing = replace_retired.run(tick, stop.clone());
+        stages.work("retired keys", stop, replacing);
         stages.work("resends", stop, serve_resends.run(tick, stop.clone()));
         stages.work("expiry", stop, replace_expired.run(tick, stop.clone()));
         let rescheduling = reschedule_mails::run(db.clone(), tick, stop.clone());
@@ -268,23 +290,13 @@ impl App {
 
     fn issue_code(&self) -> IssueCode {
         IssueCode {
-            keys: Arc::clone(&self.keys),
+            keys: self.keys.clone(),
             rules: CodeRules {
                 length: self.config.code_digits,
                 lifetime: self.config.code_lifetime,
             },
         }
     }
-}
-
-/// The keys that codes are derived from; a missing file is made with a new one. `usher keys
-/// generate` puts further keys in front.
-fn code_keys(config: &Config) -> anyhow::Result<KeyRing> {
-    let path = &config.code_keys_file;
-    let make = || with_newest("", &Key::new(random::bytes(), random::bytes()));
-    let text = serve::read_or_make(path, "The code key ring", make)?;
-    KeyRing::parse(&text)
-        .with_context(|| format!("The code key ring {} cannot be used.", path.display()))
 }
 
 fn mailers(config: &Config) -> anyhow::Result<Vec<serve::Client>> {

@@ -16,15 +16,16 @@ pub(crate) mod reschedule_mails;
 pub(crate) mod resend_code;
 pub(crate) mod watch_verification;
 
+pub(crate) mod count_codes;
 pub(crate) mod count_due;
 pub(crate) mod end_stale_claims;
 pub(crate) mod forget_resends;
 pub(crate) mod replace_expired;
+pub(crate) mod replace_retired;
 pub(crate) mod serve_resends;
 
 mod claimed_mail;
 mod issue_code;
-mod replace_keyless;
 
 pub(crate) use self::{
     claimed_mail::ClaimedMail,
@@ -32,6 +33,7 @@ pub(crate) use self::{
 };
 // What commands take and give, for the edges, which name nothing behind them.
 pub(crate) use crate::{
+    code_keys::READ_EVERY,
     metrics::Metrics,
     store::{Claim, Code, CodeState, MailState},
 };
@@ -40,6 +42,7 @@ pub(crate) use crate::{
 #[derive(Debug, Clone, thiserror::Error)]
 #[error(transparent)]
 pub(crate) enum CommandError {
+    CountCodes(#[from] count_codes::CountCodesError),
     ConfirmCode(#[from] confirm_code::ConfirmCodeError),
     GetVerification(#[from] get_verification::GetVerificationError),
     ResendCode(#[from] resend_code::ResendCodeError),

@@ -1,9 +1,15 @@
 //! Verification as a process of its own, set up by its environment; `usher verification` runs the
 //! same.
 
+use std::process::ExitCode;
+
 use kit::{config, serve};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> ExitCode {
+    serve::ended(run().await)
+}
+
+async fn run() -> anyhow::Result<()> {
     verification::app::run(config::from_env("verification")?, serve::terminated()?).await
 }

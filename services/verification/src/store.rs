@@ -1,9 +1,10 @@
-//! What verification keeps and how it is read and written: a file a table, and `mails` for the
-//! schedule that stands in the codes' rows. Whatever joins a transaction takes it first, and its
+//! What verification keeps and how it is read and written: a file a table; of the codes' rows `mails`
+//! has the schedule, and `keys` what their keys come to. Whatever joins a transaction takes it first, and its
 //! moment with it; `commands` open and commit it.
 
 pub(crate) mod codes;
 pub(crate) mod history;
+pub(crate) mod keys;
 pub(crate) mod mails;
 pub(crate) mod resends;
 pub(crate) mod verifications;

@@ -15,6 +15,7 @@ use std::{
 use opentelemetry::KeyValue;
 use sea_orm_migration::MigratorTrait;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tokio::{
     sync::watch,
     time::{sleep, timeout},
@@ -35,6 +36,7 @@ const AGAIN: Duration = Duration::from_millis(500);
 const READ_ANSWER: Duration = Duration::from_secs(2);
 const WRITE_ANSWER: Duration = Duration::from_millis(2_500);
 
+type Fact = Arc<dyn Fn() -> Value + Send + Sync>;
 type Dependency = Arc<dyn Fn() -> Option<Degraded> + Send + Sync>;
 
 /// Why a service cannot use what it depends on, after its name: "broker" "is not connected". Work
@@ -65,6 +67,8 @@ struct Facts {
     db: Db,
     pending_migrations: Box<dyn Fn(Db) -> futures::future::BoxFuture<'static, bool> + Send + Sync>,
     dependencies: Mutex<BTreeMap<&'static str, Dependency>>,
+    /// What else the service says of itself.
+    said: Mutex<BTreeMap<&'static str, Fact>>,
     /// What became of the newest write check; nothing before the first.
     writes: watch::Sender<Option<Result<(), Trouble>>>,
     draining: AtomicBool,
@@ -123,6 +127,9 @@ pub(super) struct Report {
     advice: Option<&'static str>,
     /// What it depends on and cannot use.
     degraded: BTreeMap<&'static str, Degraded>,
+    /// What else the service says of itself, by name.
+    #[serde(flatten)]
+    said: BTreeMap<&'static str, Value>,
 }
 
 impl Health {
@@ -137,6 +144,7 @@ impl Health {
             db,
             pending_migrations,
             dependencies: Mutex::default(),
+            said: Mutex::default(),
             writes: watch::Sender::new(None),
             draining: AtomicBool::new(false),
             ended_worker: OnceLock::new(),
@@ -169,6 +177,17 @@ impl Health {
         dependencies.insert(name, away);
     }
 
+    /// Adds to the answer, under `name`, what a service says of itself whether ready or not.
+    pub fn says<T: Serialize>(
+        &self,
+        name: &'static str,
+        fact: impl Fn() -> T + Send + Sync + 'static,
+    ) {
+        let fact = move || serde_json::to_value(fact()).unwrap_or_default();
+        let mut said = self.0.said.lock().unwrap_or_else(PoisonError::into_inner);
+        said.insert(name, Arc::new(fact));
+    }
+
     pub(super) fn drain(&self) {
         self.0.draining.store(true, Ordering::SeqCst);
     }
@@ -188,6 +207,7 @@ impl Health {
             reason: reason.map(|reason| reason.to_string()),
             advice: reason.and_then(NotReady::advice),
             degraded: self.degraded(),
+            said: self.said(),
         }
     }
 
@@ -276,6 +296,11 @@ impl Health {
             away => away,
         };
         checked.err().map(NotReady::Database)
+    }
+
+    fn said(&self) -> BTreeMap<&'static str, Value> {
+        let said = self.0.said.lock().unwrap_or_else(PoisonError::into_inner);
+        said.iter().map(|(name, fact)| (*name, fact())).collect()
     }
 
     fn degraded(&self) -> BTreeMap<&'static str, Degraded> {

@@ -16,7 +16,7 @@ use tonic_reflection::server::{
 use tower::util::MapResponseLayer;
 
 use super::{Health, deadline::LONGEST_CALL, size::explain_size};
-use crate::telemetry::grpc::ServerLayer;
+use crate::telemetry::grpc::{CallerTraces, ServerLayer};
 
 /// What is not limited here is what an attacker uses.
 pub(super) async fn serve(
@@ -24,6 +24,7 @@ pub(super) async fn serve(
     routes: Routes,
     names: &'static [&'static str],
     health: Health,
+    callers: CallerTraces,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let (reporter, health_service) = tonic_health::server::health_reporter();
@@ -31,7 +32,7 @@ pub(super) async fn serve(
     let checking = tokio::spawn(health.clone().check_writes());
     let reporting = tokio::spawn(health.report(reporter, names));
     let served = Server::builder()
-        .layer(ServerLayer::default())
+        .layer(ServerLayer::new(callers))
         .layer(MapResponseLayer::new(explain_size))
         // Also for callers that name no deadline of their own.
         .timeout(LONGEST_CALL)

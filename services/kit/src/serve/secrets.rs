@@ -39,7 +39,16 @@ pub fn read_or_make(
             }
         }
     }
+    read_secret(path, what)
+}
+
+/// The text in `path`, which has to be there.
+///
+/// # Errors
+/// When it cannot be read, or its mode lets others read it.
+pub fn read_secret(path: &Path, what: &str) -> anyhow::Result<String> {
     refuse_if_others_may_read(path, what)?;
+    let shown = path.display();
     fs::read_to_string(path).with_context(|| format!("{what}: {shown} cannot be read."))
 }
 

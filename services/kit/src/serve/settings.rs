@@ -11,7 +11,7 @@ use super::{AdminToken, Server};
 use crate::{
     clock::Clock,
     db::{DatabaseUrl, Db},
-    telemetry,
+    telemetry::{self, grpc::CallerTraces},
 };
 
 /// The settings that all services have. Doc comments are the help and the reference in
@@ -38,6 +38,17 @@ pub struct ServiceSettings {
     /// Own database: sqlite:PATH or postgres://USER@HOST/DATABASE
     #[arg(long, env = "USHER_DATABASE_URL", hide_env_values = true)]
     pub database_url: DatabaseUrl,
+
+    /// What becomes of the trace that a caller on the gRPC listener names: link begins one of our
+    /// own that points at it; continue goes on with it, recorded or not as the caller says, for a
+    /// listener whose callers are all your own
+    #[arg(
+        long,
+        env = "USHER_CALLER_TRACES",
+        value_enum,
+        default_value_t = CallerTraces::Link
+    )]
+    pub caller_traces: CallerTraces,
 
     /// What is logged, and how
     #[command(flatten)]
@@ -72,6 +83,7 @@ impl ServiceSettings {
                 .context("The database cannot be migrated.")?;
         }
         let server = Server::bind(self.listen, self.admin_listen).await?;
+        let server = server.caller_traces(self.caller_traces);
         let token = AdminToken::read_or_make(&self.admin_token_file)?;
         Ok(Parts { db, server, token })
     }

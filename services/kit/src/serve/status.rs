@@ -69,6 +69,11 @@ pub fn unavailable(message: &str) -> Status {
     )
 }
 
+/// UNAVAILABLE with a reason: here the call cannot succeed before `wait` is over, elsewhere it may.
+pub fn unavailable_here(message: &str, reason: &str, wait: Duration) -> Status {
+    Status::with_error_details(Code::Unavailable, message, later(reason, wait))
+}
+
 const OURS: &str = "Something went wrong on our side. It has been logged.";
 
 /// What a caller is told of a store that did not do its part: UNAVAILABLE with `away`, or INTERNAL

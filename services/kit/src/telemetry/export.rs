@@ -9,7 +9,7 @@ use opentelemetry_sdk::{
     Resource,
     logs::{BatchConfigBuilder as LogBatch, BatchLogProcessor, SdkLoggerProvider},
     metrics::{PeriodicReader, SdkMeterProvider},
-    trace::{BatchConfigBuilder as SpanBatch, BatchSpanProcessor, Sampler, SdkTracerProvider},
+    trace::{BatchConfigBuilder as SpanBatch, BatchSpanProcessor, SdkTracerProvider},
 };
 use prometheus::Registry;
 use tokio::{
@@ -88,17 +88,6 @@ pub(super) fn traces(
         .with_span_processor(processor)
         .with_resource(resource)
         .build())
-}
-
-/// Without a collector, traces have ids and nothing else: enough to find all log lines of a
-/// journey.
-pub(super) fn untraced(resource: Resource) -> SdkTracerProvider {
-    // A caller whose trace is sampled stays so: others may follow who export theirs.
-    let sampler = Sampler::ParentBased(Box::new(Sampler::AlwaysOff));
-    SdkTracerProvider::builder()
-        .with_sampler(sampler)
-        .with_resource(resource)
-        .build()
 }
 
 /// Log records that the bridge in `super::log` takes from `tracing`.

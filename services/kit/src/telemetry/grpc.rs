@@ -12,4 +12,4 @@ mod server;
 
 pub use body::MeasuredBody;
 pub use client::{ClientLayer, MeasuredClient};
-pub use server::{MeasuredServer, ServerLayer};
+pub use server::{CallerTraces, MeasuredServer, ServerLayer};

@@ -1,9 +1,12 @@
 //! Writes log lines with the ids of the trace they belong to on standard error, and hands them to
-//! OTLP too.
+//! OTLP too. Neither is waited for: both have a bounded queue and a thread of their own.
 
+mod console;
 mod lines;
+mod panics;
 
 use anyhow::Context as _;
+use opentelemetry::metrics::Meter;
 use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
 use opentelemetry_sdk::logs::SdkLoggerProvider;
 use tracing::{Level, Metadata};
@@ -16,10 +19,13 @@ use tracing_subscriber::{
 };
 
 use super::settings::TelemetrySettings;
+use crate::write_behind::LastLines;
 use lines::Lines;
 
-/// The SDK tells about itself at INFO; only its complaints are of interest.
-const QUIET: [&str; 4] = [
+/// The SDK tells about itself at INFO; only its complaints are of interest. A panic is told of even
+/// where the log is off.
+const QUIET: [&str; 5] = [
+    panics::ALWAYS,
     "opentelemetry=warn",
     "opentelemetry_sdk=warn",
     "opentelemetry-otlp=warn",
@@ -38,16 +44,19 @@ const FEEDBACK: [&str; 8] = [
     "hyper_util=off",
 ];
 
-/// Installs the process' log. Each destination has a filter of its own; traces have none.
+/// Installs the process' log. Each destination has a filter of its own; traces have none. Drop what
+/// is returned to wait for the last lines.
 pub(super) fn start(
     service: &'static str,
     settings: &TelemetrySettings,
     exported: Option<&SdkLoggerProvider>,
-) -> anyhow::Result<()> {
+    meter: &Meter,
+) -> anyhow::Result<LastLines> {
     let lines = Lines::new(service, settings.log_format);
     // One `write` a line: threads do not mix their lines, and a supervisor can read them one by
     // one.
-    let console = layer().with_writer(std::io::stderr).event_format(lines);
+    let (writer, last_lines) = console::console(meter);
+    let console = layer().with_writer(writer).event_format(lines);
     let console =
         console.with_filter(filter(&settings.log_filter, &QUIET)?.and(filter_fn(tells_no_payload)));
     let exported =
@@ -61,7 +70,9 @@ pub(super) fn start(
         .with(console)
         .with(exported.transpose()?)
         .try_init()
-        .context("a log is installed already in this process")
+        .context("a log is installed already in this process")?;
+    panics::log_them();
+    Ok(last_lines)
 }
 
 /// Whatever `RUST_LOG` says, lines that may show a payload are not written.

@@ -18,11 +18,6 @@ pub struct TelemetrySettings {
     /// What is logged: a level, or `target=level` pairs; never affects traces
     #[arg(long, env = "RUST_LOG", value_name = "FILTER", default_value = DEFAULT_FILTER)]
     pub log_filter: String,
-
-    /// Where spans go instead of where the environment says: for a command that found, or runs, a
-    /// receiver.
-    #[arg(skip)]
-    pub endpoint: Option<String>,
 }
 
 impl Default for TelemetrySettings {
@@ -30,7 +25,6 @@ impl Default for TelemetrySettings {
         Self {
             log_format: LogFormat::Text,
             log_filter: DEFAULT_FILTER.to_owned(),
-            endpoint: None,
         }
     }
 }

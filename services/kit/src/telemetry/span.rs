@@ -9,13 +9,13 @@
 use std::{borrow::Cow, sync::OnceLock, time::Duration};
 
 use opentelemetry::{
-    Context, KeyValue, StringValue,
+    Context, KeyValue, StringValue, TraceFlags,
     trace::{
-        Link, SpanBuilder, SpanContext, SpanKind, Status, TraceContextExt as _, Tracer as _,
-        TracerProvider as _,
+        Link, SpanBuilder, SpanContext, SpanKind, Status, TraceContextExt as _, TraceState,
+        Tracer as _, TracerProvider as _,
     },
 };
-use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
+use opentelemetry_sdk::trace::{IdGenerator as _, RandomIdGenerator, SdkTracer, SdkTracerProvider};
 
 use super::names;
 
@@ -23,10 +23,16 @@ use super::names;
 /// and stored, and a span hours behind its parent makes it unreadable.
 const LONGEST_JOURNEY: Duration = Duration::from_secs(15 * 60);
 
-static TRACER: OnceLock<SdkTracer> = OnceLock::new();
+/// `None` where no span leaves the process.
+static TRACER: OnceLock<Option<SdkTracer>> = OnceLock::new();
 
-pub(super) fn set_tracer(provider: &SdkTracerProvider) {
-    let _ = TRACER.set(provider.tracer_with_scope(names::scope()));
+pub(super) fn record(provider: &SdkTracerProvider) {
+    let _ = TRACER.set(Some(provider.tracer_with_scope(names::scope())));
+}
+
+/// Records nothing, but gives each journey that begins here its ids.
+pub(super) fn make_ids() {
+    let _ = TRACER.set(None);
 }
 
 /// Work that a process does inside of itself.
@@ -47,7 +53,8 @@ pub fn client(
     linked(SpanKind::Client, name, parent, attributes, [])
 }
 
-/// A call as the one who answers it sees it; `parent` is the caller's extracted context.
+/// A call as the one who answers it sees it; `parent` is the extracted context of a caller who may
+/// decide about our traces.
 pub fn server(
     name: impl Into<Cow<'static, str>>,
     parent: &Context,
@@ -102,8 +109,10 @@ pub fn linked(
     attributes: impl IntoIterator<Item = KeyValue>,
     links: impl IntoIterator<Item = SpanContext>,
 ) -> Context {
-    let Some(tracer) = TRACER.get() else {
-        return parent.clone();
+    let tracer = match TRACER.get() {
+        Some(Some(tracer)) => tracer,
+        Some(None) if !parent.has_active_span() => return parent.with_remote_span_context(ids()),
+        _ => return parent.clone(),
     };
     let links = links.into_iter().map(Link::with_context).collect();
     let builder = SpanBuilder::from_name(name)
@@ -111,6 +120,20 @@ pub fn linked(
         .with_attributes(attributes)
         .with_links(links);
     parent.with_span(tracer.build_with_context(builder, parent))
+}
+
+fn ids() -> SpanContext {
+    let (trace, span) = (
+        RandomIdGenerator::default().new_trace_id(),
+        RandomIdGenerator::default().new_span_id(),
+    );
+    SpanContext::new(
+        trace,
+        span,
+        TraceFlags::SAMPLED,
+        false,
+        TraceState::default(),
+    )
 }
 
 /// Adds what only became known on the way.

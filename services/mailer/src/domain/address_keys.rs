@@ -5,7 +5,7 @@ use kit::keyring::{InvalidKeyRing, KeyRing};
 
 use super::Recipient;
 
-/// The keys, newest first; the first one is used for new rows.
+/// The keys; that in use is used for new rows.
 #[derive(Debug, Clone)]
 pub(crate) struct AddressKeys(KeyRing);
 
@@ -22,9 +22,9 @@ impl AddressKeys {
         Ok(Self(KeyRing::parse(text)?))
     }
 
-    /// The address under the newest key.
+    /// The address under the key in use.
     pub(crate) fn mac(&self, recipient: &Recipient) -> AddressMac {
-        let key = self.0.newest();
+        let key = self.0.in_use();
         AddressMac {
             key_id: key.id().to_owned(),
             mac: key.hmac(&[recipient.canonical().as_bytes()]).to_vec(),

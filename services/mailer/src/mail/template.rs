@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value, context};
+use minijinja::{AutoEscape, Environment, HtmlEscape, UndefinedBehavior, Value, context};
 use time::OffsetDateTime;
 
 use super::texts::Texts;
@@ -10,6 +10,10 @@ use crate::domain::{Digits, DisplayName, Language, Lifetime};
 
 const HTML: &str = "verification.html";
 const TEXT: &str = "verification.txt";
+
+/// What the texts have for a hyphen and for a space at which no line may end.
+const HYPHEN: char = '\u{2011}';
+const SPACE: char = '\u{a0}';
 
 /// The layouts and every language's texts, compiled once.
 #[derive(Debug)]
@@ -54,6 +58,7 @@ impl Templates {
             true => AutoEscape::Html,
             false => AutoEscape::None,
         });
+        layouts.add_filter("unbroken", unbroken);
         layouts.add_template(
             HTML,
             include_str!(concat!(env!("OUT_DIR"), "/verification.html")),
@@ -83,7 +88,8 @@ impl Templates {
             texts => sentences,
         };
         Ok(Rendered {
-            subject: texts.subject.clone(),
+            // No line of ours: some mail programs have no sign for the hyphen of the texts there.
+            subject: texts.subject.replace(HYPHEN, "-"),
             text: self.layouts.get_template(TEXT)?.render(&values)?,
             html: self.layouts.get_template(HTML)?.render(&values)?,
         })
@@ -126,4 +132,21 @@ impl Templates {
         let found = self.texts.iter().find(|(of, _)| *of == language);
         &found.unwrap_or(&self.texts[0]).1
     }
+}
+
+/// A sentence as HTML, in which no line ends within what belongs together.
+fn unbroken(sentence: &str) -> Value {
+    let mut html = Vec::new();
+    for word in sentence.split(' ') {
+        let escaped = HtmlEscape(word).to_string();
+        html.push(match word.contains([HYPHEN, SPACE]) {
+            // Not by its signs alone: fonts without such a hyphen borrow that of another one.
+            true => format!(
+                r#"<span style="white-space:nowrap">{}</span>"#,
+                escaped.replace(HYPHEN, "-")
+            ),
+            false => escaped,
+        });
+    }
+    Value::from_safe_string(html.join(" "))
 }

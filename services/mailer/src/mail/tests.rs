@@ -57,6 +57,11 @@ fn frame(sender: &str, recipient: &str, name: &str, language: Language) -> Vec<u
     message::build(&frame, rendered).unwrap()
 }
 
+/// With spaces that break no line made visible.
+fn shown(text: &str) -> String {
+    text.replace('\u{a0}', "␣")
+}
+
 #[test]
 fn the_english_mail_reads_well() {
     let mail = render(
@@ -65,7 +70,7 @@ fn the_english_mail_reads_well() {
         Some("https://usher.example/verify/1"),
     );
     insta::assert_snapshot!(mail.subject, @"Confirm your email address");
-    insta::assert_snapshot!(mail.text, @r"
+    insta::assert_snapshot!(shown(&mail.text), @r"
     Hello Ada,
 
     You signed up at Usher. Enter this code there to confirm that this address is yours:
@@ -76,7 +81,7 @@ fn the_english_mail_reads_well() {
 
         https://usher.example/verify/1
 
-    The code works for 24 hours, until 26 November 2026, 14:05 UTC.
+    The code works for 24␣hours, until 26␣November 2026, 14:05␣UTC.
 
     You did not sign up? Then somebody typed your address by mistake. Ignore this mail, and nothing will happen.
 
@@ -90,16 +95,16 @@ fn the_english_mail_reads_well() {
 fn the_french_mail_reads_well() {
     let mail = render(Language::French, "Zoë", None);
     insta::assert_snapshot!(mail.subject, @"Confirmez votre adresse e-mail");
-    insta::assert_snapshot!(mail.text, @r"
+    insta::assert_snapshot!(shown(&mail.text), @r"
     Bonjour Zoë,
 
-    Vous venez de créer un compte sur Usher. Saisissez-y ce code pour confirmer que cette adresse est la vôtre :
+    Vous venez de créer un compte sur Usher. Saisissez-y ce code pour confirmer que cette adresse est la vôtre␣:
 
         1234 5678
 
-    Le code est valable 24 heures, jusqu’au 26 novembre 2026 à 14:05 UTC.
+    Le code est valable 24␣heures, jusqu’au 26␣novembre 2026 à 14:05␣UTC.
 
-    Vous n’avez pas créé de compte ? Quelqu’un a sans doute saisi votre adresse par erreur. Vous pouvez ignorer ce message : il ne se passera rien.
+    Vous n’avez pas créé de compte␣? Quelqu’un a sans doute saisi votre adresse par erreur. Vous pouvez ignorer ce message␣: il ne se passera rien.
 
     -- 
     Usher
@@ -112,7 +117,7 @@ fn the_first_of_a_month_is_1er_in_french() {
     let first_of_december = 1_796_083_200;
     let text = render_until(first_of_december, Language::French, "Zoë", None).text;
     assert!(
-        text.contains("jusqu’au 1er décembre 2026 à 00:00 UTC"),
+        text.contains("jusqu’au 1er\u{a0}décembre 2026 à 00:00\u{a0}UTC"),
         "{text}"
     );
 }
@@ -121,21 +126,58 @@ fn the_first_of_a_month_is_1er_in_french() {
 fn the_german_mail_reads_well() {
     let mail = render(Language::German, "", None);
     insta::assert_snapshot!(mail.subject, @"Bestätigen Sie Ihre E-Mail-Adresse");
-    insta::assert_snapshot!(mail.text, @r"
+    insta::assert_snapshot!(shown(&mail.text), @r"
     Guten Tag,
 
     Sie haben sich bei Usher registriert. Geben Sie dort diesen Code ein, um zu bestätigen, dass diese Adresse Ihnen gehört:
 
         1234 5678
 
-    Der Code gilt 24 Stunden, bis zum 26. November 2026, 14:05 Uhr UTC.
+    Der Code gilt 24␣Stunden, bis zum 26.␣November 2026, 14:05␣Uhr␣UTC.
 
-    Sie haben sich nicht registriert? Dann hat vermutlich jemand Ihre Adresse versehentlich eingegeben. Sie können diese E-Mail ignorieren; es passiert nichts weiter.
+    Sie haben sich nicht registriert? Dann hat vermutlich jemand Ihre Adresse versehentlich eingegeben. Sie können diese E‑Mail ignorieren; es passiert nichts weiter.
 
     -- 
     Usher
-    Diese E-Mail wurde automatisch versendet. Antworten werden nicht gelesen.
+    Diese E‑Mail wurde automatisch versendet. Antworten werden nicht gelesen.
     ");
+}
+
+#[test]
+fn no_line_ends_within_a_time_or_a_word_however_narrow_it_is() {
+    for language in [Language::English, Language::French, Language::German] {
+        let mail = render(language, "Ada", None);
+        for width in 8..=80 {
+            for line in lines_of(&mail.text, width) {
+                let mut rests = ["UTC", "Uhr", ":", "?"].into_iter();
+                let is_torn = rests.any(|rest| line.starts_with(rest));
+                let is_torn = is_torn || line.to_lowercase().ends_with("e-");
+                assert!(!is_torn, "{language:?} at {width}: {line:?}");
+            }
+        }
+        assert!(!mail.subject.contains('\u{2011}'));
+    }
+    let html = render(Language::German, "Ada", None).html;
+    for kept in ["E-Mail-Adresse", "E-Mail", "14:05\u{a0}Uhr\u{a0}UTC."] {
+        let kept = format!(r#"<span style="white-space:nowrap">{kept}</span>"#);
+        assert!(html.contains(&kept), "{kept}");
+    }
+}
+
+/// As a mail program breaks lines: after spaces and hyphens, but not after those of no break.
+fn lines_of(text: &str, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    for paragraph in text.lines() {
+        let mut line = String::new();
+        for piece in paragraph.split_inclusive([' ', '-']) {
+            if line.chars().count() + piece.trim_end().chars().count() > width {
+                lines.push(std::mem::take(&mut line));
+            }
+            line.push_str(piece);
+        }
+        lines.push(line);
+    }
+    lines
 }
 
 #[test]

@@ -54,6 +54,7 @@ pub(super) async fn run(arguments: ConfirmArguments, session: &Session) -> Resul
         code: arguments.code.join(" "),
     };
     let answer = session.verification()?.confirm_code(request).await;
+    let trace_id = trace_id(&answer);
     let reply = session.reply(Service::Verification, answer)?;
     let said = match reply.outcome() {
         ConfirmOutcome::Ok => "Confirmed. The account is verified.",
@@ -62,7 +63,7 @@ pub(super) async fn run(arguments: ConfirmArguments, session: &Session) -> Resul
     };
     let confirmed = Confirmed {
         outcome: outcome(&reply),
-        trace_id: trace_id(),
+        trace_id,
     };
     session
         .format

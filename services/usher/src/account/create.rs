@@ -60,10 +60,11 @@ pub(super) async fn run(arguments: CreateArguments, session: &Session) -> Result
         request.metadata_mut().insert("idempotency-key", key);
     }
     let answer = session.accounts()?.create_account(request).await;
+    let trace_id = trace_id(&answer);
     let reply = session.reply(Service::Accounts, answer)?;
     let created = Created {
         account: reply.account.unwrap_or_default().into(),
-        trace_id: trace_id(),
+        trace_id,
     };
     let id = [&*created.account.account_id];
     session

@@ -57,7 +57,8 @@ impl Letter {
                 true => GOOD.bold(),
                 false => Style::new(),
             };
-            drawn.push_str(&row(&line, style));
+            // What kept the line whole has done its part; here it is copied and compared.
+            drawn.push_str(&row(&line.replace('\u{a0}', " "), style));
         }
         drawn.push_str(&format!("  {DIM}╰{edge}╯{DIM:#}"));
         drawn
@@ -92,12 +93,12 @@ fn row(line: &str, style: Style) -> String {
     format!("  {DIM}│{DIM:#} {style}{text}{style:#}{fill} {DIM}│{DIM:#}\n")
 }
 
-/// A line broken at spaces, its indentation kept.
+/// A line broken at spaces, but for those that break no line, its indentation kept.
 fn wrapped(line: &str) -> Vec<String> {
     let indent: String = line.chars().take_while(|c| c.is_whitespace()).collect();
     let mut lines = Vec::new();
     let mut current = indent.clone();
-    for word in line.split_whitespace() {
+    for word in line.split(' ').filter(|word| !word.is_empty()) {
         if current.trim().is_empty() {
             current.push_str(word);
         } else if current.width() + 1 + word.width() <= INNER {

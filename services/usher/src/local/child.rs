@@ -41,6 +41,10 @@ pub(super) fn program(
     set("USHER_NATS_URL", run.nats_url.clone());
     set("USHER_NATS_CREDENTIALS", String::new()); // of another broker, if there are any
     set("OTEL_EXPORTER_OTLP_ENDPOINT", run.otlp_endpoint.clone());
+    if std::env::var_os("USHER_CALLER_TRACES").is_none() {
+        // Who calls here is on this machine: a journey is to begin at its command.
+        set("USHER_CALLER_TRACES", "continue".to_owned());
+    }
     if std::env::var_os("OTEL_BSP_SCHEDULE_DELAY").is_none() {
         // Milliseconds: a person who looks at a journey waits for the slowest process's spans.
         set("OTEL_BSP_SCHEDULE_DELAY", "250".to_owned());

@@ -25,7 +25,7 @@ use crate::{
     output::{Format, facts, json, table},
     service::Service,
     signals::StopSignals,
-    terminal::{BAD, CODE, DIM, GOOD, STRONG, WARN, called_for, say, width},
+    terminal::{self, BAD, CODE, DIM, GOOD, STRONG, WARN, called_for, say, width},
     trace::{Journeys, render},
 };
 
@@ -64,6 +64,8 @@ pub(crate) async fn run(
     // Before anything is started: a signal that comes in the middle of it must end it in order,
     // too.
     let mut signals = StopSignals::listen().map_err(anyhow::Error::from)?;
+    // Whoever reads this terminal, if anybody does: the children are looked after.
+    terminal::write_behind();
     let (mut system, mut notices) = System::open(data)?;
     // Lives until the services have handed over their last spans.
     let traces = Traces::choose(&mut system, arguments.ports).await?;

@@ -15,7 +15,7 @@ struct Place {
 
 const ALL: &[&str] = &["accounts", "verification", "mailer"];
 
-const PLAN: [Place; 17] = [
+const PLAN: [Place; 18] = [
     file("main"),
     file("lib"),
     file("app"),
@@ -32,6 +32,7 @@ const PLAN: [Place; 17] = [
     folder("migrations"),
     folder("dispatch").only_in(&["accounts"]),
     file("events").only_in(&["verification"]),
+    file("code_keys").only_in(&["verification"]),
     folder("delivery").only_in(&["verification"]),
     folder("admission").only_in(&["mailer"]),
     folder("mail").only_in(&["mailer"]),

@@ -1,11 +1,9 @@
 //! The command line itself: help that teaches, errors a person and a program can read, exit codes.
 
-use std::os::unix::fs::PermissionsExt as _;
-
 use crate::world::{refusal, usher};
 
 /// Every command that does something.
-const COMMANDS: [&[&str]; 26] = [
+const COMMANDS: [&[&str]; 29] = [
     &["demo"],
     &["up"],
     &["logs"],
@@ -30,6 +28,9 @@ const COMMANDS: [&[&str]; 26] = [
     &["nats", "status"],
     &["migrate"],
     &["keys", "generate"],
+    &["keys", "activate"],
+    &["keys", "retire"],
+    &["keys", "list"],
     &["accounts"],
     &["mailer"],
 ];
@@ -209,33 +210,6 @@ fn doctor_finds_what_is_missing_and_says_what_to_do() {
             "nothing is said of {part}: {findings:?}"
         );
     }
-}
-
-#[test]
-fn a_new_key_is_put_in_front_of_the_old_ones_and_only_its_owner_may_read_the_file() {
-    let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    let file = folder.path().join("keys/code-keys");
-    for _ in 0..2 {
-        let made = usher()
-            .args(["keys", "generate", "--file"])
-            .arg(&file)
-            .status()
-            .expect("usher can be run");
-        assert!(made.success());
-    }
-    let text = std::fs::read_to_string(&file).expect("the file was made");
-    let ids: Vec<&str> = text
-        .lines()
-        .filter_map(|line| line.split_once(':'))
-        .map(|(id, _)| id)
-        .collect();
-    assert_eq!(ids.len(), 2, "{text}");
-    assert_ne!(ids[0], ids[1]);
-    let mode = std::fs::metadata(&file)
-        .expect("the file was made")
-        .permissions()
-        .mode();
-    assert_eq!(mode & 0o777, 0o600);
 }
 
 #[test]

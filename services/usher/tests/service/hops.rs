@@ -45,6 +45,7 @@ async fn the_trace_goes_from_the_caller_through_the_event_with_the_log_off_and_h
     let endpoint = receiver.endpoint();
     let telemetry = [
         ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()),
+        ("USHER_CALLER_TRACES", "continue"),
         ("RUST_LOG", "off"),
     ];
     let accounts = Alone::start("accounts", &telemetry).await;
@@ -112,6 +113,7 @@ async fn the_trace_goes_through_code_row_and_mail_with_the_log_off_and_the_event
     let (endpoint, mailer_url) = (receiver.endpoint(), mailer.url());
     let environment = [
         ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()),
+        ("USHER_CALLER_TRACES", "continue"),
         ("RUST_LOG", "off"),
         ("USHER_MAILER_URL", mailer_url.as_str()),
         ("USHER_CODE_KEYS_FILE", "code-keys"),

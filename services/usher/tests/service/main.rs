@@ -8,6 +8,7 @@
 
 mod alone;
 mod build;
+mod callers;
 mod canary;
 mod cluster;
 mod command;
@@ -27,9 +28,11 @@ mod otlp;
 mod papers;
 mod processes;
 mod recorded;
+mod rotation;
 mod scenarios;
 mod standstill;
 mod supervisor;
 mod telemetry;
 mod traces;
+mod unread;
 mod world;

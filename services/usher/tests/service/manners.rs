@@ -8,6 +8,7 @@ use std::{
 };
 
 use kit::testing::{SOON, eventually, skip};
+use rustix::process::Signal;
 
 use crate::world::{World, usher};
 
@@ -51,6 +52,28 @@ fn output_that_cannot_be_written_fails_every_command_in_one_line() {
         };
         assert_eq!(lines, 1, "{answers:?}: {told}");
     }
+}
+
+#[tokio::test]
+async fn an_up_whose_output_cannot_be_written_serves_and_fails_at_its_end() {
+    let mut world = World::unstarted();
+    let full = File::options().write(true).open("/dev/full");
+    let told =
+        File::create(world.data().with_file_name("said")).expect("the folder can be written");
+    let mut up = usher();
+    up.args(["up", "--ports", "auto", "--data"])
+        .arg(world.data())
+        .stdout(full.expect("there is a full device"))
+        .stderr(told);
+    world.adopt(up.spawn().expect("usher can be run")).await;
+    world.sign_up("ada@example.com");
+    let status = world.stop_by(Signal::TERM);
+    assert_eq!(status.code(), Some(1), "{}", world.said());
+    assert!(
+        world.said().contains("No space left on device"),
+        "{}",
+        world.said()
+    );
 }
 
 #[test]

@@ -8,7 +8,12 @@ use clap::Parser as _;
 use futures::{StreamExt as _, stream, stream::BoxStream};
 use kit::{
     serve::Client,
-    telemetry::{self, grpc::ServerLayer, span, span::Lineage},
+    telemetry::{
+        self,
+        grpc::{CallerTraces, ServerLayer},
+        span,
+        span::Lineage,
+    },
     testing::{SOON, eventually},
 };
 use opentelemetry::{
@@ -57,6 +62,7 @@ fn run_as_a_child() {
             "streams" => streams().await,
             "messages" => messages(),
             "burst" => burst().await,
+            "panic" => assert!(std::thread::spawn(|| panic!("on purpose")).join().is_err()),
             other => panic!("no scenario {other}"),
         }
         started.unwrap().shutdown().await;
@@ -169,7 +175,7 @@ async fn serve() -> Client {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let server = tonic::transport::Server::builder()
-        .layer(ServerLayer::default())
+        .layer(ServerLayer::new(CallerTraces::Continue))
         .add_service(AccountsServiceServer::new(Accounts))
         .serve_with_incoming(TcpIncoming::from(listener));
     tokio::spawn(server);

@@ -240,6 +240,16 @@ async fn every_line_of_a_call_carries_its_trace_in_text_and_in_json_and_in_what_
 }
 
 #[tokio::test]
+async fn a_panic_is_one_line_of_the_log_in_its_format_even_where_the_log_is_off() {
+    let json = [("RUST_LOG", "off"), ("USHER_LOG_FORMAT", "json")];
+    let ran = run("panic", &json).await;
+    let line: serde_json::Value = serde_json::from_str(ran.log.trim()).unwrap();
+    assert_eq!(line["level"], "ERROR");
+    let message = line["message"].as_str().unwrap();
+    assert!(message.contains("panicked at") && message.contains("on purpose"));
+}
+
+#[tokio::test]
 async fn without_a_collector_the_lines_of_a_journey_can_still_be_found() {
     let ran = run("call", &[]).await;
     let trace = &ran.said["trace"];

@@ -60,7 +60,11 @@ impl World {
             .envs(environment.iter().copied())
             .stdout(said.try_clone().expect("a file can be shared"))
             .stderr(said);
-        let mut up = command.spawn().expect("usher can be run");
+        self.adopt(command.spawn().expect("usher can be run")).await;
+    }
+
+    /// Takes an `usher up` on this folder for its own, and waits until it is up.
+    pub(crate) async fn adopt(&mut self, mut up: Child) {
         let (pid, run) = (up.id(), self.data().join("run.json"));
         eventually("usher up to be up", SOON * 2, async || {
             let ended = up.try_wait().expect("the process can be asked");

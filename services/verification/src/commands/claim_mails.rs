@@ -8,11 +8,8 @@ use kit::{
 };
 use uuid::Uuid;
 
-use super::{ClaimedMail, IssueCode, replace_keyless::replace_keyless};
-use crate::{
-    domain::Turn,
-    store::{self, Code},
-};
+use super::ClaimedMail;
+use crate::{code_keys::CodeKeys, domain::Turn, store};
 
 /// How many mails may be claimed.
 #[derive(Debug, Clone, Copy)]
@@ -52,10 +49,10 @@ impl MoreDue {
 #[derive(Debug, Clone)]
 pub(crate) struct ClaimMails {
     pub(crate) db: Db,
-    /// For codes whose key is gone.
-    pub(crate) issue: IssueCode,
+    pub(crate) keys: CodeKeys,
     /// How long a claim holds.
     pub(crate) lease: Duration,
+    /// For what becomes of the claimed.
     pub(crate) watches: Watches<Uuid>,
 }
 
@@ -65,14 +62,18 @@ impl ClaimMails {
         &self,
         wanted: Wanted,
     ) -> Result<(Vec<ClaimedMail>, MoreDue), StoreError> {
+        // One ring for all of it: what is claimed can be derived.
+        let ring = self.keys.ring();
+        let keys: Vec<String> = ring.ids().map(str::to_owned).collect();
         let tx = self.db.write("claim mails").await?;
         // Mails that were never tried come first: dead mailboxes come back again and again, and
         // hold nobody up. Those have a share of their own, which the streams leave them.
         let first = wanted.first.min(wanted.all);
-        let mut codes = store::mails::claim(&tx, self.lease, Turn::First, first as u64).await?;
+        let mut codes =
+            store::mails::claim(&tx, self.lease, &keys, Turn::First, first as u64).await?;
         let later = wanted.later.min(wanted.all - codes.len());
-        let tried = store::mails::claim(&tx, self.lease, Turn::Later, later as u64).await?;
-        let mut more = MoreDue {
+        let tried = store::mails::claim(&tx, self.lease, &keys, Turn::Later, later as u64).await?;
+        let more = MoreDue {
             // A full claim says that there may be more, a smaller one that there is none, or that
             // another replica has it.
             first: first > 0 && codes.len() == first,
@@ -83,34 +84,13 @@ impl ClaimMails {
         // Without a lock: address, name and language of an account never change.
         let verifications = store::verifications::find_all(&tx, accounts).await?;
         let mut mails = Vec::with_capacity(codes.len());
-        let mut keyless = Vec::new();
         for code in codes {
-            let Some(verification) = verifications.get(&code.account_id) else {
-                continue;
-            };
-            match code.digits(&self.issue.keys) {
-                Some(digits) => mails.push(ClaimedMail::new(&tx, &code, verification, digits)),
-                None => keyless.push(code),
+            let verification = verifications.get(&code.account_id);
+            if let (Some(verification), Some(digits)) = (verification, code.digits(&ring)) {
+                mails.push(ClaimedMail::new(&tx, &code, verification, digits));
             }
         }
         tx.commit().await?;
-        // What replaces them is a first attempt of a new code.
-        more.first |= !keyless.is_empty();
-        self.replace(keyless).await;
         Ok((mails, more))
-    }
-
-    async fn replace(&self, keyless: Vec<Code>) {
-        // In transactions of their own: the account's lock comes before its codes' everywhere, and
-        // the claim has just locked the codes.
-        for code in keyless {
-            match replace_keyless(&self.db, &self.issue, &code).await {
-                Ok(()) => self.watches.notify(&[code.account_id]),
-                // Its claim runs out, and it is met again; the others are not held up by it.
-                Err(error) => {
-                    tracing::warn!(%error, code.id = %code.id, "A code without a key was not replaced yet.");
-                }
-            }
-        }
     }
 }

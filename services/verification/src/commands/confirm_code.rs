@@ -2,7 +2,7 @@
 //! before it is compared; a right one commits with its AccountVerified; the answer leaves after the
 //! commit.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use kit::{
     Violation,
@@ -18,6 +18,7 @@ use sea_orm::DbErr;
 use uuid::Uuid;
 
 use crate::{
+    code_keys::CodeKeys,
     domain::{
         Circumstances, Digits, Foregone, GUESS_WINDOW, GUESSES_PER_ACCOUNT, GUESSES_PER_CODE,
         asker_id, guesses_left, next_resend_after,
@@ -60,8 +61,9 @@ pub(crate) enum ConfirmCodeError {
     /// No code of this account has so many digits; its newest one has this many.
     #[error("another number of digits than the {0} of the code")]
     OtherLength(i32),
-    #[error("the key `{0}` of the code is not in this process's key ring")]
-    KeyMissing(String),
+    /// The newest code's key is not in this replica's ring: others may have it.
+    #[error("the key `{0}` of the code is not known here")]
+    KeyUnknown(String),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -75,7 +77,7 @@ impl From<DbErr> for ConfirmCodeError {
 #[derive(Debug, Clone)]
 pub(crate) struct ConfirmCode {
     pub(crate) db: Db,
-    pub(crate) keys: Arc<KeyRing>,
+    pub(crate) keys: CodeKeys,
     pub(crate) outbox: Outbox,
     pub(crate) watches: Watches<Uuid>,
 }
@@ -110,6 +112,7 @@ impl ConfirmCode {
         caller: &Context,
     ) -> Result<Confirmed, ConfirmCodeError> {
         let account_id = self.account_of(target).await?;
+        let ring = self.keys.ring();
         let tx = self.db.write("confirm a code").await?;
         // From here on every other guess, resend and replacement of this account waits.
         let guessed = lock(&tx, account_id).await?;
@@ -117,8 +120,8 @@ impl ConfirmCode {
         guessed.expect_length(typed)?;
         // Before the count: who is told this was not judged, and an attacker learns nothing about
         // the digits.
-        if let Some(foregone) = guessed.circumstances(tx.now()).foregone() {
-            let answer = self.answer(&tx, &guessed, foregone).await?;
+        if let Some(foregone) = guessed.circumstances(tx.now(), &ring).foregone() {
+            let answer = answer(&tx, &ring, &guessed, foregone).await?;
             if answer == Confirmed::Expired {
                 // What a person was told stays so, even if the clock is set back.
                 store::codes::keep_expired(&tx, guessed.newest.id).await?;
@@ -127,20 +130,20 @@ impl ConfirmCode {
             return Ok(answer);
         }
         let code = &guessed.newest;
-        let Some(digits) = code.digits(&self.keys) else {
-            return Err(ConfirmCodeError::KeyMissing(code.key_id.clone()));
+        let Some(digits) = code.digits(&ring) else {
+            return Err(ConfirmCodeError::KeyUnknown(code.key_id.clone()));
         };
         // Counted, then compared: a crash in between costs a guess, never gives one away. The
         // update is guarded, so that of guesses that come at once no more are compared than the
         // code takes.
         if !store::codes::take_guess(&tx, code.id, GUESSES_PER_CODE).await? {
             let burnt = Foregone::Burnt(Duration::ZERO);
-            return Ok(self.answer(&tx, &guessed, burnt).await?);
+            return Ok(answer(&tx, &ring, &guessed, burnt).await?);
         }
         if digits.matches(typed) {
             return Ok(self.verify(tx, code, caller).await?);
         }
-        let was_right_once = self.is_superseded(&guessed, typed);
+        let was_right_once = guessed.is_superseded(typed, &ring);
         let what = if was_right_once {
             What::GuessSuperseded
         } else {
@@ -166,16 +169,6 @@ impl ConfirmCode {
         }
     }
 
-    fn is_superseded(&self, guessed: &Guessed, typed: &Digits) -> bool {
-        // Only after the guess is counted: it is as good a guess as any other. A code whose key is
-        // gone matches nothing.
-        let mut derived = guessed
-            .superseded
-            .iter()
-            .filter_map(|code| code.digits(&self.keys));
-        derived.any(|digits| digits.matches(typed))
-    }
-
     /// Marks code and account, and commits both with the event.
     async fn verify(&self, tx: Tx, code: &Code, caller: &Context) -> Result<Confirmed, DbErr> {
         let account_id = code.account_id;
@@ -196,25 +189,25 @@ impl ConfirmCode {
         tracing::info!(account.id = %account_id, "Account verified.");
         Ok(Confirmed::Ok)
     }
+}
 
-    /// An answer that the digits have no part in.
-    async fn answer(
-        &self,
-        tx: &Tx,
-        guessed: &Guessed,
-        foregone: Foregone,
-    ) -> Result<Confirmed, DbErr> {
-        Ok(match foregone {
-            Foregone::AlreadyVerified => Confirmed::AlreadyVerified,
-            Foregone::Expired => Confirmed::Expired,
-            Foregone::Burnt(daily) => {
-                // Another guess takes another code, and that takes a resend.
-                let subject = asker_id(&self.keys, "address", &guessed.verification.address_key);
-                let ages = store::resends::ages(tx, &subject).await?;
-                Confirmed::Burnt(daily.max(next_resend_after(&ages)))
-            }
-        })
-    }
+/// An answer that the digits have no part in.
+async fn answer(
+    tx: &Tx,
+    ring: &KeyRing,
+    guessed: &Guessed,
+    foregone: Foregone,
+) -> Result<Confirmed, DbErr> {
+    Ok(match foregone {
+        Foregone::AlreadyVerified => Confirmed::AlreadyVerified,
+        Foregone::Expired => Confirmed::Expired,
+        Foregone::Burnt(daily) => {
+            // Another guess takes another code, and that takes a resend.
+            let subject = asker_id(ring, "address", &guessed.verification.address_key);
+            let ages = store::resends::ages(tx, &subject).await?;
+            Confirmed::Burnt(daily.max(next_resend_after(&ages)))
+        }
+    })
 }
 
 async fn lock(tx: &Tx, account_id: Uuid) -> Result<Guessed, ConfirmCodeError> {
@@ -244,7 +237,14 @@ impl Guessed {
         Err(ConfirmCodeError::OtherLength(self.newest.length))
     }
 
-    fn circumstances(&self, now: Timestamp) -> Circumstances {
+    fn is_superseded(&self, typed: &Digits, ring: &KeyRing) -> bool {
+        // Only after the guess is counted: it is as good a guess as any other. A code whose key is
+        // gone matches nothing.
+        let mut derived = self.superseded.iter().filter_map(|code| code.digits(ring));
+        derived.any(|digits| digits.matches(typed))
+    }
+
+    fn circumstances(&self, now: Timestamp, ring: &KeyRing) -> Circumstances {
         let is_full = self.counted.len() >= GUESSES_PER_ACCOUNT as usize;
         // Once the oldest of them leaves the window there is room for one more.
         let oldest = self.counted.last().filter(|_| is_full);
@@ -252,7 +252,8 @@ impl Guessed {
             verified: self.verification.verified_at.is_some(),
             daily_limit_for: oldest.map(|oldest| (*oldest + GUESS_WINDOW).since(now)),
             burnt: self.newest.state == CodeState::Burnt,
-            expired: self.newest.expires_at <= now,
+            // With its key a code's time is over, too: no digits can be right any more.
+            expired: self.newest.expires_at <= now || ring.is_retired(&self.newest.key_id),
         }
     }
 }

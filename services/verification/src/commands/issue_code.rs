@@ -1,14 +1,15 @@
 //! Issues a code: an account's first, or the next one in the place of another. It joins the
 //! transaction of the command that calls it.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use kit::{clock::Timestamp, db::Tx, keyring::KeyRing, propagation, random};
+use kit::{clock::Timestamp, db::Tx, propagation, random};
 use opentelemetry::Context;
 use sea_orm::DbErr;
 use uuid::Uuid;
 
 use crate::{
+    code_keys::CodeKeys,
     domain::{CodeLength, SALT_BYTES},
     store::{
         self, Code, CodeState, MailState,
@@ -34,7 +35,7 @@ pub(super) struct Occasion {
 /// What it takes to issue codes, for the commands that do.
 #[derive(Debug, Clone)]
 pub(crate) struct IssueCode {
-    pub(crate) keys: Arc<KeyRing>,
+    pub(crate) keys: CodeKeys,
     pub(crate) rules: CodeRules,
 }
 
@@ -56,7 +57,7 @@ impl IssueCode {
             number,
             version: 1,
             // Remembered, so that a newer key does not change the digits of what was sent.
-            key_id: self.keys.newest().id().to_owned(),
+            key_id: self.keys.ring().in_use().id().to_owned(),
             length: length.get().into(),
             salt: random::bytes::<SALT_BYTES>().to_vec(),
             state: CodeState::Live,

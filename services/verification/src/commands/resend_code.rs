@@ -2,12 +2,11 @@
 //! it leads to, `serve_resends`, happens after the answer: nothing about its time tells whether
 //! there is such an account.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use kit::{
     Violation,
     db::{Db, StoreError, detached},
-    keyring::KeyRing,
 };
 use opentelemetry::{Context, context::FutureExt as _};
 use sea_orm::DbErr;
@@ -15,6 +14,7 @@ use uuid::Uuid;
 
 use super::serve_resends::ServeResends;
 use crate::{
+    code_keys::CodeKeys,
     domain::{AddressKey, asker_id, next_resend_after},
     store,
 };
@@ -48,7 +48,7 @@ impl From<DbErr> for ResendCodeError {
 #[derive(Debug, Clone)]
 pub(crate) struct ResendCode {
     pub(crate) db: Db,
-    pub(crate) keys: Arc<KeyRing>,
+    pub(crate) keys: CodeKeys,
     pub(crate) serve_resends: ServeResends,
 }
 
@@ -90,7 +90,7 @@ impl ResendCode {
 
     /// What the budget is counted under, and whom the wish is for.
     async fn subject(&self, target: ResendTarget) -> Result<(Vec<u8>, Option<Uuid>), DbErr> {
-        let reader = self.db.reader();
+        let (reader, ring) = (self.db.reader(), self.keys.ring());
         let (found, kind, name) = match target {
             ResendTarget::Address(address) => {
                 let found = store::verifications::by_address(reader, address.expose()).await?;
@@ -103,10 +103,10 @@ impl ResendCode {
         };
         let Some(known) = found else {
             // Counted all the same: a limit that only known ones have would tell who is known.
-            return Ok((asker_id(&self.keys, kind, &name), None));
+            return Ok((asker_id(&ring, kind, &name), None));
         };
         // A known account's two names share one budget.
-        let subject = asker_id(&self.keys, "address", &known.address_key);
+        let subject = asker_id(&ring, "address", &known.address_key);
         Ok((subject, Some(known.account_id)))
     }
 }

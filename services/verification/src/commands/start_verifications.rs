@@ -137,7 +137,9 @@ impl StartVerifications {
     ) -> (Code, Option<ClaimedMail>) {
         let (account_id, context) = (verification.account_id, &told.delivery.context);
         let mut code = self.issue.new_code(tx, account_id, 1, context);
-        let digits = code.digits(&self.issue.keys).filter(|_| told.has_room);
+        let digits = code
+            .digits(&self.issue.keys.ring())
+            .filter(|_| told.has_room);
         let mail = digits.map(|digits| {
             // Born claimed, under the number that the claim of a poll would have given it: no other
             // replica takes what is about to be handed over.

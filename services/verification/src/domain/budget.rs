@@ -45,11 +45,12 @@ pub(crate) fn next_resend_after(ages: &[Duration]) -> Duration {
     waits.max().unwrap_or_default()
 }
 
-/// What an asker's requests are counted under instead of an address. Counting starts anew after a
-/// rotation.
+/// What an asker's requests are counted under instead of an address.
 pub(crate) fn asker_id(keys: &KeyRing, kind: &str, name: &str) -> Vec<u8> {
     // Under a key of its own: no text of a stranger's is ever an input of code derivation.
-    let subkey = keys.newest().hmac(&[b"resend budgets"]);
+    // Of the oldest key, gone or not: replicas count together while their rings differ, and no
+    // step of a rotation gives anybody a new budget.
+    let subkey = keys.oldest().hmac(&[b"resend budgets"]);
     hmac_sha256(&subkey, &[kind.as_bytes(), &[0], name.as_bytes()]).to_vec()
 }
 

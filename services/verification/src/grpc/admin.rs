@@ -7,14 +7,20 @@ use proto::{
         GetDeadLetterResponse, ListDeadLettersRequest, ListDeadLettersResponse,
         ReplayDeadLettersRequest, ReplayDeadLettersResponse,
     },
-    verification::verification_admin_server::VerificationAdmin,
+    verification::{
+        ListCodeKeysRequest, ListCodeKeysResponse, verification_admin_server::VerificationAdmin,
+    },
 };
 use tonic::{Request, Response, Status};
+
+use super::{encode, status::status};
+use crate::commands::count_codes::CountCodes;
 
 /// `usher.verification.v1.VerificationAdmin`.
 #[derive(Debug)]
 pub(crate) struct Admin {
     pub(crate) dead_letters: DeadLetters,
+    pub(crate) count_codes: CountCodes,
 }
 
 #[tonic::async_trait]
@@ -45,5 +51,14 @@ impl VerificationAdmin for Admin {
         request: Request<DropDeadLettersRequest>,
     ) -> Result<Response<DropDeadLettersResponse>, Status> {
         self.dead_letters.drop(request).await
+    }
+
+    async fn list_code_keys(
+        &self,
+        _: Request<ListCodeKeysRequest>,
+    ) -> Result<Response<ListCodeKeysResponse>, Status> {
+        let counted = self.count_codes.run().await.map_err(status)?;
+        let keys = counted.into_iter().map(encode::code_key).collect();
+        Ok(Response::new(ListCodeKeysResponse { keys }))
     }
 }

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use proto::verification::{
-    self as messages, CodeState as CodeStateMessage, ConfirmCodeResponse, ConfirmOutcome,
-    HistoryEntry, MailState as MailStateMessage, Verification,
+    self as messages, CodeKey, CodeKeyState, CodeState as CodeStateMessage, ConfirmCodeResponse,
+    ConfirmOutcome, HistoryEntry, MailState as MailStateMessage, Verification,
 };
 
 use crate::commands::{
     Code, CodeState, MailState,
     confirm_code::Confirmed,
+    count_codes::{KeyState, KeyUse},
     get_verification::{Happened, ShownVerification},
 };
 
@@ -41,6 +42,23 @@ pub(super) fn verification(shown: ShownVerification) -> Verification {
 
 pub(super) fn duration(duration: Duration) -> prost_types::Duration {
     duration.try_into().unwrap_or_default() // out of range only beyond 10,000 years
+}
+
+pub(super) fn code_key(key: KeyUse) -> CodeKey {
+    let state = match key.state {
+        KeyState::InUse => CodeKeyState::InUse,
+        KeyState::New => CodeKeyState::New,
+        KeyState::Old => CodeKeyState::Old,
+        KeyState::Retired => CodeKeyState::Retired,
+        KeyState::Unknown => CodeKeyState::Unknown,
+    };
+    CodeKey {
+        key_id: key.id,
+        state: state.into(),
+        live_codes: key.live_codes,
+        pending_mails: key.pending_mails,
+        live_until: key.live_until.map(Into::into),
+    }
 }
 
 fn code(code: &Code) -> messages::Code {

@@ -5,8 +5,8 @@ use kit::serve;
 use tonic::{Code, Status};
 
 use crate::commands::{
-    CommandError, confirm_code::ConfirmCodeError, get_verification::GetVerificationError,
-    resend_code::ResendCodeError,
+    CommandError, READ_EVERY, confirm_code::ConfirmCodeError, count_codes::CountCodesError,
+    get_verification::GetVerificationError, resend_code::ResendCodeError,
 };
 
 /// The one map from errors to statuses.
@@ -29,12 +29,17 @@ pub(super) fn status(error: impl Into<CommandError>) -> Status {
             let why = format!("the code has {length} digits; spaces and hyphens do not matter");
             serve::invalid_argument(&[("code", why)])
         }
-        CommandError::ConfirmCode(Confirm::KeyMissing(id)) => {
-            tracing::error!(
+        CommandError::ConfirmCode(Confirm::KeyUnknown(id)) => {
+            tracing::warn!(
                 key.id = id,
-                "A live code's key is not in this process's key ring; guesses are refused."
+                "A live code's key is not in this replica's key ring; a guess was refused."
             );
-            serve::unavailable("The code cannot be checked just now; nothing was counted.")
+            let message = format!(
+                "This replica of verification does not know the key {id}, from which the code was \
+                 made. Nothing was counted; another replica can check it."
+            );
+            // By then the ring's file has been read again.
+            serve::unavailable_here(&message, "KEY_UNKNOWN", READ_EVERY)
         }
         CommandError::GetVerification(Get::NotFound) => serve::refused(
             Code::NotFound,
@@ -46,7 +51,8 @@ pub(super) fn status(error: impl Into<CommandError>) -> Status {
         }
         CommandError::ConfirmCode(Confirm::Store(error))
         | CommandError::GetVerification(Get::Store(error))
-        | CommandError::ResendCode(Resend::Store(error)) => {
+        | CommandError::ResendCode(Resend::Store(error))
+        | CommandError::CountCodes(CountCodesError(error)) => {
             serve::store_failed(&error, DATABASE_AWAY)
         }
     }

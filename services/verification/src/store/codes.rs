@@ -108,7 +108,7 @@ impl Model {
         self.expired_at.unwrap_or(self.expires_at)
     }
 
-    /// Its digits; none when the key it was derived from is gone.
+    /// Its digits; none when the key it was derived from is gone or not known here.
     pub(crate) fn digits(&self, keys: &KeyRing) -> Option<Digits> {
         let length = CodeLength::parse(self.length.into()).ok()?;
         Some(Digits::derive(

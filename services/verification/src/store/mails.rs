@@ -24,10 +24,12 @@ pub(crate) struct Claim {
     pub(crate) claim_no: i32,
 }
 
-/// Claims up to `most` due mails for `lease`, longest due first.
+/// Claims up to `most` due mails for `lease`, longest due first. Those of other keys than these are
+/// left to who knows those: in the predicate, so that nobody claims them in vain, again and again.
 pub(crate) async fn claim(
     tx: &Tx,
     lease: Duration,
+    keys: &[String],
     turn: Turn,
     most: u64,
 ) -> Result<Vec<Model>, DbErr> {
@@ -46,6 +48,7 @@ pub(crate) async fn claim(
         .filter(Column::ExpiresAt.gt(now))
         .filter(Column::NextAttemptAt.lte(now))
         .filter(unclaimed(now, lease))
+        .filter(Column::KeyId.is_in(keys))
         .filter(its_turn)
         .order_by_asc(Column::NextAttemptAt)
         .limit(most)
@@ -335,7 +338,7 @@ fn expired_by(now: Timestamp, lease: Duration) -> sea_orm::Select<Entity> {
         .filter(unclaimed(now, lease))
 }
 
-fn unclaimed(now: Timestamp, lease: Duration) -> SimpleExpr {
+pub(super) fn unclaimed(now: Timestamp, lease: Duration) -> SimpleExpr {
     // A claim that ends later than any does was made before the clock was set back.
     Column::ClaimedUntil
         .lte(now)

@@ -360,34 +360,6 @@ async fn verified_is_answered_first_and_burnt_before_expired() {
 }
 
 #[tokio::test]
-async fn a_retired_key_makes_a_superseded_code_wrong_and_never_counts_against_a_live_one() {
-    let world = World::new().await;
-    let service = world.start().await;
-    let client = service.client();
-    let (account_id, old) = world.sign_up_and_read(&client, "ada@example.org").await;
-    service.stop().await;
-
-    std::fs::remove_file(world.file("code-keys")).unwrap(); // another one is made at the next start
-    let service = world.start().await;
-    let client = service.client();
-    let refused = client.try_confirm(&account_id, &old).await.unwrap_err();
-    assert_eq!(
-        refused.code(),
-        Code::Unavailable,
-        "nobody's guess is judged without the key"
-    );
-    let digits = another(&world, &client, &account_id, 2).await;
-    assert_eq!(
-        client.outcome(&account_id, &old).await,
-        ConfirmOutcome::Wrong
-    );
-    assert_eq!(
-        client.outcome(&account_id, &digits).await,
-        ConfirmOutcome::Ok
-    );
-}
-
-#[tokio::test]
 async fn i10_after_a_full_disk_each_code_that_confirmed_has_confirmed_after_a_crash() {
     let Some(disk) = SmallDisk::mount() else {
         return;

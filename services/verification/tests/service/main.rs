@@ -17,4 +17,5 @@ mod outage;
 mod postgres;
 mod process;
 mod resend;
+mod rotation;
 mod world;

@@ -110,29 +110,6 @@ async fn i07_a_mail_server_that_never_took_the_mail_is_an_end_on_record() {
 }
 
 #[tokio::test]
-async fn a_pending_mail_whose_key_is_gone_gets_the_next_code() {
-    let mut world = World::new().await;
-    world.mailer.stop();
-    let service = world.start().await;
-    let account_id = world.sign_up("ada@example.org").await;
-    service
-        .client()
-        .until_mail(&account_id, 1, MailState::Pending)
-        .await;
-    service.stop().await;
-    std::fs::remove_file(world.file("code-keys")).unwrap();
-    world.mailer.restart().await;
-    let service = world.start().await;
-    let client = service.client();
-    client.until_mail(&account_id, 2, MailState::Accepted).await;
-    let mail = world.mailer.mail(&account_id, 1).await;
-    assert_eq!(
-        client.outcome(&account_id, &mail.digits).await,
-        ConfirmOutcome::Ok
-    );
-}
-
-#[tokio::test]
 async fn without_the_broker_codes_are_confirmed_and_the_event_follows_when_it_is_back() {
     let mut world = World::new().await;
     let service = world.start().await;

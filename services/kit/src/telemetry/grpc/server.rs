@@ -1,11 +1,15 @@
-//! Around a tonic server: continues the caller's trace with a SERVER span and measures how long
-//! answers take.
+//! Around a tonic server: a SERVER span a call, whose trace the caller is told, and how long answers
+//! take.
 
 use std::task::{Context as Task, Poll};
 
 use futures::{FutureExt as _, future::BoxFuture};
-use http::{Request, Response};
-use opentelemetry::{KeyValue, metrics::Histogram, trace::FutureExt as _};
+use http::{HeaderMap, Request, Response};
+use opentelemetry::{
+    Context, KeyValue,
+    metrics::Histogram,
+    trace::{FutureExt as _, SpanContext, SpanKind, TraceContextExt as _, TraceState},
+};
 use tonic::Code;
 use tower::{Layer, Service};
 
@@ -19,19 +23,54 @@ use crate::{
     telemetry::{self, names, span},
 };
 
+/// What becomes of the trace that a caller says its call belongs to.
+#[derive(clap::ValueEnum, Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum CallerTraces {
+    /// A trace of our own begins, and points at the caller's.
+    #[default]
+    Link,
+    /// The caller's goes on, recorded or not as the caller says.
+    Continue,
+}
+
 /// Puts [`MeasuredServer`] around a service.
 #[derive(Debug, Clone)]
 pub struct ServerLayer {
+    callers: CallerTraces,
     duration: Histogram<f64>,
 }
 
-impl Default for ServerLayer {
-    fn default() -> Self {
+impl ServerLayer {
+    /// For a listener whose callers may decide as much about our traces.
+    pub fn new(callers: CallerTraces) -> Self {
         let what = "Time from a request to its status.";
         Self {
+            callers,
             duration: telemetry::durations(names::RPC_SERVER_CALL_DURATION, what),
         }
     }
+
+    fn span(&self, method: &'static str, headers: &HeaderMap, attributes: &[KeyValue]) -> Context {
+        let caller = propagation::extract_http(headers);
+        let attributes = attributes.iter().cloned();
+        match self.callers {
+            CallerTraces::Continue => span::server(method, &caller, attributes),
+            // W3C Trace Context §3.4, "restart trace": a stranger who always names the same trace
+            // would make one of all journeys, and flags of 00 would hide what it does.
+            CallerTraces::Link => {
+                let (root, caller) = (Context::new(), stranger(&caller));
+                span::linked(SpanKind::Server, method, &root, attributes, [caller])
+            }
+        }
+    }
+}
+
+/// The caller's span without what else it says: up to 512 characters of anything.
+fn stranger(caller: &Context) -> SpanContext {
+    let span = caller.span();
+    let span = span.span_context();
+    let (trace, flags) = (span.trace_id(), span.trace_flags());
+    SpanContext::new(trace, span.span_id(), flags, true, TraceState::default())
 }
 
 impl<S> Layer<S> for ServerLayer {
@@ -74,8 +113,8 @@ where
             KeyValue::new(names::RPC_SYSTEM_NAME, names::GRPC),
             KeyValue::new(names::RPC_METHOD, method),
         ];
-        let parent = propagation::extract_http(request.headers());
-        let context = span::server(method, &parent, attributes.iter().cloned());
+        let context = self.layer.span(method, request.headers(), &attributes);
+        let told = context.clone();
         let mut call = Call::begin(
             context.clone(),
             Side::Server,
@@ -87,7 +126,8 @@ where
         let answer = self.inner.call(request);
         drop(attached);
         let answer = async move {
-            let response = answer.await.inspect_err(|_| call.end(Code::Internal))?;
+            let mut response = answer.await.inspect_err(|_| call.end(Code::Internal))?;
+            propagation::inject_response(&told, response.headers_mut());
             // Refusals come without a body, their status among the headers.
             call.end_by(response.headers());
             Ok(response.map(|body| MeasuredBody::new(body, Some(call))))
