@@ -1,12 +1,18 @@
-//! The command line: `load` measures, `soak` breaks while it measures; both become a `Run`.
+//! The command line: `load` measures, `soak` breaks while it measures, and both become a `Run`;
+//! `hostile` attacks.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::ensure;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::{
     faults::{Kind, Plan},
+    hostile::{Hostile, attack::Attack, report::Bounds},
     load::Load,
     people::People,
     place::{Ground, Place},
@@ -76,6 +82,25 @@ pub(crate) enum Command {
   load-tests soak --moods bare,latin                                # one kind of mail server
   load-tests soak --seconds 1800 --seed 7 --dry-run                 # the plan alone")]
     Soak(SoakArguments),
+    /// Attack every listener while people sign up, and check that none of them notices
+    ///
+    /// Starts a system of its own and lets people sign up, first by themselves, then while one
+    /// hostile client attacks each of the six listeners (each service's own and its operators') with
+    /// everything at once: silent connections, streams without an end, answers that nobody takes,
+    /// watches, slow bodies, rapid resets, 64 KiB of headers, and what inflates. Meanwhile probes
+    /// and operators ask each service every second, over connections of their own.
+    ///
+    /// No sign-up, probe or admin call may fail, 99 of 100 sign-ups may take three times as long as
+    /// without the attack, and no service may take more than 100 MiB. The table says what each attack
+    /// did and how it was answered. Of a run that failed the folder is kept.
+    #[command(after_help = "Examples:
+  load-tests hostile                                                # a minute without, a minute with
+  load-tests hostile --attacks silent,watches --seconds 20          # two kinds alone
+  load-tests hostile --times 5                                      # five times as fast: what gives way?
+  load-tests hostile --output json                                  # for programs
+
+All of it stays on 127.0.0.1. A service's limits are settings: docs/settings.md names them.")]
+    Hostile(HostileArguments),
 }
 
 /// What both have.
@@ -116,7 +141,7 @@ pub(crate) struct Common {
 #[derive(Debug, Args)]
 pub(crate) struct LoadArguments {
     /// Sign-ups a second
-    #[arg(long, default_value_t = 100.0, value_parser = rate)]
+    #[arg(long, default_value_t = 100.0, value_parser = above_0)]
     rate: f64,
     /// How the mail server behaves meanwhile; nothing: it accepts everything at once
     #[arg(long, value_enum, value_delimiter = ',')]
@@ -134,7 +159,7 @@ pub(crate) struct LoadArguments {
 #[derive(Debug, Args)]
 pub(crate) struct SoakArguments {
     /// Sign-ups a second
-    #[arg(long, default_value_t = 30.0, value_parser = rate)]
+    #[arg(long, default_value_t = 30.0, value_parser = above_0)]
     rate: f64,
     /// How the mail server behaves meanwhile [default: all of these]
     #[arg(long, value_enum, value_delimiter = ',')]
@@ -159,6 +184,64 @@ pub(crate) struct SoakArguments {
     every: Duration,
     #[command(flatten)]
     common: Common,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HostileArguments {
+    /// Sign-ups a second
+    #[arg(long, default_value_t = 50.0, value_parser = above_0)]
+    rate: f64,
+    /// For how long they are attacked
+    #[arg(long, default_value_t = 60.0, value_parser = above_0)]
+    seconds: f64,
+    /// For how long people sign up undisturbed before
+    #[arg(long, default_value = "60s", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    before: Duration,
+    /// What is done to each listener [default: all of these]
+    #[arg(long, value_enum, value_delimiter = ',')]
+    attacks: Option<Vec<Attack>>,
+    /// How many times as fast as usual the attacks are
+    #[arg(long, default_value_t = 1.0, value_name = "NUMBER", value_parser = above_0)]
+    times: f64,
+    /// MiB that a service may take at most
+    #[arg(long, default_value_t = 100, value_name = "MIB")]
+    memory: u64,
+    /// How many times as long as before 99 of 100 sign-ups may take
+    #[arg(long, default_value_t = 3.0, value_name = "NUMBER", value_parser = above_0)]
+    ratio: f64,
+    /// Decides who signs up
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Connections that sign-ups are spread over
+    #[arg(long, default_value_t = 4)]
+    connections: usize,
+    /// The command usher to start [default: this program, which is usher, too]
+    #[arg(long, env = "USHER_BINARY", value_name = "FILE")]
+    usher: Option<PathBuf>,
+}
+
+impl HostileArguments {
+    pub(crate) fn run(self) -> anyhow::Result<Hostile> {
+        let all = || Attack::value_variants().to_vec();
+        Ok(Hostile {
+            usher: own(self.usher.as_deref())?,
+            rate: self.rate,
+            connections: self.connections,
+            people: People {
+                seed: self.seed,
+                tag: "hostile".to_owned(),
+                gone: 0.0,
+            },
+            before: self.before,
+            lasting: Duration::from_secs_f64(self.seconds),
+            attacks: self.attacks.unwrap_or_else(all),
+            times: self.times,
+            bounds: Bounds {
+                memory: self.memory,
+                ratio: self.ratio,
+            },
+        })
+    }
 }
 
 impl LoadArguments {
@@ -204,11 +287,7 @@ impl SoakArguments {
 
 impl Common {
     fn own(&self, ground: Ground) -> anyhow::Result<Subject> {
-        let usher = match &self.usher {
-            // Its parts are started elsewhere.
-            Some(usher) => std::path::absolute(usher)?,
-            None => std::env::current_exe()?,
-        };
+        let usher = own(self.usher.as_deref())?;
         Ok(Subject::Own { usher, ground })
     }
 
@@ -257,6 +336,15 @@ impl Common {
     }
 }
 
+/// The command to start.
+fn own(usher: Option<&Path>) -> std::io::Result<PathBuf> {
+    match usher {
+        // Its parts are started elsewhere.
+        Some(usher) => std::path::absolute(usher),
+        None => std::env::current_exe(),
+    }
+}
+
 fn share(text: &str) -> Result<f64, String> {
     let share: f64 = text.parse().map_err(|_| "is no number".to_owned())?;
     let is_part = (0.0..=1.0).contains(&share);
@@ -265,7 +353,7 @@ fn share(text: &str) -> Result<f64, String> {
         .ok_or_else(|| "is not between 0 and 1".to_owned())
 }
 
-fn rate(text: &str) -> Result<f64, String> {
+fn above_0(text: &str) -> Result<f64, String> {
     let rate: f64 = text.parse().map_err(|_| "is no number".to_owned())?;
     let is_rate = rate.is_finite() && rate > 0.0;
     is_rate
@@ -290,7 +378,7 @@ mod tests {
             let cli = Cli::parse_from(["load-tests", "soak", "--seed", "7", "--usher", "usher"]);
             match cli.command {
                 Command::Soak(arguments) => arguments.run().unwrap(),
-                Command::Load(_) => unreachable!("it says soak"),
+                Command::Load(_) | Command::Hostile(_) => unreachable!("it says soak"),
             }
         };
         assert_eq!(format!("{:?}", run()), format!("{:?}", run()));

@@ -13,6 +13,7 @@ mod chance;
 pub mod check;
 mod cli;
 pub mod faults;
+pub mod hostile;
 pub mod load;
 pub mod people;
 pub mod place;
@@ -29,6 +30,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 use cli::{Cli, Command, Format};
+use hostile::Hostile;
 use terminal::{say, tell};
 
 /// Does what the command line says.
@@ -46,14 +48,16 @@ pub fn run() -> ExitCode {
 }
 
 async fn carry_out(cli: Cli) -> anyhow::Result<ExitCode> {
+    let format = cli.output;
     let (run, is_dry) = match cli.command {
+        Command::Hostile(arguments) => return attacked(&arguments.run()?, format).await,
         Command::Load(arguments) => (arguments.run()?, false),
         Command::Soak(arguments) => {
             let is_dry = arguments.dry_run;
             (arguments.run()?, is_dry)
         }
     };
-    if is_dry || (cli.output == Format::Table && !run.plan.0.is_empty()) {
+    if is_dry || (format == Format::Table && !run.plan.0.is_empty()) {
         let (seed, plan) = (run.people.seed, &run.plan);
         say(&format!("Seed {seed}, faults planned:\n{plan}"));
     }
@@ -63,9 +67,23 @@ async fn carry_out(cli: Cli) -> anyhow::Result<ExitCode> {
     let Some(report) = run.start().await? else {
         return Ok(ExitCode::from(130));
     };
-    match cli.output {
+    match format {
         Format::Table => say(&report.to_string()),
         Format::Json => say(&report.json().to_string()),
     }
     Ok(ExitCode::from(report.outcome().code()))
+}
+
+async fn attacked(hostile: &Hostile, format: Format) -> anyhow::Result<ExitCode> {
+    let Some(report) = hostile.start().await? else {
+        return Ok(ExitCode::from(130));
+    };
+    match format {
+        Format::Table => say(&report.to_string()),
+        Format::Json => say(&report.json().to_string()),
+    }
+    Ok(match report.is_passed() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
 }

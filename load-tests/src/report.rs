@@ -1,6 +1,6 @@
 //! What a run showed: a table for people, JSON for programs, and how the command ends.
 
-mod latency;
+pub(crate) mod latency;
 
 use std::{collections::BTreeMap, fmt};
 

@@ -249,7 +249,7 @@ fn arrivals(asked: &[Asked], mails: &[Accepted]) -> Histogram<u64> {
     histogram(taken)
 }
 
-fn histogram(durations: impl Iterator<Item = Duration>) -> Histogram<u64> {
+pub(crate) fn histogram(durations: impl Iterator<Item = Duration>) -> Histogram<u64> {
     const HIGHEST: u64 = 60 * 60 * 1_000_000;
     let histogram = Histogram::new_with_bounds(1, HIGHEST, 3);
     let mut histogram = histogram.expect("these bounds make a histogram");

@@ -152,6 +152,11 @@ impl System {
         self.folder.take().map(TempDir::keep).unwrap_or_default()
     }
 
+    /// The data folder of its `usher up`.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.folder().join(up::DATA)
+    }
+
     fn folder(&self) -> &Path {
         self.folder.as_ref().map_or(Path::new(""), TempDir::path)
     }
@@ -167,7 +172,9 @@ impl System {
     fn signal(&self, spot: Spot, what: Signal) -> bool {
         match self.parts.units.get(&spot) {
             Some(unit) => unit.signal(what),
-            None => self.child(spot.place).is_some_and(|id| signal(id, what)),
+            None => self
+                .process_of(spot.place)
+                .is_some_and(|id| signal(id, what)),
         }
     }
 
@@ -179,7 +186,7 @@ impl System {
     }
 
     /// Process id of a part that `usher up` runs.
-    fn child(&self, place: Place) -> Option<u32> {
+    pub(crate) fn process_of(&self, place: Place) -> Option<u32> {
         let up = self.parts.units.get(&Place::Up.into())?.process()?;
         let mut ours = processes();
         ours.retain(|process| process.parent == up);

@@ -15,7 +15,7 @@ use proto::{
 use serde::Deserialize;
 use tonic::{Request, metadata::AsciiMetadataValue, transport::Channel};
 
-use crate::load::channel;
+use crate::{load::channel, place::Place};
 
 /// Where a system listens.
 #[derive(Debug, Clone)]
@@ -62,6 +62,16 @@ impl RunFile {
         })?;
         serde_json::from_slice(&text)
             .with_context(|| format!("{} is not what `usher up` writes", path.display()))
+    }
+
+    /// Where a service listens: for everybody, and for operators.
+    pub(crate) fn listeners(&self, service: Place) -> [&str; 2] {
+        let listening = match service {
+            Place::Accounts => &self.accounts,
+            Place::Verification => &self.verification,
+            _ => &self.mailer,
+        };
+        [&listening.url, &listening.admin_url]
     }
 
     /// Every listener.

@@ -8,7 +8,7 @@ use hdrhistogram::Histogram;
 const QUANTILES: [f64; 7] = [0.5, 0.75, 0.9, 0.95, 0.99, 0.999, 1.0];
 
 /// Percentiles by name, in microseconds.
-pub(super) fn quantiles(histogram: &Histogram<u64>) -> BTreeMap<String, u64> {
+pub(crate) fn quantiles(histogram: &Histogram<u64>) -> BTreeMap<String, u64> {
     let each = QUANTILES.iter().map(|quantile| {
         let value = histogram.value_at_quantile(*quantile);
         (named(*quantile), value)
@@ -74,7 +74,7 @@ fn bar(count: u64, all: u64) -> String {
     clippy::cast_precision_loss,
     reason = "latencies are far below 2^53 µs"
 )]
-fn spoken(micros: u64) -> String {
+pub(crate) fn spoken(micros: u64) -> String {
     let micros = micros as f64;
     match micros {
         0.0..1_000.0 => format!("{micros} µs"),

@@ -26,6 +26,8 @@ use crate::{
 
 /// What ends at once so many times will do so again.
 const TRIES: u64 = 3;
+/// In the system's folder.
+pub(super) const DATA: &str = "data";
 
 impl System {
     /// Starts one and waits until it is up. Without a seed for proxies there are none: they would
@@ -39,7 +41,7 @@ impl System {
         proxies: Option<u64>,
     ) -> anyhow::Result<Self> {
         let folder = TempDir::with_prefix("usher-load-")?;
-        let (data, log) = (folder.path().join("data"), folder.path().join("up.log"));
+        let (data, log) = (folder.path().join(DATA), folder.path().join("up.log"));
         let mut parts = Parts::default();
         let mut mail_url = mail_url.to_owned();
         if let Some(seed) = proxies {

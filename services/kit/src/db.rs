@@ -12,18 +12,16 @@ mod reader;
 mod task;
 mod time;
 mod tx;
+mod url;
 mod write_check;
 
-use std::{str::FromStr, time::Duration};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr};
 
 use self::connection::Pool;
-use crate::{
-    Private,
-    clock::{Clock, Timestamp},
-};
+use crate::clock::{Clock, Timestamp};
 
 pub use bulk::{lock_rows, update_given};
 pub use error::{StoreError, Trouble, is_away, refuses_data};
@@ -31,41 +29,7 @@ pub use reader::Reader;
 pub use task::detached;
 pub use time::LEASES_AHEAD;
 pub use tx::{LIMIT, Tx};
-
-/// Where a database is: `sqlite:PATH` or `postgres://…`. Never printed: it may hold a password.
-#[derive(Debug, Clone)]
-pub struct DatabaseUrl(Private<String>);
-
-/// What is no URL of a database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("expected sqlite:PATH (a file) or postgres://USER@HOST/DATABASE")]
-pub struct InvalidDatabaseUrl;
-
-impl DatabaseUrl {
-    /// The file of an SQLite database.
-    pub fn sqlite_path(&self) -> Option<&str> {
-        let path = self.0.expose().strip_prefix("sqlite:")?;
-        let path = path.strip_prefix("//").unwrap_or(path);
-        Some(path.split('?').next().unwrap_or(path))
-    }
-}
-
-impl FromStr for DatabaseUrl {
-    type Err = InvalidDatabaseUrl;
-
-    fn from_str(url: &str) -> Result<Self, Self::Err> {
-        let known = ["sqlite:", "postgres:", "postgresql:"]
-            .iter()
-            .any(|scheme| url.starts_with(scheme));
-        // Each connection of a pool would have an in-memory database of its own.
-        let in_memory = url.contains(":memory:") || url.contains("mode=memory");
-        let nowhere = url == "sqlite:" || url == "sqlite://";
-        match known && !in_memory && !nowhere {
-            true => Ok(Self(Private::new(url.to_owned()))),
-            false => Err(InvalidDatabaseUrl),
-        }
-    }
-}
+pub use url::DatabaseUrl;
 
 /// A database with its clock. Clones share the connections.
 #[derive(Debug, Clone)]
@@ -86,8 +50,7 @@ impl Db {
     /// When the file cannot be opened or another process owns it.
     pub async fn connect(url: &DatabaseUrl, clock: Clock) -> anyhow::Result<Self> {
         let Some(path) = url.sqlite_path() else {
-            let pool =
-                pools::postgres(url.0.expose()).context("The Postgres URL cannot be used.")?;
+            let pool = pools::postgres(url.text()).context("The Postgres URL cannot be used.")?;
             return Ok(Self::of(pool.clone(), pool, clock, None));
         };
         // Before the file is opened: a second process is to touch nothing of the first one's.
@@ -107,7 +70,7 @@ impl Db {
     pub async fn observe(url: &DatabaseUrl) -> anyhow::Result<Self> {
         let pool = match url.sqlite_path() {
             Some(path) => pools::sqlite(path, 1).await,
-            None => pools::postgres(url.0.expose()),
+            None => pools::postgres(url.text()),
         };
         let pool = pool.context("The database cannot be opened.")?;
         Ok(Self::of(pool.clone(), pool, Clock::default(), None))

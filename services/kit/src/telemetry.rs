@@ -111,6 +111,9 @@ fn begin(
     };
     let logs = telemetry.logs.as_ref();
     telemetry.last_lines = Some(log::start(service, settings, logs, &meter())?);
+    for warning in &settings.warnings {
+        tracing::warn!("{warning}");
+    }
     Ok(telemetry)
 }
 

@@ -17,12 +17,14 @@ pub use private::Private;
 #[path = "../src/domain"]
 mod domain {
     mod digits;
+    mod display_name;
     mod recipient;
     mod redact;
     mod refusal;
     mod reply;
 
     pub(crate) use digits::Digits;
+    pub(crate) use display_name::DisplayName;
     pub(crate) use recipient::Recipient;
     pub(crate) use redact::redact;
     pub(crate) use refusal::{Exchange, Refusal, refusal};

@@ -4,7 +4,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use kit::{
-    config::{duration, lease},
+    config::{duration, lease, refused_url},
     serve,
 };
 use url::Url;
@@ -64,7 +64,7 @@ pub struct Config {
     #[arg(long, env = "USHER_MAIL_CONNECTIONS", default_value = "16", value_parser = clap::value_parser!(u16).range(2..))]
     pub mail_connections: u16,
     /// Where people find Usher: the mail links to it; no link without it
-    #[arg(long, env = "USHER_PUBLIC_URL", value_parser = public_url)]
+    #[arg(long, env = "USHER_PUBLIC_URL", hide_env_values = true, value_parser = public_url)]
     pub public_url: Option<String>,
     /// How long each part of a conversation may take
     #[command(flatten)]
@@ -92,12 +92,12 @@ pub(crate) struct Times {
 }
 
 /// `https://usher.example`, without the slash at its end.
-fn public_url(text: &str) -> Result<String, &'static str> {
-    const EXPECTED: &str = "expected http://HOST or https://HOST, with a path if need be";
-    let url = Url::parse(text).map_err(|_| EXPECTED)?;
+fn public_url(text: &str) -> Result<String, String> {
+    const EXPECTED: &str = "http://HOST or https://HOST, with a path if need be";
+    let url = Url::parse(text).map_err(|_| refused_url(text, EXPECTED))?;
     let plain = url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
     match matches!(url.scheme(), "http" | "https") && url.has_host() && plain {
         true => Ok(url.as_str().trim_end_matches('/').to_owned()),
-        false => Err(EXPECTED),
+        false => Err(refused_url(text, EXPECTED)),
     }
 }

@@ -1,18 +1,12 @@
 //! The command line: every command, what `--help` teaches, and where each command goes.
 
-use std::{ffi::OsString, path::PathBuf};
+use std::path::PathBuf;
 
-use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, error::ErrorKind};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use crate::{
-    account, completions, demo, dlq, doctor, exit,
-    help::{self, Color},
-    keys, local, logs, mail, man, migrate, nats,
-    output::Format,
-    serve,
-    service::Service,
-    target::Target,
-    version,
+    account, completions, config, demo, dlq, doctor, exit, help::Color, keys, local, logs, mail,
+    man, migrate, nats, output::Format, serve, service::Service, target::Target, version,
 };
 
 /// Signs people up and makes sure that their verification mail arrives
@@ -115,6 +109,7 @@ pub(crate) enum Command {
 `usher nats COMMAND --help` shows more of each."
     )]
     Nats(Client<nats::NatsCommand>),
+    #[command(disable_help_subcommand = true)]
     Migrate(migrate::MigrateArguments),
     /// Secret keys from which codes are derived, and their rotation
     #[command(
@@ -128,6 +123,8 @@ pub(crate) enum Command {
 `usher keys COMMAND --help` shows more of each."
     )]
     Keys(Client<keys::KeysCommand>),
+    #[command(disable_help_subcommand = true)]
+    Config(config::ConfigArguments),
     Completions(completions::CompletionsArguments),
     Man(man::ManArguments),
     Version(version::VersionArguments),
@@ -157,33 +154,12 @@ pub(crate) struct Client<C: Subcommand> {
     pub(crate) target: Target,
 }
 
-/// Reads the command line; prints help, or what was not understood, and exits if that is what there
-/// is to do.
-pub(crate) fn parse() -> anyhow::Result<Cli> {
-    let mut command = command();
-    let arguments: Vec<OsString> = std::env::args_os().collect();
-    help::color(&arguments).write_global();
-    // Only a service reads the file: for its settings, which become the defaults of its flags.
-    let first = arguments.iter().skip(1).find(|word| *word != "help");
-    let mut services = Service::ALL.into_iter();
-    let service = services.find(|service| first.is_some_and(|first| first == service.name()));
-    if let Some(service) = service {
-        command = with_settings_of(service, command)?;
-    }
-    let matches = match command.try_get_matches_from_mut(&arguments) {
-        Ok(matches) => matches,
-        Err(error) => {
-            let refused = service.and_then(|service| refused_setting(service, &command, &error));
-            return Err(refused.unwrap_or_else(|| help::leave(&command, &error)));
-        }
-    };
-    let cli = Cli::from_arg_matches(&matches);
-    Ok(cli.unwrap_or_else(|error| help::leave(&command, &error)))
-}
-
-fn with_settings_of(service: Service, command: clap::Command) -> anyhow::Result<clap::Command> {
-    let plain = command.find_subcommand(service.name()).cloned();
-    let with_file = kit::config::with_file_defaults(plain.unwrap_or_default(), service.name())?;
+/// The whole command tree with its help.
+pub(crate) fn command() -> clap::Command {
+    let codes = exit::help();
+    let mut command = Cli::command()
+        .version(version::short())
+        .long_version(version::long());
     // Flags of all commands mean nothing to a service; its help is long enough.
     let mut hidden = Vec::new();
     for argument in command.get_arguments() {
@@ -191,30 +167,10 @@ fn with_settings_of(service: Service, command: clap::Command) -> anyhow::Result<
             hidden.push(argument.clone().hide(true));
         }
     }
-    Ok(command.mut_subcommand(service.name(), |_| with_file.args(hidden)))
-}
-
-/// What is wrong with a service's setting, told without secrets; `None` for all other mistakes.
-fn refused_setting(
-    service: Service,
-    command: &clap::Command,
-    error: &clap::Error,
-) -> Option<anyhow::Error> {
-    let (ErrorKind::ValueValidation | ErrorKind::InvalidValue) = error.kind() else {
-        return None;
-    };
-    let command = command.find_subcommand(service.name())?;
-    Some(kit::config::explain(command, error))
-}
-
-/// The whole command tree with its help.
-pub(crate) fn command() -> clap::Command {
-    let codes = exit::help();
-    let usher = Cli::command();
-    let usher = usher
-        .version(version::short())
-        .long_version(version::long());
-    usher.after_long_help(format!(
+    for service in Service::ALL {
+        command = command.mut_subcommand(service.name(), |service| service.args(hidden.clone()));
+    }
+    command.after_long_help(format!(
         "Start here:
   usher demo                                  see everything work, in half a minute
   usher up                                    run everything on this machine
@@ -228,12 +184,14 @@ Environment:
   USHER_ACCOUNTS_URL, USHER_VERIFICATION_URL, USHER_MAILER_URL, USHER_NATS_URL
                                  where the parts are, instead of the running `usher up`
   USHER_ADMIN_TOKEN_FILE         the token for operators' commands
+  USHER_CONFIG                   the TOML file with settings of the services
   USHER_MAIL_URL                 smtp://…, smtps://… or file:…, for `usher up` and `usher demo`
   USHER_NATS_SERVER              the nats-server executable, instead of the one on PATH
   OTEL_EXPORTER_OTLP_ENDPOINT    where traces go
   RUST_LOG                       what is logged; never affects traces
   NO_COLOR, CLICOLOR_FORCE=1     no colours, colours also where no terminal reads; --color wins
 
-`usher SERVICE --help` lists the settings of accounts, verification and mailer."
+An empty variable counts as unset. `usher SERVICE --help` lists the settings of accounts,
+verification and mailer; `usher config` shows what holds, and where it came from."
     ))
 }

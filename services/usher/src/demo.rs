@@ -17,7 +17,9 @@ use kit::telemetry::{self, TelemetrySettings};
 
 use crate::{
     exit::{Exit, Failure},
-    local::{data::DataFolder, exports::Exports, ports::PortChoice, system::System},
+    local::{
+        data::DataFolder, exports::Exports, ports::PortChoice, system::System, told::ToldServices,
+    },
     otlp::OtlpReceiver,
     output::{Format, json},
     root_span,
@@ -58,9 +60,10 @@ pub(crate) async fn run(
         let message = format!("{} holds files that are not Usher's.", folder.display());
         return Err(Failure::new(Exit::Refused, message).hint("Choose another folder with --data."));
     }
-    let mailbox = Mailbox::choose(arguments.mailbox, &folder)?;
+    let told = ToldServices::find()?;
+    let mailbox = Mailbox::choose(arguments.mailbox, told.mail_url(), &folder)?;
     // Notices stay unread: a crash is part of the story, and a failure quotes the log.
-    let (mut system, _notices) = System::open(&folder)?;
+    let (mut system, _notices) = System::open(&folder, told)?;
     let outcome = tell(&mut system, mailbox, arguments.keep, format, &mut signals).await;
     // However the story ended: nothing is left running.
     system.stop().await;
@@ -115,9 +118,9 @@ fn holds_something_else(folder: &Path) -> bool {
 
 fn quiet() -> TelemetrySettings {
     // Spans only: the crash that the story is about would fill the screen with warnings.
-    let log_filter = std::env::var("RUST_LOG").unwrap_or_else(|_| "off".to_owned());
-    TelemetrySettings {
-        log_filter,
-        ..root_span::settings()
+    let mut settings = root_span::settings();
+    if kit::config::environment("RUST_LOG").is_none() {
+        settings.log_filter = "off".to_owned();
     }
+    settings
 }

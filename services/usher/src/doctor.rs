@@ -2,6 +2,7 @@
 
 mod checks;
 mod finding;
+mod settings;
 
 use clap::Args;
 
@@ -16,7 +17,7 @@ use finding::{Finding, Severity};
 ///
 /// Looks at the three services (do they answer, are they ready, which versions, what do they miss,
 /// do their clocks agree with this machine's), at their admin listeners and the token, at
-/// nats-server (version, streams, durables), at mails that do not get through and at dead letters.
+/// nats-server (version, streams, durables), at the settings of this environment, at mails that do not get through and at dead letters.
 /// Exits with 1 if something needs a hand.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -28,7 +29,8 @@ pub(crate) struct DoctorArguments {
 }
 
 pub(crate) async fn run(session: &Session) -> Result<(), Failure> {
-    let findings = checks::all(session).await;
+    let mut findings = settings::of_this_machine();
+    findings.extend(checks::all(session).await);
     session.format.print(&findings, |findings| {
         String::from_iter(findings.iter().map(Finding::spoken))
     });

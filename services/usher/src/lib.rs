@@ -1,8 +1,9 @@
 //! The command `usher`: runs the whole system on one machine, operates it anywhere, and shows it in
 //! a demo.
 //!
-//! In reading order: `cli` is the command tree, `help` what clap says of it, `completions` and
-//! `man` what is made of it; `exit` is how commands end, `output` and `terminal` how they answer.
+//! In reading order: `cli` is the command tree, `parse` reads it and `help` says what clap has to
+//! say, `completions` and `man` are made of it; `settings` is what environment and file say,
+//! `config` shows it; `exit` is how commands end, `output` and `terminal` how they answer.
 //! `service` names the three services; `local` runs everything as children of one process (`usher
 //! up`), whose `logs` are told, `serve` is what such a child does. `target` and `session` find the
 //! services for the client commands `account`, `mail`, `dlq`, `nats` and `doctor`, which use gRPC
@@ -14,6 +15,7 @@ mod account;
 mod broker;
 mod cli;
 mod completions;
+mod config;
 mod demo;
 mod dlq;
 mod doctor;
@@ -28,11 +30,13 @@ mod migrate;
 mod nats;
 pub mod otlp;
 mod output;
+mod parse;
 mod probe;
 mod root_span;
 mod serve;
 mod service;
 mod session;
+mod settings;
 mod signals;
 mod target;
 mod terminal;
@@ -49,11 +53,11 @@ use version::VersionArguments;
 
 /// Does what the command line says.
 pub fn run() -> ExitCode {
-    let (format, outcome) = match cli::parse() {
+    let (format, outcome) = match parse::parse() {
         Ok(cli) => (cli.format(), block_on(dispatch(cli))),
-        Err(error) => {
+        Err((format, error)) => {
             let failure = Failure::new(Exit::Usage, exit::sentence(&error));
-            (Format::Table, Err(failure))
+            (format, Err(failure))
         }
     };
     // Written before it is judged whether it could be.
@@ -96,6 +100,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Demo(arguments) => demo::run(arguments, &data, format).await,
         Command::Migrate(arguments) => migrate::run(arguments, &data, format).await,
         Command::Keys(client) => keys::run(client.command, &data, &session(client.target)).await,
+        Command::Config(arguments) => config::run(arguments, &data, format),
         Command::Logs(arguments) => logs::run(&arguments, &data, format).await,
         Command::Completions(arguments) => {
             completions::run(&arguments, cli::command());

@@ -1,6 +1,7 @@
 //! `usher up`: the whole system on one machine. `data` is its folder, `ports` where it listens,
 //! `run_file` what it says of that; `nats` is the broker, `provisioner` its streams, `exports` and
-//! `traces` where spans go; `child` is a service's environment. `supervise` keeps the children
+//! `traces` where spans go; `told` is what
+//! environment and file say to the services, `child` a service's environment. `supervise` keeps the children
 //! running, `logs` what they write, `orphan` ends what outlived an earlier run. `system` puts them
 //! together, `up` shows it to a person.
 
@@ -15,5 +16,6 @@ mod provisioner;
 pub(crate) mod run_file;
 pub(crate) mod supervise;
 pub(crate) mod system;
+pub(crate) mod told;
 mod traces;
 pub(crate) mod up;

@@ -40,7 +40,7 @@ pub(crate) struct MigrateArguments {
         value_name = "URL",
         global = true
     )]
-    database_url: Option<String>,
+    database_url: Option<DatabaseUrl>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -60,15 +60,19 @@ pub(crate) async fn run(
     data: &Path,
     format: Format,
 ) -> Result<(), Failure> {
-    let databases: Vec<(Service, String)> = match (arguments.service, arguments.database_url) {
+    let databases = match (arguments.service, arguments.database_url) {
         (Some(service), Some(url)) => vec![(service, url)],
         (None, Some(_)) => {
             let message = "A database is named, but not whose it is: add --service.";
             return Err(Failure::new(Exit::Usage, message).hint("Or unset USHER_DATABASE_URL."));
         }
-        _ => Service::ALL
-            .map(|service| (service, local_url(data, service)))
-            .to_vec(),
+        _ => {
+            let mut files = Vec::new();
+            for service in Service::ALL {
+                files.push((service, local(data, service)?));
+            }
+            files
+        }
     };
     let mut states = Vec::new();
     for (service, url) in databases {
@@ -114,8 +118,15 @@ pub(crate) fn local_url(data: &Path, service: Service) -> String {
     format!("sqlite:{}", file.display())
 }
 
+/// The same, to be opened.
+pub(crate) fn local(data: &Path, service: Service) -> Result<DatabaseUrl, Failure> {
+    local_url(data, service)
+        .parse()
+        .map_err(|problem| Failure::new(Exit::Usage, problem))
+}
+
 /// Applies what is missing.
-pub(crate) async fn apply(service: Service, url: &str) -> Result<(), Failure> {
+pub(crate) async fn apply(service: Service, url: &DatabaseUrl) -> Result<(), Failure> {
     let db = connect(url).await?;
     let applied = match service {
         Service::Accounts => db.migrate::<accounts::migrations::Migrator>().await,
@@ -125,9 +136,9 @@ pub(crate) async fn apply(service: Service, url: &str) -> Result<(), Failure> {
     applied.map_err(|error| failed(service, kit::db::is_away(&error), &error))
 }
 
-async fn pending(service: Service, url: &str) -> Result<Vec<String>, Failure> {
+async fn pending(service: Service, url: &DatabaseUrl) -> Result<Vec<String>, Failure> {
     // Without the lock that the service which runs on the file holds.
-    let observed = Db::observe(&parse(url)?).await;
+    let observed = Db::observe(url).await;
     let db = observed.map_err(|error| Failure::new(Exit::Unavailable, sentence(&error)))?;
     let pending = match service {
         Service::Accounts => {
@@ -146,21 +157,13 @@ async fn pending(service: Service, url: &str) -> Result<Vec<String>, Failure> {
     pending.map_err(|error| failed(service, kit::db::is_away(&error), &error))
 }
 
-fn is_missing(url: &str) -> bool {
-    let Ok(url) = url.parse::<DatabaseUrl>() else {
-        return false;
-    };
+fn is_missing(url: &DatabaseUrl) -> bool {
     url.sqlite_path()
         .is_some_and(|path| !Path::new(path).exists())
 }
 
-fn parse(url: &str) -> Result<DatabaseUrl, Failure> {
-    url.parse::<DatabaseUrl>()
-        .map_err(|problem| Failure::new(Exit::Usage, problem.to_string()))
-}
-
-async fn connect(url: &str) -> Result<Db, Failure> {
-    let connected = Db::connect(&parse(url)?, Clock::default()).await;
+async fn connect(url: &DatabaseUrl) -> Result<Db, Failure> {
+    let connected = Db::connect(url, Clock::default()).await;
     connected.map_err(|error| {
         Failure::new(Exit::Unavailable, sentence(&error))
             .hint("A service that runs on SQLite migrates its own database when it starts.")

@@ -31,10 +31,12 @@ pub(crate) async fn under(
 
 /// Commands answer by their output; what is logged beside it are warnings.
 pub(crate) fn settings() -> TelemetrySettings {
-    let log_filter = std::env::var("RUST_LOG").unwrap_or_else(|_| "warn".to_owned());
+    let log_filter = kit::config::environment("RUST_LOG");
+    let log_filter = log_filter.and_then(|filter| filter.into_string().ok());
     TelemetrySettings {
         log_format: LogFormat::Text,
-        log_filter,
+        log_filter: log_filter.unwrap_or_else(|| "warn".to_owned()),
+        warnings: Vec::new(),
     }
 }
 

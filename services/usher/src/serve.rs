@@ -6,6 +6,7 @@ use kit::serve;
 
 use crate::{
     exit::Failure,
+    settings,
     signals::{STOP_WITH_STDIN, stdin_closed},
 };
 
@@ -24,21 +25,27 @@ pub(crate) async fn accounts(
     arguments: ServeArguments<accounts::config::Config>,
 ) -> Result<(), Failure> {
     let shutdown = asked_to_stop(arguments.stop_with_stdin)?;
-    Ok(accounts::app::run(arguments.config, shutdown).await?)
+    let mut config = arguments.config;
+    config.service.telemetry.warnings = settings::slips();
+    Ok(accounts::app::run(config, shutdown).await?)
 }
 
 pub(crate) async fn verification(
     arguments: ServeArguments<verification::config::Config>,
 ) -> Result<(), Failure> {
     let shutdown = asked_to_stop(arguments.stop_with_stdin)?;
-    Ok(verification::app::run(arguments.config, shutdown).await?)
+    let mut config = arguments.config;
+    config.service.telemetry.warnings = settings::slips();
+    Ok(verification::app::run(config, shutdown).await?)
 }
 
 pub(crate) async fn mailer(
     arguments: ServeArguments<mailer::config::Config>,
 ) -> Result<(), Failure> {
     let shutdown = asked_to_stop(arguments.stop_with_stdin)?;
-    Ok(mailer::app::run(arguments.config, shutdown).await?)
+    let mut config = arguments.config;
+    config.service.telemetry.warnings = settings::slips();
+    Ok(mailer::app::run(config, shutdown).await?)
 }
 
 fn asked_to_stop(with_stdin: bool) -> Result<impl Future<Output = ()>, Failure> {

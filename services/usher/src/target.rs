@@ -9,6 +9,7 @@ use std::{
 use clap::Args;
 use kit::{
     bus::{BrokerSettings, NatsUrl},
+    config::service_url,
     serve::Client,
 };
 use tonic::{Request, metadata::AsciiMetadataValue, service::Interceptor};
@@ -31,6 +32,8 @@ pub(crate) struct Target {
         global = true,
         hide_short_help = true,
         env = "USHER_ACCOUNTS_URL",
+        hide_env_values = true,
+        value_parser = service_url,
         value_name = "URL"
     )]
     accounts_url: Option<String>,
@@ -40,6 +43,8 @@ pub(crate) struct Target {
         global = true,
         hide_short_help = true,
         env = "USHER_VERIFICATION_URL",
+        hide_env_values = true,
+        value_parser = service_url,
         value_name = "URL"
     )]
     verification_url: Option<String>,
@@ -49,6 +54,8 @@ pub(crate) struct Target {
         global = true,
         hide_short_help = true,
         env = "USHER_MAILER_URL",
+        hide_env_values = true,
+        value_parser = service_url,
         value_name = "URL"
     )]
     mailer_url: Option<String>,
@@ -58,6 +65,8 @@ pub(crate) struct Target {
         global = true,
         hide_short_help = true,
         env = "USHER_ACCOUNTS_ADMIN_URL",
+        hide_env_values = true,
+        value_parser = service_url,
         value_name = "URL"
     )]
     accounts_admin_url: Option<String>,
@@ -67,6 +76,8 @@ pub(crate) struct Target {
         global = true,
         hide_short_help = true,
         env = "USHER_VERIFICATION_ADMIN_URL",
+        hide_env_values = true,
+        value_parser = service_url,
         value_name = "URL"
     )]
     verification_admin_url: Option<String>,
@@ -76,6 +87,8 @@ pub(crate) struct Target {
         global = true,
         hide_short_help = true,
         env = "USHER_MAILER_ADMIN_URL",
+        hide_env_values = true,
+        value_parser = service_url,
         value_name = "URL"
     )]
     mailer_admin_url: Option<String>,

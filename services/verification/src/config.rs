@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 
 use kit::{
     bus::BrokerSettings,
-    config::{duration, lease},
+    config::{at_least_one, duration, lease, service_url},
     serve,
 };
 
@@ -33,7 +33,9 @@ pub struct Config {
     #[arg(
         long,
         env = "USHER_MAILER_URL",
+        hide_env_values = true,
         value_delimiter = ',',
+        value_parser = service_url,
         default_value = "http://127.0.0.1:50053"
     )]
     pub mailer_url: Vec<String>,
@@ -72,11 +74,4 @@ pub struct Config {
     /// How long the broker waits for an ack before it hands an event out again
     #[arg(long, env = "USHER_ACK_WAIT", default_value = "3s", value_parser = duration)]
     pub ack_wait: Duration,
-}
-
-fn at_least_one(text: &str) -> Result<usize, String> {
-    text.parse()
-        .ok()
-        .filter(|number| *number > 0)
-        .ok_or_else(|| "expected a whole number from 1".to_owned())
 }

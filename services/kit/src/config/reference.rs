@@ -3,33 +3,26 @@
 
 use clap::{Args, Command};
 
+use super::names;
+
 /// A Markdown table of every setting of `C`: variable, default, meaning.
 pub fn reference<C: Args>() -> String {
     let command = C::augment_args(Command::new("usher"));
     let mut table = String::from("| variable | default | meaning |\n|---|---|---|\n");
     for argument in command.get_arguments() {
-        let Some(variable) = argument.get_env() else {
+        let Some(variable) = names::variable(argument) else {
             continue;
         };
-        let defaults: Vec<_> = argument
-            .get_default_values()
-            .iter()
-            .map(|value| value.to_string_lossy())
-            .collect();
-        let default = match defaults.join(",") {
-            none if none.is_empty() => "–".to_owned(),
-            some => format!("`{some}`"),
+        let default = match names::default(argument) {
+            None => "–".to_owned(),
+            Some(default) => format!("`{default}`"),
         };
         let meaning = argument
             .get_help()
             .map(ToString::to_string)
             .unwrap_or_default();
-        let line = format!(
-            "| `{}` | {default} | {} |\n",
-            variable.to_string_lossy(),
-            meaning.replace('|', "\\|")
-        );
-        table.push_str(&line);
+        let meaning = meaning.replace('|', "\\|");
+        table.push_str(&format!("| `{variable}` | {default} | {meaning} |\n"));
     }
     table
 }

@@ -7,7 +7,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use anyhow::Context as _;
 use sea_orm_migration::MigratorTrait;
 
-use super::{AdminToken, Server};
+use super::{AdminToken, ListenerSettings, Server};
 use crate::{
     clock::Clock,
     db::{DatabaseUrl, Db},
@@ -50,6 +50,10 @@ pub struct ServiceSettings {
     )]
     pub caller_traces: CallerTraces,
 
+    /// How much strangers may take
+    #[command(flatten)]
+    pub limits: ListenerSettings,
+
     /// What is logged, and how
     #[command(flatten)]
     pub telemetry: telemetry::TelemetrySettings,
@@ -82,7 +86,7 @@ impl ServiceSettings {
                 .await
                 .context("The database cannot be migrated.")?;
         }
-        let server = Server::bind(self.listen, self.admin_listen).await?;
+        let server = Server::bind(self.listen, self.admin_listen, &self.limits).await?;
         let server = server.caller_traces(self.caller_traces);
         let token = AdminToken::read_or_make(&self.admin_token_file)?;
         Ok(Parts { db, server, token })

@@ -5,8 +5,9 @@ use tonic::{Code, Status};
 
 use super::refused;
 
-/// Longest gRPC message that a service reads: the longest valid request is under 2 KiB.
-pub const MESSAGE_LIMIT: usize = 64 * 1024;
+/// Longest gRPC message that a service reads: the longest valid request is under 2 KiB. What is
+/// begun of a message takes memory for as long as its caller likes.
+pub const MESSAGE_LIMIT: usize = 16 * 1024;
 
 /// What a caller is told whose message was longer than `MESSAGE_LIMIT`: RESOURCE_EXHAUSTED, reason
 /// MESSAGE_TOO_LARGE, on every listener and in every stream; nothing where that is not what

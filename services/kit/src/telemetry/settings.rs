@@ -18,6 +18,10 @@ pub struct TelemetrySettings {
     /// What is logged: a level, or `target=level` pairs; never affects traces
     #[arg(long, env = "RUST_LOG", value_name = "FILTER", default_value = DEFAULT_FILTER)]
     pub log_filter: String,
+
+    /// Warnings about the settings, told as soon as there is a log.
+    #[arg(skip)]
+    pub warnings: Vec<String>,
 }
 
 impl Default for TelemetrySettings {
@@ -25,6 +29,7 @@ impl Default for TelemetrySettings {
         Self {
             log_format: LogFormat::Text,
             log_filter: DEFAULT_FILTER.to_owned(),
+            warnings: Vec::new(),
         }
     }
 }

@@ -181,7 +181,7 @@ impl Deliver {
             .attend(&mut slot, &attempt, sending, &self.cut);
         let sent = attended.await;
         // From here on nothing holds what the mail server said of the recipient.
-        let reply = redact(&sent.reply, &offer.recipient, &offer.digits);
+        let reply = redact(&sent.reply, &offer.recipient, &offer.name, &offer.digits);
         // Before the ledger is told: the next mail need not wait for our database to get this
         // connection.
         self.admission.leave(slot, sent.ending, &reply);

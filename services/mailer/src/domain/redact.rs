@@ -1,7 +1,7 @@
-//! Makes a mail server's answer fit to be kept: what it repeats of the recipient, the code or any
-//! other address is taken out before the text reaches a table, a log or a client.
+//! Makes a mail server's answer fit to be kept: what it repeats of the recipient, the name, the code
+//! or any other address is taken out before the text reaches a table, a log or a client.
 
-use super::{Digits, Recipient};
+use super::{Digits, DisplayName, Recipient};
 
 pub(super) const REDACTED: &str = "<redacted>";
 
@@ -9,8 +9,14 @@ pub(super) const REDACTED: &str = "<redacted>";
 const MAX_BYTES: usize = 300;
 
 /// The reply as one line of at most 300 printable ASCII bytes. The recipient as a whole, its local
-/// part and its domain, the code in any grouping, and everything with an `@` become `<redacted>`.
-pub(crate) fn redact(reply: &str, recipient: &Recipient, digits: &Digits) -> String {
+/// part and its domain, the whole name, the code in any grouping, and everything with an `@` become
+/// `<redacted>`.
+pub(crate) fn redact(
+    reply: &str,
+    recipient: &Recipient,
+    name: &DisplayName,
+    digits: &Digits,
+) -> String {
     let line = ascii(&with_a_labels(reply, recipient.domain()));
     let mut hidden = vec![false; line.len()];
     hide_addresses(&line, &mut hidden);
@@ -23,6 +29,8 @@ pub(crate) fn redact(reply: &str, recipient: &Recipient, digits: &Digits) -> Str
     // As it reads in an encoding that is not known here.
     let (in_letters, _) = idna::domain_to_unicode(recipient.domain());
     hide_words(&line, &ascii(&in_letters), &mut hidden);
+    // Whole, as it stood in the mail: who is called `No Such User` is not to hide what was said.
+    hide_words(&line, &ascii(name.as_str()), &mut hidden);
     rewrite(&line, &hidden)
 }
 
@@ -170,9 +178,13 @@ mod tests {
         )
     }
 
+    fn nobody() -> DisplayName {
+        DisplayName::parse("").unwrap()
+    }
+
     fn redacted(reply: &str) -> String {
         let (recipient, digits) = ada();
-        redact(reply, &recipient, &digits)
+        redact(reply, &recipient, &nobody(), &digits)
     }
 
     #[test]
@@ -204,12 +216,12 @@ mod tests {
             "550 z\u{200b}oe unknown",
             "550 <\u{5f20}\u{4f1f}@\u{4f8b}\u{3048}.example> unknown",
         ] {
-            let kept = redact(reply, &recipient, &digits);
+            let kept = redact(reply, &recipient, &nobody(), &digits);
             let kept = kept.replace(['<', '>'], "");
             assert_eq!(kept, "550 redacted unknown", "{reply}");
         }
         assert_eq!(
-            redact("550 bo\u{ee}te inconnue", &recipient, &digits),
+            redact("550 bo\u{ee}te inconnue", &recipient, &nobody(), &digits),
             "550 bo te inconnue"
         );
     }
@@ -237,25 +249,9 @@ mod tests {
 
     #[test]
     fn takes_out_what_invisible_signs_stand_in() {
-        let invisible = [
-            '\u{ad}',
-            '\u{34f}',
-            '\u{61c}',
-            '\u{180e}',
-            '\u{200b}',
-            '\u{200f}',
-            '\u{202a}',
-            '\u{202e}',
-            '\u{2060}',
-            '\u{2064}',
-            '\u{2069}',
-            '\u{3164}',
-            '\u{fe0f}',
-            '\u{feff}',
-            '\u{e0020}',
-            '\u{e0100}',
-        ];
-        for sign in invisible {
+        let invisible = "\u{ad}\u{34f}\u{61c}\u{180e}\u{200b}\u{200f}\u{202a}\u{202e}\
+                         \u{2060}\u{2064}\u{2069}\u{3164}\u{fe0f}\u{feff}\u{e0020}\u{e0100}";
+        for sign in invisible.chars() {
             let spelled = |word: &str| word.chars().flat_map(|c| [c, sign]).collect::<String>();
             for word in ["ada.canary", "mail.example", "13572468", "eve@else.example"] {
                 let kept = redacted(&format!("550 {} no", spelled(word)));
@@ -265,16 +261,43 @@ mod tests {
     }
 
     #[test]
+    fn takes_out_the_whole_name_in_every_script_and_leaves_its_words() {
+        let (recipient, digits) = ada();
+        for (name, reply, kept) in [
+            (
+                "Ada Lovelace",
+                "550 ADA LOVELACE is spam",
+                "550 <redacted> is spam",
+            ),
+            (
+                "Zo\u{eb} \u{d6}z",
+                "550 to: Zo\u{eb} \u{d6}z no",
+                "550 to: <redacted> no",
+            ),
+            ("No User", "550 no such user", "550 no such user"),
+            ("", "550 no", "550 no"),
+        ] {
+            let name = DisplayName::parse(name).unwrap();
+            assert_eq!(redact(reply, &recipient, &name, &digits), kept);
+        }
+    }
+
+    #[test]
     fn what_stands_beside_a_hidden_code_stands_alone() {
         let recipient = Recipient::parse("12345678@mail.example").unwrap();
-        let kept = redact("550 1357246812345678", &recipient, &ada().1);
+        let kept = redact("550 1357246812345678", &recipient, &nobody(), &ada().1);
         assert_eq!(kept, "550 <redacted>");
     }
 
     #[test]
     fn takes_out_the_mailbox_of_a_tagged_address() {
         let recipient = Recipient::parse("ada+news@mail.example").unwrap();
-        let out = redact("550 ada+news: no user ADA here, Adam", &recipient, &ada().1);
+        let out = redact(
+            "550 ada+news: no user ADA here, Adam",
+            &recipient,
+            &nobody(),
+            &ada().1,
+        );
         assert_eq!(out, "550 <redacted>: no user <redacted> here, Adam");
     }
 
@@ -304,7 +327,7 @@ mod tests {
             let reply = format!(
                 "{before} <ada.canary@mail.example> {between} {}{separator}{} {after}", &code[..4], &code[4..],
             );
-            let out = redact(&reply, &recipient, &digits);
+            let out = redact(&reply, &recipient, &nobody(), &digits);
             prop_assert!(out.len() <= MAX_BYTES);
             prop_assert!(out.bytes().all(|byte| (b' '..=b'~').contains(&byte)));
             prop_assert!(!out.contains('@'));

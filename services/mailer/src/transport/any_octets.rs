@@ -2,7 +2,9 @@
 //! fuzzer (`fuzz/`) looks for octets of which it does not hold; a test tries those it has kept.
 
 use super::offers::Offers;
-use crate::domain::{Digits, Exchange, Recipient, Refusal, Reply, ReplyReader, redact, refusal};
+use crate::domain::{
+    Digits, DisplayName, Exchange, Recipient, Refusal, Reply, ReplyReader, redact, refusal,
+};
 
 /// Of a line, a reply, and what may be kept of it.
 const LINE: usize = 512;
@@ -146,7 +148,8 @@ fn is_classed(reply: &Reply, recipient: &Recipient) {
 
 /// Short, printable, and nothing in it of the address, of any other, or of the code.
 fn is_fit_to_be_kept(said: &str, recipient: &Recipient, digits: &Digits) {
-    let kept = redact(said, recipient, digits);
+    let nobody = DisplayName::parse("").expect("no name is one");
+    let kept = redact(said, recipient, &nobody, digits);
     assert!(kept.len() <= KEPT);
     assert!(kept.bytes().all(|byte| (b' '..=b'~').contains(&byte)));
     assert!(

@@ -2,7 +2,10 @@
 
 use std::{path::PathBuf, str::FromStr};
 
-use kit::Private;
+use kit::{
+    Private,
+    config::{has_bare_percent, refused_url},
+};
 use percent_encoding::percent_decode_str;
 use url::Url;
 
@@ -48,66 +51,57 @@ pub(crate) enum Tls {
     Off,
 }
 
-/// A URL by which no mail can leave.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "expected smtp://[USER:PASSWORD@]HOST[:PORT][?tls=required|opportunistic|off][&ca=FILE.pem], \
-     smtps://[USER:PASSWORD@]HOST[:PORT][?ca=FILE.pem] or file:FOLDER; percent-encode what is \
-     special in user and password (`#` is %23, `/` %2F, `?` %3F, `@` %40, `:` %3A, `%` %25)"
-)]
-pub(crate) struct InvalidMailUrl;
+const EXPECTED: &str = "smtp://[USER:PASSWORD@]HOST[:PORT][?tls=required|opportunistic|off][&ca=FILE.pem], \
+                        smtps://[USER:PASSWORD@]HOST[:PORT][?ca=FILE.pem] or file:FOLDER, user and password percent-encoded";
 
 impl FromStr for MailUrl {
-    type Err = InvalidMailUrl;
+    type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if let Some(folder) = text.strip_prefix("file:") {
-            let folder = folder.strip_prefix("//").unwrap_or(folder);
-            return if folder.is_empty() {
-                Err(InvalidMailUrl)
-            } else {
-                Ok(Self::Folder(folder.into()))
-            };
-        }
-        let url = Url::parse(text).map_err(|_| InvalidMailUrl)?;
-        // A password that is not percent-encoded ends where one of these begins, and the rest would
-        // be ignored.
-        if url.fragment().is_some() || !matches!(url.path(), "" | "/") {
-            return Err(InvalidMailUrl);
-        }
-        let credentials = credentials(&url).ok_or(InvalidMailUrl)?;
-        let (mut tls, port) = match (url.scheme(), &credentials) {
-            ("smtps", _) => (Tls::Implicit, 465),
-            // A password without encryption is only sent where the URL says so.
-            ("smtp", Some(_)) => (Tls::Required, 587),
-            ("smtp", None) => (Tls::Opportunistic, 25),
-            _ => return Err(InvalidMailUrl),
-        };
-        let mut authority = None;
-        for (key, value) in url.query_pairs() {
-            match (key.as_ref(), value.as_ref()) {
-                ("ca", file) if !file.is_empty() => authority = Some(file.into()),
-                ("tls", "required") if tls != Tls::Implicit => tls = Tls::Required,
-                ("tls", "opportunistic") if tls != Tls::Implicit => tls = Tls::Opportunistic,
-                ("tls", "off") if tls != Tls::Implicit => tls = Tls::Off,
-                // Not passed over: the slip may be in the word that was to demand TLS.
-                _ => return Err(InvalidMailUrl),
-            }
-        }
-        let host = url
-            .host_str()
-            .filter(|host| !host.is_empty())
-            .ok_or(InvalidMailUrl)?;
-        // An IPv6 address stands in brackets in a URL, and nowhere else.
-        let host = host.trim_matches(['[', ']']).to_owned();
-        Ok(Self::Smtp(SmtpServer {
-            host,
-            port: url.port().unwrap_or(port),
-            tls,
-            credentials,
-            authority,
-        }))
+        read(text).ok_or_else(|| refused_url(text, EXPECTED))
     }
+}
+
+fn read(text: &str) -> Option<MailUrl> {
+    if let Some(folder) = text.strip_prefix("file:") {
+        let folder = folder.strip_prefix("//").unwrap_or(folder);
+        return (!folder.is_empty()).then(|| MailUrl::Folder(folder.into()));
+    }
+    let url = Url::parse(text).ok()?;
+    // A password that is not percent-encoded ends where one of these begins, and the rest would be
+    // ignored.
+    if url.fragment().is_some() || !matches!(url.path(), "" | "/") {
+        return None;
+    }
+    let credentials = credentials(&url)?;
+    let (mut tls, port) = match (url.scheme(), &credentials) {
+        ("smtps", _) => (Tls::Implicit, 465),
+        // A password without encryption is only sent where the URL says so.
+        ("smtp", Some(_)) => (Tls::Required, 587),
+        ("smtp", None) => (Tls::Opportunistic, 25),
+        _ => return None,
+    };
+    let mut authority = None;
+    for (key, value) in url.query_pairs() {
+        match (key.as_ref(), value.as_ref()) {
+            ("ca", file) if !file.is_empty() => authority = Some(file.into()),
+            ("tls", "required") if tls != Tls::Implicit => tls = Tls::Required,
+            ("tls", "opportunistic") if tls != Tls::Implicit => tls = Tls::Opportunistic,
+            ("tls", "off") if tls != Tls::Implicit => tls = Tls::Off,
+            // Not passed over: the slip may be in the word that was to demand TLS.
+            _ => return None,
+        }
+    }
+    let host = url.host_str().filter(|host| !host.is_empty())?;
+    // An IPv6 address stands in brackets in a URL, and nowhere else.
+    let host = host.trim_matches(['[', ']']).to_owned();
+    Some(MailUrl::Smtp(SmtpServer {
+        host,
+        port: url.port().unwrap_or(port),
+        tls,
+        credentials,
+        authority,
+    }))
 }
 
 /// `Some(None)` without a user; `None` if what there is cannot be decoded.
@@ -116,9 +110,9 @@ fn credentials(url: &Url) -> Option<Option<Private<Credentials>>> {
         return Some(None);
     }
     let decode = |text| {
-        percent_decode_str(text)
-            .decode_utf8()
-            .ok()
+        let decoded = percent_decode_str(text).decode_utf8().ok();
+        decoded
+            .filter(|_| !has_bare_percent(text))
             .map(String::from)
     };
     let (user, password) = (

@@ -158,7 +158,7 @@ async fn a_message_beyond_the_limit_is_refused_and_what_came_before_it_is_answer
     assert!(matches!(first, Message::Result(result) if result.outcome() == Outcome::Accepted));
     let refused = responses.message().await.unwrap_err();
     assert_snapshot!(shown(&refused), @r"
-    ResourceExhausted: The message is longer than the 65536 bytes that are read.
+    ResourceExhausted: The message is longer than the 16384 bytes that are read.
       reason MESSAGE_TOO_LARGE of usher
     ");
     assert_eq!(server.mails().len(), 1);

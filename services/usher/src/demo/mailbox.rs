@@ -19,8 +19,11 @@ pub(super) struct Mailbox {
 
 impl Mailbox {
     /// The mailbox that belongs to where mails are sent.
-    pub(super) fn choose(maildir: Option<PathBuf>, data: &Path) -> Result<Self, Failure> {
-        let url = std::env::var("USHER_MAIL_URL").ok();
+    pub(super) fn choose(
+        maildir: Option<PathBuf>,
+        url: Option<String>,
+        data: &Path,
+    ) -> Result<Self, Failure> {
         let folders = match (maildir, url) {
             (Some(maildir), _) => vec![maildir.join("new"), maildir.join("cur")],
             (None, None) => vec![data.join("mails")],

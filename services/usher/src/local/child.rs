@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 
 use anyhow::Context as _;
+use kit::config::{self, FILE_VARIABLE, Settings};
 
 use super::{
     data::DataFolder,
@@ -13,10 +14,11 @@ use super::{
 };
 use crate::{migrate, service::Service, signals::STOP_WITH_STDIN};
 
-/// What to run for `service`. What the user has set beside what stands here (`USHER_MAIL_URL`,
+/// What to run for `service`. What `told` says beside what stands here (`USHER_MAIL_URL`,
 /// `USHER_PUBLIC_URL`, …) holds.
 pub(super) fn program(
     service: Service,
+    told: &Settings,
     data: &DataFolder,
     ports: &Ports,
     run: &RunFile,
@@ -27,7 +29,13 @@ pub(super) fn program(
     let binary = std::env::current_exe();
     let binary = binary.context("The executable of this process cannot be found")?;
     let mut environment = Vec::new();
-    let mut set = |key, value: String| environment.push((key, OsString::from(value)));
+    for (variable, value) in told.as_environment() {
+        environment.push((variable.to_owned(), value.clone()));
+    }
+    // It was read here, once: a child that is started again is told what the others were told.
+    environment.push((FILE_VARIABLE.to_owned(), OsString::new()));
+    let mut set =
+        |key: &str, value: String| environment.push((key.to_owned(), OsString::from(value)));
     let file = |name| data.path(name).display().to_string();
     set(STOP_WITH_STDIN, "1".to_owned());
     set("USHER_LISTEN", ports.grpc(service).to_string());
@@ -41,11 +49,11 @@ pub(super) fn program(
     set("USHER_NATS_URL", run.nats_url.clone());
     set("USHER_NATS_CREDENTIALS", String::new()); // of another broker, if there are any
     set("OTEL_EXPORTER_OTLP_ENDPOINT", run.otlp_endpoint.clone());
-    if std::env::var_os("USHER_CALLER_TRACES").is_none() {
+    if told.value("USHER_CALLER_TRACES").is_none() {
         // Who calls here is on this machine: a journey is to begin at its command.
         set("USHER_CALLER_TRACES", "continue".to_owned());
     }
-    if std::env::var_os("OTEL_BSP_SCHEDULE_DELAY").is_none() {
+    if config::environment("OTEL_BSP_SCHEDULE_DELAY").is_none() {
         // Milliseconds: a person who looks at a journey waits for the slowest process's spans.
         set("OTEL_BSP_SCHEDULE_DELAY", "250".to_owned());
     }
@@ -62,7 +70,7 @@ pub(super) fn program(
         }
         Service::Mailer => {
             set("USHER_ADDRESS_KEY_FILE", file("address-keys"));
-            if std::env::var_os("USHER_MAIL_URL").is_none() {
+            if told.value("USHER_MAIL_URL").is_none() {
                 set("USHER_MAIL_URL", run.mail.clone());
             }
         }

@@ -34,7 +34,7 @@ pub(crate) struct Program {
     pub(crate) binary: PathBuf,
     pub(crate) arguments: Vec<OsString>,
     /// What is set beside what this process has in its own; an empty value unsets.
-    pub(crate) environment: Vec<(&'static str, OsString)>,
+    pub(crate) environment: Vec<(String, OsString)>,
     pub(crate) ending: Ending,
     /// Where its process id is written, for `orphan`: of a program that would outlive this process.
     pub(crate) pid_file: Option<PathBuf>,

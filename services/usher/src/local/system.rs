@@ -22,6 +22,7 @@ use super::{
     provisioner::Provisioner,
     run_file::{Listening, RunFile},
     supervise::{ChildState, Ending, Program, Supervisor},
+    told::ToldServices,
 };
 use crate::{
     exit::{Exit, Failure},
@@ -44,11 +45,15 @@ pub(crate) struct System {
     supervisor: Supervisor,
     notices: Notices,
     provisioner: Option<Provisioner>,
+    told: ToldServices,
 }
 
 impl System {
     /// Takes the folder; nothing runs yet. Notices about children arrive at the receiver.
-    pub(crate) fn open(data: &Path) -> Result<(Self, mpsc::Receiver<Notice>), Failure> {
+    pub(crate) fn open(
+        data: &Path,
+        told: ToldServices,
+    ) -> Result<(Self, mpsc::Receiver<Notice>), Failure> {
         let data = DataFolder::open(data)?;
         let (notices, receiver) = mpsc::channel(1024);
         let system = Self {
@@ -56,6 +61,7 @@ impl System {
             supervisor: Supervisor::default(),
             notices,
             provisioner: None,
+            told,
         };
         Ok((system, receiver))
     }
@@ -113,7 +119,8 @@ impl System {
 
         // All are started before the first one is waited for: they come up together.
         for service in Service::ALL {
-            let program = child::program(service, &self.data, &ports, &run, exports.signals)?;
+            let told = &self.told.services[service];
+            let program = child::program(service, told, &self.data, &ports, &run, exports.signals)?;
             self.keep(program);
         }
         for service in Service::ALL {
@@ -145,7 +152,7 @@ impl System {
             deadline += DRAINED_WITHIN;
         }
         for service in Service::ALL {
-            let url = migrate::local_url(self.data.root(), service);
+            let url = migrate::local(self.data.root(), service)?;
             while let Err(error) = migrate::apply(service, &url).await {
                 if Instant::now() > deadline {
                     return Err(error);
@@ -212,10 +219,10 @@ impl System {
 
     /// Where mails go, for people.
     fn mail(&self) -> String {
-        match std::env::var("USHER_MAIL_URL") {
-            Err(_) => format!("file:{}", self.data.path("mails").display()),
+        match self.told.mail_url() {
+            None => format!("file:{}", self.data.path("mails").display()),
             // A mail server's URL may hold a password, and `run.json` is printed.
-            Ok(url) => match (url.split_once("://"), url.rsplit_once('@')) {
+            Some(url) => match (url.split_once("://"), url.rsplit_once('@')) {
                 (Some((scheme, _)), Some((_, host))) => format!("{scheme}://{host}"),
                 _ => url,
             },

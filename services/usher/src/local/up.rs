@@ -17,6 +17,7 @@ use super::{
     ports::PortChoice,
     run_file::RunFile,
     system::System,
+    told::ToldServices,
     traces::Traces,
 };
 use crate::{
@@ -64,9 +65,15 @@ pub(crate) async fn run(
     // Before anything is started: a signal that comes in the middle of it must end it in order,
     // too.
     let mut signals = StopSignals::listen().map_err(anyhow::Error::from)?;
+    let told = ToldServices::find()?;
     // Whoever reads this terminal, if anybody does: the children are looked after.
     terminal::write_behind();
-    let (mut system, mut notices) = System::open(data)?;
+    for warning in &told.warnings {
+        format.narrate(format!(
+            "{WARN}settings    {WARN:#} {DIM}│{DIM:#} {warning}"
+        ));
+    }
+    let (mut system, mut notices) = System::open(data, told)?;
     // Lives until the services have handed over their last spans.
     let traces = Traces::choose(&mut system, arguments.ports).await?;
     let outcome = tokio::select! {

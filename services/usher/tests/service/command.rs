@@ -3,7 +3,7 @@
 use crate::world::{refusal, usher};
 
 /// Every command that does something.
-const COMMANDS: [&[&str]; 29] = [
+const COMMANDS: [&[&str]; 30] = [
     &["demo"],
     &["up"],
     &["logs"],
@@ -31,6 +31,7 @@ const COMMANDS: [&[&str]; 29] = [
     &["keys", "activate"],
     &["keys", "retire"],
     &["keys", "list"],
+    &["config"],
     &["accounts"],
     &["mailer"],
 ];

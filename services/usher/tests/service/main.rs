@@ -30,6 +30,7 @@ mod processes;
 mod recorded;
 mod rotation;
 mod scenarios;
+mod settings;
 mod standstill;
 mod supervisor;
 mod telemetry;

@@ -1,0 +1,294 @@
+//! Hostile and friendly together: people sign up at an even rate, first by themselves, then while
+//! one hostile client attacks each listener with everything at once. Nobody who is friendly may
+//! notice.
+//!
+//! In reading order: `attack` lists the kinds, one file each: `silent`, `streams`, `windows`,
+//! `watches`, `bodies`, `resets`, `headers`, `bombs`. A `front` is where one of them meets one
+//! `listener`; `fill` and `frames` are the two ways to speak HTTP/2 there, by the rules and without,
+//! and a `tally` counts. `client` runs them all against one listener; `friends` ask meanwhile,
+//! what was `taken` of the machine is looked at, and `report` tells.
+
+pub mod attack;
+mod bodies;
+mod bombs;
+mod client;
+mod fill;
+mod frames;
+pub mod friends;
+mod front;
+mod headers;
+mod listener;
+pub mod report;
+mod resets;
+mod silent;
+mod streams;
+mod taken;
+pub mod tally;
+mod watches;
+mod windows;
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, anyhow};
+use tokio::time::{sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    check::{Check, Typed, Verdict},
+    load::{Answer, Asked, Load},
+    people::People,
+    place::Place,
+    sink::{Moods, Sink},
+    system::System,
+    target::{RunFile, Target},
+    terminal::tell,
+};
+use attack::Attack;
+use client::{Done, attack, raise_descriptors};
+use friends::Questions;
+use listener::Listener;
+use report::{Bounds, Report, Row, Service, SignUps};
+
+/// The first sign-ups find everything cold, and are nobody's measure.
+const WARM_UP: Duration = Duration::from_secs(5);
+/// What the check waits for when nothing gets better.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Codes that it tries at most.
+const GUESSES: usize = 1_000;
+const SERVICES: [Place; 3] = [Place::Accounts, Place::Verification, Place::Mailer];
+
+/// Everything that decides about such a run.
+#[derive(Debug, Clone)]
+pub struct Hostile {
+    /// The command `usher`.
+    pub usher: PathBuf,
+    /// Sign-ups a second.
+    pub rate: f64,
+    /// Connections that they are spread over.
+    pub connections: usize,
+    /// Who signs up.
+    pub people: People,
+    /// How long they do before the attack.
+    pub before: Duration,
+    /// How long it lasts.
+    pub lasting: Duration,
+    /// What is done to each listener.
+    pub attacks: Vec<Attack>,
+    /// How many times as fast as usual.
+    pub times: f64,
+    /// What may not be exceeded.
+    pub bounds: Bounds,
+}
+
+/// What was seen while it lasted.
+struct Seen {
+    done: Vec<Done>,
+    services: Vec<Service>,
+    begin: Instant,
+    end: Instant,
+}
+
+impl Hostile {
+    /// Does it; nothing is reported of what Ctrl-C ended.
+    ///
+    /// # Errors
+    /// When the system cannot be started, ends by itself, or does not stop in order.
+    pub async fn start(&self) -> anyhow::Result<Option<Report>> {
+        let moods = Moods {
+            seed: self.people.seed,
+            share: 0.0,
+            list: Vec::new(),
+        };
+        let sink = Sink::listen(([127, 0, 0, 1], 0).into(), moods).await?;
+        let mut system = System::up(&self.usher, &sink.url(), None).await?;
+        let measured = tokio::select! {
+            report = self.measure(&system, &sink) => report.map(Some),
+            interrupted = tokio::signal::ctrl_c() => {
+                interrupted?;
+                Ok(None)
+            }
+        };
+        let stopped = system.stop().await;
+        let is_broken =
+            !matches!(&measured, Ok(report) if report.as_ref().is_none_or(Report::is_passed));
+        if stopped.is_err() || is_broken {
+            tell(&format!("kept: {}", system.keep().display()));
+        }
+        let report = measured?;
+        stopped?;
+        Ok(report)
+    }
+
+    async fn measure(&self, system: &System, sink: &Sink) -> anyhow::Result<Report> {
+        let run = RunFile::read(&system.data())?;
+        let target = system.target();
+        let load = Load {
+            rate: self.rate,
+            lasting: WARM_UP + self.before + self.lasting,
+            connections: self.connections,
+        };
+        let start = Instant::now();
+        let account_id = Arc::<OnceLock<String>>::default();
+        let load = load.run(&target.accounts_urls, &self.people, |asked| {
+            if let Answer::Acknowledged { account_id: id } = &asked.answer {
+                let _ = account_id.set(id.clone()); // the first is as good as any
+            }
+        });
+        let listeners = listeners(&run, &account_id)?;
+        let attack = self.attack(system, &listeners, start);
+        let (asked, seen) = tokio::join!(load, attack);
+        let (asked, seen) = (asked?, seen?);
+        let verdict = self.check(target, &asked, sink).await?;
+        Ok(Report {
+            rows: rows(&seen.done),
+            sign_ups: sign_ups(&asked, start, &seen),
+            services: seen.services,
+            hostile_cpu: seen.done.iter().map(|done| done.cpu).sum(),
+            lasting: self.lasting,
+            bounds: self.bounds,
+            verdict,
+        })
+    }
+
+    /// Waits until people have signed up undisturbed, and attacks.
+    async fn attack(
+        &self,
+        system: &System,
+        listeners: &[Listener],
+        start: Instant,
+    ) -> anyhow::Result<Seen> {
+        sleep_until((start + WARM_UP + self.before).into()).await;
+        let processes = SERVICES.map(|service| system.process_of(service));
+        let quiet = SERVICES.map(|service| taken_by(system, service));
+        raise_descriptors();
+        let over = CancellationToken::new();
+        let begin = Instant::now();
+        let mut clients = Vec::new();
+        for listener in listeners {
+            clients.push(attack(listener.clone(), &self.attacks, self.times, &over)?);
+        }
+        let friends = friends(system.target(), listeners, &over);
+        let ending = async {
+            sleep(self.lasting).await;
+            over.cancel();
+        };
+        let (friends, ()) = tokio::join!(friends, ending);
+        let end = Instant::now();
+        let join = move || {
+            clients
+                .into_iter()
+                .map(std::thread::JoinHandle::join)
+                .collect()
+        };
+        let joined: Vec<_> = tokio::task::spawn_blocking(join).await?;
+        let mut done = Vec::new();
+        for one in joined {
+            done.push(one.map_err(|_| anyhow!("A hostile client panicked."))??);
+        }
+        let mut services = Vec::new();
+        for (((service, quiet), process), (probes, operators)) in
+            SERVICES.into_iter().zip(quiet).zip(processes).zip(friends)
+        {
+            let (quiet, now) = (quiet?, taken_by(system, service)?);
+            services.push(Service {
+                name: service.name(),
+                quiet: quiet.memory,
+                peak: now.peak,
+                cpu: now.cpu.saturating_sub(quiet.cpu),
+                is_the_same: system.process_of(service) == process,
+                probes,
+                operators,
+            });
+        }
+        Ok(Seen {
+            done,
+            services,
+            begin,
+            end,
+        })
+    }
+
+    async fn check(
+        &self,
+        target: &Target,
+        asked: &[Asked],
+        sink: &Sink,
+    ) -> anyhow::Result<Verdict> {
+        let check = Check {
+            target,
+            people: &self.people,
+            whole: true,
+            faultless: true,
+            patience: PATIENCE,
+            limit: PATIENCE,
+            guesses: GUESSES,
+            typed: &Typed::new(),
+        };
+        check.run(asked, sink).await
+    }
+}
+
+/// What they asked of each service.
+async fn friends(
+    target: &Target,
+    listeners: &[Listener],
+    over: &CancellationToken,
+) -> Vec<(Questions, Questions)> {
+    let (each, _) = listeners.as_chunks();
+    let each = each
+        .iter()
+        .map(|[public, admin]| friends::ask(target, public, admin, over));
+    futures::future::join_all(each).await
+}
+
+fn taken_by(system: &System, service: Place) -> anyhow::Result<taken::Taken> {
+    let process = system.process_of(service);
+    taken::by(process.with_context(|| format!("{} does not run", service.name()))?)
+}
+
+/// Of each service the public one, then the operators'.
+fn listeners(run: &RunFile, account_id: &Arc<OnceLock<String>>) -> anyhow::Result<Vec<Listener>> {
+    let mut listeners = Vec::new();
+    for service in SERVICES {
+        for (is_admin, url) in run.listeners(service).into_iter().enumerate() {
+            let addr = url.trim_start_matches("http://");
+            listeners.push(Listener {
+                service,
+                is_admin: is_admin == 1,
+                addr: addr
+                    .parse()
+                    .with_context(|| format!("{url} is no address"))?,
+                account_id: Arc::clone(account_id),
+            });
+        }
+    }
+    Ok(listeners)
+}
+
+fn rows(done: &[Done]) -> Vec<Row> {
+    let each = done.iter().flat_map(|done| {
+        let row = |(attack, deeds): &(Attack, tally::Deeds)| Row {
+            listener: done.listener.name(),
+            attack: *attack,
+            deeds: deeds.clone(),
+        };
+        done.deeds.iter().map(row)
+    });
+    each.collect()
+}
+
+fn sign_ups(asked: &[Asked], start: Instant, seen: &Seen) -> [SignUps; 2] {
+    let due = |from: Instant, until: Instant| {
+        asked
+            .iter()
+            .filter(move |one| (from..until).contains(&one.due))
+    };
+    [
+        SignUps::of(due(start + WARM_UP, seen.begin)),
+        SignUps::of(due(seen.begin, seen.end)),
+    ]
+}

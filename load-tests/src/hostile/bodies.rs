@@ -1,0 +1,55 @@
+//! Requests that announce a message and send it byte by byte, without an end.
+
+use std::time::Duration;
+
+use h2::client::Builder;
+
+use super::{
+    fill::{Manner, fill},
+    front::Front,
+    listener::{Ask, framed},
+    silent::held,
+};
+
+const EVERY: Duration = Duration::from_secs(2);
+/// Within the limit of a message, so that it is not refused by its length.
+const LENGTH: usize = 60_000;
+
+pub(super) async fn run(front: &Front) {
+    let ask = |_| Ask {
+        request: front.listener.post(front.listener.call()),
+        body: framed(0, LENGTH, &[]),
+        is_whole: false,
+    };
+    let builder = Builder::new();
+    if front.listener.is_admin {
+        // It speaks HTTP/1, too.
+        tokio::join!(
+            fill(front, &builder, 0.5, Manner::Drips(EVERY), ask),
+            over_http1(front)
+        );
+    } else {
+        fill(front, &builder, 1.0, Manner::Drips(EVERY), ask).await;
+    }
+}
+
+async fn over_http1(front: &Front) {
+    let head = format!(
+        "POST {} HTTP/1.1\r\nhost: {}\r\ncontent-type: application/grpc\r\ncontent-length: {LENGTH}\r\n\r\n",
+        front.listener.call(),
+        front.listener.addr
+    );
+    let mut ticks = front.ticks(0.5);
+    loop {
+        ticks.tick().await;
+        let Some(wire) = front.connect().await else {
+            continue;
+        };
+        let (tally, head) = (std::sync::Arc::clone(&front.tally), head.clone());
+        tokio::spawn(async move {
+            let since = wire.since;
+            let end = held(wire, head.as_bytes(), b"x").await;
+            tally.answered(&format!("HTTP/1 {end}"), since.elapsed());
+        });
+    }
+}

@@ -1,0 +1,69 @@
+//! What environment and file say to the services of `usher up`, found and checked before anything
+//! starts; `child` passes it on.
+
+use kit::config::{Origin, Settings};
+
+use crate::{
+    exit::{Exit, Failure, sentence},
+    service::{PerService, Service},
+    settings,
+};
+
+/// What `usher up` says itself, because the parts have to find each other and their files.
+const DECIDED: [&str; 10] = [
+    "USHER_LISTEN",
+    "USHER_ADMIN_LISTEN",
+    "USHER_ADMIN_TOKEN_FILE",
+    "USHER_DATABASE_URL",
+    "USHER_NATS_URL",
+    "USHER_NATS_CREDENTIALS",
+    "USHER_MAILER_URL",
+    "USHER_FINGERPRINT_KEY_FILE",
+    "USHER_CODE_KEYS_FILE",
+    "USHER_ADDRESS_KEY_FILE",
+];
+
+/// What each service is told besides what `child` says.
+#[derive(Debug)]
+pub(crate) struct ToldServices {
+    pub(crate) services: PerService<Settings>,
+    /// What somebody set in vain.
+    pub(crate) warnings: Vec<String>,
+}
+
+impl ToldServices {
+    /// # Errors
+    /// When the file is wrong, or a service would refuse a setting.
+    pub(crate) fn find() -> Result<Self, Failure> {
+        let refused = |error: anyhow::Error| Failure::new(Exit::Usage, sentence(&error));
+        let mut services = settings::of_services().map_err(refused)?;
+        let mut in_vain: Vec<(String, Origin)> = Vec::new();
+        let PerService {
+            accounts,
+            verification,
+            mailer,
+        } = &mut services;
+        for settings in [accounts, verification, mailer] {
+            in_vain.extend(settings.without(&DECIDED));
+        }
+        for service in Service::ALL {
+            settings::check(service, &services[service]).map_err(refused)?;
+        }
+        let mut warnings = settings::slips();
+        for (variable, origin) in in_vain {
+            let warning = format!(
+                "{variable} (from {origin}) is not used: `usher up` says to each service where its files and its peers are."
+            );
+            if !warnings.contains(&warning) {
+                warnings.push(warning);
+            }
+        }
+        Ok(Self { services, warnings })
+    }
+
+    /// `USHER_MAIL_URL`, if somebody set it.
+    pub(crate) fn mail_url(&self) -> Option<String> {
+        let url = self.services.mailer.value("USHER_MAIL_URL")?;
+        Some(url.to_string_lossy().into_owned())
+    }
+}
