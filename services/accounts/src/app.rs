@@ -37,6 +37,9 @@ use crate::{
     migrations::Migrator,
 };
 
+/// What people notice of a service that is not ready.
+const NOT_READY: &str = "Nobody can sign up until it is; whoever has signed up loses nothing.";
+
 /// The durable by which this service reads events, as it should be.
 pub fn durable() -> Durable {
     Verified::durable()
@@ -132,7 +135,7 @@ impl App {
             db: db.clone(),
             dead_letters,
         };
-        let health = Health::new::<Migrator>(db.clone());
+        let health = Health::new::<Migrator>(db.clone(), NOT_READY);
         bus.show_in(&health);
         let public = AccountsServiceServer::new(public).max_decoding_message_size(MESSAGE_LIMIT);
         let admin = AccountsAdminServer::new(admin).max_decoding_message_size(MESSAGE_LIMIT);

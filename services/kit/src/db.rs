@@ -15,21 +15,42 @@ mod tx;
 mod url;
 mod write_check;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use anyhow::Context as _;
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr};
+use anyhow::{Context as _, anyhow};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, sqlx};
 
 use self::connection::Pool;
 use crate::clock::{Clock, Timestamp};
 
 pub use bulk::{lock_rows, update_given};
 pub use error::{StoreError, Trouble, is_away, refuses_data};
+pub use migrate::MigrateError;
 pub use reader::Reader;
 pub use task::detached;
 pub use time::LEASES_AHEAD;
 pub use tx::{LIMIT, Tx};
 pub use url::DatabaseUrl;
+
+fn unopened(path: &str, error: &sqlx::Error) -> anyhow::Error {
+    match Trouble::of_error(error) {
+        Trouble::Damaged => anyhow!(
+            "The SQLite database {path} is damaged, or is no database. {}",
+            restore(path)
+        ),
+        _ => {
+            let why = error::of_driver(error);
+            anyhow!("The SQLite database {path} cannot be opened: {why}.")
+        }
+    }
+}
+
+fn restore(file: &str) -> String {
+    format!(
+        "Stop what uses it, then restore it from a copy; or, to begin with an empty one and lose what it held, move it \
+         away: mv {file} {file}.damaged"
+    )
+}
 
 /// A database with its clock. Clones share the connections.
 #[derive(Debug, Clone)]
@@ -37,8 +58,10 @@ pub struct Db {
     writer: Pool,
     reader: Reader,
     clock: Clock,
+    /// Of SQLite.
+    file: Option<Arc<str>>,
     // Held while any clone lives: one process owns an SQLite file.
-    _lock: Option<std::sync::Arc<std::fs::File>>,
+    _lock: Option<Arc<std::fs::File>>,
 }
 
 impl Db {
@@ -50,17 +73,22 @@ impl Db {
     /// When the file cannot be opened or another process owns it.
     pub async fn connect(url: &DatabaseUrl, clock: Clock) -> anyhow::Result<Self> {
         let Some(path) = url.sqlite_path() else {
-            let pool = pools::postgres(url.text()).context("The Postgres URL cannot be used.")?;
+            let pool = pools::postgres(url.text());
+            let pool = pool.context("USHER_DATABASE_URL: the Postgres URL cannot be used.")?;
             return Ok(Self::of(pool.clone(), pool, clock, None));
         };
         // Before the file is opened: a second process is to touch nothing of the first one's.
         let lock = lock::acquire(path)?;
-        let unopened = || format!("The SQLite database {path} cannot be opened.");
+        let unopened = |error: sqlx::Error| unopened(path, &error);
         // SQLite has one writer at a time: a second connection would only wait for the file's lock,
         // where waiting for this one is in order of arrival. With WAL the readers wait for nobody.
-        let writer = pools::sqlite(path, 1).await.with_context(unopened)?;
-        let reader = pools::sqlite(path, 4).await.with_context(unopened)?;
-        Ok(Self::of(writer, reader, clock, Some(lock)))
+        let writer = pools::sqlite(path, 1).await.map_err(unopened)?;
+        let reader = pools::sqlite(path, 4).await.map_err(unopened)?;
+        let of = Self::of(writer, reader, clock, Some(path));
+        Ok(Self {
+            _lock: Some(Arc::new(lock)),
+            ..of
+        })
     }
 
     /// Opens the database to read from it beside the process that owns it.
@@ -68,20 +96,33 @@ impl Db {
     /// # Errors
     /// When the file cannot be opened.
     pub async fn observe(url: &DatabaseUrl) -> anyhow::Result<Self> {
-        let pool = match url.sqlite_path() {
-            Some(path) => pools::sqlite(path, 1).await,
-            None => pools::postgres(url.text()),
+        let path = url.sqlite_path();
+        let pool = match path {
+            Some(path) => {
+                let opened = pools::sqlite(path, 1).await;
+                opened.map_err(|error| unopened(path, &error))?
+            }
+            None => pools::postgres(url.text())
+                .context("USHER_DATABASE_URL: the Postgres URL cannot be used.")?,
         };
-        let pool = pool.context("The database cannot be opened.")?;
-        Ok(Self::of(pool.clone(), pool, Clock::default(), None))
+        Ok(Self::of(pool.clone(), pool, Clock::default(), path))
     }
 
-    fn of(writer: Pool, reader: Pool, clock: Clock, lock: Option<std::fs::File>) -> Self {
+    fn of(writer: Pool, reader: Pool, clock: Clock, file: Option<&str>) -> Self {
         Self {
             writer,
             reader: Reader(reader),
             clock,
-            _lock: lock.map(std::sync::Arc::new),
+            file: file.map(Arc::from),
+            _lock: None,
+        }
+    }
+
+    /// What to do about a trouble of this database.
+    pub fn advice(&self, trouble: Trouble) -> String {
+        match (&self.file, trouble) {
+            (Some(file), Trouble::Damaged) => restore(file),
+            _ => trouble.advice().to_owned(),
         }
     }
 

@@ -3,7 +3,8 @@
 //! `db` hold time and state, `group` commits many commands at once; `outbox` carries what was
 //! committed to the `bus`, whose consumers hand it to the next service; `propagation` takes the
 //! trace along, `watch` shows a caller each new version of a row, `repeat` does what nobody waits
-//! for, `write_behind` writes for those who must not wait.
+//! for, `write_behind` writes for those who must not wait, and `words` says what the system says of
+//! files and connections.
 
 pub mod bus;
 pub mod clock;
@@ -22,6 +23,7 @@ pub mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod watch;
+pub mod words;
 pub mod write_behind;
 
 pub use private::Private;

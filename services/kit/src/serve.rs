@@ -20,6 +20,7 @@ mod size;
 mod stages;
 mod status;
 mod taken;
+mod told;
 
 use std::{
     future::Future,
@@ -30,7 +31,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -40,12 +41,13 @@ use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
 use self::capacity::Capacity;
+use crate::words;
 
 pub use admin::AdminToken;
 pub use client::{Client, client};
 pub use deadline::deadline;
 pub use guarded::ending;
-pub use health::{Degraded, Health};
+pub use health::Health;
 pub use limits::ListenerSettings;
 pub use pulse::beat;
 pub use secrets::{read_or_make, read_secret, refuse_if_others_may_read};
@@ -56,6 +58,7 @@ pub use status::{
     InvalidUuid, internal, invalid_argument, parse_uuid, refused, retry_after, store_failed,
     unavailable, unavailable_here, uuid,
 };
+pub use told::{Degraded, Told};
 
 use crate::{telemetry::grpc::CallerTraces, write_behind::write_behind};
 
@@ -104,9 +107,9 @@ impl Server {
     ) -> anyhow::Result<Self> {
         let (limits, admin_limits) = limits.limits()?;
         let bind = async |addr: SocketAddr| {
-            TcpListener::bind(addr)
-                .await
-                .with_context(|| format!("Nothing can listen on {addr}."))
+            let bound = TcpListener::bind(addr).await;
+            bound
+                .map_err(|error| anyhow!("Nothing can listen on {addr}: {}.", words::of_io(&error)))
         };
         let (public, admin) = (bind(listen).await?, bind(admin_listen).await?);
         let (addr, admin_addr) = (public.local_addr()?, admin.local_addr()?);
@@ -196,7 +199,10 @@ impl Server {
                 stages.abandon().await;
                 grpc.abort();
                 admin.abort();
-                bail!("The worker `{name}` ended before its time; its log says why.");
+                bail!(
+                    "The worker `{name}` ended before its time, and the service with it; the log says why. Started again, \
+                     it goes on where it was."
+                );
             }
         };
         tracing::info!("Shutting down: taking nothing new, finishing what was begun.");
@@ -221,7 +227,7 @@ impl Server {
         }
         admin.abort();
         match failed {
-            Some(result) => result.context("A listener's task died."),
+            Some(result) => result.context("A listener's task died; the log says why."),
             None => Ok(()),
         }
     }

@@ -27,8 +27,11 @@ use crate::{
     transport::{Answers, Attempt, Cause, Ending, Phase, Sent},
 };
 
-/// What to do about a mail server that cannot be used.
-const MEND_SERVER: &str = "Mend what it says, in USHER_MAIL_URL or at the mail server; mails wait meanwhile and none is lost.";
+/// What people notice of a mail server that cannot be used.
+const MAILS_WAIT: &str = "People can sign up, but their mails wait; none is lost.";
+/// What to do about one that is reached and falls silent.
+const MEND_SILENCE: &str = "Look into the mail server's log: it takes connections and does not answer. If it is another one \
+                            that is meant, correct USHER_MAIL_URL.";
 
 /// How long others are kept waiting, as operators set it. All of it follows the real clock, not the
 /// injected one.
@@ -56,8 +59,8 @@ struct AdmissionState {
     circuit: Mutex<Circuit>,
     /// Until when the circuit is open; `None` while it is closed.
     open_until: watch::Sender<Option<Instant>>,
-    /// What the last attempt met that opened it, redacted.
-    reason: Mutex<String>,
+    /// What the last attempt met that opened it, redacted, and what to do about it.
+    reason: Mutex<(String, &'static str)>,
     /// Whether somebody tries if the mail server is back.
     probing: watch::Sender<bool>,
     metrics: Metrics,
@@ -101,10 +104,12 @@ impl Admission {
     /// Shows an open circuit in the readiness body.
     pub(crate) fn show_in(&self, health: &Health) {
         let state = Arc::clone(&self.0);
-        health.depends_on("mail server", move || {
+        health.depends_on("mail server", MAILS_WAIT, move || {
             let is_open = state.open_until.borrow().is_some();
-            let why = || format!("the circuit is open: {}", state.reason());
-            is_open.then(|| Degraded::new(why(), MEND_SERVER))
+            is_open.then(|| {
+                let (reason, advice) = &*state.reason();
+                Degraded::new(format!("cannot be used: {reason}"), *advice)
+            })
         });
     }
 
@@ -189,7 +194,7 @@ impl Admission {
                 Ending::RecipientRefused(_) | Ending::NotNow(Cause::Answer | Cause::Policy(_)) => {
                     circuit.answered();
                 }
-                Ending::NotNow(Cause::Connection) => circuit.connection_failed(now),
+                Ending::NotNow(Cause::Connection(_)) => circuit.connection_failed(now),
                 Ending::NotNow(Cause::Hang) | Ending::Unknown(Cause::Hang) => circuit.hung(now),
                 // Broken off by it or by us: says nothing of whether it can be used.
                 Ending::NotNow(_) | Ending::Unknown(_) => {}
@@ -198,7 +203,11 @@ impl Admission {
         };
         if open_until.is_some() && matches!(ending, Ending::NotNow(_) | Ending::Unknown(_)) {
             // Before it shows as open: whoever looks then finds the reason.
-            reply.clone_into(&mut self.0.reason());
+            let advice = match ending {
+                Ending::NotNow(Cause::Connection(mend)) => mend.advice(),
+                _ => MEND_SILENCE,
+            };
+            *self.0.reason() = (reply.to_owned(), advice);
         }
         // Who waits is woken by a change alone: each of many mails under way reports the same
         // outage.
@@ -218,12 +227,13 @@ impl Admission {
         self.0.metrics.circuit_open(pause.is_some());
         match (pause, ending) {
             (Some(pause), Ending::NotNow(cause) | Ending::Unknown(cause)) => {
-                let (cause, reason) = (cause.as_str(), self.0.reason());
+                let (reason, advice) = &*self.0.reason();
+                let cause = cause.as_str();
                 tracing::warn!(
                     cause,
-                    reason = reason.as_str(),
+                    advice,
                     ?pause,
-                    "The mail server cannot be used; mails wait for it."
+                    "The mail server cannot be used; mails wait for it: {reason}."
                 );
             }
             _ => tracing::info!("The mail server answers again."),
@@ -263,7 +273,7 @@ fn stop(attempt: &Attempt, cause: Cause, reply: &str) -> Sent {
 }
 
 impl AdmissionState {
-    fn reason(&self) -> MutexGuard<'_, String> {
+    fn reason(&self) -> MutexGuard<'_, (String, &'static str)> {
         self.reason.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

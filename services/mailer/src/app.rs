@@ -38,6 +38,10 @@ use crate::{
     transport::{Folder, MailUrl, Smtp, Transport},
 };
 
+/// What people notice of a service that is not ready.
+const NOT_READY: &str =
+    "People can sign up, but get no mail until it is; mails wait, and none is lost.";
+
 /// Runs the service as a process: with telemetry of its own, until `shutdown`.
 ///
 /// # Errors
@@ -121,7 +125,7 @@ impl App {
             ..
         } = self;
 
-        let health = Health::new::<Migrator>(db.clone());
+        let health = Health::new::<Migrator>(db.clone(), NOT_READY);
         deliver.admission.show_in(&health);
         deliver.refusals.show_in(&health);
         let public = Public {

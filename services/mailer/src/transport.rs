@@ -9,6 +9,7 @@ mod connect;
 mod conversation;
 mod folder;
 mod login;
+mod mend;
 mod offers;
 mod smtp;
 mod tls;
@@ -26,6 +27,7 @@ use crate::domain::{Concern, Ground};
 pub(crate) use self::{
     attempt::{Answers, Attempt, Lease, Phase},
     folder::Folder,
+    mend::Mend,
     smtp::Smtp,
     url::MailUrl,
 };
@@ -70,8 +72,8 @@ pub(crate) enum Ending {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cause {
     /// No connection that could be used: refused, no TLS, wrong certificate, wrong password, bad
-    /// greeting.
-    Connection,
+    /// greeting; and what to do about that.
+    Connection(Mend),
     /// The mail server answered the mail, with a refusal for now.
     Answer,
     /// It refused the mail for good, but for something that is not the mailbox.
@@ -100,7 +102,7 @@ impl Cause {
     /// One word for spans.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
-            Self::Connection => "connection",
+            Self::Connection(_) => "connection",
             Self::Answer => "refused",
             Self::Policy(concern) => concern.word(),
             Self::Hang => "timeout",

@@ -57,7 +57,10 @@ pub(crate) async fn run(
     let mut signals = StopSignals::listen().map_err(anyhow::Error::from)?;
     let folder = data.join("demo");
     if holds_something_else(&folder) {
-        let message = format!("{} holds files that are not Usher's.", folder.display());
+        let message = format!(
+            "{} holds files that are not Usher's, and the demo empties its folder.",
+            folder.display()
+        );
         return Err(Failure::new(Exit::Refused, message).hint("Choose another folder with --data."));
     }
     let told = ToldServices::find()?;

@@ -11,7 +11,7 @@ mod view;
 
 use clap::Subcommand;
 
-use crate::{exit::Failure, session::Session};
+use crate::{exit::Failure, service::Service, session::Session};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DlqCommand {
@@ -30,8 +30,13 @@ pub(crate) async fn run(command: DlqCommand, session: &Session) -> Result<(), Fa
     }
 }
 
-/// How many there are, `most` of each service at most.
-pub(crate) async fn count(session: &Session, most: usize) -> Result<usize, Failure> {
-    let letters = select::select(session, &select::Filters::default(), most).await?;
+/// How many a service keeps, `most` at most.
+pub(crate) async fn count(
+    session: &Session,
+    service: Service,
+    most: usize,
+) -> Result<usize, Failure> {
+    let filters = select::Filters::of(service);
+    let letters = select::select(session, &filters, most).await?;
     Ok(letters.len())
 }

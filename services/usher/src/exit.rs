@@ -134,11 +134,14 @@ impl Failure {
             // The transport's own text ("tcp connect error") says less than this.
             Code::Unavailable if self.reason.is_none() && self.retry_after_seconds.is_none() => {
                 self.message = format!("{service} does not answer at {url}.");
-                self.hint("`usher up` starts everything on this machine; `usher doctor` looks at every part.")
+                self.hint("`usher doctor` looks at every part; on this machine `usher up` starts them all.")
             }
             Code::DeadlineExceeded | Code::Cancelled => {
                 self.message = format!("{service} at {url} did not answer in time.");
-                self.hint("Try again; `usher doctor` tells which part is slow or away.")
+                self.hint(
+                    "What was asked for may have been done all the same: look before you repeat it. `usher doctor` tells \
+                     which part is slow or away.",
+                )
             }
             Code::Unauthenticated | Code::PermissionDenied => self.hint(
                 "Operators' commands need the admin token: name its file with --admin-token-file or \

@@ -6,7 +6,7 @@ use std::path::Path;
 use clap::{Args, Subcommand};
 use kit::{
     clock::Clock,
-    db::{DatabaseUrl, Db},
+    db::{DatabaseUrl, Db, MigrateError},
 };
 use serde::Serialize;
 
@@ -94,8 +94,9 @@ pub(crate) async fn run(
     }
     format.print(&states, |states| spoken(states));
     if states.iter().any(|state| !state.pending.is_empty()) {
-        let failure = Failure::new(Exit::Failed, "Migrations are missing.");
-        return Err(failure.hint("`usher migrate` applies them."));
+        let message = "Tables are not current: a service is not ready as long as its own are not, and takes no sign-ups.";
+        return Err(Failure::new(Exit::Failed, message)
+            .hint("`usher migrate`, with the same flags, brings them up to date."));
     }
     Ok(())
 }
@@ -133,7 +134,7 @@ pub(crate) async fn apply(service: Service, url: &DatabaseUrl) -> Result<(), Fai
         Service::Verification => db.migrate::<verification::migrations::Migrator>().await,
         Service::Mailer => db.migrate::<mailer::migrations::Migrator>().await,
     };
-    applied.map_err(|error| failed(service, kit::db::is_away(&error), &error))
+    applied.map_err(|error| failed(service, &db, &error))
 }
 
 async fn pending(service: Service, url: &DatabaseUrl) -> Result<Vec<String>, Failure> {
@@ -141,20 +142,11 @@ async fn pending(service: Service, url: &DatabaseUrl) -> Result<Vec<String>, Fai
     let observed = Db::observe(url).await;
     let db = observed.map_err(|error| Failure::new(Exit::Unavailable, sentence(&error)))?;
     let pending = match service {
-        Service::Accounts => {
-            db.pending_migrations::<accounts::migrations::Migrator>()
-                .await
-        }
-        Service::Verification => {
-            db.pending_migrations::<verification::migrations::Migrator>()
-                .await
-        }
-        Service::Mailer => {
-            db.pending_migrations::<mailer::migrations::Migrator>()
-                .await
-        }
+        Service::Accounts => db.lacks::<accounts::migrations::Migrator>().await,
+        Service::Verification => db.lacks::<verification::migrations::Migrator>().await,
+        Service::Mailer => db.lacks::<mailer::migrations::Migrator>().await,
     };
-    pending.map_err(|error| failed(service, kit::db::is_away(&error), &error))
+    pending.map_err(|error| failed(service, &db, &error))
 }
 
 fn is_missing(url: &DatabaseUrl) -> bool {
@@ -164,19 +156,19 @@ fn is_missing(url: &DatabaseUrl) -> bool {
 
 async fn connect(url: &DatabaseUrl) -> Result<Db, Failure> {
     let connected = Db::connect(url, Clock::default()).await;
-    connected.map_err(|error| {
-        Failure::new(Exit::Unavailable, sentence(&error))
-            .hint("A service that runs on SQLite migrates its own database when it starts.")
-    })
+    connected.map_err(|error| Failure::new(Exit::Unavailable, sentence(&error)))
 }
 
-fn failed(service: Service, is_away: bool, error: &impl std::fmt::Display) -> Failure {
+fn failed(service: Service, db: &Db, error: &MigrateError) -> Failure {
     // A database that is away may be back later.
-    let exit = match is_away {
+    let exit = match error.is_away() {
         true => Exit::Unavailable,
         false => Exit::Failed,
     };
     let name = service.name();
-    let what = format!("The database of {name} cannot be migrated: {error}.");
-    Failure::new(exit, what)
+    let what = format!("The database of {name} cannot be brought up to date: {error}.");
+    match error.advice(db) {
+        Some(advice) => Failure::new(exit, what).hint(advice),
+        None => Failure::new(exit, what),
+    }
 }

@@ -58,6 +58,11 @@ impl From<Provisioned> for ProvisionedStream {
     }
 }
 
+async fn connect(session: &Session) -> Result<Bus, Failure> {
+    let log = session.places.broker_log();
+    broker::connect(&session.places.broker, log.as_deref()).await
+}
+
 /// What the broker holds.
 #[derive(Debug, Serialize)]
 pub(crate) struct BrokerStatus {
@@ -95,7 +100,7 @@ pub(crate) struct DurableStatus {
 }
 
 pub(crate) async fn run(command: NatsCommand, session: &Session) -> Result<(), Failure> {
-    let bus = broker::connect(&session.places.broker).await?;
+    let bus = connect(session).await?;
     match command {
         NatsCommand::Provision(arguments) => {
             let streams = match bus::provision(&bus, arguments.replicas).await {

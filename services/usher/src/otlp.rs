@@ -48,9 +48,9 @@ impl OtlpReceiver {
 
     async fn with(address: SocketAddr, store: Store) -> anyhow::Result<Self> {
         let bound = TcpListener::bind(address).await;
-        let listener = bound.with_context(|| format!("cannot listen for OTLP on {address}"))?;
+        let listener = bound.with_context(|| format!("Spans cannot be received on {address}."))?;
         let address = listener.local_addr();
-        let address = address.context("the OTLP listener has no address")?;
+        let address = address.context("The listener for spans has no address.")?;
         let store = Arc::new(store);
         let server = tokio::spawn(service::serve(listener, store.clone()));
         Ok(Self {

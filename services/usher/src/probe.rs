@@ -3,8 +3,8 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use anyhow::Context as _;
-use kit::serve::Degraded;
+use anyhow::{Context as _, anyhow};
+use kit::{serve::Told, words};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::{
@@ -18,13 +18,11 @@ use tokio::{
 pub(crate) struct Readiness {
     pub(crate) is_ready: bool,
     /// Why it is not ready.
-    pub(crate) reason: Option<String>,
-    /// What to do about it.
-    pub(crate) advice: Option<String>,
+    pub(crate) not_ready: Option<Told>,
     /// What it depends on and cannot use.
-    pub(crate) degraded: BTreeMap<String, Degraded>,
-    /// The header `date`: the service's clock, in whole seconds.
-    pub(crate) date: Option<String>,
+    pub(crate) degraded: BTreeMap<String, Told>,
+    /// By its clock, RFC 3339.
+    pub(crate) now: Option<String>,
 }
 
 pub(crate) async fn readiness(admin_url: &str) -> anyhow::Result<Readiness> {
@@ -32,10 +30,9 @@ pub(crate) async fn readiness(admin_url: &str) -> anyhow::Result<Readiness> {
     let report: Value = serde_json::from_str(&reply.body).unwrap_or_default();
     Ok(Readiness {
         is_ready: reply.status == 200,
-        reason: report["reason"].as_str().map(str::to_owned),
-        advice: report["advice"].as_str().map(str::to_owned),
+        not_ready: Deserialize::deserialize(&report).ok(),
         degraded: Deserialize::deserialize(&report["degraded"]).unwrap_or_default(),
-        date: reply.header("date").map(str::to_owned),
+        now: report["now"].as_str().map(str::to_owned),
     })
 }
 
@@ -67,36 +64,27 @@ pub(crate) async fn version(admin_url: &str) -> Option<String> {
 
 struct Reply {
     status: u16,
-    head: String,
     body: String,
-}
-
-impl Reply {
-    fn header(&self, name: &str) -> Option<&str> {
-        let mut headers = self.head.lines().filter_map(|line| line.split_once(": "));
-        let (_, value) = headers.find(|(other, _)| other.eq_ignore_ascii_case(name))?;
-        Some(value)
-    }
 }
 
 /// Asks `base` (`http://HOST:PORT`) for `path`, for three seconds at most.
 async fn get(base: &str, path: &str) -> anyhow::Result<Reply> {
     let host = base.strip_prefix("http://");
-    let host = host.context("only http:// can be asked")?;
+    let host = host.context("it is no http:// address")?;
     let asked = timeout(
         Duration::from_secs(3),
         ask(host.trim_end_matches('/'), path),
     );
-    let reply = asked.await.context("no answer within three seconds")??;
+    let asked = asked.await.context("no answer within three seconds")?;
+    let reply = asked.map_err(|error| anyhow!(words::of_io(&error)))?;
     let read = || {
         let (head, body) = reply.split_once("\r\n\r\n")?;
         Some(Reply {
             status: head.split(' ').nth(1)?.parse().ok()?,
-            head: head.to_owned(),
             body: body.to_owned(),
         })
     };
-    read().context("the answer is no HTTP")
+    read().context("what answers there is no service of ours")
 }
 
 async fn ask(host: &str, path: &str) -> std::io::Result<String> {

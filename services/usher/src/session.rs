@@ -17,7 +17,7 @@ use proto::{
 use tonic::{Response, Status, service::interceptor::InterceptedService};
 
 use crate::{
-    exit::Failure,
+    exit::{Exit, Failure},
     output::Format,
     service::Service,
     target::{Places, Target, Token},
@@ -107,11 +107,37 @@ impl Session {
         let url = self.places.admin_url(service);
         match answer {
             Ok(response) => Ok(response.into_inner()),
-            Err(status) => Err(Failure::from_status(service.name(), url, &status)),
+            Err(status) => Err(self.located(Failure::from_status(service.name(), url, &status))),
         }
     }
 
     pub(crate) fn refusal(&self, service: Service, status: &Status) -> Failure {
-        Failure::from_status(service.name(), self.places.url(service), status)
+        let url = self.places.url(service);
+        self.located(Failure::from_status(service.name(), url, status))
+    }
+
+    /// Nobody answers: perhaps because the folder is not the one that was meant.
+    fn located(&self, failure: Failure) -> Failure {
+        let places = &self.places;
+        if failure.exit != Exit::Unavailable || places.are_named {
+            return failure;
+        }
+        let usher = &self.usher;
+        if let Some(run) = &places.run {
+            // Not: start it. It is there, and one of its parts is not.
+            let pid = run.pid;
+            return failure.hint(format!(
+                "`usher up` runs (process {pid}) and starts again what ends; `{usher} doctor` says what is wrong."
+            ));
+        }
+        match places.lack() {
+            Some(lack) if places.is_data_chosen() => {
+                let way = places.way_to_data();
+                failure.hint(format!(
+                    "The usual places were asked, because {lack}. {way}"
+                ))
+            }
+            _ => failure,
+        }
     }
 }

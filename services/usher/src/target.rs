@@ -11,12 +11,16 @@ use kit::{
     bus::{BrokerSettings, NatsUrl},
     config::service_url,
     serve::Client,
+    words,
 };
 use tonic::{Request, metadata::AsciiMetadataValue, service::Interceptor};
 
 use crate::{
     exit::{Exit, Failure},
-    local::run_file::{Listening, RunFile},
+    local::{
+        data::DataFolder,
+        run_file::{Listening, RunFile},
+    },
     service::{PerService, Service},
 };
 
@@ -122,6 +126,9 @@ pub(crate) struct Target {
     admin_token_file: Option<PathBuf>,
 }
 
+/// What `--data` is without a word from anybody.
+const USUAL_DATA: &str = "data";
+
 /// Where every part is, decided.
 #[derive(Debug, Clone)]
 pub(crate) struct Places {
@@ -130,6 +137,10 @@ pub(crate) struct Places {
     pub(crate) token_file: PathBuf,
     /// The running `usher up` that was found, if its places are used.
     pub(crate) run: Option<RunFile>,
+    /// Where it was looked for.
+    pub(crate) data: PathBuf,
+    /// Whether flags or environment say where each service is.
+    pub(crate) are_named: bool,
 }
 
 impl Target {
@@ -145,6 +156,7 @@ impl Target {
             verification: self.verification_admin_url,
             mailer: self.mailer_admin_url,
         };
+        let are_named = Service::ALL.iter().all(|service| named[*service].is_some());
         let services = PerService::of(|service| {
             let running = run.as_ref().map(|run| &run.services[service]);
             let mut place = match (named[service].clone(), running) {
@@ -171,19 +183,51 @@ impl Target {
             broker,
             token_file: token_file.unwrap_or_else(|| data.join("admin-token")),
             run,
+            data: data.to_owned(),
+            are_named,
         }
     }
 }
 
 impl Places {
     /// The places of a system that this process runs itself.
-    pub(crate) fn of(run: &RunFile) -> Self {
+    pub(crate) fn of(run: &RunFile, data: &Path) -> Self {
         Self {
             services: run.services.clone(),
             broker: run.broker(),
             token_file: run.admin_token_file.clone(),
             run: Some(run.clone()),
+            data: data.to_owned(),
+            are_named: false,
         }
+    }
+
+    /// The log of the broker, if it is the one that the running `usher up` keeps.
+    pub(crate) fn broker_log(&self) -> Option<PathBuf> {
+        let run = self.run.as_ref()?;
+        let is_its = self.broker.nats_url.servers() == [run.nats_url.clone()];
+        is_its.then(|| self.data.join("logs/nats-server.log"))
+    }
+
+    /// Why nothing can run in the data folder: it may have been mistyped.
+    pub(crate) fn lack(&self) -> Option<String> {
+        let shown = self.data.display();
+        if !self.data.is_dir() {
+            return Some(format!("there is no folder {shown}"));
+        }
+        let is_ours = DataFolder::is_ours(&self.data) || self.data.join("admin-token").exists();
+        (!is_ours).then(|| format!("{shown} holds no system that `usher up` made"))
+    }
+
+    /// Whether somebody said which folder is meant.
+    pub(crate) fn is_data_chosen(&self) -> bool {
+        self.data != Path::new(USUAL_DATA)
+    }
+
+    /// What to do about a folder that is none.
+    pub(crate) fn way_to_data(&self) -> String {
+        let shown = self.data.display();
+        format!("Correct --data (or USHER_DATA); `usher up --data {shown}` makes a system there.")
     }
 
     pub(crate) fn url(&self, service: Service) -> &str {
@@ -217,9 +261,11 @@ impl Places {
     fn token(&self) -> Result<Token, Failure> {
         let file = self.token_file.display();
         let text = fs::read_to_string(&self.token_file).map_err(|error| {
-            let what = format!("The admin token in {file} cannot be read: {error}.");
+            let why = words::of_io(&error);
+            let what = format!("The admin token in {file} cannot be read: {why}.");
             Failure::new(Exit::Refused, what).hint(
-                "`usher up` makes one; elsewhere name it with --admin-token-file or USHER_ADMIN_TOKEN_FILE.",
+                "Name the file that the services read with --admin-token-file or USHER_ADMIN_TOKEN_FILE, or the folder of \
+                 `usher up` with --data.",
             )
         })?;
         let bearer = format!("Bearer {}", text.trim());

@@ -34,6 +34,14 @@ use crate::{
     migrations::Migrator,
 };
 
+/// What people notice of a service that is not ready, and of a mailer that takes no mails.
+const NOT_READY: &str =
+    "Nobody can confirm a code, and who signs up gets no mail, until it is; nothing is lost.";
+const MAILS_WAIT: &str = "People can sign up, but their mails wait; none is lost.";
+/// The same of keys that this replica lacks.
+const SOME_CODES_WAIT: &str = "Whoever has a code of a key that is not known here gets no mail from this replica and cannot \
+                               confirm at it; the other replicas serve them.";
+
 /// What to do about a mailer that takes no mails.
 const MAILER_AWAY: &str =
     "Bring the mailer back, or correct USHER_MAILER_URL; `usher doctor` says how the mailer is.";
@@ -117,15 +125,15 @@ impl App {
             ..
         } = self;
 
-        let health = Health::new::<Migrator>(db.clone());
+        let health = Health::new::<Migrator>(db.clone(), NOT_READY);
         bus.show_in(&health);
-        health.depends_on("mailer", move || {
+        health.depends_on("mailer", MAILS_WAIT, move || {
             let what = "takes no mails; they wait in the database";
             (!queue.is_sending()).then(|| Degraded::new(what, MAILER_AWAY))
         });
         let told = keys.clone();
         health.says("code_keys", move || told.said());
-        health.depends_on("code keys", move || keys.trouble());
+        health.depends_on("code keys", SOME_CODES_WAIT, move || keys.trouble());
         let public =
             VerificationServiceServer::new(public).max_decoding_message_size(MESSAGE_LIMIT);
         let admin = VerificationAdminServer::new(admin).max_decoding_message_size(MESSAGE_LIMIT);

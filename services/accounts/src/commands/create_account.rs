@@ -110,8 +110,7 @@ impl SignUps {
             key: self.fingerprints.of_key(&key),
             fingerprint: self.fingerprints.of_request(&account),
         });
-        // Made before the group: should it be written again after a commit that happened, a row
-        // that is met with one's own id is one's own success.
+        // Made before the group: with the others or alone, it is written as the same account.
         let id = self.clock.uuid_v7();
         let wait = Arc::new(Wait::new(deadline));
         let sign_up = SignUp {

@@ -24,7 +24,7 @@ pub(super) fn status(error: impl Into<CommandError>) -> Status {
         }
         CommandError::CreateAccount(Create::AddressTaken) => serve::refused(
             Code::AlreadyExists,
-            "An account with this email address exists already.",
+            "An account with this email address exists already. As long as it is not confirmed, ResendCode to the address sends a new code there, and whoever reads that mail can confirm the account by its link.",
             "ADDRESS_TAKEN",
         ),
         CommandError::CreateAccount(Create::KeyReused) => serve::refused(

@@ -130,7 +130,7 @@ async fn an_address_is_taken_in_any_case_and_any_spelling_of_its_domain() {
         .await
         .unwrap_err();
     assert_snapshot!(shown(&refused), @r"
-    AlreadyExists: An account with this email address exists already.
+    AlreadyExists: An account with this email address exists already. As long as it is not confirmed, ResendCode to the address sends a new code there, and whoever reads that mail can confirm the account by its link.
       reason ADDRESS_TAKEN of usher
     ");
     assert_eq!(world.accounts_events_keys().await, [1, 1, 0]);

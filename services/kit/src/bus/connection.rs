@@ -14,6 +14,12 @@ use crate::serve::{Degraded, Health};
 /// How long any call to the broker may take, there and back, over whatever path.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
+/// What people notice of a broker that cannot be used, and of events that wait.
+const NO_NEWS: &str = "People can sign up and confirm their codes, but who signs up now gets no mail until this is mended; \
+                       nothing is lost.";
+const LATE: &str =
+    "Some who signed up wait for their mail, or are not shown as verified yet; nothing is lost.";
+
 /// A connection to NATS. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Bus {
@@ -91,9 +97,9 @@ impl Bus {
     /// or are held for too long.
     pub fn show_in(&self, health: &Health) {
         let [state, waiting, holding] = [(); 3].map(|()| self.state.clone());
-        health.depends_on("broker", move || state.trouble());
-        health.depends_on("outbox", move || waiting.waits_too_long());
-        health.depends_on("consumer", move || holding.holds_too_long());
+        health.depends_on("broker", NO_NEWS, move || state.trouble());
+        health.depends_on("outbox", LATE, move || waiting.waits_too_long());
+        health.depends_on("consumer", LATE, move || holding.holds_too_long());
     }
 
     /// Notes what became of a publish; what failed stays known until one succeeds.
@@ -135,10 +141,8 @@ fn note(state: &State, made: &watch::Sender<u64>, event: &Event) {
             made.send_modify(|made| *made += 1);
             tracing::info!("Connected to the broker.");
         }
-        Event::Disconnected | Event::Closed => {
-            state.is(&Standing::Away);
-            tracing::warn!("The broker is away; events wait in the outbox.");
-        }
+        // `Closed` alone is our own doing, at a stop.
+        Event::Disconnected => state.is(&Standing::Away),
         Event::ClientError(ClientError::Other(error)) if !state.is_connected() => {
             // The library tells the kinds of a failed attempt apart by their words alone.
             match error.as_str() {

@@ -55,6 +55,7 @@ async fn why(bus: &Bus, stream: &Stream, error: &GetStreamError) -> Sight {
                 .and_then(|it| it.downcast_ref::<RequestError>());
             match request.map(RequestError::kind) {
                 Some(RequestErrorKind::NoResponders) => Sight::NoJetStream,
+                Some(RequestErrorKind::TimedOut) => Sight::Silent("no answer in time".to_owned()),
                 Some(kind) => Sight::Silent(kind.to_string()),
                 None => Sight::Silent(error.to_string()),
             }

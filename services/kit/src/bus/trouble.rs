@@ -36,6 +36,8 @@ pub(super) struct State {
 #[derive(Debug)]
 struct Known {
     standing: Standing,
+    /// That it is away was logged, and it has not been back since.
+    is_told_away: bool,
     sight: Option<Sight>,
     publish: Option<Degraded>,
     pull: Option<Degraded>,
@@ -48,6 +50,7 @@ impl State {
     pub(super) fn of(login: Login) -> Self {
         let known = Known {
             standing: Standing::Away,
+            is_told_away: false, // it may be there at the first try
             sight: None,
             publish: None,
             pull: None,
@@ -63,6 +66,14 @@ impl State {
     /// Notes how the connection is now, and logs once what somebody has to mend.
     pub(super) fn is(&self, standing: &Standing) {
         let was = std::mem::replace(&mut self.known().standing, standing.clone());
+        let is_news = {
+            let mut known = self.known();
+            let is_away = *standing == Standing::Away;
+            std::mem::replace(&mut known.is_told_away, is_away) != is_away
+        };
+        if is_news && *standing == Standing::Away {
+            tracing::warn!("The broker is away; events wait in the outbox.");
+        }
         if was != *standing
             && let Standing::Refused | Standing::Unusable(_) = standing
             && let Some(Degraded { reason, advice }) = self.trouble()

@@ -7,14 +7,16 @@ use sea_orm::{
     sqlx::{self, error::ErrorKind},
 };
 
+use crate::words;
+
 /// The store did not do its part. Nothing was written, but for a commit whose answer was lost.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// Locked, unreachable or out of space: the same command may succeed later.
-    #[error("the database is away: {0}")]
+    #[error("{}", in_words(.0))]
     Unavailable(Arc<DbErr>),
     /// A bug, or data that the database refuses: the same command would only fail again.
-    #[error("the database refused: {0}")]
+    #[error("the database refused: {}", in_words(.0))]
     Unexpected(Arc<DbErr>),
 }
 
@@ -34,6 +36,12 @@ pub enum Trouble {
     /// Unreachable, or silent for too long.
     #[error("the database does not answer")]
     Away,
+    /// The server answers, and does not know us.
+    #[error("the database refuses the login")]
+    Login,
+    /// The server answers, and has no database of that name.
+    #[error("the server has no such database")]
+    NoDatabase,
     /// Its lock was not to be had in time.
     #[error("the database is locked: somebody else writes, and does not come to an end")]
     Locked,
@@ -46,13 +54,26 @@ pub enum Trouble {
     /// A table is missing.
     #[error("the database's tables are not current")]
     NotCurrent,
+    /// What lies there is no database, or not all of one.
+    #[error("the database is damaged")]
+    Damaged,
 }
 
 impl Trouble {
-    /// What to do about it.
+    /// What to do about it; of a file, `Db::advice` says more.
     pub fn advice(self) -> &'static str {
         match self {
-            Self::Away => "Bring the database back; the service goes on by itself.",
+            Self::Away => {
+                "Bring the database back, or correct USHER_DATABASE_URL; the service goes on by itself."
+            }
+            Self::Login => {
+                "Correct user and password in USHER_DATABASE_URL (percent-encode what is special: `#` is %23, `/` %2F, \
+                 `@` %40), or the server's roles and pg_hba.conf."
+            }
+            Self::NoDatabase => {
+                "Correct the name at the end of USHER_DATABASE_URL, or make the database (`createdb`); then run `usher \
+                 migrate`."
+            }
             Self::Locked => {
                 "Find the program that holds it open (`fuser`, `pg_locks`), and end that one's transaction."
             }
@@ -61,6 +82,7 @@ impl Trouble {
             }
             Self::Full => "Free space where the database lies; the service goes on by itself.",
             Self::NotCurrent => "`usher migrate` brings them up to date.",
+            Self::Damaged => "Stop the service and restore the database from a copy.",
         }
     }
 
@@ -77,12 +99,16 @@ impl Trouble {
                 5 | 6 => Self::Locked,
                 8 => Self::ReadOnly,
                 13 => Self::Full,
+                11 | 26 => Self::Damaged, // CORRUPT, NOTADB
                 _ => Self::Away,
             },
             (_, "25006") => Self::ReadOnly,
             (_, "53100") => Self::Full,
             (_, "55P03") => Self::Locked,
             (_, "42P01") => Self::NotCurrent,
+            (_, "3D000") => Self::NoDatabase,
+            (_, "XX001" | "XX002") => Self::Damaged,
+            (_, code) if code.starts_with("28") => Self::Login,
             _ => Self::Away,
         }
     }
@@ -96,6 +122,27 @@ impl From<&DbErr> for Trouble {
             | DbErr::Query(RuntimeErr::SqlxError(error)) => Self::of_error(error),
             _ => Self::Away,
         }
+    }
+}
+
+/// A library's error in our words.
+pub(super) fn in_words(error: &DbErr) -> String {
+    match error {
+        DbErr::Conn(RuntimeErr::SqlxError(error))
+        | DbErr::Exec(RuntimeErr::SqlxError(error))
+        | DbErr::Query(RuntimeErr::SqlxError(error)) => of_driver(error),
+        DbErr::ConnectionAcquire(_) => Trouble::Away.to_string(),
+        error => error.to_string(),
+    }
+}
+
+/// What is known of a driver's error, else the database's own sentence.
+pub(super) fn of_driver(error: &sqlx::Error) -> String {
+    match (Trouble::of_error(error), error) {
+        (Trouble::Away, sqlx::Error::Database(error)) => error.message().to_owned(),
+        (Trouble::Away, sqlx::Error::Io(error)) => words::of_io(error),
+        (Trouble::NotCurrent, _) | (Trouble::Away, _) => error.to_string(),
+        (trouble, _) => trouble.to_string(),
     }
 }
 

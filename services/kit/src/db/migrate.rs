@@ -1,6 +1,6 @@
 //! Brings a database's tables up to date, one migrator at a time.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use sea_orm::{
     ConnectionTrait, DbBackend, DbErr, SqliteTransactionMode, Statement, TransactionOptions,
@@ -8,10 +8,48 @@ use sea_orm::{
 };
 use sea_orm_migration::MigratorTrait;
 
-use super::{Db, is_away, write_check};
+use super::{Db, Trouble, error::in_words, is_away, write_check};
 
 /// Any number will do, as long as all migrators of one database use the same one.
 const ADVISORY_LOCK: i64 = 0x75_73_68_65_72;
+
+/// Why tables cannot be brought up to date.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrateError {
+    /// It has a step that this program does not know.
+    #[error("it was made by a newer usher ({0}): use that version, or a later one")]
+    Newer(String),
+    /// The database did not take a step, or was away.
+    #[error("{}", told(.0))]
+    Database(#[from] DbErr),
+}
+
+fn told(error: &DbErr) -> String {
+    match Trouble::from(error) {
+        // Not only what answers nothing: any sentence of its own, too.
+        Trouble::Away | Trouble::NotCurrent => in_words(error),
+        trouble => trouble.to_string(),
+    }
+}
+
+impl MigrateError {
+    /// Whether it may succeed later as it is.
+    pub fn is_away(&self) -> bool {
+        matches!(self, Self::Database(error) if is_away(error))
+    }
+
+    /// What to do about it, where that is known.
+    pub fn advice(&self, db: &Db) -> Option<String> {
+        match self {
+            Self::Newer(_) => None,
+            Self::Database(error) => match Trouble::from(error) {
+                Trouble::Away if !is_away(error) => None,
+                Trouble::NotCurrent => None,
+                trouble => Some(db.advice(trouble)),
+            },
+        }
+    }
+}
 
 impl Db {
     /// Applies the missing migrations, all in one transaction. Migrators that come at the same time
@@ -20,8 +58,10 @@ impl Db {
     /// too.
     ///
     /// # Errors
-    /// When the database does not answer or a step fails; nothing of it is applied then.
-    pub async fn migrate<M: MigratorTrait>(&self) -> Result<(), DbErr> {
+    /// When the database does not answer, is newer than this program, or a step fails; nothing of it
+    /// is applied then.
+    pub async fn migrate<M: MigratorTrait>(&self) -> Result<(), MigrateError> {
+        self.refuse_newer::<M>().await?;
         let options = TransactionOptions {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
@@ -40,7 +80,26 @@ impl Db {
         }
         M::up(&tx, None).await?;
         write_check::create_table(&tx).await?;
-        tx.commit().await
+        Ok(tx.commit().await?)
+    }
+
+    /// Names of the migrations that are to be applied, for people who are to apply them.
+    ///
+    /// # Errors
+    /// When the database does not answer, or is newer than this program.
+    pub async fn lacks<M: MigratorTrait>(&self) -> Result<Vec<String>, MigrateError> {
+        self.refuse_newer::<M>().await?;
+        Ok(self.pending_migrations::<M>().await?)
+    }
+
+    async fn refuse_newer<M: MigratorTrait>(&self) -> Result<(), MigrateError> {
+        let known = M::migrations();
+        for applied in self.applied_migrations::<M>().await? {
+            if !known.iter().any(|migration| migration.name() == applied) {
+                return Err(MigrateError::Newer(applied));
+            }
+        }
+        Ok(())
     }
 
     /// Names of the migrations that are not applied yet. Asked again and again for readiness, so it
@@ -49,10 +108,17 @@ impl Db {
     /// # Errors
     /// When the database does not answer.
     pub async fn pending_migrations<M: MigratorTrait>(&self) -> Result<Vec<String>, DbErr> {
+        let applied = self.applied_migrations::<M>().await?;
+        let all = M::migrations();
+        let names = all.iter().map(|migration| migration.name().to_owned());
+        Ok(names.filter(|name| !applied.contains(name)).collect())
+    }
+
+    async fn applied_migrations<M: MigratorTrait>(&self) -> Result<BTreeSet<String>, DbErr> {
         let reader = self.reader();
         let sql = format!("SELECT version FROM {}", M::migration_table_name());
         let versions = Statement::from_string(reader.get_database_backend(), sql);
-        let mut applied = HashSet::new();
+        let mut applied = BTreeSet::new();
         match reader.query_all_raw(versions).await {
             Ok(rows) => {
                 for row in rows {
@@ -60,10 +126,9 @@ impl Db {
                 }
             }
             Err(error) if is_away(&error) => return Err(error),
+            Err(error) if Trouble::from(&error) == Trouble::Damaged => return Err(error),
             Err(_) => {} // no such table: nothing was ever applied
         }
-        let all = M::migrations();
-        let names = all.iter().map(|migration| migration.name().to_owned());
-        Ok(names.filter(|name| !applied.contains(name)).collect())
+        Ok(applied)
     }
 }

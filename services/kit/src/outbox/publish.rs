@@ -145,6 +145,10 @@ fn explain(error: &PublishError) -> Degraded {
             ),
             "`usher nats status` shows who has not read a full stream; if its disk is full, free space and restart it.",
         ),
+        (PublishErrorKind::BrokenPipe, _) => Degraded::new(
+            "takes no events: the connection to it broke",
+            "It is made again by itself, and events wait in the outbox; if this stays, nats-server's log says why.",
+        ),
         _ => Degraded::new(
             format!("takes no events: {error}"),
             "Look into nats-server's log; events wait in the outbox.",

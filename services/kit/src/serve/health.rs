@@ -14,7 +14,7 @@ use std::{
 
 use opentelemetry::KeyValue;
 use sea_orm_migration::MigratorTrait;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 use tokio::{
     sync::watch,
@@ -22,8 +22,12 @@ use tokio::{
 };
 use tonic_health::server::HealthReporter;
 
-use super::pulse::Pulses;
+use super::{
+    pulse::Pulses,
+    told::{Degraded, NotReady, Told},
+};
 use crate::{
+    clock::Timestamp,
     db::{Db, Trouble},
     telemetry::{self, names},
 };
@@ -36,27 +40,13 @@ const AGAIN: Duration = Duration::from_millis(500);
 const READ_ANSWER: Duration = Duration::from_secs(2);
 const WRITE_ANSWER: Duration = Duration::from_millis(2_500);
 
+const ITSELF: &str = "";
 type Fact = Arc<dyn Fn() -> Value + Send + Sync>;
-type Dependency = Arc<dyn Fn() -> Option<Degraded> + Send + Sync>;
 
-/// Why a service cannot use what it depends on, after its name: "broker" "is not connected". Work
-/// waits meanwhile.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Degraded {
-    /// What is known of it.
-    pub reason: String,
-    /// What to do about it, as sentences.
-    pub advice: String,
-}
-
-impl Degraded {
-    /// A reason and what to do about it.
-    pub fn new(reason: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self {
-            reason: reason.into(),
-            advice: advice.into(),
-        }
-    }
+#[derive(Clone)]
+struct Dependency {
+    means: &'static str,
+    away: Arc<dyn Fn() -> Option<Degraded> + Send + Sync>,
 }
 
 /// A service's health. Clones share it.
@@ -65,8 +55,13 @@ pub struct Health(Arc<Facts>);
 
 struct Facts {
     db: Db,
+    /// What it means for people who sign up when this service is not ready.
+    means: &'static str,
     pending_migrations: Box<dyn Fn(Db) -> futures::future::BoxFuture<'static, bool> + Send + Sync>,
     dependencies: Mutex<BTreeMap<&'static str, Dependency>>,
+    /// Since when what is wrong has been so: of a dependency by its name, of the service by
+    /// `ITSELF`.
+    since: Mutex<BTreeMap<&'static str, Timestamp>>,
     /// What else the service says of itself.
     said: Mutex<BTreeMap<&'static str, Fact>>,
     /// What became of the newest write check; nothing before the first.
@@ -74,39 +69,6 @@ struct Facts {
     draining: AtomicBool,
     ended_worker: OnceLock<&'static str>,
     pulses: OnceLock<Pulses>,
-}
-
-/// Why a service is not ready.
-#[derive(Debug, Clone, Copy)]
-enum NotReady {
-    Draining,
-    WorkerEnded(&'static str),
-    WorkerStands(&'static str),
-    Database(Trouble),
-}
-
-impl fmt::Display for NotReady {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Draining => f.write_str("draining"),
-            Self::WorkerEnded(name) => write!(f, "the worker `{name}` has ended"),
-            Self::WorkerStands(name) => write!(f, "the worker `{name}` stands still"),
-            Self::Database(trouble) => trouble.fmt(f),
-        }
-    }
-}
-
-impl NotReady {
-    fn advice(self) -> Option<&'static str> {
-        match self {
-            Self::Draining => None,
-            Self::WorkerEnded(_) => Some("It ends and is to be started again; its log says why."),
-            Self::WorkerStands(_) => Some(
-                "Restart the service: it goes on where it was. Keep its log, because this should not happen.",
-            ),
-            Self::Database(trouble) => Some(trouble.advice()),
-        }
-    }
 }
 
 impl fmt::Debug for Health {
@@ -120,21 +82,22 @@ impl fmt::Debug for Health {
 pub(super) struct Report {
     pub(super) ready: bool,
     /// Why not.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
-    /// What to do about it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    advice: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none", flatten)]
+    trouble: Option<Told>,
     /// What it depends on and cannot use.
-    degraded: BTreeMap<&'static str, Degraded>,
+    degraded: BTreeMap<&'static str, Told>,
+    /// By this machine's clock, for whoever compares: HTTP's own header is made once a second, and
+    /// not at all while a clock that was set back catches up.
+    now: String,
     /// What else the service says of itself, by name.
     #[serde(flatten)]
     said: BTreeMap<&'static str, Value>,
 }
 
 impl Health {
-    /// The health of a service whose database is `db` and whose tables are `M`'s.
-    pub fn new<M: MigratorTrait + 'static>(db: Db) -> Self {
+    /// The health of a service whose database is `db` and whose tables are `M`'s. `means` says what
+    /// people who sign up notice when it is not ready.
+    pub fn new<M: MigratorTrait + 'static>(db: Db, means: &'static str) -> Self {
         let pending_migrations = Box::new(|db: Db| -> futures::future::BoxFuture<'static, bool> {
             Box::pin(async move {
                 !matches!(db.pending_migrations::<M>().await, Ok(pending) if pending.is_empty())
@@ -142,8 +105,10 @@ impl Health {
         });
         Self(Arc::new(Facts {
             db,
+            means,
             pending_migrations,
             dependencies: Mutex::default(),
+            since: Mutex::default(),
             said: Mutex::default(),
             writes: watch::Sender::new(None),
             draining: AtomicBool::new(false),
@@ -153,10 +118,11 @@ impl Health {
     }
 
     /// Names something that the service can do without for a while. `away` says what is known when
-    /// it is away.
+    /// it is away, and `means` what people who sign up notice of that.
     pub fn depends_on(
         &self,
         name: &'static str,
+        means: &'static str,
         away: impl Fn() -> Option<Degraded> + Send + Sync + 'static,
     ) {
         let away = Arc::new(away);
@@ -174,7 +140,7 @@ impl Health {
             .dependencies
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        dependencies.insert(name, away);
+        dependencies.insert(name, Dependency { means, away });
     }
 
     /// Adds to the answer, under `name`, what a service says of itself whether ready or not.
@@ -204,10 +170,35 @@ impl Health {
         let reason = self.not_ready().await;
         Report {
             ready: reason.is_none(),
-            reason: reason.map(|reason| reason.to_string()),
-            advice: reason.and_then(NotReady::advice),
+            trouble: self.told(reason.as_ref()),
             degraded: self.degraded(),
             said: self.said(),
+            now: self.0.db.clock().now().to_string(),
+        }
+    }
+
+    fn told(&self, reason: Option<&NotReady>) -> Option<Told> {
+        let since = self.since(ITSELF, reason.is_some());
+        let reason = reason?;
+        Some(Told {
+            reason: reason.to_string(),
+            since: since.to_string(),
+            means: self.0.means.to_owned(),
+            advice: reason.advice(&self.0.db),
+        })
+    }
+
+    /// Since when something has been wrong; now, if it was not at the last look.
+    fn since(&self, of: &'static str, is_wrong: bool) -> Timestamp {
+        let now = self.0.db.clock().now();
+        let since = self.0.since.lock();
+        let mut since = since.unwrap_or_else(PoisonError::into_inner);
+        match is_wrong {
+            true => *since.entry(of).or_insert(now),
+            false => {
+                since.remove(of);
+                now
+            }
         }
     }
 
@@ -216,6 +207,8 @@ impl Health {
         let mut stood = None;
         loop {
             let reason = self.not_ready().await;
+            // Looked at whether or not anybody asks: so it is known since when it has been so.
+            let (_, _) = (self.told(reason.as_ref()), self.degraded());
             let stands = match reason {
                 Some(NotReady::WorkerStands(name)) => Some(name),
                 _ => None,
@@ -303,15 +296,26 @@ impl Health {
         said.iter().map(|(name, fact)| (*name, fact())).collect()
     }
 
-    fn degraded(&self) -> BTreeMap<&'static str, Degraded> {
+    fn degraded(&self) -> BTreeMap<&'static str, Told> {
         let dependencies = self
             .0
             .dependencies
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        dependencies
-            .iter()
-            .filter_map(|(name, away)| Some((*name, away()?)))
-            .collect()
+        let mut degraded = BTreeMap::new();
+        for (name, Dependency { means, away }) in &*dependencies {
+            let away = away();
+            let since = self.since(name, away.is_some());
+            if let Some(Degraded { reason, advice }) = away {
+                let told = Told {
+                    reason: format!("the {name} {reason}"),
+                    since: since.to_string(),
+                    means: (*means).to_owned(),
+                    advice,
+                };
+                degraded.insert(*name, told);
+            }
+        }
+        degraded
     }
 }

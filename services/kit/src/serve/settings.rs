@@ -82,9 +82,8 @@ impl ServiceSettings {
             // With SQLite the file is ours alone and nobody else would do it. On Postgres replicas
             // of two versions may run side by side: when its tables change is the operator's to
             // say.
-            db.migrate::<M>()
-                .await
-                .context("The database cannot be migrated.")?;
+            let migrated = db.migrate::<M>().await;
+            migrated.context("The tables of the database cannot be brought up to date.")?;
         }
         let server = Server::bind(self.listen, self.admin_listen, &self.limits).await?;
         let server = server.caller_traces(self.caller_traces);

@@ -3,8 +3,9 @@
 
 use std::env;
 
-/// Migrations tell of every step at every start; only what goes wrong with them is of interest.
-const DEFAULT_FILTER: &str = "info,sea_orm_migration=warn";
+/// Migrations tell of every step at every start, and the broker's library of every try to connect:
+/// only what goes wrong is of interest, and of the broker `bus` tells it once.
+const DEFAULT_FILTER: &str = "info,sea_orm_migration=warn,async_nats=warn";
 
 /// TelemetrySettings of the log; everything about traces and metrics stands in OpenTelemetry's own
 /// `OTEL_*` variables.

@@ -102,11 +102,11 @@ async fn serve_within<M: MigratorTrait + 'static>(
     let any = "127.0.0.1:0".parse().unwrap();
     let limits = from_pairs::<ListenerSettings>(limits).unwrap();
     let server = Server::bind(any, any, &limits).await.unwrap();
-    let health = Health::new::<M>(db);
-    health.depends_on("broker", || {
+    let health = Health::new::<M>(db, "Nobody is served.");
+    health.depends_on("broker", "Events wait.", || {
         Some(Degraded::new("is not connected", "Bring it back."))
     });
-    health.depends_on("mailer", || None);
+    health.depends_on("mailer", "Mails wait.", || None);
     let surface = Surface {
         public: Routes::new(MailerAdminServer::new(Nobody)),
         names: &[SERVICE_NAME],
@@ -164,13 +164,28 @@ async fn i20_readiness_tells_what_is_away_and_stays_ready() {
     let running = start().await;
     assert_eq!(running.get("/livez").await.0, 200);
     let (code, body) = running.get("/readyz").await;
+    let report: serde_json::Value = serde_json::from_str(&body).unwrap();
+    let mut broker = report["degraded"]["broker"].clone();
+    let since = broker["since"].take();
+    assert!(since.as_str().is_some_and(|since| since.ends_with('Z')));
     assert_eq!(
-        (code, body.as_str()),
+        (code, &report["ready"], broker),
         (
             200,
-            r#"{"ready":true,"degraded":{"broker":{"reason":"is not connected","advice":"Bring it back."}}}"#
+            &true.into(),
+            serde_json::json!({
+                "reason": "the broker is not connected",
+                "since": null,
+                "means": "Events wait.",
+                "advice": "Bring it back.",
+            })
         )
     );
+    assert_eq!(report["degraded"].as_object().unwrap().len(), 1);
+    let (_, again) = running.get("/readyz").await;
+    let again: serde_json::Value = serde_json::from_str(&again).unwrap();
+    let since_then = &again["degraded"]["broker"]["since"];
+    assert_eq!(*since_then, since, "each look tells the same beginning");
     running.stop().await;
 }
 

@@ -13,7 +13,8 @@ use crate::{
     transport::{Cause, Ending},
 };
 
-/// What to do about a policy that mails meet.
+/// What people notice of a policy that mails meet, and what to do about it.
+const MAILS_COME_AGAIN: &str = "People can sign up, but the mail server refuses their mails, which wait and are tried again; none is lost.";
 const MEND_POLICY: &str =
     "Mend what it says; mails wait meanwhile. `usher mail list` shows what the mail server said.";
 
@@ -66,7 +67,7 @@ impl Refusals {
     /// Shows a policy that mails meet in the readiness body.
     pub(crate) fn show_in(&self, health: &Health) {
         let state = Arc::clone(&self.state);
-        health.depends_on("mail policy", move || {
+        health.depends_on("mail policy", MAILS_COME_AGAIN, move || {
             let state = state.lock().unwrap_or_else(PoisonError::into_inner);
             let notice = state.notice.as_ref();
             notice.map(|notice| Degraded::new(notice.words.clone(), MEND_POLICY))
@@ -126,7 +127,9 @@ impl RefusalState {
         );
         self.notice = Some(Notice {
             concern,
-            words: format!("mails are refused, and not for their mailboxes: {advice} ({reply})"),
+            words: format!(
+                "of the mail server refuses mails, and not for their mailboxes: {advice} ({reply})"
+            ),
         });
     }
 }

@@ -3,12 +3,12 @@
 //! `conversation` speaks over it.
 
 use std::{
-    fmt::Display,
     net::SocketAddr,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
 
+use kit::words;
 use tokio::{
     net::{TcpStream, lookup_host},
     time::timeout,
@@ -17,6 +17,7 @@ use tokio::{
 use super::{
     Deadlines,
     login::log_in,
+    mend::Mend,
     offers::Offers,
     tls::Trust,
     url::{SmtpServer, Tls},
@@ -33,8 +34,8 @@ pub(super) struct Connection {
     pub(super) offers: Offers,
 }
 
-/// Why there is none, for people; it names the phase.
-pub(super) struct NotConnected(pub(super) String);
+/// Why there is none, for people; it names the phase. And what to do about it.
+pub(super) struct NotConnected(pub(super) String, pub(super) Mend);
 
 /// Makes connections to one mail server.
 pub(super) struct Dialer {
@@ -74,6 +75,7 @@ impl Dialer {
                 return Err(NotConnected(
                     "STARTTLS: the mail server does not offer it, and USHER_MAIL_URL demands it"
                         .to_owned(),
+                    Mend::Encryption,
                 ));
             }
             Tls::Required => true,
@@ -85,7 +87,8 @@ impl Dialer {
                 ask(&mut wire, "STARTTLS\r\n", 220).await?;
                 wire.encrypt(&self.trust).await
             };
-            wire = within("STARTTLS", deadlines.tls_deadline, encrypting).await?;
+            let within = within(Step::StartTls, deadlines.tls_deadline, encrypting);
+            wire = within.await?;
             // RFC 3207 §4.2: what was said before is forgotten, by both.
             (wire, offers) = self.greet(wire).await?;
         }
@@ -93,11 +96,13 @@ impl Dialer {
             // Whoever stands between could take STARTTLS out of the offers, and read the password.
             if server.tls == Tls::Opportunistic && !start_tls {
                 return Err(NotConnected(
-                    "AUTH: the mail server offers no TLS to protect the password".to_owned(),
+                    "AUTH: the mail server offers no TLS to protect the password, and USHER_MAIL_URL has one"
+                        .to_owned(),
+                    Mend::Encryption,
                 ));
             }
             let logging_in = log_in(&mut wire, offers, credentials.expose());
-            within("AUTH", deadlines.greeting_deadline, logging_in).await?;
+            within(Step::Auth, deadlines.greeting_deadline, logging_in).await?;
         }
         Ok(Connection { wire, offers })
     }
@@ -112,7 +117,7 @@ impl Dialer {
             let found = lookup_host((server.host.as_str(), server.port)).await;
             found.map(Iterator::collect::<Vec<_>>).map_err(Broken::from)
         };
-        let mut addresses = within("connect", deadlines.connect_deadline, looking_up).await?;
+        let mut addresses = within(Step::Connect, deadlines.connect_deadline, looking_up).await?;
         // They share the deadline: with more of them none would have the time to answer.
         addresses.truncate(MOST_ADDRESSES);
         let last = *self.answered.lock().unwrap_or_else(PoisonError::into_inner);
@@ -128,34 +133,42 @@ impl Dialer {
     async fn first_of(&self, addresses: &[SocketAddr]) -> Result<(Wire, SocketAddr), NotConnected> {
         let shares = u32::try_from(addresses.len()).unwrap_or(1).max(1);
         let share = self.deadlines.connect_deadline / shares;
-        let mut reasons = Vec::new();
+        let (mut reasons, mut mend) = (Vec::new(), Mend::Place);
         for address in addresses {
             let connecting = async { TcpStream::connect(address).await.map_err(Broken::from) };
-            let opened = match within("connect", share, connecting).await {
+            let opened = match within(Step::Connect, share, connecting).await {
                 Ok(tcp) => self.open(tcp).await,
                 Err(not_connected) => Err(not_connected),
             };
-            match opened {
+            let NotConnected(reason, what) = match opened {
                 Ok(wire) => return Ok((wire, *address)),
-                Err(NotConnected(reason)) if addresses.len() == 1 => reasons.push(reason),
-                Err(NotConnected(reason)) => reasons.push(format!("{}: {reason}", address.ip())),
-            }
+                Err(not_connected) => not_connected,
+            };
+            // Who answers, if not as he should, is nearer than who does not.
+            mend = if what == Mend::Place { mend } else { what };
+            reasons.push(match addresses.len() {
+                // Which one that is stands in no other line.
+                1 if what == Mend::Place => format!("{reason} ({address})"),
+                1 => reason,
+                _ => format!("{}: {reason}", address.ip()),
+            });
         }
         if reasons.is_empty() {
             reasons.push("connect: the name has no address".to_owned());
         }
-        Err(NotConnected(reasons.join("; ")))
+        Err(NotConnected(reasons.join("; "), mend))
     }
 
     async fn open(&self, tcp: TcpStream) -> Result<Wire, NotConnected> {
         let deadlines = &self.deadlines;
-        let mut wire = Wire::new(tcp).map_err(|error| NotConnected(format!("connect: {error}")))?;
+        let mut wire =
+            Wire::new(tcp).map_err(|error| Step::Connect.failed(&words::of_io(&error)))?;
         if self.server.tls == Tls::Implicit {
             let encrypting = wire.encrypt(&self.trust);
-            wire = within("TLS", deadlines.tls_deadline, encrypting).await?;
+            wire = within(Step::Tls, deadlines.tls_deadline, encrypting).await?;
         }
         let greeting = async { expect(wire.reply().await?, 220) };
-        within("greeting", deadlines.greeting_deadline, greeting).await?;
+        within(Step::Greeting, deadlines.greeting_deadline, greeting).await?;
         Ok(wire)
     }
 
@@ -166,7 +179,7 @@ impl Dialer {
             None => wire
                 .local_ip()
                 .map(HelloName::literal)
-                .map_err(|error| NotConnected(format!("EHLO: {error}")))?,
+                .map_err(|error| Step::Ehlo.failed(&words::of_io(&error)))?,
         };
         let greeting = async {
             wire.say(format!("EHLO {}\r\n", hello.as_str()).as_bytes())
@@ -182,7 +195,7 @@ impl Dialer {
             }
             expect(reply, 250)
         };
-        let reply = within("EHLO", self.deadlines.greeting_deadline, greeting).await?;
+        let reply = within(Step::Ehlo, self.deadlines.greeting_deadline, greeting).await?;
         Ok((wire, Offers::read(&reply)))
     }
 }
@@ -201,17 +214,40 @@ fn expect(reply: Reply, code: u16) -> Result<Reply, Broken> {
     }
 }
 
+/// What a connection goes through.
+#[derive(Clone, Copy)]
+enum Step {
+    Connect,
+    Tls,
+    Greeting,
+    Ehlo,
+    StartTls,
+    Auth,
+}
+
+impl Step {
+    fn failed(self, reason: &str) -> NotConnected {
+        let (phase, mend) = match self {
+            Self::Connect => ("connect", Mend::Place),
+            Self::Tls => ("TLS", Mend::Encryption),
+            Self::Greeting => ("greeting", Mend::Place),
+            Self::Ehlo => ("EHLO", Mend::Name),
+            Self::StartTls => ("STARTTLS", Mend::Encryption),
+            Self::Auth => ("AUTH", Mend::Login),
+        };
+        NotConnected(format!("{phase}: {reason}"), mend)
+    }
+}
+
 async fn within<T>(
-    phase: impl Display,
+    at: Step,
     deadline: Duration,
     step: impl Future<Output = Result<T, Broken>>,
 ) -> Result<T, NotConnected> {
     match timeout(deadline, step).await {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(Broken(reason))) => Err(NotConnected(format!("{phase}: {reason}"))),
-        Err(_) => Err(NotConnected(format!(
-            "{phase}: no answer within {deadline:?}"
-        ))),
+        Ok(Err(Broken(reason))) => Err(at.failed(&reason)),
+        Err(_) => Err(at.failed(&format!("no answer within {deadline:?}"))),
     }
 }
 
@@ -256,7 +292,7 @@ mod tests {
         let (_, address) = found.unwrap_or_else(|reason| panic!("{}", reason.0));
         assert_eq!(address, greeting);
 
-        let NotConnected(reasons) = dialer.first_of(&all[..2]).await.err().unwrap();
+        let NotConnected(reasons, _) = dialer.first_of(&all[..2]).await.err().unwrap();
         assert!(reasons.contains("no answer within 300ms"), "{reasons}");
         assert!(reasons.contains("refused"), "{reasons}");
     }

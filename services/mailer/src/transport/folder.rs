@@ -7,7 +7,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Cause, ComposedMail, Ending, Sent, attempt::Attempt};
+use kit::words;
+
+use super::{Cause, ComposedMail, Ending, Mend, Sent, attempt::Attempt};
 #[derive(Debug)]
 pub(crate) struct Folder(PathBuf);
 
@@ -31,12 +33,15 @@ impl Folder {
             }
             // It is there, but a crash may still take it away.
             Err(error) if attempt.reached() => {
-                let reply = format!("written as {name}, perhaps not for good: {}", error.kind());
+                let reply = format!(
+                    "written as {name}, perhaps not for good: {}",
+                    words::of_io(&error)
+                );
                 Sent::new(Ending::Unknown(Cause::Broken), None, reply)
             }
             Err(error) => {
-                let reply = format!("not written: {}", error.kind());
-                Sent::new(Ending::NotNow(Cause::Connection), None, reply)
+                let reply = format!("not written: {}", words::of_io(&error));
+                Sent::new(Ending::NotNow(Cause::Connection(Mend::Folder)), None, reply)
             }
         }
     }

@@ -73,7 +73,9 @@ impl Smtp {
                     conversation::send(&mut connection, mail, attempt, &self.deadlines).await;
                 self.finish(connection, mail, result, attempt)
             }
-            Err(NotConnected(reply)) => Sent::new(Ending::NotNow(Cause::Connection), None, reply),
+            Err(NotConnected(reply, mend)) => {
+                Sent::new(Ending::NotNow(Cause::Connection(mend)), None, reply)
+            }
         }
     }
 

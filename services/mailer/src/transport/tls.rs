@@ -3,7 +3,8 @@
 
 use std::{io, path::Path, sync::Arc};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
+use kit::words;
 use tokio::net::TcpStream;
 use tokio_rustls::{
     TlsConnector,
@@ -16,7 +17,10 @@ use tokio_rustls::{
             danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
         },
         crypto::ring,
-        pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject as _},
+        pki_types::{
+            CertificateDer, ServerName, UnixTime,
+            pem::{self, PemObject as _},
+        },
     },
 };
 
@@ -66,18 +70,21 @@ impl Trust {
 }
 
 fn certificates(path: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
-    let unreadable = || {
-        format!(
-            "USHER_MAIL_URL: the certificates in {} cannot be read.",
+    let unreadable = |error: pem::Error| {
+        let why = match &error {
+            pem::Error::Io(error) => words::of_io(error),
+            _ => "it is no PEM file".to_owned(),
+        };
+        anyhow!(
+            "USHER_MAIL_URL: ca= names {}, which cannot be read: {why}.",
             path.display()
         )
     };
-    let read = CertificateDer::pem_file_iter(path).with_context(unreadable)?;
-    let certificates: Result<Vec<_>, _> = read.collect();
-    let certificates = certificates.with_context(unreadable)?;
+    let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let certificates = read.map_err(unreadable)?;
     anyhow::ensure!(
         !certificates.is_empty(),
-        "USHER_MAIL_URL: there is no certificate in {}.",
+        "USHER_MAIL_URL: ca= names {}, in which there is no certificate (-----BEGIN CERTIFICATE-----).",
         path.display()
     );
     Ok(certificates)
@@ -139,8 +146,24 @@ fn in_words(error: &io::Error, host: &str) -> String {
     let inner = error
         .get_ref()
         .and_then(|inner| inner.downcast_ref::<Error>());
-    let Some(Error::InvalidCertificate(why)) = inner else {
-        return format!("no TLS: {error}");
+    let why = match inner {
+        Some(Error::InvalidCertificate(why)) => why,
+        // What is no TLS at all begins with the words of a greeting.
+        Some(Error::InvalidMessage(_)) => {
+            return "no TLS: the port does not speak it from the first byte. smtps:// is for ports that do (465), smtp:// \
+                    for those with STARTTLS (587, 25)"
+                .to_owned();
+        }
+        Some(Error::AlertReceived(alert)) => {
+            return format!(
+                "no TLS: the mail server breaks it off ({alert:?}); it may know neither TLS 1.2 nor 1.3"
+            );
+        }
+        Some(Error::PeerIncompatible(_)) => {
+            return "no TLS: the mail server knows neither TLS 1.2 nor 1.3, or no cipher that is safe".to_owned();
+        }
+        Some(error) => return format!("no TLS: {error}"),
+        None => return format!("no TLS: {}", words::of_io(error)),
     };
     let why = match why {
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => "has expired",
@@ -151,9 +174,14 @@ fn in_words(error: &io::Error, host: &str) -> String {
             "is for another name"
         }
         CertificateError::Revoked => "was revoked",
-        // The library has a name of its own for a certificate that signed itself, which is the
-        // usual case.
-        _ => "is self-signed, or by an authority that is not known here",
+        // webpki's own errors come wrapped, and tell themselves apart by their words alone.
+        CertificateError::Other(other) if format!("{other:?}").contains("CaUsedAsEndEntity") => {
+            "is an authority's, used as a server's own: as a rule it is self-signed (`openssl req -x509`)"
+        }
+        CertificateError::UnknownIssuer => {
+            "is by an authority that is not known here, or self-signed"
+        }
+        _ => "is no good",
     };
     format!(
         "the certificate {why}. Ways out: trust it (ca=FILE.pem in USHER_MAIL_URL), do without TLS (smtp:// with \

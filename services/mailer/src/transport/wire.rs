@@ -3,6 +3,7 @@
 
 use std::{future::poll_fn, io, net::IpAddr, pin::Pin, task::Poll};
 
+use kit::words;
 use tokio::{
     io::{AsyncRead as _, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf},
     net::TcpStream,
@@ -27,7 +28,7 @@ pub(super) struct Broken(pub(super) String);
 
 impl From<io::Error> for Broken {
     fn from(error: io::Error) -> Self {
-        Self(error.to_string())
+        Self(words::of_io(&error))
     }
 }
 

@@ -178,6 +178,76 @@ async fn a_certificate_that_signed_itself_is_refused_with_the_ways_out_and_trust
 }
 
 #[tokio::test]
+async fn each_reason_why_there_is_no_tls_is_told_in_our_words_with_the_setting() {
+    let table = [
+        (Certificate::Expired, Tls::StartTls, true, "has expired"),
+        (
+            Certificate::ForAnotherName,
+            Tls::Implicit,
+            true,
+            "is for another name",
+        ),
+        (
+            Certificate::Signed,
+            Tls::StartTls,
+            false,
+            "by an authority that is not known here",
+        ),
+        (
+            Certificate::SelfSigned,
+            Tls::StartTls,
+            false,
+            "is an authority's, used as a server's own",
+        ),
+        (
+            Certificate::Signed,
+            Tls::Off,
+            false,
+            "the port does not speak it from the first byte",
+        ),
+    ];
+    for (certificate, tls, is_trusted, words) in table {
+        let setup = Setup {
+            tls,
+            certificate,
+            ..Setup::default()
+        };
+        let server = SmtpServer::with(setup).await;
+        let (_directory, path) = authority(&server);
+        let mut url = server.url();
+        if tls == Tls::Off {
+            url = url.replace("smtp://", "smtps://"); // a slip that many make
+        }
+        if is_trusted {
+            url = format!("{url}?ca={}", path.display());
+        }
+        let world = World::sending_to(&url);
+        let service = world.start().await;
+        let mut delivery = service.client().open().await;
+        let refused = delivery.deliver(mail("ada@example.com")).await;
+        assert_eq!(refused.outcome(), Outcome::Unavailable);
+        let (reason, told) = (refused.reason, service.probe("/readyz").await.1);
+        assert!(
+            reason.contains(words) && told.contains(words),
+            "{reason}: {told}"
+        );
+        assert!(
+            told.contains("In USHER_MAIL_URL, trust its certificate"),
+            "{told}"
+        );
+        for theirs in [
+            "OtherError",
+            "webpki",
+            "rustls",
+            "InvalidContentType",
+            "corrupt",
+        ] {
+            assert!(!reason.contains(theirs), "{reason}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn another_servers_pinned_certificate_is_no_trust_in_this_one() {
     let setup = Setup {
         tls: Tls::StartTls,

@@ -61,7 +61,8 @@ pub(super) async fn run(arguments: CreateArguments, session: &Session) -> Result
     }
     let answer = session.accounts()?.create_account(request).await;
     let trace_id = trace_id(&answer);
-    let reply = session.reply(Service::Accounts, answer)?;
+    let reply = session.reply(Service::Accounts, answer);
+    let reply = reply.map_err(|failure| explained(failure, &session.usher))?;
     let created = Created {
         account: reply.account.unwrap_or_default().into(),
         trace_id,
@@ -71,6 +72,17 @@ pub(super) async fn run(arguments: CreateArguments, session: &Session) -> Result
         .format
         .print_named(&created, id, |created| spoken(created, &session.usher));
     Ok(())
+}
+
+fn explained(failure: Failure, usher: &str) -> Failure {
+    match failure.reason.as_deref() {
+        // Not the address itself: what a command says may end up in a log.
+        Some("ADDRESS_TAKEN") => failure.hint(format!(
+            "`{usher} account resend ADDRESS` sends that code, unless the account is confirmed; \
+             `{usher} account confirm --link ID CODE` takes the ID at the end of the mail's link."
+        )),
+        _ => failure,
+    }
 }
 
 fn spoken(created: &Created, usher: &str) -> String {

@@ -25,7 +25,11 @@ impl Mailbox {
         data: &Path,
     ) -> Result<Self, Failure> {
         let folders = match (maildir, url) {
-            (Some(maildir), _) => vec![maildir.join("new"), maildir.join("cur")],
+            (Some(_), None) => return Err(unfilled("USHER_MAIL_URL is not set")),
+            (Some(_), Some(url)) if url.starts_with("file:") => {
+                return Err(unfilled("USHER_MAIL_URL names a folder"));
+            }
+            (Some(maildir), Some(_)) => vec![maildir.join("new"), maildir.join("cur")],
             (None, None) => vec![data.join("mails")],
             (None, Some(url)) => match url.strip_prefix("file:") {
                 Some(folder) => vec![PathBuf::from(folder)],
@@ -51,6 +55,14 @@ impl Mailbox {
         letters.retain(|letter| letter.address.eq_ignore_ascii_case(address));
         letters
     }
+}
+
+fn unfilled(why: &str) -> Failure {
+    let message = format!("--mailbox names a Maildir, but no mail server fills it: {why}.");
+    Failure::new(Exit::Usage, message).hint(
+        "Name the mail server that delivers there, as in USHER_MAIL_URL=smtp://127.0.0.1:2525, or leave --mailbox out: \
+         the demo then shows the .eml files of its own folder.",
+    )
 }
 
 fn unseen() -> Failure {

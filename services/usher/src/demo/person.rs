@@ -156,7 +156,7 @@ impl Person {
 
 pub(super) fn code(letter: &Letter) -> Result<String, Failure> {
     let code = letter.code();
-    code.ok_or_else(|| Failure::new(Exit::Failed, "There is no code in the mail."))
+    code.ok_or_else(|| Failure::new(Exit::Failed, "A mail came, but there is no code in it: it may be another program's, or altered on its way."))
 }
 
 /// Fails once the deadline has passed.

@@ -61,7 +61,7 @@ impl<'a> Story<'a> {
         scene: &'a Scene,
     ) -> Self {
         let session = Session {
-            places: Places::of(run),
+            places: Places::of(run, system.data().root()),
             format: Format::Table,
             usher: called_for(system.data().root()),
         };

@@ -59,6 +59,18 @@ impl Filters {
             && ages.iter().all(|it| it.is_none())
     }
 
+    /// All of one service.
+    pub(super) fn of(service: Service) -> Self {
+        let kept_by = match service {
+            Service::Verification => KeptBy::Verification,
+            _ => KeptBy::Accounts,
+        };
+        Self {
+            service: Some(kept_by),
+            ..Self::default()
+        }
+    }
+
     fn asks(&self, service: Service) -> bool {
         match self.service {
             None => true,

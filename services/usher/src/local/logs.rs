@@ -12,6 +12,8 @@ use tokio::{
     sync::mpsc,
 };
 
+use super::endings::LastWords;
+
 /// Size at which a log becomes `<part>.log.1`: two files a part bound the disk.
 const LARGEST: u64 = 8 << 20;
 
@@ -39,6 +41,8 @@ pub(crate) struct Log {
     part: &'static str,
     path: PathBuf,
     notices: Notices,
+    /// Of the child that runs now.
+    words: LastWords,
 }
 
 impl Log {
@@ -47,7 +51,17 @@ impl Log {
             part,
             path: folder.join(format!("{part}.log")),
             notices,
+            words: LastWords::default(),
         }
+    }
+
+    /// The folder of logs.
+    pub(super) fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new("."))
+    }
+
+    pub(super) fn words(&self) -> &LastWords {
+        &self.words
     }
 
     /// Says something about the part itself.
@@ -71,6 +85,7 @@ impl Log {
                 // A full disk costs the log, not the service.
                 let _ = file.append(&line);
             }
+            self.words.hear(&line);
             if let Some(level) = level(&line) {
                 self.notice(level, line);
             }

@@ -41,7 +41,10 @@ pub(super) async fn end(name: &str, pid_file: &Path, mark: &Path) -> anyhow::Res
             sleep(Duration::from_millis(40)).await;
         }
     }
-    anyhow::bail!("The {name} with process id {number} was left behind and cannot be ended.")
+    anyhow::bail!(
+        "A {name} that an earlier run left behind (process {number}) holds this folder and does not end. End it \
+         (`kill -9 {number}`), and start again."
+    )
 }
 
 /// What a process was started with; empty where there is none.

@@ -51,6 +51,7 @@ impl Provisioner {
                 .map(|service| service.admin_url.clone()),
             process,
             log,
+            said: None,
         };
         Ok(Self(tokio::spawn(keeper.run()).abort_handle()))
     }
@@ -68,6 +69,8 @@ struct BrokerKeeper {
     admin_urls: [String; 2],
     process: Process,
     log: Log,
+    /// What was said of the streams last.
+    said: Option<String>,
 }
 
 impl BrokerKeeper {
@@ -97,7 +100,8 @@ impl BrokerKeeper {
             if Instant::now() > not_before + LONGEST_PAUSE {
                 pause = FIRST_PAUSE; // what ailed it then is over
             }
-            let notice = format!("it {why}; starting it again");
+            let notice =
+                format!("it {why}; `usher up` starts it again now, and events wait meanwhile");
             self.log.notice(Level::Warn, notice);
             self.process.end().await;
             ailing = 0;
@@ -108,20 +112,22 @@ impl BrokerKeeper {
 
     /// What ails the broker, and whether a restart may help: not while a disk or a stream is full,
     /// nor against what somebody made of its streams.
-    async fn look(&self) -> (Option<String>, bool) {
+    async fn look(&mut self) -> (Option<String>, bool) {
         if !self.bus.is_connected() {
             return (Some("does not answer".to_owned()), true);
         }
         let provisioned = bus::provision(&self.bus, Some(1)).await;
         let Err(error) = provisioned else {
+            self.said = None;
             let complaint = self.complaint().await;
             let is_full = complaint.as_ref().is_some_and(|why| why.contains(FULL));
             return (complaint, !is_full);
         };
-        self.log.notice(
-            Level::Warn,
-            format!("the streams could not be checked: {error:#}"),
-        );
+        let said = format!("its streams cannot be checked, and events may wait: {error:#}");
+        if self.said.as_ref() != Some(&said) {
+            self.log.notice(Level::Warn, said.clone());
+            self.said = Some(said); // once, and not every few seconds
+        }
         match bus::look(&self.bus).await {
             Some(sight) if sight.is_dead() => (Some(sight.told().reason), true),
             Some(sight) => (Some(sight.told().reason), false),
@@ -135,7 +141,8 @@ impl BrokerKeeper {
             if let Ok(readiness) = probe::readiness(admin_url).await
                 && let Some(told) = readiness.degraded.get("broker")
             {
-                return Some(told.reason.clone());
+                let reason = told.reason.trim_start_matches("the broker ");
+                return Some(reason.to_owned());
             }
         }
         None

@@ -2,8 +2,7 @@
 //! and ends them in order. `system` says which.
 
 use std::{
-    collections::HashMap, ffi::OsString, fs, io, path::PathBuf, process::ExitStatus,
-    process::Stdio, time::Duration,
+    collections::HashMap, ffi::OsString, fs, io, path::PathBuf, process::Stdio, time::Duration,
 };
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -15,7 +14,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::logs::{Level, Log};
+use super::{
+    endings::{self, Endings},
+    logs::{Level, Log},
+};
 
 /// Pause before the first restart; doubled for each further one, up to `LONGEST_PAUSE`.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
@@ -61,12 +63,17 @@ impl Ending {
 }
 
 /// A child as it is now.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct ChildState {
     /// While it runs.
     pub(crate) pid: Option<u32>,
     /// How often it has been started.
     pub(crate) starts: u32,
+    /// How it has ended of late.
+    pub(crate) endings: Endings,
+    /// At its first start it refused its settings, and is not started again: they are this
+    /// process's own.
+    pub(crate) refused: bool,
 }
 
 /// The children of this process.
@@ -101,7 +108,7 @@ impl Supervisor {
 
     pub(crate) fn state(&self, name: &str) -> ChildState {
         match self.children.get(name) {
-            Some(child) => *child.state.borrow(),
+            Some(child) => child.state.borrow().clone(),
             None => ChildState::default(),
         }
     }
@@ -171,9 +178,11 @@ async fn keep_running(
     stop: CancellationToken,
 ) {
     let mut pause = FIRST_PAUSE;
+    Endings::forget(log.folder(), program.name);
     while !stop.is_cancelled() {
         let started = Instant::now();
-        let what_happened = match Running::spawn(&program, &log) {
+        log.words().begin();
+        let (how, refused) = match Running::spawn(&program, &log) {
             Ok(mut running) => {
                 state.send_modify(|state| {
                     state.pid = running.child.id();
@@ -185,21 +194,30 @@ async fn keep_running(
                         // which `kill` must not meet.
                         state.send_modify(|state| state.pid = None);
                         running.last_lines().await;
-                        describe(ended)
+                        endings::read(&ended)
                     }
                     () = stop.cancelled() => return running.end(program.ending, &log).await,
                 }
             }
-            Err(error) => format!("cannot be started: {error}"),
+            Err(error) => (format!("it cannot be started: {error}"), false),
         };
+        let mut endings = state.borrow().endings.clone();
+        endings.note(log.folder(), program.name, how, log.words().said());
+        let told = endings.told();
+        state.send_modify(|state| {
+            state.endings = endings;
+            state.refused = refused && state.starts == 1;
+        });
+        if state.borrow().refused {
+            return stop.cancelled().await;
+        }
         // A child that crashes at every start must not keep the machine busy; one that ran well and
         // died once should be back before anybody notices.
         if started.elapsed() > HEALTHY_AFTER {
             pause = FIRST_PAUSE;
         }
         let wait = pause.as_millis();
-        let notice = format!("{what_happened}; starting again in {wait} ms");
-        log.notice(Level::Warn, notice);
+        log.notice(Level::Warn, format!("{told}; starting again in {wait} ms"));
         // A stop ends the pause, too.
         let _ = timeout(pause, stop.cancelled()).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
@@ -288,11 +306,4 @@ impl Running {
 
 fn pid(number: u32) -> Option<Pid> {
     Pid::from_raw(i32::try_from(number).ok()?)
-}
-
-fn describe(ended: io::Result<ExitStatus>) -> String {
-    match ended {
-        Ok(status) => format!("ended ({status})"),
-        Err(error) => format!("cannot be waited for: {error}"),
-    }
 }

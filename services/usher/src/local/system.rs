@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use kit::serve::Told;
 use tokio::{
     sync::mpsc,
     time::{Instant, sleep},
@@ -132,7 +133,8 @@ impl System {
 
         // Last: whoever reads the file may use what it names at once.
         let written = run.write(self.data.root());
-        written.context("run.json cannot be written")?;
+        written
+            .context("The file run.json, by which commands find this system, cannot be written.")?;
         Ok(run)
     }
 
@@ -238,37 +240,51 @@ impl System {
         let deadline = Instant::now() + READY_WITHIN;
         let warm_until = Instant::now() + WARM_WITHIN;
         let admin_url = &run.services[service].admin_url;
+        let mut not_ready = None;
         loop {
-            if let Ok(readiness) = probe::readiness(admin_url).await
-                && readiness.is_ready
-            {
+            if let Ok(readiness) = probe::readiness(admin_url).await {
                 // The first sign-up should meet a system that is warm, but a mail server that is
                 // away must not keep it from starting.
                 let is_warm = readiness.degraded.is_empty();
-                if is_warm || Instant::now() > warm_until {
+                if readiness.is_ready && (is_warm || Instant::now() > warm_until) {
                     return Ok(());
+                }
+                not_ready = readiness.not_ready;
+            }
+            // Whichever it is: what one refuses keeps all from coming up.
+            for each in Service::ALL {
+                let state = self.state(each.name());
+                if state.refused {
+                    let (name, words) = (each.name(), &state.endings.words);
+                    let message = format!("{name} refuses its settings: {words}");
+                    return Err(Failure::new(Exit::Usage, message)
+                        .hint("Correct it and run `usher up` again; nothing is left running."));
                 }
             }
             // Whoever dies three times will not come up by being waited for.
-            if Instant::now() > deadline || self.state(service.name()).starts > 3 {
-                let log = self.data.path(&format!("logs/{}.log", service.name()));
-                let message = format!("{} does not come up.{}", service.name(), last_words(&log));
-                let hint = format!("All it said is in {}.", log.display());
-                return Err(Failure::new(Exit::Failed, message).hint(hint));
+            let state = self.state(service.name());
+            if Instant::now() > deadline || state.starts > 3 {
+                return Err(self.does_not_come_up(service, &state, not_ready));
             }
             sleep(Duration::from_millis(20)).await;
         }
     }
-}
 
-/// The end of a log, indented, for an error message.
-fn last_words(log: &Path) -> String {
-    let text = std::fs::read_to_string(log).unwrap_or_default();
-    let lines: Vec<&str> = text.lines().collect();
-    let mut words = String::new();
-    for line in &lines[lines.len().saturating_sub(3)..] {
-        words.push_str("\n  ");
-        words.push_str(line);
+    fn does_not_come_up(
+        &self,
+        service: Service,
+        state: &ChildState,
+        not_ready: Option<Told>,
+    ) -> Failure {
+        let name = service.name();
+        let log = self.data.path(&format!("logs/{name}.log"));
+        let why = match (state.endings.times, not_ready) {
+            (0, Some(told)) => format!("{}. {}", told.reason, told.advice),
+            (0, None) => format!("it did not answer within {} s.", READY_WITHIN.as_secs()),
+            _ => format!("it {}", state.endings.told()),
+        };
+        let what = format!("{name} does not come up: {why}");
+        let hint = format!("All it said is in {}.", log.display());
+        Failure::new(Exit::Failed, what).hint(hint)
     }
-    words
 }

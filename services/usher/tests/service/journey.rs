@@ -1,5 +1,7 @@
 //! The journey of an account, by the commands that a person types.
 
+use kit::testing::{SOON, eventually};
+
 use crate::world::World;
 
 #[tokio::test]
@@ -65,6 +67,9 @@ async fn refusals_say_what_to_change_and_have_their_exit_code() {
         (4, &"ADDRESS_TAKEN".into()),
         "{error}"
     );
+
+    let hint = error["hint"].as_str().unwrap_or_default();
+    assert!(hint.contains("account resend ADDRESS"), "{error}");
 
     let right = world.code_for("ada@example.com").await;
     let wrong = if right.starts_with('0') {
@@ -157,4 +162,30 @@ async fn migrations_can_be_looked_at_but_not_made_while_the_services_run() {
         code == 5 && message.contains("is in use by process"),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn whoever_reads_the_mail_of_a_taken_address_can_confirm_it_by_its_code() {
+    let world = World::start(&[]).await;
+    let strangers = world.sign_up("ada@example.com");
+    world.code_for("ada@example.com").await;
+    let (first, _) = world.mails_to("ada@example.com").swap_remove(0);
+    let (_, error) = world.refusal(&["account", "create", "ada@example.com"]);
+    let message = error["message"].as_str().unwrap_or_default();
+    assert!(message.contains("ResendCode to the address"), "{message}");
+
+    let asked = async || {
+        // Until the first mail is known to have arrived, the same code would come again.
+        world.command(&["account", "resend", "ada@example.com"]);
+        let mut mails = world.mails_to("ada@example.com").into_iter();
+        mails.find(|(id, _)| *id != first)
+    };
+    let (message_id, code) = eventually("the next code", SOON, asked).await;
+    // The link in the mail ends with this, too.
+    let (code_id, _) = message_id
+        .split_once('@')
+        .expect("a Message-ID has a domain");
+    world.json(&["account", "confirm", "--link", code_id, &code]);
+    let shown = world.json(&["account", "show", &strangers]);
+    assert_eq!(shown["account"]["status"], "VERIFIED");
 }

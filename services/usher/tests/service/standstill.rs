@@ -1,6 +1,7 @@
 //! Each way in which work stands still, provoked on a whole system: readiness says so within 30 s,
 //! and `doctor` with what to do. Prints its table.
 
+mod doctor;
 mod ground;
 mod how;
 mod ways;

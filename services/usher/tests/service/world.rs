@@ -204,8 +204,10 @@ impl Drop for World {
 pub(crate) fn refusal(output: &Output) -> (i32, Value) {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success(), "nothing was refused");
-    let error: Value =
-        serde_json::from_str(&errors).unwrap_or_else(|_| panic!("no JSON error: {errors}"));
+    // Progress stands before it.
+    let begin = errors.rfind("\n{\n").map_or(0, |at| at + 1);
+    let error: Value = serde_json::from_str(&errors[begin..])
+        .unwrap_or_else(|_| panic!("no JSON error: {errors}"));
     (
         output.status.code().expect("the command was not killed"),
         error["error"].clone(),

@@ -43,7 +43,7 @@ pub(super) fn status(error: impl Into<CommandError>) -> Status {
         }
         CommandError::GetVerification(Get::NotFound) => serve::refused(
             Code::NotFound,
-            "No verification of this account has begun.",
+            "No verification of this account has begun yet. If somebody has just signed up, try again in a moment.",
             "UNKNOWN",
         ),
         CommandError::ResendCode(Resend::TooOften(wait)) => {

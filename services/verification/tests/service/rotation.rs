@@ -113,7 +113,7 @@ async fn i06_i08_a_replica_that_does_not_know_a_key_leaves_its_codes_to_the_othe
         degraded["reason"].as_str().map(str::to_owned)
     };
     let told = eventually("it to be told", SOON, told).await;
-    assert_eq!(told, "do not have k2, which mails wait for");
+    assert_eq!(told, "the code keys do not have k2, which mails wait for");
 
     let newer = replica(&world, "newer").await;
     for account_id in &people {

@@ -88,7 +88,8 @@ impl Writer {
         let keys = Keys::take(&tx, &in_time).await?;
         let candidates = keys.candidates();
         let created = insert_accounts(&tx, &candidates).await?;
-        let accounts = accounts_of(&tx, &candidates, &created).await?;
+        let new = created.iter().map(|created| created.account.clone());
+        let accounts: HashMap<Uuid, Account> = new.map(|account| (account.id, account)).collect();
         keys::give_back(&tx, &candidates, &accounts).await?;
         // Last, and for those only that `RETURNING` named: no event without its account.
         let pending = self.events.record(&tx, &created, room).await?;
@@ -159,24 +160,4 @@ async fn insert_accounts(tx: &Tx, candidates: &[&SignUp]) -> Result<Vec<Created>
         }
     }
     Ok(created)
-}
-
-/// The candidates' accounts.
-async fn accounts_of(
-    tx: &Tx,
-    candidates: &[&SignUp],
-    created: &[Created],
-) -> Result<HashMap<Uuid, Account>, DbErr> {
-    let mut accounts = HashMap::with_capacity(candidates.len());
-    for Created { account, .. } in created {
-        accounts.insert(account.id, account.clone());
-    }
-    // A commit whose answer was lost may have happened: whoever meets its own id in the table has
-    // its account, and is not told that its address is taken.
-    let ids = candidates.iter().map(|candidate| candidate.id);
-    let others: Vec<Uuid> = ids.filter(|id| !accounts.contains_key(id)).collect();
-    for account in accounts::by_ids(tx, others).await? {
-        accounts.insert(account.id, account);
-    }
-    Ok(accounts)
 }

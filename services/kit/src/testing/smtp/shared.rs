@@ -31,7 +31,7 @@ pub enum Pipelining {
     Missing,
 }
 
-/// Who signed the server's certificate.
+/// Who signed the server's certificate, and for whom.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Certificate {
     /// An authority made for it.
@@ -39,6 +39,10 @@ pub enum Certificate {
     Signed,
     /// Itself, as `openssl req -x509` makes it: an authority and a server in one.
     SelfSigned,
+    /// An authority made for it, until a day that is past.
+    Expired,
+    /// An authority made for it, for a host that it is not.
+    ForAnotherName,
 }
 
 /// What kind of mail server to start.

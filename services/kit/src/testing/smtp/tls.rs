@@ -23,20 +23,26 @@ pub(super) struct Identity {
 impl Identity {
     pub(super) fn new(certificate: Certificate) -> Self {
         match certificate {
-            Certificate::Signed => Self::signed(),
+            Certificate::Signed => Self::signed(&own(names())),
             Certificate::SelfSigned => Self::self_signed(),
+            Certificate::Expired => {
+                let mut expired = own(names());
+                expired.not_after = rcgen::date_time_ymd(2020, 1, 1);
+                Self::signed(&expired)
+            }
+            Certificate::ForAnotherName => Self::signed(&own(vec!["other.example".to_owned()])),
         }
     }
 
     fn self_signed() -> Self {
         let key = key();
-        let mut own = CertificateParams::new(names()).expect("both are names of a host");
+        let mut own = own(names());
         own.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let own = own.self_signed(&key).expect("it can sign itself");
         Self::serve(own.pem(), own.der().clone(), &key)
     }
 
-    fn signed() -> Self {
+    fn signed(own: &CertificateParams) -> Self {
         let ca_key = key();
         let mut ca = CertificateParams::default();
         ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -45,7 +51,6 @@ impl Identity {
             .expect("the authority can sign itself")
             .pem();
         let own_key = key();
-        let own = CertificateParams::new(names()).expect("both are names of a host");
         let own = own
             .signed_by(&own_key, &Issuer::new(ca, ca_key))
             .expect("the authority can sign");
@@ -74,6 +79,10 @@ impl Identity {
     pub(super) fn acceptor(&self) -> &TlsAcceptor {
         &self.acceptor
     }
+}
+
+fn own(names: Vec<String>) -> CertificateParams {
+    CertificateParams::new(names).expect("they are names of a host")
 }
 
 fn key() -> KeyPair {

@@ -162,8 +162,8 @@ pub(super) static ALL: [Way; 19] = [
         under: NOWHERE,
         how: How::StopMailServer,
         of: "mailer",
-        says: Says::Degraded("mail server", "the circuit is open"),
-        doctor: ["mailer", "cannot use the mail server", "USHER_MAIL_URL"],
+        says: Says::Degraded("mail server", "cannot be used: "),
+        doctor: ["mailer", "the mail server cannot be used", "USHER_MAIL_URL"],
     },
     Way {
         what: "a mail server that relays for nobody",
