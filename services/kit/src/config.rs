@@ -3,11 +3,12 @@
 //! else the default; `find` looks for them, `file` reads the TOML, `refusal` says what is wrong with
 //! one. `reference` and `example` are the papers made from the same arguments.
 
+mod environment;
 mod example;
 mod file;
 mod find;
+mod held;
 mod names;
-mod origin;
 mod reference;
 mod refusal;
 mod url;
@@ -18,18 +19,16 @@ use std::ffi::OsString;
 use anyhow::bail;
 use clap::{Args, FromArgMatches};
 
+pub use environment::{FILE_VARIABLE, environment};
 pub use example::example;
 pub use file::SettingsFile;
 pub use find::Settings;
+pub use held::{Held, Whence};
 pub use names::{nearest, slips};
-pub use origin::{Held, Origin};
 pub use reference::reference;
 pub use refusal::{explain, hide_secrets, is_about_a_setting, is_flag_given};
 pub use url::{has_bare_percent, refused_url, service_url};
 pub use value::{Switch, at_least_one, duration, lease};
-
-/// Environment variable that names the TOML file.
-pub const FILE_VARIABLE: &str = "USHER_CONFIG";
 
 /// Reads service `name`'s configuration from the environment and, if `USHER_CONFIG` names one, a
 /// TOML file. In the file, a key is the variable's name in lower case without `USHER_`; the table
@@ -57,10 +56,4 @@ pub fn from_pairs<C: Args + FromArgMatches>(pairs: &[(&str, &str)]) -> anyhow::R
         Some((key, _)) => bail!("{key} is no setting of this service."),
         None => settings.parse(),
     }
-}
-
-/// A variable of this process. An empty one counts as unset, everywhere: it is how whoever writes a
-/// unit file or a compose file says that there is nothing to say.
-pub fn environment(variable: &str) -> Option<OsString> {
-    std::env::var_os(variable).filter(|value| !value.is_empty())
 }

@@ -60,7 +60,7 @@ pub use status::{
 };
 pub use told::{Degraded, Told};
 
-use crate::{telemetry::grpc::CallerTraces, write_behind::write_behind};
+use crate::{config::Switch, telemetry::grpc::CallerTraces, write_behind::write_behind};
 
 /// How long servers may take to answer what they have begun.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -92,6 +92,7 @@ pub struct Server {
     addr: SocketAddr,
     admin_addr: SocketAddr,
     callers: CallerTraces,
+    reflection: Switch,
 }
 
 impl Server {
@@ -119,6 +120,7 @@ impl Server {
             addr,
             admin_addr,
             callers: CallerTraces::default(),
+            reflection: Switch::On,
         })
     }
 
@@ -126,6 +128,13 @@ impl Server {
     #[must_use]
     pub fn caller_traces(mut self, callers: CallerTraces) -> Self {
         self.callers = callers;
+        self
+    }
+
+    /// The same with reflection on both listeners, or without.
+    #[must_use]
+    pub fn reflection(mut self, reflection: Switch) -> Self {
+        self.reflection = reflection;
         self
     }
 
@@ -159,10 +168,12 @@ impl Server {
             token,
             health,
         } = surface;
-        let public = public.add_service(public::reflection(
-            &[names, &["grpc.health.v1.Health"]].concat(),
-        )?);
-        let admin = admin.add_service(public::reflection(admin_names)?);
+        let (mut public, mut admin) = (public, admin);
+        if self.reflection.is_on() {
+            let told = [names, &["grpc.health.v1.Health"]].concat();
+            public = public.add_service(public::reflection(&told)?);
+            admin = admin.add_service(public::reflection(admin_names)?);
+        }
         tracing::info!(listen = %self.addr, admin = %self.admin_addr, "Listening.");
         health.looks_after(stages.pulses.clone());
         // Two stops: probes are to see the service drain after callers are sent away.

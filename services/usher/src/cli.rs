@@ -1,12 +1,16 @@
 //! The command line: every command, what `--help` teaches, and where each command goes.
 
-use std::path::PathBuf;
-
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use crate::{
-    account, completions, config, demo, dlq, doctor, exit, help::Color, keys, local, logs, mail,
-    man, migrate, nats, output::Format, serve, service::Service, target::Target, version,
+    account, completions, config, demo, dlq, doctor, exit,
+    help::Color,
+    keys, local, logs, mail, man, migrate, nats,
+    output::Format,
+    serve,
+    service::Service,
+    target::{DataFlag, Target},
+    version,
 };
 
 /// Signs people up and makes sure that their verification mail arrives
@@ -18,15 +22,8 @@ use crate::{
     after_help = "`usher COMMAND --help` shows examples; `usher --help` also exit codes and the environment."
 )]
 pub(crate) struct Cli {
-    /// Folder of the local system: databases, broker, mails, keys, logs
-    #[arg(
-        long,
-        global = true,
-        env = "USHER_DATA",
-        default_value = "data",
-        value_name = "DIR"
-    )]
-    pub(crate) data: PathBuf,
+    #[command(flatten)]
+    pub(crate) folder: DataFlag,
     /// What answers look like
     #[arg(long, global = true, value_enum, default_value_t = Format::Table)]
     output: Format,
@@ -45,6 +42,9 @@ pub(crate) struct Cli {
     color: Color,
     #[command(subcommand)]
     pub(crate) command: Command,
+    /// Misspelt variables, a sentence each.
+    #[arg(skip)]
+    pub(crate) slips: Vec<String>,
 }
 
 impl Cli {

@@ -3,16 +3,15 @@
 use std::{collections::BTreeMap, marker::PhantomData, path::Path};
 
 use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
-use kit::config::{Held, Origin, Settings, environment};
+use kit::config::{Held, Settings, Whence, environment};
 use serde::Serialize;
 
 use crate::{
-    cli,
     exit::{Exit, Failure, sentence},
     output::{Format, table},
     service::Service,
     settings,
-    target::Target,
+    target::{DataFlag, Target},
     terminal::STRONG,
 };
 
@@ -30,11 +29,11 @@ use crate::{
   usher config --output json | jq '.mailer[] | select(.from != \"default\")'")]
 pub(crate) struct ConfigArguments {
     #[command(subcommand)]
-    service: Option<Shown>,
+    service: Option<ConfigOf>,
 }
 
 #[derive(Debug, Subcommand)]
-enum Shown {
+enum ConfigOf {
     /// The settings of accounts
     Accounts(Flags<accounts::config::Config>),
     /// The settings of verification
@@ -92,7 +91,7 @@ pub(crate) fn run(arguments: ConfigArguments, data: &Path, format: Format) -> Re
     Ok(())
 }
 
-fn held(shown: Option<Shown>, data: &Path) -> anyhow::Result<Vec<(&'static str, Vec<Held>)>> {
+fn held(shown: Option<ConfigOf>, data: &Path) -> anyhow::Result<Vec<(&'static str, Vec<Held>)>> {
     let (service, flags) = match shown {
         None => {
             let services = settings::of_services()?;
@@ -104,9 +103,9 @@ fn held(shown: Option<Shown>, data: &Path) -> anyhow::Result<Vec<(&'static str, 
             all.push(("usher", of_the_command(data)?));
             return Ok(all);
         }
-        Some(Shown::Accounts(flags)) => (Service::Accounts, flags.0),
-        Some(Shown::Verification(flags)) => (Service::Verification, flags.0),
-        Some(Shown::Mailer(flags)) => (Service::Mailer, flags.0),
+        Some(ConfigOf::Accounts(flags)) => (Service::Accounts, flags.0),
+        Some(ConfigOf::Verification(flags)) => (Service::Verification, flags.0),
+        Some(ConfigOf::Mailer(flags)) => (Service::Mailer, flags.0),
     };
     let held = settings::of(service)?.held(Some(&flags));
     Ok(vec![(service.name(), held)])
@@ -114,11 +113,7 @@ fn held(shown: Option<Shown>, data: &Path) -> anyhow::Result<Vec<(&'static str, 
 
 /// What the client commands read.
 fn of_the_command(data: &Path) -> anyhow::Result<Vec<Held>> {
-    let tree = cli::command();
-    let folder = tree
-        .get_arguments()
-        .find(|argument| argument.get_id() == "data");
-    let declared = Target::augment_args(Command::new("usher").args(folder.cloned()));
+    let declared = Target::augment_args(DataFlag::augment_args(Command::new("usher")));
     let settings = Settings::of(declared.no_binary_name(true), environment);
     settings.parse::<Target>()?;
     let mut held = settings.held(None);
@@ -126,7 +121,7 @@ fn of_the_command(data: &Path) -> anyhow::Result<Vec<Held>> {
     for setting in &mut held {
         if setting.variable == "USHER_DATA" && setting.value.as_ref() != Some(&data) {
             setting.value = Some(data.clone());
-            setting.origin = Origin::CommandLine;
+            setting.origin = Whence::CommandLine;
         }
     }
     Ok(held)
@@ -144,7 +139,7 @@ fn spoken(held: &[(&'static str, Vec<Held>)]) -> String {
         {
             let value = value.clone().unwrap_or_else(|| "–".to_owned());
             let from = match origin {
-                Origin::Default => String::new(),
+                Whence::Default => String::new(),
                 origin => origin.to_string(),
             };
             rows.push([variable.clone(), value, from]);
@@ -158,10 +153,10 @@ fn spoken(held: &[(&'static str, Vec<Held>)]) -> String {
 impl From<&Held> for Row {
     fn from(held: &Held) -> Self {
         let (from, file, line) = match &held.origin {
-            Origin::CommandLine => ("flag", None, None),
-            Origin::Environment => ("environment", None, None),
-            Origin::File { path, line } => ("file", Some(path.display().to_string()), Some(*line)),
-            Origin::Default => ("default", None, None),
+            Whence::CommandLine => ("flag", None, None),
+            Whence::Environment => ("environment", None, None),
+            Whence::File { path, line } => ("file", Some(path.display().to_string()), Some(*line)),
+            Whence::Default => ("default", None, None),
         };
         Self {
             setting: held.variable.clone(),

@@ -63,7 +63,7 @@ pub(crate) async fn run(
         );
         return Err(Failure::new(Exit::Refused, message).hint("Choose another folder with --data."));
     }
-    let told = ToldServices::find()?;
+    let told = ToldServices::find(Vec::new())?;
     let mailbox = Mailbox::choose(arguments.mailbox, told.mail_url(), &folder)?;
     // Notices stay unread: a crash is part of the story, and a failure quotes the log.
     let (mut system, _notices) = System::open(&folder, told)?;

@@ -30,8 +30,8 @@ pub(crate) struct DoctorArguments {
     pub(crate) target: Target,
 }
 
-pub(crate) async fn run(session: &Session) -> Result<(), Failure> {
-    let mut findings = settings::of_this_machine();
+pub(crate) async fn run(session: &Session, slips: Vec<String>) -> Result<(), Failure> {
+    let mut findings = settings::of_this_machine(slips);
     findings.extend(checks::all(session).await);
     session
         .format

@@ -49,6 +49,7 @@ use cli::{Cli, Command};
 use exit::{Exit, Failure};
 use output::Format;
 use session::Session;
+use target::DataFlag;
 use version::VersionArguments;
 
 /// Does what the command line says.
@@ -90,13 +91,18 @@ fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failu
 
 async fn dispatch(cli: Cli) -> Result<(), Failure> {
     let format = cli.format();
-    let Cli { data, command, .. } = cli;
+    let Cli {
+        folder: DataFlag { data },
+        command,
+        slips,
+        ..
+    } = cli;
     let session = |target| Session::new(target, &data, format);
     match command {
-        Command::Accounts(arguments) => serve::accounts(*arguments).await,
-        Command::Verification(arguments) => serve::verification(*arguments).await,
-        Command::Mailer(arguments) => serve::mailer(*arguments).await,
-        Command::Up(arguments) => local::up::run(arguments, &data, format).await,
+        Command::Accounts(arguments) => serve::accounts(*arguments, slips).await,
+        Command::Verification(arguments) => serve::verification(*arguments, slips).await,
+        Command::Mailer(arguments) => serve::mailer(*arguments, slips).await,
+        Command::Up(arguments) => local::up::run(arguments, &data, format, slips).await,
         Command::Demo(arguments) => demo::run(arguments, &data, format).await,
         Command::Migrate(arguments) => migrate::run(arguments, &data, format).await,
         Command::Keys(client) => keys::run(client.command, &data, &session(client.target)).await,
@@ -111,7 +117,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
             version::run(format);
             Ok(())
         }
-        Command::Doctor(arguments) => doctor::run(&session(arguments.target)).await,
+        Command::Doctor(arguments) => doctor::run(&session(arguments.target), slips).await,
         Command::Dlq(client) => dlq::run(client.command, &session(client.target)).await,
         Command::Nats(client) => nats::run(client.command, &session(client.target)).await,
         Command::Account(client) => {

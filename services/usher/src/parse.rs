@@ -1,10 +1,10 @@
 //! Reads the command line: finds which command it is, gives a service's settings to its flags, and
 //! puts what is refused into words that hold no secret.
 
-use std::ffi::OsString;
+use std::{collections::BTreeSet, ffi::OsString};
 
 use clap::{ArgMatches, Command, Error, FromArgMatches as _};
-use kit::config::{self, Origin, Settings};
+use kit::config::{self, FILE_VARIABLE, Settings, Whence};
 
 use crate::{
     cli::{self, Cli},
@@ -13,6 +13,9 @@ use crate::{
     service::Service,
     settings,
 };
+
+/// Variables that are read somewhere else than by a flag.
+const BESIDE_FLAGS: [&str; 2] = [FILE_VARIABLE, "USHER_NATS_SERVER"];
 
 /// What was asked for. Prints help, or what was not understood, and exits if that is what there is
 /// to do.
@@ -42,7 +45,10 @@ pub(crate) fn parse() -> Result<Cli, (Format, anyhow::Error)> {
         let told = told(&path, settings.as_ref(), &error, &arguments);
         (format, told.unwrap_or_else(|| leave(error)))
     })?;
-    Ok(Cli::from_arg_matches(&matches).unwrap_or_else(leave))
+    let cli = Cli::from_arg_matches(&matches);
+    let mut cli = cli.unwrap_or_else(leave);
+    cli.slips = slips();
+    Ok(cli)
 }
 
 fn leave<T>(error: Error) -> T {
@@ -115,9 +121,38 @@ fn told(
     config::is_about_a_setting(asked, error).then(|| {
         config::explain(asked, error, |argument| {
             match config::is_flag_given(argument, arguments) {
-                true => Origin::CommandLine,
-                false => Origin::Environment,
+                true => Whence::CommandLine,
+                false => Whence::Environment,
             }
         })
     })
+}
+
+/// Misspelt variables of this environment, a sentence each. They are no errors: other programs may
+/// have variables that begin so.
+fn slips() -> Vec<String> {
+    let known = known_variables();
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    let names = std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned());
+    let mut sentences = Vec::new();
+    for (slip, meant) in config::slips(names, &known) {
+        sentences.push(format!(
+            "The variable {slip} is read by nobody; did you mean {meant}?"
+        ));
+    }
+    sentences
+}
+
+fn known_variables() -> BTreeSet<String> {
+    let mut known = BTreeSet::from(BESIDE_FLAGS.map(str::to_owned));
+    add_variables(&cli::command(), &mut known);
+    known
+}
+
+fn add_variables(command: &Command, known: &mut BTreeSet<String>) {
+    let variables = command.get_arguments().filter_map(clap::Arg::get_env);
+    known.extend(variables.map(|name| name.to_string_lossy().into_owned()));
+    for command in command.get_subcommands() {
+        add_variables(command, known);
+    }
 }

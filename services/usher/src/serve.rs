@@ -6,7 +6,6 @@ use kit::serve;
 
 use crate::{
     exit::Failure,
-    settings,
     signals::{STOP_WITH_STDIN, stdin_closed},
 };
 
@@ -23,28 +22,31 @@ pub(crate) struct ServeArguments<C: Args> {
 
 pub(crate) async fn accounts(
     arguments: ServeArguments<accounts::config::Config>,
+    warnings: Vec<String>,
 ) -> Result<(), Failure> {
     let shutdown = asked_to_stop(arguments.stop_with_stdin)?;
     let mut config = arguments.config;
-    config.service.telemetry.warnings = settings::slips();
+    config.service.telemetry.warnings = warnings;
     Ok(accounts::app::run(config, shutdown).await?)
 }
 
 pub(crate) async fn verification(
     arguments: ServeArguments<verification::config::Config>,
+    warnings: Vec<String>,
 ) -> Result<(), Failure> {
     let shutdown = asked_to_stop(arguments.stop_with_stdin)?;
     let mut config = arguments.config;
-    config.service.telemetry.warnings = settings::slips();
+    config.service.telemetry.warnings = warnings;
     Ok(verification::app::run(config, shutdown).await?)
 }
 
 pub(crate) async fn mailer(
     arguments: ServeArguments<mailer::config::Config>,
+    warnings: Vec<String>,
 ) -> Result<(), Failure> {
     let shutdown = asked_to_stop(arguments.stop_with_stdin)?;
     let mut config = arguments.config;
-    config.service.telemetry.warnings = settings::slips();
+    config.service.telemetry.warnings = warnings;
     Ok(mailer::app::run(config, shutdown).await?)
 }
 

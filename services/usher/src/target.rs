@@ -24,6 +24,20 @@ use crate::{
     service::{PerService, Service},
 };
 
+/// The local system, for every command.
+#[derive(Debug, Args)]
+pub(crate) struct DataFlag {
+    /// Folder of the local system: databases, broker, mails, keys, logs
+    #[arg(
+        long,
+        global = true,
+        env = "USHER_DATA",
+        default_value = "data",
+        value_name = "DIR"
+    )]
+    pub(crate) data: PathBuf,
+}
+
 /// Flags of every command that talks to services.
 #[derive(Debug, Clone, Args)]
 #[command(

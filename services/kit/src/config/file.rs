@@ -17,8 +17,8 @@ use toml::{
 };
 
 use super::{
-    FILE_VARIABLE, environment, names,
-    names::{nearest, quoted},
+    environment::{FILE_VARIABLE, environment},
+    names::{self, nearest, quoted},
 };
 use crate::Private;
 

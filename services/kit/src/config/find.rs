@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, Id, parser::ValueSource};
 
 use super::{
-    Held, Origin, SettingsFile, explain, names,
+    Held, SettingsFile, Whence, explain, names,
     refusal::{is_flag_given, is_secret},
 };
 use crate::Private;
@@ -25,7 +25,7 @@ struct Found {
     id: Id,
     variable: String,
     value: Private<OsString>,
-    origin: Origin,
+    origin: Whence,
 }
 
 impl Settings {
@@ -62,7 +62,7 @@ impl Settings {
                     id: argument.get_id().clone(),
                     variable,
                     value: entry.value.clone(),
-                    origin: Origin::File {
+                    origin: Whence::File {
                         path: file.path().to_owned(),
                         line: entry.line,
                     },
@@ -83,7 +83,7 @@ impl Settings {
                     id: argument.get_id().clone(),
                     variable,
                     value: value.into(),
-                    origin: Origin::Environment,
+                    origin: Whence::Environment,
                 });
             }
         }
@@ -102,7 +102,7 @@ impl Settings {
     }
 
     /// Takes out what was found for these variables, and says what of it there was and where.
-    pub fn without(&mut self, variables: &[&str]) -> Vec<(String, Origin)> {
+    pub fn without(&mut self, variables: &[&str]) -> Vec<(String, Whence)> {
         let mut out = Vec::new();
         self.found.retain(|found| {
             let stays = !variables.contains(&found.variable.as_str());
@@ -156,7 +156,7 @@ impl Settings {
     pub fn refusal(&self, error: &clap::Error, arguments: &[OsString]) -> anyhow::Error {
         explain(&self.declared, error, |argument| {
             if is_flag_given(argument, arguments) {
-                Origin::CommandLine
+                Whence::CommandLine
             } else {
                 self.origin(argument)
             }
@@ -183,13 +183,13 @@ impl Settings {
         all
     }
 
-    fn value_of(&self, argument: &Arg, matches: Option<&ArgMatches>) -> (Option<String>, Origin) {
+    fn value_of(&self, argument: &Arg, matches: Option<&ArgMatches>) -> (Option<String>, Whence) {
         let id = argument.get_id().as_str();
         let flags =
             matches.filter(|matches| matches.value_source(id) == Some(ValueSource::CommandLine));
         if let Some(raw) = flags.and_then(|matches| matches.get_raw(id)) {
             let parts: Vec<_> = raw.map(|part| part.to_string_lossy()).collect();
-            return (Some(parts.join(",")), Origin::CommandLine);
+            return (Some(parts.join(",")), Whence::CommandLine);
         }
         if let Some(found) = self
             .found
@@ -200,15 +200,15 @@ impl Settings {
             return (Some(value), found.origin.clone());
         }
         let default = names::default(argument);
-        (default, Origin::Default)
+        (default, Whence::Default)
     }
 
-    fn origin(&self, argument: &Arg) -> Origin {
+    fn origin(&self, argument: &Arg) -> Whence {
         let found = self
             .found
             .iter()
             .find(|found| found.id == *argument.get_id());
-        found.map_or(Origin::Default, |found| found.origin.clone())
+        found.map_or(Whence::Default, |found| found.origin.clone())
     }
 }
 

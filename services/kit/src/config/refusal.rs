@@ -8,13 +8,13 @@ use clap::{
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
-use super::{Origin, names};
+use super::{Whence, names};
 
 const HIDDEN: &str = "a value that is not shown here";
 
 /// What is wrong with a setting of `command`, without secrets; `origin` tells where its value came
 /// from.
-pub fn explain(command: &Command, error: &Error, origin: impl Fn(&Arg) -> Origin) -> anyhow::Error {
+pub fn explain(command: &Command, error: &Error, origin: impl Fn(&Arg) -> Whence) -> anyhow::Error {
     let flag = text(error, ContextKind::InvalidArg).unwrap_or_default();
     let argument = argument(command, error);
     let name = argument.and_then(names::variable).unwrap_or(flag);

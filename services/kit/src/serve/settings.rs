@@ -10,6 +10,7 @@ use sea_orm_migration::MigratorTrait;
 use super::{AdminToken, ListenerSettings, Server};
 use crate::{
     clock::Clock,
+    config::Switch,
     db::{DatabaseUrl, Db},
     telemetry::{self, grpc::CallerTraces},
 };
@@ -50,6 +51,10 @@ pub struct ServiceSettings {
     )]
     pub caller_traces: CallerTraces,
 
+    /// Whether both listeners tell their services to tools such as grpcurl
+    #[arg(long, env = "USHER_REFLECTION", value_enum, default_value_t = Switch::On)]
+    pub reflection: Switch,
+
     /// How much strangers may take
     #[command(flatten)]
     pub limits: ListenerSettings,
@@ -86,7 +91,9 @@ impl ServiceSettings {
             migrated.context("The tables of the database cannot be brought up to date.")?;
         }
         let server = Server::bind(self.listen, self.admin_listen, &self.limits).await?;
-        let server = server.caller_traces(self.caller_traces);
+        let server = server
+            .caller_traces(self.caller_traces)
+            .reflection(self.reflection);
         let token = AdminToken::read_or_make(&self.admin_token_file)?;
         Ok(Parts { db, server, token })
     }

@@ -76,6 +76,11 @@ impl<C: From<Channel>> Process<C> {
         channel(self.addr).into()
     }
 
+    /// Where it listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
     /// As the operating system numbers it, for `signal`.
     pub fn id(&self) -> u32 {
         self.child.id().expect("the process runs")

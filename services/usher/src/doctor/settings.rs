@@ -8,7 +8,7 @@ use crate::{exit::sentence, service::Service, settings};
 const SETTINGS: &str = "settings";
 
 /// Nothing where no file is named and no variable is misspelt.
-pub(super) fn of_this_machine() -> Vec<Finding> {
+pub(super) fn of_this_machine(slips: Vec<String>) -> Vec<Finding> {
     let mut findings = Vec::new();
     match checked() {
         Err(error) => findings.push(Finding::problem(
@@ -23,7 +23,7 @@ pub(super) fn of_this_machine() -> Vec<Finding> {
             }
         }
     }
-    for slip in settings::slips() {
+    for slip in slips {
         let advice = "Correct the name, or unset it; `usher config` shows what holds.";
         findings.push(Finding::warning(SETTINGS, slip, advice));
     }

@@ -1,7 +1,7 @@
 //! What environment and file say to the services of `usher up`, found and checked before anything
 //! starts; `child` passes it on.
 
-use kit::config::{Origin, Settings};
+use kit::config::{Settings, Whence};
 
 use crate::{
     exit::{Exit, Failure, sentence},
@@ -34,10 +34,10 @@ pub(crate) struct ToldServices {
 impl ToldServices {
     /// # Errors
     /// When the file is wrong, or a service would refuse a setting.
-    pub(crate) fn find() -> Result<Self, Failure> {
+    pub(crate) fn find(slips: Vec<String>) -> Result<Self, Failure> {
         let refused = |error: anyhow::Error| Failure::new(Exit::Usage, sentence(&error));
         let mut services = settings::of_services().map_err(refused)?;
-        let mut in_vain: Vec<(String, Origin)> = Vec::new();
+        let mut in_vain: Vec<(String, Whence)> = Vec::new();
         let PerService {
             accounts,
             verification,
@@ -49,7 +49,7 @@ impl ToldServices {
         for service in Service::ALL {
             settings::check(service, &services[service]).map_err(refused)?;
         }
-        let mut warnings = settings::slips();
+        let mut warnings = slips;
         for (variable, origin) in in_vain {
             let warning = format!(
                 "{variable} (from {origin}) is not used: `usher up` says to each service where its files and its peers are."

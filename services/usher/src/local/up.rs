@@ -61,11 +61,12 @@ pub(crate) async fn run(
     arguments: UpArguments,
     data: &Path,
     format: Format,
+    slips: Vec<String>,
 ) -> Result<(), Failure> {
     // Before anything is started: a signal that comes in the middle of it must end it in order,
     // too.
     let mut signals = StopSignals::listen().map_err(anyhow::Error::from)?;
-    let told = ToldServices::find()?;
+    let told = ToldServices::find(slips)?;
     // Whoever reads this terminal, if anybody does: the children are looked after.
     terminal::write_behind();
     for warning in &told.warnings {

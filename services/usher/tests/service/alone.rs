@@ -1,6 +1,8 @@
 //! One service alone, as `usher SERVICE` runs it, with a broker of its own: what only a whole
 //! process shows.
 
+use std::net::SocketAddr;
+
 use kit::testing::{NatsServer, Process, World, event_headers, publish};
 use proto::{accounts::AccountCreated, events::Event as _};
 use tokio::process::Command;
@@ -31,6 +33,17 @@ impl Alone {
     /// A channel that carries no trace but the one that a test puts on a request.
     pub(crate) fn channel(&self) -> Channel {
         self.process.client()
+    }
+
+    /// Where it listens.
+    pub(crate) fn addr(&self) -> SocketAddr {
+        self.process.addr()
+    }
+
+    /// The operators' token.
+    pub(crate) fn token(&self) -> String {
+        let text = std::fs::read_to_string(self.world.file("admin-token"));
+        text.unwrap().trim().to_owned()
     }
 
     /// Publishes the event of a new account as accounts would, as part of a trace, and answers with

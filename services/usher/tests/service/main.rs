@@ -29,6 +29,7 @@ mod otlp;
 mod papers;
 mod processes;
 mod recorded;
+mod reflection;
 mod refused;
 mod rotation;
 mod scenarios;

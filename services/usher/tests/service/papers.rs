@@ -1,13 +1,14 @@
-//! The papers say what is true: README's recorded demo, the reference of settings, and the tests
-//! that they name. `make papers` writes the first two anew.
+//! The papers say what is true: README's recorded demo, the reference of settings, the example of a
+//! configuration file, and the tests that they name. `make papers` writes the first three anew.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
 
-use kit::config::reference;
+use kit::config::{example, reference};
+use serde_json::Value;
 
 use crate::{recorded::normalised, world::usher};
 
@@ -47,6 +48,95 @@ fn the_reference_of_settings_is_the_codes_own() {
     ];
     for (part, fresh) in references {
         check("docs/settings.md", part, &fresh, |old, fresh| old == fresh);
+    }
+}
+
+const EXAMPLE: &str = "docs/usher.example.toml";
+
+const EXAMPLE_HEAD: &str = "\
+# Usher's configuration file: every setting of every service, commented out, at its default.
+# Copy it, name the copy in USHER_CONFIG, and take the `#` away where you set something;
+# `usher config` shows what holds then. Written by `make papers` from the code.
+#
+# Flags and environment win over this file. What several services share, such as nats_url, can
+# stand once, above the first table; a service's own table wins over that. \"\" is unset.
+# Whoever may read this file reads the passwords in it.
+";
+
+#[test]
+fn the_example_of_a_configuration_file_is_the_codes_own() {
+    let tables = [
+        example::<accounts::config::Config>("accounts"),
+        example::<verification::config::Config>("verification"),
+        example::<mailer::config::Config>("mailer"),
+    ];
+    let fresh = [EXAMPLE_HEAD, &tables.join("\n\n")].join("\n");
+    let path = root().join(EXAMPLE);
+    if std::env::var_os("USHER_WRITE_PAPERS").is_some() {
+        fs::write(&path, fresh).expect("the paper can be written");
+    } else {
+        let old = fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            old == fresh,
+            "{EXAMPLE} is not what the code says. Run `make papers`.\n{fresh}"
+        );
+    }
+}
+
+/// What `usher config` says with this file: service and setting, the value, and where it is from.
+fn configured(file: Option<&str>) -> BTreeMap<(String, String), (Value, Value)> {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let mut config = usher();
+    config.args(["config", "--output", "json"]);
+    if let Some(text) = file {
+        let path = folder.path().join("usher.toml");
+        fs::write(&path, text).expect("the folder can be written");
+        config.env("USHER_CONFIG", path);
+    }
+    let output = config.output().expect("usher can be run");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let all: Value = serde_json::from_slice(&output.stdout).expect("the output is JSON");
+    let mut settings = BTreeMap::new();
+    for service in ["accounts", "verification", "mailer"] {
+        for row in all[service].as_array().into_iter().flatten() {
+            let name = row["setting"].as_str().unwrap_or_default().to_owned();
+            let held = (row["value"].clone(), row["from"].clone());
+            settings.insert((service.to_owned(), name), held);
+        }
+    }
+    settings
+}
+
+#[test]
+fn in_the_example_each_setting_stands_at_its_default_and_is_taken() {
+    let text = fs::read_to_string(root().join(EXAMPLE)).expect("the example can be read");
+    let defaults = configured(None);
+    assert_eq!(
+        configured(Some(&text)),
+        defaults,
+        "as it is, it changes nothing"
+    );
+    let is_setting = |line: &&str| line.starts_with('#') && !line.starts_with("# ");
+    let lines = text
+        .lines()
+        .map(|line| match Some(line).filter(is_setting) {
+            Some(setting) => setting.trim_start_matches('#'),
+            None => line,
+        });
+    let in_effect = configured(Some(&lines.collect::<Vec<_>>().join("\n")));
+    assert!(defaults.len() > 60, "{defaults:?}");
+    for (setting, (default, _)) in &defaults {
+        let (value, from) = &in_effect[setting];
+        assert_eq!(value, default, "{setting:?}");
+        // What is unset by default is unset there, too.
+        let expected = if default.is_null() { "default" } else { "file" };
+        assert_eq!(from, expected, "{setting:?}");
+        let key = setting.1.trim_start_matches("USHER_").to_lowercase();
+        assert!(
+            text.contains(&format!("\n#{key} = ")),
+            "{setting:?} does not stand in it"
+        );
     }
 }
 

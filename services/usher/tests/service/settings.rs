@@ -2,11 +2,13 @@
 //! word, and no secret in a refusal, whoever words it.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::PathBuf,
     process::{Command, Output},
 };
 
+use kit::config::{Settings, SettingsFile};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -661,4 +663,47 @@ fn a_file_that_doctor_cannot_use_is_a_finding() {
         "{finding}"
     );
     assert!(!finding.contains(SECRET), "{finding}");
+}
+
+/// As a service's own binary reads it, which knows no other service.
+fn alone(service: &'static str, text: &str) -> anyhow::Result<()> {
+    let folder = folder();
+    let file = SettingsFile::read(&file(&folder, text))?;
+    let (nothing, file) = (|_: &str| None, Some(&file));
+    match service {
+        "accounts" => Settings::find::<accounts::config::Config>(service, nothing, file)?
+            .parse::<accounts::config::Config>()
+            .map(drop),
+        "verification" => Settings::find::<verification::config::Config>(service, nothing, file)?
+            .parse::<verification::config::Config>()
+            .map(drop),
+        _ => Settings::find::<mailer::config::Config>(service, nothing, file)?
+            .parse::<mailer::config::Config>()
+            .map(drop),
+    }
+}
+
+#[test]
+fn what_several_services_share_may_stand_above_the_tables_for_each_of_them_alone() {
+    const SERVICES: [&str; 3] = ["accounts", "verification", "mailer"];
+    let all = listed(&run(usher().args(["config", "--output", "json"])));
+    let mut owners: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (service, setting) in all.iter().filter(|one| SERVICES.contains(&&*one.0)) {
+        let name = setting["setting"].as_str().unwrap_or_default();
+        let key = name.trim_start_matches("USHER_").to_lowercase();
+        owners.entry(key).or_default().push(service.clone());
+    }
+    let of = |number: usize| owners.iter().filter(move |one| one.1.len() == number);
+    assert!(of(2).count() > 2 && of(1).count() > 10, "{owners:?}");
+    for (key, _) in of(2).chain(of(3)) {
+        for service in SERVICES {
+            alone(service, &format!("{key} = ''\n")).unwrap_or_else(|error| panic!("{error}"));
+        }
+    }
+    for (key, owner) in of(1) {
+        for service in SERVICES {
+            let taken = alone(service, &format!("{key} = ''\n")).is_ok();
+            assert_eq!(taken, owner[0] == service, "{key}, {service}");
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::{fmt, path::PathBuf};
 
 /// Where a value came from; the first that there is wins.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
+pub enum Whence {
     /// A flag.
     CommandLine,
     /// Its variable.
@@ -20,7 +20,7 @@ pub enum Origin {
     Default,
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for Whence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::CommandLine => f.write_str("the command line"),
@@ -39,5 +39,5 @@ pub struct Held {
     /// The value in words, `set` where it may be a secret; nothing where it is unset.
     pub value: Option<String>,
     /// Where the value came from.
-    pub origin: Origin,
+    pub origin: Whence,
 }
