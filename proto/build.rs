@@ -17,10 +17,11 @@ const FILES: [&str; 9] = [
 ];
 
 /// What names a person or holds a code. `src/redacted.rs` prints these without it.
-const PERSONAL: [&str; 7] = [
+const PERSONAL: [&str; 8] = [
     ".usher.accounts.v1.Account",
     ".usher.accounts.v1.AccountCreated",
     ".usher.accounts.v1.CreateAccountRequest",
+    ".usher.accounts.v1.ListAccountsRequest",
     ".usher.letters.v1.GetDeadLetterResponse",
     ".usher.mailer.v1.Mail",
     ".usher.verification.v1.ConfirmCodeRequest",

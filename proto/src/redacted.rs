@@ -4,7 +4,7 @@
 use std::fmt;
 
 use crate::{
-    accounts::{Account, AccountCreated, CreateAccountRequest},
+    accounts::{Account, AccountCreated, CreateAccountRequest, ListAccountsRequest},
     letters::GetDeadLetterResponse,
     mailer::Mail,
     verification::{
@@ -27,6 +27,13 @@ impl fmt::Debug for AccountCreated {
 impl fmt::Debug for CreateAccountRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("CreateAccountRequest(<redacted>)")
+    }
+}
+
+impl fmt::Debug for ListAccountsRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (size, status) = (self.page_size, self.status());
+        write!(f, "ListAccountsRequest({size}, {status:?})")
     }
 }
 

@@ -61,6 +61,7 @@ impl Asker {
                 let request = ListAccountsRequest {
                     page_size: PAGE,
                     page_token: page_token.clone(),
+                    ..ListAccountsRequest::default()
                 };
                 let request = self.target.as_operator(request);
                 self.accounts.clone().list_accounts(request).await

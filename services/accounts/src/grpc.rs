@@ -2,6 +2,7 @@
 //! `admin` is the operators' side, `status` the one place where errors become statuses.
 
 mod admin;
+mod decode;
 mod encode;
 mod status;
 

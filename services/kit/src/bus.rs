@@ -8,6 +8,7 @@
 mod connection;
 mod consumer;
 mod delivery;
+mod difference;
 mod drift;
 mod durable;
 mod handler;
@@ -42,5 +43,5 @@ pub use look::look;
 pub use operators::DeadLetters;
 pub use settle::{Settled, Verdict, settle, verdicts};
 pub use sight::Sight;
-pub use streams::provision;
+pub use streams::{Change, Provisioned, provision};
 pub use tables::{create_tables, drop_tables};

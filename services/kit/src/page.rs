@@ -105,14 +105,25 @@ impl PageToken {
     /// Whether a row comes after this one in a list that is sorted by these two columns, newest
     /// first.
     pub fn precedes<C: ColumnTrait>(self, at: C, id: C) -> SimpleExpr {
-        // As one comparison of rows, which both databases look up in the index of the two. Written
-        // out with `OR`, the last page would read all the pages before it.
+        let (columns, row) = self.rows(at, id);
+        columns.lt(row)
+    }
+
+    /// Whether a row comes before this one in such a list, or is it.
+    pub fn reaches<C: ColumnTrait>(self, at: C, id: C) -> SimpleExpr {
+        let (columns, row) = self.rows(at, id);
+        columns.gte(row)
+    }
+
+    /// What is compared as one row, which both databases look up in the index of the two. Written
+    /// out with `OR`, the last page would read all the pages before it.
+    fn rows<C: ColumnTrait>(self, at: C, id: C) -> (SimpleExpr, SimpleExpr) {
         let columns = [
             Expr::col((at.entity_name(), at)),
             Expr::col((id.entity_name(), id)),
         ];
         let row = [Expr::val(self.at), Expr::val(self.id)];
-        Expr::tuple(columns).lt(Expr::tuple(row))
+        (Expr::tuple(columns), Expr::tuple(row))
     }
 
     /// The token as a text.

@@ -17,6 +17,7 @@ mod pulse;
 mod secrets;
 mod settings;
 mod signals;
+mod size;
 mod stages;
 mod status;
 mod taken;
@@ -45,11 +46,11 @@ pub use deadline::deadline;
 pub use guarded::ending;
 pub use health::Health;
 pub use limits::ListenerSettings;
-pub use public::MESSAGE_LIMIT;
 pub use pulse::beat;
 pub use secrets::{read_or_make, read_secret, refuse_if_others_may_read};
 pub use settings::{Parts, ServiceSettings};
 pub use signals::{StopSignals, at_most_ten_seconds, terminated};
+pub use size::{MESSAGE_LIMIT, explained_size};
 pub use stages::Stages;
 pub use status::{
     InvalidUuid, internal, invalid_argument, parse_uuid, refused, retry_after, store_failed,

@@ -9,6 +9,7 @@ pub(crate) mod show;
 pub(crate) mod timeline;
 pub(crate) mod view;
 mod watch;
+mod whom;
 
 use clap::Subcommand;
 

@@ -1,14 +1,14 @@
 //! How a command ends: the exit codes, stated once, and the failure that carries one from any
 //! command to `lib::run`, which prints it.
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
 use kit::{config::RefusedSetting, words};
 use serde::Serialize;
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
-use crate::terminal::{BAD, DIM};
+use crate::terminal::{self, BAD, DIM, Lost};
 
 /// Exit codes. `--help` and the documentation print [`help`], so that there is one list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -195,6 +195,21 @@ impl From<anyhow::Error> for Failure {
 /// An error and its causes as one sentence: each of them may end with a full stop of its own.
 pub(crate) fn sentence(error: &anyhow::Error) -> String {
     format!("{}.", words::of_chain(error))
+}
+
+/// Whether everything that the command said could be written.
+///
+/// # Errors
+/// When it could not, but for a reader that had enough (`usher … | head -1`): that is how it ends
+/// in ripgrep and cargo, too, so that no `pipefail` stops a script.
+pub(crate) fn was_heard() -> Result<(), Failure> {
+    match terminal::lost() {
+        Some(Lost { kind, why }) if *kind != io::ErrorKind::BrokenPipe => {
+            let message = format!("What was done could not be written to standard output: {why}.");
+            Err(Failure::new(Exit::Failed, message))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn round_up(delay: Duration) -> u64 {

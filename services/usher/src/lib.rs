@@ -1,26 +1,31 @@
 //! The command `usher`: runs the whole system on one machine, operates it anywhere, and shows it in
 //! a demo.
 //!
-//! In reading order: `cli` is the command tree, `parse` reads it, `settings` what environment and
-//! file say and `config` shows it, `exit` how commands end, `output` and `terminal`
-//! how they answer. `service` names the three services; `local` runs everything as children of one
-//! process (`usher up`), `serve` is what such a child does. `target` and `session` find the
+//! In reading order: `cli` is the command tree, `parse` reads it and `help` says what clap has to
+//! say, `completions` and `man` are made of it; `settings` is what environment and file say,
+//! `config` shows it; `exit` is how commands end, `output` and `terminal` how they answer.
+//! `service` names the three services; `local` runs everything as children of one process (`usher
+//! up`), whose `logs` are told, `serve` is what such a child does. `target` and `session` find the
 //! services for the client commands `account`, `mail`, `dlq`, `nats` and `doctor`, which use gRPC
 //! and never a database, and `root_span` begins their traces; `migrate` alone opens a database, and
-//! `keys` changes a key file once it has asked verification. `otlp` receives spans, `trace` draws them as journeys; `demo` tells the story
-//! with all of it.
+//! `keys` changes a key file once it has asked verification. `otlp` receives spans, `trace` draws
+//! them as journeys; `demo` tells the story with all of it.
 
 mod account;
 mod broker;
 mod cli;
+mod completions;
 mod config;
 mod demo;
 mod dlq;
 mod doctor;
 mod exit;
+mod help;
 mod keys;
 mod local;
+mod logs;
 mod mail;
+mod man;
 mod migrate;
 mod nats;
 pub mod otlp;
@@ -36,6 +41,7 @@ mod signals;
 mod target;
 mod terminal;
 mod trace;
+mod version;
 
 use std::process::ExitCode;
 
@@ -44,23 +50,26 @@ use exit::{Exit, Failure};
 use output::Format;
 use session::Session;
 use target::DataFlag;
+use version::VersionArguments;
 
 /// Does what the command line says.
 pub fn run() -> ExitCode {
     let (format, outcome) = match parse::parse() {
-        Ok(cli) => (cli.output, block_on(dispatch(cli))),
+        Ok(cli) => (cli.format(), block_on(dispatch(cli))),
         Err((format, error)) => {
             let failure = Failure::new(Exit::Usage, exit::sentence(&error));
             (format, Err(failure))
         }
     };
-    let code = match outcome {
+    // Written before it is judged whether it could be.
+    terminal::finish_output();
+    let code = match outcome.and_then(|()| exit::was_heard()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             // Nobody may be reading any more: that is no reason not to end.
             terminal::write_behind();
             match format {
-                Format::Table => terminal::tell(failure.spoken()),
+                Format::Table | Format::Quiet => terminal::tell(failure.spoken()),
                 Format::Json => {
                     terminal::tell(output::json(&serde_json::json!({ "error": failure })));
                 }
@@ -81,11 +90,12 @@ fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failu
 }
 
 async fn dispatch(cli: Cli) -> Result<(), Failure> {
+    let format = cli.format();
     let Cli {
         folder: DataFlag { data },
-        output: format,
         command,
         slips,
+        ..
     } = cli;
     let session = |target| Session::new(target, &data, format);
     match command {
@@ -97,6 +107,16 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Migrate(arguments) => migrate::run(arguments, &data, format).await,
         Command::Keys(client) => keys::run(client.command, &data, &session(client.target)).await,
         Command::Config(arguments) => config::run(arguments, &data, format),
+        Command::Logs(arguments) => logs::run(&arguments, &data, format).await,
+        Command::Completions(arguments) => {
+            completions::run(&arguments, cli::command());
+            Ok(())
+        }
+        Command::Man(arguments) => man::run(&arguments, cli::command(), format),
+        Command::Version(VersionArguments {}) => {
+            version::run(format);
+            Ok(())
+        }
         Command::Doctor(arguments) => doctor::run(&session(arguments.target), slips).await,
         Command::Dlq(client) => dlq::run(client.command, &session(client.target)).await,
         Command::Nats(client) => nats::run(client.command, &session(client.target)).await,

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 use futures::TryStreamExt as _;
-use kit::bus::{self, Bus};
+use kit::bus::{self, Bus, Change, Provisioned};
 use serde::Serialize;
 
 use crate::{
@@ -33,6 +33,29 @@ pub(crate) struct ProvisionArguments {
     /// a new one]
     #[arg(long, value_name = "N")]
     replicas: Option<usize>,
+}
+
+/// What `provision` did to one stream.
+#[derive(Debug, Serialize)]
+struct ProvisionedStream {
+    name: &'static str,
+    change: &'static str,
+    corrections: Vec<String>,
+}
+
+impl From<Provisioned> for ProvisionedStream {
+    fn from(Provisioned { stream, change }: Provisioned) -> Self {
+        let (change, corrections) = match change {
+            Change::Made => ("made", Vec::new()),
+            Change::Corrected(corrections) => ("corrected", corrections),
+            Change::Unchanged => ("unchanged", Vec::new()),
+        };
+        Self {
+            name: stream,
+            change,
+            corrections,
+        }
+    }
 }
 
 async fn connect(session: &Session) -> Result<Bus, Failure> {
@@ -80,18 +103,38 @@ pub(crate) async fn run(command: NatsCommand, session: &Session) -> Result<(), F
     let bus = connect(session).await?;
     match command {
         NatsCommand::Provision(arguments) => {
-            if let Err(error) = bus::provision(&bus, arguments.replicas).await {
-                return Err(broker::not_provisioned(&bus, &error).await);
-            }
-            let names = proto::streams::ALL.map(|stream| stream.name);
-            let listed = names.join(", ");
-            let said = format!("{GOOD}The streams are as they should be:{GOOD:#} {listed}");
-            let streams = serde_json::json!({ "streams": names });
-            session.format.print(&streams, |_| said);
+            let streams = match bus::provision(&bus, arguments.replicas).await {
+                Ok(streams) => Vec::from_iter(streams.into_iter().map(ProvisionedStream::from)),
+                Err(error) => return Err(broker::not_provisioned(&bus, &error).await),
+            };
+            let told = serde_json::json!({ "streams": streams });
+            session.format.print(&told, |_| what_was_done(&streams));
         }
         NatsCommand::Status => session.format.print(&status(&bus).await?, spoken),
     }
     Ok(())
+}
+
+fn what_was_done(streams: &[ProvisionedStream]) -> String {
+    if streams.iter().all(|stream| stream.change == "unchanged") {
+        let names = Vec::from_iter(streams.iter().map(|stream| stream.name));
+        let names = names.join(", ");
+        return format!(
+            "{GOOD}The streams are as they should be, and were before:{GOOD:#} {names}"
+        );
+    }
+    let mut text = String::new();
+    for stream in streams {
+        let name = stream.name;
+        text.push_str(&match stream.change {
+            "unchanged" => format!("  stream {name} was as it should be\n"),
+            change => format!("{GOOD}✓{GOOD:#} stream {name} was {change}\n"),
+        });
+        for correction in &stream.corrections {
+            text.push_str(&format!("    {correction}\n"));
+        }
+    }
+    text
 }
 
 /// Reads what the broker holds of ours.

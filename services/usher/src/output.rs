@@ -1,5 +1,5 @@
-//! Answers in the two shapes of `--output`: a table for people, JSON for programs. Commands hand
-//! over rows or a value; nothing else decides between the two.
+//! Answers in the shapes of `--output` and `--quiet`: a table for people, JSON for programs, bare
+//! ids for scripts. Commands hand over rows or a value; nothing else decides between them.
 
 use clap::ValueEnum;
 use comfy_table::{Attribute, Cell, ContentArrangement, Table, TableStyle};
@@ -7,21 +7,35 @@ use serde::Serialize;
 
 use crate::terminal::{self, DIM, Progress};
 
-/// `--output`.
+/// `--output`, or `--quiet`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     /// For people: aligned columns, colours on a terminal.
     Table,
     /// For programs: one JSON document on standard output; errors as JSON on standard error.
     Json,
+    /// For scripts: what the next command needs, and nothing where it needs nothing.
+    #[value(skip)]
+    Quiet,
 }
 
 impl Format {
     /// Prints `value` as JSON, or what `table` makes of it.
     pub(crate) fn print<T: Serialize>(self, value: &T, table: impl FnOnce(&T) -> String) {
+        self.print_named(value, [], table);
+    }
+
+    /// The same of what has ids, which are then all that `--quiet` shows: one a line.
+    pub(crate) fn print_named<'a, T: Serialize>(
+        self,
+        value: &T,
+        ids: impl IntoIterator<Item = &'a str>,
+        table: impl FnOnce(&T) -> String,
+    ) {
         match self {
             Self::Table => terminal::say(table(value).trim_end()),
             Self::Json => terminal::say(json(value)),
+            Self::Quiet => ids.into_iter().for_each(terminal::say),
         }
     }
 
@@ -31,6 +45,25 @@ impl Format {
         match self {
             Self::Table => terminal::say(text),
             Self::Json => terminal::tell(text),
+            Self::Quiet => {}
+        }
+    }
+
+    /// Says what somebody ought to look at, `--quiet` or not.
+    pub(crate) fn warn(self, text: impl AsRef<str>) {
+        match self {
+            Self::Table => terminal::say(text),
+            Self::Json | Self::Quiet => terminal::tell(text),
+        }
+    }
+
+    /// Says beside a list that it is not all: on standard error, so that whoever reads the list
+    /// reads nothing else.
+    pub(crate) fn tell_more(self, limit: usize) {
+        if self != Self::Quiet {
+            terminal::tell(format!(
+                "{DIM}There are more than these {limit}: --limit N shows N of them.{DIM:#}"
+            ));
         }
     }
 
@@ -39,6 +72,7 @@ impl Format {
         match self {
             Self::Table => Progress::Spoken,
             Self::Json => Progress::Aside,
+            Self::Quiet => Progress::Silent,
         }
     }
 
@@ -47,8 +81,24 @@ impl Format {
         match self {
             Self::Table => terminal::say(line(value)),
             Self::Json => terminal::say(serde_json::to_string(value).unwrap_or_default()),
+            Self::Quiet => {}
         }
     }
+}
+
+/// Most that a list command shows: it holds what it reads in memory.
+const LONGEST_LIST: usize = 1_000_000;
+
+/// Reads `--limit`.
+///
+/// # Errors
+/// When a list of so many cannot be meant.
+pub(crate) fn limit(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok();
+    let fits = |number: &usize| (1..=LONGEST_LIST).contains(number);
+    number
+        .filter(fits)
+        .ok_or_else(|| format!("expected a number from 1 to {LONGEST_LIST}"))
 }
 
 /// Indented JSON. Our values have string keys only, so that this cannot fail.

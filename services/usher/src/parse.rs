@@ -8,6 +8,7 @@ use kit::config::{self, FILE_VARIABLE, Settings, Whence};
 
 use crate::{
     cli::{self, Cli},
+    help,
     output::Format,
     service::Service,
     settings,
@@ -23,12 +24,14 @@ const BESIDE_FLAGS: [&str; 2] = [FILE_VARIABLE, "USHER_NATS_SERVER"];
 /// What is wrong with a setting, and how to say it.
 pub(crate) fn parse() -> Result<Cli, (Format, anyhow::Error)> {
     let arguments: Vec<OsString> = std::env::args_os().collect();
+    help::color(&arguments).write_global();
     let command = without_empty_variables(cli::command());
     // A first look, at whatever can be understood: which command it is, wherever flags stand.
     let first = command.clone().ignore_errors(true);
     let first = first.try_get_matches_from(&arguments);
     // Help, which shows defaults and never what a file says.
-    let first = first.unwrap_or_else(|_| cli::command().get_matches_from(&arguments));
+    let first = first.or_else(|_| cli::command().try_get_matches_from(&arguments));
+    let first = first.unwrap_or_else(leave);
     let format = first.get_one("output").copied().unwrap_or(Format::Table);
     let path = path(&first);
     let settings = service_of(&path).map(settings::of).transpose();
@@ -40,15 +43,16 @@ pub(crate) fn parse() -> Result<Cli, (Format, anyhow::Error)> {
     let matches = command.try_get_matches_from_mut(&arguments);
     let matches = matches.map_err(|error| {
         let told = told(&path, settings.as_ref(), &error, &arguments);
-        (
-            format,
-            told.unwrap_or_else(|| config::hide_secrets(error).exit()),
-        )
+        (format, told.unwrap_or_else(|| leave(error)))
     })?;
     let cli = Cli::from_arg_matches(&matches);
-    let mut cli = cli.unwrap_or_else(|error| config::hide_secrets(error).exit());
+    let mut cli = cli.unwrap_or_else(leave);
     cli.slips = slips();
     Ok(cli)
+}
+
+fn leave<T>(error: Error) -> T {
+    help::leave(&cli::command(), &config::hide_secrets(error))
 }
 
 /// The names of the command and of its subcommands.

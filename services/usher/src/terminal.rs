@@ -1,17 +1,19 @@
 //! The terminal: the one place that writes to standard output and standard error. Colours survive
-//! only where a terminal reads them and `NO_COLOR` is not set (`anstream` decides).
+//! where `--color`, `NO_COLOR`, `CLICOLOR_FORCE` or else a terminal wants them (`anstream` decides).
 
 mod behind;
+mod lost;
 mod progress;
 
 use std::{
-    io::Write as _,
+    io::{self, Write as _},
     path::{Path, PathBuf},
 };
 
 use anstyle::{AnsiColor, Style};
 
-pub(crate) use behind::{finish, write_behind};
+pub(crate) use behind::{finish, finish_output, write_behind};
+pub(crate) use lost::{Lost, lost};
 pub(crate) use progress::Progress;
 
 /// What was asked for.
@@ -29,18 +31,24 @@ pub(crate) const CODE: Style = Style::new().fg_color(Some(anstyle::Color::Ansi(A
 
 /// Writes a line to standard output.
 pub(crate) fn say(text: impl AsRef<str>) {
-    if behind::say(text.as_ref()) {
+    print(&format!("{}\n", text.as_ref()));
+}
+
+/// Writes a text that brings its own line ends to standard output.
+pub(crate) fn print(text: &str) {
+    if behind::print(text) {
         return;
     }
     let mut out = anstream::stdout().lock();
-    // A reader that left early (`usher … | head`) is no error; `println!` would panic.
-    let _ = writeln!(out, "{}", text.as_ref());
-    let _ = out.flush();
+    // Neither a panic, as by `println!`, nor the end of what was begun: an `usher up` whose
+    // terminal is gone still serves. How the command ends tells of it (`lib::run`).
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    let _ = written.inspect_err(lost::lose);
 }
 
 /// Writes a line to standard error: what is wrong, and progress beside a machine-readable answer.
 pub(crate) fn tell(text: impl AsRef<str>) {
-    if behind::tell(text.as_ref()) {
+    if behind::tell(&format!("{}\n", text.as_ref())) {
         return;
     }
     let _ = writeln!(anstream::stderr().lock(), "{}", text.as_ref());
@@ -67,6 +75,11 @@ pub(crate) fn called_for(data: &Path) -> String {
         usual if usual == Path::new("data") => program(),
         other => format!("{} --data {}", program(), other.display()),
     }
+}
+
+/// Whether standard error takes colours: where something else than `tell` draws on it.
+pub(super) fn is_colourful() -> bool {
+    anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never
 }
 
 /// Columns of the terminal that standard output is; `None` where it is none.

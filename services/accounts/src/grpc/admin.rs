@@ -1,6 +1,6 @@
 //! The operators' side, on the admin listener behind its token.
 
-use kit::{bus::DeadLetters, db::Db, page::PageToken};
+use kit::{bus::DeadLetters, db::Db, page::PageToken, serve};
 use proto::{
     accounts::{ListAccountsRequest, ListAccountsResponse, accounts_admin_server::AccountsAdmin},
     letters::{
@@ -11,8 +11,8 @@ use proto::{
 };
 use tonic::{Request, Response, Status};
 
-use super::{encode, status::status};
-use crate::commands::list_accounts::list_accounts;
+use super::{decode, encode, status::status};
+use crate::commands::list_accounts::{Wanted, list_accounts};
 
 /// `usher.accounts.v1.AccountsAdmin`.
 #[derive(Debug)]
@@ -30,8 +30,16 @@ impl AccountsAdmin for Admin {
         let ListAccountsRequest {
             page_size,
             page_token,
+            status: stands,
+            email,
         } = request.into_inner();
-        let listed = list_accounts(&self.db, page_size, &page_token).await;
+        let wanted = Wanted {
+            page_size,
+            page_token,
+            status: decode::status(stands).map_err(|why| serve::invalid_argument(&[why]))?,
+            email: email.into(),
+        };
+        let listed = list_accounts(&self.db, &wanted).await;
         let (accounts, next) = listed.map_err(status)?;
         Ok(Response::new(ListAccountsResponse {
             accounts: accounts.into_iter().map(encode::account).collect(),

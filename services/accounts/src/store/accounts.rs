@@ -129,12 +129,62 @@ pub(crate) async fn verify(tx: &Tx, verified: &[(Uuid, Timestamp)]) -> Result<Ve
     update_given(tx, ["id", "verified_at"], sql, &statuses, &rows).await
 }
 
-/// At most `limit` accounts, newest first; with `after`, those that follow it.
+/// The account of an address, by its unique form.
+pub(crate) async fn by_address(
+    connection: &impl ConnectionTrait,
+    email_key: &str,
+) -> Result<Option<Model>, DbErr> {
+    Entity::find()
+        .filter(Column::EmailKey.eq(email_key))
+        .one(connection)
+        .await
+}
+
+/// A part of the list of all accounts, newest first.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Span {
+    /// Those that follow it; nothing means from the newest.
+    pub(crate) after: Option<PageToken>,
+    /// As far as this one; nothing means to the oldest.
+    pub(crate) end: Option<PageToken>,
+    /// Only those; nothing means all.
+    pub(crate) status: Option<Status>,
+}
+
+/// At most `limit` accounts of it.
 pub(crate) async fn newest_first(
     connection: &impl ConnectionTrait,
-    after: Option<PageToken>,
+    span: Span,
     limit: u64,
 ) -> Result<Vec<Model>, DbErr> {
+    let mut newest = sorted(span.after);
+    if let Some(end) = span.end {
+        newest = newest.filter(end.reaches(Column::CreatedAt, Column::Id));
+    }
+    if let Some(status) = span.status {
+        newest = newest.filter(Column::Status.eq(status));
+    }
+    newest.limit(limit).all(connection).await
+}
+
+/// The last of the `n` accounts that follow `after`; nothing when there are fewer. Read from the
+/// index alone.
+pub(crate) async fn nth(
+    connection: &impl ConnectionTrait,
+    after: Option<PageToken>,
+    n: u64,
+) -> Result<Option<PageToken>, DbErr> {
+    let found = sorted(after)
+        .select_only()
+        .columns([Column::CreatedAt, Column::Id])
+        .offset(n - 1)
+        .into_tuple::<(Timestamp, Uuid)>()
+        .one(connection)
+        .await?;
+    Ok(found.map(|(at, id)| PageToken { at, id }))
+}
+
+fn sorted(after: Option<PageToken>) -> Select<Entity> {
     let mut newest = Entity::find();
     if let Some(token) = after {
         newest = newest.filter(token.precedes(Column::CreatedAt, Column::Id));
@@ -142,7 +192,4 @@ pub(crate) async fn newest_first(
     newest
         .order_by_desc(Column::CreatedAt)
         .order_by_desc(Column::Id)
-        .limit(limit)
-        .all(connection)
-        .await
 }

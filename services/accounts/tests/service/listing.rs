@@ -6,7 +6,8 @@ use futures::future::try_join_all;
 use insta::assert_snapshot;
 use kit::{clock::Timestamp, page::PageToken};
 use proto::accounts::{
-    ListAccountsRequest, ListAccountsResponse, accounts_admin_client::AccountsAdminClient,
+    Account, AccountStatus, ListAccountsRequest, ListAccountsResponse,
+    accounts_admin_client::AccountsAdminClient,
 };
 use sea_orm::DbBackend;
 use tonic::Status;
@@ -25,6 +26,7 @@ async fn list(
     let request = ListAccountsRequest {
         page_size,
         page_token: page_token.to_owned(),
+        ..ListAccountsRequest::default()
     };
     Ok(service
         .admin(AccountsAdminClient::new)
@@ -128,6 +130,149 @@ async fn a_page_that_cannot_be_is_refused() {
       page_size: must be at most 500
       page_token: must be the next_page_token of the page before, or empty for the first page
     ");
+}
+
+/// All that pages of this size hold together, one after the other; none takes long.
+async fn all(service: &Service, wanted: &ListAccountsRequest) -> Vec<Account> {
+    let (mut wanted, mut listed) = (wanted.clone(), Vec::new());
+    loop {
+        let begun = Instant::now();
+        let answer = service
+            .admin(AccountsAdminClient::new)
+            .list_accounts(service.as_operator(wanted.clone()))
+            .await;
+        let page = answer.unwrap().into_inner();
+        assert!(begun.elapsed() < Duration::from_secs(1));
+        listed.extend(page.accounts);
+        wanted.page_token = page.next_page_token;
+        if wanted.page_token.is_empty() {
+            return listed;
+        }
+    }
+}
+
+fn standing(status: AccountStatus) -> ListAccountsRequest {
+    ListAccountsRequest {
+        page_size: 2,
+        status: status.into(),
+        ..ListAccountsRequest::default()
+    }
+}
+
+async fn accounts_are_listed_by_status(world: &World) {
+    let service = world.start().await;
+    let mut created = Vec::new();
+    for n in 0..7 {
+        let client = service.client();
+        let account = client.create(sign_up(&format!("ada{n}@example.org"))).await;
+        created.push(account.unwrap().email);
+    }
+    // Oldest and newest among them: the ends of pages.
+    let verified = "email LIKE 'ada0%' OR email LIKE 'ada3%' OR email LIKE 'ada6%'";
+    world
+        .execute(&format!(
+            "UPDATE accounts SET status = 'verified', verified_at = 1 WHERE {verified}"
+        ))
+        .await;
+    for (status, numbers) in [
+        (AccountStatus::Verified, &[6, 3, 0][..]),
+        (AccountStatus::Pending, &[5, 4, 2, 1]),
+        (AccountStatus::Unspecified, &[6, 5, 4, 3, 2, 1, 0]),
+    ] {
+        let listed = all(&service, &standing(status)).await;
+        let emails = Vec::from_iter(listed.into_iter().map(|account| account.email));
+        let expected = Vec::from_iter(numbers.iter().map(|n| created[*n].clone()));
+        assert_eq!(emails, expected, "{status:?}");
+    }
+}
+
+#[tokio::test]
+async fn accounts_are_listed_by_status_page_by_page() {
+    accounts_are_listed_by_status(&World::new().await).await;
+}
+
+#[tokio::test]
+async fn on_postgres_accounts_are_listed_by_status_page_by_page() {
+    if let Some(world) = World::on_postgres("by_status").await {
+        accounts_are_listed_by_status(&world).await;
+    }
+}
+
+#[tokio::test]
+async fn an_account_is_found_by_its_address_as_a_sign_up_reads_it() {
+    let world = World::new().await;
+    let service = world.start().await;
+    for email in ["Ada@example.org", "eve@bücher.example"] {
+        service.client().create(sign_up(email)).await.unwrap();
+    }
+    let asked = async |email: &str, status: AccountStatus| {
+        let wanted = ListAccountsRequest {
+            email: email.to_owned(),
+            ..standing(status)
+        };
+        Vec::from_iter(
+            all(&service, &wanted)
+                .await
+                .into_iter()
+                .map(|account| account.email),
+        )
+    };
+    let (any, pending) = (AccountStatus::Unspecified, AccountStatus::Pending);
+    assert_eq!(asked(" ADA@Example.ORG", any).await, ["Ada@example.org"]);
+    assert_eq!(asked("eve@xn--bcher-kva.example", pending).await.len(), 1);
+    assert_eq!(
+        asked("ada@example.org", AccountStatus::Verified)
+            .await
+            .len(),
+        0
+    );
+    assert_eq!(asked("bob@example.org", any).await.len(), 0);
+
+    let refused = async |wanted: ListAccountsRequest| {
+        let answer = service
+            .admin(AccountsAdminClient::new)
+            .list_accounts(service.as_operator(wanted))
+            .await;
+        fields(&answer.unwrap_err())
+    };
+    let wrong = ListAccountsRequest {
+        page_size: 501,
+        email: "ada".to_owned(),
+        ..ListAccountsRequest::default()
+    };
+    assert!(!format!("{wrong:?}").contains("ada"));
+    assert_eq!(refused(wrong).await, ["page_size", "email"]);
+    let newer = ListAccountsRequest {
+        status: 7,
+        ..ListAccountsRequest::default()
+    };
+    assert_eq!(refused(newer).await, ["status"]);
+}
+
+async fn few_of_a_status_are_found_among_many(world: &World) {
+    let service = world.start().await;
+    many(world).await;
+    let oldest = "created_at = (SELECT MIN(created_at) FROM accounts)";
+    world
+        .execute(&format!(
+            "UPDATE accounts SET status = 'verified' WHERE {oldest}"
+        ))
+        .await;
+    let expected = world.count("accounts WHERE status = 'verified'").await;
+    let listed = all(&service, &standing(AccountStatus::Verified)).await;
+    assert_eq!(listed.len(), usize::try_from(expected).unwrap());
+}
+
+#[tokio::test]
+async fn few_of_a_status_are_found_among_many_and_no_call_takes_long() {
+    few_of_a_status_are_found_among_many(&World::new().await).await;
+}
+
+#[tokio::test]
+async fn on_postgres_few_of_a_status_are_found_among_many_and_no_call_takes_long() {
+    if let Some(world) = World::on_postgres("by_rare_status").await {
+        few_of_a_status_are_found_among_many(&world).await;
+    }
 }
 
 /// A hundred thousand accounts, by SQL alone.

@@ -198,7 +198,7 @@ async fn ids_that_are_none_and_ids_of_nobody_are_told_apart() {
 }
 
 #[tokio::test]
-async fn a_message_of_a_mebibyte_is_refused_by_the_limit() {
+async fn a_message_of_a_mebibyte_is_refused_in_the_same_words_by_both_listeners() {
     let world = World::new().await;
     let service = world.start().await;
     let refused = service
@@ -212,6 +212,16 @@ async fn a_message_of_a_mebibyte_is_refused_by_the_limit() {
       reason MESSAGE_TOO_LARGE of usher
     ");
     assert_eq!(world.accounts_events_keys().await, [0, 0, 0]);
+    let large = ListAccountsRequest {
+        page_token: "a".repeat(1 << 20),
+        ..ListAccountsRequest::default()
+    };
+    let to_operators = service
+        .admin(AccountsAdminClient::new)
+        .list_accounts(service.as_operator(large))
+        .await
+        .unwrap_err();
+    assert_eq!(shown(&to_operators), shown(&refused));
 }
 
 #[tokio::test]

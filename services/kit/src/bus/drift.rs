@@ -8,11 +8,10 @@ use async_nats::jetstream::{
     consumer::IntoConsumerConfig as _, context::ConsumerInfoErrorKind, stream,
 };
 use proto::streams::{ALL, Stream};
-use serde::Serialize;
-use serde_json::{Map, Value};
 
 use super::{
     connection::Bus,
+    difference::differences,
     durable::{self, ConsumerSettings, Durable},
     look,
     sight::Sight,
@@ -95,8 +94,8 @@ fn of_stream(described: &Stream, info: &stream::Info) -> Vec<Finding> {
     let copies = info.config.num_replicas;
     let mut findings = Vec::new();
     let wanted = streams::config(described, copies);
-    for (field, what) in differences(&wanted, &info.config, &FREE_OF_STREAMS) {
-        let advice = match FIXED.contains(&&*field) {
+    for differs in differences(&wanted, &info.config, &FREE_OF_STREAMS) {
+        let advice = match FIXED.contains(&&*differs.field) {
             false => "`usher nats provision` corrects it.".to_owned(),
             true => format!(
                 "The server changes this of no stream that exists. Once its durables have read all of it: \
@@ -105,7 +104,7 @@ fn of_stream(described: &Stream, info: &stream::Info) -> Vec<Finding> {
         };
         findings.push(Finding {
             stream: name,
-            what,
+            what: differs.to_string(),
             advice,
         });
     }
@@ -139,63 +138,13 @@ async fn of_durable(described: &Durable, stream: &stream::Stream) -> anyhow::Res
     };
     let wanted = durable::config(described, &ConsumerSettings::default(), String::new());
     let mut findings = Vec::new();
-    for (_, what) in differences(
+    for differs in differences(
         &wanted.into_consumer_config(),
         &info.config,
         &FREE_OF_DURABLES,
     ) {
         let advice = format!("{name} corrects it when it is started again.");
-        findings.push(finding(format!("durable {name}: {what}"), advice));
+        findings.push(finding(format!("durable {name}: {differs}"), advice));
     }
     Ok(findings)
-}
-
-/// Field by field, as they are on the wire, so that none is forgotten: the field, and the
-/// difference as a sentence.
-fn differences<C: Serialize>(wanted: &C, found: &C, free: &[&str]) -> Vec<(String, String)> {
-    let (wanted, found) = (fields(wanted), fields(found));
-    let mut names: Vec<&String> = wanted.keys().chain(found.keys()).collect();
-    names.sort();
-    names.dedup();
-    names.retain(|name| !free.contains(&name.as_str()));
-    let mut all = Vec::new();
-    for name in names {
-        let (wanted, found) = (shown(name, wanted.get(name)), shown(name, found.get(name)));
-        if wanted != found {
-            let what = format!("{name} is {found}, should be {wanted}");
-            all.push((name.clone(), what));
-        }
-    }
-    all
-}
-
-fn fields(config: &impl Serialize) -> Map<String, Value> {
-    match serde_json::to_value(config) {
-        Ok(Value::Object(fields)) => fields,
-        _ => Map::new(),
-    }
-}
-
-/// What is not said, and what says nothing, is the same.
-fn shown(name: &str, value: Option<&Value>) -> String {
-    const NANOSECONDS: [&str; 2] = ["max_age", "duplicate_window"];
-    match value.unwrap_or(&Value::Null) {
-        Value::Null | Value::Bool(false) => "unset".to_owned(),
-        Value::Number(number) if [Some(0), Some(-1)].contains(&number.as_i64()) => {
-            "unset".to_owned()
-        }
-        Value::String(text) if text.is_empty() || text == "none" => "unset".to_owned(),
-        Value::Array(list) if list.is_empty() => "unset".to_owned(),
-        Value::Number(number) if NANOSECONDS.contains(&name) => {
-            format!("{} s", number.as_u64().unwrap_or_default() / 1_000_000_000)
-        }
-        Value::String(text) => text.clone(),
-        Value::Array(list) => {
-            let each = list
-                .iter()
-                .map(|it| it.as_str().map_or(it.to_string(), ToOwned::to_owned));
-            each.collect::<Vec<_>>().join(" ")
-        }
-        other => other.to_string(),
-    }
 }

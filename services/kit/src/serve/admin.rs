@@ -16,6 +16,7 @@ use subtle::ConstantTimeEq as _;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, service::Routes};
+use tower::util::MapResponseLayer;
 
 use super::{
     Health,
@@ -23,6 +24,7 @@ use super::{
     listener::{self, Versions},
     refused,
     secrets::read_or_make,
+    size::explain_size,
 };
 use crate::{Private, telemetry};
 
@@ -74,6 +76,7 @@ pub(super) async fn serve(
     let operators = operators
         .prepare()
         .into_axum_router()
+        .layer(MapResponseLayer::new(explain_size))
         .layer(from_fn_with_state(token, check));
     let app = Router::new()
         // Depends on nothing: a restart would mend neither a database nor a broker.

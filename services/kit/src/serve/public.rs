@@ -3,7 +3,7 @@
 
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tonic::{Code, Status, service::Routes};
+use tonic::service::Routes;
 use tonic_reflection::server::{
     Builder,
     v1::{ServerReflection, ServerReflectionServer},
@@ -15,13 +15,9 @@ use super::{
     capacity::Capacity,
     deadline::Timely,
     listener::{self, Versions},
-    refused,
+    size::explain_size,
 };
 use crate::telemetry::grpc::{CallerTraces, ServerLayer};
-
-/// Longest gRPC message that a service reads: the longest valid request is under 2 KiB. What is
-/// begun of a message takes memory for as long as its caller likes.
-pub const MESSAGE_LIMIT: usize = 16 * 1024;
 
 /// Serves until `stop`, and then what was begun.
 pub(super) async fn serve(
@@ -50,21 +46,6 @@ pub(super) async fn serve(
     // Both run for ever, and hold the database open.
     checking.abort();
     reporting.abort();
-}
-
-fn explain_size<B>(mut response: http::Response<B>) -> http::Response<B> {
-    // tonic refuses such a message before any handler of ours sees it, and without a detail; this
-    // adds what a program can compare. A handler's own OUT_OF_RANGE would have details.
-    let answer = Status::from_header_map(response.headers());
-    if answer.is_some_and(|status| status.code() == Code::OutOfRange && status.details().is_empty())
-    {
-        let message =
-            format!("The message is longer than the {MESSAGE_LIMIT} bytes that are read.");
-        let status = refused(Code::ResourceExhausted, &message, "MESSAGE_TOO_LARGE");
-        // Headers that cannot be written leave the refusal as it was.
-        let _ = status.add_header(response.headers_mut());
-    }
-    response
 }
 
 /// Reflection of a listener that serves `names`: tells them to tools such as grpcurl, and what the

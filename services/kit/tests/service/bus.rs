@@ -10,7 +10,7 @@ use std::{
 use async_nats::jetstream::message::PublishMessage;
 use kit::{
     bus::{
-        self, Bus, Consumer, ConsumerSettings, Delivery, Durable, Handler, NatsUrl, Reason,
+        self, Bus, Change, Consumer, ConsumerSettings, Delivery, Durable, Handler, NatsUrl, Reason,
         Verdict, settle,
     },
     clock::Clock,
@@ -527,7 +527,27 @@ async fn drift_is_found_in_all_that_is_described_and_provisioning_mends_the_stre
             "stream VERIFICATION: is missing",
         ]
     );
-    bus::provision(bus, None).await.unwrap();
+    let provisioned = async || {
+        let all = bus::provision(bus, None).await.unwrap();
+        Vec::from_iter(all.into_iter().map(|it| (it.stream, it.change)))
+    };
+    let done = provisioned().await;
+    let corrections = match &done[0] {
+        ("ACCOUNTS", Change::Corrected(corrections)) => corrections,
+        other => panic!("{other:?}"),
+    };
+    assert!(
+        corrections.contains(&"max_bytes was 1048576, is 1073741824".to_owned()),
+        "{corrections:?}"
+    );
+    assert_eq!(done[1], ("VERIFICATION", Change::Made));
+    assert_eq!(
+        provisioned().await,
+        [
+            ("ACCOUNTS", Change::Unchanged),
+            ("VERIFICATION", Change::Unchanged)
+        ]
+    );
     assert_eq!(
         told(bus).await.len(),
         2,

@@ -78,8 +78,8 @@ async fn talk(
                 }
                 // The client has said all it has to say.
                 Ok(None) => break,
-                // What it says is no request, or it is gone.
-                Err(status) => break refused = Some(status),
+                // What it says is no request or too long, or it is gone.
+                Err(status) => break refused = Some(serve::explained_size(&status).unwrap_or(status)),
             },
             Ok(()) = openings.changed() => say_pause(&responses, &mut openings).await,
             Ok(()) = taken_back.changed() => say_taken_back(&responses, &mut taken_back).await,

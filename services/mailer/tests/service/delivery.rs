@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use kit::testing::{Phase, Proxy, SOON, SmtpServer, channel};
+use insta::assert_snapshot;
+use kit::testing::{Phase, Proxy, SOON, SmtpServer, channel, shown};
 use proto::mailer::{Outcome, deliver_response::Message};
 
 use crate::{
@@ -156,12 +157,10 @@ async fn a_message_beyond_the_limit_is_refused_and_what_came_before_it_is_answer
     let first = responses.message().await.unwrap().unwrap().message.unwrap();
     assert!(matches!(first, Message::Result(result) if result.outcome() == Outcome::Accepted));
     let refused = responses.message().await.unwrap_err();
-    assert_eq!(
-        refused.code(),
-        tonic::Code::OutOfRange,
-        "{}",
-        refused.message()
-    );
+    assert_snapshot!(shown(&refused), @r"
+    ResourceExhausted: The message is longer than the 16384 bytes that are read.
+      reason MESSAGE_TOO_LARGE of usher
+    ");
     assert_eq!(server.mails().len(), 1);
 }
 

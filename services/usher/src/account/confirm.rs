@@ -8,7 +8,7 @@ use proto::verification::{
 };
 use serde::Serialize;
 
-use super::view::word;
+use super::{view::word, whom::id_of};
 use crate::{
     exit::{Exit, Failure},
     root_span::trace_id,
@@ -23,15 +23,15 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   usher account confirm 0193b5f2-8c1e-7d3a-9f04-2a6b1c7d8e9f 12345678
-  usher account confirm 0193b5f2-8c1e-7d3a-9f04-2a6b1c7d8e9f 1234 5678
+  usher account confirm ada@example.com 1234 5678
   usher account confirm --link 7f0c2b1e-5d4f-4e62-8a3b-90e1d2c3b4a5 12345678")]
 pub(crate) struct ConfirmArguments {
-    /// ID is the code's, as the link in the mail names it, instead of the account's
+    /// ACCOUNT is the code's id, as the link in the mail names it
     #[arg(long)]
     link: bool,
-    /// The account's id
-    #[arg(value_name = "ID")]
-    id: String,
+    /// The account's id, or its address, which needs the admin token
+    #[arg(value_name = "ACCOUNT")]
+    whom: String,
     /// The code as it stands in the mail; spaces are welcome
     #[arg(required = true, value_name = "CODE")]
     code: Vec<String>,
@@ -46,8 +46,8 @@ struct Confirmed {
 
 pub(super) async fn run(arguments: ConfirmArguments, session: &Session) -> Result<(), Failure> {
     let target = match arguments.link {
-        true => Target::CodeId(arguments.id),
-        false => Target::AccountId(arguments.id),
+        true => Target::CodeId(arguments.whom),
+        false => Target::AccountId(id_of(&arguments.whom, session).await?),
     };
     let request = ConfirmCodeRequest {
         target: Some(target),

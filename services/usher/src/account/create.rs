@@ -23,6 +23,7 @@ use crate::{
 #[command(after_help = "Examples:
   usher account create ada@example.com --name Ada --locale de
   usher account create ada@example.com --idempotency-key \"$(uuidgen)\"   # safe to repeat for 24 hours
+  id=$(usher account create ada@example.com --quiet)
   usher account create ada@example.com --output json | jq -r .account.account_id")]
 pub(crate) struct CreateArguments {
     /// Address to be verified
@@ -66,9 +67,10 @@ pub(super) async fn run(arguments: CreateArguments, session: &Session) -> Result
         account: reply.account.unwrap_or_default().into(),
         trace_id,
     };
+    let id = [&*created.account.account_id];
     session
         .format
-        .print(&created, |created| spoken(created, &session.usher));
+        .print_named(&created, id, |created| spoken(created, &session.usher));
     Ok(())
 }
 

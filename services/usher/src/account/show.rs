@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::{
     timeline,
     view::{Account, Code, Verification},
+    whom::id_of,
 };
 use crate::{
     exit::{Exit, Failure},
@@ -20,11 +21,12 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   usher account show 0193b5f2-8c1e-7d3a-9f04-2a6b1c7d8e9f
+  usher account show ada@example.com
   usher account show 0193b5f2-8c1e-7d3a-9f04-2a6b1c7d8e9f --output json | jq .verification.codes")]
 pub(crate) struct ShowAccountArguments {
-    /// The account's id
+    /// The account's id, or its address, which needs the admin token
     #[arg(value_name = "ACCOUNT")]
-    account_id: String,
+    whom: String,
 }
 
 /// An account with what verification knows of it.
@@ -36,8 +38,9 @@ pub(crate) struct Shown {
 }
 
 pub(super) async fn run(arguments: ShowAccountArguments, session: &Session) -> Result<(), Failure> {
-    let shown = read(&arguments.account_id, session).await?;
-    session.format.print(&shown, spoken);
+    let account_id = id_of(&arguments.whom, session).await?;
+    let shown = read(&account_id, session).await?;
+    session.format.print_named(&shown, [&*account_id], spoken);
     Ok(())
 }
 
@@ -79,7 +82,10 @@ fn spoken(shown: &Shown) -> String {
     };
     let codes = verification.codes.iter().map(row);
     text.push_str(&format!("\n{STRONG}Codes{STRONG:#}\n"));
-    text.push_str(&table(["NO", "STATE", "MAIL", "GUESSES", "EXPIRES"], codes));
+    text.push_str(&table(
+        ["NO", "STATE", "MAIL", "WRONG GUESSES", "EXPIRES"],
+        codes,
+    ));
     text.push_str(&format!("\n\n{STRONG}Timeline{STRONG:#}\n"));
     text.push_str(&timeline::render(account, Some(verification)));
     text
@@ -98,7 +104,7 @@ fn row(code: &Code) -> [String; 5] {
         code.number.to_string(),
         code.state.to_lowercase(),
         mail,
-        code.guesses.to_string(),
+        code.wrong_guesses.to_string(),
         code.expires_at.clone().unwrap_or_default(),
     ]
 }

@@ -42,7 +42,10 @@ pub(crate) fn line(entry: &HistoryEntry, start: Option<OffsetDateTime>) -> Strin
     };
     let time = entry.at.as_deref().and_then(|at| at.get(11..19));
     let time = time.unwrap_or_default();
-    let what = entry.what.replace('_', " ");
+    let what = match &*entry.what {
+        "mail_answer_lost" => "answer lost, it may have arrived".to_owned(),
+        what => what.replace('_', " "),
+    };
     let mut line = format!("  {DIM}{time} {since:>9}{DIM:#}  {what}");
     if !entry.detail.is_empty() {
         let fill = 18_usize.saturating_sub(what.len()) + 2;

@@ -57,7 +57,7 @@ pub(crate) struct Code {
     pub(crate) mail_state: String,
     pub(crate) created_at: Option<String>,
     pub(crate) expires_at: Option<String>,
-    pub(crate) guesses: u32,
+    pub(crate) wrong_guesses: u32,
     pub(crate) mail_attempts: u32,
     pub(crate) next_attempt_at: Option<String>,
 }
@@ -93,7 +93,7 @@ impl From<verification_proto::Code> for Code {
             next_attempt_at: time(code.next_attempt_at.as_ref()),
             code_id: code.code_id,
             number: code.number,
-            guesses: code.guesses,
+            wrong_guesses: code.wrong_guesses,
             mail_attempts: code.mail_attempts,
         }
     }

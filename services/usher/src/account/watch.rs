@@ -12,13 +12,14 @@ use super::{
     follow::Side,
     timeline,
     view::{Account, HistoryEntry, Verification},
+    whom::id_of,
 };
 use crate::{
     exit::Failure,
     output::Format,
     service::Service,
     session::Session,
-    terminal::{GOOD, say},
+    terminal::{self, GOOD, say},
 };
 
 /// Watch an account until it is verified
@@ -27,11 +28,12 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   usher account watch 0193b5f2-8c1e-7d3a-9f04-2a6b1c7d8e9f
+  usher account watch ada@example.com
   usher account watch 0193b5f2-8c1e-7d3a-9f04-2a6b1c7d8e9f --output json")]
 pub(crate) struct WatchArguments {
-    /// The account's id
+    /// The account's id, or its address, which needs the admin token
     #[arg(value_name = "ACCOUNT")]
-    account_id: String,
+    whom: String,
 }
 
 /// One side's new version.
@@ -43,7 +45,7 @@ enum Version {
 }
 
 pub(super) async fn run(arguments: WatchArguments, session: &Session) -> Result<(), Failure> {
-    let account_id = arguments.account_id;
+    let account_id = id_of(&arguments.whom, session).await?;
     let (accounts, verification) = (session.accounts()?, session.verification()?);
     let mut accounts = Side::new(async || {
         let account_id = account_id.clone();
@@ -74,6 +76,9 @@ pub(super) async fn run(arguments: WatchArguments, session: &Session) -> Result<
             }
         };
         show(&version, &mut seen, session);
+        if terminal::lost().is_some() {
+            return Ok(()); // nobody reads on
+        }
     }
     Ok(())
 }
@@ -88,7 +93,7 @@ fn account(
 
 /// For people, only what is new since the last version.
 fn show(version: &Version, seen: &mut Vec<HistoryEntry>, session: &Session) {
-    if session.format == Format::Json {
+    if session.format != Format::Table {
         return session.format.print_version(version, |_| String::new());
     }
     match version {

@@ -1,12 +1,18 @@
 //! `usher dlq list`: dead letters, without what is in them.
 
+use std::collections::HashMap;
+
 use clap::Args;
 
 use super::{
     select::{Filters, select},
     view::DeadLetter,
 };
-use crate::{exit::Failure, output::table, session::Session};
+use crate::{
+    exit::Failure,
+    output::{self, table},
+    session::Session,
+};
 
 /// List events that no handler could use, newest first (needs the admin token)
 #[derive(Debug, Args)]
@@ -18,13 +24,26 @@ pub(crate) struct ListLettersArguments {
     #[command(flatten)]
     filters: Filters,
     /// How many of each service at most
-    #[arg(long, default_value_t = 50, value_name = "N")]
+    #[arg(long, default_value_t = 50, value_name = "N", value_parser = output::limit)]
     limit: usize,
 }
 
 pub(super) async fn run(arguments: ListLettersArguments, session: &Session) -> Result<(), Failure> {
-    let letters = select(session, &arguments.filters, arguments.limit).await?;
-    session.format.print(&letters, |letters| spoken(letters));
+    let limit = arguments.limit;
+    let mut letters = select(session, &arguments.filters, limit + 1).await?;
+    let (all, mut of_service) = (letters.len(), HashMap::new());
+    letters.retain(|letter| {
+        let number = of_service.entry(letter.service).or_insert(0);
+        *number += 1;
+        *number <= limit
+    });
+    let ids = letters.iter().map(|letter| &*letter.id);
+    session
+        .format
+        .print_named(&letters, ids, |letters| spoken(letters));
+    if letters.len() < all {
+        session.format.tell_more(limit);
+    }
     Ok(())
 }
 

@@ -52,7 +52,8 @@ pub(super) fn run(
         file: file.path().to_owned(),
     };
     let usher = &session.usher;
-    session.format.print(&generated, |generated| {
+    let id = [&*generated.key_id];
+    session.format.print_named(&generated, id, |generated| {
         let next = match generated.in_use {
             true => "It is the only one, and in use.".to_owned(),
             false => format!(

@@ -59,7 +59,8 @@ pub(super) async fn run(
             }),
         }
     }
-    session.format.print(&keys, |keys| spoken(keys));
+    let ids = keys.iter().map(|key| &*key.key_id);
+    session.format.print_named(&keys, ids, |keys| spoken(keys));
     Ok(())
 }
 

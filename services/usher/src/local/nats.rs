@@ -57,6 +57,7 @@ impl Nats {
              listen: \"127.0.0.1:{port}\"\n\
              pid_file: {pid}\n\
              log_file: {log}\n\
+             logtime_utc: true\n\
              logfile_size_limit: 8MB\n\
              logfile_max_num: 2\n\
              jetstream {{ store_dir: {store}, max_memory_store: 64MB, max_file_store: 4GB }}\n",

@@ -110,6 +110,7 @@ async fn attend(
     match format {
         Format::Json => say(json(&run)),
         Format::Table => say(overview(system, &run, traces)),
+        Format::Quiet => {}
     }
     let mut journeys = match (traces, format) {
         (Traces::Drawn(receiver), Format::Table) => Some(Journeys::of(receiver)),
@@ -191,7 +192,7 @@ fn show(notice: &Notice, format: Format) {
         Level::Error => BAD,
     };
     let Notice { part, text, .. } = notice;
-    format.narrate(format!("{style}{part:<12}{style:#} {DIM}│{DIM:#} {text}"));
+    format.warn(format!("{style}{part:<12}{style:#} {DIM}│{DIM:#} {text}"));
 }
 
 fn draw(finished: &[Vec<Span>]) {

@@ -52,9 +52,13 @@ pub(super) async fn run(arguments: PreviewArguments, session: &Session) -> Resul
         text: reply.text,
         html: reply.html,
     };
+    let part = match arguments.part {
+        Part::Html => &preview.html,
+        Part::Text => &preview.text,
+    };
     session
         .format
-        .print(&preview, |preview| match arguments.part {
+        .print_named(&preview, [&**part], |preview| match arguments.part {
             Part::Html => preview.html.clone(),
             Part::Text => spoken(preview),
         });

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{DIM, GOOD, say, tell};
+use super::{DIM, GOOD, is_colourful, say, tell};
 
 /// Where progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,14 +13,23 @@ pub(crate) enum Progress {
     Spoken,
     /// On standard error: standard output belongs to a machine-readable answer.
     Aside,
+    /// Nowhere.
+    Silent,
 }
 
 impl Progress {
     /// Shows that `what` is being done, until the step is done or dropped.
     pub(crate) fn step(self, what: &str) -> Step {
         // Drawn on standard error, and only if that is a terminal.
-        let bar = ProgressBar::new_spinner().with_message(what.to_owned());
-        let style = ProgressStyle::with_template("  {spinner:.cyan} {msg:.dim}");
+        let bar = match self {
+            Self::Silent => ProgressBar::hidden(),
+            Self::Spoken | Self::Aside => ProgressBar::new_spinner(),
+        };
+        let bar = bar.with_message(what.to_owned());
+        let style = ProgressStyle::with_template(match is_colourful() {
+            true => "  {spinner:.cyan} {msg:.dim}",
+            false => "  {spinner} {msg}",
+        });
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
         bar.enable_steady_tick(Duration::from_millis(80));
         Step {
@@ -50,6 +59,7 @@ impl Step {
         match self.progress {
             Progress::Spoken => say(line.trim_end()),
             Progress::Aside => tell(line.trim_end()),
+            Progress::Silent => {}
         }
     }
 }

@@ -3,9 +3,13 @@
 use crate::world::{refusal, usher};
 
 /// Every command that does something.
-const COMMANDS: [&[&str]; 26] = [
+const COMMANDS: [&[&str]; 30] = [
     &["demo"],
     &["up"],
+    &["logs"],
+    &["completions"],
+    &["man"],
+    &["version"],
     &["account", "create"],
     &["account", "show"],
     &["account", "list"],

@@ -7,6 +7,7 @@
 )]
 
 mod alone;
+mod build;
 mod callers;
 mod canary;
 mod cluster;
@@ -19,8 +20,11 @@ mod hops;
 mod journey;
 mod keeper;
 mod login;
+mod logs;
 mod loops;
 mod mailer;
+mod manners;
+mod manual;
 mod otlp;
 mod papers;
 mod processes;

@@ -124,11 +124,13 @@ impl World {
 
     /// Runs a command against the world.
     pub(crate) fn command(&self, arguments: &[&str]) -> Output {
+        self.plain(&[arguments, &["--output", "json"]].concat())
+    }
+
+    /// Runs one that answers as people see it.
+    pub(crate) fn plain(&self, arguments: &[&str]) -> Output {
         let mut command = usher();
-        command
-            .args(arguments)
-            .args(["--output", "json", "--data"])
-            .arg(self.data());
+        command.args(arguments).arg("--data").arg(self.data());
         command.output().expect("usher can be run")
     }
 

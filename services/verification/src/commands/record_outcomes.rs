@@ -113,7 +113,11 @@ impl Sorted {
                     reached,
                 });
                 if counted {
-                    self.tell(attempt, What::MailAttemptFailed, &attempt.reason);
+                    let what = match outcome {
+                        Outcome::Unknown => What::MailAnswerLost,
+                        _ => What::MailAttemptFailed,
+                    };
+                    self.tell(attempt, what, &attempt.reason);
                 }
             }
         }

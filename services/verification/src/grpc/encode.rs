@@ -71,7 +71,8 @@ fn code(code: &Code) -> messages::Code {
         mail_state: mail_state(code.mail_state).into(),
         created_at: Some(code.created_at.into()),
         expires_at: Some(code.expiry().into()),
-        guesses: count(code.guesses),
+        // The right one is counted before it is compared.
+        wrong_guesses: count(code.guesses - i32::from(code.state == CodeState::Used)),
         mail_attempts: count(code.mail_attempts),
         next_attempt_at: is_pending.then(|| code.next_attempt_at.into()),
     }

@@ -48,6 +48,9 @@ pub(crate) enum What {
     /// A mail could not be sent this time.
     #[sea_orm(string_value = "mail_attempt_failed")]
     MailAttemptFailed,
+    /// Nobody knows whether a mail arrived: its answer was lost.
+    #[sea_orm(string_value = "mail_answer_lost")]
+    MailAnswerLost,
     /// The mail server refused the recipient.
     #[sea_orm(string_value = "mail_rejected")]
     MailRejected,

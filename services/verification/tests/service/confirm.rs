@@ -91,7 +91,7 @@ async fn i11_five_wrong_guesses_burn_a_code_however_many_come_at_once() {
     );
     let burnt = client.get(&account_id).await.unwrap();
     assert_eq!(
-        (burnt.codes[0].state(), burnt.codes[0].guesses),
+        (burnt.codes[0].state(), burnt.codes[0].wrong_guesses),
         (CodeState::Burnt, 5)
     );
     assert_eq!(
@@ -132,7 +132,7 @@ async fn i11_twenty_five_guesses_a_day_are_an_accounts_limit_whatever_codes_it_g
     );
     let unharmed = client.get(&account_id).await.unwrap();
     assert_eq!(
-        (unharmed.codes[0].state(), unharmed.codes[0].guesses),
+        (unharmed.codes[0].state(), unharmed.codes[0].wrong_guesses),
         (CodeState::Live, 0)
     );
 
@@ -170,7 +170,7 @@ async fn i12_a_code_expires_by_the_databases_clock_and_not_before_whatever_the_m
             assert_eq!(told, ConfirmOutcome::Expired);
         }
         let shown = client.get(&late).await.unwrap();
-        assert_eq!(shown.codes[0].guesses, 0, "nothing was counted");
+        assert_eq!(shown.codes[0].wrong_guesses, 0, "nothing was counted");
     }
 }
 
@@ -273,7 +273,10 @@ async fn what_cannot_be_the_code_is_refused_and_not_counted() {
         let refused = client.try_confirm(&account_id, typed).await.unwrap_err();
         assert_eq!(fields(&refused), ["code"], "{typed:?}");
     }
-    assert_eq!(client.get(&account_id).await.unwrap().codes[0].guesses, 0);
+    assert_eq!(
+        client.get(&account_id).await.unwrap().codes[0].wrong_guesses,
+        0
+    );
     assert_eq!(
         client.outcome(&account_id, &digits).await,
         ConfirmOutcome::Ok

@@ -207,6 +207,15 @@ async fn i08_an_unknown_outcome_is_sent_again_at_once_then_slowly_and_then_given
     let told = client.get(&account_id).await.unwrap();
     assert_eq!(told.history.last().unwrap().detail, "outcome unknown");
     assert_eq!(
+        facts(&told),
+        [
+            "code_issued",
+            "mail_answer_lost",
+            "mail_answer_lost",
+            "mail_undelivered"
+        ]
+    );
+    assert_eq!(
         told.codes[0].state(),
         CodeState::Live,
         "each of them may have arrived"
