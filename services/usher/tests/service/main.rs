@@ -10,6 +10,7 @@ mod alone;
 mod callers;
 mod canary;
 mod cluster;
+mod collector;
 mod command;
 mod crash;
 mod demo;
