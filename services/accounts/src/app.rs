@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use kit::{
     bus::{self, Bus, Consumer, DeadLetters, Durable, Handler},
     clock::Clock,
+    config::RefusedSetting,
     outbox::{self, Relay},
     random,
     serve::{self, Health, MESSAGE_LIMIT, Parts, Stages, Surface},
@@ -54,7 +55,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::
     let served = async {
         App::build(config, Clock::default())
             .await?
-            .run_until(shutdown)
+            .run_until(serve::at_most_ten_seconds(shutdown))
             .await
     };
     let served = served.await;
@@ -129,7 +130,6 @@ impl App {
             db: db.clone(),
             sign_ups,
             watches,
-            stop: stages.stop.clone(),
         };
         let admin = Admin {
             db: db.clone(),
@@ -207,9 +207,12 @@ fn fingerprint_key(config: &Config) -> anyhow::Result<FingerprintKey> {
         // request from itself.
         Some(database.with_file_name("fingerprint-key"))
     };
-    let file: PathBuf = config.fingerprint_key_file.clone().or_else(beside_database).context(
-        "USHER_FINGERPRINT_KEY_FILE is missing: with Postgres, set it to a file that all replicas share.",
-    )?;
+    let file: PathBuf = config.fingerprint_key_file.clone().or_else(beside_database).ok_or_else(|| {
+        RefusedSetting(
+            "USHER_FINGERPRINT_KEY_FILE is missing: with Postgres, set it to a file that all replicas share."
+                .to_owned(),
+        )
+    })?;
     let make = || FingerprintKey::new(random::bytes()).to_text();
     let text = serve::read_or_make(&file, "The fingerprint key", make)?;
     FingerprintKey::parse(&text).with_context(|| format!("{} cannot be used.", file.display()))

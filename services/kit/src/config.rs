@@ -26,7 +26,7 @@ pub use find::Settings;
 pub use held::{Held, Whence};
 pub use names::{nearest, slips};
 pub use reference::reference;
-pub use refusal::{explain, hide_secrets, is_about_a_setting, is_flag_given};
+pub use refusal::{RefusedSetting, explain, hide_secrets, is_about_a_setting, is_flag_given};
 pub use url::{has_bare_percent, refused_url, service_url};
 pub use value::{Switch, at_least_one, duration, lease};
 

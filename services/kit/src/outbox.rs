@@ -20,4 +20,6 @@ mod table;
 pub use queue::{Handover, Outbox, Room};
 pub use record::Record;
 pub use relay::{Relay, RelaySettings};
+#[cfg(feature = "testing")]
+pub use table::looks;
 pub use table::{create_table, drop_table};

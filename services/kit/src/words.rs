@@ -1,5 +1,5 @@
 //! What the system says of files and connections, in words: for whoever reads it, "os error 111" is
-//! none.
+//! none. And how several sentences become one.
 
 use std::io::{self, ErrorKind};
 
@@ -21,6 +21,15 @@ pub fn of_io(error: &io::Error) -> String {
         _ => return of_another(&error.to_string()),
     };
     words.to_owned()
+}
+
+/// An error and its causes as one sentence without its full stop: each of them may end with one.
+pub fn of_chain(error: &anyhow::Error) -> String {
+    let mut parts = Vec::new();
+    for cause in error.chain() {
+        parts.push(cause.to_string().trim_end_matches('.').to_owned());
+    }
+    parts.join(": ")
 }
 
 fn of_another(text: &str) -> String {

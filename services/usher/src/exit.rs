@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use kit::{config::RefusedSetting, words};
 use serde::Serialize;
 use tonic::Code;
 use tonic_types::StatusExt as _;
@@ -28,7 +29,10 @@ impl Exit {
             Exit::Failed as u8,
             "failed for a reason of its own, or `doctor` found something to be done",
         ),
-        (Exit::Usage as u8, "the command line was not understood"),
+        (
+            Exit::Usage as u8,
+            "the command line was not understood, or a setting is refused",
+        ),
         (Exit::NotFound as u8, "there is nothing with this id"),
         (
             Exit::Refused as u8,
@@ -177,17 +181,20 @@ impl Failure {
 
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
-        Self::new(Exit::Failed, sentence(&error))
+        // Whoever starts it again and again is to know that this would not help.
+        let is_setting = error.is::<RefusedSetting>();
+        let exit = if is_setting {
+            Exit::Usage
+        } else {
+            Exit::Failed
+        };
+        Self::new(exit, sentence(&error))
     }
 }
 
 /// An error and its causes as one sentence: each of them may end with a full stop of its own.
 pub(crate) fn sentence(error: &anyhow::Error) -> String {
-    let mut parts = Vec::new();
-    for cause in error.chain() {
-        parts.push(cause.to_string().trim_end_matches('.').to_owned());
-    }
-    format!("{}.", parts.join(": "))
+    format!("{}.", words::of_chain(error))
 }
 
 fn round_up(delay: Duration) -> u64 {

@@ -310,7 +310,10 @@ impl Interceptor for Token {
 
 fn channel(url: &str) -> Result<Client, Failure> {
     kit::serve::client(url).map_err(|error| {
-        let what = format!("{url} cannot be used as a URL: {error:#}");
+        let what = format!(
+            "{url} cannot be used as a URL: {}.",
+            words::of_chain(&error)
+        );
         Failure::new(Exit::Usage, what)
     })
 }

@@ -128,9 +128,9 @@ impl CodeKeys {
     /// Reads the file again and again until `stop`.
     pub(crate) async fn follow(self, stop: CancellationToken) {
         while timeout(READ_EVERY, stop.cancelled()).await.is_err() {
-            serve::beat();
             let this = self.clone();
-            // In a thread of its own: a file system that hangs must not hold up anything else.
+            // In a thread of its own, and without a beat: a file system that hangs holds up nothing
+            // else, and the ring that was read before is as good as ever.
             if let Ok(read) = spawn_blocking(move || this.read()).await {
                 self.take(read);
             }

@@ -9,7 +9,10 @@ use super::{
     login::{BrokerSettings, Login},
     trouble::{Standing, State},
 };
-use crate::serve::{Degraded, Health};
+use crate::{
+    serve::{Degraded, Health},
+    words,
+};
 
 /// How long any call to the broker may take, there and back, over whatever path.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
@@ -43,7 +46,7 @@ impl Bus {
         let (noted, failed) = (state.clone(), state.clone());
         let client = ConnectOptions::with_auth_callback(move |nonce| {
             let answer = login.answer(&nonce).map_err(|error| {
-                failed.is(&Standing::Unusable(format!("{error:#}")));
+                failed.is(&Standing::Unusable(words::of_chain(&error)));
                 AuthError::new("the credentials cannot be used")
             });
             async move { answer }

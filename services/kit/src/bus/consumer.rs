@@ -23,6 +23,7 @@ use super::{
 use crate::{
     db::Db,
     serve::{Degraded, beat},
+    words,
 };
 
 /// How often what everybody has read is purged from the stream.
@@ -111,7 +112,7 @@ impl Consumer {
                 }
                 Ok(_) => self.metrics.idle(),
                 Err(error) => {
-                    let (consumer, error) = (self.durable.name.as_str(), format!("{error:#}"));
+                    let (consumer, error) = (self.durable.name.as_str(), words::of_chain(&error));
                     tracing::warn!(consumer, error, "A pull failed.");
                 }
             }
@@ -148,7 +149,7 @@ impl Consumer {
                 Err(error) => error,
             };
             self.bus.state.pulled(Some(no_events(&error)));
-            let error = format!("{error:#}");
+            let error = words::of_chain(&error);
             if self.bus.is_connected() && !complained {
                 complained = true;
                 let consumer = self.durable.name.as_str();
@@ -176,7 +177,7 @@ impl Consumer {
 
 fn no_events(error: &anyhow::Error) -> Degraded {
     Degraded::new(
-        format!("hands out no events: {error:#}"),
+        format!("hands out no events: {}", words::of_chain(error)),
         "Events wait in their stream. Look into nats-server's log; `usher nats status` shows who has read how far.",
     )
 }

@@ -10,6 +10,12 @@ use clap::{
 
 use super::{Whence, names};
 
+/// A setting that cannot be used, found out as the service was made of it: it would be refused again
+/// at every start.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct RefusedSetting(pub String);
+
 const HIDDEN: &str = "a value that is not shown here";
 
 /// What is wrong with a setting of `command`, without secrets; `origin` tells where its value came

@@ -132,14 +132,7 @@ pub(super) async fn insert(
 
 /// Claims up to `most` due rows for `lease`, longest due first.
 pub(super) async fn claim(tx: &Tx, lease: Duration, most: u64) -> Result<Vec<Outgoing>, DbErr> {
-    let due = due(tx.now(), lease)
-        .order_by_asc(Column::NextAt)
-        .limit(most)
-        // Two relays never claim the same row: on Postgres they skip each other's locked rows, and
-        // nobody waits; on SQLite the transaction is the only writer.
-        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
-        .all(tx)
-        .await?;
+    let due = claimable(tx.now(), lease, most).all(tx).await?;
     Entity::update_many()
         // What a slow owner writes later under the old number finds no row.
         .col_expr(Column::ClaimNo, Expr::col(Column::ClaimNo).add(1))
@@ -250,8 +243,8 @@ pub(super) async fn is_any_due(
     lease: Duration,
 ) -> Result<bool, DbErr> {
     // Asked before a claim, so that a tick with nothing to do costs no write transaction.
-    let any = due(now, lease).select_only().column(Column::Id).limit(1);
-    Ok(any.into_tuple::<Uuid>().one(db).await?.is_some())
+    let any = any_due(now, lease).into_tuple::<Uuid>();
+    Ok(any.one(db).await?.is_some())
 }
 
 /// Whether a row waits until after `moment`.
@@ -285,16 +278,43 @@ pub(super) async fn waiting(
     db: &impl ConnectionTrait,
     most: u64,
 ) -> Result<(usize, Option<Timestamp>), DbErr> {
-    let oldest = Entity::find()
+    let created: Vec<Timestamp> = oldest(most).into_tuple().all(db).await?;
+    Ok((created.len(), created.first().copied()))
+}
+
+/// What the relay asks the table at every tick, as `backend` gets it: for who explains it.
+#[cfg(feature = "testing")]
+pub fn looks(backend: sea_orm::DbBackend) -> [sea_orm::Statement; 3] {
+    let (now, lease) = (Timestamp(1), Duration::from_secs(1));
+    [
+        any_due(now, lease).build(backend),
+        claimable(now, lease, 512).build(backend),
+        oldest(9).build(backend),
+    ]
+}
+
+fn claimable(now: Timestamp, lease: Duration, most: u64) -> sea_orm::Select<Entity> {
+    due(now, lease)
+        .order_by_asc(Column::NextAt)
+        .limit(most)
+        // Two relays never claim the same row: on Postgres they skip each other's locked rows, and
+        // nobody waits; on SQLite the transaction is the only writer.
+        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+}
+
+fn any_due(now: Timestamp, lease: Duration) -> sea_orm::Select<Entity> {
+    due(now, lease).select_only().column(Column::Id).limit(1)
+}
+
+fn oldest(most: u64) -> sea_orm::Select<Entity> {
+    Entity::find()
         .select_only()
         .column(Column::CreatedAt)
         .filter(Column::PublishedAt.is_null())
         // In the order of `outbox_waiting`, so that a look reads `most` entries and costs the same
         // however many wait.
         .order_by_id_asc()
-        .limit(most);
-    let created: Vec<Timestamp> = oldest.into_tuple().all(db).await?;
-    Ok((created.len(), created.first().copied()))
+        .limit(most)
 }
 
 /// What nobody holds and may be published now.

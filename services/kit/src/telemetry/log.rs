@@ -19,7 +19,7 @@ use tracing_subscriber::{
 };
 
 use super::settings::TelemetrySettings;
-use crate::write_behind::LastLines;
+use crate::{config::RefusedSetting, write_behind::LastLines};
 use lines::Lines;
 
 /// The SDK tells about itself at INFO; only its complaints are of interest. A panic is told of even
@@ -106,8 +106,10 @@ fn tells_no_payload(line: &Metadata<'_>) -> bool {
 
 /// The operator's filter, then what always holds.
 fn filter(wanted: &str, always: &[&str]) -> anyhow::Result<EnvFilter> {
-    let mut filter = EnvFilter::try_new(wanted).with_context(|| {
-        format!("RUST_LOG is {wanted:?}, expected a level (error, warn, info, debug, trace, off) or `target=level` pairs")
+    let mut filter = EnvFilter::try_new(wanted).map_err(|error| {
+        RefusedSetting(format!(
+            "RUST_LOG is {wanted:?}, expected a level (error, warn, info, debug, trace, off) or `target=level` pairs: {error}."
+        ))
     })?;
     // Added last: of two directives for one target the later one counts.
     for directive in always {

@@ -49,19 +49,18 @@ impl Postgres {
     /// # Panics
     /// When it does not start and `CI` is set.
     pub async fn start() -> Option<Self> {
-        match Self::try_start().await {
-            Ok(server) => Some(server),
-            Err(reason) => {
-                skip(true, &format!(" on PostgreSQL, because {reason}"));
-                None
-            }
-        }
+        Self::try_start()
+            .await
+            .map_err(|reason| skipped(&reason))
+            .ok()
     }
 
     /// The server that all tests of this binary share.
     pub async fn shared() -> Option<&'static Self> {
-        static SERVER: OnceCell<Option<Postgres>> = OnceCell::const_new();
-        SERVER.get_or_init(Self::start).await.as_ref()
+        static SERVER: OnceCell<Result<Postgres, String>> = OnceCell::const_new();
+        let started = SERVER.get_or_init(Self::try_start).await.as_ref();
+        // Each test for itself: it is tried once, and every one of them is skipped.
+        started.map_err(|reason| skipped(reason)).ok()
     }
 
     /// Makes an empty database and returns what goes into `USHER_DATABASE_URL`.
@@ -109,6 +108,10 @@ impl Postgres {
         eventually("PostgreSQL to listen", START, connect).await;
         Ok(server)
     }
+}
+
+fn skipped(reason: &str) {
+    skip(true, &format!(" on PostgreSQL, because {reason}"));
 }
 
 /// Makes an empty database on a server of this machine and returns what goes into

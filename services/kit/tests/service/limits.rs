@@ -18,7 +18,7 @@ use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse, health_client::H
 
 use crate::{
     hostile::{EMPTY, Raw, closed, silent},
-    serve::{Running, start_with},
+    running::{Running, start_with},
 };
 
 const LIST: &str = "usher.mailer.v1.MailerAdmin/ListMails";

@@ -17,6 +17,7 @@ mod postgres;
 mod propagation;
 mod proxy;
 mod readiness;
+mod running;
 mod serve;
 mod smtp;
 mod supervision;

@@ -9,7 +9,7 @@ use kit::{
 };
 use sea_orm::{ConnectionTrait as _, Database, DatabaseConnection};
 
-use crate::serve::{NoMigrations, Running, serve_on};
+use crate::running::{NoMigrations, Running, serve_on};
 
 /// I20.
 const KNOWN: Duration = Duration::from_secs(30);

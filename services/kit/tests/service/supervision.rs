@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use kit::{serve::beat, testing::eventually};
 
-use crate::serve::start;
+use crate::running::start;
 
 async fn ends_with(work: impl Future<Output = ()> + Send + 'static) {
     let running = start().await;

@@ -3,8 +3,8 @@
 
 use std::{io, path::Path, sync::Arc};
 
-use anyhow::{Context as _, anyhow};
-use kit::words;
+use anyhow::Context as _;
+use kit::{config::RefusedSetting, words};
 use tokio::net::TcpStream;
 use tokio_rustls::{
     TlsConnector,
@@ -69,25 +69,26 @@ impl Trust {
     }
 }
 
-fn certificates(path: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, RefusedSetting> {
     let unreadable = |error: pem::Error| {
         let why = match &error {
             pem::Error::Io(error) => words::of_io(error),
             _ => "it is no PEM file".to_owned(),
         };
-        anyhow!(
+        RefusedSetting(format!(
             "USHER_MAIL_URL: ca= names {}, which cannot be read: {why}.",
             path.display()
-        )
+        ))
     };
     let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     let certificates = read.map_err(unreadable)?;
-    anyhow::ensure!(
-        !certificates.is_empty(),
-        "USHER_MAIL_URL: ca= names {}, in which there is no certificate (-----BEGIN CERTIFICATE-----).",
-        path.display()
-    );
-    Ok(certificates)
+    match certificates.is_empty() {
+        false => Ok(certificates),
+        true => Err(RefusedSetting(format!(
+            "USHER_MAIL_URL: ca= names {}, in which there is no certificate (-----BEGIN CERTIFICATE-----).",
+            path.display()
+        ))),
+    }
 }
 
 /// Public authorities and ours sign as usual. Beside that, a server may show a certificate that

@@ -3,6 +3,7 @@
 use kit::{
     bus::{self, Sight},
     serve::Degraded,
+    words,
 };
 
 use super::finding::Finding;
@@ -36,7 +37,7 @@ pub(super) async fn look(session: &Session, is_usable: bool) -> Vec<Finding> {
     let status = match nats::status(&bus).await {
         Ok(status) => status,
         Err(error) => {
-            let what = format!("JetStream does not answer: {error:#}");
+            let what = format!("JetStream does not answer: {}", words::of_chain(&error));
             let advice = "Look into nats-server's log, and restart it.";
             return problem(what, advice.to_owned());
         }

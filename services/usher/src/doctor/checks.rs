@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use kit::clock::{Clock, Timestamp};
+use kit::{
+    clock::{Clock, Timestamp},
+    words,
+};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
@@ -128,7 +131,10 @@ async fn of_service(session: &Session, service: Service) -> (bool, Vec<Finding>)
         Ok(readiness) => findings.extend(of_readiness(service, readiness)),
         Err(error) => findings.push(Finding::warning(
             name,
-            format!("its admin listener {admin} does not answer: {error:#}"),
+            format!(
+                "its admin listener {admin} does not answer: {}",
+                words::of_chain(error)
+            ),
             format!("Name it with --{name}-admin-url; the token does not matter for probes."),
         )),
     }

@@ -126,7 +126,7 @@ async fn of_mails(session: &Session, attempts: &[Attempt], asks: bool) -> Findin
         format!("{what} after a failed attempt; the last answer: {said}"),
         advice,
     )
-    .means("Their people have signed up and cannot confirm yet; none is lost.")
+    .means("Whoever they are for has signed up and cannot confirm yet; nobody is lost.")
     .since(oldest.at.as_deref().unwrap_or_default())
 }
 

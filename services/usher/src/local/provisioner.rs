@@ -4,7 +4,10 @@
 
 use std::time::Duration;
 
-use kit::bus::{self, Bus};
+use kit::{
+    bus::{self, Bus},
+    words,
+};
 use tokio::{
     task::AbortHandle,
     time::{Instant, MissedTickBehavior, interval, sleep},
@@ -123,7 +126,10 @@ impl BrokerKeeper {
             let is_full = complaint.as_ref().is_some_and(|why| why.contains(FULL));
             return (complaint, !is_full);
         };
-        let said = format!("its streams cannot be checked, and events may wait: {error:#}");
+        let said = format!(
+            "its streams cannot be checked, and events may wait: {}",
+            words::of_chain(&error)
+        );
         if self.said.as_ref() != Some(&said) {
             self.log.notice(Level::Warn, said.clone());
             self.said = Some(said); // once, and not every few seconds

@@ -7,6 +7,7 @@ use std::{
 };
 
 use clap::Args;
+use kit::serve::StopSignals;
 use tokio::{
     sync::mpsc::Receiver,
     time::{MissedTickBehavior, interval},
@@ -25,7 +26,6 @@ use crate::{
     otlp::Span,
     output::{Format, facts, json, table},
     service::Service,
-    signals::StopSignals,
     terminal::{self, BAD, CODE, DIM, GOOD, STRONG, WARN, called_for, say, width},
     trace::{Journeys, render},
 };
@@ -65,7 +65,7 @@ pub(crate) async fn run(
 ) -> Result<(), Failure> {
     // Before anything is started: a signal that comes in the middle of it must end it in order,
     // too.
-    let mut signals = StopSignals::listen().map_err(anyhow::Error::from)?;
+    let mut signals = StopSignals::listen()?;
     let told = ToldServices::find(slips)?;
     // Whoever reads this terminal, if anybody does: the children are looked after.
     terminal::write_behind();

@@ -129,7 +129,8 @@ fn neighbour(code: &str) -> String {
     format!("{rest}{}", (last + 1) % 10)
 }
 
-fn metrics(admin: &str) -> Vec<u8> {
+/// What `/metrics` of an admin listener answers.
+pub(crate) fn metrics(admin: &str) -> Vec<u8> {
     use std::io::{Read as _, Write as _};
     let host = admin.trim_start_matches("http://");
     let mut stream = std::net::TcpStream::connect(host).expect("the admin listener answers");

@@ -15,16 +15,23 @@ use crate::{
 #[test]
 fn a_child_that_refuses_its_settings_ends_up_at_once_with_its_sentence() {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    let mut up = usher();
-    up.args(["up", "--ports", "auto", "--output", "json", "--data"])
-        .arg(folder.path().join("data"))
-        .env("USHER_MAIL_CONNECTIONS", "many");
-    let (code, error) = refusal(&up.output().expect("usher can be run"));
-    assert_eq!(code, 2, "{error}");
-    let message = error["message"].as_str().unwrap_or_default();
+    let refused = |setting, value| {
+        let mut up = usher();
+        up.args(["up", "--ports", "auto", "--output", "json", "--data"])
+            .arg(folder.path().join("data"))
+            .env(setting, value);
+        let (code, error) = refusal(&up.output().expect("usher can be run"));
+        assert_eq!(code, 2, "{error}");
+        error["message"].as_str().unwrap_or_default().to_owned()
+    };
+    let message = refused("USHER_MAIL_CONNECTIONS", "many");
     let sentence = "USHER_MAIL_CONNECTIONS (from the environment) is `many`";
-    assert!(message.contains(sentence), "{error}");
-    assert!(message.starts_with("mailer"), "it says whose: {error}");
+    assert!(message.contains(sentence), "{message}");
+    // Seen only by the service itself, as it reads the file.
+    let message = refused("USHER_MAIL_URL", "smtp://127.0.0.1:1?ca=/nowhere.pem");
+    let sentence = "USHER_MAIL_URL: ca= names /nowhere.pem, which cannot be read";
+    assert!(message.contains(sentence), "{message}");
+    assert!(message.starts_with("mailer"), "it says whose: {message}");
     let log = folder.path().join("data/logs/mailer.log");
     let log = fs::read_to_string(log).expect("there is a log");
     assert_eq!(log.matches(sentence).count(), 1, "it is tried once: {log}");

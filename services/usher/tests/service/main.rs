@@ -31,6 +31,7 @@ mod refused;
 mod rotation;
 mod scenarios;
 mod settings;
+mod signals;
 mod standstill;
 mod supervisor;
 mod telemetry;

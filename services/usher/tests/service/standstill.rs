@@ -7,17 +7,20 @@ mod how;
 mod ways;
 
 use std::{
+    collections::BTreeMap,
     io::{self, Write as _},
     panic::AssertUnwindSafe,
     time::{Duration, Instant},
 };
 
 use futures::{FutureExt as _, future::join_all};
-use kit::testing::eventually;
+use kit::testing::{Proxy, SmtpServer, eventually};
 use serde_json::Value;
 
 use ground::Ground;
 use ways::{ALL, Says, Way};
+
+use crate::{canary::metrics, world::World};
 
 /// I20.
 const KNOWN: Duration = Duration::from_secs(30);
@@ -62,6 +65,60 @@ async fn i20_readiness_and_doctor_know_within_30_s_of_each_way_in_which_work_sta
     let _ = write!(io::stderr(), "\n{table}\n");
     assert_eq!(failed, 0, "see above");
     assert!(seen.len() >= ALL.len() - ways::NEED_ROOT_OR_POSTGRES);
+}
+
+/// Alarms look at the metrics: what each service says of each of its dependencies.
+#[tokio::test]
+async fn i20_what_is_degraded_is_1_in_the_metrics_within_30_s_and_0_once_it_is_well_again() {
+    let smtp = SmtpServer::start().await;
+    let to_smtp = Proxy::before(smtp.url(), 1).await;
+    let world = World::start(&[("USHER_MAIL_URL", &to_smtp.url(&smtp.url()))]).await;
+    let degraded = |service: &str| {
+        let admin = world.run_file()[service]["admin_url"].clone();
+        let text = metrics(admin.as_str().expect("the run file says where"));
+        let text = String::from_utf8_lossy(&text).into_owned();
+        let gauges = text.lines().filter_map(|line| {
+            let (name, value) = line
+                .strip_prefix("usher_dependency_degraded{usher_dependency=\"")?
+                .split_once("\"} ")?;
+            Some((name.to_owned(), value.to_owned()))
+        });
+        let mut all: BTreeMap<String, String> = gauges.collect();
+        assert!(
+            all.contains_key("broker") || all.contains_key("mail server"),
+            "{text}"
+        );
+        all.retain(|_, value| value != "0");
+        all
+    };
+    let until = async |service: &str, expected: &[&str]| {
+        let expected = expected
+            .iter()
+            .map(|name| ((*name).to_owned(), "1".to_owned()));
+        let expected: BTreeMap<String, String> = expected.collect();
+        eventually(&format!("{service}: {expected:?}"), KNOWN, async || {
+            (degraded(service) == expected).then_some(())
+        })
+        .await;
+    };
+    for service in ["accounts", "verification", "mailer"] {
+        until(service, &[]).await;
+    }
+
+    to_smtp.cut();
+    world.sign_up("ada@example.com");
+    let ring = world.data().join("code-keys");
+    let keys = std::fs::read(&ring).expect("the ring can be read");
+    std::fs::write(&ring, "no keys").expect("the ring can be written");
+    until("mailer", &["mail server"]).await;
+    until("verification", &["code keys", "mailer"]).await;
+    until("accounts", &[]).await;
+
+    to_smtp.pass();
+    std::fs::write(&ring, keys).expect("the ring can be written");
+    for service in ["mailer", "verification"] {
+        until(service, &[]).await;
+    }
 }
 
 /// Provokes one way and reads both; nothing where its ground cannot be had here.

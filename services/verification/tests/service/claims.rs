@@ -30,16 +30,29 @@ async fn a_mail_goes_from_the_commit_to_the_mailer_without_a_look_at_the_table()
 #[tokio::test]
 async fn what_has_no_room_in_memory_is_claimed_from_the_table_and_sent_once() {
     let world = World::new().await;
+    world.mailer.answers(|_| Says::Nothing);
     let service = world.start_with(&[("USHER_DELIVERY_QUEUE", "2")]).await;
+    let client = service.client();
     let mut accounts = Vec::new();
     for n in 0..40 {
         accounts.push(world.sign_up(&format!("ada{n}@example.org")).await);
     }
     for account_id in &accounts {
-        service
-            .client()
-            .until_mail(account_id, 1, MailState::Accepted)
-            .await;
+        client.until_mail(account_id, 1, MailState::Pending).await;
+    }
+    let full = |mailer: &Mailer| mailer.mails().len() == 2;
+    world.mailer.until("the mails that have room", full).await;
+    assert_eq!(
+        world.count("codes WHERE claimed_until > 0").await,
+        2,
+        "what is claimed and not in memory would wait for its lease"
+    );
+    world.mailer.answers(|_| Says::accepted());
+    for mail in world.mailer.mails() {
+        world.mailer.accept(&mail);
+    }
+    for account_id in &accounts {
+        client.until_mail(account_id, 1, MailState::Accepted).await;
     }
     assert_eq!(world.mailer.mails().len(), 40);
 }

@@ -366,6 +366,32 @@ async fn failed_once(world: &World, number: usize) -> Vec<String> {
 }
 
 #[tokio::test]
+async fn first_attempts_and_later_ones_stay_within_the_window_together() {
+    let world = World::new().await;
+    world.mailer.window(8);
+    let service = world.start().await;
+    failed_once(&world, 10).await;
+    world.mailer.answers(|_| Says::Nothing);
+    world.clock.advance(MINUTE);
+    let held = async |number: usize| {
+        let held = |mailer: &Mailer| mailer.mails().len() == 10 + number;
+        world.mailer.until("the mails that have room", held).await;
+    };
+    held(4).await; // half of the window
+    for n in 0..10 {
+        world.sign_up(&format!("ada{n}@example.org")).await;
+    }
+    held(8).await; // where three quarters were free for them
+    let first = world.mailer.mails().swap_remove(17);
+    world.mailer.accept(&first);
+    let client = service.client();
+    client
+        .until_mail(&first.account_id, 1, MailState::Accepted)
+        .await;
+    held(9).await;
+}
+
+#[tokio::test]
 async fn two_thousand_mails_that_are_due_again_leave_ten_times_as_fast_as_fifty_a_second() {
     const MAILS: i64 = 2_000;
     let world = World::new().await;
