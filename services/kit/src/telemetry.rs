@@ -30,7 +30,6 @@ pub mod span;
 
 use std::{sync::OnceLock, thread, time::Duration};
 
-use anyhow::Context as _;
 use opentelemetry::{
     global,
     metrics::{Histogram, Meter},
@@ -44,6 +43,7 @@ use tokio::sync::oneshot;
 pub use settings::{LogFormat, TelemetrySettings};
 
 use crate::write_behind::LastLines;
+use settings::{NotExported, Signal};
 
 /// How long [`Telemetry::shutdown`] may wait for the collector. The log's last lines have 0.3 s more.
 const SHUTDOWN: Duration = Duration::from_millis(1_200);
@@ -71,8 +71,11 @@ pub struct Telemetry {
 /// together. `OTEL_SDK_DISABLED` and `OTEL_PROPAGATORS` are read here because the SDK does not know
 /// them.
 ///
+/// What of it cannot be used, as an endpoint that is none, is off and told of in the log: telemetry
+/// stops no service.
+///
 /// # Errors
-/// When the log filter or an `OTEL_*` variable cannot be used, or telemetry runs already.
+/// When the log filter cannot be used, or telemetry runs already.
 pub fn init(service: &'static str, settings: &TelemetrySettings) -> anyhow::Result<Telemetry> {
     let telemetry = begin(service, settings, None)?;
     if telemetry.traces.is_none() && !settings::is_disabled() {
@@ -104,8 +107,8 @@ fn begin(
     if !settings::propagates_trace_context() {
         crate::propagation::disable();
     }
-    let mut telemetry = if settings::is_disabled() {
-        Telemetry::none()
+    let (mut telemetry, not_exported) = if settings::is_disabled() {
+        (Telemetry::none(), NotExported::default())
     } else {
         start(service, endpoint)?
     };
@@ -114,6 +117,7 @@ fn begin(
     for warning in &settings.warnings {
         tracing::warn!("{warning}");
     }
+    not_exported.tell();
     Ok(telemetry)
 }
 
@@ -193,40 +197,44 @@ impl Telemetry {
     }
 }
 
-fn start(service: &'static str, endpoint: Option<&str>) -> anyhow::Result<Telemetry> {
+fn start(
+    service: &'static str,
+    endpoint: Option<&str>,
+) -> anyhow::Result<(Telemetry, NotExported)> {
     let registry = Registry::new();
     anyhow::ensure!(
         REGISTRY.set(registry.clone()).is_ok(),
         "telemetry runs already in this process"
     );
     let resource = resource::detect(service);
-    let mut wanted = settings::exported_signals()?;
-    wanted.traces |= endpoint.is_some();
-    let exports = wanted.any().then(export::Runtime::start).transpose()?;
+    let mut not_exported = NotExported::default();
+    let [traces, metrics, logs] = [Signal::Traces, Signal::Metrics, Signal::Logs].map(|signal| {
+        let wanted = not_exported.unless(signal, settings::is_exported(signal));
+        wanted.unwrap_or(false)
+    });
+    let traces = traces || endpoint.is_some();
+    let exports = (traces || metrics || logs).then(export::Runtime::start);
+    let exports = exports.transpose()?;
     // Exporters connect in the background, on the runtime that is entered while they are built.
     let entered = exports.as_ref().map(export::Runtime::enter);
-    let metrics = export::metrics(resource.clone(), registry, wanted.metrics)
-        .context("metrics cannot be exported as OTEL_EXPORTER_OTLP_* say")?;
-    let logs = wanted
-        .logs
-        .then(|| export::logs(resource.clone()))
-        .transpose();
-    let logs = logs.context("logs cannot be exported as OTEL_EXPORTER_OTLP_* say")?;
-    let traces = wanted
-        .traces
-        .then(|| export::traces(resource, endpoint))
-        .transpose();
-    let traces = traces.context("traces cannot be exported as OTEL_EXPORTER_OTLP_* say")?;
+    let pushed = metrics.then(export::pushed);
+    let pushed = pushed.and_then(|made| not_exported.unless(Signal::Metrics, made));
+    let metrics = export::metrics(resource.clone(), registry, pushed)?;
+    let logs = logs.then(|| export::logs(resource.clone()));
+    let logs = logs.and_then(|made| not_exported.unless(Signal::Logs, made));
+    let traces = traces.then(|| export::traces(resource, endpoint));
+    let traces = traces.and_then(|made| not_exported.unless(Signal::Traces, made));
     drop(entered);
     global::set_meter_provider(metrics.clone());
     if let Some(traces) = &traces {
         span::record(traces);
     }
-    Ok(Telemetry {
+    let telemetry = Telemetry {
         traces,
         logs,
         metrics: Some(metrics),
         exports,
         last_lines: None,
-    })
+    };
+    Ok((telemetry, not_exported))
 }

@@ -1,14 +1,18 @@
 //! Builds the providers that batch spans, log records and metrics and send them to a collector by
 //! OTLP/gRPC.
 
-use std::{env, fmt, thread, time::Duration};
+mod if_taken;
+
+use std::{env, fmt, fs, thread, time::Duration};
 
 use anyhow::Context as _;
-use opentelemetry_otlp::{LogExporter, MetricExporter, SpanExporter, WithExportConfig as _};
+use opentelemetry_otlp::{
+    LogExporter, MetricExporter, SpanExporter, WithExportConfig as _, WithTonicConfig as _,
+};
 use opentelemetry_sdk::{
     Resource,
     logs::{BatchConfigBuilder as LogBatch, BatchLogProcessor, SdkLoggerProvider},
-    metrics::{PeriodicReader, SdkMeterProvider},
+    metrics::{PeriodicReader, SdkMeterProvider, reader::MetricReader},
     trace::{BatchConfigBuilder as SpanBatch, BatchSpanProcessor, SdkTracerProvider},
 };
 use prometheus::Registry;
@@ -16,6 +20,10 @@ use tokio::{
     runtime::{Builder, EnterGuard, Handle},
     sync::oneshot,
 };
+use tonic::transport::{Certificate, ClientTlsConfig};
+
+use super::settings::{Signal, of_signal_or_all};
+use if_taken::IfTaken;
 
 /// The SDK's own 2,048 lost nine of ten spans in a burst of 100,000.
 const QUEUE: usize = 65_536;
@@ -65,11 +73,12 @@ pub(super) fn traces(
     resource: Resource,
     endpoint: Option<&str>,
 ) -> anyhow::Result<SdkTracerProvider> {
-    let exporter = SpanExporter::builder().with_tonic();
-    let exporter = match endpoint {
-        Some(endpoint) => exporter.with_endpoint(endpoint).build()?,
-        None => exporter.build()?,
-    };
+    let mut exporter = SpanExporter::builder().with_tonic();
+    if let Some(endpoint) = endpoint {
+        exporter = exporter.with_endpoint(endpoint);
+    }
+    let exporter = exporter.with_tls_config(tls(Signal::Traces)?);
+    let exporter = IfTaken::new(Signal::Traces, exporter.build().ok().context(UNUSABLE)?);
     // Setters win over the environment, so they are only used where it is silent.
     let mut batch = SpanBatch::default();
     if unset("OTEL_BSP_MAX_QUEUE_SIZE") {
@@ -92,7 +101,9 @@ pub(super) fn traces(
 
 /// Log records that the bridge in `super::log` takes from `tracing`.
 pub(super) fn logs(resource: Resource) -> anyhow::Result<SdkLoggerProvider> {
-    let exporter = LogExporter::builder().with_tonic().build()?;
+    let exporter = LogExporter::builder().with_tonic();
+    let exporter = exporter.with_tls_config(tls(Signal::Logs)?).build();
+    let exporter = IfTaken::new(Signal::Logs, exporter.ok().context(UNUSABLE)?);
     let mut batch = LogBatch::default();
     if unset("OTEL_BLRP_MAX_QUEUE_SIZE") {
         batch = batch.with_max_queue_size(QUEUE);
@@ -109,11 +120,19 @@ pub(super) fn logs(resource: Resource) -> anyhow::Result<SdkLoggerProvider> {
         .build())
 }
 
+/// Pushes metrics to a collector.
+pub(super) fn pushed() -> anyhow::Result<impl MetricReader> {
+    let exporter = MetricExporter::builder().with_tonic();
+    let exporter = exporter.with_tls_config(tls(Signal::Metrics)?).build();
+    let exporter = IfTaken::new(Signal::Metrics, exporter.ok().context(UNUSABLE)?);
+    Ok(PeriodicReader::builder(exporter).build())
+}
+
 /// Metrics are always kept for `/metrics`, and also pushed where a collector wants them.
 pub(super) fn metrics(
     resource: Resource,
     registry: Registry,
-    pushed: bool,
+    pushed: Option<impl MetricReader>,
 ) -> anyhow::Result<SdkMeterProvider> {
     let scraped = opentelemetry_prometheus::exporter()
         .with_registry(registry)
@@ -123,11 +142,27 @@ pub(super) fn metrics(
     let mut provider = SdkMeterProvider::builder()
         .with_resource(resource)
         .with_reader(scraped);
-    if pushed {
-        let exporter = MetricExporter::builder().with_tonic().build()?;
-        provider = provider.with_reader(PeriodicReader::builder(exporter).build());
+    if let Some(pushed) = pushed {
+        provider = provider.with_reader(pushed);
     }
     Ok(provider.build())
+}
+
+/// Why an exporter cannot be built. The library's own words quote the URL, which may hold a login.
+const UNUSABLE: &str = "OTEL_EXPORTER_OTLP_ENDPOINT, _HEADERS or _COMPRESSION, or the same of one \
+     signal, cannot be used. Expected is http://HOST:4317 or https://HOST:4317, headers as \
+     key=value,… and gzip";
+
+/// For `https://`: trusts the public authorities and whom `OTEL_EXPORTER_OTLP_CERTIFICATE` names.
+fn tls(signal: Signal) -> anyhow::Result<ClientTlsConfig> {
+    let trusted = ClientTlsConfig::new().with_enabled_roots();
+    let Some(file) = of_signal_or_all(signal, "CERTIFICATE") else {
+        return Ok(trusted);
+    };
+    let pem = fs::read(&file).with_context(|| {
+        format!("OTEL_EXPORTER_OTLP_CERTIFICATE names {file}, which cannot be read")
+    })?;
+    Ok(trusted.ca_certificate(Certificate::from_pem(pem)))
 }
 
 fn unset(variable: &str) -> bool {

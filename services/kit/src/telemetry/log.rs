@@ -58,12 +58,12 @@ pub(super) fn start(
     let (writer, last_lines) = console::console(meter);
     let console = layer().with_writer(writer).event_format(lines);
     let console =
-        console.with_filter(filter(&settings.log_filter, &QUIET)?.and(filter_fn(tells_no_payload)));
+        console.with_filter(filter(&settings.log_filter, &QUIET)?.and(filter_fn(is_to_be_told)));
     let exported =
         exported.map(|provider| {
             let bridge = OpenTelemetryTracingBridge::new(provider);
             anyhow::Ok(bridge.with_filter(
-                filter(&settings.log_filter, &FEEDBACK)?.and(filter_fn(tells_no_payload)),
+                filter(&settings.log_filter, &FEEDBACK)?.and(filter_fn(is_to_be_told)),
             ))
         });
     tracing_subscriber::registry()
@@ -92,6 +92,12 @@ const MAY_TRACE: [&str; 11] = [
     "usher",
     "verification",
 ];
+
+/// Whatever `RUST_LOG` says. `export` tells of a collector that refuses or is away, once and for
+/// people; the exporter itself would at every try.
+fn is_to_be_told(line: &Metadata<'_>) -> bool {
+    tells_no_payload(line) && !line.name().starts_with("Export.Failed.")
+}
 
 fn tells_no_payload(line: &Metadata<'_>) -> bool {
     let whose = line.target().split("::").next().unwrap_or_default();

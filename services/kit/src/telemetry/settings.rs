@@ -44,17 +44,65 @@ pub enum LogFormat {
     Json,
 }
 
-/// The signals that leave by OTLP.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Signals {
-    pub(super) traces: bool,
-    pub(super) metrics: bool,
-    pub(super) logs: bool,
+/// What can leave by OTLP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Signal {
+    Traces,
+    Metrics,
+    Logs,
 }
 
-impl Signals {
-    pub(super) const fn any(self) -> bool {
-        self.traces || self.metrics || self.logs
+impl Signal {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Traces => "traces",
+            Self::Metrics => "metrics",
+            Self::Logs => "logs",
+        }
+    }
+
+    /// The variable that keeps it in the process, as `none`.
+    pub(super) const fn switch(self) -> &'static str {
+        match self {
+            Self::Traces => "OTEL_TRACES_EXPORTER",
+            Self::Metrics => "OTEL_METRICS_EXPORTER",
+            Self::Logs => "OTEL_LOGS_EXPORTER",
+        }
+    }
+}
+
+/// Signals that should leave and cannot, each with its reason: no service stops for them.
+#[derive(Debug, Default)]
+pub(super) struct NotExported(Vec<(Signal, String)>);
+
+impl NotExported {
+    /// What was made, unless it was not.
+    pub(super) fn unless<T>(&mut self, signal: Signal, made: anyhow::Result<T>) -> Option<T> {
+        match made {
+            Ok(made) => Some(made),
+            Err(why) => {
+                self.0.push((signal, format!("{why:#}")));
+                None
+            }
+        }
+    }
+
+    /// Says it in the log, each reason once.
+    pub(super) fn tell(mut self) {
+        self.0.sort_by_key(|(signal, _)| *signal as u8);
+        let mut told: Vec<(String, Vec<&str>)> = Vec::new();
+        for (signal, why) in self.0 {
+            match told.iter_mut().find(|(other, _)| *other == why) {
+                Some((_, signals)) => signals.push(signal.name()),
+                None => told.push((why, vec![signal.name()])),
+            }
+        }
+        for (why, signals) in told {
+            tracing::warn!(
+                "Not exported until the next start: {}. {why}.",
+                signals.join(", ")
+            );
+        }
     }
 }
 
@@ -71,31 +119,30 @@ pub(super) fn propagates_trace_context() -> bool {
         .is_none_or(|list| list.split(',').any(|one| one.trim() == "tracecontext"))
 }
 
-/// Which signals have somewhere to go: an endpoint, and no `OTEL_<SIGNAL>_EXPORTER=none`.
-pub(super) fn exported_signals() -> anyhow::Result<Signals> {
-    Ok(Signals {
-        traces: exported("TRACES")?,
-        metrics: exported("METRICS")?,
-        logs: exported("LOGS")?,
-    })
-}
-
-fn exported(signal: &str) -> anyhow::Result<bool> {
-    let of_signal_or_all = |what: &str| {
-        value(&format!("OTEL_EXPORTER_OTLP_{signal}_{what}"))
-            .or_else(|| value(&format!("OTEL_EXPORTER_OTLP_{what}")))
-    };
-    let exporter = value(&format!("OTEL_{signal}_EXPORTER"));
-    if of_signal_or_all("ENDPOINT").is_none() || exporter.as_deref() == Some("none") {
+/// Whether a signal has somewhere to go: an endpoint, and no `OTEL_<SIGNAL>_EXPORTER=none`.
+///
+/// # Errors
+/// When it is to go there by what is not spoken here.
+pub(super) fn is_exported(signal: Signal) -> anyhow::Result<bool> {
+    let exporter = value(signal.switch());
+    if of_signal_or_all(signal, "ENDPOINT").is_none() || exporter.as_deref() == Some("none") {
         return Ok(false);
     }
-    let protocol = of_signal_or_all("PROTOCOL").unwrap_or_else(|| "grpc".to_owned());
-    // Refused, because the exporter would speak gRPC all the same, and nothing would arrive.
+    let protocol = of_signal_or_all(signal, "PROTOCOL").unwrap_or_else(|| "grpc".to_owned());
+    // The exporter would speak gRPC all the same, and nothing would arrive.
     anyhow::ensure!(
         protocol == "grpc",
-        "OTEL_EXPORTER_OTLP_PROTOCOL is {protocol:?}, but only \"grpc\" is spoken here (port 4317 of most collectors)"
+        "OTEL_EXPORTER_OTLP_PROTOCOL is {protocol:?}, but only \"grpc\" is spoken here, which most \
+         collectors take on port 4317"
     );
     Ok(true)
+}
+
+/// `OTEL_EXPORTER_OTLP_<SIGNAL>_<WHAT>`, else the same of all signals.
+pub(super) fn of_signal_or_all(signal: Signal, what: &str) -> Option<String> {
+    let name = signal.name().to_uppercase();
+    value(&format!("OTEL_EXPORTER_OTLP_{name}_{what}"))
+        .or_else(|| value(&format!("OTEL_EXPORTER_OTLP_{what}")))
 }
 
 /// An empty variable counts as unset, as OpenTelemetry's specification demands.

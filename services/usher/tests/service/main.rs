@@ -11,6 +11,7 @@ mod build;
 mod callers;
 mod canary;
 mod cluster;
+mod collector;
 mod command;
 mod crash;
 mod demo;

@@ -62,6 +62,7 @@ fn run_as_a_child() {
             "streams" => streams().await,
             "messages" => messages(),
             "burst" => burst().await,
+            "lines" => lines().await,
             "panic" => assert!(std::thread::spawn(|| panic!("on purpose")).join().is_err()),
             other => panic!("no scenario {other}"),
         }
@@ -163,11 +164,25 @@ async fn burst() {
     for _ in 0..20_000 {
         span::end(&span::internal("one of many", &Context::new(), []));
     }
+    until_seen().await;
+}
+
+/// Logs before its test has seen enough, and after that.
+async fn lines() {
+    for turn in 0..2 {
+        for _ in 0..1_000 {
+            tracing::info!("One of many.");
+        }
+        if turn == 0 {
+            until_seen().await;
+        }
+    }
+}
+
+async fn until_seen() {
     let seen = env::var(SEEN).unwrap();
-    eventually("the spans to be seen", SOON, async || {
-        std::fs::exists(&seen).unwrap().then_some(())
-    })
-    .await;
+    let seen = async || std::fs::exists(&seen).unwrap().then_some(());
+    eventually("the test to see enough", SOON, seen).await;
 }
 
 /// A service on a free port, and a channel to it, both traced as `kit::serve` has them.

@@ -12,6 +12,7 @@ use opentelemetry::trace::SpanKind;
 use tokio::process::Command;
 use usher::otlp::{OtlpReceiver, Span, SpanStatus};
 
+use crate::collector::Collector;
 use crate::scenarios::{CHILD, GET, SEEN, TOO_OLD};
 
 /// What a scenario left behind: `name: value` lines on standard output, and its log.
@@ -327,10 +328,11 @@ async fn opentelemetrys_own_variables_are_obeyed() {
             to,
             ("OTEL_TRACES_EXPORTER", "none"),
             ("OTEL_LOGS_EXPORTER", "none"),
+            ("OTEL_METRICS_EXPORTER", "none"),
         ],
     )
     .await;
-    assert!(receiver.spans().is_empty() && !receiver.to_text().contains("Account looked up."));
+    assert_eq!((receiver.spans().len(), &*receiver.to_text()), (0, ""));
 
     let apart = run("call", &[to, ("OTEL_PROPAGATORS", "none")]).await;
     let spans = receiver.trace(&apart.said["trace"]);
@@ -356,22 +358,97 @@ async fn opentelemetrys_own_variables_are_obeyed() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_used_is_refused_with_its_name() {
-    for (variable, value, expected) in [
-        ("RUST_LOG", "info,=,x=loud", "RUST_LOG"),
+async fn a_log_filter_that_cannot_be_used_is_refused_with_its_name() {
+    let ran = run("refused settings", &[("RUST_LOG", "info,=,x=loud")]).await;
+    assert!(ran.said["error"].contains("RUST_LOG"), "{:?}", ran.said);
+}
+
+#[tokio::test]
+async fn telemetry_that_cannot_be_used_is_told_of_once_and_stops_no_service() {
+    let endpoint = "OTEL_EXPORTER_OTLP_ENDPOINT";
+    for (variable, value, told) in [
         (
             "OTEL_EXPORTER_OTLP_PROTOCOL",
             "http/protobuf",
-            "OTEL_EXPORTER_OTLP_PROTOCOL",
+            "_PROTOCOL is \"http/protobuf\"",
+        ),
+        (
+            "OTEL_EXPORTER_OTLP_CERTIFICATE",
+            "/nowhere.pem",
+            "/nowhere.pem, which cannot be read",
+        ),
+        (
+            endpoint,
+            "http://usher:s3cret@[nowhere",
+            "Expected is http://HOST:4317",
         ),
     ] {
-        let environment = [
-            (variable, value),
-            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1"),
-        ];
-        let ran = run("refused settings", &environment).await;
-        assert!(ran.said["error"].contains(expected), "{:?}", ran.said);
+        let environment = [(endpoint, "https://127.0.0.1:1"), (variable, value)];
+        let ran = run("call", &environment).await;
+        assert_eq!(ran.said["trace"].len(), 32, "the service works");
+        let lines = ran.log.lines().filter(|line| line.contains("Not exported"));
+        let lines: Vec<_> = lines.collect();
+        assert_eq!(lines.len(), 1, "{}", ran.log);
+        let line = lines[0];
+        assert!(
+            line.contains("traces, metrics, logs.") && line.contains(told),
+            "{line}"
+        );
+        assert!(!ran.log.contains("s3cret"), "{}", ran.log);
     }
+}
+
+#[tokio::test]
+async fn spans_go_over_tls_to_a_collector_whose_certificate_is_trusted() {
+    let (collector, certificate) = Collector::with_tls().await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("collector.pem");
+    std::fs::write(&file, certificate).unwrap();
+    let to = ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint());
+    let ran = run("call", &[to]).await;
+    assert!(ran.log.contains("does not take traces"), "{}", ran.log);
+    assert_eq!(
+        collector.offered()[0],
+        0,
+        "a certificate of nobody was trusted"
+    );
+    let trusted = ("OTEL_EXPORTER_OTLP_CERTIFICATE", file.to_str().unwrap());
+    let ran = run("call", &[to, trusted]).await;
+    assert!(collector.offered()[0] > 0, "{}", ran.log);
+}
+
+#[tokio::test]
+async fn what_a_collector_does_not_take_is_said_once_and_not_offered_again() {
+    let collector = Collector::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let seen = folder.path().join("seen");
+    let environment = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint()),
+        ("OTEL_BLRP_SCHEDULE_DELAY", "20"),
+        ("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", "100"),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "20"),
+        (SEEN, seen.to_str().unwrap()),
+    ];
+    let offered = async {
+        let both = async || {
+            let [_, logs, metrics] = collector.offered();
+            (logs > 0 && metrics > 0).then_some(())
+        };
+        eventually("logs and metrics to be offered", SOON, both).await;
+        std::fs::write(&seen, "").unwrap();
+    };
+    let (ran, ()) = tokio::join!(run("lines", &environment), offered);
+    let [_, logs, metrics] = collector.offered();
+    assert_eq!((logs, metrics), (1, 1), "{}", ran.log);
+    for signal in ["logs", "metrics"] {
+        let told = format!("The collector takes no {signal}: none are sent");
+        assert_eq!(ran.log.matches(&told).count(), 1, "{}", ran.log);
+    }
+    assert!(
+        !ran.log.contains(" opentelemetry"),
+        "the SDK's own words: {}",
+        ran.log
+    );
 }
 
 #[tokio::test]

@@ -1,6 +1,10 @@
 //! What must not be seen, in every form that a library may print it in, and where it was looked for.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
@@ -146,4 +150,14 @@ impl Seen {
         println!("{table}");
         assert!(whole, "{}", found.join("\n\n"));
     }
+}
+
+/// Of these, what others on the machine may read, write or enter.
+pub(super) fn open_to_others(paths: &[PathBuf]) -> Vec<String> {
+    let mode = |path: &PathBuf| {
+        let metadata = fs::symlink_metadata(path).expect("it can be looked at");
+        let mode = metadata.permissions().mode();
+        (mode & 0o077 != 0).then(|| format!("{} {mode:o}", path.display()))
+    };
+    paths.iter().filter_map(mode).collect()
 }
