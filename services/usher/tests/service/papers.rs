@@ -185,8 +185,8 @@ fn every_test_that_the_papers_name_exists() {
             .expect("a member can be read")
             .path()
             .join("tests/service");
-        for file in fs::read_dir(tests).into_iter().flatten().flatten() {
-            sources.push_str(&fs::read_to_string(file.path()).unwrap_or_default());
+        for file in files_below(&tests) {
+            sources.push_str(&fs::read_to_string(file).unwrap_or_default());
         }
     }
     let missing: Vec<_> = named
@@ -194,6 +194,17 @@ fn every_test_that_the_papers_name_exists() {
         .filter(|name| !sources.contains(&format!("fn {name}(")))
         .collect();
     assert!(missing.is_empty(), "no such tests: {missing:?}");
+}
+
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        match entry.path() {
+            folder if folder.is_dir() => files.extend(files_below(&folder)),
+            file => files.push(file),
+        }
+    }
+    files
 }
 
 /// Several lower-case words joined by underscores: how this project names tests and nothing else in
