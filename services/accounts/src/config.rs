@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use kit::{
     bus::BrokerSettings,
-    config::{duration, lease},
+    config::{at_least_one, duration, lease},
     serve,
 };
 
@@ -63,13 +63,6 @@ pub struct Config {
 pub enum Dispatcher {
     /// By outbox and JetStream: survives any crash
     Jetstream,
-}
-
-fn at_least_one(text: &str) -> Result<usize, String> {
-    text.parse()
-        .ok()
-        .filter(|number| *number > 0)
-        .ok_or_else(|| "expected a whole number from 1".to_owned())
 }
 
 fn batch_size(text: &str) -> Result<usize, String> {

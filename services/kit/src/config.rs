@@ -81,6 +81,15 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     time.ok_or_else(|| "expected a time such as 500ms, 10s or 24h".to_owned())
 }
 
+/// Reads a setting that is a number of things, of which there must be one.
+///
+/// # Errors
+/// What such a number looks like.
+pub fn at_least_one(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number| *number > 0);
+    number.ok_or_else(|| "expected a whole number from 1".to_owned())
+}
+
 /// Reads a setting that is a lease: long enough to be renewed a few times before it ends.
 ///
 /// # Errors

@@ -2,15 +2,23 @@
 //! probes, and a shutdown in two stages that loses nothing.
 
 mod admin;
+mod bodies;
+mod capacity;
 mod client;
 mod deadline;
+mod descriptors;
+mod guarded;
 mod health;
+mod limits;
+mod listener;
+mod preface;
 mod public;
 mod pulse;
 mod secrets;
 mod settings;
 mod stages;
 mod status;
+mod taken;
 
 use std::{future::Future, net::SocketAddr, pin::pin, time::Duration};
 
@@ -23,10 +31,14 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
+use self::capacity::Capacity;
+
 pub use admin::AdminToken;
 pub use client::{Client, client};
 pub use deadline::deadline;
+pub use guarded::ending;
 pub use health::{Degraded, Health};
+pub use limits::ListenerSettings;
 pub use public::MESSAGE_LIMIT;
 pub use pulse::beat;
 pub use secrets::{read_or_make, refuse_if_others_may_read};
@@ -59,11 +71,11 @@ pub struct Surface {
     pub health: Health,
 }
 
-/// Two bound listeners.
+/// Two bound listeners, each with room of its own.
 #[derive(Debug)]
 pub struct Server {
-    public: TcpListener,
-    admin: TcpListener,
+    public: (TcpListener, Capacity),
+    admin: (TcpListener, Capacity),
     addr: SocketAddr,
     admin_addr: SocketAddr,
 }
@@ -72,8 +84,14 @@ impl Server {
     /// Binds both listeners; port 0 takes a free one.
     ///
     /// # Errors
-    /// When an address is taken or not this machine's; the message names it.
-    pub async fn bind(listen: SocketAddr, admin_listen: SocketAddr) -> anyhow::Result<Self> {
+    /// When an address is taken or not this machine's, or a limit makes no sense; the message names
+    /// it.
+    pub async fn bind(
+        listen: SocketAddr,
+        admin_listen: SocketAddr,
+        limits: &ListenerSettings,
+    ) -> anyhow::Result<Self> {
+        let (limits, admin_limits) = limits.limits()?;
         let bind = async |addr: SocketAddr| {
             TcpListener::bind(addr)
                 .await
@@ -82,8 +100,8 @@ impl Server {
         let (public, admin) = (bind(listen).await?, bind(admin_listen).await?);
         let (addr, admin_addr) = (public.local_addr()?, admin.local_addr()?);
         Ok(Self {
-            public,
-            admin,
+            public: (public, Capacity::new("public", limits)),
+            admin: (admin, Capacity::new("admin", admin_limits)),
             addr,
             admin_addr,
         })
@@ -119,20 +137,27 @@ impl Server {
             token,
             health,
         } = surface;
+        let public = public.add_service(public::reflection(
+            &[names, &["grpc.health.v1.Health"]].concat(),
+        )?);
         let admin = admin.add_service(public::reflection(admin_names)?);
         tracing::info!(listen = %self.addr, admin = %self.admin_addr, "Listening.");
         health.looks_after(stages.pulses.clone());
         // Two stops: probes are to see the service drain after callers are sent away.
         let (stopped, probed) = (stages.stop.clone(), CancellationToken::new());
+        let (listener, capacity) = self.public;
         let grpc = tokio::spawn(public::serve(
-            self.public,
+            listener,
+            capacity,
             public,
             names,
             health.clone(),
             stopped,
         ));
+        let (listener, capacity) = self.admin;
         let admin = tokio::spawn(admin::serve(
-            self.admin,
+            listener,
+            capacity,
             admin,
             token,
             health.clone(),
@@ -176,9 +201,7 @@ impl Server {
         }
         admin.abort();
         match failed {
-            Some(result) => result
-                .context("A listener's task died.")?
-                .context("A listener failed."),
+            Some(result) => result.context("A listener's task died."),
             None => Ok(()),
         }
     }

@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 
 use kit::{
     bus::BrokerSettings,
-    config::{duration, lease},
+    config::{at_least_one, duration, lease},
     serve,
 };
 
@@ -71,11 +71,4 @@ pub struct Config {
     /// How long the broker waits for an ack before it hands an event out again
     #[arg(long, env = "USHER_ACK_WAIT", default_value = "3s", value_parser = duration)]
     pub ack_wait: Duration,
-}
-
-fn at_least_one(text: &str) -> Result<usize, String> {
-    text.parse()
-        .ok()
-        .filter(|number| *number > 0)
-        .ok_or_else(|| "expected a whole number from 1".to_owned())
 }

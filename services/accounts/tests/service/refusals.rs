@@ -208,7 +208,7 @@ async fn a_message_of_a_mebibyte_is_refused_by_the_limit() {
         .unwrap_err();
     assert_eq!(refused.code(), Code::ResourceExhausted);
     assert_snapshot!(shown(&refused), @r"
-    ResourceExhausted: The message is longer than the 65536 bytes that are read.
+    ResourceExhausted: The message is longer than the 16384 bytes that are read.
       reason MESSAGE_TOO_LARGE of usher
     ");
     assert_eq!(world.accounts_events_keys().await, [0, 0, 0]);

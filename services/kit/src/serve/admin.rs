@@ -17,7 +17,13 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, service::Routes};
 
-use super::{Health, refused, secrets::read_or_make};
+use super::{
+    Health,
+    capacity::Capacity,
+    listener::{self, Versions},
+    refused,
+    secrets::read_or_make,
+};
 use crate::{Private, telemetry};
 
 /// The operators' secret; never printed.
@@ -59,11 +65,12 @@ impl AdminToken {
 /// Serves until `stop`: longer than the public listener, so that probes see a service drain.
 pub(super) async fn serve(
     listener: TcpListener,
+    capacity: Capacity,
     operators: Routes,
     token: AdminToken,
     health: Health,
     stop: CancellationToken,
-) -> anyhow::Result<()> {
+) {
     let operators = operators
         .prepare()
         .into_axum_router()
@@ -74,10 +81,7 @@ pub(super) async fn serve(
         .route("/metrics", get(async || telemetry::metrics_text()))
         .route("/readyz", get(readyz).with_state(health))
         .merge(operators);
-    axum::serve(listener, app)
-        .with_graceful_shutdown(async move { stop.cancelled().await })
-        .await?;
-    Ok(())
+    listener::serve(listener, capacity, Versions::Both, app, stop).await;
 }
 
 async fn check(State(token): State<AdminToken>, request: Request, next: Next) -> Response {

@@ -1,18 +1,54 @@
 //! Until when a caller waits for its answer: what it says, and never longer than the listener lets
 //! it.
 
-use std::time::Duration;
+use std::{
+    task::{Context, Poll},
+    time::Duration,
+};
 
-use tokio::time::Instant;
-use tonic::Request;
+use futures::{FutureExt as _, future::BoxFuture};
+use http::{HeaderMap, Response};
+use tokio::time::{Instant, timeout_at};
+use tonic::{Request, Status};
+use tower::Service;
 
-/// The longest that a call may take. Beyond it the caller is told CANCELLED, whatever becomes of
-/// its work.
-pub(super) const LONGEST_CALL: Duration = Duration::from_secs(10);
+/// The longest that a call may take.
+const LONGEST_CALL: Duration = Duration::from_secs(10);
 
 /// When the caller of this request, which has just arrived, stops waiting.
 pub fn deadline<T>(request: &Request<T>) -> Instant {
-    let said = request.metadata().get("grpc-timeout");
+    said_in(request.metadata().as_ref())
+}
+
+/// Answers CANCELLED at the deadline, whatever becomes of the work; also for callers that name no
+/// deadline of their own. A stream has begun in time when it has answered.
+#[derive(Debug, Clone)]
+pub(super) struct Timely<S>(pub(super) S);
+
+impl<S, A, B> Service<http::Request<A>> for Timely<S>
+where
+    S: Service<http::Request<A>, Response = Response<B>>,
+    S::Future: Send + 'static,
+    B: Default,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = BoxFuture<'static, Result<S::Response, S::Error>>;
+
+    fn poll_ready(&mut self, task: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.0.poll_ready(task)
+    }
+
+    fn call(&mut self, request: http::Request<A>) -> Self::Future {
+        let deadline = said_in(request.headers());
+        let answering = timeout_at(deadline, self.0.call(request));
+        let late = || Ok(Status::cancelled("Timeout expired").into_http());
+        async move { answering.await.unwrap_or_else(|_| late()) }.boxed()
+    }
+}
+
+fn said_in(headers: &HeaderMap) -> Instant {
+    let said = headers.get("grpc-timeout");
     let said = said.and_then(|text| timeout(text.to_str().ok()?));
     Instant::now() + said.map_or(LONGEST_CALL, |said| said.min(LONGEST_CALL))
 }

@@ -1,68 +1,54 @@
 //! The public listener: gRPC for everybody, within limits, with health and reflection beside a
 //! service's own calls.
 
-use std::time::Duration;
-
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tonic::{
-    Code, Status,
-    service::Routes,
-    transport::{Server, server::TcpIncoming},
-};
+use tonic::{Code, Status, service::Routes};
 use tonic_reflection::server::{
     Builder,
     v1::{ServerReflection, ServerReflectionServer},
 };
-use tower::util::MapResponseLayer;
+use tower::{ServiceBuilder, util::MapResponseLayer};
 
-use super::{Health, deadline::LONGEST_CALL, refused};
+use super::{
+    Health,
+    capacity::Capacity,
+    deadline::Timely,
+    listener::{self, Versions},
+    refused,
+};
 use crate::telemetry::grpc::ServerLayer;
 
-/// Longest gRPC message that a service reads: the longest valid request is under 2 KiB.
-pub const MESSAGE_LIMIT: usize = 64 * 1024;
+/// Longest gRPC message that a service reads: the longest valid request is under 2 KiB. What is
+/// begun of a message takes memory for as long as its caller likes.
+pub const MESSAGE_LIMIT: usize = 16 * 1024;
 
-/// What is not limited here is what an attacker uses.
+/// Serves until `stop`, and then what was begun.
 pub(super) async fn serve(
     listener: TcpListener,
+    capacity: Capacity,
     routes: Routes,
     names: &'static [&'static str],
     health: Health,
     stop: CancellationToken,
-) -> anyhow::Result<()> {
+) {
     let (reporter, health_service) = tonic_health::server::health_reporter();
-    let reflection = self::reflection(&[names, &["grpc.health.v1.Health"]].concat())?;
     let checking = tokio::spawn(health.clone().check_writes());
     let reporting = tokio::spawn(health.report(reporter, names));
-    let served = Server::builder()
+    let service = ServiceBuilder::new()
         .layer(ServerLayer::default())
         .layer(MapResponseLayer::new(explain_size))
-        // Also for callers that name no deadline of their own.
-        .timeout(LONGEST_CALL)
-        // The first holds calls back, the second refuses streams before they are read.
-        .concurrency_limit_per_connection(1_024)
-        .max_concurrent_streams(1_024)
-        // A caller that vanished holds its watches and their queries until this finds out.
-        .http2_keepalive_interval(Some(Duration::from_secs(20)))
-        .http2_keepalive_timeout(Some(Duration::from_secs(10)))
-        .http2_max_header_list_size(16 * 1024)
-        // Streams opened and reset at once cost the server work, their caller none
-        // (CVE-2023-44487).
-        .http2_max_pending_accept_reset_streams(Some(20))
-        .add_routes(routes)
-        .add_service(health_service)
-        .add_service(reflection)
-        .serve_with_incoming_shutdown(
-            TcpIncoming::from(listener).with_nodelay(Some(true)),
-            async move {
-                stop.cancelled().await;
-            },
-        )
-        .await;
+        .layer_fn(Timely)
+        .service(
+            routes
+                .add_service(health_service)
+                .prepare()
+                .into_axum_router(),
+        );
+    listener::serve(listener, capacity, Versions::Http2, service, stop).await;
     // Both run for ever, and hold the database open.
     checking.abort();
     reporting.abort();
-    Ok(served?)
 }
 
 fn explain_size<B>(mut response: http::Response<B>) -> http::Response<B> {

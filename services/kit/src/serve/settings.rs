@@ -7,7 +7,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use anyhow::Context as _;
 use sea_orm_migration::MigratorTrait;
 
-use super::{AdminToken, Server};
+use super::{AdminToken, ListenerSettings, Server};
 use crate::{
     clock::Clock,
     db::{DatabaseUrl, Db},
@@ -38,6 +38,10 @@ pub struct ServiceSettings {
     /// Own database: sqlite:PATH or postgres://USER@HOST/DATABASE
     #[arg(long, env = "USHER_DATABASE_URL", hide_env_values = true)]
     pub database_url: DatabaseUrl,
+
+    /// How much strangers may take
+    #[command(flatten)]
+    pub limits: ListenerSettings,
 
     /// What is logged, and how
     #[command(flatten)]
@@ -71,7 +75,7 @@ impl ServiceSettings {
                 .await
                 .context("The database cannot be migrated.")?;
         }
-        let server = Server::bind(self.listen, self.admin_listen).await?;
+        let server = Server::bind(self.listen, self.admin_listen, &self.limits).await?;
         let token = AdminToken::read_or_make(&self.admin_token_file)?;
         Ok(Parts { db, server, token })
     }

@@ -12,4 +12,5 @@ mod server;
 
 pub use body::MeasuredBody;
 pub use client::{ClientLayer, MeasuredClient};
+pub(crate) use methods::stays_open;
 pub use server::{MeasuredServer, ServerLayer};

@@ -8,6 +8,8 @@ mod bus;
 mod config;
 mod db;
 mod group;
+mod hostile;
+mod limits;
 mod login;
 mod nats;
 mod outbox;

@@ -5,8 +5,9 @@ use std::{net::SocketAddr, time::Duration};
 
 use kit::{
     clock::Clock,
+    config::from_pairs,
     db::{DatabaseUrl, Db},
-    serve::{AdminToken, Degraded, Health, Server, Stages, Surface, client},
+    serve::{AdminToken, Degraded, Health, ListenerSettings, Server, Stages, Surface, client},
     testing::eventually,
 };
 use proto::mailer::{
@@ -54,32 +55,53 @@ impl MailerAdmin for Nobody {
 
 pub(crate) struct Running {
     folder: TempDir,
-    addr: SocketAddr,
-    admin_addr: SocketAddr,
+    pub(crate) addr: SocketAddr,
+    pub(crate) admin_addr: SocketAddr,
     pub(crate) stages: Stages,
     shutdown: oneshot::Sender<()>,
     pub(crate) task: JoinHandle<anyhow::Result<()>>,
 }
 
 pub(crate) async fn start() -> Running {
-    start_on::<NoMigrations>().await
+    start_with(&[]).await
 }
 
-/// A service whose tables are to be `M`'s; none of its migrations is applied.
-async fn start_on<M: MigratorTrait + 'static>() -> Running {
+/// A service with these limits.
+pub(crate) async fn start_with(limits: &[(&str, &str)]) -> Running {
     let folder = tempfile::tempdir().unwrap();
+    let db = database(&folder).await;
+    serve_within::<NoMigrations>(db, folder, limits).await
+}
+
+async fn database(folder: &TempDir) -> Db {
     let url: DatabaseUrl = format!("sqlite:{}", folder.path().join("test.db").display())
         .parse()
         .unwrap();
     let db = Db::connect(&url, Clock::default()).await.unwrap();
     db.migrate::<NoMigrations>().await.unwrap();
+    db
+}
+
+/// A service whose tables are to be `M`'s; none of its migrations is applied.
+async fn start_on<M: MigratorTrait + 'static>() -> Running {
+    let folder = tempfile::tempdir().unwrap();
+    let db = database(&folder).await;
     serve_on::<M>(db, folder).await
 }
 
 /// A service on this database, with its token in this folder.
 pub(crate) async fn serve_on<M: MigratorTrait + 'static>(db: Db, folder: TempDir) -> Running {
+    serve_within::<M>(db, folder, &[]).await
+}
+
+async fn serve_within<M: MigratorTrait + 'static>(
+    db: Db,
+    folder: TempDir,
+    limits: &[(&str, &str)],
+) -> Running {
     let any = "127.0.0.1:0".parse().unwrap();
-    let server = Server::bind(any, any).await.unwrap();
+    let limits = from_pairs::<ListenerSettings>(limits).unwrap();
+    let server = Server::bind(any, any, &limits).await.unwrap();
     let health = Health::new::<M>(db);
     health.depends_on("broker", || {
         Some(Degraded::new("is not connected", "Bring it back."))

@@ -43,3 +43,10 @@ pub(super) fn recorded(path: &str) -> Option<&'static str> {
         None => Some(OTHER),
     }
 }
+
+/// Whether a call to `path` stays open until one side ends it: such calls cost room for hours.
+pub(crate) fn stays_open(path: &str) -> bool {
+    let method = path.strip_prefix('/').unwrap_or(path);
+    let is_ours = METHODS.get(method).is_some_and(|unary| !unary);
+    is_ours || method.starts_with("grpc.reflection.") || method == "grpc.health.v1.Health/Watch"
+}
