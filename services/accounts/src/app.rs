@@ -51,7 +51,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::
     let served = async {
         App::build(config, Clock::default())
             .await?
-            .run_until(shutdown)
+            .run_until(serve::at_most_ten_seconds(shutdown))
             .await
     };
     let served = served.await;
@@ -126,7 +126,6 @@ impl App {
             db: db.clone(),
             sign_ups,
             watches,
-            stop: stages.stop.clone(),
         };
         let admin = Admin {
             db: db.clone(),

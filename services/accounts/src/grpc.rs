@@ -17,7 +17,6 @@ use proto::accounts::{
     CreateAccountRequest, CreateAccountResponse, GetAccountRequest, GetAccountResponse,
     WatchAccountRequest, WatchAccountResponse, accounts_service_server::AccountsService,
 };
-use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
@@ -35,8 +34,6 @@ pub(crate) struct Public {
     pub(crate) db: Db,
     pub(crate) sign_ups: SignUps,
     pub(crate) watches: Watches<Uuid>,
-    /// Ends open streams: a shutdown would otherwise wait for them for ever.
-    pub(crate) stop: CancellationToken,
 }
 
 #[tonic::async_trait]
@@ -91,7 +88,8 @@ impl AccountsService for Public {
         request: Request<WatchAccountRequest>,
     ) -> Result<Response<Self::WatchAccountStream>, Status> {
         let id = serve::uuid("account_id", &request.get_ref().account_id)?;
-        let watched = watch_account(self.db.clone(), &self.watches, id, self.stop.clone()).await;
+        let ending = serve::ending(&request);
+        let watched = watch_account(self.db.clone(), &self.watches, id, ending).await;
         let versions = watched.map_err(status)?.map(|version| {
             let account = Some(encode::account(version.map_err(status)?));
             Ok(WatchAccountResponse { account })

@@ -16,6 +16,7 @@ mod public;
 mod pulse;
 mod secrets;
 mod settings;
+mod signals;
 mod stages;
 mod status;
 mod taken;
@@ -23,11 +24,7 @@ mod taken;
 use std::{future::Future, net::SocketAddr, pin::pin, time::Duration};
 
 use anyhow::{Context as _, bail};
-use tokio::{
-    net::TcpListener,
-    signal::unix::{SignalKind, signal},
-    time::timeout,
-};
+use tokio::{net::TcpListener, time::timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
@@ -43,6 +40,7 @@ pub use public::MESSAGE_LIMIT;
 pub use pulse::beat;
 pub use secrets::{read_or_make, refuse_if_others_may_read};
 pub use settings::{Parts, ServiceSettings};
+pub use signals::{StopSignals, at_most_ten_seconds, terminated};
 pub use stages::Stages;
 pub use status::{
     InvalidUuid, internal, invalid_argument, parse_uuid, refused, retry_after, store_failed,
@@ -52,7 +50,8 @@ pub use status::{
 /// How long servers may take to answer what they have begun.
 const DRAIN: Duration = Duration::from_secs(5);
 /// How long workers may take for their last pass. Each bounds its own by less, so that it ends in
-/// order.
+/// order. Of ten seconds, three are left for goodbyes to the mail server, for the database and for
+/// telemetry, which have limits of their own.
 const FINISH: Duration = Duration::from_secs(2);
 
 /// What a service offers.
@@ -205,28 +204,4 @@ impl Server {
             None => Ok(()),
         }
     }
-}
-
-/// Completes on Ctrl-C, SIGTERM or SIGHUP (the terminal was closed). From the call on, none of them
-/// ends the process by itself.
-///
-/// # Errors
-/// When the system refuses to tell of signals.
-pub fn terminated() -> anyhow::Result<impl Future<Output = ()> + Send> {
-    let kinds = [
-        SignalKind::interrupt(),
-        SignalKind::terminate(),
-        SignalKind::hangup(),
-    ];
-    // Registered now and not at the first poll: a signal in between would end the process at once.
-    let [interrupt, terminate, hangup] =
-        kinds.map(|kind| signal(kind).context("Signals cannot be received."));
-    let (mut interrupt, mut terminate, mut hangup) = (interrupt?, terminate?, hangup?);
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            _ = hangup.recv() => {}
-        }
-    })
 }

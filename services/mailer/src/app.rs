@@ -3,7 +3,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use kit::{
     clock::Clock,
     keyring::{self, Key},
@@ -15,6 +15,7 @@ use proto::mailer::{
     mailer_admin_server::{MailerAdminServer, SERVICE_NAME as ADMIN_NAME},
     mailer_service_server::{MailerServiceServer, SERVICE_NAME},
 };
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
@@ -31,7 +32,7 @@ use crate::{
     },
     config::Config,
     domain::AddressKeys,
-    grpc::{Admin, Public, StreamRules},
+    grpc::{Admin, Public},
     mail::Composer,
     metrics::Metrics,
     migrations::Migrator,
@@ -47,7 +48,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::
     let served = async {
         App::build(config, Clock::default())
             .await?
-            .run_until(shutdown)
+            .run_until(serve::at_most_ten_seconds(shutdown))
             .await
     };
     let served = served.await;
@@ -75,6 +76,12 @@ impl App {
     /// # Errors
     /// What cannot be opened, bound or read, as a sentence.
     pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Self> {
+        let (queue, streams) = (config.mail_queue, config.service.limits.streams());
+        ensure!(
+            queue > streams,
+            "USHER_MAIL_QUEUE: each of the {streams} streams (USHER_STREAMS) keeps a place for its \
+             next mail, and {queue} places leave none for others. Set it to more than {streams}.",
+        );
         let parts = config.service.open::<Migrator>(clock.clone()).await?;
         // Before anything can be claimed: afterwards it would end claims of our own.
         // A full disk is no reason to be started again and again, after longer and longer pauses.
@@ -129,10 +136,8 @@ impl App {
             db: db.clone(),
             clock,
             stages: stages.clone(),
-            rules: StreamRules {
-                window: window(config.mail_connections),
-                age: config.times.stream_age,
-            },
+            window: window(config.mail_connections),
+            queue: Arc::new(Semaphore::new(config.mail_queue)),
         };
         let admin = Admin { db: db.clone() };
         let public = MailerServiceServer::new(public).max_decoding_message_size(MESSAGE_LIMIT);

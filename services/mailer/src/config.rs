@@ -4,7 +4,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use kit::{
-    config::{duration, lease},
+    config::{at_least_one, duration, lease},
     serve,
 };
 use url::Url;
@@ -22,7 +22,9 @@ use crate::{
     mut_arg("admin_listen", |arg| arg.default_value("127.0.0.1:50153").required(false)),
     mut_arg("database_url", |arg| {
         arg.default_value("sqlite:data/mailer.sqlite").required(false)
-    })
+    }),
+    // One for each verification, and a second one while the first grows old.
+    mut_arg("streams", |arg| arg.default_value("64"))
 )]
 pub struct Config {
     /// What all services have
@@ -63,6 +65,9 @@ pub struct Config {
     /// second and later attempts use at most half as many
     #[arg(long, env = "USHER_MAIL_CONNECTIONS", default_value = "16", value_parser = clap::value_parser!(u16).range(2..))]
     pub mail_connections: u16,
+    /// Mails held at once, over all delivery streams; clients wait with further ones
+    #[arg(long, env = "USHER_MAIL_QUEUE", default_value_t = 4096, value_parser = at_least_one)]
+    pub(crate) mail_queue: usize,
     /// Where people find Usher: the mail links to it; no link without it
     #[arg(long, env = "USHER_PUBLIC_URL", value_parser = public_url)]
     pub public_url: Option<String>,
@@ -72,20 +77,17 @@ pub struct Config {
     /// How long others are kept waiting
     #[command(flatten)]
     pub(crate) patience: Patience,
-    /// How long attempts and streams may last
+    /// How long attempts may last
     #[command(flatten)]
     pub(crate) times: Times,
 }
 
-/// How long attempts and streams may last. They follow the real clock, not the injected one.
+/// How long attempts may last. These follow the real clock, not the injected one.
 #[derive(clap::Args, Debug, Clone)]
 pub(crate) struct Times {
     /// How long an attempt is its sender's own; renewed while it lasts
     #[arg(long, env = "USHER_MAIL_LEASE", default_value = "10s", value_parser = lease)]
     pub(crate) lease: Duration,
-    /// A delivery stream is ended at that age
-    #[arg(long, env = "USHER_MAIL_STREAM_AGE", default_value = "30m", value_parser = duration)]
-    pub(crate) stream_age: Duration,
     /// How long attempts may go on after a stop
     #[arg(long, env = "USHER_MAIL_STOP_GRACE", default_value = "4s", value_parser = duration)]
     pub(crate) stop_grace: Duration,

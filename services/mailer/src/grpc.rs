@@ -8,28 +8,24 @@ mod encode;
 mod status;
 mod stream;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use kit::{clock::Clock, db::Db, serve::Stages};
+use kit::{
+    clock::Clock,
+    db::Db,
+    serve::{self, Stages},
+};
 use proto::mailer::{
     DeliverRequest, DeliverResponse, PreviewRequest, PreviewResponse,
     mailer_service_server::MailerService,
 };
+use tokio::sync::Semaphore;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 pub(crate) use self::admin::Admin;
 use self::status::status;
 use crate::commands::{deliver::Deliver, preview::preview};
-
-/// How streams are kept.
-#[derive(Debug, Clone)]
-pub(crate) struct StreamRules {
-    /// Unanswered mails that one may hold.
-    pub(crate) window: u32,
-    /// It is ended at that age, so that clients spread over new replicas.
-    pub(crate) age: Duration,
-}
 
 /// `usher.mailer.v1.MailerService`.
 #[derive(Debug, Clone)]
@@ -38,9 +34,12 @@ pub(crate) struct Public {
     /// For what is refused, and for the sample's date.
     pub(crate) db: Db,
     pub(crate) clock: Clock,
-    /// Stops streams, and waits for them.
+    /// Waits for streams.
     pub(crate) stages: Stages,
-    pub(crate) rules: StreamRules,
+    /// Unanswered mails that a stream may hold.
+    pub(crate) window: u32,
+    /// Room for those of all streams: a stranger may open many.
+    pub(crate) queue: Arc<Semaphore>,
 }
 
 #[tonic::async_trait]
@@ -51,7 +50,12 @@ impl MailerService for Public {
         &self,
         request: Request<Streaming<DeliverRequest>>,
     ) -> Result<Response<Self::DeliverStream>, Status> {
-        Ok(Response::new(stream::open(self, request.into_inner())))
+        let ending = serve::ending(&request);
+        Ok(Response::new(stream::open(
+            self,
+            request.into_inner(),
+            ending,
+        )))
     }
 
     async fn preview(

@@ -2,6 +2,7 @@
 
 mod confirm;
 mod create;
+mod follow;
 mod list;
 mod resend;
 pub(crate) mod show;

@@ -13,7 +13,10 @@ use std::{
 };
 
 use clap::Args;
-use kit::telemetry::{self, TelemetrySettings};
+use kit::{
+    serve::StopSignals,
+    telemetry::{self, TelemetrySettings},
+};
 
 use crate::{
     exit::{Exit, Failure},
@@ -21,7 +24,6 @@ use crate::{
     otlp::OtlpReceiver,
     output::{Format, json},
     root_span,
-    signals::StopSignals,
     terminal::say,
 };
 use mailbox::Mailbox;
@@ -52,7 +54,7 @@ pub(crate) async fn run(
     data: &Path,
     format: Format,
 ) -> Result<(), Failure> {
-    let mut signals = StopSignals::listen().map_err(anyhow::Error::from)?;
+    let mut signals = StopSignals::listen()?;
     let folder = data.join("demo");
     if holds_something_else(&folder) {
         let message = format!("{} holds files that are not Usher's.", folder.display());

@@ -53,7 +53,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::
     let served = async {
         App::build(config, Clock::default())
             .await?
-            .run_until(shutdown)
+            .run_until(serve::at_most_ten_seconds(shutdown))
             .await
     };
     let served = served.await;
@@ -144,7 +144,7 @@ impl App {
     /// to the delivery.
     fn start_workers(&self, stages: &Stages) -> (Public, Admin, Queue) {
         let (db, config) = (self.parts.db.clone(), &self.config);
-        let Stages { stop, finish, .. } = stages;
+        let finish = &stages.finish;
         let watches = Watches::default();
 
         // Until `finish`: what the last answers commit is published, too.
@@ -192,7 +192,6 @@ impl App {
             confirm_code,
             resend_code,
             watches,
-            stop: stop.clone(),
         };
         (public, Admin { dead_letters }, queue)
     }

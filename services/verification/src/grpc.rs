@@ -13,7 +13,6 @@ use proto::verification::{
     ResendCodeRequest, ResendCodeResponse, WatchVerificationRequest, WatchVerificationResponse,
     verification_service_server::VerificationService,
 };
-use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
@@ -31,8 +30,6 @@ pub(crate) struct Public {
     pub(crate) confirm_code: ConfirmCode,
     pub(crate) resend_code: ResendCode,
     pub(crate) watches: Watches<Uuid>,
-    /// Ends open streams: a shutdown would otherwise wait for them for ever.
-    pub(crate) stop: CancellationToken,
 }
 
 #[tonic::async_trait]
@@ -75,8 +72,8 @@ impl VerificationService for Public {
         request: Request<WatchVerificationRequest>,
     ) -> Result<Response<Self::WatchVerificationStream>, Status> {
         let account_id = serve::uuid("account_id", &request.get_ref().account_id)?;
-        let (db, stop) = (self.db.clone(), self.stop.clone());
-        let versions = watch_verification(db, &self.watches, account_id, stop);
+        let (db, ending) = (self.db.clone(), serve::ending(&request));
+        let versions = watch_verification(db, &self.watches, account_id, ending);
         let responses = versions.map(|shown| match shown {
             Ok(shown) => {
                 let verification = Some(encode::verification(shown));

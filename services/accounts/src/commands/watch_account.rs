@@ -17,13 +17,13 @@ use crate::store::accounts;
 
 const POLL: Duration = Duration::from_secs(1);
 
-/// The account's versions, until it is verified or `stop`. What fails later is the stream's last
+/// The account's versions, until it is verified or `ending`. What fails later is the stream's last
 /// item.
 pub(crate) async fn watch_account(
     db: Db,
     watches: &Watches<Uuid>,
     id: Uuid,
-    stop: CancellationToken,
+    ending: CancellationToken,
 ) -> Result<impl Stream<Item = Result<Account, GetAccountError>> + Send + use<>, GetAccountError> {
     // Asked once before: a stream of a row that does not exist would be silent for ever.
     get_account(&db, id).await?;
@@ -34,7 +34,12 @@ pub(crate) async fn watch_account(
             Ok(Some((version(&account), account)))
         }
     };
-    Ok(watches.stream(id, read, |account| account.status == Status::Verified, stop))
+    Ok(watches.stream(
+        id,
+        read,
+        |account| account.status == Status::Verified,
+        ending,
+    ))
 }
 
 /// Finds what other replicas changed, until `stop`.

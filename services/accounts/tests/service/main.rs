@@ -14,5 +14,6 @@ mod listing;
 mod postgres;
 mod process;
 mod refusals;
+mod stop;
 mod verified;
 mod world;

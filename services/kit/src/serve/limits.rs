@@ -76,6 +76,11 @@ pub(super) struct Limits {
 }
 
 impl ListenerSettings {
+    /// Streams of a listener at once.
+    pub fn streams(&self) -> usize {
+        self.streams
+    }
+
     /// The limits of the public listener and of the operators', where this process may open so
     /// many files; raises that limit as far as it goes.
     ///

@@ -71,6 +71,11 @@ impl<C: From<Channel>> Process<C> {
         (output.status.success(), said)
     }
 
+    /// Where its public listener is.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
     /// A caller with a connection of its own.
     pub fn client(&self) -> C {
         channel(self.addr).into()

@@ -46,6 +46,11 @@ impl<C: From<Channel>> Service<C> {
         }
     }
 
+    /// Where its public listener is.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
     /// A caller with a connection of its own.
     pub fn client(&self) -> C {
         channel(self.addr).into()

@@ -16,6 +16,7 @@ use proto::mailer::{
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
 use tonic::{Status, Streaming};
 use uuid::Uuid;
 
@@ -31,43 +32,48 @@ const BESIDES_RESULTS: usize = 8;
 pub(super) fn open(
     public: &Public,
     requests: Streaming<DeliverRequest>,
+    ending: CancellationToken,
 ) -> ReceiverStream<Result<DeliverResponse, Status>> {
     // As wide as the window, so that an answer never waits for a slow reader with a connection in
     // its hands.
-    let (responses, receiver) = mpsc::channel(public.rules.window as usize + BESIDES_RESULTS);
+    let (responses, receiver) = mpsc::channel(public.window as usize + BESIDES_RESULTS);
     public
         .stages
         .tasks
-        .spawn(talk(Arc::new(public.clone()), requests, responses));
+        .spawn(talk(Arc::new(public.clone()), requests, responses, ending));
     ReceiverStream::new(receiver)
 }
 
-async fn talk(public: Arc<Public>, mut requests: Streaming<DeliverRequest>, responses: Responses) {
-    let Public { stages, rules, .. } = &*public;
-    let window = Arc::new(Semaphore::new(rules.window as usize));
+async fn talk(
+    public: Arc<Public>,
+    mut requests: Streaming<DeliverRequest>,
+    responses: Responses,
+    ending: CancellationToken,
+) {
+    let stages = &public.stages;
+    let window = Arc::new(Semaphore::new(public.window as usize));
     let mut openings = public.deliver.admission.openings();
     let mut taken_back = public.deliver.refusals.taken_back();
     say(
         &responses,
         Message::Hello(Hello {
-            window: rules.window,
+            window: public.window,
         }),
     )
     .await;
     // The circuit may have opened before this client came.
     say_pause(&responses, &mut openings).await;
     say_taken_back(&responses, &mut taken_back).await;
-    let mut age = std::pin::pin!(tokio::time::sleep(rules.age));
     let mut refused = None;
     // Which of these is first does not matter: whatever ends the loop, what was taken is answered
     // below.
     loop {
         tokio::select! {
-            // Cancelled by the others between its two waits, it loses nothing: the room goes back,
+            // Cancelled by the others between its waits, it loses nothing: the room goes back,
             // and the message is still in the stream.
-            next = next(&mut requests, &window) => match next {
-                Ok(Some((mail, permit))) => {
-                    let offered = deliver(Arc::clone(&public), mail, responses.clone(), permit);
+            next = next(&mut requests, &window, &public.queue) => match next {
+                Ok(Some((mail, permits))) => {
+                    let offered = deliver(Arc::clone(&public), mail, responses.clone(), permits);
                     stages.tasks.spawn(offered);
                 }
                 // The client has said all it has to say.
@@ -77,43 +83,43 @@ async fn talk(public: Arc<Public>, mut requests: Streaming<DeliverRequest>, resp
             },
             Ok(()) = openings.changed() => say_pause(&responses, &mut openings).await,
             Ok(()) = taken_back.changed() => say_taken_back(&responses, &mut taken_back).await,
-            () = stages.stop.cancelled() => break say(&responses, Message::Draining(Draining {})).await,
-            () = &mut age => break say(&responses, Message::Draining(Draining {})).await,
+            // The service stops, or the connection has grown old: the client's next stream goes by
+            // another one, perhaps to another mailer.
+            () = ending.cancelled() => break say(&responses, Message::Draining(Draining {})).await,
             () = responses.closed() => break,
         }
     }
     // The whole window is free again when every mail has its answer. The requests are kept, unread,
     // until everything is answered: dropping them could reset the stream.
-    let _answered = window.acquire_many(rules.window).await;
+    let _answered = window.acquire_many(public.window).await;
     if let Some(status) = refused {
         let _ = responses.send(Err(status)).await;
     }
 }
 
-/// The next mail, when the window has room for it.
+/// A mail's room in its stream's window, and in the queue of all streams.
+type Permits = [OwnedSemaphorePermit; 2];
+
+/// The next mail, when window and queue have room for it.
 async fn next(
     requests: &mut Streaming<DeliverRequest>,
     window: &Arc<Semaphore>,
-) -> Result<Option<(Mail, OwnedSemaphorePermit)>, Status> {
+    queue: &Arc<Semaphore>,
+) -> Result<Option<(Mail, Permits)>, Status> {
     // Room first: a message that was read must be answered. A client that sends more than it may is
     // not read, and HTTP/2's own window stops it.
-    let permit = window
-        .clone()
-        .acquire_owned()
-        .await
-        .expect("it is never closed");
+    let room = async |of: &Arc<Semaphore>| {
+        let permit = Arc::clone(of).acquire_owned().await;
+        permit.expect("it is never closed")
+    };
+    let permits = [room(window).await, room(queue).await];
     let request = requests.message().await?;
-    Ok(request.map(|request| (request.mail.unwrap_or_default(), permit)))
+    Ok(request.map(|request| (request.mail.unwrap_or_default(), permits)))
 }
 
 /// One mail, in a task of its own: stream or no stream, what has entered the ledger runs to its
 /// end.
-async fn deliver(
-    public: Arc<Public>,
-    mail: Mail,
-    responses: Responses,
-    window: OwnedSemaphorePermit,
-) {
+async fn deliver(public: Arc<Public>, mail: Mail, responses: Responses, permits: Permits) {
     let cx = span::server(
         names::DELIVER,
         &from_traceparent(&mail.traceparent, &mail.tracestate),
@@ -136,7 +142,7 @@ async fn deliver(
         say(&responses, Message::Result(result)).await;
     }
     // Last: the answer is on its way before the client may offer the next one.
-    drop(window);
+    drop(permits);
 }
 
 async fn answer(

@@ -19,6 +19,7 @@ use uuid::Uuid;
 use crate::world::Service;
 
 /// A caller.
+#[derive(Clone)]
 pub(crate) struct Client(pub(crate) MailerServiceClient<Channel>);
 
 impl From<Channel> for Client {

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use kit::testing::{Phase, SOON, SmtpServer};
+use kit::testing::{Phase, Proxy, SOON, SmtpServer, channel};
 use proto::mailer::{Outcome, deliver_response::Message};
 
 use crate::{
-    client::{again, attempts, mail, message_id},
+    client::{Client, again, attempts, mail, message_id},
     world::World,
 };
 
@@ -263,9 +263,9 @@ async fn a_mail_in_the_ledger_runs_to_its_end_without_its_stream() {
 }
 
 #[tokio::test]
-async fn a_stream_that_has_grown_old_is_drained() {
+async fn a_stream_on_a_connection_that_has_grown_old_is_drained() {
     let server = SmtpServer::start().await;
-    let settings = [("USHER_MAIL_STREAM_AGE", "100ms")];
+    let settings = [("USHER_CONNECTION_AGE", "100ms")];
     let world = World::before(&server);
     let service = world.start_with(&settings).await;
     let mut delivery = service.client().open().await;
@@ -274,6 +274,49 @@ async fn a_stream_that_has_grown_old_is_drained() {
         Some(Message::Draining(proto::mailer::Draining {}))
     );
     assert_eq!(delivery.next().await, None, "it ends with OK");
+}
+
+#[tokio::test]
+async fn after_an_old_connection_the_next_stream_goes_by_a_new_one_perhaps_to_another_mailer() {
+    let (old, new) = (SmtpServer::start().await, SmtpServer::start().await);
+    let (world, beside) = (World::before(&old), World::before(&new));
+    let settings = [("USHER_CONNECTION_AGE", "300ms")];
+    let service = world.start_with(&settings).await;
+    let other = beside.start().await;
+    // Both stand behind one name, which leads to the one, then to the other.
+    let name = Proxy::before(service.addr(), 1).await;
+    let client = Client::from(channel(name.addr()));
+    let mut delivery = client.clone().open().await;
+    delivery.deliver(mail("ada@example.com")).await;
+    name.lead_to(other.addr());
+    while delivery.next().await.is_some() {}
+    let result = client.open().await.deliver(mail("bea@example.com")).await;
+    assert_eq!(result.outcome(), Outcome::Accepted);
+    assert_eq!((old.mails().len(), new.mails().len()), (1, 1));
+}
+
+#[tokio::test]
+async fn i19_mails_of_all_streams_together_are_bounded_and_the_rest_waits_with_its_clients() {
+    let server = SmtpServer::start().await;
+    server.on(Phase::Rcpt).hang();
+    let settings = [("USHER_STREAMS", "2"), ("USHER_MAIL_QUEUE", "5")];
+    let world = World::before(&server);
+    let service = world.start_with(&settings).await;
+    let (mut first, mut second) = (service.client().open().await, service.client().open().await);
+    for delivery in [&first, &second] {
+        for number in 0..3 {
+            delivery.offer(mail(&format!("{number}@example.com"))).await;
+        }
+    }
+    server
+        .until("five to be under way", |server| server.connections() == 5)
+        .await;
+    for delivery in [&mut first, &mut second] {
+        for _ in 0..3 {
+            delivery.result().await;
+            assert!(server.connections() <= 5, "{}", server.connections());
+        }
+    }
 }
 
 #[tokio::test]

@@ -20,5 +20,6 @@ mod operators;
 mod real;
 mod refusals;
 mod replies;
+mod stop;
 mod tls;
 mod world;

@@ -1,11 +1,15 @@
 //! `usher account watch`: shows what happens to an account as it happens, until it is verified.
 
 use clap::Args;
-use futures::{StreamExt as _, stream};
-use proto::{accounts::WatchAccountRequest, verification::WatchVerificationRequest};
+use proto::{
+    accounts::{WatchAccountRequest, WatchAccountResponse},
+    verification::WatchVerificationRequest,
+};
 use serde::Serialize;
+use tonic::Status;
 
 use super::{
+    follow::Side,
     timeline,
     view::{Account, HistoryEntry, Verification},
 };
@@ -14,7 +18,7 @@ use crate::{
     output::Format,
     service::Service,
     session::Session,
-    terminal::{GOOD, say, tell},
+    terminal::{GOOD, say},
 };
 
 /// Watch an account until it is verified
@@ -40,38 +44,46 @@ enum Version {
 
 pub(super) async fn run(arguments: WatchArguments, session: &Session) -> Result<(), Failure> {
     let account_id = arguments.account_id;
-    let request = WatchAccountRequest {
-        account_id: account_id.clone(),
-    };
-    let answer = session.accounts()?.watch_account(request).await;
-    let accounts = session.reply(Service::Accounts, answer)?;
-    let accounts = accounts.map(|version| match version {
-        Ok(version) => Ok(Version::Account(version.account.unwrap_or_default().into())),
-        Err(status) => Err(session.refusal(Service::Accounts, &status)),
+    let (accounts, verification) = (session.accounts()?, session.verification()?);
+    let mut accounts = Side::new(async || {
+        let account_id = account_id.clone();
+        let request = WatchAccountRequest { account_id };
+        accounts.clone().watch_account(request).await
     });
-    let request = WatchVerificationRequest { account_id };
-    let answer = session.verification()?.watch_verification(request).await;
-    let verifications = session.reply(Service::Verification, answer)?;
-    let verifications = verifications.map(|version| match version {
-        Ok(version) => {
-            let verification = version.verification.unwrap_or_default();
-            Ok(Version::Verification(verification.into()))
-        }
-        Err(status) => Err(session.refusal(Service::Verification, &status)),
+    let mut verification = Side::new(async || {
+        let account_id = account_id.clone();
+        let request = WatchVerificationRequest { account_id };
+        verification.clone().watch_verification(request).await
     });
-    // Both sides, as they come: which of them hears of the end first is chance.
-    let mut versions = stream::select(accounts, verifications);
+    let (mut is_verified, mut is_confirmed) = (false, false);
     let mut seen = Vec::new();
-    let mut is_verified = false;
-    while let Some(version) = versions.next().await {
-        let version = version?;
-        is_verified |= matches!(&version, Version::Account(account) if account.is_verified());
+    // Both sides, as they come: which of them hears of the end first is chance.
+    while !(is_verified && is_confirmed) {
+        let version = tokio::select! {
+            version = accounts.next(), if !is_verified => {
+                let account = account(version, session)?;
+                is_verified = account.is_verified();
+                Version::Account(account)
+            }
+            version = verification.next(), if !is_confirmed => {
+                let version = version
+                    .map_err(|status| session.refusal(Service::Verification, &status))?;
+                let verification: Verification = version.verification.unwrap_or_default().into();
+                is_confirmed = verification.verified_at.is_some();
+                Version::Verification(verification)
+            }
+        };
         show(&version, &mut seen, session);
     }
-    if !is_verified && session.format == Format::Table {
-        tell("The services ended the watch: they are shutting down.");
-    }
     Ok(())
+}
+
+fn account(
+    version: Result<WatchAccountResponse, Status>,
+    session: &Session,
+) -> Result<Account, Failure> {
+    let version = version.map_err(|status| session.refusal(Service::Accounts, &status))?;
+    Ok(version.account.unwrap_or_default().into())
 }
 
 /// For people, only what is new since the last version.

@@ -7,6 +7,7 @@ use std::{
 };
 
 use clap::Args;
+use kit::serve::StopSignals;
 use tokio::{
     sync::mpsc::Receiver,
     time::{MissedTickBehavior, interval},
@@ -24,7 +25,6 @@ use crate::{
     otlp::Span,
     output::{Format, facts, json, table},
     service::Service,
-    signals::StopSignals,
     terminal::{BAD, CODE, DIM, GOOD, STRONG, WARN, called_for, say, width},
     trace::{Journeys, render},
 };
@@ -63,7 +63,7 @@ pub(crate) async fn run(
 ) -> Result<(), Failure> {
     // Before anything is started: a signal that comes in the middle of it must end it in order,
     // too.
-    let mut signals = StopSignals::listen().map_err(anyhow::Error::from)?;
+    let mut signals = StopSignals::listen()?;
     let (mut system, mut notices) = System::open(data)?;
     // Lives until the services have handed over their last spans.
     let traces = Traces::choose(&mut system, arguments.ports).await?;

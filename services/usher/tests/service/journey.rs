@@ -1,6 +1,14 @@
 //! The journey of an account, by the commands that a person types.
 
-use crate::world::World;
+use std::process::Stdio;
+
+use kit::testing::{SOON, eventually};
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader},
+    time::timeout,
+};
+
+use crate::world::{World, usher};
 
 #[tokio::test]
 async fn a_person_signs_up_gets_a_mail_and_confirms_its_code() {
@@ -46,6 +54,44 @@ async fn a_person_signs_up_gets_a_mail_and_confirms_its_code() {
         findings.iter().all(|finding| finding["level"] == "ok"),
         "{findings:?}"
     );
+}
+
+#[tokio::test]
+async fn a_watch_goes_on_when_its_connections_grow_old_and_when_a_service_dies() {
+    let world = World::start(&[("USHER_CONNECTION_AGE", "200ms")]).await;
+    let account = world.sign_up("ada@example.com");
+    let mut watch = usher();
+    watch
+        .args(["account", "watch", &account, "--output", "json", "--data"])
+        .arg(world.data())
+        .stdout(Stdio::piped());
+    let mut watching = tokio::process::Command::from(watch)
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let output = watching.stdout.take().expect("its output is piped");
+    let mut lines = BufReader::new(output).lines();
+    let mut versions = vec![lines.next_line().await.unwrap().expect("a first version")];
+    for service in ["accounts", "verification"] {
+        world.kill(service).await;
+        eventually("the service to be back", SOON, async || {
+            let shown = world.command(&["account", "show", &account]);
+            shown.status.success().then_some(())
+        })
+        .await;
+    }
+    let code = world.code_for("ada@example.com").await;
+    world.json(&["account", "confirm", &account, &code]);
+    while let Some(version) = timeout(SOON, lines.next_line()).await.unwrap().unwrap() {
+        versions.push(version);
+    }
+    assert!(watching.wait().await.unwrap().success());
+    let verified = versions.iter().filter(|line| line.contains("VERIFIED\""));
+    assert_eq!(verified.count(), 1, "{versions:#?}");
+    let all = versions.len();
+    versions.sort();
+    versions.dedup();
+    assert_eq!(versions.len(), all, "no version is shown twice");
 }
 
 #[tokio::test]

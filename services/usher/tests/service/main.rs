@@ -24,6 +24,7 @@ mod papers;
 mod processes;
 mod recorded;
 mod scenarios;
+mod signals;
 mod standstill;
 mod supervisor;
 mod telemetry;

@@ -16,13 +16,13 @@ use crate::store;
 
 const POLL: Duration = Duration::from_secs(1);
 
-/// The verification's versions, until it is verified or `stop`; none before it has begun. An error
+/// The verification's versions, until it is verified or `ending`; none before it has begun. An error
 /// is the stream's last item.
 pub(crate) fn watch_verification(
     db: Db,
     watches: &Watches<Uuid>,
     account_id: Uuid,
-    stop: CancellationToken,
+    ending: CancellationToken,
 ) -> impl Stream<Item = Result<ShownVerification, GetVerificationError>> + Send + use<> {
     let read = move || {
         let db = db.clone();
@@ -32,7 +32,7 @@ pub(crate) fn watch_verification(
         account_id,
         read,
         |shown: &ShownVerification| shown.verified_at.is_some(),
-        stop,
+        ending,
     )
 }
 
