@@ -130,6 +130,12 @@ impl Siege {
                 ));
             }
         }
+        for row in &self.rows {
+            if row.deeds.connections == 0 || row.deeds.bytes == 0 {
+                let (attack, listener) = (row.attack.name(), &row.listener);
+                complaints.push(format!("{attack} did nothing to {listener}"));
+            }
+        }
         let (ratio, bound) = (self.ratio(), self.bounds.ratio);
         if ratio > bound {
             complaints.push(format!(

@@ -172,7 +172,7 @@ pub(crate) fn command() -> clap::Command {
     }
     command.after_long_help(format!(
         "Start here:
-  usher demo                                  see everything work, in half a minute
+  usher demo                                  see everything work, in ten seconds
   usher up                                    run everything on this machine
   usher account create ada@example.com        sign somebody up
   usher doctor                                find out what is wrong

@@ -12,7 +12,8 @@ use crate::terminal;
 #[command(after_help = "Examples:
   source <(usher completions bash)     # in this shell only
   usher completions bash > ~/.local/share/bash-completion/completions/usher
-  usher completions zsh > ~/.zfunc/_usher        # with `fpath+=~/.zfunc` before `compinit` in ~/.zshrc
+  usher completions zsh > ~/.zfunc/_usher
+  # zsh: with `fpath+=~/.zfunc` before `compinit` in ~/.zshrc
   usher completions fish > ~/.config/fish/completions/usher.fish
   usher completions elvish >> ~/.config/elvish/rc.elv
   usher completions powershell >> $PROFILE")]

@@ -80,7 +80,12 @@ struct Row {
     line: Option<usize>,
 }
 
-pub(crate) fn run(arguments: ConfigArguments, data: &Path, format: Format) -> Result<(), Failure> {
+pub(crate) fn run(
+    arguments: ConfigArguments,
+    data: &Path,
+    format: Format,
+    slips: &[String],
+) -> Result<(), Failure> {
     let held = held(arguments.service, data);
     let held = held.map_err(|error| Failure::new(Exit::Usage, sentence(&error)))?;
     let rows: BTreeMap<&str, Vec<Row>> = held
@@ -88,6 +93,9 @@ pub(crate) fn run(arguments: ConfigArguments, data: &Path, format: Format) -> Re
         .map(|(part, held)| (*part, held.iter().map(Row::from).collect()))
         .collect();
     format.print(&rows, |_| spoken(&held));
+    for slip in slips {
+        format.warn(slip);
+    }
     Ok(())
 }
 

@@ -32,7 +32,7 @@ use mailbox::Mailbox;
 use scene::Scene;
 use story::{Story, Told};
 
-/// See everything work, in half a minute
+/// See everything work, in ten seconds
 ///
 /// Starts nats-server and the three services on free ports in DATA/demo, signs a person up, shows
 /// the mail, confirms its code, draws the whole journey, then kills verification with −9 in the
@@ -41,7 +41,7 @@ use story::{Story, Told};
 #[command(after_help = "Examples:
   usher demo
   usher demo --keep                          # leaves it running until Ctrl-C, to look around
-  USHER_MAIL_URL=smtp://127.0.0.1:2525 usher demo --mailbox /tmp/maildir    # over a real mail server")]
+  USHER_MAIL_URL=smtp://127.0.0.1:2525 usher demo --mailbox /tmp/maildir    # by SMTP")]
 pub(crate) struct DemoArguments {
     /// Leave everything running until Ctrl-C
     #[arg(long)]

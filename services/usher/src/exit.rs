@@ -151,6 +151,13 @@ impl Failure {
                 "Operators' commands need the admin token: name its file with --admin-token-file or \
                  USHER_ADMIN_TOKEN_FILE, or the folder of `usher up` with --data.",
             ),
+            Code::Unimplemented if self.message.is_empty() => {
+                self.message = format!("{service} at {url} does not know this call.");
+                self.hint(
+                    "It is an older version (`usher doctor` shows versions), or its public and its admin address are \
+                     mixed up.",
+                )
+            }
             _ => self,
         }
     }

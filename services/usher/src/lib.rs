@@ -106,7 +106,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Demo(arguments) => demo::run(arguments, &data, format).await,
         Command::Migrate(arguments) => migrate::run(arguments, &data, format).await,
         Command::Keys(client) => keys::run(client.command, &data, &session(client.target)).await,
-        Command::Config(arguments) => config::run(arguments, &data, format),
+        Command::Config(arguments) => config::run(arguments, &data, format, &slips),
         Command::Logs(arguments) => logs::run(&arguments, &data, format).await,
         Command::Completions(arguments) => {
             completions::run(&arguments, cli::command());

@@ -76,8 +76,11 @@ fn outcome(reply: &ConfirmCodeResponse) -> String {
 }
 
 fn refused(reply: &ConfirmCodeResponse) -> Failure {
-    const ANOTHER: &str = "`usher account resend` sends a new code.";
-    let left = format!("This code takes {} more guesses.", reply.attempts_left);
+    const ANOTHER: &str = "`usher account resend ACCOUNT` sends a new code.";
+    let left = match reply.attempts_left {
+        1 => "This code takes 1 more guess.".to_owned(),
+        more => format!("This code takes {more} more guesses."),
+    };
     let (message, hint) = match reply.outcome() {
         ConfirmOutcome::Wrong => ("The code is wrong.", left.as_str()),
         ConfirmOutcome::Expired => ("The code's time is over.", ANOTHER),

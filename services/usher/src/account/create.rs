@@ -22,7 +22,7 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   usher account create ada@example.com --name Ada --locale de
-  usher account create ada@example.com --idempotency-key \"$(uuidgen)\"   # safe to repeat for 24 hours
+  usher account create ada@example.com --idempotency-key \"$(uuidgen)\" # safe to repeat for a day
   id=$(usher account create ada@example.com --quiet)
   usher account create ada@example.com --output json | jq -r .account.account_id")]
 pub(crate) struct CreateArguments {

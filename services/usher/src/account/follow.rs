@@ -50,7 +50,8 @@ where
                 continue;
             };
             match stream.message().await {
-                Ok(Some(version)) if self.last.as_ref() == Some(&version) => {}
+                // Nothing new, but the service is back: its next absence is another one.
+                Ok(Some(version)) if self.last.as_ref() == Some(&version) => self.away_since = None,
                 Ok(Some(version)) => {
                     self.away_since = None;
                     self.last = Some(version.clone());

@@ -28,10 +28,10 @@ pub(super) struct Filters {
     #[arg(long, value_name = "ACCOUNT")]
     account: Option<String>,
     /// Only those that were given up longer ago than this, such as 2d or 6h
-    #[arg(long, value_name = "AGE", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "AGE", value_parser = age)]
     older_than: Option<Duration>,
     /// Only those that were given up within this time
-    #[arg(long, value_name = "AGE", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "AGE", value_parser = age)]
     newer_than: Option<Duration>,
 }
 
@@ -80,16 +80,26 @@ impl Filters {
     }
 
     fn request(&self, page_size: usize, page_token: String) -> ListDeadLettersRequest {
-        let age = |age: Option<Duration>| age.and_then(|age| age.try_into().ok());
+        let asked = |age: Option<Duration>| age.and_then(|age| age.try_into().ok());
         ListDeadLettersRequest {
             page_size: u32::try_from(page_size).unwrap_or_default(),
             page_token,
             reason: self.reason.clone().unwrap_or_default(),
             subject: self.subject.clone().unwrap_or_default(),
             account_id: self.account.clone().unwrap_or_default(),
-            older_than: age(self.older_than),
-            newer_than: age(self.newer_than),
+            older_than: asked(self.older_than),
+            newer_than: asked(self.newer_than),
         }
+    }
+}
+
+/// An age that can be asked for. One that cannot would be no filter at all.
+fn age(text: &str) -> Result<Duration, String> {
+    const LONGEST: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
+    let age = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    match age <= LONGEST {
+        true => Ok(age),
+        false => Err("is longer than 100y".to_owned()),
     }
 }
 

@@ -112,7 +112,8 @@ impl Finding {
             Severity::Problem => (BAD, "✗"),
         };
         let mut text = format!("{style}{mark}{style:#} {:<12} {}", self.part, self.what);
-        if let Some(time) = self.since.get(11..19) {
+        if let Some(time) = self.since.get(..19) {
+            let time = time.replace('T', " ");
             text.push_str(&format!(" {DIM}(since {time} UTC){DIM:#}"));
         }
         text.push('\n');

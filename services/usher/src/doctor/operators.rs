@@ -54,7 +54,7 @@ pub(super) async fn look(session: &Session, answering: &[Service]) -> Vec<Findin
         };
         match asked {
             Ok(()) => taken.push(service),
-            Err(failure) if failure.exit == Exit::Refused => {
+            Err(failure) if failure.reason.as_deref() == Some("ADMIN_TOKEN_REQUIRED") => {
                 findings.insert(0, refused(TOKEN, failure));
                 return findings;
             }
@@ -131,7 +131,11 @@ async fn of_mails(session: &Session, attempts: &[Attempt], asks: bool) -> Findin
 }
 
 /// Of each mail that waits, its newest attempt.
-async fn waiting<'a>(session: &Session, attempts: &'a [Attempt], asks: bool) -> Vec<&'a Attempt> {
+async fn waiting<'a>(
+    session: &Session,
+    attempts: &'a [Attempt],
+    mut asks: bool,
+) -> Vec<&'a Attempt> {
     let mut seen = std::collections::BTreeSet::new();
     let mut waiting: Vec<&Attempt> = attempts
         .iter()
@@ -158,7 +162,11 @@ async fn waiting<'a>(session: &Session, attempts: &'a [Attempt], asks: bool) -> 
                         .find(|code| code.code_id == attempt.code_id);
                     code.is_some_and(|code| code.mail_state() == MailState::Pending)
                 }
-                Err(status) => status.code() != Code::NotFound,
+                Err(status) => {
+                    // Verification that is slow to say no is not asked a hundred times.
+                    asks = status.code() == Code::NotFound;
+                    !asks
+                }
             },
             // Only verification knows; what it does not deny is told.
             false => true,

@@ -65,13 +65,13 @@ impl Endings {
         let _ = data::write_private(&Self::file(logs, part), &crate::output::json(self));
     }
 
-    /// "ended 3 times since 19:07:37 UTC (exit status: 1): …".
+    /// "ended 3 times since 2026-11-26 19:07:37 UTC (exit status: 1): …".
     pub(crate) fn told(&self) -> String {
         let Self {
             times, how, words, ..
         } = self;
         let first = Timestamp(self.first_at).to_string();
-        let time = first.get(11..19).unwrap_or_default();
+        let time = first.get(..19).unwrap_or_default().replace('T', " ");
         let mut told = match times {
             0 | 1 => format!("ended at {time} UTC ({how})"),
             _ => format!("ended {times} times since {time} UTC ({how})"),

@@ -371,6 +371,8 @@ fn operators(ground: &Ground, seen: &mut Seen) {
             &["dlq", "list"],
             &["dlq", "replay", &letter],
             &["doctor"],
+            &["config"],
+            &["keys", "list"],
             &["nats", "status"],
             &["nats", "provision"],
         ] {

@@ -162,6 +162,16 @@ fn a_misspelt_variable_is_named_with_the_nearest_one_and_others_are_left_alone()
             "{slip}: {found}"
         );
         assert!(!found.contains(SECRET), "{found}");
+        let mut config = json(&folder);
+        config
+            .arg("config")
+            .env(slip, "smtp://usher:S3cretPw@relay");
+        let told = run(&mut config).stderr;
+        let told = String::from_utf8_lossy(&told);
+        assert!(
+            told.contains(meant) && !told.contains(SECRET),
+            "{slip}: {told}"
+        );
     }
     // Another program's, Kubernetes' own for services named usher-…, and one that is right.
     let others = [
