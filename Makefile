@@ -1,7 +1,7 @@
 # The only entry point: people and .ci/run call these targets. `make` alone prints them.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test load soak fuzz lint doc papers figures fmt tree tools nats-server
+.PHONY: help demo build test load soak hostile fuzz lint doc papers figures fmt tree tools nats-server
 MAKEFLAGS += --no-print-directory
 
 # What `make tools` installs is found by everything started from here.
@@ -29,6 +29,10 @@ load: nats-server ## Measure latencies (RATE= SECONDS= SEED=; DATA=data SINK=hos
 soak: nats-server ## Break everything under load, then check that nobody is lost (RATE= SECONDS= SEED= DATABASE=sqlite|postgres|up)
 	@cargo build --quiet --locked -p load-tests -p usher
 	@target/debug/load-tests soak --usher target/debug/usher $(call given,RATE SECONDS SEED DATABASE) $(ARGS)
+
+hostile: nats-server ## Attack every listener while people sign up, and see who notices (RATE= SECONDS= TIMES=)
+	@cargo build --quiet --locked -p load-tests
+	@target/debug/load-tests hostile $(call given,RATE SECONDS TIMES) $(ARGS)
 
 fuzz: ## Look for octets of a mail server that break what reads and keeps them (SECONDS=; needs cargo-fuzz)
 	@command -v cargo-fuzz >/dev/null || { echo "make fuzz: there is no cargo-fuzz (cargo install --locked cargo-fuzz)"; exit 1; }

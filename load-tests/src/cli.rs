@@ -1,18 +1,20 @@
 //! The command line: `load` measures, `soak` breaks while it measures, and both become a `Run`;
 //! `hostile` attacks.
 
-use std::{
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+mod hostile;
+mod values;
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use anyhow::ensure;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use self::{
+    hostile::HostileArguments,
+    values::{above_0, own, share},
+};
 use crate::{
     faults::{Kind, Plan},
-    hostile::{Hostile, attack::Attack, report::Bounds},
     load::Load,
     people::People,
     place::{Ground, Place},
@@ -101,6 +103,9 @@ pub(crate) enum Command {
 
 All of it stays on 127.0.0.1. A service's limits are settings: docs/settings.md names them.")]
     Hostile(HostileArguments),
+    /// Be one hostile client, as standard input says (`hostile` starts these)
+    #[command(hide = true)]
+    Attack,
 }
 
 /// What both have.
@@ -184,64 +189,6 @@ pub(crate) struct SoakArguments {
     every: Duration,
     #[command(flatten)]
     common: Common,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct HostileArguments {
-    /// Sign-ups a second
-    #[arg(long, default_value_t = 50.0, value_parser = above_0)]
-    rate: f64,
-    /// For how long they are attacked
-    #[arg(long, default_value_t = 60.0, value_parser = above_0)]
-    seconds: f64,
-    /// For how long people sign up undisturbed before
-    #[arg(long, default_value = "60s", value_name = "DURATION", value_parser = humantime::parse_duration)]
-    before: Duration,
-    /// What is done to each listener [default: all of these]
-    #[arg(long, value_enum, value_delimiter = ',')]
-    attacks: Option<Vec<Attack>>,
-    /// How many times as fast as usual the attacks are
-    #[arg(long, default_value_t = 1.0, value_name = "NUMBER", value_parser = above_0)]
-    times: f64,
-    /// MiB that a service may take at most
-    #[arg(long, default_value_t = 100, value_name = "MIB")]
-    memory: u64,
-    /// How many times as long as before 99 of 100 sign-ups may take
-    #[arg(long, default_value_t = 3.0, value_name = "NUMBER", value_parser = above_0)]
-    ratio: f64,
-    /// Decides who signs up
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// Connections that sign-ups are spread over
-    #[arg(long, default_value_t = 4)]
-    connections: usize,
-    /// The command usher to start [default: this program, which is usher, too]
-    #[arg(long, env = "USHER_BINARY", value_name = "FILE")]
-    usher: Option<PathBuf>,
-}
-
-impl HostileArguments {
-    pub(crate) fn run(self) -> anyhow::Result<Hostile> {
-        let all = || Attack::value_variants().to_vec();
-        Ok(Hostile {
-            usher: own(self.usher.as_deref())?,
-            rate: self.rate,
-            connections: self.connections,
-            people: People {
-                seed: self.seed,
-                tag: "hostile".to_owned(),
-                gone: 0.0,
-            },
-            before: self.before,
-            lasting: Duration::from_secs_f64(self.seconds),
-            attacks: self.attacks.unwrap_or_else(all),
-            times: self.times,
-            bounds: Bounds {
-                memory: self.memory,
-                ratio: self.ratio,
-            },
-        })
-    }
 }
 
 impl LoadArguments {
@@ -336,31 +283,6 @@ impl Common {
     }
 }
 
-/// The command to start.
-fn own(usher: Option<&Path>) -> std::io::Result<PathBuf> {
-    match usher {
-        // Its parts are started elsewhere.
-        Some(usher) => std::path::absolute(usher),
-        None => std::env::current_exe(),
-    }
-}
-
-fn share(text: &str) -> Result<f64, String> {
-    let share: f64 = text.parse().map_err(|_| "is no number".to_owned())?;
-    let is_part = (0.0..=1.0).contains(&share);
-    is_part
-        .then_some(share)
-        .ok_or_else(|| "is not between 0 and 1".to_owned())
-}
-
-fn above_0(text: &str) -> Result<f64, String> {
-    let rate: f64 = text.parse().map_err(|_| "is no number".to_owned())?;
-    let is_rate = rate.is_finite() && rate > 0.0;
-    is_rate
-        .then_some(rate)
-        .ok_or_else(|| "is not above 0".to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
@@ -378,7 +300,7 @@ mod tests {
             let cli = Cli::parse_from(["load-tests", "soak", "--seed", "7", "--usher", "usher"]);
             match cli.command {
                 Command::Soak(arguments) => arguments.run().unwrap(),
-                Command::Load(_) | Command::Hostile(_) => unreachable!("it says soak"),
+                _ => unreachable!("it says soak"),
             }
         };
         assert_eq!(format!("{:?}", run()), format!("{:?}", run()));

@@ -11,7 +11,7 @@
 pub mod attack;
 mod bodies;
 mod bombs;
-mod client;
+pub(crate) mod client;
 mod fill;
 mod frames;
 pub mod friends;
@@ -28,13 +28,14 @@ mod watches;
 mod windows;
 
 use std::{
+    cell::OnceCell,
     path::PathBuf,
-    sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, anyhow};
-use tokio::time::{sleep, sleep_until};
+use anyhow::Context as _;
+use futures::future::{join_all, try_join_all};
+use tokio::time::{interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -48,10 +49,10 @@ use crate::{
     terminal::tell,
 };
 use attack::Attack;
-use client::{Done, attack, raise_descriptors};
+use client::{Client, Done};
 use friends::Questions;
 use listener::Listener;
-use report::{Bounds, Report, Row, Service, SignUps};
+use report::{Bounds, Row, Service, Siege, SignUps};
 
 /// The first sign-ups find everything cold, and are nobody's measure.
 const WARM_UP: Duration = Duration::from_secs(5);
@@ -59,6 +60,8 @@ const WARM_UP: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Codes that it tries at most.
 const GUESSES: usize = 1_000;
+/// Between two looks at their memory.
+const LOOK: Duration = Duration::from_millis(250);
 const SERVICES: [Place; 3] = [Place::Accounts, Place::Verification, Place::Mailer];
 
 /// Everything that decides about such a run.
@@ -85,8 +88,9 @@ pub struct Hostile {
 }
 
 /// What was seen while it lasted.
-struct Seen {
-    done: Vec<Done>,
+struct Course {
+    rows: Vec<Row>,
+    hostile_cpu: Duration,
     services: Vec<Service>,
     begin: Instant,
     end: Instant,
@@ -97,7 +101,7 @@ impl Hostile {
     ///
     /// # Errors
     /// When the system cannot be started, ends by itself, or does not stop in order.
-    pub async fn start(&self) -> anyhow::Result<Option<Report>> {
+    pub async fn start(&self) -> anyhow::Result<Option<Siege>> {
         let moods = Moods {
             seed: self.people.seed,
             share: 0.0,
@@ -114,7 +118,7 @@ impl Hostile {
         };
         let stopped = system.stop().await;
         let is_broken =
-            !matches!(&measured, Ok(report) if report.as_ref().is_none_or(Report::is_passed));
+            !matches!(&measured, Ok(report) if report.as_ref().is_none_or(Siege::is_passed));
         if stopped.is_err() || is_broken {
             tell(&format!("kept: {}", system.keep().display()));
         }
@@ -123,7 +127,7 @@ impl Hostile {
         Ok(report)
     }
 
-    async fn measure(&self, system: &System, sink: &Sink) -> anyhow::Result<Report> {
+    async fn measure(&self, system: &System, sink: &Sink) -> anyhow::Result<Siege> {
         let run = RunFile::read(&system.data())?;
         let target = system.target();
         let load = Load {
@@ -132,80 +136,74 @@ impl Hostile {
             connections: self.connections,
         };
         let start = Instant::now();
-        let account_id = Arc::<OnceLock<String>>::default();
+        let account_id = OnceCell::new();
         let load = load.run(&target.accounts_urls, &self.people, |asked| {
             if let Answer::Acknowledged { account_id: id } = &asked.answer {
                 let _ = account_id.set(id.clone()); // the first is as good as any
             }
         });
-        let listeners = listeners(&run, &account_id)?;
-        let attack = self.attack(system, &listeners, start);
+        let attack = async {
+            sleep_until((start + WARM_UP + self.before).into()).await;
+            let account_id = account_id.get().context("Nobody could sign up.")?;
+            self.attack(system, &listeners(&run, account_id)?).await
+        };
         let (asked, seen) = tokio::join!(load, attack);
         let (asked, seen) = (asked?, seen?);
         let verdict = self.check(target, &asked, sink).await?;
-        Ok(Report {
-            rows: rows(&seen.done),
+        Ok(Siege {
             sign_ups: sign_ups(&asked, start, &seen),
+            rows: seen.rows,
             services: seen.services,
-            hostile_cpu: seen.done.iter().map(|done| done.cpu).sum(),
+            hostile_cpu: seen.hostile_cpu,
             lasting: self.lasting,
             bounds: self.bounds,
             verdict,
         })
     }
 
-    /// Waits until people have signed up undisturbed, and attacks.
-    async fn attack(
-        &self,
-        system: &System,
-        listeners: &[Listener],
-        start: Instant,
-    ) -> anyhow::Result<Seen> {
-        sleep_until((start + WARM_UP + self.before).into()).await;
+    async fn attack(&self, system: &System, listeners: &[Listener]) -> anyhow::Result<Course> {
         let processes = SERVICES.map(|service| system.process_of(service));
         let quiet = SERVICES.map(|service| taken_by(system, service));
-        raise_descriptors();
-        let over = CancellationToken::new();
         let begin = Instant::now();
         let mut clients = Vec::new();
         for listener in listeners {
-            clients.push(attack(listener.clone(), &self.attacks, self.times, &over)?);
+            let client = Client {
+                listener: listener.clone(),
+                attacks: self.attacks.clone(),
+                times: self.times,
+                lasting: self.lasting,
+            };
+            clients.push(client.start().await?);
         }
-        let friends = friends(system.target(), listeners, &over);
+        let over = CancellationToken::new();
+        let peaks = peaks(system, &over);
         let ending = async {
-            sleep(self.lasting).await;
+            let done = try_join_all(clients.into_iter().map(Client::done)).await;
             over.cancel();
+            done
         };
-        let (friends, ()) = tokio::join!(friends, ending);
-        let end = Instant::now();
-        let join = move || {
-            clients
-                .into_iter()
-                .map(std::thread::JoinHandle::join)
-                .collect()
-        };
-        let joined: Vec<_> = tokio::task::spawn_blocking(join).await?;
-        let mut done = Vec::new();
-        for one in joined {
-            done.push(one.map_err(|_| anyhow!("A hostile client panicked."))??);
-        }
+        let friends = friends(system.target(), listeners, &over);
+        let (friends, peaks, done) = tokio::join!(friends, peaks, ending);
+        let (end, done) = (Instant::now(), done?);
         let mut services = Vec::new();
-        for (((service, quiet), process), (probes, operators)) in
-            SERVICES.into_iter().zip(quiet).zip(processes).zip(friends)
+        let each = SERVICES.into_iter().zip(quiet).zip(processes);
+        for (((service, quiet), process), ((probes, operators), peak)) in
+            each.zip(friends.into_iter().zip(peaks))
         {
             let (quiet, now) = (quiet?, taken_by(system, service)?);
             services.push(Service {
                 name: service.name(),
                 quiet: quiet.memory,
-                peak: now.peak,
+                peak: peak.max(now.memory),
                 cpu: now.cpu.saturating_sub(quiet.cpu),
                 is_the_same: system.process_of(service) == process,
                 probes,
                 operators,
             });
         }
-        Ok(Seen {
-            done,
+        Ok(Course {
+            rows: rows(listeners, &done),
+            hostile_cpu: done.iter().map(|done| done.cpu).sum(),
             services,
             begin,
             end,
@@ -242,7 +240,21 @@ async fn friends(
     let each = each
         .iter()
         .map(|[public, admin]| friends::ask(target, public, admin, over));
-    futures::future::join_all(each).await
+    join_all(each).await
+}
+
+/// The most memory that each service had.
+async fn peaks(system: &System, over: &CancellationToken) -> [u64; 3] {
+    let mut peaks = [0; 3];
+    let mut ticks = interval(LOOK);
+    while over.run_until_cancelled(ticks.tick()).await.is_some() {
+        for (peak, service) in peaks.iter_mut().zip(SERVICES) {
+            // Of one that does not run it is told that it was started again.
+            let now = taken_by(system, service).map_or(0, |taken| taken.memory);
+            *peak = now.max(*peak);
+        }
+    }
+    peaks
 }
 
 fn taken_by(system: &System, service: Place) -> anyhow::Result<taken::Taken> {
@@ -251,7 +263,7 @@ fn taken_by(system: &System, service: Place) -> anyhow::Result<taken::Taken> {
 }
 
 /// Of each service the public one, then the operators'.
-fn listeners(run: &RunFile, account_id: &Arc<OnceLock<String>>) -> anyhow::Result<Vec<Listener>> {
+fn listeners(run: &RunFile, account_id: &str) -> anyhow::Result<Vec<Listener>> {
     let mut listeners = Vec::new();
     for service in SERVICES {
         for (is_admin, url) in run.listeners(service).into_iter().enumerate() {
@@ -262,17 +274,17 @@ fn listeners(run: &RunFile, account_id: &Arc<OnceLock<String>>) -> anyhow::Resul
                 addr: addr
                     .parse()
                     .with_context(|| format!("{url} is no address"))?,
-                account_id: Arc::clone(account_id),
+                account_id: account_id.to_owned(),
             });
         }
     }
     Ok(listeners)
 }
 
-fn rows(done: &[Done]) -> Vec<Row> {
-    let each = done.iter().flat_map(|done| {
+fn rows(listeners: &[Listener], done: &[Done]) -> Vec<Row> {
+    let each = listeners.iter().zip(done).flat_map(|(listener, done)| {
         let row = |(attack, deeds): &(Attack, tally::Deeds)| Row {
-            listener: done.listener.name(),
+            listener: listener.name(),
             attack: *attack,
             deeds: deeds.clone(),
         };
@@ -281,7 +293,7 @@ fn rows(done: &[Done]) -> Vec<Row> {
     each.collect()
 }
 
-fn sign_ups(asked: &[Asked], start: Instant, seen: &Seen) -> [SignUps; 2] {
+fn sign_ups(asked: &[Asked], start: Instant, seen: &Course) -> [SignUps; 2] {
     let due = |from: Instant, until: Instant| {
         asked
             .iter()

@@ -30,17 +30,24 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 use cli::{Cli, Command, Format};
-use hostile::Hostile;
+use hostile::{Hostile, client::Client};
 use terminal::{say, tell};
 
 /// Does what the command line says.
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
+    if matches!(cli.command, Command::Attack) {
+        return ended(Client::run().map(|()| ExitCode::SUCCESS));
+    }
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     let runtime = builder.enable_all().build();
     let done = runtime
         .map_err(anyhow::Error::from)
         .and_then(|runtime| runtime.block_on(carry_out(cli)));
+    ended(done)
+}
+
+fn ended(done: anyhow::Result<ExitCode>) -> ExitCode {
     done.unwrap_or_else(|error| {
         tell(&format!("error: {error:#}"));
         ExitCode::FAILURE
@@ -50,6 +57,7 @@ pub fn run() -> ExitCode {
 async fn carry_out(cli: Cli) -> anyhow::Result<ExitCode> {
     let format = cli.output;
     let (run, is_dry) = match cli.command {
+        Command::Attack => return Ok(ExitCode::SUCCESS), // it was done before
         Command::Hostile(arguments) => return attacked(&arguments.run()?, format).await,
         Command::Load(arguments) => (arguments.run()?, false),
         Command::Soak(arguments) => {

@@ -30,6 +30,8 @@ use unit::Unit;
 
 /// What the start may take.
 const START: Duration = Duration::from_secs(60);
+/// In the folder of one that `usher up` runs.
+const DATA: &str = "data";
 const LOOK: Duration = Duration::from_millis(20);
 /// What each chunk waits on a connection that is slow, more or less.
 const SLOW: Duration = Duration::from_millis(150);
@@ -154,7 +156,7 @@ impl System {
 
     /// The data folder of its `usher up`.
     pub(crate) fn data(&self) -> PathBuf {
-        self.folder().join(up::DATA)
+        self.folder().join(DATA)
     }
 
     fn folder(&self) -> &Path {

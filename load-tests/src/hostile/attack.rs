@@ -1,7 +1,7 @@
 //! The kinds of attack, and how fast one client carries each of them out.
 
 use clap::ValueEnum;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
     bodies, bombs,
@@ -10,7 +10,7 @@ use super::{
 };
 
 /// What a hostile client does to a listener.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Attack {
     /// Connections that say nothing, a preface only, or a byte now and then
@@ -51,13 +51,13 @@ impl Attack {
     /// one machine here and share it with those who sign up.
     pub(crate) fn pace(self) -> Pace {
         let (a_second, connections) = match self {
-            Self::Silent => (50.0, 2_000),
-            Self::Streams => (50.0, 4),
-            Self::Windows | Self::Watches => (50.0, 20),
-            Self::Bodies => (25.0, 20),
-            Self::Resets => (50.0, 4),
-            Self::Headers => (5.0, 4),
-            Self::Bombs => (2.0, 4),
+            Self::Silent => (25.0, 2_000),
+            Self::Streams => (30.0, 1),
+            Self::Windows | Self::Watches => (20.0, 20),
+            Self::Bodies => (10.0, 20),
+            Self::Resets => (50.0, 1),
+            Self::Headers => (3.0, 4),
+            Self::Bombs => (1.0, 2),
         };
         Pace {
             a_second,

@@ -13,7 +13,7 @@ use super::{
 
 const EVERY: Duration = Duration::from_secs(2);
 /// Within the limit of a message, so that it is not refused by its length.
-const LENGTH: usize = 60_000;
+const LENGTH: usize = 15_000;
 
 pub(super) async fn run(front: &Front) {
     let ask = |_| Ask {

@@ -16,7 +16,7 @@ use super::{
 };
 
 /// Inflated. Deflated it is just within the limit of a message.
-const ZEROS: usize = 60 * 1024 * 1024;
+const ZEROS: usize = 15 * 1024 * 1024;
 /// Of the one header, just within the table that RFC 7541 begins with.
 const HEADER: usize = 4_000;
 /// How often it is named: 64 MB in all.

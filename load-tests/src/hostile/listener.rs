@@ -1,21 +1,19 @@
 //! What is attacked: one listener of one service, and what a stranger can ask there.
 
-use std::{
-    net::SocketAddr,
-    sync::{Arc, OnceLock},
-};
+use std::net::SocketAddr;
 
 use bytes::Bytes;
 use http::Request;
 use prost::Message as _;
 use proto::{accounts::WatchAccountRequest, verification::WatchVerificationRequest};
+use serde::{Deserialize, Serialize};
 
 use crate::place::Place;
 
 const REFLECTION: &str = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
 
 /// One listener.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Listener {
     /// Whose it is.
     pub(crate) service: Place,
@@ -23,7 +21,7 @@ pub(crate) struct Listener {
     pub(crate) is_admin: bool,
     pub(crate) addr: SocketAddr,
     /// Somebody who signed up: as easy to have as an address.
-    pub(crate) account_id: Arc<OnceLock<String>>,
+    pub(crate) account_id: String,
 }
 
 /// What one stream asks.
@@ -61,7 +59,7 @@ impl Listener {
 
     /// A stream that lasts; nothing changes in what it tells of.
     pub(super) fn watch(&self) -> Ask {
-        let account_id = self.account_id.get().cloned().unwrap_or_default();
+        let account_id = self.account_id.clone();
         match (self.service, self.is_admin) {
             (Place::Accounts, false) => {
                 let message = WatchAccountRequest { account_id }.encode_to_vec();

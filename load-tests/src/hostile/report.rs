@@ -27,7 +27,7 @@ pub struct Bounds {
 
 /// One run.
 #[derive(Debug)]
-pub struct Report {
+pub struct Siege {
     /// One each listener and kind of attack.
     pub rows: Vec<Row>,
     /// One each.
@@ -61,9 +61,9 @@ pub struct Row {
 pub struct Service {
     /// Which.
     pub name: &'static str,
-    /// KiB of memory before the attack.
+    /// KiB of memory of its own before the attack.
     pub quiet: u64,
-    /// Most that there ever were.
+    /// Most that there were during it.
     pub peak: u64,
     /// What it took of a processor during it.
     pub cpu: Duration,
@@ -105,7 +105,7 @@ impl SignUps {
     }
 }
 
-impl Report {
+impl Siege {
     /// Whether nobody who is friendly noticed.
     pub fn is_passed(&self) -> bool {
         self.complaints().is_empty()
@@ -190,7 +190,7 @@ impl Report {
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for Siege {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let table = |header: &[&str]| {
             let mut table = Table::new();

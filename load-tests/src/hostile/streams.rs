@@ -6,9 +6,7 @@ use super::{
     front::Front,
 };
 
-const AT_ONCE: u32 = 50;
-
 pub(super) async fn run(front: &Front) {
     let block = block(&front.listener);
-    pour(front, 1.0, AT_ONCE, |id| headers(id, &block)).await;
+    pour(front, 1.0, 1, |id| headers(id, &block)).await;
 }

@@ -8,10 +8,9 @@ use rustix::param::clock_ticks_per_second;
 /// Of one process.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Taken {
-    /// KiB of memory.
+    /// KiB of memory that are its own. Pages of its program are shared with every other process of
+    /// it, and the system drops them when it needs the room; a debug build has 40 MiB of them.
     pub(super) memory: u64,
-    /// Most that there ever were.
-    pub(super) peak: u64,
     /// Time of a processor.
     pub(super) cpu: Duration,
 }
@@ -20,12 +19,11 @@ pub(super) fn by(process: u32) -> anyhow::Result<Taken> {
     let status = read(process, "status")?;
     let value = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name));
-        let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+        let number = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
         number.with_context(|| format!("the status of process {process} has no {name}"))
     };
     Ok(Taken {
-        memory: value("VmRSS:")?,
-        peak: value("VmHWM:")?,
+        memory: value("RssAnon:")? + value("RssShmem:")?,
         cpu: cpu(&read(process, "stat")?).context("/proc/PID/stat is not as it was")?,
     })
 }

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// How many kinds of answers are told.
 const TOLD: usize = 4;
@@ -17,7 +17,7 @@ const TOLD: usize = 4;
 pub(super) struct Tally(Mutex<Deeds>);
 
 /// What was done, and how it was answered.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Deeds {
     /// Connections that were made.
     pub connections: u64,
@@ -36,7 +36,7 @@ pub struct Deeds {
 }
 
 /// Answers of one kind.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub struct Answers {
     /// How many.
     pub count: u64,

@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use super::{
-    LOOK, Parts, START, System,
+    DATA, LOOK, Parts, START, System,
     unit::{Program, Unit},
 };
 use crate::{
@@ -26,8 +26,6 @@ use crate::{
 
 /// What ends at once so many times will do so again.
 const TRIES: u64 = 3;
-/// In the system's folder.
-pub(super) const DATA: &str = "data";
 
 impl System {
     /// Starts one and waits until it is up. Without a seed for proxies there are none: they would

@@ -32,7 +32,8 @@ pub struct ListenerSettings {
     #[arg(long, env = "USHER_CONNECTION_CALLS", default_value_t = 256, value_parser = at_least_one)]
     pub(super) connection_calls: usize,
 
-    /// Calls of a listener at once, streams apart; for a further one the connection makes room
+    /// Calls of a listener at once, streams apart, and no more than two for each connection that it
+    /// takes; for a further one the connection makes room
     /// that has kept a call waiting for longest, by a slow request or an answer that it does not
     /// take, else it is refused with RESOURCE_EXHAUSTED
     #[arg(long, env = "USHER_CALLS", default_value_t = 2048, value_parser = at_least_one)]
@@ -116,7 +117,8 @@ impl ListenerSettings {
         Limits {
             connections,
             connection_calls: u32::try_from(self.connection_calls).unwrap_or(u32::MAX),
-            calls: self.calls,
+            // What operators and probes ask is large, and never asked so often.
+            calls: self.calls.min(connections.saturating_mul(2)),
             streams: self.streams.min(connections.div_ceil(2)),
             preface_deadline: self.preface_deadline,
             idle: self.connection_idle,

@@ -17,7 +17,8 @@ pub(super) enum Kind {
     Stream,
 }
 
-/// A call that waits for its caller is nobody's fault for so long: a far network takes that time.
+/// A caller that says nothing, be it all or the rest of its call, is nobody's fault for so long: a
+/// far network takes that time.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// That a room is full is told once in that time.
 const TOLD_AGAIN: Duration = Duration::from_secs(60);
@@ -39,7 +40,7 @@ pub(super) struct Taken {
     told: Option<Instant>,
 }
 
-/// Whoever has said nothing yet goes first, then whoever has been without a call for longest.
+/// Whoever has said nothing yet, then whoever has been without a call for longest.
 type Rank = (HasSpoken, Turn);
 type HasSpoken = bool;
 
@@ -68,7 +69,20 @@ impl Taken {
 
     /// A connection that can go without harm to anybody.
     pub(super) fn least_used(&self) -> Option<ConnectionId> {
-        self.idle.first_key_value().map(|(_, id)| *id)
+        let spoken = self.idle.range((true, 0)..).next();
+        let silent = self.idle.first_key_value();
+        let silent = silent.filter(|((has_spoken, _), _)| !has_spoken);
+        let is_silent_for_long = |(_, id): &(_, &ConnectionId)| {
+            let connected = self.connections.get(*id);
+            connected.is_some_and(|one| one.idle_since.elapsed() >= PATIENCE)
+        };
+        // A newcomer that was no longer there when it began to speak would never be heard where
+        // all others are idle: it is no more silent than they are.
+        let leaves = silent.filter(is_silent_for_long).or_else(|| {
+            let both = silent.into_iter().chain(spoken);
+            both.min_by_key(|((_, turn), _)| *turn)
+        });
+        leaves.map(|(_, id)| *id)
     }
 
     /// The connection whose call has waited for its caller for longest, and for too long.

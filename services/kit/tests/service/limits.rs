@@ -110,6 +110,25 @@ async fn silent_connections_beyond_the_room_keep_nobody_out() {
 }
 
 #[tokio::test]
+async fn a_newcomer_is_heard_where_all_others_are_idle_and_more_are_coming() {
+    let running = start_with(&[("USHER_ADMIN_CONNECTIONS", "4")]).await;
+    let mut idle = Vec::new();
+    for _ in 0..4 {
+        let mut raw = Raw::connect(running.admin_addr, 65_535).await;
+        raw.ask(LIST, EMPTY, true).await.await.unwrap();
+        idle.push(raw);
+    }
+    let mut newcomer = TcpStream::connect(running.admin_addr).await.unwrap();
+    let _later = silent(running.admin_addr, 2).await;
+    let probe = b"GET /livez HTTP/1.1\r\nhost: usher\r\nconnection: close\r\n\r\n";
+    newcomer.write_all(probe).await.unwrap();
+    let mut answer = String::new();
+    let read = timeout(SOON, newcomer.read_to_string(&mut answer)).await;
+    assert!(answer.contains("200 OK"), "{read:?}: {answer}");
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn idle_connections_make_room_and_busy_ones_stay() {
     let limits = [("USHER_CONNECTIONS", "4"), ("USHER_STREAMS", "2")];
     let running = start_with(&limits).await;
