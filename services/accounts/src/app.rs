@@ -6,11 +6,11 @@ use std::{
     sync::Arc,
 };
 
-use anyhow::Context as _;
 use kit::{
     bus::{self, Bus, Consumer, DeadLetters, Durable, Handler},
     clock::Clock,
     config::RefusedSetting,
+    files::{self, FileRefused},
     outbox::{self, Relay},
     random,
     serve::{self, Health, MESSAGE_LIMIT, Parts, Stages, Surface},
@@ -214,6 +214,8 @@ fn fingerprint_key(config: &Config) -> anyhow::Result<FingerprintKey> {
         )
     })?;
     let make = || FingerprintKey::new(random::bytes()).to_text();
-    let text = serve::read_or_make(&file, "The fingerprint key", make)?;
-    FingerprintKey::parse(&text).with_context(|| format!("{} cannot be used.", file.display()))
+    const WHAT: &str = "The fingerprint key";
+    let text = files::read_or_make(&file, WHAT, make)?;
+    let key = FingerprintKey::parse(&text);
+    Ok(key.map_err(|why| FileRefused::makes_no_sense(WHAT, &file, &why))?)
 }

@@ -2,10 +2,11 @@
 
 use std::process::ExitCode;
 
-use kit::{config, serve};
+use kit::{config, files, serve};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
+    files::keep_private();
     serve::ended(run().await)
 }
 

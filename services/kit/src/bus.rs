@@ -38,7 +38,7 @@ pub use delivery::{Delivery, Reason};
 pub use drift::{Finding, drift};
 pub use durable::{ConsumerSettings, Durable};
 pub use handler::Handler;
-pub use login::{BrokerSettings, NatsUrl};
+pub use login::{BrokerSettings, BrokerUser, NatsUrl};
 pub use look::look;
 pub use operators::DeadLetters;
 pub use settle::{Settled, Verdict, settle, verdicts};

@@ -4,6 +4,7 @@
 mod bulk;
 mod connection;
 mod error;
+mod file;
 mod lock;
 mod migrate;
 mod notes;
@@ -20,7 +21,7 @@ use std::{sync::Arc, time::Duration};
 use anyhow::{Context as _, anyhow};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, sqlx};
 
-use self::connection::Pool;
+use self::{connection::Pool, file::DatabaseFile};
 use crate::clock::{Clock, Timestamp};
 
 pub use bulk::{lock_rows, update_given};
@@ -60,8 +61,6 @@ pub struct Db {
     clock: Clock,
     /// Of SQLite.
     file: Option<Arc<str>>,
-    // Held while any clone lives: one process owns an SQLite file.
-    _lock: Option<Arc<std::fs::File>>,
 }
 
 impl Db {
@@ -77,18 +76,15 @@ impl Db {
             let pool = pool.context("USHER_DATABASE_URL: the Postgres URL cannot be used.")?;
             return Ok(Self::of(pool.clone(), pool, clock, None));
         };
-        // Before the file is opened: a second process is to touch nothing of the first one's.
-        let lock = lock::acquire(path)?;
+        // Before it is opened: a second process is to touch nothing of the first one's.
+        let file = Arc::new(DatabaseFile::own(path)?);
         let unopened = |error: sqlx::Error| unopened(path, &error);
         // SQLite has one writer at a time: a second connection would only wait for the file's lock,
         // where waiting for this one is in order of arrival. With WAL the readers wait for nobody.
-        let writer = pools::sqlite(path, 1).await.map_err(unopened)?;
-        let reader = pools::sqlite(path, 4).await.map_err(unopened)?;
-        let of = Self::of(writer, reader, clock, Some(path));
-        Ok(Self {
-            _lock: Some(Arc::new(lock)),
-            ..of
-        })
+        let mut writer = pools::sqlite(file.path(), 1).await.map_err(unopened)?;
+        let reader = pools::sqlite(file.path(), 4).await.map_err(unopened)?;
+        writer.file = Some(file);
+        Ok(Self::of(writer, reader, clock, Some(path)))
     }
 
     /// Opens the database to read from it beside the process that owns it.
@@ -99,7 +95,7 @@ impl Db {
         let path = url.sqlite_path();
         let pool = match path {
             Some(path) => {
-                let opened = pools::sqlite(path, 1).await;
+                let opened = pools::sqlite(&file::observed(path)?, 1).await;
                 opened.map_err(|error| unopened(path, &error))?
             }
             None => pools::postgres(url.text())
@@ -114,7 +110,6 @@ impl Db {
             reader: Reader(reader),
             clock,
             file: file.map(Arc::from),
-            _lock: None,
         }
     }
 

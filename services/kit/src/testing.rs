@@ -12,6 +12,7 @@
 mod environment;
 mod event;
 mod eventually;
+mod folder;
 mod hole;
 mod nats;
 mod operator;
@@ -35,6 +36,7 @@ use std::{
 pub use environment::Environment;
 pub use event::{event_headers, publish};
 pub use eventually::eventually;
+pub use folder::folder;
 pub use hole::Healed;
 pub use nats::NatsServer;
 pub use operator::NatsOperator;

@@ -6,6 +6,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use anyhow::{Context as _, ensure};
 use kit::{
     clock::Clock,
+    files::{self, FileRefused},
     keyring::Key,
     random,
     serve::{self, Health, MESSAGE_LIMIT, Parts, Stages, Surface},
@@ -209,11 +210,11 @@ impl App {
 fn address_keys(config: &Config) -> anyhow::Result<AddressKeys> {
     let file = &config.address_key_file;
     let make = || Key::new(random::bytes(), random::bytes()).line() + "\n";
-    let text = serve::read_or_make(file, "The mailer's ring of address keys", make)?;
-    AddressKeys::parse(&text).map_err(|error| {
-        let (shown, mend) = (file.display(), error.mend(file));
-        anyhow::anyhow!("The mailer's ring of address keys {shown} cannot be used: {error}. {mend}")
-    })
+    const WHAT: &str = "The mailer's ring of address keys";
+    let text = files::read_or_make(file, WHAT, make)?;
+    let keys = AddressKeys::parse(&text);
+    Ok(keys
+        .map_err(|why| FileRefused::makes_no_sense(WHAT, file, &why).mended_by(why.mend(file)))?)
 }
 
 fn transport(config: &Config) -> anyhow::Result<Transport> {
@@ -222,7 +223,7 @@ fn transport(config: &Config) -> anyhow::Result<Transport> {
             let (hello, deadlines) = (config.mail_helo.clone(), config.deadlines.clone());
             Transport::Smtp(Box::new(Smtp::new(server, hello, deadlines)?))
         }
-        MailUrl::Folder(path) => Transport::Folder(Folder::new(path)),
+        MailUrl::Folder(path) => Transport::Folder(Folder::new(path)?),
     };
     Ok(transport)
 }

@@ -21,7 +21,11 @@ use kit::{
 use crate::{
     exit::{Exit, Failure},
     local::{
-        data::DataFolder, exports::Exports, ports::PortChoice, system::System, told::ToldServices,
+        data::{self, DataFolder},
+        exports::Exports,
+        ports::PortChoice,
+        system::System,
+        told::ToldServices,
     },
     otlp::OtlpReceiver,
     output::{Format, json},
@@ -53,11 +57,13 @@ pub(crate) struct DemoArguments {
 
 pub(crate) async fn run(
     arguments: DemoArguments,
-    data: &Path,
+    root: &Path,
     format: Format,
 ) -> Result<(), Failure> {
     let mut signals = StopSignals::listen()?;
-    let folder = data.join("demo");
+    let told = ToldServices::find(Vec::new())?;
+    // Whose folder this is decides before anything is looked at in it.
+    let folder = data::make(root)?.path().join("demo");
     if holds_something_else(&folder) {
         let message = format!(
             "{} holds files that are not Usher's, and the demo empties its folder.",
@@ -65,7 +71,6 @@ pub(crate) async fn run(
         );
         return Err(Failure::new(Exit::Refused, message).hint("Choose another folder with --data."));
     }
-    let told = ToldServices::find(Vec::new())?;
     let mailbox = Mailbox::choose(arguments.mailbox, told.mail_url(), &folder)?;
     // Notices stay unread: a crash is part of the story, and a failure quotes the log.
     let (mut system, _notices) = System::open(&folder, told)?;

@@ -3,7 +3,7 @@
 
 use std::{io, time::Duration};
 
-use kit::{config::RefusedSetting, words};
+use kit::{config::RefusedSetting, files::FileRefused, words};
 use serde::Serialize;
 use tonic::Code;
 use tonic_types::StatusExt as _;
@@ -188,6 +188,10 @@ impl Failure {
 
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
+        let error = match error.downcast::<FileRefused>() {
+            Ok(refused) => return refused.into(),
+            Err(error) => error,
+        };
         // Whoever starts it again and again is to know that this would not help.
         let is_setting = error.is::<RefusedSetting>();
         let exit = if is_setting {
@@ -196,6 +200,14 @@ impl From<anyhow::Error> for Failure {
             Exit::Failed
         };
         Self::new(exit, sentence(&error))
+    }
+}
+
+/// A file or folder that is not used.
+impl From<FileRefused> for Failure {
+    fn from(refused: FileRefused) -> Self {
+        // The command stands alone, to be copied.
+        Self::new(Exit::Refused, format!("{}.", refused.what())).hint(refused.mend())
     }
 }
 

@@ -54,6 +54,7 @@ use version::VersionArguments;
 
 /// Does what the command line says.
 pub fn run() -> ExitCode {
+    kit::files::keep_private();
     let (format, outcome) = match parse::parse() {
         Ok(cli) => (cli.format(), block_on(dispatch(cli))),
         Err((format, error)) => {
@@ -105,7 +106,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Up(arguments) => local::up::run(arguments, &data, format, slips).await,
         Command::Demo(arguments) => demo::run(arguments, &data, format).await,
         Command::Migrate(arguments) => migrate::run(arguments, &data, format).await,
-        Command::Keys(client) => keys::run(client.command, &data, &session(client.target)).await,
+        Command::Keys(client) => keys::run(client.command, &data, &session(client.target)?).await,
         Command::Config(arguments) => config::run(arguments, &data, format, &slips),
         Command::Logs(arguments) => logs::run(&arguments, &data, format).await,
         Command::Completions(arguments) => {
@@ -117,14 +118,14 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
             version::run(format);
             Ok(())
         }
-        Command::Doctor(arguments) => doctor::run(&session(arguments.target), slips).await,
-        Command::Dlq(client) => dlq::run(client.command, &session(client.target)).await,
-        Command::Nats(client) => nats::run(client.command, &session(client.target)).await,
+        Command::Doctor(arguments) => doctor::run(&session(arguments.target)?, slips).await,
+        Command::Dlq(client) => dlq::run(client.command, &session(client.target)?).await,
+        Command::Nats(client) => nats::run(client.command, &session(client.target)?).await,
         Command::Account(client) => {
-            let session = session(client.target);
+            let session = session(client.target)?;
             let work = account::run(client.command, &session);
             root_span::under("usher account", session.otlp_endpoint(), work).await
         }
-        Command::Mail(client) => mail::run(client.command, &session(client.target)).await,
+        Command::Mail(client) => mail::run(client.command, &session(client.target)?).await,
     }
 }

@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use kit::{
     clock::Clock,
     db::{DatabaseUrl, Db, MigrateError},
+    files::FileRefused,
 };
 use serde::Serialize;
 
@@ -140,7 +141,7 @@ pub(crate) async fn apply(service: Service, url: &DatabaseUrl) -> Result<(), Fai
 async fn pending(service: Service, url: &DatabaseUrl) -> Result<Vec<String>, Failure> {
     // Without the lock that the service which runs on the file holds.
     let observed = Db::observe(url).await;
-    let db = observed.map_err(|error| Failure::new(Exit::Unavailable, sentence(&error)))?;
+    let db = observed.map_err(unopened)?;
     let pending = match service {
         Service::Accounts => db.lacks::<accounts::migrations::Migrator>().await,
         Service::Verification => db.lacks::<verification::migrations::Migrator>().await,
@@ -156,7 +157,14 @@ fn is_missing(url: &DatabaseUrl) -> bool {
 
 async fn connect(url: &DatabaseUrl) -> Result<Db, Failure> {
     let connected = Db::connect(url, Clock::default()).await;
-    connected.map_err(|error| Failure::new(Exit::Unavailable, sentence(&error)))
+    connected.map_err(unopened)
+}
+
+fn unopened(error: anyhow::Error) -> Failure {
+    match error.downcast::<FileRefused>() {
+        Ok(refused) => refused.into(),
+        Err(error) => Failure::new(Exit::Unavailable, sentence(&error)),
+    }
 }
 
 fn failed(service: Service, db: &Db, error: &MigrateError) -> Failure {

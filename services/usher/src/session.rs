@@ -37,12 +37,14 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) fn new(target: Target, data: &Path, format: Format) -> Self {
-        Self {
-            places: target.places(data),
+    /// # Errors
+    /// When it cannot be told where the services are.
+    pub(crate) fn new(target: Target, data: &Path, format: Format) -> Result<Self, Failure> {
+        Ok(Self {
+            places: target.places(data)?,
             format,
             usher: called_for(data),
-        }
+        })
     }
 
     pub(crate) fn accounts(&self) -> Result<AccountsServiceClient<Client>, Failure> {

@@ -1,15 +1,13 @@
 //! Where the parts are: flags and environment first, then what a running `usher up` wrote into its
 //! folder, then the default ports. Client commands get their channels and the admin token here.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use kit::{
     bus::{BrokerSettings, NatsUrl},
     config::service_url,
+    files,
     serve::Client,
     words,
 };
@@ -18,7 +16,7 @@ use tonic::{Request, metadata::AsciiMetadataValue, service::Interceptor};
 use crate::{
     exit::{Exit, Failure},
     local::{
-        data::DataFolder,
+        data::{self, DataFolder},
         run_file::{Listening, RunFile},
     },
     service::{PerService, Service},
@@ -158,8 +156,10 @@ pub(crate) struct Places {
 }
 
 impl Target {
-    pub(crate) fn places(self, data: &Path) -> Places {
-        let run = RunFile::of_running(data);
+    /// # Errors
+    /// When the running `usher up` cannot be told from what somebody else put there.
+    pub(crate) fn places(self, data: &Path) -> Result<Places, Failure> {
+        let run = RunFile::of_running(data).map_err(data::elsewhere)?;
         let named = PerService {
             accounts: self.accounts_url,
             verification: self.verification_url,
@@ -190,16 +190,19 @@ impl Target {
             (None, Some(run)) => run.broker(),
             (None, None) => BrokerSettings::default(),
         };
-        broker.nats_credentials = self.nats_credentials;
+        // That of `usher up` comes with its place; whoever names another place names a login for it.
+        if self.nats_credentials.is_some() {
+            broker.nats_credentials = self.nats_credentials;
+        }
         let token_file = self.admin_token_file;
-        Places {
+        Ok(Places {
             services,
             broker,
             token_file: token_file.unwrap_or_else(|| data.join("admin-token")),
             run,
             data: data.to_owned(),
             are_named,
-        }
+        })
     }
 }
 
@@ -274,13 +277,12 @@ impl Places {
 
     fn token(&self) -> Result<Token, Failure> {
         let file = self.token_file.display();
-        let text = fs::read_to_string(&self.token_file).map_err(|error| {
-            let why = words::of_io(&error);
-            let what = format!("The admin token in {file} cannot be read: {why}.");
-            Failure::new(Exit::Refused, what).hint(
+        let text = files::read(&self.token_file).map_err(|refused| match refused.is_missing() {
+            true => Failure::new(Exit::Refused, format!("There is no admin token in {file}.")).hint(
                 "Name the file that the services read with --admin-token-file or USHER_ADMIN_TOKEN_FILE, or the folder of \
                  `usher up` with --data.",
-            )
+            ),
+            false => refused.into(),
         })?;
         let bearer = format!("Bearer {}", text.trim());
         let Ok(mut value) = AsciiMetadataValue::try_from(bearer) else {

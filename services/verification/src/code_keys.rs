@@ -10,9 +10,10 @@ use std::{
 };
 
 use kit::{
+    files,
     keyring::{Key, KeyRing},
     random,
-    serve::{self, Degraded},
+    serve::Degraded,
 };
 use tokio::{
     task::spawn_blocking,
@@ -62,7 +63,7 @@ impl CodeKeys {
     /// What is wrong with it, and what mends it.
     pub(crate) fn open(file: &Path) -> anyhow::Result<Self> {
         let make = || Key::new(random::bytes(), random::bytes()).line() + "\n";
-        let text = serve::read_or_make(file, WHAT, make)?;
+        let text = files::read_or_make(file, WHAT, make)?;
         Ok(Self {
             file: file.to_owned(),
             state: Arc::new(Mutex::new(State {
@@ -138,9 +139,12 @@ impl CodeKeys {
     }
 
     fn read(&self) -> Result<KeyRing, Refused> {
-        let text = serve::read_secret(&self.file, WHAT).map_err(|error| Refused {
-            what: format!("{error:#}").trim_end_matches('.').to_owned(),
-            mend: "Once that is mended, it is read within seconds.".to_owned(),
+        let text = files::read(&self.file).map_err(|refused| Refused {
+            what: format!("{WHAT}: {}", refused.what()),
+            mend: format!(
+                "{}. Once that is mended, it is read within seconds.",
+                refused.mend()
+            ),
         })?;
         parse(&self.file, &text)
     }

@@ -4,6 +4,7 @@
 use std::{
     ffi::OsString,
     fs,
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
 };
 
@@ -86,7 +87,8 @@ impl Yard<'_> {
             "skipped: no fault of {name}, because only root can mount a disk"
         ));
         let folder = self.file(name);
-        fs::create_dir(&folder)?;
+        // For its owner only, as a service wants the folder of its database.
+        fs::DirBuilder::new().mode(0o700).create(&folder)?;
         Ok(folder)
     }
 

@@ -7,6 +7,7 @@ mod broker;
 mod client;
 mod concurrency;
 mod database;
+mod gone;
 mod holes;
 mod idempotency;
 mod letters;

@@ -1,9 +1,12 @@
 //! Where NATS is and who we are there. The library takes neither from a URL: `connection` is given
 //! addresses without secrets, and asks here for the login of each connection.
 
-use std::{fs, path::PathBuf, str::FromStr};
+use std::{
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use async_nats::Auth;
 use nkeys::KeyPair;
 use percent_encoding::percent_decode_str;
@@ -12,7 +15,7 @@ use url::Url;
 use crate::{
     Private,
     config::{has_bare_percent, refused_url},
-    serve::refuse_if_others_may_read,
+    files::{self, FileRefused},
 };
 
 /// Where a nats-server of this machine usually listens.
@@ -34,8 +37,8 @@ pub struct BrokerSettings {
     )]
     pub nats_url: NatsUrl,
 
-    /// File with credentials for NATS (`.creds`: JWT and nkey), for its owner's eyes only; read
-    /// anew for each connection, so that it can be renewed
+    /// File with credentials for NATS (`.creds`: JWT and nkey; or the seed of an nkey alone), for
+    /// its owner's eyes only; read anew for each connection, so that it can be renewed
     #[arg(long, env = "USHER_NATS_CREDENTIALS", value_name = "FILE")]
     pub nats_credentials: Option<PathBuf>,
 }
@@ -184,18 +187,22 @@ impl Login {
             Self::File(path) => {
                 let what = "The credentials in USHER_NATS_CREDENTIALS";
                 let shown = path.display();
-                refuse_if_others_may_read(path, what)?;
-                let text = fs::read_to_string(path);
-                let text = text.with_context(|| format!("{what}: {shown} cannot be read."))?;
+                let text = files::read(path).map_err(|refused| anyhow!("{what}: {refused}"))?;
                 let (jwt, seed) = parts(&text).with_context(|| {
-                    format!("{what}: {shown} holds no JWT with its nkey, as `nsc generate creds` writes them.")
+                    format!(
+                        "{what}: {shown} holds no JWT with its nkey, as `nsc generate creds` writes them, and no \
+                         nkey's seed alone."
+                    )
                 })?;
                 // Its error would quote the seed.
-                let signature = KeyPair::from_seed(seed).and_then(|key| key.sign(nonce));
-                let Ok(signature) = signature else {
+                let Ok(key) = KeyPair::from_seed(seed) else {
                     bail!("{what}: the nkey in {shown} is none.");
                 };
-                (auth.jwt, auth.signature) = (Some(jwt.to_owned()), Some(signature));
+                auth.signature = Some(key.sign(nonce)?);
+                match jwt {
+                    Some(jwt) => auth.jwt = Some(jwt.to_owned()),
+                    None => auth.nkey = Some(key.public_key()),
+                }
             }
         }
         Ok(auth)
@@ -228,8 +235,40 @@ impl Login {
     }
 }
 
-/// JWT and seed: the lines between the first and the second pair of `-----…-----`.
-fn parts(text: &str) -> Option<(&str, &str)> {
+/// The one user of a broker that is ours alone: an nkey, whose seed stays in our file. The server
+/// is told its public half only, and whoever listens in the server's place learns nothing by it.
+#[derive(Debug, Clone)]
+pub struct BrokerUser(String);
+
+impl BrokerUser {
+    /// The user whose seed is in this file, which is made if it is missing.
+    ///
+    /// # Errors
+    /// When the file cannot be read or made, others may read it, or it holds no seed.
+    pub fn read_or_make(path: &Path) -> Result<Self, FileRefused> {
+        const WHAT: &str = "The key of the local broker's user";
+        let seed = KeyPair::new_user().seed().unwrap_or_default();
+        let text = files::read_or_make(path, WHAT, || seed + "\n")?;
+        // Its own error would quote it.
+        let key = KeyPair::from_seed(text.trim());
+        let key =
+            key.map_err(|_| FileRefused::makes_no_sense(WHAT, path, &"it is no nkey's seed"))?;
+        Ok(Self(key.public_key()))
+    }
+
+    /// What the server knows it by. No secret.
+    pub fn public_key(&self) -> &str {
+        &self.0
+    }
+}
+
+/// JWT and seed: the lines between the first and the second pair of `-----…-----`; or the one line
+/// of a seed, without a JWT.
+fn parts(text: &str) -> Option<(Option<&str>, &str)> {
+    let alone = text.trim();
+    if alone.starts_with('S') && !alone.contains(char::is_whitespace) {
+        return Some((None, alone));
+    }
     let mut lines = text.lines().map(str::trim);
     let mut next = || {
         let is_border = |line: &&str| line.starts_with("---") && line.ends_with("---");
@@ -238,7 +277,7 @@ fn parts(text: &str) -> Option<(&str, &str)> {
         lines.find(is_border)?;
         Some(inside)
     };
-    Some((next()?, next()?))
+    Some((Some(next()?), next()?))
 }
 
 #[cfg(test)]

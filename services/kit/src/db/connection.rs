@@ -29,7 +29,7 @@ use sea_orm::{
 use sea_query_sqlx::SqlxValues;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::notes::Notes;
+use super::{file::DatabaseFile, notes::Notes};
 
 /// How long giving back may take: sqlx asks the peer whether it is still there.
 const RELEASE: Duration = Duration::from_secs(2);
@@ -39,6 +39,8 @@ const RELEASE: Duration = Duration::from_secs(2);
 pub(super) struct Pool {
     pub(super) kind: PoolKind,
     pub(super) notes: Arc<Notes>,
+    /// Of an SQLite database that this process owns.
+    pub(super) file: Option<Arc<DatabaseFile>>,
 }
 
 #[derive(Debug, Clone)]
@@ -225,6 +227,12 @@ fn parts(statement: Statement) -> (AssertSqlSafe<String>, SqlxValues) {
 /// Time is over, or no connection was free in time: the database counts as away.
 pub(super) fn too_late() -> DbErr {
     DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)
+}
+
+/// The database's file is gone or another one: it counts as away, until it is there again.
+pub(super) fn gone() -> DbErr {
+    let why = "the database's file was deleted, moved or replaced";
+    DbErr::Conn(RuntimeErr::Internal(why.to_owned()))
 }
 
 /// Whether the database looked at the statement and refused it, as it would again on any other

@@ -51,6 +51,9 @@ pub enum Trouble {
     /// No space is left where it lies.
     #[error("the database is full")]
     Full,
+    /// An SQLite file that was deleted, moved or replaced while it is open.
+    #[error("the database's file was deleted, moved or replaced while it is open")]
+    Gone,
     /// A table is missing.
     #[error("the database's tables are not current")]
     NotCurrent,
@@ -81,6 +84,10 @@ impl Trouble {
                 "Let it take writes, or USHER_DATABASE_URL lead to the server that does (a replica cannot)."
             }
             Self::Full => "Free space where the database lies; the service goes on by itself.",
+            Self::Gone => {
+                "Put back the file that USHER_DATABASE_URL names. If it was deleted, the service still has it open: copy \
+                 it from /proc/PID/fd before the service is stopped; else restore a backup. Then restart."
+            }
             Self::NotCurrent => "`usher migrate` brings them up to date.",
             Self::Damaged => "Stop the service and restore the database from a copy.",
         }

@@ -1,42 +1,41 @@
 //! One process owns an SQLite file: an exclusive lock on `<file>.lock`, never on the file itself.
 
 use std::{
-    fs::{File, OpenOptions, TryLockError},
+    fs::{File, TryLockError},
     io::{Read as _, Seek as _, Write as _},
-    path::Path,
 };
 
 use anyhow::{Context as _, bail};
 
+use crate::files::PrivateFolder;
+
+/// The name of the lock of a database.
+pub(super) fn name(database: &str) -> String {
+    format!("{database}.lock")
+}
+
 /// Takes the lock for as long as the returned file lives, and writes this process' id into it.
-pub(super) fn acquire(database: &str) -> anyhow::Result<File> {
+pub(super) fn acquire(folder: &PrivateFolder, database: &str) -> anyhow::Result<File> {
     // A file of its own: SQLite locks by `fcntl`, and closing any descriptor of the database file
-    // would drop those locks of the whole process.
-    let path = format!("{database}.lock");
-    if let Some(folder) = Path::new(&path).parent() {
-        std::fs::create_dir_all(folder)
-            .with_context(|| format!("The folder {} cannot be made.", folder.display()))?;
-    }
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        // Until the lock is ours, the id in it is that of its owner.
-        .truncate(false)
-        .open(&path)
-        .with_context(|| format!("The lock file {path} cannot be opened."))?;
+    // would drop those locks of the whole process. Until the lock is ours, the id in it is that of
+    // its owner.
+    let name = name(database);
+    let mut file = folder.edit(&name)?;
+    let shown = folder.path().join(database);
+    let shown = shown.display();
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             let mut owner = String::new();
             let _ = file.read_to_string(&mut owner);
             bail!(
-                "{database} is in use by process {}; stop that one first.",
+                "{shown} is in use by process {}; stop that one first.",
                 owner.trim()
             );
         }
         Err(TryLockError::Error(error)) => {
-            return Err(error).with_context(|| format!("The lock file {path} cannot be locked."));
+            return Err(error)
+                .with_context(|| format!("The lock file of {shown} cannot be locked."));
         }
     }
     // Whoever comes second is told whose it is.

@@ -1,6 +1,6 @@
 //! How connections are made: patience, durability, and what notices a peer that has vanished.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use sea_orm::{
     DatabaseConnection, SqlxPostgresConnector, SqlxSqliteConnector,
@@ -44,7 +44,7 @@ const SETTINGS: [(&str, &str); 7] = [
     ("tcp_user_timeout", "10000"),
 ];
 
-pub(super) async fn sqlite(path: &str, connections: u32) -> Result<Pool, sqlx::Error> {
+pub(super) async fn sqlite(path: &Path, connections: u32) -> Result<Pool, sqlx::Error> {
     let options = SqliteConnectOptions::new()
         // As it stands: a URL would be percent-decoded, and the lock beside it would not.
         .filename(path)
@@ -65,6 +65,7 @@ pub(super) async fn sqlite(path: &str, connections: u32) -> Result<Pool, sqlx::E
     Ok(Pool {
         kind: PoolKind::Sqlite(pool.connect_with(options).await?),
         notes: Arc::default(),
+        file: None,
     })
 }
 
@@ -89,6 +90,7 @@ pub(super) fn postgres(url: &str) -> Result<Pool, sqlx::Error> {
     Ok(Pool {
         kind: PoolKind::Postgres(pool.connect_lazy_with(options)),
         notes,
+        file: None,
     })
 }
 

@@ -5,7 +5,10 @@
 //! why). A transaction that is dropped without `commit` is rolled back; one that is dropped in the
 //! middle of a statement, because its caller was cancelled, takes its connection along.
 
-use std::{sync::LazyLock, time::Duration};
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use futures::future::BoxFuture;
@@ -18,7 +21,8 @@ use tokio::{
 use uuid::{NoContext, Uuid};
 
 use super::{
-    connection::{Connection, Pool, too_late},
+    connection::{Connection, Pool, gone, too_late},
+    file::DatabaseFile,
     time,
 };
 use crate::{
@@ -52,6 +56,7 @@ pub struct Tx {
     begun: Instant,
     /// Beyond it nothing is done any more.
     end: Instant,
+    file: Option<Arc<DatabaseFile>>,
 }
 
 #[derive(Debug)]
@@ -70,6 +75,10 @@ impl Tx {
         name: &'static str,
     ) -> Result<Self, DbErr> {
         let (begun, backend) = (Instant::now(), pool.backend());
+        // Nothing would tell: SQLite goes on in a file that was deleted, and all is lost at the end.
+        if pool.file.as_ref().is_some_and(|file| !file.is_in_place()) {
+            return Err(gone());
+        }
         // IMMEDIATE, because a transaction that upgrades later fails without waiting when another
         // one wrote meanwhile. As text, so that the driver's own count of open transactions has no
         // part in it: SQLite refuses BEGIN where a transaction is still open, while the driver
@@ -95,6 +104,7 @@ impl Tx {
             name,
             begun,
             end: begun + LIMIT,
+            file: pool.file.clone(),
         };
         // Once it is begun: SQLite waits there for the writer before, whose rows are older.
         tx.now = time::now(&tx, clock).await?;
@@ -139,6 +149,12 @@ impl Tx {
             return Err(DbErr::Custom(refused.to_owned()));
         }
         self.execute_unprepared("COMMIT").await?;
+        // Once more, and after the commit: whoever is answered now finds it in a file that was
+        // there when it was written.
+        let is_kept = |file: &Arc<DatabaseFile>| file.holds_what_was_committed();
+        if !self.file.as_ref().is_none_or(is_kept) {
+            return Err(gone());
+        }
         self.release().await;
         Ok(())
     }

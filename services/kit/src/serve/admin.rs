@@ -3,7 +3,6 @@
 
 use std::path::Path;
 
-use anyhow::ensure;
 use axum::{
     Json, Router,
     extract::{Request, State},
@@ -23,10 +22,13 @@ use super::{
     capacity::Capacity,
     listener::{self, Versions},
     refused,
-    secrets::read_or_make,
     size::explain_size,
 };
-use crate::{Private, telemetry};
+use crate::{
+    Private,
+    files::{self, FileRefused},
+    telemetry,
+};
 
 /// The operators' secret; never printed.
 #[derive(Debug, Clone)]
@@ -36,19 +38,20 @@ impl AdminToken {
     /// Reads the token from its file, which is made with a new token, mode 0600, if it is missing.
     ///
     /// # Errors
-    /// When the file cannot be read or made, or others may read it.
-    pub fn read_or_make(path: &Path) -> anyhow::Result<Self> {
+    /// When the file cannot be read or made, others may read it, or what it holds is no token.
+    pub fn read_or_make(path: &Path) -> Result<Self, FileRefused> {
+        const WHAT: &str = "The admin token";
         let make = || hex::encode(crate::random::bytes::<32>());
-        let token = read_or_make(path, "The admin token", make)?
-            .trim()
-            .to_owned();
-        // With it nobody could operate the service, and each command would blame its own token.
-        ensure!(
-            !token.is_empty(),
-            "The admin token: {} is empty. Delete it, and a start makes one.",
-            path.display()
-        );
-        Ok(Self(token.into()))
+        let text = files::read_or_make(path, WHAT, make)?;
+        let token = text.trim();
+        let is_printable = token.bytes().all(|byte| byte.is_ascii_graphic());
+        // With such a one nobody could operate the service, and each command would blame its own.
+        let why = match token.is_empty() {
+            true => "it is empty",
+            false if !is_printable => "it is not one word of printable characters",
+            false => return Ok(Self(token.to_owned().into())),
+        };
+        Err(FileRefused::makes_no_sense(WHAT, path, &why))
     }
 
     fn allows(&self, request: &Request) -> bool {

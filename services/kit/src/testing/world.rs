@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use tokio::{process::Command, sync::OnceCell};
 use tonic::transport::Channel;
 
-use super::{Environment, Postgres, Process, SOON, Service, SmallDisk, eventually};
+use super::{Environment, Postgres, Process, SOON, Service, SmallDisk, eventually, folder};
 use crate::{clock::Clock, db::Db};
 
 /// A service as its tests start it: what differs from one to the other.
@@ -126,7 +126,7 @@ impl<S> World<S> {
     fn on(database_url: &str) -> Self {
         let world = Self {
             clock: Clock::default(),
-            folder: tempfile::tempdir().expect("a temporary directory can be made"),
+            folder: folder(),
             settings: Environment::default(),
             database: OnceCell::new(),
             service: PhantomData,

@@ -61,7 +61,7 @@ struct Ground {
 
 impl Ground {
     async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = kit::testing::folder();
         let url = format!("sqlite:{}", folder.path().join("test.db").display());
         Self::on(&url, folder).await
     }
@@ -382,7 +382,7 @@ async fn i18_stops_while_the_database_is_away_count_nothing() {
     };
     let url = server.database("kit_bus_away").await;
     let network = Proxy::before(&url, 1).await;
-    let ground = Ground::on(&network.url(&url), tempfile::tempdir().unwrap()).await;
+    let ground = Ground::on(&network.url(&url), kit::testing::folder()).await;
     publish(&ground.bus, numbers(0..1)).await;
     network.cut();
     for time in 1..=5 {

@@ -36,7 +36,7 @@ fn url(folder: &tempfile::TempDir) -> DatabaseUrl {
 
 #[tokio::test]
 async fn i12_now_is_the_databases_clock_and_the_injected_offset() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = kit::testing::folder();
     let clock = Clock::default();
     let mut dbs = vec![sqlite(&folder, clock.clone()).await];
     let postgres = Postgres::shared().await;
@@ -57,7 +57,7 @@ async fn i12_now_is_the_databases_clock_and_the_injected_offset() {
 
 #[tokio::test]
 async fn a_second_owner_of_an_sqlite_file_is_told_who_holds_it() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = kit::testing::folder();
     let first = sqlite(&folder, Clock::default()).await;
     let refused = Db::connect(&url(&folder), Clock::default())
         .await
@@ -73,7 +73,7 @@ async fn a_second_owner_of_an_sqlite_file_is_told_who_holds_it() {
 
 #[tokio::test]
 async fn commits_are_on_disk_before_they_are_acknowledged() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = kit::testing::folder();
     let db = sqlite(&folder, Clock::default()).await;
     let tx = db.write("test").await.unwrap();
     let pragma = |name: &str| Statement::from_string(db.backend(), format!("PRAGMA {name}"));
@@ -96,7 +96,7 @@ async fn commits_are_on_disk_before_they_are_acknowledged() {
 
 #[tokio::test]
 async fn concurrent_write_transactions_wait_for_each_other_and_none_fails() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = kit::testing::folder();
     let db = sqlite(&folder, Clock::default()).await;
     let tx = db.write("test").await.unwrap();
     tx.execute_unprepared("CREATE TABLE counter (number INTEGER NOT NULL)")
@@ -125,7 +125,7 @@ async fn increment(db: Db) {
 
 #[tokio::test]
 async fn a_cancelled_caller_does_not_cut_a_detached_transaction() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = kit::testing::folder();
     let db = sqlite(&folder, Clock::default()).await;
     let tx = db.write("test").await.unwrap();
     tx.execute_unprepared("CREATE TABLE counter (number INTEGER NOT NULL)")
@@ -156,7 +156,7 @@ async fn a_database_that_cannot_be_reached_is_away_and_a_bad_statement_is_not() 
         .await
         .expect("a start does not wait for Postgres");
     assert!(db::is_away(&db.write("test").await.unwrap_err()));
-    let folder = tempfile::tempdir().unwrap();
+    let folder = kit::testing::folder();
     let db = sqlite(&folder, Clock::default()).await;
     let tx = db.write("test").await.unwrap();
     assert!(!db::is_away(

@@ -86,7 +86,7 @@ async fn refused(bus: &Bus) -> Degraded {
 
 #[tokio::test]
 async fn each_kind_of_login_is_taken_and_a_wrong_one_is_told_apart_from_a_broker_that_is_away() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = kit::testing::folder();
     for kind in kinds(&folder) {
         let mut server = NatsServer::start_with(&kind.configuration).await;
         let bus = Bus::connect(&kind.right.at(&server), "test").await.unwrap();
@@ -115,7 +115,7 @@ async fn each_kind_of_login_is_taken_and_a_wrong_one_is_told_apart_from_a_broker
 
 #[tokio::test]
 async fn credentials_that_are_renewed_are_used_by_the_next_connection() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = kit::testing::folder();
     let file = folder.path().join("usher.creds");
     let (ours, theirs) = (NatsOperator::default(), NatsOperator::default());
     let server = NatsServer::start_with(&ours.configuration()).await;
@@ -136,7 +136,7 @@ async fn credentials_that_are_renewed_are_used_by_the_next_connection() {
 
 #[tokio::test]
 async fn credentials_that_cannot_be_used_are_refused_at_the_start_and_not_quoted() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = kit::testing::folder();
     let file = folder.path().join("usher.creds");
     let refusal = async |settings: &BrokerSettings| {
         let refused = Bus::connect(settings, "test").await.unwrap_err();

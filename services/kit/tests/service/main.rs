@@ -6,7 +6,9 @@
 
 mod bus;
 mod config;
+mod database_file;
 mod db;
+mod files;
 mod group;
 mod hostile;
 mod limits;

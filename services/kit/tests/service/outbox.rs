@@ -177,7 +177,7 @@ async fn until_stored(db: &Db, id: Uuid) {
 
 #[tokio::test]
 async fn what_is_handed_over_is_published_without_a_look_at_the_table() {
-    let (nats, folder) = (NatsServer::start().await, tempfile::tempdir().unwrap());
+    let (nats, folder) = (NatsServer::start().await, kit::testing::folder());
     let (db, bus) = (
         sqlite(&folder, Clock::default()).await,
         nats.provision().await,
@@ -200,7 +200,7 @@ async fn what_is_handed_over_is_published_without_a_look_at_the_table() {
 
 #[tokio::test]
 async fn i03_a_row_whose_writer_died_after_the_commit_is_published_by_another_relay() {
-    let (nats, folder) = (NatsServer::start().await, tempfile::tempdir().unwrap());
+    let (nats, folder) = (NatsServer::start().await, kit::testing::folder());
     let clock = Clock::default();
     let (db, bus) = (sqlite(&folder, clock.clone()).await, nats.provision().await);
     let settings = RelaySettings {
@@ -223,7 +223,7 @@ async fn i03_a_row_whose_writer_died_after_the_commit_is_published_by_another_re
 
 #[tokio::test]
 async fn i03_events_wait_in_the_table_while_the_broker_is_away() {
-    let (mut nats, folder) = (NatsServer::start().await, tempfile::tempdir().unwrap());
+    let (mut nats, folder) = (NatsServer::start().await, kit::testing::folder());
     let (db, bus) = (
         sqlite(&folder, Clock::default()).await,
         nats.provision().await,
@@ -247,7 +247,7 @@ async fn i03_events_wait_in_the_table_while_the_broker_is_away() {
 
 #[tokio::test]
 async fn i18_a_stop_publishes_what_was_handed_over() {
-    let (nats, folder) = (NatsServer::start().await, tempfile::tempdir().unwrap());
+    let (nats, folder) = (NatsServer::start().await, kit::testing::folder());
     let (db, bus) = (
         sqlite(&folder, Clock::default()).await,
         nats.provision().await,
@@ -261,7 +261,7 @@ async fn i18_a_stop_publishes_what_was_handed_over() {
 
 #[tokio::test]
 async fn i14_a_row_that_is_published_twice_is_stored_once() {
-    let (nats, folder) = (NatsServer::start().await, tempfile::tempdir().unwrap());
+    let (nats, folder) = (NatsServer::start().await, kit::testing::folder());
     let (db, bus) = (
         sqlite(&folder, Clock::default()).await,
         nats.provision().await,
@@ -284,7 +284,7 @@ async fn i14_a_row_that_is_published_twice_is_stored_once() {
 
 #[tokio::test]
 async fn i19_the_relays_looks_at_the_table_read_neither_the_history_nor_what_is_to_wait() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = kit::testing::folder();
     let db = sqlite(&folder, Clock::default()).await;
     let mut plans = Vec::new();
     for mut look in outbox::looks(db.backend()) {
@@ -316,7 +316,7 @@ async fn backlog(db: &Db, rows: u32) {
 #[tokio::test]
 async fn while_a_backlog_is_published_new_rows_go_their_way_and_a_stop_is_heard() {
     const ROWS: u32 = 150_000;
-    let (nats, folder) = (NatsServer::start().await, tempfile::tempdir().unwrap());
+    let (nats, folder) = (NatsServer::start().await, kit::testing::folder());
     let (db, bus) = (
         sqlite(&folder, Clock::default()).await,
         nats.provision().await,
@@ -347,7 +347,7 @@ async fn while_a_backlog_is_published_new_rows_go_their_way_and_a_stop_is_heard(
 
 #[tokio::test]
 async fn i03_after_the_clock_was_set_back_neither_a_dead_claim_nor_a_failed_attempt_waits_for_it() {
-    let (nats, folder) = (NatsServer::start().await, tempfile::tempdir().unwrap());
+    let (nats, folder) = (NatsServer::start().await, kit::testing::folder());
     let clock = Clock::default();
     let (db, bus) = (sqlite(&folder, clock.clone()).await, nats.provision().await);
     let settings = RelaySettings {

@@ -104,7 +104,7 @@ async fn until(running: &Running, code: u16, reason: &str) -> String {
 #[tokio::test]
 async fn i20_a_database_that_takes_no_writes_is_not_ready_within_seconds_and_says_why() {
     for way in Way::all().await {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = kit::testing::folder();
         let url = way.url(&folder).await;
         let db = Db::connect(&url.parse().unwrap(), Clock::default())
             .await
@@ -139,7 +139,7 @@ async fn i20_a_database_that_takes_no_writes_is_not_ready_within_seconds_and_say
 
 #[tokio::test]
 async fn a_write_check_leaves_nothing_behind() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = kit::testing::folder();
     let url = format!("sqlite:{}", folder.path().join("test.db").display());
     let db = Db::connect(&url.parse().unwrap(), Clock::default())
         .await

@@ -59,7 +59,7 @@ pub(crate) async fn start() -> Running {
 
 /// A service with these limits.
 pub(crate) async fn start_with(limits: &[(&str, &str)]) -> Running {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = kit::testing::folder();
     let db = database(&folder).await;
     serve_within::<NoMigrations>(db, folder, limits).await
 }
@@ -75,7 +75,7 @@ async fn database(folder: &TempDir) -> Db {
 
 /// A service whose tables are to be `M`'s; none of its migrations is applied.
 pub(crate) async fn start_on<M: MigratorTrait + 'static>() -> Running {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = kit::testing::folder();
     let db = database(&folder).await;
     serve_on::<M>(db, folder).await
 }

@@ -71,7 +71,7 @@ async fn operators_need_the_token_and_probes_do_not() {
 #[tokio::test]
 async fn a_token_that_others_may_read_is_refused() {
     use std::os::unix::fs::PermissionsExt as _;
-    let folder = tempfile::tempdir().unwrap();
+    let folder = kit::testing::folder();
     let path = folder.path().join("admin-token");
     AdminToken::read_or_make(&path).unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
@@ -114,12 +114,15 @@ async fn i20_grpc_health_names_each_service_and_reflection_answers() {
 
 #[test]
 fn an_empty_token_file_stops_a_start_and_is_named() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = kit::testing::folder();
     let path = folder.path().join("admin-token");
     AdminToken::read_or_make(&path).unwrap();
     std::fs::write(&path, "\n").unwrap();
     let refusal = AdminToken::read_or_make(&path).unwrap_err().to_string();
-    assert!(refusal.contains("admin-token is empty"), "{refusal}");
+    assert!(
+        refusal.contains("admin-token cannot be used: it is empty"),
+        "{refusal}"
+    );
 }
 
 #[tokio::test]

@@ -24,7 +24,7 @@ struct Slow {
 }
 
 async fn sqlite() -> Slow {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = kit::testing::folder();
     let url = format!("sqlite:{}", folder.path().join("test.db").display());
     let sql = "INSERT INTO things WITH RECURSIVE counted(n) AS
                (SELECT 1 UNION ALL SELECT n + 1 FROM counted WHERE n < 3000000)
@@ -41,7 +41,7 @@ async fn postgres(name: &str) -> Option<Slow> {
         .await
         .unwrap();
     let sql = "INSERT INTO things SELECT 1 FROM pg_sleep(30)";
-    Some(Slow::new(db, sql, tempfile::tempdir().unwrap()).await)
+    Some(Slow::new(db, sql, kit::testing::folder()).await)
 }
 
 impl Slow {

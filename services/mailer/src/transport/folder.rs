@@ -1,23 +1,35 @@
-//! Mails as `.eml` files in a folder, named by key and attempt, so that a doubled mail shows. A
-//! file appears whole or not at all.
+//! Mails as `.eml` files in a folder of ours alone, named by key and attempt, so that a doubled mail
+//! shows. A file appears whole or not at all.
 
 use std::{
-    fs::{self, File},
-    io::{self, Write as _},
+    io,
     path::{Path, PathBuf},
 };
 
-use kit::words;
+use kit::{
+    files::{Draft, FileRefused, PrivateFolder},
+    words,
+};
 
 use super::{Cause, ComposedMail, Ending, Mend, Sent, attempt::Attempt};
+
 #[derive(Debug)]
 pub(crate) struct Folder(PathBuf);
 
 impl Folder {
     /// A folder, made with the first mail if it is missing.
-    pub(crate) fn new(path: PathBuf) -> Self {
-        Self(path)
+    ///
+    /// # Errors
+    /// When it is there and not ours alone.
+    pub(crate) fn new(path: PathBuf) -> Result<Self, FileRefused> {
+        // A file in its place may be moved away while the mails wait.
+        let facts = std::fs::symlink_metadata(&path);
+        if facts.is_ok_and(|facts| !facts.is_file()) {
+            PrivateFolder::open(&path)?;
+        }
+        Ok(Self(path))
     }
+
     pub(crate) async fn write(&self, mail: &ComposedMail, attempt: &Attempt) -> Sent {
         let name = format!("{}.{}.eml", mail.code_id, mail.attempt);
         let (folder, bytes) = (self.0.clone(), mail.bytes.clone());
@@ -49,20 +61,17 @@ impl Folder {
 
 /// Writes the file; `false` if it was not to be sent any more.
 fn write(folder: &Path, name: &str, bytes: &[u8], attempt: &Attempt) -> io::Result<bool> {
-    fs::create_dir_all(folder)?;
+    let folder = PrivateFolder::make(folder)?;
     // Temporary name, sync, rename, sync of the folder: what a crash leaves is the whole file or a
     // `.tmp` that nobody reads.
-    let temporary = folder.join(format!(".{name}.tmp"));
-    let mut file = File::create(&temporary)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
+    let draft = folder.draft(name)?;
+    let draft = draft.write(bytes).and_then(Draft::sync)?;
     // The rename is this transport's final dot: before it nobody sees a mail.
     if !attempt.may_send_final_dot() {
-        fs::remove_file(&temporary)?;
         return Ok(false);
     }
-    fs::rename(&temporary, folder.join(name))?;
+    draft.keep()?;
     attempt.set_reached(true);
-    File::open(folder)?.sync_all()?;
+    folder.sync()?;
     Ok(true)
 }

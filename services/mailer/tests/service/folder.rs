@@ -1,6 +1,11 @@
 //! Mails as files: whole or not at all, named by key and attempt.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, sync::mpsc};
+use std::{
+    fs,
+    os::unix::fs::{DirBuilderExt as _, PermissionsExt as _, symlink},
+    path::Path,
+    sync::mpsc,
+};
 
 use proto::mailer::{Outcome, deliver_response::Message};
 
@@ -49,6 +54,62 @@ async fn an_eml_file_is_named_by_key_and_attempt_and_appears_whole() {
             .unwrap()
             .contains(&format!("https://usher.example/verify/{}", offered.code_id))
     );
+}
+
+#[tokio::test]
+async fn the_folder_of_mails_and_each_mail_in_it_are_for_their_owner_only() {
+    let directory = tempfile::tempdir().unwrap();
+    let folder = directory.path().join("around/mails");
+    let world = World::sending_to(&format!("file:{}", folder.display()));
+    let service = world.start().await;
+    let offered = mail("ada@example.com");
+    let mut delivery = service.client().open().await;
+    let accepted = delivery.deliver(offered.clone()).await;
+    assert_eq!(accepted.outcome(), Outcome::Accepted);
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(folder.parent().unwrap()), 0o700);
+    assert_eq!(mode(&folder), 0o700);
+    let file = folder.join(format!("{}.1.eml", offered.code_id));
+    assert_eq!(mode(&file), 0o600);
+}
+
+#[tokio::test]
+async fn a_folder_of_mails_that_others_may_read_takes_none_and_stops_the_next_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let folder = directory.path().join("mails");
+    let world = World::sending_to(&format!("file:{}", folder.display()));
+    let service = world.start().await;
+    fs::create_dir(&folder).unwrap();
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut delivery = service.client().open().await;
+    let failed = delivery.deliver(mail("ada@example.com")).await;
+    assert_eq!(failed.outcome(), Outcome::Unavailable);
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
+    service.stop().await;
+    let (ended_well, said) = world.run(&[]).await;
+    let mend = format!("chmod -R go= {}", folder.display());
+    assert!(!ended_well && said.contains(&mend), "{said}");
+}
+
+#[tokio::test]
+async fn a_link_in_the_place_of_a_mail_is_replaced_and_not_followed() {
+    let directory = tempfile::tempdir().unwrap();
+    let folder = directory.path().join("mails");
+    let victim = directory.path().join("victim");
+    fs::write(&victim, "precious").unwrap();
+    let world = World::sending_to(&format!("file:{}", folder.display()));
+    let service = world.start().await;
+    fs::DirBuilder::new().mode(0o700).create(&folder).unwrap();
+    let offered = mail("ada@example.com");
+    let name = format!("{}.1.eml", offered.code_id);
+    for link in [format!(".{name}.tmp"), name.clone()] {
+        symlink(&victim, folder.join(link)).unwrap();
+    }
+    let mut delivery = service.client().open().await;
+    let accepted = delivery.deliver(offered).await;
+    assert_eq!(accepted.outcome(), Outcome::Accepted);
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
+    assert!(fs::symlink_metadata(folder.join(name)).unwrap().is_file());
 }
 
 #[tokio::test]

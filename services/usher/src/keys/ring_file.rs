@@ -3,16 +3,18 @@
 
 use std::{
     fmt::Display,
-    fs, io,
     path::{Path, PathBuf},
 };
 
 use clap::Args;
-use kit::keyring::{InvalidKeyRing, Key, KeyRing, NEW, RETIRED};
+use kit::{
+    files,
+    keyring::{InvalidKeyRing, Key, KeyRing, NEW, RETIRED},
+};
 
 use crate::{
     exit::{Exit, Failure},
-    local::data::write_private,
+    local::data,
 };
 
 /// Which ring.
@@ -24,8 +26,11 @@ pub(super) struct RingArguments {
 }
 
 impl RingArguments {
-    pub(super) fn open(self, data: &Path) -> Result<RingFile, Failure> {
-        RingFile::open(self.file.unwrap_or_else(|| data.join("code-keys")))
+    pub(super) fn open(self, root: &Path) -> Result<RingFile, Failure> {
+        RingFile::open(match self.file {
+            Some(file) => file,
+            None => data::make(root)?.path().join("code-keys"),
+        })
     }
 }
 
@@ -41,9 +46,9 @@ pub(super) struct RingFile {
 impl RingFile {
     /// Reads it; one that is missing is empty.
     pub(super) fn open(path: PathBuf) -> Result<Self, Failure> {
-        let text = match fs::read_to_string(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-            read => read.map_err(|error| cannot(&path, error))?,
+        let text = match files::read(&path) {
+            Err(refused) if refused.is_missing() => String::new(),
+            read => read?,
         };
         let ring = match KeyRing::parse(&text) {
             Ok(ring) => Some(ring),
@@ -115,10 +120,7 @@ impl RingFile {
     fn write(&mut self) -> Result<(), Failure> {
         let text = self.lines.join("\n");
         let changed = KeyRing::parse(&text).map_err(|error| cannot(&self.path, error))?;
-        if let Some(folder) = self.path.parent() {
-            fs::create_dir_all(folder).map_err(|error| cannot(&self.path, error))?;
-        }
-        write_private(&self.path, &text).map_err(|error| cannot(&self.path, error))?;
+        files::replace(&self.path, &(text + "\n"))?;
         self.ring = Some(changed);
         Ok(())
     }

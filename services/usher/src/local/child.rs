@@ -47,7 +47,8 @@ pub(super) fn program(
         migrate::local_url(data.root(), service),
     );
     set("USHER_NATS_URL", run.nats_url.clone());
-    set("USHER_NATS_CREDENTIALS", String::new()); // of another broker, if there are any
+    let credentials = run.nats_credentials.display();
+    set("USHER_NATS_CREDENTIALS", credentials.to_string());
     set("OTEL_EXPORTER_OTLP_ENDPOINT", run.otlp_endpoint.clone());
     if told.value("USHER_CALLER_TRACES").is_none() {
         // Who calls here is on this machine: a journey is to begin at its command.

@@ -1,19 +1,21 @@
-//! The data folder of `usher up`: its lock, its paths, and how files in it are written that only
-//! their owner may read.
+//! The data folder of `usher up`: ours alone, locked, and where things are in it.
 
 use std::{
-    fs::{self, File, OpenOptions, TryLockError},
+    fs::{self, File, TryLockError},
     io::{self, Read as _, Seek as _, Write as _},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
+    sync::Arc,
 };
+
+use kit::files::{FileRefused, PrivateFolder};
 
 use crate::exit::{Exit, Failure};
 
 /// A folder that belongs to this process as long as the value lives.
 #[derive(Debug)]
 pub(crate) struct DataFolder {
-    root: PathBuf,
+    folder: PrivateFolder,
+    logs: Arc<PrivateFolder>,
     /// Its lock ends with the process, however that ends.
     _lock: File,
 }
@@ -21,9 +23,15 @@ pub(crate) struct DataFolder {
 impl DataFolder {
     /// Name of the locked file; also tells that a folder is ours.
     const LOCK: &str = "usher.lock";
+    const LOGS: &str = "logs";
 
     /// Opens the folder, making it where it is missing.
     pub(crate) fn open(root: &Path) -> Result<Self, Failure> {
+        let folder = make(root)?;
+        // All of it before anything is written: what somebody has put there may lead anywhere.
+        folder.check_all()?;
+        // Not truncated: until the lock is ours, it holds the other process's id.
+        let mut lock = folder.edit(Self::LOCK)?;
         let cannot = |error: io::Error| {
             let what = format!(
                 "The data folder {} cannot be used: {error}.",
@@ -31,25 +39,21 @@ impl DataFolder {
             );
             Failure::new(Exit::Failed, what)
         };
-        let mut folder = fs::DirBuilder::new();
-        folder.recursive(true).mode(0o700);
-        folder.create(root).map_err(cannot)?;
-        // Children may be told of it by its path alone, whatever their current folder is.
-        let root = root.canonicalize().map_err(cannot)?;
-        // Not truncated: until the lock is ours, it holds the other process's id.
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
-        let mut lock = options.open(root.join(Self::LOCK)).map_err(cannot)?;
         match lock.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(taken(&root, &mut lock)),
+            Err(TryLockError::WouldBlock) => return Err(taken(folder.path(), &mut lock)),
             Err(TryLockError::Error(error)) => return Err(cannot(error)),
         }
         lock.set_len(0).map_err(cannot)?;
         lock.rewind().map_err(cannot)?;
         write!(lock, "{}", std::process::id()).map_err(cannot)?;
-        fs::create_dir_all(root.join("logs")).map_err(cannot)?;
-        Ok(Self { root, _lock: lock })
+        let logs = folder.folder(Self::LOGS)?;
+        logs.check_all()?;
+        Ok(Self {
+            folder,
+            logs: Arc::new(logs),
+            _lock: lock,
+        })
     }
 
     /// Whether `root` is a folder that an earlier run made.
@@ -57,29 +61,55 @@ impl DataFolder {
         root.join(Self::LOCK).is_file()
     }
 
-    /// Removes everything but the lock that this process holds.
+    /// Removes everything but the lock that this process holds, and the empty folder of logs.
     pub(crate) fn empty(&self) -> io::Result<()> {
-        for entry in fs::read_dir(&self.root)? {
+        for entry in fs::read_dir(self.root())? {
             let path = entry?.path();
-            if path.is_dir() {
+            if path.ends_with(Self::LOGS) {
+                for log in fs::read_dir(path)? {
+                    fs::remove_file(log?.path())?;
+                }
+            } else if path.is_dir() {
                 fs::remove_dir_all(path)?;
             // A lock whose file is gone guards nothing: the next process would make another one.
             } else if !path.ends_with(Self::LOCK) {
                 fs::remove_file(path)?;
             }
         }
-        fs::create_dir_all(self.root.join("logs"))
+        Ok(())
     }
 
     /// The folder itself, absolute.
     pub(crate) fn root(&self) -> &Path {
-        &self.root
+        self.folder.path()
     }
 
     /// A place in it.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.root.join(name)
+        self.root().join(name)
     }
+
+    /// Where children's logs are.
+    pub(crate) fn logs(&self) -> Arc<PrivateFolder> {
+        Arc::clone(&self.logs)
+    }
+
+    /// For what is made in it.
+    pub(crate) fn folder(&self) -> &PrivateFolder {
+        &self.folder
+    }
+}
+
+/// The folder that `--data` names, made where it is missing.
+pub(crate) fn make(root: &Path) -> Result<PrivateFolder, Failure> {
+    PrivateFolder::make(root).map_err(elsewhere)
+}
+
+/// What a refused data folder says: another one will do as well.
+pub(crate) fn elsewhere(refused: FileRefused) -> Failure {
+    refused
+        .or("otherwise choose another folder with --data")
+        .into()
 }
 
 fn taken(root: &Path, lock: &mut File) -> Failure {
@@ -90,19 +120,4 @@ fn taken(root: &Path, lock: &mut File) -> Failure {
     Failure::new(Exit::Refused, what).hint(format!(
         "Stop it with Ctrl-C where it runs, or `kill {pid}`; or choose another folder with --data."
     ))
-}
-
-/// Writes a file that only its owner may read: a token, a key, `run.json`.
-pub(crate) fn write_private(path: &Path, text: &str) -> io::Result<()> {
-    // Under a temporary name with mode 0600, then renamed: no reader sees half of it, and no moment
-    // exists at which others could read it.
-    let new = path.with_extension("new");
-    let _ = fs::remove_file(&new);
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true).mode(0o600);
-    let mut file = options.open(&new)?;
-    file.write_all(text.as_bytes())?;
-    file.write_all(b"\n")?;
-    file.sync_all()?;
-    fs::rename(&new, path)
 }

@@ -2,17 +2,18 @@
 //! `doctor` reads it from `logs/<part>.ended.json`.
 
 use std::{
-    fs,
-    path::{Path, PathBuf},
+    path::Path,
     process::ExitStatus,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use kit::clock::{Clock, Timestamp};
+use kit::{
+    clock::{Clock, Timestamp},
+    files::PrivateFolder,
+};
 use serde::{Deserialize, Serialize};
 
-use super::data;
 use crate::exit::Exit;
 
 /// Endings that lie further apart than this are told one by one.
@@ -35,26 +36,27 @@ pub(crate) struct Endings {
 }
 
 impl Endings {
-    fn file(logs: &Path, part: &str) -> PathBuf {
-        logs.join(format!("{part}.ended.json"))
+    fn file(part: &str) -> String {
+        format!("{part}.ended.json")
     }
 
     /// Those of a child of the `usher up` on this data folder; nothing where it ended long ago, or
     /// never.
     pub(crate) fn of_late(data: &Path, part: &str) -> Option<Self> {
-        let text = fs::read(Self::file(&data.join("logs"), part)).ok()?;
+        let logs = PrivateFolder::open(&data.join("logs")).ok()?;
+        let text = logs.read(&Self::file(part)).ok()??;
         let endings: Self = serde_json::from_slice(&text).ok()?;
         let passed = Clock::default().now().since(Timestamp(endings.last_at));
         (passed < OF_LATE).then_some(endings)
     }
 
     /// Those of an earlier run are nobody's any more.
-    pub(super) fn forget(logs: &Path, part: &str) {
-        let _ = fs::remove_file(Self::file(logs, part));
+    pub(super) fn forget(logs: &PrivateFolder, part: &str) {
+        let _ = logs.remove(&Self::file(part));
     }
 
     /// Notes one more, for those in the terminal and for `doctor`.
-    pub(super) fn note(&mut self, logs: &Path, part: &str, how: String, words: String) {
+    pub(super) fn note(&mut self, logs: &PrivateFolder, part: &str, how: String, words: String) {
         let now = Clock::default().now();
         if self.times == 0 || now.since(Timestamp(self.last_at)) > OF_LATE {
             (self.times, self.first_at) = (0, now.0);
@@ -62,7 +64,7 @@ impl Endings {
         self.times += 1;
         (self.last_at, self.how, self.words) = (now.0, how, words);
         // A full disk costs `doctor` what the terminal is told all the same.
-        let _ = data::write_private(&Self::file(logs, part), &crate::output::json(self));
+        let _ = logs.replace(&Self::file(part), crate::output::json(self).as_bytes());
     }
 
     /// "ended 3 times since 2026-11-26 19:07:37 UTC (exit status: 1): …".

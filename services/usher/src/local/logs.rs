@@ -2,11 +2,12 @@
 //! watches the terminal (`up`).
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::File,
     io::{self, Write as _},
-    path::{Path, PathBuf},
+    sync::Arc,
 };
 
+use kit::files::PrivateFolder;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncRead, BufReader},
     sync::mpsc,
@@ -39,25 +40,25 @@ pub(crate) type Notices = mpsc::Sender<Notice>;
 #[derive(Debug, Clone)]
 pub(crate) struct Log {
     part: &'static str,
-    path: PathBuf,
+    folder: Arc<PrivateFolder>,
     notices: Notices,
     /// Of the child that runs now.
     words: LastWords,
 }
 
 impl Log {
-    pub(crate) fn new(part: &'static str, folder: &Path, notices: Notices) -> Self {
+    pub(crate) fn new(part: &'static str, folder: Arc<PrivateFolder>, notices: Notices) -> Self {
         Self {
             part,
-            path: folder.join(format!("{part}.log")),
+            folder,
             notices,
             words: LastWords::default(),
         }
     }
 
     /// The folder of logs.
-    pub(super) fn folder(&self) -> &Path {
-        self.path.parent().unwrap_or(Path::new("."))
+    pub(super) fn folder(&self) -> &PrivateFolder {
+        &self.folder
     }
 
     pub(super) fn words(&self) -> &LastWords {
@@ -77,7 +78,8 @@ impl Log {
     /// Copies what a child writes until it closes its end.
     pub(crate) async fn copy(self, from: impl AsyncRead + Unpin) {
         let mut lines = BufReader::new(from).split(b'\n');
-        let mut file = Appender::open(self.path.clone());
+        let name = format!("{}.log", self.part);
+        let mut file = Appender::open(Arc::clone(&self.folder), name);
         // Whatever it writes is read on: a child whose pipe is closed dies of its next word.
         while let Ok(Some(line)) = lines.next_segment().await {
             let line = String::from_utf8_lossy(&line).into_owned();
@@ -94,22 +96,29 @@ impl Log {
 }
 
 struct Appender {
-    path: PathBuf,
+    folder: Arc<PrivateFolder>,
+    name: String,
     file: File,
     size: u64,
 }
 
 impl Appender {
-    fn open(path: PathBuf) -> io::Result<Self> {
-        let file = OpenOptions::new().create(true).append(true).open(&path)?;
+    fn open(folder: Arc<PrivateFolder>, name: String) -> io::Result<Self> {
+        let file = folder.append(&name)?;
         let size = file.metadata()?.len();
-        Ok(Self { path, file, size })
+        Ok(Self {
+            folder,
+            name,
+            file,
+            size,
+        })
     }
 
     fn append(&mut self, line: &str) -> io::Result<()> {
         if self.size > LARGEST {
-            fs::rename(&self.path, self.path.with_extension("log.1"))?;
-            *self = Self::open(self.path.clone())?;
+            let older = format!("{}.1", self.name);
+            self.folder.rename(&self.name, &older)?;
+            *self = Self::open(Arc::clone(&self.folder), self.name.clone())?;
         }
         self.size += line.len() as u64 + 1;
         writeln!(self.file, "{line}")

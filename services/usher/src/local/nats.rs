@@ -2,12 +2,11 @@
 //! `supervise` runs it, `orphan` ends one that a dead `usher up` left behind.
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     process::Command,
 };
 
-use anyhow::Context as _;
+use kit::{bus::BrokerUser, files::FileRefused};
 
 use super::{data::DataFolder, orphan};
 use crate::exit::{Exit, Failure};
@@ -47,14 +46,20 @@ impl Nats {
         ))
     }
 
+    /// The file with the key of its one user.
+    pub(crate) fn key_file(data: &DataFolder) -> PathBuf {
+        data.path("nats-key")
+    }
+
     /// Writes the configuration for `port` and answers with its path.
-    pub(crate) fn configure(data: &DataFolder, port: u16) -> anyhow::Result<PathBuf> {
-        let folder = data.path("nats");
-        fs::create_dir_all(&folder)?;
-        let path = data.path("nats.conf");
+    pub(crate) fn configure(data: &DataFolder, port: u16) -> Result<PathBuf, FileRefused> {
+        const NAME: &str = "nats.conf";
+        let store = data.folder().folder("nats")?;
+        let user = BrokerUser::read_or_make(&Self::key_file(data))?;
         let text = format!(
             "# Written by `usher up`; changes are lost.\n\
              listen: \"127.0.0.1:{port}\"\n\
+             authorization {{ users: [ {{ nkey: {user} }} ] }}\n\
              pid_file: {pid}\n\
              log_file: {log}\n\
              logtime_utc: true\n\
@@ -63,10 +68,11 @@ impl Nats {
              jetstream {{ store_dir: {store}, max_memory_store: 64MB, max_file_store: 4GB }}\n",
             pid = quoted(&pid_file(data)),
             log = quoted(&data.path("logs/nats-server.log")),
-            store = quoted(&folder),
+            user = user.public_key(),
+            store = quoted(store.path()),
         );
-        fs::write(&path, text).context("The broker's configuration cannot be written.")?;
-        Ok(path)
+        data.folder().replace(NAME, text.as_bytes())?;
+        Ok(data.path(NAME))
     }
 
     /// Ends the server that an `usher up` which could not clean up left running on this folder.

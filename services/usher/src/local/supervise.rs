@@ -1,9 +1,7 @@
 //! Keeps child processes running: starts them, starts them again with growing pauses when they die,
 //! and ends them in order. `system` says which.
 
-use std::{
-    collections::HashMap, ffi::OsString, fs, io, path::PathBuf, process::Stdio, time::Duration,
-};
+use std::{collections::HashMap, ffi::OsString, io, path::PathBuf, process::Stdio, time::Duration};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
@@ -257,7 +255,7 @@ impl Running {
         let mut child = command.spawn()?;
         if let (Some(file), Some(pid)) = (&program.pid_file, child.id()) {
             // Who cannot be found later may not run: an error drops the child, which kills it.
-            fs::write(file, pid.to_string())?;
+            kit::files::replace(file, &pid.to_string())?;
         }
         let mut copies = JoinSet::new();
         if let Some(output) = child.stdout.take() {

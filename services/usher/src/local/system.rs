@@ -86,7 +86,7 @@ impl System {
     }
 
     fn log(&self, part: &'static str) -> Log {
-        Log::new(part, &self.data.path("logs"), self.notices.clone())
+        Log::new(part, self.data.logs(), self.notices.clone())
     }
 
     pub(crate) fn state(&self, part: &str) -> ChildState {
@@ -132,9 +132,7 @@ impl System {
         }
 
         // Last: whoever reads the file may use what it names at once.
-        let written = run.write(self.data.root());
-        written
-            .context("The file run.json, by which commands find this system, cannot be written.")?;
+        run.write(self.data.folder())?;
         Ok(run)
     }
 
@@ -144,19 +142,20 @@ impl System {
         self.provisioner = None;
         self.supervisor.stop().await;
         // Last: as long as something still drains, commands find it.
-        RunFile::remove(self.data.root());
+        RunFile::remove(self.data.folder());
     }
 
     async fn migrate(&self) -> Result<(), Failure> {
         // Databases of services that an earlier `up` left behind are free once those have drained.
         let mut deadline = Instant::now();
-        if RunFile::read(self.data.root()).is_some() {
+        if RunFile::read(self.data.folder())?.is_some() {
             deadline += DRAINED_WITHIN;
         }
         for service in Service::ALL {
             let url = migrate::local(self.data.root(), service)?;
             while let Err(error) = migrate::apply(service, &url).await {
-                if Instant::now() > deadline {
+                // What is refused will not be any better.
+                if Instant::now() > deadline || error.exit == Exit::Refused {
                     return Err(error);
                 }
                 sleep(Duration::from_millis(100)).await;
@@ -206,6 +205,7 @@ impl System {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             services,
             nats_url: format!("nats://127.0.0.1:{}", ports.nats),
+            nats_credentials: Nats::key_file(&self.data),
             admin_token_file: self.admin_token()?,
             otlp_endpoint: exports.endpoint.clone(),
             mail: self.mail(),

@@ -10,7 +10,7 @@ mod story;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use kit::{
-    bus::{Bus, NatsUrl},
+    bus::Bus,
     testing::{SOON, eventually},
 };
 use rustix::process::Signal;
@@ -82,8 +82,7 @@ async fn i16_no_address_and_no_code_in_logs_spans_metrics_headers_or_the_mailers
         let admin = admin.expect("a service has an admin listener");
         seen.add(&format!("/metrics of {service}"), metrics(admin));
     }
-    let broker: NatsUrl = run["nats_url"].as_str().unwrap().parse().unwrap();
-    let bus = Bus::connect(&broker.into(), "test").await.unwrap();
+    let bus = Bus::connect(&world.broker(), "test").await.unwrap();
     seen.add("message headers", story::headers(&bus).await);
     seen.add_files(&world.data(), "run.json");
     world.stop_by(Signal::TERM);

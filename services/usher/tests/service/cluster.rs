@@ -51,7 +51,7 @@ struct Cluster {
 
 impl Cluster {
     fn start() -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let folder = kit::testing::folder();
         let held: Vec<_> = (0..6)
             .map(|_| TcpListener::bind(("127.0.0.1", 0)).expect("there are free ports"))
             .collect();

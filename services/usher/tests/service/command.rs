@@ -90,7 +90,7 @@ fn a_command_line_that_is_not_understood_exits_with_2() {
 #[test]
 fn a_database_of_no_service_is_not_passed_over() {
     for command in [&["migrate"][..], &["migrate", "status"]] {
-        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let folder = kit::testing::folder();
         let mut migrate = usher();
         migrate
             .args(command)
@@ -127,7 +127,7 @@ fn i16_a_refused_setting_names_its_variable_and_shows_no_password() {
 
 #[test]
 fn a_service_that_does_not_answer_is_named_with_what_to_do() {
-    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let folder = kit::testing::folder();
     let nobody = "http://127.0.0.1:1";
     let mut command = usher();
     command.args([
@@ -161,7 +161,7 @@ fn a_service_that_does_not_answer_is_named_with_what_to_do() {
 
 #[test]
 fn operators_commands_without_a_token_are_refused_before_anything_is_sent() {
-    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let folder = kit::testing::folder();
     let mut command = usher();
     command
         .args(["account", "list", "--output", "json", "--data"])
@@ -178,7 +178,7 @@ fn operators_commands_without_a_token_are_refused_before_anything_is_sent() {
 
 #[test]
 fn doctor_finds_what_is_missing_and_says_what_to_do() {
-    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let folder = kit::testing::folder();
     let mut command = usher();
     command
         .args(["doctor", "--output", "json", "--data"])

@@ -14,7 +14,7 @@ use crate::{
 
 #[test]
 fn the_demo_tells_the_whole_story_and_leaves_nothing_running() {
-    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let folder = kit::testing::folder();
     let mut runs = Vec::new();
     for _twice in 0..2 {
         let mut demo = usher();
@@ -54,7 +54,7 @@ fn the_demo_tells_the_whole_story_and_leaves_nothing_running() {
 
 #[test]
 fn a_demo_that_is_interrupted_leaves_nothing_running() {
-    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let folder = kit::testing::folder();
     let mut demo = usher();
     demo.args(["demo", "--keep"])
         .env("USHER_DATA", folder.path())
@@ -87,7 +87,7 @@ fn a_demo_that_is_interrupted_leaves_nothing_running() {
 
 #[test]
 fn the_demo_answers_programs_in_json() {
-    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let folder = kit::testing::folder();
     let mut demo = usher();
     demo.args(["demo", "--output", "json"])
         .env("USHER_DATA", folder.path())

@@ -1,7 +1,7 @@
 //! `usher dlq`: events that no handler could use, in an operator's hands.
 
 use kit::{
-    bus::{Bus, NatsUrl},
+    bus::Bus,
     testing::{SOON, eventually},
 };
 use serde_json::Value;
@@ -13,9 +13,7 @@ const ACCOUNT: &str = "018f5c1e-7b9a-7cc0-8f0e-3c2a9d6b4e11";
 
 /// Publishes what no handler understands, with an address in it.
 async fn publish(world: &World, subject: &'static str, number: usize) {
-    let run = world.run_file();
-    let url: NatsUrl = run["nats_url"].as_str().unwrap().parse().unwrap();
-    let bus = Bus::connect(&url.into(), "test").await.unwrap();
+    let bus = Bus::connect(&world.broker(), "test").await.unwrap();
     for _ in 0..number {
         let mut headers = async_nats::HeaderMap::new();
         headers.insert("ce-specversion", "1.0");

@@ -14,7 +14,7 @@ use crate::{
 
 #[test]
 fn a_child_that_refuses_its_settings_ends_up_at_once_with_its_sentence() {
-    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let folder = kit::testing::folder();
     let refused = |setting, value| {
         let mut up = usher();
         up.args(["up", "--ports", "auto", "--output", "json", "--data"])
@@ -98,7 +98,7 @@ async fn a_broker_that_hangs_is_told_from_one_that_is_not_there() {
 
 #[test]
 fn a_folder_without_usher_is_noticed_and_no_tick_is_given_to_a_no() {
-    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let folder = kit::testing::folder();
     let doctor = |data: &str, format: &str| {
         let mut doctor = usher();
         doctor
@@ -154,7 +154,7 @@ fn a_folder_without_usher_is_noticed_and_no_tick_is_given_to_a_no() {
 
 #[test]
 fn the_demo_refuses_a_mailbox_that_no_mail_server_fills() {
-    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let folder = kit::testing::folder();
     for url in [None, Some("file:mails")] {
         let mut demo = usher();
         demo.current_dir(folder.path())

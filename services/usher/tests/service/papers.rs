@@ -85,7 +85,7 @@ fn the_example_of_a_configuration_file_is_the_codes_own() {
 
 /// What `usher config` says with this file: service and setting, the value, and where it is from.
 fn configured(file: Option<&str>) -> BTreeMap<(String, String), (Value, Value)> {
-    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let folder = kit::testing::folder();
     let mut config = usher();
     config.args(["config", "--output", "json"]);
     if let Some(text) = file {
@@ -142,7 +142,7 @@ fn in_the_example_each_setting_stands_at_its_default_and_is_taken() {
 
 #[test]
 fn the_demo_in_readme_is_what_it_prints() {
-    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let folder = kit::testing::folder();
     let demo = usher()
         .arg("demo")
         .env("USHER_DATA", folder.path())
@@ -194,6 +194,31 @@ fn every_test_that_the_papers_name_exists() {
         .filter(|name| !sources.contains(&format!("fn {name}(")))
         .collect();
     assert!(missing.is_empty(), "no such tests: {missing:?}");
+}
+
+#[test]
+fn whatever_the_threat_model_promises_is_shown_by_a_test() {
+    let text = fs::read_to_string(root().join("SECURITY.md")).expect("the paper can be read");
+    let (_, model) = text
+        .split_once("## Who may do what")
+        .expect("the paper has the model");
+    let rows: Vec<&str> = model
+        .lines()
+        .filter(|line| line.starts_with("| **"))
+        .collect();
+    assert_eq!(rows.len(), 7, "{rows:#?}");
+    for row in rows {
+        let mut cells = row.split('|').skip(1);
+        let (who, promised) = (cells.next(), cells.next().unwrap_or_default());
+        // A promise ends where its test is named; what follows the last name is punctuation.
+        let (_, after) = promised.rsplit_once('`').unwrap_or(("", promised));
+        let is_shown = promised.split('`').any(is_test_name);
+        let rest = after.chars().filter(|c| c.is_alphabetic()).count();
+        assert!(
+            is_shown && rest == 0,
+            "{who:?} ends without a test: {after}"
+        );
+    }
 }
 
 fn files_below(folder: &Path) -> Vec<PathBuf> {

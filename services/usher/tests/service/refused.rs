@@ -149,7 +149,7 @@ async fn a_database_that_refuses_the_login_is_told_with_the_setting_and_logged_o
 
 #[tokio::test]
 async fn a_database_made_by_a_newer_usher_is_refused_with_that_word() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = kit::testing::folder();
     let migrate = |arguments: &[&str]| {
         let mut migrate = usher();
         migrate.args(arguments).args(["--output", "json", "--data"]);
@@ -181,13 +181,10 @@ async fn a_database_made_by_a_newer_usher_is_refused_with_that_word() {
 
 #[tokio::test]
 async fn a_file_that_is_no_database_is_named_with_what_to_do() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = kit::testing::folder();
     let file = folder.path().join("accounts.sqlite");
-    fs::write(
-        &file,
-        "not a database, but long enough to be taken for one".repeat(200),
-    )
-    .unwrap();
+    let text = "not a database, but long enough to be taken for one".repeat(200);
+    kit::files::replace(&file, &text).unwrap();
     let migrate = |command: &str| {
         let mut usher = usher();
         usher.args([command, "--output", "json", "--data"]);

@@ -123,7 +123,7 @@ async fn a_key_that_a_replica_does_not_know_is_not_activated_and_one_that_nobody
 
 #[test]
 fn a_first_key_is_in_use_at_once_and_a_ring_that_cannot_be_used_is_refused_with_what_mends_it() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = kit::testing::folder();
     let file = folder.path().join("keys/code-keys");
     let keys = |arguments: &[&str]| {
         let mut command = usher();

@@ -19,7 +19,7 @@ use crate::world::{World, refusal, usher};
 const SECRET: &str = "S3cretPw";
 
 fn folder() -> TempDir {
-    tempfile::tempdir().expect("a temporary folder can be made")
+    kit::testing::folder()
 }
 
 fn file(folder: &TempDir, text: &str) -> PathBuf {

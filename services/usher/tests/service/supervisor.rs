@@ -84,8 +84,8 @@ async fn a_process_that_is_not_our_broker_is_left_alone() {
         .arg("60")
         .spawn()
         .expect("sleep can be run");
-    fs::write(world.data().join("nats.pid"), stranger.id().to_string())
-        .expect("the folder can be written");
+    let pid_file = world.data().join("nats.pid");
+    kit::files::replace(&pid_file, &stranger.id().to_string()).expect("the folder can be written");
     world.start_again(&[]).await;
     assert!(
         stranger
@@ -102,14 +102,14 @@ async fn a_process_that_is_not_our_broker_is_left_alone() {
 async fn a_jaeger_that_was_left_behind_is_ended_by_the_next_start() {
     let mut world = World::start(&[]).await;
     world.stop_by(Signal::KILL);
-    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let folder = kit::testing::folder();
     let jaeger = script(&folder, "jaeger", "read -r line\n");
     let left = std::process::Command::new(&jaeger)
         .stdin(std::process::Stdio::piped())
         .spawn();
     let mut left = left.expect("a script can be run");
-    fs::write(world.data().join("jaeger.pid"), left.id().to_string())
-        .expect("the folder can be written");
+    let pid_file = world.data().join("jaeger.pid");
+    kit::files::replace(&pid_file, &left.id().to_string()).expect("the folder can be written");
     let path = std::env::var("PATH").unwrap_or_default();
     world
         .start_again(&[("PATH", &format!("{}:{path}", folder.path().display()))])
@@ -125,7 +125,7 @@ async fn a_jaeger_that_was_left_behind_is_ended_by_the_next_start() {
 /// then.
 #[tokio::test]
 async fn the_last_words_of_a_child_that_dies_reach_its_log() {
-    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let folder = kit::testing::folder();
     let words = folder.path().join("words");
     let line = format!("{}\n", "x".repeat(1023));
     fs::write(&words, line.repeat(1024 + 32) + "last words\n").expect("the folder can be written");
@@ -150,7 +150,7 @@ async fn the_last_words_of_a_child_that_dies_reach_its_log() {
 
 #[tokio::test]
 async fn a_line_that_is_not_utf_8_does_not_end_a_log() {
-    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let folder = kit::testing::folder();
     let nats = script(
         &folder,
         "nats-server",

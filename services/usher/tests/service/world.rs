@@ -6,7 +6,10 @@ use std::{
     process::{Child, Command, ExitStatus, Output, Stdio},
 };
 
-use kit::testing::{SOON, eventually, processes};
+use kit::{
+    bus::{BrokerSettings, NatsUrl},
+    testing::{SOON, eventually, processes},
+};
 use mail_parser::MessageParser;
 use rustix::process::Signal;
 use serde_json::Value;
@@ -41,7 +44,7 @@ impl World {
 
     /// One whose folder a test prepares before it starts it.
     pub(crate) fn unstarted() -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let folder = kit::testing::folder();
         Self { folder, up: None }
     }
 
@@ -90,6 +93,16 @@ impl World {
     pub(crate) fn run_file(&self) -> Value {
         let text = fs::read(self.data().join("run.json")).expect("the system is up");
         serde_json::from_slice(&text).expect("run.json is JSON")
+    }
+
+    /// Its broker, and the key that it takes.
+    pub(crate) fn broker(&self) -> BrokerSettings {
+        let run = self.run_file();
+        let url: NatsUrl = run["nats_url"].as_str().unwrap().parse().unwrap();
+        BrokerSettings {
+            nats_credentials: run["nats_credentials"].as_str().map(PathBuf::from),
+            ..url.into()
+        }
     }
 
     /// Process id of `usher up`.

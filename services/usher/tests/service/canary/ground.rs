@@ -75,7 +75,7 @@ impl Ground {
             nats: NatsServer::start_with(&nats).await,
             smtp: SmtpServer::with(setup).await,
             databases,
-            folder: tempfile::tempdir().expect("a temporary folder can be made"),
+            folder: kit::testing::folder(),
             ports: SERVICES
                 .map(|name| (name, [free_port(), free_port()]))
                 .into(),
