@@ -28,7 +28,7 @@ pub use bulk::{lock_rows, update_given};
 pub use error::{StoreError, Trouble, is_away, refuses_data};
 pub use migrate::MigrateError;
 pub use reader::Reader;
-pub use task::detached;
+pub use task::{detached, detached_within};
 pub use time::LEASES_AHEAD;
 pub use tx::{LIMIT, Tx};
 pub use url::DatabaseUrl;

@@ -15,7 +15,7 @@ use proto::verification::{
     verification_admin_server::{SERVICE_NAME as ADMIN_NAME, VerificationAdminServer},
     verification_service_server::{SERVICE_NAME, VerificationServiceServer},
 };
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tonic::service::Routes;
 use uuid::Uuid;
 
@@ -37,6 +37,9 @@ use crate::{
 /// What people notice of a service that is not ready, and of a mailer that takes no mails.
 const NOT_READY: &str =
     "Nobody can confirm a code, and who signs up gets no mail, until it is; nothing is lost.";
+/// Guesses and wishes for another code that are worked on at once, each of both: the one writer of
+/// SQLite does so many in less time than others wait for it.
+const AT_ONCE: usize = 512;
 const MAILS_WAIT: &str = "People can sign up, but their mails wait; none is lost.";
 /// The same of keys that this replica lacks.
 const SOME_CODES_WAIT: &str = "Whoever has a code of a key that is not known here gets no mail from this replica and cannot \
@@ -187,16 +190,19 @@ impl App {
         self.start_housekeeping(stages, serve_resends.clone(), watches.clone(), became_due);
         tracing::info!("Relay, delivery, consumer, resends, watches and housekeeping are at work.");
 
+        let room = Arc::new(Semaphore::new(AT_ONCE));
         let confirm_code = ConfirmCode {
             db: db.clone(),
             keys: self.keys.clone(),
             outbox,
             watches: watches.clone(),
+            room: room.clone(),
         };
         let resend_code = ResendCode {
             db: db.clone(),
             keys: self.keys.clone(),
             serve_resends,
+            room,
         };
         let admin = Admin {
             dead_letters,

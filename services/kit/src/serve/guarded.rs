@@ -5,7 +5,7 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures::{FutureExt as _, future::BoxFuture};
-use http::{Request, Response};
+use http::{Request, Response, StatusCode, header::CONTENT_TYPE};
 use hyper::body::Incoming;
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, body::Body};
@@ -31,6 +31,11 @@ struct Ending(CancellationToken);
 pub fn ending<T>(request: &tonic::Request<T>) -> CancellationToken {
     let ending = request.extensions().get::<Ending>();
     ending.map_or_else(CancellationToken::new, |Ending(token)| token.clone())
+}
+
+fn is_grpc<B>(request: &Request<B>) -> bool {
+    let content_type = request.headers().get(CONTENT_TYPE);
+    content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
 }
 
 /// The service of one connection.
@@ -68,7 +73,11 @@ where
             false => Kind::Call,
         };
         let Ok(begun) = self.place.begin(kind) else {
-            let refused = retry_after("Too much is asked at once.", AGAIN).into_http();
+            let mut refused = retry_after("Too much is asked at once.", AGAIN).into_http();
+            if !is_grpc(&request) {
+                // Of a gRPC refusal a probe reads the 200.
+                *refused.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+            }
             return std::future::ready(Ok(refused.map(Answer::refusal))).boxed();
         };
         request.extensions_mut().insert(Ending(self.ending.clone()));

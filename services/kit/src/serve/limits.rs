@@ -39,8 +39,8 @@ pub struct ListenerSettings {
     #[arg(long, env = "USHER_CALLS", default_value_t = 2048, value_parser = at_least_one)]
     pub(super) calls: usize,
 
-    /// Streams of a listener at once, such as watches and deliveries; further ones are refused with
-    /// RESOURCE_EXHAUSTED
+    /// Streams of a listener at once, such as watches and deliveries, and no more than half as many
+    /// as connections; further ones are refused with RESOURCE_EXHAUSTED
     #[arg(long, env = "USHER_STREAMS", default_value_t = 512, value_parser = at_least_one)]
     pub(super) streams: usize,
 
@@ -89,7 +89,7 @@ impl ListenerSettings {
     /// What makes no sense, as a sentence that says what would.
     pub(super) fn limits(&self) -> anyhow::Result<(Limits, Limits)> {
         let files = descriptors::raise();
-        let taken = self.admin_connections + OTHER_FILES;
+        let taken = self.admin_connections.saturating_add(OTHER_FILES);
         let most = files.saturating_sub(taken);
         let connections = self.connections.unwrap_or(CONNECTIONS.min(most));
         ensure!(
@@ -99,14 +99,6 @@ impl ListenerSettings {
              this process may open. Set it to at most {most}, or raise that limit (`ulimit -n`, \
              systemd's LimitNOFILE).",
             self.admin_connections,
-        );
-        // Each stream can hold a connection that makes room for nobody.
-        ensure!(
-            self.streams < connections,
-            "USHER_STREAMS: {} streams could hold all of the {connections} connections \
-             (USHER_CONNECTIONS), and nobody else could connect. Set it lower, or the connections \
-             higher.",
-            self.streams,
         );
         let public = self.of(connections);
         let admin = self.of(self.admin_connections);
@@ -119,6 +111,7 @@ impl ListenerSettings {
             connection_calls: u32::try_from(self.connection_calls).unwrap_or(u32::MAX),
             // What operators and probes ask is large, and never asked so often.
             calls: self.calls.min(connections.saturating_mul(2)),
+            // Each can hold a connection that makes room for nobody.
             streams: self.streams.min(connections.div_ceil(2)),
             preface_deadline: self.preface_deadline,
             idle: self.connection_idle,

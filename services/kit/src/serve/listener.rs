@@ -17,7 +17,7 @@ use tokio::{
     io::{AsyncReadExt as _, join},
     net::{TcpListener, TcpStream},
     task::JoinSet,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
@@ -44,6 +44,8 @@ const SEND_BUFFER: usize = 16 * 1024;
 /// How long nothing is accepted after an error that is the system's: without descriptors the next
 /// one would come at once.
 const PAUSE: Duration = Duration::from_millis(100);
+/// That it is so is told once in that time.
+const TOLD_AGAIN: Duration = Duration::from_secs(60);
 
 /// Which versions of HTTP a listener speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,6 +115,7 @@ pub(super) async fn serve<S, B>(
     let rules = Rules::new(versions, capacity.limits());
     // Dropped, it closes what is still open.
     let mut connections = JoinSet::new();
+    let mut told = None;
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
@@ -129,7 +132,7 @@ pub(super) async fn serve<S, B>(
                 let (rules, service, stop) = (rules.clone(), service.clone(), stop.clone());
                 connections.spawn(connection(stream, place, rules, service, stop));
             }
-            Err(error) => pause_after(&error).await,
+            Err(error) => pause_after(&error, &mut told).await,
         }
     }
     // Nobody is to connect to a service that stops.
@@ -139,13 +142,17 @@ pub(super) async fn serve<S, B>(
 
 /// Connections that ended before they were accepted are nobody's trouble; any other error is the
 /// system's.
-async fn pause_after(error: &io::Error) {
+async fn pause_after(error: &io::Error, told: &mut Option<Instant>) {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     if !matches!(
         error.kind(),
         ConnectionAborted | ConnectionRefused | ConnectionReset
     ) {
-        tracing::warn!(%error, "A connection cannot be accepted; next try in a moment.");
+        // At every try it would drown what else is to be told.
+        if told.is_none_or(|told| told.elapsed() >= TOLD_AGAIN) {
+            *told = Some(Instant::now());
+            tracing::warn!(%error, "Connections cannot be accepted; tried again ten times a second.");
+        }
         sleep(PAUSE).await;
     }
 }

@@ -1,7 +1,7 @@
 //! The public listener: gRPC for everybody, within limits, with health and reflection beside a
 //! service's own calls.
 
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tonic_reflection::server::{
@@ -30,8 +30,10 @@ pub(super) async fn serve(
     stop: CancellationToken,
 ) {
     let (reporter, health_service) = tonic_health::server::health_reporter();
-    let checking = tokio::spawn(health.clone().check_writes());
-    let reporting = tokio::spawn(health.report(reporter, names));
+    // Both run for ever, and hold the database open; dropped, they end.
+    let mut checks = JoinSet::new();
+    checks.spawn(health.clone().check_writes());
+    checks.spawn(health.report(reporter, names));
     let service = ServiceBuilder::new()
         .layer(ServerLayer::new(callers))
         .layer(MapResponseLayer::new(explain_size))
@@ -42,10 +44,16 @@ pub(super) async fn serve(
                 .prepare()
                 .into_axum_router(),
         );
-    listener::serve(listener, capacity, Versions::Http2, service, stop).await;
-    // Both run for ever, and hold the database open.
-    checking.abort();
-    reporting.abort();
+    let serving = listener::serve(listener, capacity, Versions::Http2, service, stop);
+    tokio::select! {
+        () = serving => {}
+        // Readiness would repeat its last word for ever.
+        Some(Err(ended)) = checks.join_next() => {
+            if let Ok(panic) = ended.try_into_panic() {
+                std::panic::resume_unwind(panic);
+            }
+        }
+    }
 }
 
 /// Reflection of a listener that serves `names`: tells them to tools such as grpcurl, and what the

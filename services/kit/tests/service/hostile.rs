@@ -62,6 +62,16 @@ impl Raw {
         self.requests.clone().ready().await.is_ok()
     }
 
+    /// Asks as a browser or a probe does.
+    pub(crate) async fn get(&mut self, path: &str) -> ResponseFuture {
+        let request = Request::get(format!("http://usher{path}"));
+        let mut ready = self.requests.clone().ready().await.unwrap();
+        ready
+            .send_request(request.body(()).unwrap(), true)
+            .unwrap()
+            .0
+    }
+
     /// Asks `method`; the request ends if `whole`.
     pub(crate) async fn ask(&mut self, method: &str, body: Bytes, whole: bool) -> ResponseFuture {
         let request = Request::post(format!("http://usher/{method}"))

@@ -162,6 +162,18 @@ async fn callers_that_take_no_answer_make_room_for_others() {
 }
 
 #[tokio::test]
+async fn i20_a_probe_that_finds_no_room_is_not_told_that_all_is_well() {
+    let running = start_with(&[("USHER_CALLS", "2")]).await;
+    let mut raw = Raw::connect(running.admin_addr, 0).await;
+    let mut untaken = Vec::new();
+    for _ in 0..2 {
+        untaken.push(raw.get("/readyz").await.await.unwrap());
+    }
+    assert_eq!(running.get("/readyz").await.0, 503);
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn callers_that_never_end_their_requests_make_room_for_others() {
     let running = start_with(&[("USHER_CALLS", "8")]).await;
     let mut raw = Raw::connect(running.addr, 65_535).await;
@@ -323,8 +335,10 @@ async fn limits_that_make_no_sense_are_refused_with_what_would() {
         "{too_many}"
     );
     assert!(too_many.contains("ulimit -n"), "{too_many}");
-    let streams = refusal(&[("USHER_CONNECTIONS", "100"), ("USHER_STREAMS", "100")]).await;
-    assert!(streams.starts_with("USHER_STREAMS: 100"), "{streams}");
+    let any = "127.0.0.1:0".parse().unwrap();
+    let few = from_pairs::<ListenerSettings>(&[("USHER_CONNECTIONS", "100")]).unwrap();
+    let few = Server::bind(any, any, &few).await;
+    few.expect("streams at their default are fewer where connections are");
     let none = from_pairs::<ListenerSettings>(&[("USHER_CALLS", "0")]).unwrap_err();
     assert!(none.to_string().contains("USHER_CALLS"), "{none}");
 }

@@ -138,11 +138,14 @@ async fn deliver(public: Arc<Public>, mail: Mail, responses: Responses, permits:
         }
     };
     end_span(&cx, result.as_ref());
+    let [window, queue] = permits;
+    // The queue is everybody's: a client that takes no answers holds its own window only.
+    drop(queue);
     if let Some(result) = result {
         say(&responses, Message::Result(result)).await;
     }
     // Last: the answer is on its way before the client may offer the next one.
-    drop(permits);
+    drop(window);
 }
 
 async fn answer(

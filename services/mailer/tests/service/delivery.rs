@@ -2,9 +2,14 @@
 
 use std::time::Duration;
 
+use futures::{StreamExt as _, stream};
 use insta::assert_snapshot;
 use kit::testing::{Phase, Proxy, SOON, SmtpServer, channel, shown};
-use proto::mailer::{Outcome, deliver_response::Message};
+use proto::mailer::{
+    DeliverRequest, Mail, Outcome, deliver_response::Message,
+    mailer_service_client::MailerServiceClient,
+};
+use tonic::transport::Endpoint;
 
 use crate::{
     client::{Client, again, attempts, mail, message_id},
@@ -314,6 +319,27 @@ async fn i19_mails_of_all_streams_together_are_bounded_and_the_rest_waits_with_i
     }
     let peak = server.peak_connections();
     assert!((2..=5).contains(&peak), "{peak} at once");
+}
+
+#[tokio::test]
+async fn i19_a_client_that_takes_no_answers_holds_up_nobody_elses_mails() {
+    let server = SmtpServer::start().await;
+    let world = World::before(&server);
+    let settings = [("USHER_STREAMS", "2"), ("USHER_MAIL_QUEUE", "5")];
+    let service = world.start_with(&settings).await;
+    let deaf = Endpoint::from_shared(format!("http://{}", service.addr()));
+    let deaf = deaf.unwrap().initial_stream_window_size(0).connect_lazy();
+    // More than the mailer keeps answers to, each answered at once.
+    let unusable = DeliverRequest {
+        mail: Some(Mail::default()),
+    };
+    let asked = stream::iter(vec![unusable; 400]).chain(stream::pending());
+    let _untaken = MailerServiceClient::new(deaf).deliver(asked).await.unwrap();
+    let mut friend = service.client().open().await;
+    for number in 0..20 {
+        let result = friend.deliver(mail(&format!("{number}@example.com"))).await;
+        assert_eq!(result.outcome(), Outcome::Accepted);
+    }
 }
 
 #[tokio::test]

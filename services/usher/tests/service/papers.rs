@@ -189,6 +189,9 @@ fn every_test_that_the_papers_name_exists() {
             sources.push_str(&fs::read_to_string(file).unwrap_or_default());
         }
     }
+    for file in files_below(&root().join("load-tests/tests")) {
+        sources.push_str(&fs::read_to_string(file).unwrap_or_default());
+    }
     let missing: Vec<_> = named
         .iter()
         .filter(|name| !sources.contains(&format!("fn {name}(")))

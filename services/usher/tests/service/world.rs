@@ -19,8 +19,12 @@ use crate::processes::{STOP, ends_within, signal};
 
 /// The binary, with nothing of the developer's environment but where programs are.
 pub(crate) fn usher() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_usher"));
-    command.env_clear().stdin(Stdio::null());
+    // Whoever runs the tests in the background has them ignore SIGINT, and usher would go on with it.
+    let mut command = Command::new("env");
+    command
+        .args(["--default-signal=INT,HUP", env!("CARGO_BIN_EXE_usher")])
+        .env_clear()
+        .stdin(Stdio::null());
     for kept in ["PATH", "HOME", "TMPDIR", "USHER_NATS_SERVER"] {
         command.envs(std::env::var_os(kept).map(|value| (kept, value)));
     }

@@ -2,12 +2,12 @@
 //! before it is compared; a right one commits with its AccountVerified; the answer leaves after the
 //! commit.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use kit::{
     Violation,
     clock::Timestamp,
-    db::{Db, StoreError, Tx, detached},
+    db::{Db, StoreError, Tx, detached_within},
     keyring::KeyRing,
     outbox::Outbox,
     telemetry::span,
@@ -15,6 +15,7 @@ use kit::{
 };
 use opentelemetry::Context;
 use sea_orm::DbErr;
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use crate::{
@@ -64,6 +65,8 @@ pub(crate) enum ConfirmCodeError {
     /// The newest code's key is not in this replica's ring: others may have it.
     #[error("the key `{0}` of the code is not known here")]
     KeyUnknown(String),
+    #[error("too many guesses at once")]
+    Busy,
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -80,6 +83,8 @@ pub(crate) struct ConfirmCode {
     pub(crate) keys: CodeKeys,
     pub(crate) outbox: Outbox,
     pub(crate) watches: Watches<Uuid>,
+    /// Guesses that may be judged at once.
+    pub(crate) room: Arc<Semaphore>,
 }
 
 /// An account under its lock, as far as a guess needs it.
@@ -102,7 +107,8 @@ impl ConfirmCode {
         let this = self.clone();
         let caller = Context::current();
         let judging = async move { this.judge(target, &typed, &caller).await };
-        detached(judging).await
+        let judged = detached_within(&self.room, judging).await;
+        judged.unwrap_or(Err(ConfirmCodeError::Busy))
     }
 
     async fn judge(

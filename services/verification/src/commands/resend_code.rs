@@ -2,14 +2,15 @@
 //! it leads to, `serve_resends`, happens after the answer: nothing about its time tells whether
 //! there is such an account.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use kit::{
     Violation,
-    db::{Db, StoreError, detached},
+    db::{Db, StoreError, detached_within},
 };
 use opentelemetry::{Context, context::FutureExt as _};
 use sea_orm::DbErr;
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use super::serve_resends::ServeResends;
@@ -35,6 +36,8 @@ pub(crate) enum ResendCodeError {
     /// The next time is allowed after this.
     #[error("asked too often")]
     TooOften(Duration),
+    #[error("too many wishes at once")]
+    Busy,
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -50,6 +53,8 @@ pub(crate) struct ResendCode {
     pub(crate) db: Db,
     pub(crate) keys: CodeKeys,
     pub(crate) serve_resends: ServeResends,
+    /// Wishes that may be taken, and served, at once.
+    pub(crate) room: Arc<Semaphore>,
 }
 
 impl ResendCode {
@@ -58,7 +63,11 @@ impl ResendCode {
         let this = self.clone();
         // In a task of its own: a caller that hangs up in the middle of a statement would take its
         // connection along.
-        let (subject, next_after) = detached(async move { this.take(target).await }).await?;
+        let taken = detached_within(&self.room, async move { this.take(target).await }).await;
+        let (subject, next_after) = taken.unwrap_or(Err(ResendCodeError::Busy))?;
+        let Ok(place) = Arc::clone(&self.room).try_acquire_owned() else {
+            return Ok(next_after); // the next tick serves it
+        };
         let serve_resends = self.serve_resends.clone();
         // Not awaited: the answer must not take longer where there is something to do. The wish is
         // committed: if this process dies now, the tick serves it.
@@ -66,6 +75,7 @@ impl ResendCode {
             if let Err(error) = serve_resends.serve(&subject).await {
                 tracing::warn!(%error, "A resend was not served at once; the next tick does it.");
             }
+            drop(place);
         };
         tokio::spawn(serving.with_context(Context::current()));
         Ok(next_after)

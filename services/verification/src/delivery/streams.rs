@@ -19,7 +19,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 use tokio_stream::wrappers::UnboundedReceiverStream;
-use tonic::{Status, Streaming};
+use tonic::{Code, Status, Streaming};
 
 use crate::domain::{Turn, jittered};
 
@@ -191,6 +191,13 @@ impl Streams {
         let (requests, responses) = match opened {
             Ok(opened) => opened,
             Err(status) => {
+                // Said where it begins: it is tried again every two seconds. A mailer that is away
+                // is told of by readiness.
+                if status.code() == Code::ResourceExhausted && self.failures[mailer] == 0 {
+                    tracing::warn!(
+                        "A mailer has no room for a delivery stream: others hold its USHER_STREAMS."
+                    );
+                }
                 tracing::debug!(code = ?status.code(), "A delivery stream cannot be opened.");
                 self.failed(mailer);
                 return Some(StreamEvent::Unreachable);

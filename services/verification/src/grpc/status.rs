@@ -1,6 +1,8 @@
 //! What a caller is told when a command fails: a code for programs, a sentence for people, details
 //! for both. What is nobody's business but ours is logged here, once, and told as a fixed text.
 
+use std::time::Duration;
+
 use kit::serve;
 use tonic::{Code, Status};
 
@@ -49,6 +51,9 @@ pub(super) fn status(error: impl Into<CommandError>) -> Status {
         CommandError::ResendCode(Resend::TooOften(wait)) => {
             serve::retry_after("Another code was asked for too often; wait a little.", wait)
         }
+        CommandError::ConfirmCode(Confirm::Busy) | CommandError::ResendCode(Resend::Busy) => {
+            serve::retry_after("Too much is asked at once.", AGAIN)
+        }
         CommandError::ConfirmCode(Confirm::Store(error))
         | CommandError::GetVerification(Get::Store(error))
         | CommandError::ResendCode(Resend::Store(error))
@@ -59,4 +64,6 @@ pub(super) fn status(error: impl Into<CommandError>) -> Status {
 }
 
 /// What became of a commit whose answer was lost nobody knows: hence no word of it.
+/// When a caller for whom there was no room may come again.
+const AGAIN: Duration = Duration::from_secs(1);
 const DATABASE_AWAY: &str = "The database does not answer. Try again in a moment.";
