@@ -10,7 +10,7 @@ use std::{
 use kit::testing::{SOON, eventually, skip};
 use rustix::process::Signal;
 
-use crate::world::{World, usher};
+use crate::world::{USHER, World, usher};
 
 /// Commands that answer by themselves, whatever else runs.
 const ANSWERS: [&[&str]; 9] = [
@@ -161,11 +161,9 @@ fn on_a_terminal_there_are_colours_unless_somebody_wants_none() {
     if Command::new("script").arg("--version").output().is_err() {
         return skip(false, ": there is no `script` (util-linux)");
     }
-    let program = usher().get_program().to_owned();
-    let program = program.to_str().expect("its path is plain");
     let seen = |variables: &[(&str, &str)]| {
         let mut terminal = Command::new("script");
-        terminal.args(["-qec", &format!("{program} version"), "/dev/null"]);
+        terminal.args(["-qec", &format!("{USHER} version"), "/dev/null"]);
         terminal.env("TERM", "xterm").env_remove("NO_COLOR");
         run(terminal.envs(variables.iter().copied())).1
     };

@@ -17,12 +17,15 @@ use tempfile::TempDir;
 
 use crate::processes::{STOP, ends_within, signal};
 
+/// The program.
+pub(crate) const USHER: &str = env!("CARGO_BIN_EXE_usher");
+
 /// The binary, with nothing of the developer's environment but where programs are.
 pub(crate) fn usher() -> Command {
     // Whoever runs the tests in the background has them ignore SIGINT, and usher would go on with it.
     let mut command = Command::new("env");
     command
-        .args(["--default-signal=INT,HUP", env!("CARGO_BIN_EXE_usher")])
+        .args(["--default-signal=INT,HUP", USHER])
         .env_clear()
         .stdin(Stdio::null());
     for kept in ["PATH", "HOME", "TMPDIR", "USHER_NATS_SERVER"] {

@@ -1,10 +1,6 @@
 //! What must not be seen, in every form that a library may print it in, and where it was looked for.
 
-use std::{
-    fs,
-    os::unix::fs::PermissionsExt as _,
-    path::{Path, PathBuf},
-};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
@@ -152,12 +148,25 @@ impl Seen {
     }
 }
 
-/// Of these, what others on the machine may read, write or enter.
-pub(super) fn open_to_others(paths: &[PathBuf]) -> Vec<String> {
-    let mode = |path: &PathBuf| {
-        let metadata = fs::symlink_metadata(path).expect("it can be looked at");
+/// Everything in a folder, and the folder, that others on the machine may read, write or enter.
+pub(super) fn open_to_others(folder: &Path) -> Vec<String> {
+    let (mut open, mut looked_at) = (Vec::new(), 0);
+    let mut rest = vec![folder.to_owned()];
+    while let Some(path) = rest.pop() {
+        // What SQLite takes away meanwhile nobody reads.
+        let Ok(metadata) = fs::symlink_metadata(&path) else {
+            continue;
+        };
+        looked_at += 1;
         let mode = metadata.permissions().mode();
-        (mode & 0o077 != 0).then(|| format!("{} {mode:o}", path.display()))
-    };
-    paths.iter().filter_map(mode).collect()
+        if mode & 0o077 != 0 {
+            open.push(format!("{} {mode:o}", path.display()));
+        }
+        if metadata.is_dir() {
+            let entries = fs::read_dir(&path).expect("the folder can be read");
+            rest.extend(entries.filter_map(|entry| Some(entry.ok()?.path())));
+        }
+    }
+    assert!(looked_at > 20, "databases, keys, logs and mails are there");
+    open
 }

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 use crate::{
     processes::{STOP, ends_within, signal},
-    world::usher,
+    world::{USHER, usher},
 };
 
 /// The user `nobody`.
@@ -89,7 +89,7 @@ impl Ground {
         let mut command = Command::new("sh");
         command
             .args(["-c", &format!("umask {umask}; exec \"$0\" \"$@\"")])
-            .arg(usher.get_program())
+            .arg(USHER)
             .args(line)
             .env_clear()
             .envs(

@@ -11,7 +11,7 @@ use super::ground::{
     Ground, Running, as_nobody, can_play_another_user, give_to_nobody, make_file, make_folder,
     plant,
 };
-use crate::world::usher;
+use crate::world::USHER;
 
 /// A Secret as Kubernetes mounts it for a pod with an `fsGroup`: all of it is root's, the folder
 /// is open to everybody and sticky, and each file is a link through another link.
@@ -34,10 +34,9 @@ fn mounted_secret(ground: &Ground, mode: u32) -> std::path::PathBuf {
 fn usher_as_nobody(ground: &Ground) -> Command {
     let program = ground.path("usher");
     if !program.exists() {
-        let built = usher();
         // Where it was built, others may not be allowed to look.
-        let copied = fs::hard_link(built.get_program(), &program)
-            .or_else(|_| fs::copy(built.get_program(), &program).map(drop));
+        let copied =
+            fs::hard_link(USHER, &program).or_else(|_| fs::copy(USHER, &program).map(drop));
         copied.unwrap();
     }
     let mut command = as_nobody(program.to_str().unwrap());
