@@ -46,6 +46,10 @@ fn unopened(path: &str, error: &sqlx::Error) -> anyhow::Error {
     }
 }
 
+fn postgres(url: &DatabaseUrl) -> anyhow::Result<Pool> {
+    pools::postgres(url.text()).context("USHER_DATABASE_URL: the Postgres URL cannot be used.")
+}
+
 fn restore(file: &str) -> String {
     format!(
         "Stop what uses it, then restore it from a copy; or, to begin with an empty one and lose what it held, move it \
@@ -72,8 +76,7 @@ impl Db {
     /// When the file cannot be opened or another process owns it.
     pub async fn connect(url: &DatabaseUrl, clock: Clock) -> anyhow::Result<Self> {
         let Some(path) = url.sqlite_path() else {
-            let pool = pools::postgres(url.text());
-            let pool = pool.context("USHER_DATABASE_URL: the Postgres URL cannot be used.")?;
+            let pool = postgres(url)?;
             return Ok(Self::of(pool.clone(), pool, clock, None));
         };
         // Before it is opened: a second process is to touch nothing of the first one's.
@@ -82,8 +85,8 @@ impl Db {
         // SQLite has one writer at a time: a second connection would only wait for the file's lock,
         // where waiting for this one is in order of arrival. With WAL the readers wait for nobody.
         let mut writer = pools::sqlite(file.path(), 1).await.map_err(unopened)?;
-        let reader = pools::sqlite(file.path(), 4).await.map_err(unopened)?;
-        writer.file = Some(file);
+        let mut reader = pools::sqlite(file.path(), 4).await.map_err(unopened)?;
+        (writer.file, reader.file) = (Some(Arc::clone(&file)), Some(file));
         Ok(Self::of(writer, reader, clock, Some(path)))
     }
 
@@ -98,8 +101,7 @@ impl Db {
                 let opened = pools::sqlite(&file::observed(path)?, 1).await;
                 opened.map_err(|error| unopened(path, &error))?
             }
-            None => pools::postgres(url.text())
-                .context("USHER_DATABASE_URL: the Postgres URL cannot be used.")?,
+            None => postgres(url)?,
         };
         Ok(Self::of(pool.clone(), pool, Clock::default(), path))
     }

@@ -29,7 +29,7 @@ use sea_orm::{
 use sea_query_sqlx::SqlxValues;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::{file::DatabaseFile, notes::Notes};
+use super::{error::gone, file::DatabaseFile, notes::Notes};
 
 /// How long giving back may take: sqlx asks the peer whether it is still there.
 const RELEASE: Duration = Duration::from_secs(2);
@@ -64,6 +64,11 @@ enum Pooled {
 
 impl Pool {
     pub(super) async fn acquire(&self) -> Result<Connection, DbErr> {
+        // Nothing would tell: SQLite goes on in a file that was deleted, and all is lost at the
+        // end. And a connection that was made now would be one to whatever stands in its place.
+        if self.file.as_ref().is_some_and(|file| !file.is_in_place()) {
+            return Err(gone());
+        }
         let pooled = match &self.kind {
             PoolKind::Postgres(pool) => pool.acquire().await.map(Pooled::Postgres),
             PoolKind::Sqlite(pool) => pool.acquire().await.map(Pooled::Sqlite),
@@ -227,12 +232,6 @@ fn parts(statement: Statement) -> (AssertSqlSafe<String>, SqlxValues) {
 /// Time is over, or no connection was free in time: the database counts as away.
 pub(super) fn too_late() -> DbErr {
     DbErr::ConnectionAcquire(ConnAcquireErr::Timeout)
-}
-
-/// The database's file is gone or another one: it counts as away, until it is there again.
-pub(super) fn gone() -> DbErr {
-    let why = "the database's file was deleted, moved or replaced";
-    DbErr::Conn(RuntimeErr::Internal(why.to_owned()))
 }
 
 /// Whether the database looked at the statement and refused it, as it would again on any other

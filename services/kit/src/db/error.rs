@@ -9,6 +9,9 @@ use sea_orm::{
 
 use crate::words;
 
+/// What `gone` says: SeaORM has no kind of error for it.
+const GONE: &str = "the database's file was deleted, moved or replaced";
+
 /// The store did not do its part. Nothing was written, but for a commit whose answer was lost.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
@@ -127,9 +130,15 @@ impl From<&DbErr> for Trouble {
             DbErr::Conn(RuntimeErr::SqlxError(error))
             | DbErr::Exec(RuntimeErr::SqlxError(error))
             | DbErr::Query(RuntimeErr::SqlxError(error)) => Self::of_error(error),
+            DbErr::Conn(RuntimeErr::Internal(why)) if why == GONE => Self::Gone,
             _ => Self::Away,
         }
     }
+}
+
+/// The database's file is gone or another one: it counts as away, until it is there again.
+pub(super) fn gone() -> DbErr {
+    DbErr::Conn(RuntimeErr::Internal(GONE.to_owned()))
 }
 
 /// A library's error in our words.

@@ -21,7 +21,8 @@ use tokio::{
 use uuid::{NoContext, Uuid};
 
 use super::{
-    connection::{Connection, Pool, gone, too_late},
+    connection::{Connection, Pool, too_late},
+    error::gone,
     file::DatabaseFile,
     time,
 };
@@ -75,10 +76,6 @@ impl Tx {
         name: &'static str,
     ) -> Result<Self, DbErr> {
         let (begun, backend) = (Instant::now(), pool.backend());
-        // Nothing would tell: SQLite goes on in a file that was deleted, and all is lost at the end.
-        if pool.file.as_ref().is_some_and(|file| !file.is_in_place()) {
-            return Err(gone());
-        }
         // IMMEDIATE, because a transaction that upgrades later fails without waiting when another
         // one wrote meanwhile. As text, so that the driver's own count of open transactions has no
         // part in it: SQLite refuses BEGIN where a transaction is still open, while the driver

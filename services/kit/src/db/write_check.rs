@@ -31,14 +31,6 @@ impl Db {
     /// # Errors
     /// Why the database takes no writes.
     pub async fn check_write(&self) -> Result<(), Trouble> {
-        if self
-            .writer
-            .file
-            .as_ref()
-            .is_some_and(|file| !file.is_in_place())
-        {
-            return Err(Trouble::Gone);
-        }
         // A small row could find room where the next sign-ups would not, and readiness would flap.
         let size = if self.writer.notes.is_full() { WIDE } else { 1 };
         let begun = Instant::now();

@@ -91,3 +91,26 @@ async fn a_database_that_is_only_looked_at_is_looked_at_with_the_same_care() {
         "{said}"
     );
 }
+
+#[tokio::test]
+async fn i20_a_file_that_stands_in_for_a_database_is_never_read() {
+    let folder = kit::testing::folder();
+    let db = with_numbers(&folder).await;
+    let (file, away) = (folder.path().join("test.db"), folder.path().join("away"));
+    fs::rename(&file, &away).unwrap();
+    fs::write(&file, "").unwrap();
+    // As many at once as make the pool open what it has not opened yet.
+    let read = async || {
+        let count = "SELECT COUNT(*) FROM numbers";
+        let read = (0..8).map(|_| db.reader().execute_unprepared(count));
+        futures::future::join_all(read).await
+    };
+    for refused in read().await {
+        let refused = refused.unwrap_err();
+        assert_eq!(Trouble::from(&refused), Trouble::Gone, "{refused}");
+    }
+    fs::rename(&away, &file).unwrap();
+    for found in read().await {
+        found.unwrap();
+    }
+}
