@@ -23,9 +23,9 @@ use crate::{
     code_keys::CodeKeys,
     commands::{
         CodeRules, IssueCode, Metrics, claim_mails::ClaimMails, confirm_code::ConfirmCode,
-        count_codes::CountCodes, count_due, forget_resends, replace_expired::ReplaceExpired,
-        replace_retired::ReplaceRetired, reschedule_mails, resend_code::ResendCode,
-        serve_resends::ServeResends, start_verifications::StartVerifications, watch_verification,
+        count_codes::CountCodes, count_due, forget_resends, replace_unsendable::ReplaceUnsendable,
+        reschedule_mails, resend_code::ResendCode, serve_resends::ServeResends,
+        start_verifications::StartVerifications, watch_verification,
     },
     config::Config,
     consumer::NewAccounts,
@@ -37,9 +37,6 @@ use crate::{
 /// What people notice of a service that is not ready, and of a mailer that takes no mails.
 const NOT_READY: &str =
     "Nobody can confirm a code, and who signs up gets no mail, until it is; nothing is lost.";
-/// Guesses and wishes for another code that are worked on at once, each of both: the one writer of
-/// SQLite does so many in less time than others wait for it.
-const AT_ONCE: usize = 512;
 const MAILS_WAIT: &str = "People can sign up, but their mails wait; none is lost.";
 /// The same of keys that this replica lacks.
 const SOME_CODES_WAIT: &str = "Whoever has a code of a key that is not known here gets no mail from this replica and cannot \
@@ -48,6 +45,10 @@ const SOME_CODES_WAIT: &str = "Whoever has a code of a key that is not known her
 /// What to do about a mailer that takes no mails.
 const MAILER_AWAY: &str =
     "Bring the mailer back, or correct USHER_MAILER_URL; `usher doctor` says how the mailer is.";
+
+/// Guesses and wishes for another code that are worked on at once, both together: the one writer of
+/// SQLite does so many in less time than others wait for it.
+const AT_ONCE: usize = 512;
 
 /// The durable by which this service reads events, as it should be.
 pub fn durable() -> Durable {
@@ -273,14 +274,7 @@ impl App {
     ) {
         let (db, tick) = (self.parts.db.clone(), self.config.delivery_tick);
         let stop = &stages.stop;
-        let replace_expired = ReplaceExpired {
-            db: db.clone(),
-            issue: self.issue_code(),
-            lease: self.config.delivery_lease,
-            watches: watches.clone(),
-            became_due: Arc::clone(&became_due),
-        };
-        let replace_retired = ReplaceRetired {
+        let replace_unsendable = ReplaceUnsendable {
             db: db.clone(),
             issue: self.issue_code(),
             lease: self.config.delivery_lease,
@@ -289,10 +283,11 @@ impl App {
         };
         let following = self.keys.clone().follow(stop.clone());
         stages.work("key ring", stop, following);
-        let replacing = replace_retired.run(tick, stop.clone());
+        let replacing = replace_unsendable.clone().retired(tick, stop.clone());
         stages.work("retired keys", stop, replacing);
         stages.work("resends", stop, serve_resends.run(tick, stop.clone()));
-        stages.work("expiry", stop, replace_expired.run(tick, stop.clone()));
+        let replacing = replace_unsendable.expired(tick, stop.clone());
+        stages.work("expiry", stop, replacing);
         let rescheduling = reschedule_mails::run(db.clone(), tick, stop.clone());
         stages.work("schedule", stop, rescheduling);
         let forgetting = forget_resends::run(db.clone(), stop.clone());

@@ -1,6 +1,6 @@
 //! The key ring from which codes are derived, as its file says it just now. The file is read again
 //! every few seconds, so that a rotation needs no restart; a file that cannot be used any more
-//! leaves the ring as it was. `issue_code`, `claim_mails` and `confirm_code` use it.
+//! leaves the ring as it was.
 
 use std::{
     collections::BTreeMap,

@@ -20,8 +20,7 @@ pub(crate) mod count_codes;
 pub(crate) mod count_due;
 pub(crate) mod end_stale_claims;
 pub(crate) mod forget_resends;
-pub(crate) mod replace_expired;
-pub(crate) mod replace_retired;
+pub(crate) mod replace_unsendable;
 pub(crate) mod serve_resends;
 
 mod claimed_mail;

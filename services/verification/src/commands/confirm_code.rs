@@ -83,7 +83,7 @@ pub(crate) struct ConfirmCode {
     pub(crate) keys: CodeKeys,
     pub(crate) outbox: Outbox,
     pub(crate) watches: Watches<Uuid>,
-    /// Guesses that may be judged at once.
+    /// For guesses that are judged at once; shared with the wishes for another code.
     pub(crate) room: Arc<Semaphore>,
 }
 

@@ -53,7 +53,7 @@ pub(crate) struct ResendCode {
     pub(crate) db: Db,
     pub(crate) keys: CodeKeys,
     pub(crate) serve_resends: ServeResends,
-    /// Wishes that may be taken, and served, at once.
+    /// For wishes that are taken, and served, at once; shared with the guesses.
     pub(crate) room: Arc<Semaphore>,
 }
 

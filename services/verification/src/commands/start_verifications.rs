@@ -137,9 +137,8 @@ impl StartVerifications {
     ) -> (Code, Option<ClaimedMail>) {
         let (account_id, context) = (verification.account_id, &told.delivery.context);
         let mut code = self.issue.new_code(tx, account_id, 1, context);
-        let digits = code
-            .digits(&self.issue.keys.ring())
-            .filter(|_| told.has_room);
+        let ring = told.has_room.then(|| self.issue.keys.ring());
+        let digits = ring.and_then(|ring| code.digits(&ring));
         let mail = digits.map(|digits| {
             // Born claimed, under the number that the claim of a poll would have given it: no other
             // replica takes what is about to be handed over.

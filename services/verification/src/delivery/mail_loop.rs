@@ -107,7 +107,6 @@ impl MailLoop {
         // Its mails are due at once, not when their leases run out.
         self.db_calls.end_stale_claims();
         let mut ticks = timer(self.tick);
-        // Three chances a lease: two may fail before a claim runs out.
         let mut renewals = renewals(self.lease);
         loop {
             kit::serve::beat();

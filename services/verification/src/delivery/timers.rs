@@ -11,7 +11,8 @@ pub(super) fn timer(period: Duration) -> Interval {
     timer
 }
 
-/// Claims are renewed three times in their lease; and as often as the loop has to be seen at work.
+/// Claims are renewed three times in their lease, so that two may fail before one runs out; and as
+/// often as the loop has to be seen at work.
 pub(super) fn renewals(lease: Duration) -> Interval {
     timer((lease * 3 / 10).clamp(Duration::from_millis(10), Duration::from_secs(10)))
 }

@@ -63,7 +63,7 @@ pub(super) fn status(error: impl Into<CommandError>) -> Status {
     }
 }
 
-/// What became of a commit whose answer was lost nobody knows: hence no word of it.
 /// When a caller for whom there was no room may come again.
 const AGAIN: Duration = Duration::from_secs(1);
+/// What became of a commit whose answer was lost nobody knows: hence no word of it.
 const DATABASE_AWAY: &str = "The database does not answer. Try again in a moment.";

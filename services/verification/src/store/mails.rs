@@ -226,52 +226,6 @@ pub(crate) async fn postpone(tx: &Tx, postponed: &[Postponed]) -> Result<Vec<Uui
     update_given(tx, columns, sql, &shared, &rows).await
 }
 
-/// Up to `most` unclaimed codes that had expired by `now` while their mail was pending: code and
-/// account.
-pub(crate) async fn expired(
-    reader: &impl ConnectionTrait,
-    now: Timestamp,
-    lease: Duration,
-    most: u64,
-) -> Result<Vec<(Uuid, Uuid)>, DbErr> {
-    expired_by(now, lease)
-        .order_by_asc(Column::ExpiresAt)
-        .limit(most)
-        .select_only()
-        .column(Column::Id)
-        .column(Column::AccountId)
-        .into_tuple()
-        .all(reader)
-        .await
-}
-
-/// Those of these codes for which that is still so, now that their accounts are locked: in the
-/// order in which their rows are written.
-pub(crate) async fn still_expired(
-    tx: &Tx,
-    lease: Duration,
-    codes: Vec<Uuid>,
-) -> Result<Vec<Model>, DbErr> {
-    expired_by(tx.now(), lease)
-        .filter(Column::Id.is_in(codes))
-        .order_by_asc(Column::Id)
-        .all(tx)
-        .await
-}
-
-/// Ends the mail of an expired code that an attempt got to the mail server.
-pub(crate) async fn mark_expired(tx: &Tx, id: Uuid) -> Result<(), DbErr> {
-    let undelivered = Expr::val(MailState::Undelivered.to_value());
-    Entity::update_many()
-        .col_expr(Column::MailState, undelivered)
-        .col_expr(Column::Version, Expr::col(Column::Version).add(1))
-        .filter(Column::Id.eq(id))
-        .filter(Column::MailState.eq(MailState::Pending))
-        .exec(tx)
-        .await?;
-    Ok(())
-}
-
 /// How many mails are pending and due by `now`, counted to `most`, and since when the one that is
 /// longest due has been.
 pub(crate) async fn due(
@@ -329,13 +283,6 @@ pub(crate) async fn reschedule(tx: &Tx, moment: Timestamp, most: u64) -> Result<
         .exec(tx)
         .await?;
     Ok(early.len())
-}
-
-fn expired_by(now: Timestamp, lease: Duration) -> sea_orm::Select<Entity> {
-    Entity::find()
-        .filter(Column::MailState.eq(MailState::Pending))
-        .filter(Column::ExpiresAt.lte(now))
-        .filter(unclaimed(now, lease))
 }
 
 pub(super) fn unclaimed(now: Timestamp, lease: Duration) -> SimpleExpr {

@@ -1,7 +1,7 @@
 //! Replicas on one database whose key rings are of different ages, as they are while keys are
 //! rotated: nobody holds a dead code, nobody gets a third mail.
 
-use std::{fs::Permissions, os::unix::fs::PermissionsExt as _, time::Duration};
+use std::time::Duration;
 
 use kit::testing::{SOON, eventually, shown};
 use proto::{
@@ -35,11 +35,8 @@ fn write_ring(world: &World, name: &str, keys: &str) {
             mark => format!("{id}:{secret}:{mark}\n"),
         };
     }
-    // Under another name first: a replica reads the file at any moment.
-    let (file, new) = (world.file(name), world.file("new"));
-    std::fs::write(&new, text).unwrap();
-    std::fs::set_permissions(&new, Permissions::from_mode(0o600)).unwrap();
-    std::fs::rename(new, file).unwrap();
+    // Whole or not at all: a replica reads the file at any moment.
+    kit::files::replace(&world.file(name), &text).unwrap();
 }
 
 async fn replica(world: &World, ring: &str) -> Service {
