@@ -36,6 +36,14 @@ impl Timestamp {
         Uuid::new_v7(uuid::Timestamp::from_unix(context, seconds, nanos))
     }
 
+    /// The moment that `Display` writes; nothing where it is no RFC 3339.
+    pub fn from_rfc3339(text: &str) -> Option<Self> {
+        let at = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+        i64::try_from(at.unix_timestamp_nanos() / 1_000)
+            .ok()
+            .map(Self)
+    }
+
     /// The same moment out of a message; `None` where Protobuf's rules for a Timestamp are broken.
     pub fn from_proto(proto: &prost_types::Timestamp) -> Option<Self> {
         // Years 1 to 9999, as Protobuf says; what lies beyond would overflow further down.

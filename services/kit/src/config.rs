@@ -26,8 +26,8 @@ pub use find::Settings;
 pub use held::{Held, Whence};
 pub use names::{nearest, slips};
 pub use reference::reference;
-pub use refusal::{RefusedSetting, explain, hide_secrets, is_about_a_setting, is_flag_given};
-pub use url::{has_bare_percent, refused_url, service_url};
+pub use refusal::{RefusedSetting, hide_secrets, is_about_a_setting};
+pub use url::{decoded, refused_url, service_url};
 pub use value::{Switch, at_least_one, duration, lease};
 
 /// Reads service `name`'s configuration from the environment and, if `USHER_CONFIG` names one, a

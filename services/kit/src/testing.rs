@@ -45,7 +45,7 @@ pub use process::Process;
 pub use processes::{Listed, processes, signal};
 pub use proxy::Proxy;
 pub use refusal::{fields, reason, retry_after, shown};
-pub use service::{Service, channel};
+pub use service::{Service, channel, probe};
 pub use skip::{is_root, skip};
 pub use small_disk::SmallDisk;
 pub use smtp::{Certificate, Mail, On, Phase, Pipelining, Setup, SmtpServer, Tls};

@@ -9,12 +9,11 @@ use std::{
 use anyhow::{Context as _, anyhow, bail};
 use async_nats::Auth;
 use nkeys::KeyPair;
-use percent_encoding::percent_decode_str;
 use url::Url;
 
 use crate::{
     Private,
-    config::{has_bare_percent, refused_url},
+    config::{decoded, refused_url},
     files::{self, FileRefused},
 };
 
@@ -128,16 +127,10 @@ fn server(text: &str) -> Option<(String, Option<InUrl>)> {
     if !is_bare || !has_host || !matches!(url.scheme(), "nats" | "tls") {
         return None;
     }
-    let decode = |text| {
-        let decoded = percent_decode_str(text).decode_utf8().ok();
-        decoded
-            .filter(|_| !has_bare_percent(text))
-            .map(String::from)
-    };
-    let login = match (decode(url.username())?, url.password()) {
+    let login = match (decoded(url.username())?, url.password()) {
         (user, None) if user.is_empty() => None,
         (token, None) => Some(InUrl::Token(token.into())),
-        (user, Some(password)) => Some(InUrl::User((user, decode(password)?).into())),
+        (user, Some(password)) => Some(InUrl::User((user, decoded(password)?).into())),
     };
     url.set_password(None).ok()?;
     url.set_username("").ok()?;
@@ -247,8 +240,8 @@ impl BrokerUser {
     /// When the file cannot be read or made, others may read it, or it holds no seed.
     pub fn read_or_make(path: &Path) -> Result<Self, FileRefused> {
         const WHAT: &str = "The key of the local broker's user";
-        let seed = KeyPair::new_user().seed().unwrap_or_default();
-        let text = files::read_or_make(path, WHAT, || seed + "\n")?;
+        let make = || KeyPair::new_user().seed().unwrap_or_default() + "\n";
+        let text = files::read_or_make(path, WHAT, make)?;
         // Its own error would quote it.
         let key = KeyPair::from_seed(text.trim());
         let key =

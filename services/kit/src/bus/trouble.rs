@@ -35,9 +35,8 @@ pub(super) struct State {
 
 #[derive(Debug)]
 struct Known {
-    standing: Standing,
-    /// That it is away was logged, and it has not been back since.
-    is_told_away: bool,
+    /// Nothing before the first try.
+    standing: Option<Standing>,
     sight: Option<Sight>,
     publish: Option<Degraded>,
     pull: Option<Degraded>,
@@ -49,8 +48,7 @@ struct Known {
 impl State {
     pub(super) fn of(login: Login) -> Self {
         let known = Known {
-            standing: Standing::Away,
-            is_told_away: false, // it may be there at the first try
+            standing: None,
             sight: None,
             publish: None,
             pull: None,
@@ -65,20 +63,18 @@ impl State {
 
     /// Notes how the connection is now, and logs once what somebody has to mend.
     pub(super) fn is(&self, standing: &Standing) {
-        let was = std::mem::replace(&mut self.known().standing, standing.clone());
-        let is_news = {
-            let mut known = self.known();
-            let is_away = *standing == Standing::Away;
-            std::mem::replace(&mut known.is_told_away, is_away) != is_away
-        };
-        if is_news && *standing == Standing::Away {
-            tracing::warn!("The broker is away; events wait in the outbox.");
+        let was = self.known().standing.replace(standing.clone());
+        if was.as_ref() == Some(standing) {
+            return;
         }
-        if was != *standing
-            && let Standing::Refused | Standing::Unusable(_) = standing
-            && let Some(Degraded { reason, advice }) = self.trouble()
-        {
-            tracing::error!(advice, "The broker {reason}.");
+        match standing {
+            Standing::Away => tracing::warn!("The broker is away; events wait in the outbox."),
+            Standing::Refused | Standing::Unusable(_) => {
+                if let Some(Degraded { reason, advice }) = self.trouble() {
+                    tracing::error!(advice, "The broker {reason}.");
+                }
+            }
+            Standing::Connected => {}
         }
     }
 
@@ -115,31 +111,31 @@ impl State {
     }
 
     pub(super) fn is_connected(&self) -> bool {
-        self.known().standing == Standing::Connected
+        self.known().standing == Some(Standing::Connected)
     }
 
     pub(super) fn is_refused(&self) -> bool {
         let standing = &self.known().standing;
-        matches!(standing, Standing::Refused | Standing::Unusable(_))
+        matches!(standing, Some(Standing::Refused | Standing::Unusable(_)))
     }
 
     /// What comes first explains what comes after it.
     pub(super) fn trouble(&self) -> Option<Degraded> {
         let known = self.known();
         let standing = match &known.standing {
-            Standing::Away => Some(Degraded::new(
+            None | Some(Standing::Away) => Some(Degraded::new(
                 "is not connected; events wait in the outbox",
                 "Bring nats-server back, or correct USHER_NATS_URL; nothing is lost meanwhile.",
             )),
-            Standing::Refused => Some(Degraded::new(
+            Some(Standing::Refused) => Some(Degraded::new(
                 format!("refuses {}", self.login.described()),
                 self.login.advice(),
             )),
-            Standing::Unusable(why) => Some(Degraded::new(
+            Some(Standing::Unusable(why)) => Some(Degraded::new(
                 format!("gets no login: {}", why.trim_end_matches('.')),
                 "Put the file right; it is read again within a second.",
             )),
-            Standing::Connected => None,
+            Some(Standing::Connected) => None,
         };
         let seen = || known.sight.as_ref().map(Sight::told);
         standing

@@ -6,8 +6,8 @@ use std::ffi::OsString;
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, Id, parser::ValueSource};
 
 use super::{
-    Held, SettingsFile, Whence, explain, names,
-    refusal::{is_flag_given, is_secret},
+    Held, SettingsFile, Whence, names,
+    refusal::{explain, is_flag_given, is_secret},
 };
 use crate::Private;
 
@@ -158,7 +158,7 @@ impl Settings {
             if is_flag_given(argument, arguments) {
                 Whence::CommandLine
             } else {
-                self.origin(argument)
+                self.value_of(argument, None).1
             }
         })
     }
@@ -201,14 +201,6 @@ impl Settings {
         }
         let default = names::default(argument);
         (default, Whence::Default)
-    }
-
-    fn origin(&self, argument: &Arg) -> Whence {
-        let found = self
-            .found
-            .iter()
-            .find(|found| found.id == *argument.get_id());
-        found.map_or(Whence::Default, |found| found.origin.clone())
     }
 }
 

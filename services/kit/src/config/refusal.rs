@@ -20,7 +20,11 @@ const HIDDEN: &str = "a value that is not shown here";
 
 /// What is wrong with a setting of `command`, without secrets; `origin` tells where its value came
 /// from.
-pub fn explain(command: &Command, error: &Error, origin: impl Fn(&Arg) -> Whence) -> anyhow::Error {
+pub(super) fn explain(
+    command: &Command,
+    error: &Error,
+    origin: impl Fn(&Arg) -> Whence,
+) -> anyhow::Error {
     let flag = text(error, ContextKind::InvalidArg).unwrap_or_default();
     let argument = argument(command, error);
     let name = argument.and_then(names::variable).unwrap_or(flag);
@@ -52,7 +56,7 @@ pub fn explain(command: &Command, error: &Error, origin: impl Fn(&Arg) -> Whence
     )
 }
 
-/// Whether the error is about a value of a setting of `command`: for `explain`.
+/// Whether the error is about a value of a setting of `command`: for `Settings::refusal`.
 pub fn is_about_a_setting(command: &Command, error: &Error) -> bool {
     let of_a_value = [ErrorKind::ValueValidation, ErrorKind::InvalidValue];
     of_a_value.contains(&error.kind()) && argument(command, error).is_some()
@@ -97,7 +101,7 @@ fn may_hold_a_secret(value: &str) -> bool {
 }
 
 /// Whether the flag of `argument` stands among `arguments`.
-pub fn is_flag_given(argument: &Arg, arguments: &[OsString]) -> bool {
+pub(super) fn is_flag_given(argument: &Arg, arguments: &[OsString]) -> bool {
     let long = format!("--{}", argument.get_long().unwrap_or_default());
     arguments.iter().any(|one| {
         let one = one.to_string_lossy();

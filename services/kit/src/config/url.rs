@@ -1,6 +1,7 @@
 //! URLs that are settings: why one is refused, without a word of it, because whatever stands in it
 //! may be a part of a password.
 
+use percent_encoding::percent_decode_str;
 use url::{ParseError, Url};
 
 /// What ends a part of a URL too early where it stands in a user or a password as it is.
@@ -31,8 +32,14 @@ pub fn refused_url(text: &str, expected: &str) -> String {
     }
 }
 
+/// A part of a URL, decoded; nothing where it cannot be, or where a `%` in it begins no code.
+pub fn decoded(part: &str) -> Option<String> {
+    let text = percent_decode_str(part).decode_utf8().ok()?;
+    (!has_bare_percent(part)).then(|| text.into_owned())
+}
+
 /// Whether a `%` begins no code: it stands for itself, and a decoder may take it for a part of one.
-pub fn has_bare_percent(text: &str) -> bool {
+fn has_bare_percent(text: &str) -> bool {
     let is_code = |part: &str| {
         let code = part.as_bytes().get(..2);
         code.is_some_and(|code| code.iter().all(u8::is_ascii_hexdigit))

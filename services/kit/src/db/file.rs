@@ -22,6 +22,7 @@ pub(super) struct DatabaseFile {
     id: Id,
     lock_path: PathBuf,
     lock_id: Id,
+    log_path: PathBuf,
     /// Whether there was a log once: some file systems allow none.
     has_log: AtomicBool,
     /// Held as long as this lives.
@@ -58,6 +59,7 @@ impl DatabaseFile {
             lock_id: Id::of(&lock_path).with_context(gone)?,
             path,
             lock_path,
+            log_path: folder.path().join(format!("{name}-wal")),
             has_log: AtomicBool::new(false),
             _lock: held,
         })
@@ -78,9 +80,7 @@ impl DatabaseFile {
     /// The same just after a commit, while its connection is open: the log, too, in which the
     /// commit stands, is where the next start looks for it.
     pub(super) fn holds_what_was_committed(&self) -> bool {
-        let mut log = self.path.clone().into_os_string();
-        log.push("-wal");
-        let has_log = Path::new(&log).exists();
+        let has_log = self.log_path.exists();
         let had_log = self.has_log.fetch_or(has_log, Ordering::Relaxed);
         self.is_in_place() && (has_log || !had_log)
     }

@@ -20,16 +20,8 @@ pub enum MigrateError {
     #[error("it was made by a newer usher ({0}): use that version, or a later one")]
     Newer(String),
     /// The database did not take a step, or was away.
-    #[error("{}", told(.0))]
+    #[error("{}", in_words(.0))]
     Database(#[from] DbErr),
-}
-
-fn told(error: &DbErr) -> String {
-    match Trouble::from(error) {
-        // Not only what answers nothing: any sentence of its own, too.
-        Trouble::Away | Trouble::NotCurrent => in_words(error),
-        trouble => trouble.to_string(),
-    }
 }
 
 impl MigrateError {
@@ -88,18 +80,17 @@ impl Db {
     /// # Errors
     /// When the database does not answer, or is newer than this program.
     pub async fn lacks<M: MigratorTrait>(&self) -> Result<Vec<String>, MigrateError> {
-        self.refuse_newer::<M>().await?;
-        Ok(self.pending_migrations::<M>().await?)
+        Ok(missing::<M>(&self.refuse_newer::<M>().await?))
     }
 
-    async fn refuse_newer<M: MigratorTrait>(&self) -> Result<(), MigrateError> {
-        let known = M::migrations();
-        for applied in self.applied_migrations::<M>().await? {
-            if !known.iter().any(|migration| migration.name() == applied) {
-                return Err(MigrateError::Newer(applied));
-            }
+    /// The names of what is applied.
+    async fn refuse_newer<M: MigratorTrait>(&self) -> Result<BTreeSet<String>, MigrateError> {
+        let (known, applied) = (M::migrations(), self.applied_migrations::<M>().await?);
+        let is_newer = |name: &&String| known.iter().all(|migration| migration.name() != *name);
+        match applied.iter().find(is_newer) {
+            Some(newer) => Err(MigrateError::Newer(newer.clone())),
+            None => Ok(applied),
         }
-        Ok(())
     }
 
     /// Names of the migrations that are not applied yet. Asked again and again for readiness, so it
@@ -108,10 +99,7 @@ impl Db {
     /// # Errors
     /// When the database does not answer.
     pub async fn pending_migrations<M: MigratorTrait>(&self) -> Result<Vec<String>, DbErr> {
-        let applied = self.applied_migrations::<M>().await?;
-        let all = M::migrations();
-        let names = all.iter().map(|migration| migration.name().to_owned());
-        Ok(names.filter(|name| !applied.contains(name)).collect())
+        Ok(missing::<M>(&self.applied_migrations::<M>().await?))
     }
 
     async fn applied_migrations<M: MigratorTrait>(&self) -> Result<BTreeSet<String>, DbErr> {
@@ -131,4 +119,11 @@ impl Db {
         }
         Ok(applied)
     }
+}
+
+/// Names of the migrations that are not among these, in their order.
+fn missing<M: MigratorTrait>(applied: &BTreeSet<String>) -> Vec<String> {
+    let all = M::migrations();
+    let names = all.iter().map(|migration| migration.name().to_owned());
+    names.filter(|name| !applied.contains(name)).collect()
 }

@@ -3,13 +3,12 @@
 
 use std::str::FromStr;
 
-use percent_encoding::percent_decode_str;
 use sea_orm::sqlx::postgres::PgConnectOptions;
 use url::Url;
 
 use crate::{
     Private,
-    config::{has_bare_percent, refused_url},
+    config::{decoded, refused_url},
 };
 
 const EXPECTED: &str = "sqlite:PATH (a file) or postgres://USER[:PASSWORD]@HOST[:PORT]/DATABASE[?sslmode=…], user and password percent-encoded";
@@ -85,10 +84,9 @@ fn is_postgres(text: &str) -> bool {
     let is_whole = url.fragment().is_none()
         && !database.contains(['/', '@', ':'])
         && url.query_pairs().all(|(key, _)| is_parameter(&key));
-    let decodes = |part: &str| percent_decode_str(part).decode_utf8().is_ok();
     let is_text = [url.username(), url.password().unwrap_or_default(), database]
         .into_iter()
-        .all(|part| decodes(part) && !has_bare_percent(part));
+        .all(|part| decoded(part).is_some());
     is_known && is_whole && is_text && text.parse::<PgConnectOptions>().is_ok()
 }
 

@@ -27,7 +27,8 @@ const AGAIN: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone)]
 struct Ending(CancellationToken);
 
-/// When a stream is to end so that its connection can: the caller asks anew, by another one.
+/// When a stream is to end so that its connection can: the caller asks anew, by another one. Of a
+/// call with one answer, never.
 pub fn ending<T>(request: &tonic::Request<T>) -> CancellationToken {
     let ending = request.extensions().get::<Ending>();
     ending.map_or_else(CancellationToken::new, |Ending(token)| token.clone())
@@ -80,7 +81,9 @@ where
             }
             return std::future::ready(Ok(refused.map(Answer::refusal))).boxed();
         };
-        request.extensions_mut().insert(Ending(self.ending.clone()));
+        if kind == Kind::Stream {
+            request.extensions_mut().insert(Ending(self.ending.clone()));
+        }
         let asking = begun.waits_for_caller();
         let request = request.map(|body| Body::new(Asked::new(body, asking)));
         let answering = self.inner.clone().oneshot(request);

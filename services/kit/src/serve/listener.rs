@@ -17,7 +17,7 @@ use tokio::{
     io::{AsyncReadExt as _, join},
     net::{TcpListener, TcpStream},
     task::JoinSet,
-    time::{Instant, sleep, timeout},
+    time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
@@ -28,6 +28,7 @@ use super::{
     guarded::Guarded,
     limits::Limits,
     preface::{Speaks, preface},
+    taken::Seldom,
 };
 use crate::random;
 
@@ -44,8 +45,6 @@ const SEND_BUFFER: usize = 16 * 1024;
 /// How long nothing is accepted after an error that is the system's: without descriptors the next
 /// one would come at once.
 const PAUSE: Duration = Duration::from_millis(100);
-/// That it is so is told once in that time.
-const TOLD_AGAIN: Duration = Duration::from_secs(60);
 
 /// Which versions of HTTP a listener speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,8 +55,8 @@ pub(super) enum Versions {
     Both,
 }
 
-/// How a listener serves each of its connections. Clones share it.
-#[derive(Debug, Clone)]
+/// How a listener serves each of its connections.
+#[derive(Debug)]
 struct Rules {
     versions: Versions,
     limits: Limits,
@@ -112,10 +111,10 @@ pub(super) async fn serve<S, B>(
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let rules = Rules::new(versions, capacity.limits());
+    let rules = Arc::new(Rules::new(versions, capacity.limits()));
     // Dropped, it closes what is still open.
     let mut connections = JoinSet::new();
-    let mut told = None;
+    let mut told = Seldom::default();
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
@@ -129,7 +128,7 @@ pub(super) async fn serve<S, B>(
                 let Ok(place) = capacity.connect() else {
                     continue;
                 };
-                let (rules, service, stop) = (rules.clone(), service.clone(), stop.clone());
+                let (rules, service, stop) = (Arc::clone(&rules), service.clone(), stop.clone());
                 connections.spawn(connection(stream, place, rules, service, stop));
             }
             Err(error) => pause_after(&error, &mut told).await,
@@ -142,15 +141,14 @@ pub(super) async fn serve<S, B>(
 
 /// Connections that ended before they were accepted are nobody's trouble; any other error is the
 /// system's.
-async fn pause_after(error: &io::Error, told: &mut Option<Instant>) {
+async fn pause_after(error: &io::Error, told: &mut Seldom) {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     if !matches!(
         error.kind(),
         ConnectionAborted | ConnectionRefused | ConnectionReset
     ) {
         // At every try it would drown what else is to be told.
-        if told.is_none_or(|told| told.elapsed() >= TOLD_AGAIN) {
-            *told = Some(Instant::now());
+        if told.is_due() {
             tracing::warn!(%error, "Connections cannot be accepted; tried again ten times a second.");
         }
         sleep(PAUSE).await;
@@ -161,7 +159,7 @@ async fn pause_after(error: &io::Error, told: &mut Option<Instant>) {
 async fn connection<S, B>(
     stream: TcpStream,
     place: Place,
-    rules: Rules,
+    rules: Arc<Rules>,
     service: S,
     stop: CancellationToken,
 ) where

@@ -20,7 +20,7 @@ pub(super) enum Kind {
 /// A caller that says nothing, be it all or the rest of its call, is nobody's fault for so long: a
 /// far network takes that time.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// That a room is full is told once in that time.
+/// What goes on for long is told once in that time.
 const TOLD_AGAIN: Duration = Duration::from_secs(60);
 
 /// Numbers what happens, so that what happened first is the smallest.
@@ -37,7 +37,7 @@ pub(super) struct Taken {
     calls: usize,
     streams: usize,
     turn: Turn,
-    told: Option<Instant>,
+    told: Seldom,
 }
 
 /// Whoever has said nothing yet, then whoever has been without a call for longest.
@@ -172,15 +172,26 @@ impl Taken {
 
     /// Whether somebody is to be told that the room is full; then it counts as told.
     pub(super) fn is_to_tell(&mut self) -> bool {
-        let is_to_tell = self.told.is_none_or(|told| told.elapsed() >= TOLD_AGAIN);
-        if is_to_tell {
-            self.told = Some(Instant::now());
-        }
-        is_to_tell
+        self.told.is_due()
     }
 
     fn next_turn(&mut self) -> Turn {
         self.turn += 1;
         self.turn
+    }
+}
+
+/// When something was told last.
+#[derive(Debug, Default)]
+pub(super) struct Seldom(Option<Instant>);
+
+impl Seldom {
+    /// Whether it is to be told again; then it counts as told.
+    pub(super) fn is_due(&mut self) -> bool {
+        let is_due = self.0.is_none_or(|told| told.elapsed() >= TOLD_AGAIN);
+        if is_due {
+            self.0 = Some(Instant::now());
+        }
+        is_due
     }
 }

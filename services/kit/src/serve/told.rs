@@ -25,7 +25,7 @@ pub struct Told {
 
 /// Why a service cannot use what it depends on, after its name: "broker" "is not connected". Work
 /// waits meanwhile.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Degraded {
     /// What is known of it.
     pub reason: String,

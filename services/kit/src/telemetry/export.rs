@@ -3,7 +3,7 @@
 
 mod if_taken;
 
-use std::{env, fmt, fs, thread, time::Duration};
+use std::{fmt, fs, thread, time::Duration};
 
 use anyhow::Context as _;
 use opentelemetry_otlp::{
@@ -22,7 +22,7 @@ use tokio::{
 };
 use tonic::transport::{Certificate, ClientTlsConfig};
 
-use super::settings::{Signal, of_signal_or_all};
+use super::settings::{Signal, of_signal_or_all, value};
 use if_taken::IfTaken;
 
 /// The SDK's own 2,048 lost nine of ten spans in a burst of 100,000.
@@ -166,5 +166,5 @@ fn tls(signal: Signal) -> anyhow::Result<ClientTlsConfig> {
 }
 
 fn unset(variable: &str) -> bool {
-    env::var(variable).is_ok_and(|value| value.is_empty()) || env::var(variable).is_err()
+    value(variable).is_none()
 }

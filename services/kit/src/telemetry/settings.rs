@@ -146,6 +146,6 @@ pub(super) fn of_signal_or_all(signal: Signal, what: &str) -> Option<String> {
 }
 
 /// An empty variable counts as unset, as OpenTelemetry's specification demands.
-fn value(name: &str) -> Option<String> {
+pub(super) fn value(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }

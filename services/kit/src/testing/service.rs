@@ -73,20 +73,8 @@ impl<C: From<Channel>> Service<C> {
 
     /// What a probe gets from `/readyz`, `/livez` or `/metrics`: the HTTP status and the body.
     pub async fn probe(&self, path: &str) -> (u16, String) {
-        let request = format!("GET {path} HTTP/1.1\r\nhost: usher\r\nconnection: close\r\n\r\n");
-        let mut reply = String::new();
-        let asked = async {
-            let mut connection = TcpStream::connect(self.admin_addr).await?;
-            connection.write_all(request.as_bytes()).await?;
-            connection.read_to_string(&mut reply).await
-        };
-        asked.await.expect("the admin listener answers");
-        let (head, body) = reply.split_once("\r\n\r\n").expect("a reply has a head");
-        let status = head
-            .split(' ')
-            .nth(1)
-            .and_then(|status| status.parse().ok());
-        (status.expect("a reply has a status"), body.to_owned())
+        let answer = probe(self.admin_addr, path).await;
+        answer.expect("the admin listener answers")
     }
 
     /// Its probes in a hole between it and its database: it is alive and not ready, and the replica
@@ -120,4 +108,22 @@ impl<C: From<Channel>> Service<C> {
 pub fn channel(addr: SocketAddr) -> Channel {
     let endpoint = Channel::from_shared(format!("http://{addr}"));
     endpoint.expect("an address makes a URL").connect_lazy()
+}
+
+/// What a probe gets from an admin listener: the HTTP status and the body.
+///
+/// # Errors
+/// When nobody answers, or not with a whole head.
+pub async fn probe(admin: SocketAddr, path: &str) -> std::io::Result<(u16, String)> {
+    let request = format!("GET {path} HTTP/1.1\r\nhost: usher\r\nconnection: close\r\n\r\n");
+    let mut connection = TcpStream::connect(admin).await?;
+    connection.write_all(request.as_bytes()).await?;
+    let mut reply = String::new();
+    connection.read_to_string(&mut reply).await?;
+    let answer = || {
+        let (head, body) = reply.split_once("\r\n\r\n")?;
+        let status = head.split(' ').nth(1)?.parse().ok()?;
+        Some((status, body.to_owned()))
+    };
+    answer().ok_or_else(|| std::io::ErrorKind::UnexpectedEof.into())
 }

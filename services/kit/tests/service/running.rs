@@ -7,6 +7,7 @@ use kit::{
     config::from_pairs,
     db::{DatabaseUrl, Db},
     serve::{AdminToken, Degraded, Health, ListenerSettings, Server, Stages, Surface, client},
+    testing::probe,
 };
 use proto::mailer::{
     ListMailsRequest, ListMailsResponse,
@@ -15,13 +16,7 @@ use proto::mailer::{
 };
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 use tempfile::TempDir;
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-    sync::oneshot,
-    task::JoinHandle,
-    time::Instant,
-};
+use tokio::{sync::oneshot, task::JoinHandle, time::Instant};
 use tonic::{Request, Response, Status, service::Routes};
 
 pub(crate) struct NoMigrations;
@@ -130,13 +125,7 @@ impl Running {
     }
 
     pub(crate) async fn get(&self, path: &str) -> (u16, String) {
-        let mut stream = TcpStream::connect(self.admin_addr).await.unwrap();
-        let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        let code = answer.split(' ').nth(1).unwrap().parse().unwrap();
-        (code, answer.split_once("\r\n\r\n").unwrap().1.to_owned())
+        probe(self.admin_addr, path).await.unwrap()
     }
 
     pub(crate) async fn list(&self, token: &str) -> Result<Response<ListMailsResponse>, Status> {

@@ -4,9 +4,8 @@ use std::{path::PathBuf, str::FromStr};
 
 use kit::{
     Private,
-    config::{has_bare_percent, refused_url},
+    config::{decoded, refused_url},
 };
-use percent_encoding::percent_decode_str;
 use url::Url;
 
 /// Where mails go. The password is never shown.
@@ -109,15 +108,9 @@ fn credentials(url: &Url) -> Option<Option<Private<Credentials>>> {
     if url.username().is_empty() {
         return Some(None);
     }
-    let decode = |text| {
-        let decoded = percent_decode_str(text).decode_utf8().ok();
-        decoded
-            .filter(|_| !has_bare_percent(text))
-            .map(String::from)
-    };
     let (user, password) = (
-        decode(url.username())?,
-        decode(url.password().unwrap_or_default())?,
+        decoded(url.username())?,
+        decoded(url.password().unwrap_or_default())?,
     );
     Some(Some(Private::new(Credentials { user, password })))
 }

@@ -88,8 +88,8 @@ impl Writer {
         let keys = Keys::take(&tx, &in_time).await?;
         let candidates = keys.candidates();
         let created = insert_accounts(&tx, &candidates).await?;
-        let new = created.iter().map(|created| created.account.clone());
-        let accounts: HashMap<Uuid, Account> = new.map(|account| (account.id, account)).collect();
+        let new = created.iter().map(|created| &created.account);
+        let accounts: HashMap<Uuid, &Account> = new.map(|account| (account.id, account)).collect();
         keys::give_back(&tx, &candidates, &accounts).await?;
         // Last, and for those only that `RETURNING` named: no event without its account.
         let pending = self.events.record(&tx, &created, room).await?;

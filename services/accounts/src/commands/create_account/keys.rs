@@ -79,7 +79,7 @@ impl<'a> Keys<'a> {
     pub(super) fn answer(
         &self,
         sign_up: &SignUp,
-        accounts: &HashMap<Uuid, Account>,
+        accounts: &HashMap<Uuid, &Account>,
     ) -> Result<Account, CreateAccountError> {
         let owner = self.owner(sign_up);
         if let (Some(request), Some(first)) = (&sign_up.request, &owner.request) {
@@ -96,7 +96,7 @@ impl<'a> Keys<'a> {
         }
         accounts
             .get(&owner.id)
-            .cloned()
+            .map(|account| (*account).clone())
             .ok_or(CreateAccountError::AddressTaken)
     }
 
@@ -137,7 +137,7 @@ async fn read(tx: &Tx, keys: HashSet<Vec<u8>>) -> Result<HashMap<Hash, Use>, DbE
 pub(super) async fn give_back(
     tx: &Tx,
     candidates: &[&SignUp],
-    accounts: &HashMap<Uuid, Account>,
+    accounts: &HashMap<Uuid, &Account>,
 ) -> Result<(), DbErr> {
     let mut keys = Vec::new();
     for candidate in candidates {

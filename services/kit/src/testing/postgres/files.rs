@@ -100,18 +100,16 @@ fn programs() -> Option<PathBuf> {
 /// For root: a user who may run PostgreSQL and owns the directory from now on. For everybody else:
 /// nobody new.
 fn owner(directory: &Path) -> Result<Option<&'static str>, String> {
-    let output = |program: &str, arguments: &[&str]| {
-        Command::new(program)
-            .args(arguments)
-            .stderr(Stdio::null())
-            .output()
-            .map_err(|error| error.to_string())
-    };
     if !is_root() {
         return Ok(None);
     }
-    let known =
-        |user: &&str| output("id", &["-u", user]).is_ok_and(|output| output.status.success());
+    let known = |user: &&str| {
+        let asked = Command::new("id")
+            .args(["-u", user])
+            .stderr(Stdio::null())
+            .output();
+        asked.is_ok_and(|output| output.status.success())
+    };
     let user = ["postgres", "nobody"]
         .into_iter()
         .find(known)
