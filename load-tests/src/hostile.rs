@@ -176,7 +176,7 @@ impl Hostile {
             clients.push(client.start().await?);
         }
         let over = CancellationToken::new();
-        let peaks = peaks(system, &over);
+        let peaks = peaks(system, processes, &over);
         let ending = async {
             let done = try_join_all(clients.into_iter().map(Client::done)).await;
             over.cancel();
@@ -244,14 +244,21 @@ async fn friends(
 }
 
 /// The most memory that each service had.
-async fn peaks(system: &System, over: &CancellationToken) -> [u64; 3] {
+async fn peaks(
+    system: &System,
+    mut processes: [Option<u32>; 3],
+    over: &CancellationToken,
+) -> [u64; 3] {
     let mut peaks = [0; 3];
     let mut ticks = interval(LOOK);
     while over.run_until_cancelled(ticks.tick()).await.is_some() {
-        for (peak, service) in peaks.iter_mut().zip(SERVICES) {
-            // Of one that does not run it is told that it was started again.
-            let now = taken_by(system, service).map_or(0, |taken| taken.memory);
-            *peak = now.max(*peak);
+        for ((peak, process), service) in peaks.iter_mut().zip(&mut processes).zip(SERVICES) {
+            match process.and_then(|process| taken::by(process).ok()) {
+                Some(taken) => *peak = taken.memory.max(*peak),
+                // Of one that does not run it is told that it was started again. Only then is it
+                // looked for: that reads what every process of the machine is.
+                None => *process = system.process_of(service),
+            }
         }
     }
     peaks

@@ -39,17 +39,10 @@ async fn over_http1(front: &Front) {
         front.listener.call(),
         front.listener.addr
     );
-    let mut ticks = front.ticks(0.5);
-    loop {
-        ticks.tick().await;
-        let Some(wire) = front.connect().await else {
-            continue;
-        };
-        let (tally, head) = (std::sync::Arc::clone(&front.tally), head.clone());
-        tokio::spawn(async move {
-            let since = wire.since;
-            let end = held(wire, head.as_bytes(), b"x").await;
-            tally.answered(&format!("HTTP/1 {end}"), since.elapsed());
-        });
-    }
+    front
+        .each(0.5, |_, wire| {
+            let head = head.clone();
+            async move { format!("HTTP/1 {}", held(wire, head.as_bytes(), b"x").await) }
+        })
+        .await;
 }

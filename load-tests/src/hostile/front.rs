@@ -54,6 +54,24 @@ impl Front {
         ticks
     }
 
+    /// Connections at this part of the pace, one after the other; what becomes of each is told by
+    /// `held`.
+    pub(super) async fn each<F>(&self, part: f64, held: impl Fn(u64, Wire) -> F)
+    where
+        F: Future<Output = String> + Send + 'static,
+    {
+        let mut ticks = self.ticks(part);
+        for number in 0.. {
+            ticks.tick().await;
+            let Some(wire) = self.connect().await else {
+                continue;
+            };
+            let (tally, since) = (Arc::clone(&self.tally), wire.since);
+            let held = held(number, wire);
+            tokio::spawn(async move { tally.answered(&held.await, since.elapsed()) });
+        }
+    }
+
     /// A connection, once there is room for one; nothing where the listener does not let it in.
     pub(super) async fn connect(&self) -> Option<Wire> {
         let room = Arc::clone(&self.room).acquire_owned().await.ok()?;

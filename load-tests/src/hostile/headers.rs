@@ -48,26 +48,19 @@ fn fields(number: u64) -> Vec<(String, String)> {
 }
 
 async fn over_http1(front: &Front) {
-    let mut ticks = front.ticks(0.5);
-    for number in 0.. {
-        ticks.tick().await;
-        let Some(mut wire) = front.connect().await else {
-            continue;
-        };
-        let mut head = "GET /livez HTTP/1.1\r\nhost: usher\r\nconnection: close\r\n".to_owned();
-        for (name, value) in fields(number) {
-            head += &format!("{name}: {value}\r\n");
-        }
-        head += "\r\n";
-        let tally = std::sync::Arc::clone(&front.tally);
-        tokio::spawn(async move {
-            let since = wire.since;
+    front
+        .each(0.5, |number, mut wire| async move {
+            let mut head = "GET /livez HTTP/1.1\r\nhost: usher\r\nconnection: close\r\n".to_owned();
+            for (name, value) in fields(number) {
+                head += &format!("{name}: {value}\r\n");
+            }
+            head += "\r\n";
             let mut reply = Vec::new();
             let _ = wire.write_all(head.as_bytes()).await;
             let _ = wire.read_to_end(&mut reply).await;
             let line = String::from_utf8_lossy(&reply);
             let status = line.split_whitespace().nth(1).unwrap_or("closed");
-            tally.answered(&format!("HTTP/1 {status}"), since.elapsed());
-        });
-    }
+            format!("HTTP/1 {status}")
+        })
+        .await;
 }

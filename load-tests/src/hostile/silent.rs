@@ -19,16 +19,9 @@ const DRIPS: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r";
 const LINES: &[u8] = b"GET /livez HTTP/1.1\r\nx: ";
 
 pub(super) async fn run(front: &Front) {
-    let mut ticks = front.ticks(1.0);
-    for number in 0_u64.. {
-        ticks.tick().await;
-        let Some(wire) = front.connect().await else {
-            continue;
-        };
-        let tally = std::sync::Arc::clone(&front.tally);
-        let is_admin = front.listener.is_admin;
-        tokio::spawn(async move {
-            let since = wire.since;
+    let is_admin = front.listener.is_admin;
+    front
+        .each(1.0, |number, wire| async move {
             let (what, end) = match number % 3 {
                 0 => ("without a byte", held(wire, &[], &[]).await),
                 1 => {
@@ -40,9 +33,9 @@ pub(super) async fn run(front: &Front) {
                     ("byte by byte", held(wire, &[], drips).await)
                 }
             };
-            tally.answered(&format!("{what}: {end}"), since.elapsed());
-        });
-    }
+            format!("{what}: {end}")
+        })
+        .await;
 }
 
 /// Sends `first`, then a byte a second of `drips` and of `x` for ever; returns when the listener

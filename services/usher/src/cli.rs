@@ -42,9 +42,6 @@ pub(crate) struct Cli {
     color: Color,
     #[command(subcommand)]
     pub(crate) command: Command,
-    /// Misspelt variables, a sentence each.
-    #[arg(skip)]
-    pub(crate) slips: Vec<String>,
 }
 
 impl Cli {

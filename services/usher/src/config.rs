@@ -102,10 +102,9 @@ pub(crate) fn run(
 fn held(shown: Option<ConfigOf>, data: &Path) -> anyhow::Result<Vec<(&'static str, Vec<Held>)>> {
     let (service, flags) = match shown {
         None => {
-            let services = settings::of_services()?;
+            let services = settings::checked()?;
             let mut all = Vec::new();
             for service in Service::ALL {
-                settings::check(service, &services[service])?;
                 all.push((service.name(), services[service].held(None)));
             }
             all.push(("usher", of_the_command(data)?));

@@ -95,19 +95,18 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
     let Cli {
         folder: DataFlag { data },
         command,
-        slips,
         ..
     } = cli;
     let session = |target| Session::new(target, &data, format);
     match command {
-        Command::Accounts(arguments) => serve::accounts(*arguments, slips).await,
-        Command::Verification(arguments) => serve::verification(*arguments, slips).await,
-        Command::Mailer(arguments) => serve::mailer(*arguments, slips).await,
-        Command::Up(arguments) => local::up::run(arguments, &data, format, slips).await,
+        Command::Accounts(arguments) => serve::accounts(*arguments, parse::slips()).await,
+        Command::Verification(arguments) => serve::verification(*arguments, parse::slips()).await,
+        Command::Mailer(arguments) => serve::mailer(*arguments, parse::slips()).await,
+        Command::Up(arguments) => local::up::run(arguments, &data, format, parse::slips()).await,
         Command::Demo(arguments) => demo::run(arguments, &data, format).await,
         Command::Migrate(arguments) => migrate::run(arguments, &data, format).await,
         Command::Keys(client) => keys::run(client.command, &data, &session(client.target)?).await,
-        Command::Config(arguments) => config::run(arguments, &data, format, &slips),
+        Command::Config(arguments) => config::run(arguments, &data, format, &parse::slips()),
         Command::Logs(arguments) => logs::run(&arguments, &data, format).await,
         Command::Completions(arguments) => {
             completions::run(&arguments, cli::command());
@@ -118,7 +117,9 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
             version::run(format);
             Ok(())
         }
-        Command::Doctor(arguments) => doctor::run(&session(arguments.target)?, slips).await,
+        Command::Doctor(arguments) => {
+            doctor::run(&session(arguments.target)?, parse::slips()).await
+        }
         Command::Dlq(client) => dlq::run(client.command, &session(client.target)?).await,
         Command::Nats(client) => nats::run(client.command, &session(client.target)?).await,
         Command::Account(client) => {

@@ -138,5 +138,5 @@ fn spoken(line: &Logged) -> String {
         LogLevel::Warn => WARN,
         _ => GOOD,
     };
-    format!("{style}{part:<12}{style:#} {DIM}│{DIM:#} {}", entry.line)
+    terminal::of_part(style, part, &entry.line)
 }

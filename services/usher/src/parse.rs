@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, ffi::OsString};
 
 use clap::{ArgMatches, Command, Error, FromArgMatches as _};
-use kit::config::{self, FILE_VARIABLE, Settings, Whence};
+use kit::config::{self, FILE_VARIABLE, Settings};
 
 use crate::{
     cli::{self, Cli},
@@ -45,10 +45,7 @@ pub(crate) fn parse() -> Result<Cli, (Format, anyhow::Error)> {
         let told = told(&path, settings.as_ref(), &error, &arguments);
         (format, told.unwrap_or_else(|| leave(error)))
     })?;
-    let cli = Cli::from_arg_matches(&matches);
-    let mut cli = cli.unwrap_or_else(leave);
-    cli.slips = slips();
-    Ok(cli)
+    Ok(Cli::from_arg_matches(&matches).unwrap_or_else(leave))
 }
 
 fn leave<T>(error: Error) -> T {
@@ -118,19 +115,13 @@ fn told(
     for name in path {
         asked = asked.find_subcommand(name)?;
     }
-    config::is_about_a_setting(asked, error).then(|| {
-        config::explain(asked, error, |argument| {
-            match config::is_flag_given(argument, arguments) {
-                true => Whence::CommandLine,
-                false => Whence::Environment,
-            }
-        })
-    })
+    config::is_about_a_setting(asked, error)
+        .then(|| Settings::of(asked.clone(), config::environment).refusal(error, arguments))
 }
 
 /// Misspelt variables of this environment, a sentence each. They are no errors: other programs may
 /// have variables that begin so.
-fn slips() -> Vec<String> {
+pub(crate) fn slips() -> Vec<String> {
     let known = known_variables();
     let known: Vec<&str> = known.iter().map(String::as_str).collect();
     let names = std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned());

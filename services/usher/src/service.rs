@@ -1,6 +1,6 @@
 //! The three services that `usher` runs and talks to, and what each of them has one of.
 
-use std::ops::Index;
+use std::ops::{Index, IndexMut};
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
@@ -50,6 +50,16 @@ impl<T> PerService<T> {
             accounts: value_of(Service::Accounts),
             verification: value_of(Service::Verification),
             mailer: value_of(Service::Mailer),
+        }
+    }
+}
+
+impl<T> IndexMut<Service> for PerService<T> {
+    fn index_mut(&mut self, service: Service) -> &mut T {
+        match service {
+            Service::Accounts => &mut self.accounts,
+            Service::Verification => &mut self.verification,
+            Service::Mailer => &mut self.mailer,
         }
     }
 }

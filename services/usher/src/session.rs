@@ -80,8 +80,7 @@ impl Session {
     /// Where this command's spans go: as the environment says, else where the running `usher up`
     /// sends its own.
     pub(crate) fn otlp_endpoint(&self) -> Option<String> {
-        let named = std::env::var_os("OTEL_EXPORTER_OTLP_ENDPOINT");
-        if named.is_some_and(|url| !url.is_empty()) {
+        if kit::config::environment("OTEL_EXPORTER_OTLP_ENDPOINT").is_some() {
             return None;
         }
         let run = self.places.run.as_ref()?;

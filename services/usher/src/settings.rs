@@ -21,6 +21,15 @@ pub(crate) fn of_services() -> anyhow::Result<PerService<Settings>> {
     })
 }
 
+/// The same, none of which the service itself would refuse.
+pub(crate) fn checked() -> anyhow::Result<PerService<Settings>> {
+    let services = of_services()?;
+    for service in Service::ALL {
+        check(service, &services[service])?;
+    }
+    Ok(services)
+}
+
 /// Refuses settings that the service itself would refuse.
 pub(crate) fn check(service: Service, settings: &Settings) -> anyhow::Result<()> {
     match service {

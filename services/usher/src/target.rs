@@ -30,7 +30,7 @@ pub(crate) struct DataFlag {
         long,
         global = true,
         env = "USHER_DATA",
-        default_value = "data",
+        default_value = USUAL_DATA,
         value_name = "DIR"
     )]
     pub(crate) data: PathBuf,
@@ -256,13 +256,7 @@ impl Places {
     }
 
     pub(crate) fn set_admin_url(&mut self, service: Service, url: &str) {
-        let services = &mut self.services;
-        let place = match service {
-            Service::Accounts => &mut services.accounts,
-            Service::Verification => &mut services.verification,
-            Service::Mailer => &mut services.mailer,
-        };
-        url.clone_into(&mut place.admin_url);
+        url.clone_into(&mut self.services[service].admin_url);
     }
 
     /// A channel to the service; connects when it is first used.

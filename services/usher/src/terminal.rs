@@ -29,6 +29,11 @@ pub(crate) const BAD: Style = Style::new().fg_color(Some(anstyle::Color::Ansi(An
 /// What can be typed.
 pub(crate) const CODE: Style = Style::new().fg_color(Some(anstyle::Color::Ansi(AnsiColor::Cyan)));
 
+/// What one part of a system says, as a line.
+pub(crate) fn of_part(style: Style, part: &str, line: &str) -> String {
+    format!("{style}{part:<12}{style:#} {DIM}│{DIM:#} {line}")
+}
+
 /// Writes a line to standard output.
 pub(crate) fn say(text: impl AsRef<str>) {
     print(&format!("{}\n", text.as_ref()));

@@ -1,9 +1,7 @@
 //! What happened to an account, in order: accounts' facts and verification's history as lines with
 //! the time since the sign-up.
 
-use std::time::Duration;
-
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use kit::clock::Timestamp;
 
 use super::view::{Account, HistoryEntry, Verification};
 use crate::{terminal::DIM, trace::short};
@@ -31,13 +29,10 @@ pub(crate) fn render(account: &Account, verification: Option<&Verification>) -> 
 }
 
 /// One fact as a line.
-pub(crate) fn line(entry: &HistoryEntry, start: Option<OffsetDateTime>) -> String {
+pub(crate) fn line(entry: &HistoryEntry, start: Option<Timestamp>) -> String {
     let since = match (parsed(entry.at.as_deref()), start) {
         (Some(at), Some(start)) if at <= start => "0".to_owned(),
-        (Some(at), Some(start)) => {
-            let since = Duration::try_from(at - start).unwrap_or_default();
-            format!("+{}", short(since))
-        }
+        (Some(at), Some(start)) => format!("+{}", short(at.since(start))),
         _ => "?".to_owned(),
     };
     let time = entry.at.as_deref().and_then(|at| at.get(11..19));
@@ -55,6 +50,6 @@ pub(crate) fn line(entry: &HistoryEntry, start: Option<OffsetDateTime>) -> Strin
 }
 
 /// A moment out of RFC 3339.
-pub(crate) fn parsed(at: Option<&str>) -> Option<OffsetDateTime> {
-    OffsetDateTime::parse(at?, &Rfc3339).ok()
+pub(crate) fn parsed(at: Option<&str>) -> Option<Timestamp> {
+    at.and_then(Timestamp::from_rfc3339)
 }

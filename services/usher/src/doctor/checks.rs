@@ -6,7 +6,6 @@ use kit::{
     clock::{Clock, Timestamp},
     words,
 };
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
@@ -235,8 +234,6 @@ fn of_readiness(service: Service, readiness: &Readiness) -> Vec<Finding> {
 }
 
 fn distance_from_now(moment: &str) -> Option<Duration> {
-    let theirs = OffsetDateTime::parse(moment, &Rfc3339).ok()?;
-    let theirs = i64::try_from(theirs.unix_timestamp_nanos() / 1_000).ok()?;
-    let (theirs, ours) = (Timestamp(theirs), Clock::default().now());
+    let (theirs, ours) = (Timestamp::from_rfc3339(moment)?, Clock::default().now());
     Some(ours.since(theirs).max(theirs.since(ours)))
 }

@@ -30,7 +30,7 @@ pub(super) async fn look(session: &Session, answering: &[Service]) -> Vec<Findin
         return vec![refused(TOKEN, failure)];
     }
     let mut letters = 0;
-    let mut taken = Vec::new();
+    let mut is_accepted = false;
     for service in answering.iter().copied() {
         let asked = match service {
             Service::Mailer => {
@@ -53,7 +53,7 @@ pub(super) async fn look(session: &Session, answering: &[Service]) -> Vec<Findin
             },
         };
         match asked {
-            Ok(()) => taken.push(service),
+            Ok(()) => is_accepted = true,
             Err(failure) if failure.reason.as_deref() == Some("ADMIN_TOKEN_REQUIRED") => {
                 findings.insert(0, refused(TOKEN, failure));
                 return findings;
@@ -63,7 +63,7 @@ pub(super) async fn look(session: &Session, answering: &[Service]) -> Vec<Findin
             Err(failure) => findings.push(refused(service.name(), failure)),
         }
     }
-    if !taken.is_empty() {
+    if is_accepted {
         findings.insert(0, Finding::ok(TOKEN, "is accepted"));
     }
     if letters > 0 {
@@ -137,7 +137,7 @@ async fn waiting<'a>(
     mut asks: bool,
 ) -> Vec<&'a Attempt> {
     let mut seen = std::collections::BTreeSet::new();
-    let mut waiting: Vec<&Attempt> = attempts
+    let waiting: Vec<&Attempt> = attempts
         .iter()
         .filter(|attempt| seen.insert(&attempt.code_id))
         // Those that may be tried again; what was accepted or refused for good is not.
@@ -148,7 +148,7 @@ async fn waiting<'a>(
         return waiting;
     };
     let mut left = Vec::new();
-    for attempt in waiting.drain(..) {
+    for attempt in waiting {
         let request = GetVerificationRequest {
             account_id: attempt.account_id.clone(),
         };

@@ -3,20 +3,20 @@
 use kit::config::{FILE_VARIABLE, environment};
 
 use super::finding::Finding;
-use crate::{exit::sentence, service::Service, settings};
+use crate::{exit::sentence, settings};
 
 const SETTINGS: &str = "settings";
 
 /// Nothing where no file is named and no variable is misspelt.
 pub(super) fn of_this_machine(slips: Vec<String>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    match checked() {
+    match settings::checked() {
         Err(error) => findings.push(Finding::problem(
             SETTINGS,
             sentence(&error),
             "Correct it; `usher config` then shows what holds. A service that is started with it refuses it.",
         )),
-        Ok(()) => {
+        Ok(_) => {
             if let Some(file) = environment(FILE_VARIABLE) {
                 let what = format!("{} is in order", file.to_string_lossy());
                 findings.push(Finding::ok(SETTINGS, what));
@@ -28,11 +28,4 @@ pub(super) fn of_this_machine(slips: Vec<String>) -> Vec<Finding> {
         findings.push(Finding::warning(SETTINGS, slip, advice));
     }
     findings
-}
-
-fn checked() -> anyhow::Result<()> {
-    let services = settings::of_services()?;
-    Service::ALL
-        .into_iter()
-        .try_for_each(|service| settings::check(service, &services[service]))
 }

@@ -7,11 +7,12 @@ use kit::keyring::KeyRing;
 use serde::Serialize;
 
 use super::{
-    replicas::{ReplicaArguments, agree},
+    replicas::ReplicaArguments,
     ring_file::{RingArguments, RingFile},
 };
 use crate::{
     exit::{Exit, Failure},
+    probe::CodeKeys,
     session::Session,
     terminal::{CODE, GOOD},
 };
@@ -58,15 +59,13 @@ pub(super) async fn run(
     let ring = file.used()?;
     let key_id = chosen(arguments.id, ring, &file, &session.usher)?;
     let before = Some(ring.in_use().id().to_owned()).filter(|before| *before != key_id);
-    if before.is_some() && !arguments.force {
-        let replicas = arguments.replicas.ask(session).await;
-        let lacks = format!("does not know the key {key_id}");
-        let knows = agree(&replicas, |keys| {
-            (!keys.known.contains(&key_id)).then(|| lacks.clone())
-        });
-        knows.map_err(|failure| failure.hint(advice(&file)))?;
-    }
     if before.is_some() {
+        if !arguments.force {
+            let lacks = format!("does not know the key {key_id}");
+            let known = |keys: &CodeKeys| keys.known.contains(&key_id);
+            let agreed = arguments.replicas.agree(session, &lacks, known).await;
+            agreed.map_err(|failure| failure.hint(advice(&file)))?;
+        }
         file.put_first(&key_id)?;
     }
     let activated = Activated {

@@ -20,24 +20,37 @@ pub(super) struct ReplicaArguments {
     replicas: Vec<String>,
 }
 
-/// A replica, and what it knows, or why it did not say.
-pub(super) struct Replica {
-    pub(super) url: String,
-    pub(super) keys: Result<CodeKeys, String>,
-}
-
 impl ReplicaArguments {
-    /// Asks all of them.
-    pub(super) async fn ask(&self, session: &Session) -> Vec<Replica> {
-        let mut replicas = Vec::new();
+    /// Refuses unless every replica answers and `is_fine` with what it knows; `wrong` says of one
+    /// what is not.
+    pub(super) async fn agree(
+        &self,
+        session: &Session,
+        wrong: &str,
+        is_fine: impl Fn(&CodeKeys) -> bool,
+    ) -> Result<(), Failure> {
+        let mut complaints = Vec::new();
+        let mut exit = Exit::Unavailable;
         for url in self.urls(session) {
             for url in addresses(&url).await {
-                let keys = probe::code_keys(&url).await;
-                let keys = keys.map_err(|error| format!("{error:#}"));
-                replicas.push(Replica { url, keys });
+                match probe::code_keys(&url).await {
+                    Ok(keys) if is_fine(&keys) => {}
+                    Ok(_) => {
+                        exit = Exit::Refused;
+                        complaints.push(format!("the replica at {url} {wrong}"));
+                    }
+                    Err(error) => {
+                        complaints
+                            .push(format!("the replica at {url} cannot be asked ({error:#})"));
+                    }
+                }
             }
         }
-        replicas
+        if complaints.is_empty() {
+            return Ok(());
+        }
+        let what = format!("Nothing was changed: {}.", complaints.join("; "));
+        Err(Failure::new(exit, what))
     }
 
     /// The session that asks one of these replicas, and not the usual one.
@@ -59,10 +72,8 @@ impl ReplicaArguments {
 
 /// Of a name that several replicas have, as a headless service in a cluster, each address.
 async fn addresses(url: &str) -> Vec<String> {
-    let host = url
-        .strip_prefix("http://")
-        .map(|host| host.trim_end_matches('/'));
-    let Some(Ok(found)) = async { Some(lookup_host(host?).await) }.await else {
+    let host = url.strip_prefix("http://").unwrap_or_default();
+    let Ok(found) = lookup_host(host.trim_end_matches('/')).await else {
         return vec![url.to_owned()]; // asked as it is, and what is wrong with it is said
     };
     let mut urls: Vec<String> = found.map(|address| format!("http://{address}")).collect();
@@ -72,30 +83,4 @@ async fn addresses(url: &str) -> Vec<String> {
         [] | [_] => vec![url.to_owned()],
         _ => urls,
     }
-}
-
-/// Refuses unless every replica answered and `is_fine` with what it knows; `wrong` says of one what
-/// is not.
-pub(super) fn agree(
-    replicas: &[Replica],
-    wrong: impl Fn(&CodeKeys) -> Option<String>,
-) -> Result<(), Failure> {
-    let mut complaints = Vec::new();
-    let mut exit = Exit::Unavailable;
-    for Replica { url, keys } in replicas {
-        match keys {
-            Ok(keys) => {
-                if let Some(what) = wrong(keys) {
-                    exit = Exit::Refused;
-                    complaints.push(format!("the replica at {url} {what}"));
-                }
-            }
-            Err(why) => complaints.push(format!("the replica at {url} cannot be asked ({why})")),
-        }
-    }
-    if complaints.is_empty() {
-        return Ok(());
-    }
-    let what = format!("Nothing was changed: {}.", complaints.join("; "));
-    Err(Failure::new(exit, what))
 }

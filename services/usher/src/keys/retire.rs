@@ -7,11 +7,12 @@ use serde::Serialize;
 
 use super::{
     list::{self, KeyUse},
-    replicas::{ReplicaArguments, agree},
+    replicas::ReplicaArguments,
     ring_file::RingArguments,
 };
 use crate::{
     exit::{Exit, Failure},
+    probe::CodeKeys,
     session::Session,
     terminal::GOOD,
 };
@@ -73,12 +74,10 @@ pub(super) async fn run(
     let changed = !ring.is_retired(&id);
     let in_file = ring.get(&id).is_some();
     if changed && !force {
-        let asked = replicas.ask(session).await;
         let uses = format!("still makes codes from {id}, or did so a moment ago");
-        let used = agree(&asked, |keys| {
-            keys.in_use.contains(&id).then(|| uses.clone())
-        });
-        used.map_err(|failure| {
+        let unused = |keys: &CodeKeys| !keys.in_use.contains(&id);
+        let agreed = replicas.agree(session, &uses, unused).await;
+        agreed.map_err(|failure| {
             failure.hint("Wait ten seconds after the last replica has read the file with another key in use, \
                           and name all that run with --replica.")
         })?;

@@ -38,15 +38,8 @@ impl ToldServices {
         let refused = |error: anyhow::Error| Failure::new(Exit::Usage, sentence(&error));
         let mut services = settings::of_services().map_err(refused)?;
         let mut in_vain: Vec<(String, Whence)> = Vec::new();
-        let PerService {
-            accounts,
-            verification,
-            mailer,
-        } = &mut services;
-        for settings in [accounts, verification, mailer] {
-            in_vain.extend(settings.without(&DECIDED));
-        }
         for service in Service::ALL {
+            in_vain.extend(services[service].without(&DECIDED));
             settings::check(service, &services[service]).map_err(refused)?;
         }
         let mut warnings = slips;

@@ -70,9 +70,7 @@ pub(crate) async fn run(
     // Whoever reads this terminal, if anybody does: the children are looked after.
     terminal::write_behind();
     for warning in &told.warnings {
-        format.narrate(format!(
-            "{WARN}settings    {WARN:#} {DIM}│{DIM:#} {warning}"
-        ));
+        format.narrate(terminal::of_part(WARN, "settings", warning));
     }
     let (mut system, mut notices) = System::open(data, told)?;
     // Lives until the services have handed over their last spans.
@@ -192,7 +190,7 @@ fn show(notice: &Notice, format: Format) {
         Level::Error => BAD,
     };
     let Notice { part, text, .. } = notice;
-    format.warn(format!("{style}{part:<12}{style:#} {DIM}│{DIM:#} {text}"));
+    format.warn(terminal::of_part(style, part, text));
 }
 
 fn draw(finished: &[Vec<Span>]) {

@@ -5,7 +5,6 @@ use clap::ValueEnum;
 use kit::clock::Timestamp;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 /// How serious a line is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize)]
@@ -18,8 +17,11 @@ pub(crate) enum LogLevel {
     Error,
 }
 
+/// What a line says of itself: when, and how serious it is.
+pub(super) type Said = (Timestamp, LogLevel);
+
 /// One line.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Serialize)]
 pub(super) struct Entry {
     #[serde(serialize_with = "as_text")]
     pub(super) at: Timestamp,
@@ -28,19 +30,21 @@ pub(super) struct Entry {
 }
 
 impl Entry {
+    pub(super) fn said(&self) -> Said {
+        (self.at, self.level)
+    }
+
     /// Reads a line that came after `before`: one that says nothing of itself, such as the second
     /// line of a panic, goes with it.
-    pub(super) fn read(line: &str, before: Option<&Self>) -> Self {
+    pub(super) fn read(line: &str, before: Option<Said>) -> Self {
         let (at, level) = said(line).unwrap_or((None, None));
         let level = match line.contains("panicked at") {
             true => Some(LogLevel::Error),
             false => level,
         };
         Self {
-            at: at.or(before.map(|it| it.at)).unwrap_or(Timestamp(0)),
-            level: level
-                .or(before.map(|it| it.level))
-                .unwrap_or(LogLevel::Info),
+            at: at.or(before.map(|it| it.0)).unwrap_or(Timestamp(0)),
+            level: level.or(before.map(|it| it.1)).unwrap_or(LogLevel::Info),
             line: printable(line),
         }
     }
@@ -52,7 +56,9 @@ fn said(line: &str) -> Option<(Option<Timestamp>, Option<LogLevel>)> {
             return None;
         };
         let text = |name: &str| fields.get(name).and_then(Value::as_str);
-        let at = text("timestamp").or(text("ts")).and_then(moment);
+        let at = text("timestamp")
+            .or(text("ts"))
+            .and_then(Timestamp::from_rfc3339);
         return Some((at, text("level").and_then(severity)));
     }
     let mut words = line.split_whitespace();
@@ -60,18 +66,12 @@ fn said(line: &str) -> Option<(Option<Timestamp>, Option<LogLevel>)> {
     // nats-server: `[1234] 2026/11/26 19:07:38.123456 [INF] …`, in UTC by its configuration.
     if first.starts_with('[') {
         let (day, time) = (words.next()?.replace('/', "-"), words.next()?);
-        let at = moment(&format!("{day}T{time}Z"))?;
+        let at = Timestamp::from_rfc3339(&format!("{day}T{time}Z"))?;
         return Some((Some(at), words.next().and_then(severity)));
     }
-    let at = moment(first)?;
+    let at = Timestamp::from_rfc3339(first)?;
     first = words.next()?;
     Some((Some(at), severity(first)))
-}
-
-fn moment(text: &str) -> Option<Timestamp> {
-    let at = OffsetDateTime::parse(text, &Rfc3339).ok()?;
-    let micros = at.unix_timestamp_nanos() / 1_000;
-    Some(Timestamp(i64::try_from(micros).ok()?))
 }
 
 fn severity(word: &str) -> Option<LogLevel> {
@@ -136,10 +136,13 @@ mod tests {
     #[test]
     fn a_line_that_says_nothing_of_itself_goes_with_the_one_before() {
         let before = Entry::read("2026-11-26T19:07:38.123456Z  WARN mailer: Slow.", None);
-        let after = Entry::read("   0: \u{1b}[2Jbacktrace", Some(&before));
+        let after = Entry::read("   0: \u{1b}[2Jbacktrace", Some(before.said()));
         assert_eq!((after.at, after.level), (MOMENT, LogLevel::Warn));
         assert_eq!(after.line, "   0: \\u{1b}[2Jbacktrace");
-        let panic = Entry::read("thread 'main' panicked at src/main.rs:1:1:", Some(&before));
+        let panic = Entry::read(
+            "thread 'main' panicked at src/main.rs:1:1:",
+            Some(before.said()),
+        );
         assert_eq!((panic.at, panic.level), (MOMENT, LogLevel::Error));
     }
 }

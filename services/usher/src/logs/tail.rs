@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::entry::Entry;
+use super::entry::{Entry, Said};
 
 #[derive(Debug)]
 pub(super) struct Tail {
@@ -17,7 +17,7 @@ pub(super) struct Tail {
     file: Option<File>,
     /// A line whose end is not written yet.
     begun: Vec<u8>,
-    last: Option<Entry>,
+    last: Option<Said>,
 }
 
 impl Tail {
@@ -118,9 +118,9 @@ impl Tail {
     }
 
     fn take(&mut self, line: &str, entries: &mut Vec<Entry>) {
-        let entry = Entry::read(line, self.last.as_ref());
-        entries.push(entry.clone());
-        self.last = Some(entry);
+        let entry = Entry::read(line, self.last);
+        self.last = Some(entry.said());
+        entries.push(entry);
     }
 }
 

@@ -8,6 +8,8 @@ use proto::{accounts::AccountCreated, events::Event as _};
 use tokio::process::Command;
 use tonic::transport::Channel;
 
+use crate::world::USHER;
+
 /// A service as a process of its own; killed when dropped.
 pub(crate) struct Alone {
     pub(crate) nats: NatsServer,
@@ -20,7 +22,7 @@ impl Alone {
     pub(crate) async fn start(service: &str, more: &[(&str, &str)]) -> Self {
         let (nats, world) = (NatsServer::start().await, World::on_sqlite());
         nats.provision().await;
-        let mut command = Command::new(env!("CARGO_BIN_EXE_usher"));
+        let mut command = Command::new(USHER);
         command.arg(service).current_dir(world.folder());
         let settings = world.settings().with(&[("USHER_NATS_URL", &nats.url())]);
         Self {

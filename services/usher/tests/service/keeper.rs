@@ -1,8 +1,11 @@
 //! `usher up` looks after its broker: what only a restart mends is mended by one.
 
-use std::{fs, os::unix::fs::DirBuilderExt as _, time::Duration};
+use std::time::Duration;
 
-use kit::testing::{SmallDisk, eventually};
+use kit::{
+    files::PrivateFolder,
+    testing::{SmallDisk, eventually},
+};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -22,9 +25,7 @@ fn doctor(world: &World) -> (Option<i32>, String) {
 async fn i01_i03_i20_after_its_disk_was_full_the_broker_is_started_again_and_nobody_is_lost() {
     let mut world = World::unstarted();
     let store = world.data().join("nats");
-    let mut folders = fs::DirBuilder::new();
-    let made = folders.recursive(true).mode(0o700).create(&store);
-    made.expect("the folder can be written");
+    PrivateFolder::make(&store).expect("the folder can be written");
     let Some(disk) = SmallDisk::mount_at(&store) else {
         return;
     };

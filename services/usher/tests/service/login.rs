@@ -8,11 +8,11 @@ use proto::accounts::{CreateAccountRequest, accounts_service_client::AccountsSer
 use tokio::process::Command;
 use tonic::transport::Channel;
 
-use crate::world::{refusal, usher};
+use crate::world::{USHER, refusal, usher};
 
 /// Accounts as a process of its own, which writes down all that anybody logs.
 async fn accounts(world: &World, login: &[(&str, &str)]) -> Process<Channel> {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_usher"));
+    let mut command = Command::new(USHER);
     command.arg("accounts").current_dir(world.folder());
     let settings = world.settings().with(&[("RUST_LOG", "trace")]);
     Process::start(command, &settings.with(login)).await

@@ -6,6 +6,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _, time::Duration};
 use kit::testing::{SOON, eventually};
 use rustix::process::Signal;
 use serde_json::Value;
+use tokio::time::timeout;
 
 use crate::{
     processes::signal,
@@ -152,26 +153,24 @@ fn a_folder_without_usher_is_noticed_and_no_tick_is_given_to_a_no() {
     );
 }
 
-#[test]
-fn the_demo_refuses_a_mailbox_that_no_mail_server_fills() {
+#[tokio::test]
+async fn the_demo_refuses_a_mailbox_that_no_mail_server_fills() {
     let folder = kit::testing::folder();
     for url in [None, Some("file:mails")] {
         let mut demo = usher();
         demo.current_dir(folder.path())
             .args(["demo", "--output", "json", "--mailbox", "maildir"])
             .envs(url.map(|url| ("USHER_MAIL_URL", url)));
-        let mut demo = demo.spawn().expect("usher can be run");
-        let begun = std::time::Instant::now();
-        let ended = loop {
-            match demo.try_wait().expect("it can be asked") {
-                None if begun.elapsed() < Duration::from_secs(5) => std::thread::yield_now(),
-                ended => break ended,
-            }
-        };
-        if ended.is_none() {
-            signal(demo.id(), Signal::INT);
-            let _ = demo.wait();
+        let demo = tokio::process::Command::from(demo).spawn();
+        let mut demo = demo.expect("usher can be run");
+        let ended = timeout(Duration::from_secs(5), demo.wait()).await;
+        if ended.is_err() {
+            signal(demo.id().expect("it runs"), Signal::INT);
+            let _ = demo.wait().await;
         }
-        assert_eq!(ended.and_then(|ended| ended.code()), Some(2), "{url:?}");
+        let code = ended
+            .ok()
+            .and_then(|ended| ended.expect("it can be waited for").code());
+        assert_eq!(code, Some(2), "{url:?}");
     }
 }

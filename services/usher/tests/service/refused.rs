@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, fs};
 
-use kit::testing::{Process, SOON, Setup, SmtpServer, World as Ground, eventually};
+use kit::testing::{Process, SOON, Setup, SmtpServer, World as Ground, eventually, probe};
 use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -13,7 +13,7 @@ use tokio::{
 };
 use tonic::transport::Channel;
 
-use crate::world::{World, refusal, usher};
+use crate::world::{USHER, World, refusal, usher};
 
 #[tokio::test]
 async fn a_mail_server_that_refuses_the_login_is_told_by_all_with_the_setting() {
@@ -103,19 +103,12 @@ async fn a_database_that_refuses_the_login_is_told_with_the_setting_and_logged_o
             ("USHER_FINGERPRINT_KEY_FILE", &key),
             ("USHER_NATS_URL", "nats://127.0.0.1:1"),
         ]);
-        let mut command = Command::new(env!("CARGO_BIN_EXE_usher"));
+        let mut command = Command::new(USHER);
         command.arg("accounts").current_dir(ground.folder());
         let process: Process<Channel> = Process::start(command, &settings).await;
-        let probe = |address: String| async move {
-            let mut stream = tokio::net::TcpStream::connect(&address).await.ok()?;
-            let request = "GET /readyz HTTP/1.0\r\nhost: usher\r\n\r\n";
-            stream.write_all(request.as_bytes()).await.ok()?;
-            let mut reply = String::new();
-            stream.read_to_string(&mut reply).await.ok()?;
-            Some(reply)
-        };
+        let admin = admin.parse().expect("it is an address");
         let told = eventually("readiness to tell of it", SOON, async || {
-            let told = probe(admin.clone()).await?;
+            let (_, told) = probe(admin, "/readyz").await.ok()?;
             told.contains("reason").then_some(told)
         })
         .await;

@@ -8,7 +8,7 @@ use tokio::process::Command;
 use tonic::transport::Channel;
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
-use crate::processes::signal;
+use crate::{processes::signal, world::USHER};
 
 #[tokio::test]
 async fn signals_that_were_ignored_at_the_start_stay_ignored() {
@@ -17,7 +17,7 @@ async fn signals_that_were_ignored_at_the_start_stay_ignored() {
     // As `nohup usher accounts &` does.
     let start = r#"trap "" HUP INT; exec "$0" accounts"#;
     command
-        .args(["-c", start, env!("CARGO_BIN_EXE_usher")])
+        .args(["-c", start, USHER])
         .current_dir(world.folder());
     let settings = world
         .settings()

@@ -12,7 +12,7 @@ use kit::{
 use prost::Message as _;
 use proto::{events::Event as _, verification::AccountVerified};
 
-use crate::world::World;
+use crate::{folder::ground::as_nobody, world::World};
 
 /// An event that accounts would believe, in the broker's own protocol and without a login.
 fn forged(account: &str) -> Vec<u8> {
@@ -42,11 +42,7 @@ fn forged(account: &str) -> Vec<u8> {
 /// Says it to the broker, as `nobody` where root runs the tests, and answers with what that says.
 fn tell_the_broker(port: &str, message: &[u8]) -> String {
     let mut command = match is_root() {
-        true => {
-            let mut command = Command::new("setpriv");
-            command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "bash"]);
-            command
-        }
+        true => as_nobody("bash"),
         false => {
             skip(
                 false,

@@ -3,12 +3,12 @@
 
 use std::{
     io::{PipeReader, PipeWriter, Read as _, Write as _, pipe},
-    net::{SocketAddr, TcpStream},
+    net::SocketAddr,
     process::{Child, Stdio},
     thread,
 };
 
-use kit::testing::{SOON, World as Ground, eventually, free_port};
+use kit::testing::{SOON, World as Ground, eventually, free_port, probe};
 use proto::accounts::{CreateAccountRequest, accounts_service_client::AccountsServiceClient};
 use rustix::process::Signal;
 use tonic::transport::Channel;
@@ -61,20 +61,17 @@ impl Unread {
     async fn until_lines_are_dropped(&self) {
         for person in 0..MANY {
             sign_up(&self.client, &format!("unread-{person}@example.com")).await;
-            if person % 20 == 0 && self.dropped() > 0.0 {
+            if person % 20 == 0 && self.dropped().await > 0.0 {
                 return;
             }
         }
         panic!("no line was dropped in {MANY} sign-ups");
     }
 
-    fn dropped(&self) -> f64 {
-        let mut stream = TcpStream::connect(self.admin).expect("the admin listener answers");
-        let request = b"GET /metrics HTTP/1.0\r\n\r\n";
-        stream.write_all(request).expect("a request can be sent");
-        let mut reply = String::new();
-        stream.read_to_string(&mut reply).expect("it is answered");
-        let mut counters = reply
+    async fn dropped(&self) -> f64 {
+        let answer = probe(self.admin, "/metrics").await;
+        let (_, metrics) = answer.expect("the admin listener answers");
+        let mut counters = metrics
             .lines()
             .filter(|line| line.starts_with("usher_log_dropped"));
         let counter = counters.next().and_then(|line| line.rsplit_once(' '));

@@ -201,7 +201,7 @@ impl Drop for Running {
 }
 
 /// A program that another user runs.
-pub(super) fn as_nobody(program: &str) -> Command {
+pub(crate) fn as_nobody(program: &str) -> Command {
     let mut command = Command::new(program);
     command.uid(NOBODY).gid(NOBODY).current_dir("/");
     command
