@@ -213,7 +213,7 @@ fn fingerprint_key(config: &Config) -> anyhow::Result<FingerprintKey> {
                 .to_owned(),
         )
     })?;
-    let make = || FingerprintKey::new(random::bytes()).to_text();
+    let make = || random::secret() + "\n";
     const WHAT: &str = "The fingerprint key";
     let text = files::read_or_make(&file, WHAT, make)?;
     let key = FingerprintKey::parse(&text);

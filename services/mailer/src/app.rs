@@ -7,8 +7,7 @@ use anyhow::{Context as _, ensure};
 use kit::{
     clock::Clock,
     files::{self, FileRefused},
-    keyring::Key,
-    random,
+    keyring::KeyRing,
     serve::{self, Health, MESSAGE_LIMIT, Parts, Stages, Surface},
     telemetry,
 };
@@ -209,9 +208,8 @@ impl App {
 
 fn address_keys(config: &Config) -> anyhow::Result<AddressKeys> {
     let file = &config.address_key_file;
-    let make = || Key::new(random::bytes(), random::bytes()).line() + "\n";
     const WHAT: &str = "The mailer's ring of address keys";
-    let text = files::read_or_make(file, WHAT, make)?;
+    let text = files::read_or_make(file, WHAT, KeyRing::fresh_text)?;
     let keys = AddressKeys::parse(&text);
     Ok(keys
         .map_err(|why| FileRefused::makes_no_sense(WHAT, file, &why).mended_by(why.mend(file)))?)

@@ -9,12 +9,7 @@ use std::{
     time::Duration,
 };
 
-use kit::{
-    files,
-    keyring::{Key, KeyRing},
-    random,
-    serve::Degraded,
-};
+use kit::{files, keyring::KeyRing, serve::Degraded};
 use tokio::{
     task::spawn_blocking,
     time::{Instant, timeout},
@@ -62,8 +57,7 @@ impl CodeKeys {
     /// # Errors
     /// What is wrong with it, and what mends it.
     pub(crate) fn open(file: &Path) -> anyhow::Result<Self> {
-        let make = || Key::new(random::bytes(), random::bytes()).line() + "\n";
-        let text = files::read_or_make(file, WHAT, make)?;
+        let text = files::read_or_make(file, WHAT, KeyRing::fresh_text)?;
         Ok(Self {
             file: file.to_owned(),
             state: Arc::new(Mutex::new(State {

@@ -240,13 +240,21 @@ impl BrokerUser {
     /// When the file cannot be read or made, others may read it, or it holds no seed.
     pub fn read_or_make(path: &Path) -> Result<Self, FileRefused> {
         const WHAT: &str = "The key of the local broker's user";
-        let make = || KeyPair::new_user().seed().unwrap_or_default() + "\n";
-        let text = files::read_or_make(path, WHAT, make)?;
+        let text = files::read_or_make(path, WHAT, Self::fresh_seed)?;
+        let no_seed = || FileRefused::makes_no_sense(WHAT, path, &"it is no nkey's seed");
+        Self::of_seed(&text).ok_or_else(no_seed)
+    }
+
+    /// The seed of a user that nobody has had before, as a file of credentials holds it.
+    pub fn fresh_seed() -> String {
+        KeyPair::new_user().seed().unwrap_or_default() + "\n"
+    }
+
+    /// The user with this seed; nothing where it is none.
+    pub fn of_seed(text: &str) -> Option<Self> {
         // Its own error would quote it.
-        let key = KeyPair::from_seed(text.trim());
-        let key =
-            key.map_err(|_| FileRefused::makes_no_sense(WHAT, path, &"it is no nkey's seed"))?;
-        Ok(Self(key.public_key()))
+        let key = KeyPair::from_seed(text.trim()).ok()?;
+        Some(Self(key.public_key()))
     }
 
     /// What the server knows it by. No secret.

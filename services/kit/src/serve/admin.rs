@@ -27,7 +27,7 @@ use super::{
 use crate::{
     Private,
     files::{self, FileRefused},
-    telemetry,
+    random, telemetry,
 };
 
 /// The operators' secret; never printed.
@@ -41,8 +41,7 @@ impl AdminToken {
     /// When the file cannot be read or made, others may read it, or what it holds is no token.
     pub fn read_or_make(path: &Path) -> Result<Self, FileRefused> {
         const WHAT: &str = "The admin token";
-        let make = || hex::encode(crate::random::bytes::<32>());
-        let text = files::read_or_make(path, WHAT, make)?;
+        let text = files::read_or_make(path, WHAT, random::secret)?;
         let token = text.trim();
         let is_printable = token.bytes().all(|byte| byte.is_ascii_graphic());
         // With such a one nobody could operate the service, and each command would blame its own.
