@@ -3,7 +3,7 @@
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use crate::{
-    account, completions, config, demo, dlq, doctor, exit,
+    account, cluster, completions, config, demo, dlq, doctor, exit,
     help::Color,
     keys, local, logs, mail, man, migrate, nats,
     output::Format,
@@ -106,6 +106,18 @@ pub(crate) enum Command {
 `usher nats COMMAND --help` shows more of each."
     )]
     Nats(Client<nats::NatsCommand>),
+    /// In a Kubernetes cluster: make secrets, once
+    #[command(
+        disable_help_subcommand = true,
+        after_help = "Examples:
+  usher cluster secrets --plan plan.json  # in a Job: make what is missing, change nothing
+
+`usher cluster COMMAND --help` shows more of each."
+    )]
+    Cluster {
+        #[command(subcommand)]
+        command: cluster::ClusterCommand,
+    },
     #[command(disable_help_subcommand = true)]
     Migrate(migrate::MigrateArguments),
     /// Secret keys from which codes are derived, and their rotation

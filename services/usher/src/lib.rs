@@ -14,6 +14,7 @@
 mod account;
 mod broker;
 mod cli;
+mod cluster;
 mod completions;
 mod config;
 mod demo;
@@ -42,6 +43,7 @@ mod target;
 mod terminal;
 mod trace;
 mod version;
+mod web;
 
 use std::process::ExitCode;
 
@@ -117,6 +119,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
             version::run(format);
             Ok(())
         }
+        Command::Cluster { command } => cluster::run(command, format).await,
         Command::Doctor(arguments) => {
             doctor::run(&session(arguments.target)?, parse::slips()).await
         }

@@ -3,7 +3,7 @@
 use crate::world::{refusal, usher};
 
 /// Every command that does something.
-const COMMANDS: [&[&str]; 30] = [
+const COMMANDS: [&[&str]; 31] = [
     &["demo"],
     &["up"],
     &["logs"],
@@ -31,6 +31,7 @@ const COMMANDS: [&[&str]; 30] = [
     &["keys", "activate"],
     &["keys", "retire"],
     &["keys", "list"],
+    &["cluster", "secrets"],
     &["config"],
     &["accounts"],
     &["mailer"],
