@@ -10,7 +10,7 @@ use crate::{
     serve,
     service::Service,
     target::{DataFlag, Target},
-    version,
+    trace, version,
 };
 
 /// Signs people up and makes sure that their verification mail arrives
@@ -95,6 +95,19 @@ pub(crate) enum Command {
     )]
     Dlq(Client<dlq::DlqCommand>),
     Doctor(doctor::DoctorArguments),
+    /// Journeys, as a Jaeger keeps them
+    #[command(
+        disable_help_subcommand = true,
+        after_help = "Examples:
+  usher trace show TRACE --jaeger-url http://127.0.0.1:16686   # drawn, with what is missing
+  usher trace show ACCOUNT                                     # that of the account's sign-up
+
+`usher trace COMMAND --help` shows more of each."
+    )]
+    Trace {
+        #[command(subcommand)]
+        command: trace::TraceCommand,
+    },
     /// The broker's streams
     #[command(
         disable_help_subcommand = true,
@@ -106,11 +119,12 @@ pub(crate) enum Command {
 `usher nats COMMAND --help` shows more of each."
     )]
     Nats(Client<nats::NatsCommand>),
-    /// In a Kubernetes cluster: make secrets, once
+    /// In a Kubernetes cluster: make secrets once, see that everything works
     #[command(
         disable_help_subcommand = true,
         after_help = "Examples:
   usher cluster secrets --plan plan.json  # in a Job: make what is missing, change nothing
+  usher cluster smoke                     # sign a person up and see that everything works
 
 `usher cluster COMMAND --help` shows more of each."
     )]

@@ -32,6 +32,7 @@ mod nats;
 pub mod otlp;
 mod output;
 mod parse;
+mod person;
 mod probe;
 mod root_span;
 mod serve;
@@ -119,7 +120,8 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
             version::run(format);
             Ok(())
         }
-        Command::Cluster { command } => cluster::run(command, format).await,
+        Command::Trace { command } => trace::run(command, format).await,
+        Command::Cluster { command } => cluster::run(command, &data, format).await,
         Command::Doctor(arguments) => {
             doctor::run(&session(arguments.target)?, parse::slips()).await
         }

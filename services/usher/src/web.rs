@@ -1,4 +1,4 @@
-//! Asks HTTP servers that are no service of ours: Kubernetes. A question is a
+//! Asks HTTP servers that are no service of ours: Kubernetes, Jaeger, a mailbox. A question is a
 //! connection of its own, HTTP/1.1, over TLS where the URL says so; whoever asks reads the answer.
 
 mod trust;
@@ -50,6 +50,12 @@ pub(crate) struct Answered {
 pub(crate) struct Unanswered(String);
 
 impl Web {
+    /// The server at `url`, which shows a certificate of the public authorities.
+    pub(crate) fn at(url: WebUrl) -> Self {
+        let trust = url.is_https().then(Trust::in_public_authorities);
+        Self { url, trust }
+    }
+
     /// The server at `url`, which shows a certificate of these authorities.
     pub(crate) fn trusting(url: WebUrl, trust: Trust) -> Self {
         let trust = url.is_https().then_some(trust);
@@ -59,6 +65,13 @@ impl Web {
     /// Where it is.
     pub(crate) fn url(&self) -> &WebUrl {
         &self.url
+    }
+
+    /// Asks for what stands under `path`, which begins with a slash and may bring a query.
+    pub(crate) async fn get(&self, path: &str) -> Result<Answered, Unanswered> {
+        let request = Request::get(path).body(Full::default());
+        self.ask(request.map_err(|_| Unanswered(format!("{path} is no path")))?)
+            .await
     }
 
     /// Asks `request`, whose URI is a path under the server's.

@@ -111,7 +111,7 @@ fn spoken(inventory: &Inventory) -> String {
             }
         }
     }
-    table(["SECRET", "KEYS", ""], rows)
+    table(["SECRET", "STATE", "KEYS"], rows)
 }
 
 fn told(Misfit { key, sources }: &Misfit, namespace: &str) -> String {

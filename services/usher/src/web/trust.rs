@@ -27,6 +27,12 @@ impl fmt::Debug for Trust {
 }
 
 impl Trust {
+    pub(super) fn in_public_authorities() -> Self {
+        Self::of(RootCertStore {
+            roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+        })
+    }
+
     /// In the authorities of a PEM file and nobody else.
     ///
     /// # Errors

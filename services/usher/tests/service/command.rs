@@ -3,7 +3,7 @@
 use crate::world::{refusal, usher};
 
 /// Every command that does something.
-const COMMANDS: [&[&str]; 31] = [
+const COMMANDS: [&[&str]; 33] = [
     &["demo"],
     &["up"],
     &["logs"],
@@ -32,6 +32,8 @@ const COMMANDS: [&[&str]; 31] = [
     &["keys", "retire"],
     &["keys", "list"],
     &["cluster", "secrets"],
+    &["cluster", "smoke"],
+    &["trace", "show"],
     &["config"],
     &["accounts"],
     &["mailer"],

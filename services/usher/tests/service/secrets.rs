@@ -289,8 +289,9 @@ async fn what_others_make_is_waited_for_and_named_when_it_does_not_come() {
     );
 
     kubernetes.with(|state| state.secrets.remove("cluster-app"));
-    // It comes after the first look.
-    kubernetes.before(Method::GET, "usher-keys", |state| {
+    // At the first look it is not there, at the second one it is.
+    kubernetes.before(Method::GET, "cluster-app", |_| {});
+    kubernetes.before(Method::GET, "cluster-app", |state| {
         state.put("cluster-app", "password", "theirs");
     });
     let outcomes = made(&kubernetes, &wanted).await;
