@@ -29,6 +29,7 @@ mod manners;
 mod manual;
 mod otlp;
 mod papers;
+mod pods;
 mod processes;
 mod recorded;
 mod reflection;
