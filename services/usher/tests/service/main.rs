@@ -44,4 +44,5 @@ mod supervisor;
 mod telemetry;
 mod traces;
 mod unread;
+mod waits;
 mod world;
