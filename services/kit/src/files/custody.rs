@@ -30,7 +30,7 @@ impl Custody {
         match self {
             Self::Ours => read_or_make(path, what, make),
             Self::Operators => read(path)
-                .map_err(|refused| refused.brought_by_operators())
+                .map_err(FileRefused::brought_by_operators)
                 .map_err(|refused| refused.about(what)),
         }
     }
