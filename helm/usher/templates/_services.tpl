@@ -122,7 +122,7 @@ OTEL_RESOURCE_ATTRIBUTES: {{ printf "service.namespace=%s,service.instance.id=%s
 {{- $_ := set $env "USHER_CONNECTION_AGE" $root.Values.grpc.connectionAge -}}
 {{- end -}}
 {{- range $setting, $value := .values.settings -}}
-{{- $_ := set $env (printf "USHER_%s" (upper $setting)) $value -}}
+{{- $_ := set $env (printf "USHER_%s" (upper $setting)) (ternary $value (int64 $value | toString) (kindIs "string" $value)) -}}
 {{- end -}}
 {{- toYaml $env -}}
 {{- end -}}

@@ -126,7 +126,9 @@ spec:
   serviceAccountName: {{ .about.name }}
   {{- include "usher.podSecurity" (dict "root" $root "user" (include "usher.ownUser" $root)) | nindent 2 }}
   terminationGracePeriodSeconds: {{ .values.terminationGracePeriodSeconds }}
-  {{- include "usher.placement" (dict "root" $root "component" .name "place" .values "revisions" true) | nindent 2 }}
+  {{- with include "usher.placement" (dict "root" $root "component" .name "place" .values "revisions" true) | trim }}
+  {{- . | nindent 2 }}
+  {{- end }}
   {{- if and (not $isSqlite) (ne $root.Values.migrations.mode "external") }}
   initContainers:
     - name: {{ ternary "migrate" "migrated" (eq $root.Values.migrations.mode "initContainer") }}

@@ -2,7 +2,7 @@
 (dict "publishes" its subjects "stream" where they go "reads" another stream "durable" by which it reads) */ -}}
 {{- define "usher.natsMay" -}}
 {{- $of := printf "%s.%s" .reads .durable -}}
-{{- list
+{{- range list
   .publishes
   "$JS.API.INFO"
   "$JS.API.STREAM.NAMES"
@@ -14,9 +14,10 @@
   (printf "$JS.API.CONSUMER.DELETE.%s" $of)
   (printf "$JS.API.CONSUMER.CREATE.%s" $of)
   (printf "$JS.API.CONSUMER.CREATE.%s.>" $of)
-  (printf "$JS.API.CONSUMER.DURABLE.CREATE.%s" $of)
   (printf "$JS.API.CONSUMER.MSG.NEXT.%s" $of)
   (printf "$JS.ACK.%s.>" $of)
   (printf "$JS.ACK.*.*.%s.>" $of)
-| toJson -}}
+}}
+{{ printf "%q" . }}
+{{- end }}
 {{- end -}}
