@@ -59,7 +59,8 @@ spec:
     - type: prometheus
       metadata:
         serverAddress: {{ $keda.prometheus | quote }}
-        query: {{ . }}
+        # Each replica counts the same table.
+        query: {{ printf . $.root.Release.Namespace | quote }}
         threshold: {{ $keda.threshold | quote }}
     {{- end }}
     {{- with $keda.triggers }}

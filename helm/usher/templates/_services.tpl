@@ -26,7 +26,7 @@ mailer:
   files:
     USHER_ADDRESS_KEY_FILE: addressKeys
   # KEDA: mails that are due, as verification counts them.
-  due: sum(usher_mails_due)
+  due: max(usher_mails_due{namespace=%q})
 {{- end -}}
 
 {{- /* A service's block: what `defaults` says, unless the block says otherwise. (dict "root" $ "name" "accounts") */ -}}
