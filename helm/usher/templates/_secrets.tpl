@@ -49,19 +49,20 @@ key: {{ .ref.key }}
 {{- end -}}
 {{- if $keys -}}{{- $_ := set $secrets (printf "%s-keys" $full) $keys -}}{{- end -}}
 {{- $passwords := dict -}}
+{{- $passwordsIn := $root.Values.database.bundled.passwords.secret | default (printf "%s-postgres" $full) -}}
 {{- $publics := dict -}}
 {{- range $name, $facts := include "usher.services" $root | fromYaml -}}
 {{- $values := include "usher.values" (dict "root" $root "name" $name) | fromYaml -}}
 {{- $own := dict -}}
 {{- if include "usher.made" (dict "root" $root "ref" $values.database) -}}
 {{- if eq $root.Values.database.mode "bundled" -}}
-{{- $_ := set $passwords $name (dict "kind" "password") -}}
-{{- $_ := set $own $values.database.key (dict "kind" "text" "text" (printf "postgres://%s:${%s-postgres/%s}@%s-postgres:5432/%s" $name $full $name $full $name)) -}}
+{{- if not $root.Values.database.bundled.passwords.secret -}}{{- $_ := set $passwords $name (dict "kind" "password") -}}{{- end -}}
+{{- $_ := set $own $values.database.key (dict "kind" "url" "text" (printf "postgres://%s:${%s/%s}@%s-postgres:5432/%s" $name $passwordsIn $name $full $name)) -}}
 {{- else if eq $root.Values.database.mode "cloudnativepg" -}}
 {{- /* The operator reads user and password of a role from a Secret of the role's own. */ -}}
 {{- $role := printf "%s-postgres-%s" $full $name -}}
 {{- $_ := set $secrets $role (dict "username" (dict "kind" "text" "text" $name) "password" (dict "kind" "password")) -}}
-{{- $_ := set $own $values.database.key (dict "kind" "text" "text" (printf "postgres://%s:${%s/password}@%s-postgres-rw:5432/%s?sslmode=require" $name $role $full $name)) -}}
+{{- $_ := set $own $values.database.key (dict "kind" "url" "text" (printf "postgres://%s:${%s/password}@%s-postgres-rw:5432/%s?sslmode=require" $name $role $full $name)) -}}
 {{- end -}}
 {{- end -}}
 {{- if and $facts.broker $root.Values.nats.login -}}
@@ -73,7 +74,7 @@ key: {{ .ref.key }}
 {{- if and $facts.mails $root.Values.mailbox.enabled (not $root.Values.mail.url) -}}
 {{- if include "usher.made" (dict "root" $root "ref" $root.Values.mail) -}}
 {{- $_ := set $secrets (printf "%s-mailbox" $full) (dict "password" (dict "kind" "password") "login" (dict "kind" "text" "text" (printf "usher:${%s-mailbox/password}" $full))) -}}
-{{- $_ := set $own $root.Values.mail.key (dict "kind" "text" "text" (printf "smtp://usher:${%s-mailbox/password}@%s-mailbox:1025?tls=off" $full $full)) -}}
+{{- $_ := set $own $root.Values.mail.key (dict "kind" "url" "text" (printf "smtp://usher:${%s-mailbox/password}@%s-mailbox:1025?tls=off" $full $full)) -}}
 {{- end -}}
 {{- end -}}
 {{- if $own -}}{{- $_ := set $secrets (printf "%s-%s" $full $name) $own -}}{{- end -}}
@@ -83,8 +84,8 @@ key: {{ .ref.key }}
 {{- $_ := set $secrets (printf "%s-operator" $full) (dict $root.Values.nats.operator.key (dict "kind" "nkey")) -}}
 {{- $_ := set $publics "operator" (dict "kind" "nkey-public" "of" (printf "%s-operator/%s" $full $root.Values.nats.operator.key)) -}}
 {{- end -}}
-{{- if $publics -}}{{- $_ := set $secrets (printf "%s-nats" $full) $publics -}}{{- end -}}
-{{- if and $root.Values.secrets.make (eq $root.Values.nats.mode "bundled") -}}
+{{- if and $publics (not $root.Values.nats.users.secret) -}}{{- $_ := set $secrets (printf "%s-nats" $full) $publics -}}{{- end -}}
+{{- if and (eq $root.Values.nats.mode "bundled") (not $root.Values.nats.routes.secret) -}}
 {{- /* Always, so that another number of replicas finds it there. */ -}}
 {{- $routes := list -}}
 {{- range $i := until 3 -}}
@@ -97,16 +98,13 @@ key: {{ .ref.key }}
 {{- dict "secrets" $secrets | toYaml -}}
 {{- end -}}
 
-{{- /* The same as `usher cluster secrets --plan` reads it. A Secret that others are made from comes before them. */ -}}
+{{- /* The same as `usher cluster secrets --plan` reads it. */ -}}
 {{- define "usher.plan" -}}
-{{- $secrets := (include "usher.toBeMade" . | fromYaml).secrets -}}
-{{- $ranks := dict "1" list "2" list "3" list -}}
-{{- range $name, $keys := $secrets -}}
-{{- $json := toJson $keys -}}
-{{- $rank := ternary "3" (ternary "2" "1" (contains "${" $json)) (contains "nkey-public" $json) -}}
-{{- $_ := set $ranks $rank (append (index $ranks $rank) (dict "name" $name "keys" $keys)) -}}
+{{- $secrets := list -}}
+{{- range $name, $keys := (include "usher.toBeMade" . | fromYaml).secrets -}}
+{{- $secrets = append $secrets (dict "name" $name "keys" $keys) -}}
 {{- end -}}
 {{- $labels := include "usher.labels" (dict "root" . "component" "secrets") | fromYaml -}}
 {{- $labels = omit $labels "helm.sh/chart" "app.kubernetes.io/version" "app.kubernetes.io/managed-by" -}}
-{{- dict "labels" $labels "secrets" (concat (index $ranks "1") (index $ranks "2") (index $ranks "3")) | mustToPrettyJson -}}
+{{- dict "labels" $labels "secrets" $secrets | toPrettyJson -}}
 {{- end -}}
