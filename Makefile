@@ -70,7 +70,8 @@ doc: ## Build rustdoc, private items too, as target/doc; a warning is an error
 	@RUSTDOCFLAGS="-D warnings" cargo doc --quiet --workspace --no-deps --document-private-items --locked --features kit/testing
 	@echo "target/doc/usher/index.html"
 
-papers: nats-server ## Write the papers' parts anew that come from the code: the demo's output, the settings, the example
+papers: nats-server ## Write the papers' parts anew that come from the code: the demo's output, settings, the example, the chart's values
+	@python3 deploy/tools/chart-papers.py
 	@USHER_WRITE_PAPERS=1 cargo test --locked -p usher --test service papers:: -- --quiet --test-threads 1
 
 figures: ## Print what the code weighs (FOLDERS='../old .' compares checkouts)
