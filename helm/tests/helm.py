@@ -88,3 +88,8 @@ def read(path):
 def copy_of_the_chart(folder):
     """A chart that a test may spoil."""
     return shutil.copytree(CHART, Path(folder) / "usher")
+
+
+def forget():
+    """So that the next render is one."""
+    _template.cache_clear()
