@@ -18,22 +18,33 @@ class Place:
 
 def allows(policies, source, target, port, protocol="TCP"):
     """Whether a connection comes about: the source's egress and the target's ingress must both let it through."""
-    return _passes(policies, "Egress", source, target, target, port, protocol) and _passes(
-        policies, "Ingress", target, source, target, port, protocol
-    )
+    return (port, protocol) in open_ports(policies, source, target, [port])
 
 
-def _passes(policies, direction, subject, peer, target, port, protocol):
+def open_ports(policies, source, target, ports):
+    """Which of these ports, by which protocol, the source reaches at the target."""
+    way_out = _clauses(policies, "Egress", source, target)
+    way_in = _clauses(policies, "Ingress", target, source)
+    return {
+        (port, protocol)
+        for port in ports
+        for protocol in ("TCP", "UDP")
+        if all(any(_ports(clause, target, port, protocol) for clause in way) for way in (way_out, way_in))
+    }
+
+
+def _clauses(policies, direction, subject, peer):
+    """What the rules for this pair say of ports."""
     selecting = [policy for policy in policies if _selects(policy, direction, subject)]
     if not selecting:
-        return True  # whoever is selected by none is not isolated
+        return [None]  # whoever is selected by none is not isolated
     clause, side = ("egress", "to") if direction == "Egress" else ("ingress", "from")
-    return any(
-        _peers(rule.get(side), peer, policy["metadata"].get("namespace"))
-        and _ports(rule.get("ports"), target, port, protocol)
+    return [
+        rule.get("ports")
         for policy in selecting
         for rule in policy["spec"].get(clause) or []
-    )
+        if _peers(rule.get(side), peer, policy["metadata"].get("namespace"))
+    ]
 
 
 def _selects(policy, direction, subject):
