@@ -35,7 +35,7 @@ def version(path):
 
 
 @functools.cache
-def _template(kind, chart, name, files, values, apis, kube):
+def _template(kind, chart, name, files, values, apis, kube, _attempt):
     flags = [flag for file in files for flag in ("--values", file)]
     flags += [flag for api in apis for flag in ("--api-versions", api)]
     return _run(
@@ -44,10 +44,10 @@ def _template(kind, chart, name, files, values, apis, kube):
     )
 
 
-def template(*files, values=None, apis=(), kube=NEWEST, kind="helm3", chart=CHART, name="usher"):
-    """What `helm template` said: files of values, and over them `values`."""
+def template(*files, values=None, apis=(), kube=NEWEST, kind="helm3", chart=CHART, name="usher", attempt=1):
+    """What `helm template` said: files of values, and over them `values`. Another attempt is rendered anew."""
     paths = tuple(str(file) for file in files)
-    return _template(kind, str(chart), name, paths, json.dumps(values or {}), tuple(apis), kube)
+    return _template(kind, str(chart), name, paths, json.dumps(values or {}), tuple(apis), kube, attempt)
 
 
 def render(*files, **settings):
@@ -89,7 +89,3 @@ def copy_of_the_chart(folder):
     """A chart that a test may spoil."""
     return shutil.copytree(CHART, Path(folder) / "usher")
 
-
-def forget():
-    """So that the next render is one."""
-    _template.cache_clear()

@@ -26,7 +26,7 @@ PORT_NAME = re.compile(r"(?=.*[a-z])[a-z0-9](?:[a-z0-9-]{0,13}[a-z0-9])?")
 def test_documents_are_as_the_schema_says(case, version):
     wrong = [
         f"{document['kind']} {document['metadata']['name']}: {error}"
-        for document in release(case, kube=version).documents
+        for document in release(case).documents
         if kubernetes.knows(document, version)
         for error in kubernetes.errors(document, version)
     ]

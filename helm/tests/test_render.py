@@ -39,9 +39,7 @@ def test_both_helms_render_the_same(case, kind):
 
 @EACH
 def test_two_renders_are_the_same_to_the_byte(case, kind):
-    once = release(case, kind=kind).text
-    helm.forget()
-    assert release(case, kind=kind).text == once
+    assert release(case, kind=kind, attempt=2).text == release(case, kind=kind).text
 
 
 @EACH
