@@ -4,7 +4,6 @@
 {{- $of := printf "%s.%s" .reads .durable -}}
 {{- range list
   .publishes
-  "$JS.API.INFO"
   "$JS.API.STREAM.NAMES"
   (printf "$JS.API.STREAM.INFO.%s" .stream)
   (printf "$JS.API.STREAM.INFO.%s" .reads)
