@@ -59,6 +59,11 @@ class Pod:
         """Whether it is there to stay, and not to come to an end."""
         return self.kind in ("Deployment", "StatefulSet", "DaemonSet")
 
+    @property
+    def is_hook(self):
+        """Whether Helm makes it anew each time, beside the release."""
+        return "helm.sh/hook" in (self.owner["metadata"].get("annotations") or {})
+
     def containers(self):
         """Every container, first those that come before the others."""
         return (self.spec.get("initContainers") or []) + self.spec["containers"]

@@ -61,6 +61,12 @@ def test_another_name_of_the_release_is_in_every_name():
     assert all(name.startswith("other-usher") for _, name in second)
 
 
+@EACH
+def test_everything_is_in_the_namespace_of_the_release_but_what_people_add(case):
+    homes = {one["metadata"].get("namespace") for one in release(case, values={"extraObjects": []}).documents}
+    assert homes == {"usher"}
+
+
 OPTIONAL = {
     "GRPCRoute": lambda render: {"grpcRoute": {"render": render}},
     "ServiceMonitor": lambda render: {"monitoring": {"serviceMonitor": {"render": render}}},

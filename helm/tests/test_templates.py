@@ -201,10 +201,35 @@ def test_every_way_of_migrating_migrates_each_database_once_and_servers_never_do
 
 
 @EACH
-def test_a_job_is_no_hook_and_is_named_by_what_it_does(case):
-    for job in release(case).all("Job"):
-        assert "annotations" not in job["metadata"]
-        assert re.fullmatch(r".*-(migrations|secrets)-[0-9a-f]{8,}", job["metadata"]["name"])
+def test_the_job_that_migrates_is_no_hook_and_is_named_by_what_it_does(case):
+    """A hook would wait for databases that come with the release, and the release for it."""
+    for pod in release(case).pods():
+        if pod.component == "migrations":
+            assert not pod.is_hook
+            assert re.fullmatch(r".*-migrations-[0-9a-f]{8,}", pod.name)
+
+
+@EACH
+def test_what_the_job_that_makes_secrets_needs_is_there_before_it_and_goes_after_it(case):
+    rendered = release(case)
+    hooks = [one for one in rendered.documents if "pre-install" in annotations(one).get("helm.sh/hook", "")]
+    if case == "given secrets":
+        assert hooks == []
+        return
+    weights = {one["kind"]: int(annotations(one)["helm.sh/hook-weight"]) for one in hooks}
+    job = weights.pop("Job")
+    assert weights.keys() >= {"ServiceAccount", "Role", "RoleBinding", "ConfigMap"}
+    assert ("NetworkPolicy" in weights) == (case != "bare")
+    assert max(weights.values()) < job
+    for hook in hooks:
+        assert annotations(hook)["helm.sh/hook"] == "pre-install,pre-upgrade"
+        assert "before-hook-creation" in annotations(hook)["helm.sh/hook-delete-policy"]
+        # No right to secrets is left standing; the Job itself may stay for its log.
+        assert hook["kind"] == "Job" or "hook-succeeded" in annotations(hook)["helm.sh/hook-delete-policy"]
+
+
+def annotations(document):
+    return document["metadata"].get("annotations") or {}
 
 
 def test_streams_have_a_copy_on_each_bundled_server():
