@@ -20,6 +20,12 @@ def show_audit(pytestconfig):
     return keep
 
 
+def pytest_sessionstart():
+    """Called by pytest."""
+    if helm.either() is None:
+        pytest.exit("there is no Helm, neither 3 nor 4. Next: make tools, or put one on PATH.", returncode=1)
+
+
 def pytest_report_teststatus(report):
     """No dot for each test that passes: there are hundreds."""
     return ("passed", "", "") if report.passed and report.when == "call" else None

@@ -11,8 +11,7 @@ EACH = pytest.mark.parametrize("case", CASES)
 @pytest.fixture(params=helm.KINDS)
 def kind(request):
     """Either Helm."""
-    if helm.program(request.param) is None:
-        pytest.skip(f"skipped: there is no Helm {request.param[-1]}; make tools says how to get it")
+    helm.need(request.param)
     return request.param
 
 
