@@ -1,7 +1,7 @@
 # The only entry point: people and .ci/run call these targets. `make` alone prints them.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test load soak hostile fuzz lint doc papers figures fmt tree tools nats-server
+.PHONY: help demo up down logs trace psql nats mailbox test-up build test load soak hostile fuzz lint doc papers figures fmt tree tools nats-server
 MAKEFLAGS += --no-print-directory
 
 # What `make tools` installs is found by everything started from here.
@@ -11,6 +11,32 @@ export PATH := $(CURDIR)/.tools/bin:$(PATH)
 
 demo: nats-server ## Sign a person up and follow the mail (KEEP=1 leaves it running, MAILBOX=dir keeps the mails)
 	@cargo run --locked -p usher -- demo $(if $(KEEP),--keep) $(if $(MAILBOX),--mailbox "$(MAILBOX)")
+
+##@ On Kubernetes (CLUSTER=kind|minikube|current, CONTEXT=name for current; deploy/cluster/settings.sh has the rest)
+
+up: ## Everything in a cluster of this machine, by kind or minikube: one person signs up, her trace is shown
+	@deploy/cluster/cluster.sh up
+
+down: ## Take away what `make up` made
+	@deploy/cluster/cluster.sh down
+
+logs: ## What all parts in the cluster say (SERVICE=mailer, SINCE=10m, FOLLOW=0)
+	@deploy/cluster/cluster.sh logs
+
+trace: ## A trace of the cluster as text (ID=)
+	@deploy/cluster/cluster.sh trace
+
+psql: ## Enter a service's database in the cluster (SERVICE=accounts, SQL='select …')
+	@deploy/cluster/cluster.sh psql
+
+nats: ## The broker's streams in the cluster
+	@deploy/cluster/cluster.sh nats
+
+mailbox: ## The mails of the cluster
+	@deploy/cluster/cluster.sh mailbox
+
+test-up: ## Test `make up` without a cluster, with stand-ins for docker, kind, minikube, kubectl and helm
+	@python3 -m unittest discover --start-directory deploy/cluster/tests --buffer $(if $(ARGS),-k "$(ARGS)")
 
 ##@ Work on it
 
@@ -46,7 +72,7 @@ given = $(foreach name,$(1),$(if $($(name)),--$(shell echo $(name) | tr A-Z a-z)
 
 lint: ## Check format, scripts, clippy, docs, layers and licences (CI=true: the tree, too)
 	@echo "· format" && cargo fmt --all --check
-	@echo "· scripts" && for script in .ci/run deploy/tools/*.sh; do bash -n $$script || exit 1; done
+	@echo "· scripts" && for script in .ci/run deploy/*/*.sh; do bash -n $$script || exit 1; done
 	@python3 -c 'import ast; ast.parse(open("deploy/tools/figures.py").read())'
 	@echo "· clippy" && cargo clippy --all-targets --locked -- -D warnings
 	@echo "· fuzzer" && cargo clippy --quiet --locked --manifest-path services/mailer/fuzz/Cargo.toml --target-dir target/fuzz -- -D warnings

@@ -1,0 +1,78 @@
+#!/usr/bin/env bash
+# cluster.sh COMMAND: Usher on Kubernetes, on this machine; `make COMMAND` calls it. Every setting is in settings.sh.
+set -euo pipefail
+command=${1:?}
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=${here%/deploy/cluster}
+cd "$root"
+chart_folder=helm/usher
+
+for part in say settings tools context kind minikube current image release forward person ask down; do
+    # shellcheck source=/dev/null
+    . "$here/$part.sh"
+done
+
+# One command at a time: what another one is making would look half made.
+lock() {
+    local holder
+    mkdir -p "$state"
+    until mkdir "$state/lock" 2>/dev/null; do
+        holder=$(cat "$state/lock/pid" 2>/dev/null || true)
+        if [ -n "$holder" ] && kill -0 "$holder" 2>/dev/null && [ "$holder" != $$ ]; then
+            give_up "another make up or make down (process $holder) is at work on $context; wait for it"
+        fi
+        rm -rf "$state/lock"
+    done
+    echo $$ >"$state/lock/pid"
+    trap 'settle; rm -rf "$state/lock"' EXIT
+    trap interrupted INT TERM
+}
+
+up() {
+    local began=$SECONDS
+    require_all_tools
+    require_context
+    lock
+    : >"$log"
+    printf 'Usher on Kubernetes: %s, namespace %s\n' "$context" "$NAMESPACE"
+    step "What it needs is here"
+    require_space
+    require_ports
+    good "$(versions)"
+    step "A cluster"
+    ensure_cluster
+    step "The image"
+    ensure_image
+    step "The release"
+    install_release
+    test_release
+    step "Where it is"
+    start_forwarding
+    say_where
+    step "Ada signs up"
+    sign_up
+    printf '\nDone in %s s. Next:\n' "$((SECONDS - began))"
+    say_next
+}
+
+down() {
+    case $CLUSTER in
+        kind) require_tools docker="$docker_home" kind="$kind_home" kubectl="$kubectl_home" ;;
+        minikube) require_tools minikube="$minikube_home" kubectl="$kubectl_home" ;;
+        current) require_tools kubectl="$kubectl_home" "$HELM=$helm_home" ;;
+    esac
+    require_context
+    lock
+    : >"$log"
+    stop_forwarding
+    if [ "$CLUSTER" = current ]; then remove_release; else remove_cluster; fi
+    trap - EXIT
+    rm -rf "$state"
+    rmdir "$root/.cluster" 2>/dev/null || true
+}
+
+case $command in
+    up | down) "$command" ;;
+    logs | trace | psql | nats | mailbox) "show_$command" ;;
+    *) give_up "no such command" 2 ;;
+esac
