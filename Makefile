@@ -1,7 +1,7 @@
 # The only entry point: people and .ci/run call these targets. `make` alone prints them.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down logs trace psql nats mailbox test-up build test load soak hostile fuzz lint doc papers figures fmt tree tools nats-server
+.PHONY: help demo build static image test load soak hostile fuzz lint doc papers figures fmt tree tools nats-server
 MAKEFLAGS += --no-print-directory
 
 # What `make tools` installs is found by everything started from here.
@@ -13,6 +13,8 @@ demo: nats-server ## Sign a person up and follow the mail (KEEP=1 leaves it runn
 	@cargo run --locked -p usher -- demo $(if $(KEEP),--keep) $(if $(MAILBOX),--mailbox "$(MAILBOX)")
 
 ##@ On Kubernetes (CLUSTER=kind|minikube|current, CONTEXT=name for current; deploy/cluster/settings.sh has the rest)
+
+.PHONY: up down logs trace psql nats mailbox test-up
 
 up: ## Everything in a cluster of this machine, by kind or minikube: one person signs up, her trace is shown
 	@deploy/cluster/cluster.sh up
@@ -43,7 +45,14 @@ test-up: ## Test `make up` without a cluster, with stand-ins for docker, kind, m
 build: ## Build the command usher, as target/debug/usher
 	@cargo build --locked -p usher
 
-test: nats-server ## Run every test (ARGS='-p kit' or ARGS=i05_ runs some)
+static: ## Build it optimised, as one static binary that needs nothing else: target/static/usher
+	@deploy/static.sh
+
+image: ## Make the container image, and name it by its content (IMAGE=name:tag; PREBUILT=1 builds outside Docker)
+	@IMAGE="$(IMAGE)" PREBUILT="$(PREBUILT)" BINARY="$(BINARY)" RUST_IMAGE="$(RUST_IMAGE)" deploy/image.sh
+
+# CI judges what people run: it measures the static binary.
+test: nats-server $(if $(CI),static) ## Run every test (ARGS='-p kit' or ARGS=i05_ runs some)
 	@deploy/tools/postgres.sh || true
 	@deploy/tools/mail-servers.sh || true
 	@cargo test --locked --no-fail-fast $(ARGS) -- --quiet
@@ -56,9 +65,9 @@ soak: nats-server ## Break everything under load, then check that nobody is lost
 	@cargo build --quiet --locked -p load-tests -p usher
 	@target/debug/load-tests soak --usher target/debug/usher $(call given,RATE SECONDS SEED DATABASE) $(ARGS)
 
-hostile: nats-server ## Attack every listener while people sign up, and see who notices (RATE= SECONDS= TIMES=)
+hostile: nats-server static ## Attack every listener while people sign up, and see who notices (RATE= SECONDS= TIMES=)
 	@cargo build --quiet --locked -p load-tests
-	@target/debug/load-tests hostile $(call given,RATE SECONDS TIMES) $(ARGS)
+	@target/debug/load-tests hostile --usher target/static/usher $(call given,RATE SECONDS TIMES) $(ARGS)
 
 fuzz: ## Look for octets of a mail server that break what reads and keeps them (SECONDS=; needs cargo-fuzz)
 	@command -v cargo-fuzz >/dev/null || { echo "make fuzz: there is no cargo-fuzz (cargo install --locked cargo-fuzz)"; exit 1; }
@@ -72,7 +81,7 @@ given = $(foreach name,$(1),$(if $($(name)),--$(shell echo $(name) | tr A-Z a-z)
 
 lint: ## Check format, scripts, clippy, docs, layers and licences (CI=true: the tree, too)
 	@echo "· format" && cargo fmt --all --check
-	@echo "· scripts" && for script in .ci/run deploy/*/*.sh; do bash -n $$script || exit 1; done
+	@echo "· scripts" && for script in .ci/run deploy/*.sh deploy/*/*.sh; do bash -n $$script || exit 1; done
 	@python3 -c 'import ast; ast.parse(open("deploy/tools/figures.py").read())'
 	@echo "· clippy" && cargo clippy --all-targets --locked -- -D warnings
 	@echo "· fuzzer" && cargo clippy --quiet --locked --manifest-path services/mailer/fuzz/Cargo.toml --target-dir target/fuzz -- -D warnings
