@@ -28,24 +28,24 @@ show_logs() {
 show_trace() {
     [ -n "${ID:-}" ] || give_up "which one? make trace ID=… takes the id that make up, a command of usher or the header traceresponse told"
     require_release
-    usher trace show "$ID" || exit 1
+    as smoke trace show "$ID" || exit 1
 }
 
 # SERVICE=verification shows another one's database, SQL='select …' asks one question.
 show_psql() {
     require_release
     local service=${SERVICE:-accounts}
-    enter statefulset/usher-postgres --container postgres -- psql --username "$service" --dbname "$service" ${SQL:+--command "$SQL"}
+    enter statefulset/usher-postgres --container postgres -- psql --dbname "$service" ${SQL:+--command "$SQL"}
 }
 
 show_nats() {
     require_release
-    enter deployment/usher-accounts --container accounts -- /usher nats status
+    as migrations nats status || exit 1
 }
 
 # TO=ada@example.com shows the mails of one person.
 show_mailbox() {
     require_release
-    enter deployment/usher-mailbox --container mailbox -- /usher mailbox list --mailbox-url http://127.0.0.1:8025
+    enter statefulset/usher-mailbox --container mailbox -- /usher mailbox list --mailbox-url http://127.0.0.1:8025
     ! keeper >/dev/null || printf 'http://127.0.0.1:%s shows them\n' "$PORT_MAILBOX"
 }

@@ -1,8 +1,9 @@
 # A person signs up by gRPC, and her trace is shown. The image that is there does it: this machine needs no usher.
 # shellcheck shell=bash
 
-# usher ARGUMENTS: runs usher in a pod of its own, which may talk to the services, and prints what it says.
-usher() {
+# as COMPONENT ARGUMENTS: runs usher in a pod of its own, which may talk to whom that part of the chart may talk to, and
+# prints what it says.
+as() {
     local pod=$release-command-$$-$RANDOM image phase='' status=0 left
     image=$(in_namespace get deployment usher-accounts --output 'jsonpath={.spec.template.spec.containers[0].image}') || return
     pod_of "$pod" "$image" "$@" | in_namespace create --filename - >>"$log" 2>&1 || return
@@ -17,27 +18,36 @@ usher() {
     return "$status"
 }
 
-# The labels are those of the chart's own test: network policies let it reach what people reach.
 pod_of() {
-    local pod=$1 image=$2
-    shift 2
+    local pod=$1 image=$2 component=$3
+    shift 3
     cat <<JSON
 {"apiVersion": "v1", "kind": "Pod",
  "metadata": {"name": "$pod", "labels": {"app.kubernetes.io/name": "usher", "app.kubernetes.io/instance": "$release",
-   "app.kubernetes.io/component": "test"}},
+   "app.kubernetes.io/component": "$component"}},
  "spec": {"restartPolicy": "Never", "automountServiceAccountToken": false, "enableServiceLinks": false,
-  "securityContext": {"runAsNonRoot": true, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}},
+  "securityContext": {"runAsNonRoot": true, "runAsUser": 65532, "fsGroup": 65532, "seccompProfile": {"type": "RuntimeDefault"}},
   "containers": [{"name": "usher", "image": "$image", "args": $(json_strings "$@"),
     "env": [
       {"name": "USHER_ACCOUNTS_URL", "value": "http://usher-accounts:50051"},
       {"name": "USHER_VERIFICATION_URL", "value": "http://usher-verification:50052"},
-      {"name": "USHER_MAILER_URL", "value": "http://usher-mailer:50053"},
-      {"name": "USHER_MAILBOX_URL", "value": "http://usher-mailbox:8025"},
-      {"name": "USHER_JAEGER_URL", "value": "http://usher-jaeger:16686"}],
+      {"name": "USHER_JAEGER_URL", "value": "http://usher-jaeger:16686"},
+      {"name": "USHER_NATS_URL", "value": "nats://usher-nats:4222"},
+      {"name": "USHER_NATS_CREDENTIALS", "value": "/etc/usher/nats-seed"}],
+    "volumeMounts": [{"name": "login", "mountPath": "/etc/usher", "readOnly": true}],
     "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"memory": "128Mi"}},
     "securityContext": {"allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true,
-      "capabilities": {"drop": ["ALL"]}}}]}}
+      "capabilities": {"drop": ["ALL"]}}}],
+  "volumes": [{"name": "login", "secret": $(login_of "$component")}]}}
 JSON
+}
+
+# The operator's login at the broker, for whoever may talk to it.
+login_of() {
+    case $1 in
+        migrations) echo '{"secretName": "usher-operator", "defaultMode": 288}' ;;
+        *) echo '{"secretName": "usher-none", "optional": true}' ;;
+    esac
 }
 
 json_strings() {
@@ -55,7 +65,7 @@ json_string() { tr -d '\n' | sed -n "s/.*\"$1\": *\"\([^\"]*\)\".*/\1/p"; }
 sign_up() {
     local began=$SECONDS address answer account trace subject
     address=ada.$(date +%s)@example.com
-    answer=$(usher account create "$address" --name 'Ada Lovelace' --output json) ||
+    answer=$(as smoke account create "$address" --name 'Ada Lovelace' --output json) ||
         give_up "the sign-up failed: $answer; make logs shows what the services say"
     printf '%s\n' "$answer" >>"$log"
     account=$(json_string account_id <<<"$answer")
@@ -66,7 +76,7 @@ sign_up() {
     await_trace "$trace" || give_up "Jaeger has no whole trace $trace after 30 s; make trace ID=$trace shows what there is"
     good "her trace, as Jaeger has it"
     printf '\n'
-    usher trace show "$trace" || give_up "the trace $trace could not be shown; it is at $(trace_page "$trace")"
+    as smoke trace show "$trace" || give_up "the trace $trace could not be shown; it is at $(trace_page "$trace")"
     printf '\n  %s\n' "$(trace_page "$trace")"
 }
 

@@ -18,7 +18,7 @@ release_values() {
     printf '%s\n' --values "$chart_folder/values-local.yaml" ${VALUES:+--values "$VALUES"}
     image_values image "$image"
     [ -z "$IMAGE_NATS" ] || image_values nats.image "$IMAGE_NATS"
-    [ -z "$IMAGE_POSTGRES" ] || image_values postgres.image "$IMAGE_POSTGRES"
+    [ -z "$IMAGE_POSTGRES" ] || image_values database.bundled.image "$IMAGE_POSTGRES"
     [ -z "$IMAGE_JAEGER" ] || image_values jaeger.image "$IMAGE_JAEGER"
 }
 
@@ -27,7 +27,7 @@ install_release() {
     ensure_namespace
     forget_interrupted
     while IFS= read -r value; do values+=("$value"); done < <(release_values)
-    visibly pods_ready chart upgrade --install "$release" "$chart_folder" "${values[@]}" --wait --timeout "$WAIT" || {
+    visibly pods_ready chart upgrade --install "$release" "$chart_folder" "${values[@]}" --wait --wait-for-jobs --timeout "$WAIT" || {
         settle
         why_not_ready
         failed "the release is not ready" "mend what stands above, then make up"
@@ -41,29 +41,43 @@ forget_interrupted() {
         give_up "$context does not answer any more: see kubectl --context $context get nodes"
 }
 
-# Jobs that are done are no pods to wait for.
+# A line for each pod: its name, its part, whether it is ready. Jobs that are done are no pods to wait for.
 pod_list() {
-    in_namespace get pods --selector "app.kubernetes.io/instance=$release" --field-selector 'status.phase!=Succeeded' --no-headers \
-        --output 'custom-columns=NAME:.metadata.name,READY:.status.conditions[?(@.type=="Ready")].status' 2>/dev/null
+    in_namespace get pods --selector "app.kubernetes.io/instance=$release,app.kubernetes.io/component!=smoke" \
+        --field-selector 'status.phase!=Succeeded' --no-headers --output \
+        'custom-columns=A:.metadata.name,B:.metadata.labels.app\.kubernetes\.io/component,C:.status.conditions[?(@.type=="Ready")].status' 2>>"$log"
 }
 
 pods_ready() {
     pod_list | awk '
-        $2 == "True" { ready++; next }
-        { waiting = waiting ", " $1 }
-        END { printf "%d of %d pods are ready%s\n", ready, NR, waiting ? ": waiting for " substr(waiting, 3) : "" }'
+        $3 == "True" { ready++; next }
+        { waiting = waiting ", " $2 }
+        END { printf "%d of %d pods are ready%s\n", ready, NR, waiting ? ", not yet: " substr(waiting, 3) : "" }'
 }
 
-# For each pod that is not ready: why Kubernetes does not start it, or the last line that it wrote.
+# For each pod that is not ready: why Kubernetes does not start it, or what it says itself.
 why_not_ready() {
-    local pod reason
-    for pod in $(pod_list | awk '$2 != "True" { print $1 }'); do
-        reason=$(in_namespace get pod "$pod" --output 'jsonpath={range .status.initContainerStatuses[*]}{.state.waiting.message}{end}{range .status.containerStatuses[*]}{.state.waiting.message}{end}' 2>>"$log" || true)
-        [ -n "$reason" ] || reason=$(in_namespace logs "$pod" --all-containers --tail 1 2>>"$log" | tail -n 1 || true)
-        [ -n "$reason" ] || reason=$(in_namespace get events --field-selector "involvedObject.name=$pod" --output 'jsonpath={.items[-1:].message}' 2>>"$log" || true)
-        printf '    %s: %s\n' "$pod" "$reason" >&2
+    local pod
+    for pod in $(pod_list | awk '$3 != "True" { print $1 }'); do
+        printf '    %s: %s\n' "$pod" "$(reason_of "$pod")" >&2
     done
 }
+
+reason_of() {
+    local pod=$1 reason
+    local states='{range .status.initContainerStatuses[*]}{.state.waiting.reason}: {.state.waiting.message}{"\n"}{end}'
+    states="$states${states//initContainerStatuses/containerStatuses}"
+    # A container that is started again and again says itself why.
+    reason=$(in_namespace get pod "$pod" --output "jsonpath=$states" 2>>"$log" |
+        grep -v -e '^: $' -e '^CrashLoopBackOff' -e '^PodInitializing' -e '^ContainerCreating' | head -n 1 || true)
+    [ -n "$reason" ] || reason=$(in_namespace logs "$pod" --all-containers --tail 5 2>/dev/null | own_reason)
+    [ -n "$reason" ] || reason=$(in_namespace get events --field-selector "involvedObject.name=$pod,type=Warning" \
+        --output 'jsonpath={.items[-1:].message}' 2>>"$log" || true)
+    echo "${reason:-it has not said why}"
+}
+
+# The last line that tells of an error, else the last one.
+own_reason() { awk 'NF { last = $0 } tolower($0) ~ /error|warn/ { told = $0 } END { print told ? told : last }'; }
 
 test_release() {
     local began=$SECONDS

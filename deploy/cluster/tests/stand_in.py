@@ -195,9 +195,12 @@ def kubectl_in(context, a, world):
             sys.exit(1)
         print("usher:0123", end="")
     elif "get pods" in words:
-        print("usher-accounts-1 True\nusher-nats-0 True")
+        ready = world.get("ready", "True")
+        print(f"usher-accounts-1 accounts {ready}\nusher-nats-0 nats True")
     elif "get pod " in words:
-        print("Succeeded", end="")
+        print("Succeeded" if "{.status.phase}" in words else "CrashLoopBackOff: back-off 20s", end="")
+    elif " logs " in words and "usher-accounts-1" in a:
+        print("it began\nerror: the database does not answer\n")
     elif " logs " in words:
         logs(world["pods"].get(next((w for w in a if w in world["pods"]), ""), []))
     elif "port-forward" in a:

@@ -342,8 +342,12 @@ class WhatItSays(OnAMachine):
         self.assertEqual(labels, MARK | {"pod-security.kubernetes.io/enforce": "restricted"})
 
     def test_a_release_that_does_not_come_up_is_told_pod_by_pod(self):
-        self.machine.set(fail=["upgrade --install", "Error: context deadline exceeded"])
-        self.assertIn("the release is not ready; mend what stands above", self.refused())
+        self.machine.set(fail=["upgrade --install", "Error: context deadline exceeded"], ready="False")
+        done = self.machine.run("up")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("usher-accounts-1: error: the database does not answer", done.stderr)
+        self.assertNotIn("usher-nats-0:", done.stderr)
+        self.assertIn("the release is not ready; mend what stands above", done.stderr)
 
     def test_commands_that_look_in_say_so_where_nothing_runs(self):
         for command in ("logs", "psql", "nats", "mailbox"):
