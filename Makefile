@@ -38,7 +38,7 @@ mailbox: ## The mails of the cluster
 	@deploy/cluster/cluster.sh mailbox
 
 test-up: ## Test `make up` without a cluster, with stand-ins for docker, kind, minikube, kubectl and helm
-	@python3 -m unittest discover --start-directory deploy/cluster/tests --buffer $(if $(ARGS),-k "$(ARGS)")
+	@deploy/cluster/tests/run $(ARGS)
 
 ##@ Work on it
 

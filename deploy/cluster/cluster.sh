@@ -14,17 +14,20 @@ done
 
 # One command at a time: what another one is making would look half made.
 lock() {
-    local holder
+    local left
     mkdir -p "$state"
-    until mkdir "$state/lock" 2>/dev/null; do
-        holder=$(cat "$state/lock/pid" 2>/dev/null || true)
-        if [ -n "$holder" ] && kill -0 "$holder" 2>/dev/null && [ "$holder" != $$ ]; then
-            give_up "another make up or make down (process $holder) is at work on $context; wait for it"
-        fi
-        rm -rf "$state/lock"
+    echo $$ >"$state/lock.$$"
+    for left in $(seq 10 -1 0); do
+        # A link appears with its content, or not at all.
+        ! ln "$state/lock.$$" "$state/lock" 2>/dev/null || break
+        # One that was killed takes a moment to be gone.
+        lives "$(cat "$state/lock")" cluster.sh || rm -f "$state/lock"
+        sleep 0.1
     done
-    echo $$ >"$state/lock/pid"
-    trap 'settle; rm -rf "$state/lock"' EXIT
+    rm -f "$state/lock.$$"
+    [ "$(cat "$state/lock" 2>/dev/null)" = $$ ] ||
+        give_up "another make up or make down (process $(cat "$state/lock")) is at work on $context; wait for it"
+    trap 'settle; rm -f "$state/lock"' EXIT
     trap interrupted INT TERM
 }
 

@@ -6,11 +6,11 @@ forwards() {
         "$PORT_MAILBOX:usher-mailbox:8025" "$PORT_JAEGER:usher-jaeger:16686"
 }
 
-# The program of this state folder that keeps the ports, if it lives: its number alone may be another one's by now.
+# The program of this state folder that keeps the ports, if it lives.
 keeper() {
     local pid
     pid=$(cat "$state/forward.pid" 2>/dev/null) || return 1
-    ps -o args= -p "$pid" 2>/dev/null | grep -qF "keep-forwarding.sh $state" || return 1
+    lives "$pid" "keep-forwarding.sh $state" || return 1
     echo "$pid"
 }
 
@@ -51,13 +51,13 @@ stop_forwarding() {
 
 await_ports() {
     local left
-    for left in $(seq 60 -1 0); do
+    for left in $(seq 150 -1 0); do
         if speaks_http2 "$PORT_ACCOUNTS" && speaks_http2 "$PORT_VERIFICATION" && speaks_http "$PORT_MAILBOX" /livez && speaks_http "$PORT_JAEGER" /api/v3/services; then
             settle
             return 0
         fi
         under_way "waiting for the ports to lead into the cluster"
-        sleep 0.5
+        sleep 0.2
     done
     settle
     return 1

@@ -72,6 +72,9 @@ disk_is_full() {
     give_up "the disk is full: free ${DISK_MB} MB where Docker keeps its images (docker system prune), then make $command"
 }
 
+# Whether the process is this program: its number alone may be another one's by now.
+lives() { ps -o args= -p "$1" 2>/dev/null | grep -qF "$2"; }
+
 # A path as one would type it from this folder.
 short() { printf %s "${1#"$root"/}"; }
 
