@@ -21,7 +21,7 @@ lock() {
         # A link appears with its content, or not at all.
         ! ln "$state/lock.$$" "$state/lock" 2>/dev/null || break
         # One that was killed takes a moment to be gone.
-        lives "$(cat "$state/lock")" cluster.sh || rm -f "$state/lock"
+        lives "$(cat "$state/lock" 2>/dev/null || echo 0)" cluster.sh || rm -f "$state/lock"
         sleep 0.1
     done
     rm -f "$state/lock.$$"

@@ -15,7 +15,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 STAND_INS = ("docker", "kind", "minikube", "kubectl", "helm", "make", "df")
 TOOLS = (
     "bash env cat grep sed awk tr head tail cut seq sleep mkdir rm rmdir ps date git xargs sha256sum wc nohup "
-    "dirname kill"
+    "dirname kill ln"
 ).split()
 MARK = {"usher.local/made-by": "make-up"}
 
