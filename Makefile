@@ -14,7 +14,7 @@ demo: nats-server ## Sign a person up and follow the mail (KEEP=1 leaves it runn
 
 ##@ On Kubernetes (CLUSTER=kind|minikube|current, CONTEXT=name for current; deploy/cluster/settings.sh has the rest)
 
-.PHONY: up down logs trace psql nats mailbox test-up
+.PHONY: up down logs trace psql nats mailbox papers-up test-up
 
 up: ## Everything in a cluster of this machine, by kind or minikube: one person signs up, her trace is shown
 	@deploy/cluster/cluster.sh up
@@ -36,6 +36,11 @@ nats: ## The broker's streams in the cluster
 
 mailbox: ## The mails of the cluster
 	@deploy/cluster/cluster.sh mailbox
+
+papers-up: ## Write README's output of `make up` anew (CHECK=1 compares instead); the cluster is made anew for it
+	@deploy/cluster/cluster.sh down >/dev/null
+	@mkdir -p target && deploy/cluster/cluster.sh up | tee target/up.txt
+	@deploy/cluster/papers.py $(if $(CHECK),check,write) <target/up.txt
 
 test-up: ## Test `make up` without a cluster, with stand-ins for docker, kind, minikube, kubectl and helm
 	@deploy/cluster/tests/run $(ARGS)

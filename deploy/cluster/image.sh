@@ -56,10 +56,10 @@ load_images() {
         "${CLUSTER}_has_image" "$wanted" || ! docker_has "$wanted" || missing+=("$wanted")
     done
     if ((${#missing[@]} == 0)); then
-        good "the cluster has it"
+        good "the cluster has it already"
         return
     fi
     visibly loading "${CLUSTER}_load" "${missing[@]}" || failed "the cluster did not take ${missing[*]}" "make up tries again"
-    good "loaded in $((SECONDS - began)) s: ${missing[*]}"
+    good "loaded into the cluster in $((SECONDS - began)) s"
 }
-loading() { echo "loading it into the cluster"; }
+loading() { echo "loading ${missing[*]} into the cluster"; }
