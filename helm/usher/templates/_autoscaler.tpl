@@ -1,3 +1,12 @@
+{{- /* Where KEDA asks NATS how much waits: (a service) */ -}}
+{{- define "usher.natsMonitoring" -}}
+{{- if .values.autoscaling.keda.natsMonitoring -}}
+{{ tpl .values.autoscaling.keda.natsMonitoring .root }}
+{{- else if eq .root.Values.nats.mode "bundled" -}}
+{{ include "usher.fullname" .root }}-nats-headless.{{ .root.Release.Namespace }}.svc:8222
+{{- end -}}
+{{- end -}}
+
 {{- /* Who decides on the number of replicas, if not the values: (a service, with "about") */ -}}
 {{- define "usher.autoscaler" -}}
 {{- $hpa := .values.autoscaling.hpa -}}
@@ -49,7 +58,7 @@ spec:
     - type: nats-jetstream
       metadata:
         # Each server by its own name: only the leader of a durable counts right.
-        natsServerMonitoringEndpoint: {{ tpl $keda.natsMonitoring $.root | quote }}
+        natsServerMonitoringEndpoint: {{ include "usher.natsMonitoring" $ | quote }}
         account: {{ $keda.natsAccount | quote }}
         stream: {{ .stream }}
         consumer: {{ .consumer }}

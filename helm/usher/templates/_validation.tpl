@@ -21,7 +21,7 @@
 {{- if and $auto.keda.enabled $facts.due (not $auto.keda.prometheus) -}}
 {{- $problems = append $problems (printf "%s.autoscaling.keda.prometheus: it scales on a metric; say where Prometheus is, such as http://prometheus.monitoring:9090." $at) -}}
 {{- end -}}
-{{- if and $auto.keda.enabled $facts.lag (not $auto.keda.natsMonitoring) -}}
+{{- if and $auto.keda.enabled $facts.lag (not $auto.keda.natsMonitoring) (eq $v.nats.mode "external") -}}
 {{- $problems = append $problems (printf "%s.autoscaling.keda.natsMonitoring: it scales on what its durable has not read; say where NATS's monitoring is, by the headless service, such as nats-headless.nats.svc.cluster.local:8222." $at) -}}
 {{- end -}}
 {{- if and $auto.keda.enabled (not $facts.due) (not $facts.lag) (not $auto.keda.triggers) -}}

@@ -118,10 +118,7 @@ metadata:
     {{- toYaml . | nindent 4 }}
     {{- end }}
   annotations:
-    kubectl.kubernetes.io/default-container: {{ .name }}
-    {{- with .values.podAnnotations }}
-    {{- toYaml . | nindent 4 }}
-    {{- end }}
+    {{- mustMerge (dict) .values.podAnnotations (dict "kubectl.kubernetes.io/default-container" .name) | toYaml | nindent 4 }}
 spec:
   serviceAccountName: {{ .about.name }}
   {{- include "usher.podSecurity" (dict "root" $root "user" (include "usher.ownUser" $root)) | nindent 2 }}
