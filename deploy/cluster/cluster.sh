@@ -27,8 +27,15 @@ lock() {
     rm -f "$state/lock.$$"
     [ "$(cat "$state/lock" 2>/dev/null)" = $$ ] ||
         give_up "another make up or make down (process $(cat "$state/lock")) is at work on $context; wait for it"
-    trap 'settle; rm -f "$state/lock"' EXIT
+    trap ended EXIT
     trap interrupted INT TERM
+}
+
+ended() {
+    local status=$?
+    settle
+    rm -f "$state/lock"
+    [ "$status" = 0 ] || [ -n "$gave_up" ] || printf 'make %s: something failed that was not foreseen; the last lines of %s may say what\n' "$command" "$(short "$log")" >&9
 }
 
 up() {

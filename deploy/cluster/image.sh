@@ -36,10 +36,12 @@ ensure_image() {
     elif current_needs_pulling; then
         give_up "the cluster of $CONTEXT pulls its images: push ours (make image IMAGE=registry.example/usher:1; docker push …) and name it, IMAGE=registry.example/usher:1"
     else
+        [ -n "$BINARY" ] || git rev-parse >>"$log" 2>&1 || give_up "this folder is no git checkout, so what the image is made of is not known; git clone it, or name an image, IMAGE="
         image=usher:$(content_hash)
         if docker_has "$image"; then
             good "$image is built already"
         else
+            require_tools docker="$docker_home"
             visibly last_words make image IMAGE="$image" ${PREBUILT:+PREBUILT="$PREBUILT"} ${BINARY:+BINARY="$BINARY"} ||
                 failed "the image could not be built" "make image IMAGE=$image shows it alone"
             good "$image built in $((SECONDS - began)) s"

@@ -9,7 +9,9 @@ step() {
 good() { printf '  ✓ %s\n' "$1"; }
 
 # The one line: what is wrong, and what to do about it.
+gave_up=
 give_up() {
+    gave_up=yes
     settle
     printf 'make %s: %s\n' "$command" "$1" >&2
     exit "${2:-1}"
@@ -82,6 +84,7 @@ short() { printf %s "${1#"$root"/}"; }
 exec 9>&2
 interrupted() {
     trap - INT TERM
+    gave_up=yes
     settle
     printf '\nmake %s: interrupted. `make %s` goes on from here.\n' "$command" "$command" >&9
     exit 130

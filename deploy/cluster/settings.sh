@@ -21,7 +21,7 @@ PORT_VERIFICATION=${PORT_VERIFICATION:-50052}
 PORT_MAILBOX=${PORT_MAILBOX:-8025}
 PORT_JAEGER=${PORT_JAEGER:-16686}
 DISK_MB=${DISK_MB:-2000}         # free space that images need
-WAIT=${WAIT:-4m}                 # how long the release may take to be ready
+WAIT=${WAIT:-8m}                 # how long the release may take to be ready, with what the cluster pulls
 
 release=usher
 made_by=usher.local/made-by=make-up # the mark of what may be deleted
