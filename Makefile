@@ -1,7 +1,7 @@
 # The only entry point: people and .ci/run call these targets. `make` alone prints them.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build test load soak hostile fuzz lint doc papers figures fmt tree tools nats-server
+.PHONY: help demo build static image test load soak hostile fuzz lint doc papers figures fmt tree tools nats-server
 MAKEFLAGS += --no-print-directory
 
 # What `make tools` installs is found by everything started from here.
@@ -17,7 +17,14 @@ demo: nats-server ## Sign a person up and follow the mail (KEEP=1 leaves it runn
 build: ## Build the command usher, as target/debug/usher
 	@cargo build --locked -p usher
 
-test: nats-server ## Run every test (ARGS='-p kit' or ARGS=i05_ runs some)
+static: ## Build it optimised, as one static binary that needs nothing else: target/static/usher
+	@deploy/static.sh
+
+image: ## Make the container image, and name it by its content (IMAGE=name:tag; PREBUILT=1 builds outside Docker)
+	@IMAGE="$(IMAGE)" PREBUILT="$(PREBUILT)" BINARY="$(BINARY)" RUST_IMAGE="$(RUST_IMAGE)" deploy/image.sh
+
+# CI judges what people run: it measures the static binary.
+test: nats-server $(if $(CI),static) ## Run every test (ARGS='-p kit' or ARGS=i05_ runs some)
 	@deploy/tools/postgres.sh || true
 	@deploy/tools/mail-servers.sh || true
 	@cargo test --locked --no-fail-fast $(ARGS) -- --quiet
@@ -30,9 +37,9 @@ soak: nats-server ## Break everything under load, then check that nobody is lost
 	@cargo build --quiet --locked -p load-tests -p usher
 	@target/debug/load-tests soak --usher target/debug/usher $(call given,RATE SECONDS SEED DATABASE) $(ARGS)
 
-hostile: nats-server ## Attack every listener while people sign up, and see who notices (RATE= SECONDS= TIMES=)
+hostile: nats-server static ## Attack every listener while people sign up, and see who notices (RATE= SECONDS= TIMES=)
 	@cargo build --quiet --locked -p load-tests
-	@target/debug/load-tests hostile $(call given,RATE SECONDS TIMES) $(ARGS)
+	@target/debug/load-tests hostile --usher target/static/usher $(call given,RATE SECONDS TIMES) $(ARGS)
 
 fuzz: ## Look for octets of a mail server that break what reads and keeps them (SECONDS=; needs cargo-fuzz)
 	@command -v cargo-fuzz >/dev/null || { echo "make fuzz: there is no cargo-fuzz (cargo install --locked cargo-fuzz)"; exit 1; }
@@ -46,7 +53,7 @@ given = $(foreach name,$(1),$(if $($(name)),--$(shell echo $(name) | tr A-Z a-z)
 
 lint: ## Check format, scripts, clippy, docs, layers and licences (CI=true: the tree, too)
 	@echo "· format" && cargo fmt --all --check
-	@echo "· scripts" && for script in .ci/run deploy/tools/*.sh; do bash -n $$script || exit 1; done
+	@echo "· scripts" && for script in .ci/run deploy/*.sh deploy/tools/*.sh; do bash -n $$script || exit 1; done
 	@python3 -c 'import ast; ast.parse(open("deploy/tools/figures.py").read())'
 	@echo "· clippy" && cargo clippy --all-targets --locked -- -D warnings
 	@echo "· fuzzer" && cargo clippy --quiet --locked --manifest-path services/mailer/fuzz/Cargo.toml --target-dir target/fuzz -- -D warnings
