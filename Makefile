@@ -1,7 +1,7 @@
 # The only entry point: people and .ci/run call these targets. `make` alone prints them.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build static image test load soak hostile fuzz lint doc papers figures fmt tree tools nats-server
+.PHONY: help demo build static image test load soak hostile fuzz test-chart lint doc papers figures fmt tree tools nats-server
 MAKEFLAGS += --no-print-directory
 
 # What `make tools` installs is found by everything started from here.
@@ -48,13 +48,17 @@ fuzz: ## Look for octets of a mail server that break what reads and keeps them (
 	    target/fuzz/found services/mailer/fuzz/corpus/replies -- -dict=services/mailer/fuzz/replies.dict \
 	    -max_len=4096 -timeout=10 -max_total_time=$(or $(SECONDS),1800) -print_final_stats=1 -artifact_prefix=target/fuzz/
 
+test-chart: ## Check the Helm chart without a cluster: with Helm 3 and 4, for Kubernetes 1.31 to 1.34 (ARGS='-k audit')
+	@deploy/tools/chart-tools.sh
+	@PYTHONPATH=.tools/chart/python PYTHONDONTWRITEBYTECODE=1 python3 -m pytest $(ARGS) helm/tests
+
 # Flags of the variables that are set: `SEED=7` is `--seed 7`.
 given = $(foreach name,$(1),$(if $($(name)),--$(shell echo $(name) | tr A-Z a-z) $($(name))))
 
 lint: ## Check format, scripts, clippy, docs, layers and licences (CI=true: the tree, too)
 	@echo "· format" && cargo fmt --all --check
 	@echo "· scripts" && for script in .ci/run deploy/*.sh deploy/tools/*.sh; do bash -n $$script || exit 1; done
-	@python3 -c 'import ast; ast.parse(open("deploy/tools/figures.py").read())'
+	@python3 -c 'import ast, sys; [ast.parse(open(file).read(), file) for file in sys.argv[1:]]' deploy/tools/*.py helm/tests/*.py
 	@echo "· clippy" && cargo clippy --all-targets --locked -- -D warnings
 	@echo "· fuzzer" && cargo clippy --quiet --locked --manifest-path services/mailer/fuzz/Cargo.toml --target-dir target/fuzz -- -D warnings
 	@echo "· doc" && $(MAKE) doc >/dev/null
@@ -70,7 +74,8 @@ doc: ## Build rustdoc, private items too, as target/doc; a warning is an error
 	@RUSTDOCFLAGS="-D warnings" cargo doc --quiet --workspace --no-deps --document-private-items --locked --features kit/testing
 	@echo "target/doc/usher/index.html"
 
-papers: nats-server ## Write the papers' parts anew that come from the code: the demo's output, the settings, the example
+papers: nats-server ## Write the papers' parts anew that come from the code: the demo's output, settings, the example, the chart's values
+	@python3 deploy/tools/chart-papers.py
 	@USHER_WRITE_PAPERS=1 cargo test --locked -p usher --test service papers:: -- --quiet --test-threads 1
 
 figures: ## Print what the code weighs (FOLDERS='../old .' compares checkouts)
@@ -86,14 +91,15 @@ tree: ## Fail when the work tree differs from the commit
 
 ##@ Set it up
 
-tools: nats-server ## Install what is missing: nats-server, mail servers and cargo-deny into .tools/; PostgreSQL
+tools: nats-server ## Install what is missing: nats-server, mail servers, cargo-deny, Helm into .tools/; PostgreSQL
 	@deploy/tools/postgres.sh
 	@deploy/tools/mail-servers.sh
 	@deploy/tools/cargo-deny.sh
+	@deploy/tools/chart-tools.sh
 
 nats-server:
 	@deploy/tools/nats-server.sh
 
 help: ## Print this
 	@echo "Usage: make TARGET [NAME=value ...]"
-	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
