@@ -108,3 +108,10 @@ key: {{ .ref.key }}
 {{- $labels = omit $labels "helm.sh/chart" "app.kubernetes.io/version" "app.kubernetes.io/managed-by" -}}
 {{- dict "labels" $labels "secrets" $secrets | toPrettyJson -}}
 {{- end -}}
+
+{{- /* Annotations of what the Job that makes secrets needs; the argument is the weight. */ -}}
+{{- define "usher.beforeAllElse" -}}
+helm.sh/hook: pre-install,pre-upgrade
+helm.sh/hook-weight: {{ . | quote }}
+helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+{{- end -}}

@@ -63,29 +63,33 @@ nats://{{ include "usher.fullname" . }}-nats:4222
 {{- end -}}
 {{- end -}}
 
-{{- /* How a process of ours says what it sees, and where it sends that. */ -}}
+{{- /* How a process of ours says what it sees, and where it sends that: (dict "root" $ "name" "accounts") */ -}}
 {{- define "usher.telemetry" -}}
-USHER_LOG_FORMAT: {{ .Values.telemetry.logFormat }}
-{{- with .Values.telemetry.logs }}
-RUST_LOG: {{ . | quote }}
-{{- end }}
-{{- if .Values.telemetry.endpoint }}
-OTEL_EXPORTER_OTLP_ENDPOINT: {{ .Values.telemetry.endpoint | quote }}
-{{- else if .Values.jaeger.enabled }}
+{{- $root := .root -}}
+{{ include "usher.logs" $root }}
+{{- if $root.Values.telemetry.endpoint }}
+OTEL_EXPORTER_OTLP_ENDPOINT: {{ $root.Values.telemetry.endpoint | quote }}
+{{- else if $root.Values.jaeger.enabled }}
 # Jaeger takes traces, and neither metrics nor logs.
-OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: http://{{ include "usher.fullname" . }}-jaeger:4317
+OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: http://{{ include "usher.fullname" $root }}-jaeger:4317
 {{- end }}
 K8S_NODE_NAME: {fieldRef: {fieldPath: spec.nodeName}}
 K8S_POD_NAME: {fieldRef: {fieldPath: metadata.name}}
 K8S_POD_UID: {fieldRef: {fieldPath: metadata.uid}}
-OTEL_RESOURCE_ATTRIBUTES: {{ printf "service.namespace=%s,service.instance.id=%s.$(K8S_POD_NAME),k8s.namespace.name=%s,k8s.pod.name=$(K8S_POD_NAME),k8s.pod.uid=$(K8S_POD_UID),k8s.node.name=$(K8S_NODE_NAME)" (include "usher.name" .) .Release.Namespace .Release.Namespace }}
+{{- $attributes := list
+  (printf "service.namespace=%s" (include "usher.name" $root))
+  (printf "service.instance.id=%s.$(K8S_POD_NAME).%s" $root.Release.Namespace .name)
+  (printf "k8s.namespace.name=%s" $root.Release.Namespace)
+  "k8s.pod.name=$(K8S_POD_NAME)" "k8s.pod.uid=$(K8S_POD_UID)" "k8s.node.name=$(K8S_NODE_NAME)"
+  (printf "k8s.container.name=%s" .name) }}
+OTEL_RESOURCE_ATTRIBUTES: {{ join "," $attributes }}
 {{- end -}}
 
 {{- /* The environment of a service, as a map without doubles. (dict "root" "name" "facts" "values") */ -}}
 {{- define "usher.serviceEnv" -}}
 {{- $root := .root -}}
 {{- $facts := .facts -}}
-{{- $env := include "usher.telemetry" $root | fromYaml -}}
+{{- $env := include "usher.telemetry" . | fromYaml -}}
 {{- $_ := set $env "USHER_LISTEN" (printf "%s:%v" $root.Values.listenAddress $facts.grpc) -}}
 {{- $_ := set $env "USHER_ADMIN_LISTEN" (printf "%s:%v" $root.Values.listenAddress $facts.admin) -}}
 {{- $_ := set $env "USHER_ADMIN_TOKEN_FILE" "/etc/usher/admin-token" -}}
@@ -125,4 +129,11 @@ OTEL_RESOURCE_ATTRIBUTES: {{ printf "service.namespace=%s,service.instance.id=%s
 {{- $_ := set $env (printf "USHER_%s" (upper $setting)) (ternary $value (int64 $value | toString) (kindIs "string" $value)) -}}
 {{- end -}}
 {{- toYaml $env -}}
+{{- end -}}
+
+{{- define "usher.logs" -}}
+USHER_LOG_FORMAT: {{ .Values.telemetry.logFormat }}
+{{- with .Values.telemetry.logs }}
+RUST_LOG: {{ . | quote }}
+{{- end }}
 {{- end -}}
