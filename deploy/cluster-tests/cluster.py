@@ -20,6 +20,7 @@ NAMESPACE = "usher"
 NAME = os.environ.get("KIND_CLUSTER_NAME", "usher-tests")
 HELM = os.environ.get("HELM", "helm")
 NODE_IMAGE = os.environ.get("KIND_IMAGE", "")
+KEEP = os.environ.get("KEEP", "")  # the cluster is left running, and the next run goes on with it
 
 
 class Failed(Exception):
@@ -75,6 +76,8 @@ class Cluster:
 
     def of_nodes(self, count):
         """Makes a cluster with so many nodes, unless it is there."""
+        if KEEP and not self.nodes and NAME in run("kind", "get", "clusters").split():
+            self.nodes = len(run("kind", "get", "nodes", "--name", NAME).split())
         if self.nodes == count:
             return
         self.delete()
@@ -104,7 +107,8 @@ class Cluster:
 
 
 CLUSTER = Cluster()
-atexit.register(CLUSTER.delete)
+if not KEEP:
+    atexit.register(CLUSTER.delete)
 
 
 def all_nodes_ready():
