@@ -9,7 +9,11 @@ use std::{
     time::Duration,
 };
 
-use kit::{files, keyring::KeyRing, serve::Degraded};
+use kit::{
+    files::{self, Custody},
+    keyring::KeyRing,
+    serve::Degraded,
+};
 use tokio::{
     task::spawn_blocking,
     time::{Instant, timeout},
@@ -52,12 +56,12 @@ struct Refused {
 }
 
 impl CodeKeys {
-    /// Reads the file; a missing one is made with a new key.
+    /// Reads the file; a missing one is made with a new key, where that is ours to do.
     ///
     /// # Errors
     /// What is wrong with it, and what mends it.
-    pub(crate) fn open(file: &Path) -> anyhow::Result<Self> {
-        let text = files::read_or_make(file, WHAT, KeyRing::fresh_text)?;
+    pub(crate) fn open(file: &Path, custody: Custody) -> anyhow::Result<Self> {
+        let text = custody.read(file, WHAT, KeyRing::fresh_text)?;
         Ok(Self {
             file: file.to_owned(),
             state: Arc::new(Mutex::new(State {

@@ -117,11 +117,14 @@ fn spoken(inventory: &Inventory) -> String {
 fn told(Misfit { key, sources }: &Misfit, namespace: &str) -> String {
     let (secret, name) = (key.secret(), key.key());
     let sources: Vec<String> = sources.iter().map(ToString::to_string).collect();
-    let sources = sources.join(", ");
+    let what = match sources.join(", ") {
+        none if none.is_empty() => "what the plan says: it, or the plan,".to_owned(),
+        sources => format!("what the plan makes of {sources}: one of them, or the plan,"),
+    };
     // A slash in a JSON pointer would be written otherwise; no key has one.
     format!(
-        "{key} is not what the plan makes of {sources}: one of them was changed by hand, or the plan. It is left as it is. To \
-         have it made anew, delete it and run this again:\n  kubectl --namespace {namespace} patch secret {secret} --type json \
+        "{key} is not {what} was changed. It is left as it is. To have it made anew, delete it and run this again:\n  \
+         kubectl --namespace {namespace} patch secret {secret} --type json \
          --patch '[{{\"op\":\"remove\",\"path\":\"/data/{name}\"}}]'"
     )
 }
