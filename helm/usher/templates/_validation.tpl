@@ -34,7 +34,9 @@
 {{- if lt (int $values.terminationGracePeriodSeconds) (int $needed) -}}
 {{- $problems = append $problems (printf "%s.terminationGracePeriodSeconds is %v, but a stop takes up to %v s: preStopSeconds and 10 s to drain. Mails under way would be cut off." $at $values.terminationGracePeriodSeconds $needed) -}}
 {{- end -}}
-{{- if eq $v.database.mode "sqlite" -}}
+{{- if and (eq $v.database.mode "cloudnativepg") (or $values.database.secret (not $v.secrets.make)) -}}
+{{- $problems = append $problems (printf "%s.database: with database.mode cloudnativepg the Job makes the roles' passwords and the URL. Leave database.secret empty and secrets.make on; or make the Cluster yourself and take database.mode external." $at) -}}
+{{- else if eq $v.database.mode "sqlite" -}}
 {{- if or $auto.hpa.enabled $auto.keda.enabled (ne (int $values.replicas) 1) -}}
 {{- $problems = append $problems (printf "%s: with database.mode sqlite there is one replica, because a file has one owner. Set replicas to 1 and leave autoscaling off, or use Postgres." $at) -}}
 {{- end -}}
