@@ -3,6 +3,7 @@
 import copy
 import functools
 import json
+import re
 
 import jsonschema_rs
 import pytest
@@ -159,6 +160,7 @@ CONTRADICTIONS = [
     (MINIMAL, {"nats": {"url": ""}}, "nats.url is missing"),
     (LOCAL, {"nats": {"url": "nats://elsewhere:4222"}}, "nats.url is set, but nats.mode is bundled"),
     (MINIMAL, {"nats": {"url": "nats://me:secret@nats:4222"}}, "nats.url holds a login"),
+    (LOCAL, {"nats": {"replicas": 2}}, "nats.replicas is 2: two servers stop when either is away"),
     (LOCAL, {"nats": {"streamReplicas": 3}}, "nats.streamReplicas is 3, but there are 1 servers"),
     (MINIMAL, {"mail": {"secret": ""}}, "mail: where do mails go?"),
     (MINIMAL, {"mail": {"url": "smtp://mail:25"}}, "mail.url and mail.secret are both set"),
@@ -189,5 +191,9 @@ def test_all_contradictions_are_told_at_once_and_no_secret_is_repeated(kind):
     assert "secret@" not in said
 
 
-def test_two_servers_of_nats_are_refused():
-    assert "nats.replicas" in helm.refusal(LOCAL, values={"nats": {"replicas": 2}})
+def test_every_rule_of_the_template_has_its_row_here():
+    rules = re.findall(r'append \$problems \(?(?:printf )?"((?:[^"\\]|\\.)*)"', (helm.CHART / "templates" / "_validation.tpl").read_text())
+    assert len(rules) >= 30
+    said = "".join(helm.refusal(file, values=values) for file, values, _ in CONTRADICTIONS)
+    unseen = [rule for rule in rules if not re.search(re.sub(r"%[sv]", ".*", re.escape(rule).replace(r"\%", "%")), said)]
+    assert unseen == []
