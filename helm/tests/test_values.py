@@ -15,7 +15,7 @@ from cases import CASES, LOCAL, MINIMAL
 OPEN = (
     "commonLabels", "global", "*.nodeSelector", "*.affinity.*", "*.podLabels", "*.podAnnotations",
     "*.serviceAccountAnnotations", "*.annotations", "*.labels", "*.behavior.*", "*.triggers.*", "*.extraEnvFrom.*",
-    "*.extraVolumes.*", "*.extraVolumeMounts.*", "*.podSelector.*", "*.namespaceSelector.*", "*.ipBlock",
+    "*.extraVolumes.*", "*.extraVolumeMounts.*", "*.matchLabels",
     "grpcRoute.parentRefs.*", "grpcRoute.filters.*", "extraObjects.*", "database.bundled.settings",
     "database.cloudnativepg.spec.*",
 )  # fmt: skip
