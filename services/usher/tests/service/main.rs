@@ -36,6 +36,7 @@ mod processes;
 mod recorded;
 mod reflection;
 mod refused;
+mod replicas;
 mod rotation;
 mod scenarios;
 mod secrets;
