@@ -65,7 +65,8 @@ def flags(settings):
     for block, other in images().items():
         repository, _, tag = other.rpartition(":")
         settings |= {f"{block}.image.repository": repository, f"{block}.image.tag": tag}
-    sets = [flag for name, value in settings.items() for flag in ("--set", f"{name}={value}")]
+    # A tag such as "2" is a text.
+    sets = [flag for name, value in settings.items() for flag in ("--set-string" if name.endswith(".tag") else "--set", f"{name}={value}")]
     return ["--values", CHART / "values-local.yaml", *sets]
 
 

@@ -97,8 +97,7 @@ def test_levels_that_take_any_key_are_those_that_people_fill():
 
 @pytest.mark.parametrize("kind", helm.KINDS)
 def test_helm_names_every_unknown_key_at_once(kind):
-    if helm.program(kind) is None:
-        pytest.skip(f"skipped: there is no Helm {kind[-1]}; make tools says how to get it")
+    helm.need(kind)
     values = copy.deepcopy(FULL)
     typos = {f"typo{number:03}": path for number, path in enumerate(CLOSED)}
     for typo, path in typos.items():
@@ -179,8 +178,7 @@ def test_what_contradicts_itself_is_refused(file, values, message):
 
 @pytest.mark.parametrize("kind", helm.KINDS)
 def test_all_contradictions_are_told_at_once_and_no_secret_is_repeated(kind):
-    if helm.program(kind) is None:
-        pytest.skip(f"skipped: there is no Helm {kind[-1]}; make tools says how to get it")
+    helm.need(kind)
     # Those that stand in each other's way are left out.
     apart = ("both set", "nats.url is missing", "where do mails go", "triggers: nothing", "cnpg", "USHER_LISTEN")
     together = [one for one in CONTRADICTIONS if one[0] == MINIMAL and not any(word in one[2] for word in apart)]
