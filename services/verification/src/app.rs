@@ -87,20 +87,18 @@ pub struct App {
 }
 
 impl App {
-    /// Binds the listeners, reads the secrets and opens the database. An SQLite database is
+    /// Reads the secrets, opens the database and binds the listeners. An SQLite database is
     /// migrated; a Postgres one is `usher migrate`'s business. Secrets are waited for where operators
     /// bring them; neither broker nor mailer nor Postgres is.
     ///
     /// # Errors
-    /// What cannot be bound, read or opened, as a sentence.
+    /// What cannot be read, opened or bound, as a sentence.
     pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Self> {
         let mailers = mailers(&config)?;
-        let server = config.service.bind().await?;
         let settings = config.clone();
-        let secrets = server.until(NOT_READY, &clock, move || look_for_secrets(&settings));
-        let (secrets, keys) = secrets.await?;
-        let parts = config.service.open::<Migrator>(server, secrets, clock);
-        let parts = parts.await?;
+        let look = move || look_for_secrets(&settings);
+        let opened = config.service.open::<Migrator, _>(NOT_READY, clock, look);
+        let (parts, keys) = opened.await?;
         let bus = Bus::connect(&config.broker, "verification").await?;
         Ok(Self {
             config,
