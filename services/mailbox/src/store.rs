@@ -42,6 +42,8 @@ struct Shelf {
     /// Held while a mail gets its id and its name: whoever reads on after the newest must not meet
     /// an older one later.
     naming: Mutex<()>,
+    /// Held while a mail is taken apart, which takes several times its size of memory.
+    opening: Mutex<()>,
 }
 
 impl Store {
@@ -57,6 +59,7 @@ impl Store {
             keep,
             clock,
             naming: Mutex::default(),
+            opening: Mutex::default(),
         };
         shelf.make_room();
         Ok(Self(Arc::new(shelf)))
@@ -102,11 +105,7 @@ impl Store {
     /// # Errors
     /// The disk's.
     pub(crate) async fn open_mail(&self, id: Uuid) -> io::Result<Option<(Arc<Mail>, Content)>> {
-        self.off_thread(move |shelf| {
-            let read = shelf.read(id)?;
-            Ok(read.map(|(mail, message)| (mail, Content::read(&message))))
-        })
-        .await?
+        self.off_thread(move |shelf| shelf.open_mail(id)).await?
     }
 
     /// Deletes those that are asked for, and says how many there were.
@@ -214,8 +213,14 @@ impl Shelf {
         if index::says(mail, words) {
             return Ok(true);
         }
-        let read = self.read(mail.id)?;
-        Ok(read.is_some_and(|(_, message)| Content::read(&message).says(words)))
+        let opened = self.open_mail(mail.id)?;
+        Ok(opened.is_some_and(|(_, content)| content.says(words)))
+    }
+
+    fn open_mail(&self, id: Uuid) -> io::Result<Option<(Arc<Mail>, Content)>> {
+        let _one = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
+        let read = self.read(id)?;
+        Ok(read.map(|(mail, message)| (mail, Content::read(&message))))
     }
 
     fn read(&self, id: Uuid) -> io::Result<Option<(Arc<Mail>, Vec<u8>)>> {

@@ -8,9 +8,9 @@
 //! up`), whose `logs` are told, `serve` is what such a child does. `target` and `session` find the
 //! services for the client commands `account`, `mail`, `dlq`, `nats` and `doctor`, which use gRPC
 //! and never a database, and `root_span` begins their traces; `migrate` alone opens a database, and
-//! `keys` changes a key file once it has asked verification. `mailbox` catches mails, and reads
-//! them over HTTP. `otlp` receives spans, `trace` draws
-//! them as journeys; `demo` tells the story with all of it.
+//! does so, as `nats provision` does its part, after a `wait` if it is asked to; `keys` changes a
+//! key file once it has asked verification. `mailbox` catches mails, and reads them over HTTP.
+//! `otlp` receives spans, `trace` draws them as journeys; `demo` tells the story with all of it.
 
 mod account;
 mod broker;
@@ -44,6 +44,7 @@ mod target;
 mod terminal;
 mod trace;
 mod version;
+mod wait;
 
 use std::process::ExitCode;
 

@@ -10,7 +10,7 @@ use std::{
 };
 
 use kit::{
-    files,
+    files::{self, Custody},
     keyring::{Key, KeyRing},
     random,
     serve::Degraded,
@@ -57,13 +57,13 @@ struct Refused {
 }
 
 impl CodeKeys {
-    /// Reads the file; a missing one is made with a new key.
+    /// Reads the file; a missing one is made with a new key, where that is ours to do.
     ///
     /// # Errors
     /// What is wrong with it, and what mends it.
-    pub(crate) fn open(file: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn open(file: &Path, custody: Custody) -> anyhow::Result<Self> {
         let make = || Key::new(random::bytes(), random::bytes()).line() + "\n";
-        let text = files::read_or_make(file, WHAT, make)?;
+        let text = custody.read(file, WHAT, make)?;
         Ok(Self {
             file: file.to_owned(),
             state: Arc::new(Mutex::new(State {

@@ -6,15 +6,15 @@ use std::{
     str::FromStr,
 };
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, bail};
 use async_nats::Auth;
 use nkeys::KeyPair;
 use url::Url;
 
 use crate::{
     Private,
-    config::{decoded, refused_url},
-    files::{self, FileRefused},
+    config::{RefusedSetting, decoded, refused_url},
+    files::{self, Custody, FileRefused},
 };
 
 /// Where a nats-server of this machine usually listens.
@@ -49,6 +49,16 @@ impl Default for BrokerSettings {
             login: None,
         }
         .into()
+    }
+}
+
+impl BrokerSettings {
+    /// Looks whether the login can be made now, as each connection makes it anew.
+    ///
+    /// # Errors
+    /// When there are two, or the file of credentials cannot be used.
+    pub fn look_for_login(&self) -> anyhow::Result<()> {
+        Login::of(self).map(drop)
     }
 }
 
@@ -152,9 +162,13 @@ impl Login {
     /// When there are two, or the file cannot be used.
     pub(super) fn of(settings: &BrokerSettings) -> anyhow::Result<Self> {
         let login = match (&settings.nats_url.login, &settings.nats_credentials) {
-            (Some(_), Some(_)) => bail!(
-                "There is a login in USHER_NATS_URL, and USHER_NATS_CREDENTIALS names another one. Keep one of them."
-            ),
+            (Some(_), Some(_)) => {
+                return Err(RefusedSetting(
+                    "There is a login in USHER_NATS_URL, and USHER_NATS_CREDENTIALS names another one. Keep one of them."
+                        .to_owned(),
+                )
+                .into());
+            }
             (None, Some(file)) => Self::File(file.clone()),
             (Some(InUrl::User(user)), None) => Self::User(user.clone()),
             (Some(InUrl::Token(token)), None) => Self::Token(token.clone()),
@@ -180,7 +194,7 @@ impl Login {
             Self::File(path) => {
                 let what = "The credentials in USHER_NATS_CREDENTIALS";
                 let shown = path.display();
-                let text = files::read(path).map_err(|refused| anyhow!("{what}: {refused}"))?;
+                let text = Custody::Operators.read(path, what, String::new)?;
                 let (jwt, seed) = parts(&text).with_context(|| {
                     format!(
                         "{what}: {shown} holds no JWT with its nkey, as `nsc generate creds` writes them, and no \

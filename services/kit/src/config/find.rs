@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, Id, parser::ValueSource};
 
 use super::{
-    Held, SettingsFile, Whence, names,
+    Held, SettingsFile, Whence, by_file, names,
     refusal::{explain, is_flag_given, is_secret},
 };
 use crate::Private;
@@ -146,6 +146,7 @@ impl Settings {
     /// # Errors
     /// Which setting is wrong, as a sentence.
     pub fn parse<C: FromArgMatches>(&self) -> anyhow::Result<C> {
+        self.refuse_both(None)?;
         let refused = |error: clap::Error| self.refusal(&error, &[]);
         let command = self.as_defaults_of(self.declared.clone());
         let matches = command.try_get_matches_from([""; 0]).map_err(refused)?;
@@ -168,11 +169,7 @@ impl Settings {
         let mut all = Vec::new();
         for argument in self.declared.get_arguments() {
             if let Some(variable) = names::variable(argument) {
-                let (value, origin) = self.value_of(argument, matches);
-                let value = value.map(|value| match is_secret(argument) && holds_more(&value) {
-                    true => "set".to_owned(),
-                    false => value,
-                });
+                let (value, origin) = self.shown(argument, matches);
                 all.push(Held {
                     variable,
                     value,
@@ -183,7 +180,26 @@ impl Settings {
         all
     }
 
-    fn value_of(&self, argument: &Arg, matches: Option<&ArgMatches>) -> (Option<String>, Whence) {
+    /// What `value_of` says, without a secret.
+    fn shown(&self, argument: &Arg, matches: Option<&ArgMatches>) -> (Option<String>, Whence) {
+        if let Some(by_file) = by_file::of(&self.declared, argument)
+            && let (Some(file), origin) = self.value_of(by_file, matches)
+        {
+            return (Some(format!("set (file {file})")), origin);
+        }
+        let (value, origin) = self.value_of(argument, matches);
+        let hidden = |value: String| match is_secret(argument) && holds_more(&value) {
+            true => "set".to_owned(),
+            false => value,
+        };
+        (value.map(hidden), origin)
+    }
+
+    pub(super) fn value_of(
+        &self,
+        argument: &Arg,
+        matches: Option<&ArgMatches>,
+    ) -> (Option<String>, Whence) {
         let id = argument.get_id().as_str();
         let flags =
             matches.filter(|matches| matches.value_source(id) == Some(ValueSource::CommandLine));

@@ -94,6 +94,19 @@ pub(super) struct Report {
     said: BTreeMap<&'static str, Value>,
 }
 
+impl Report {
+    /// Of a service that has nothing but its listeners yet.
+    pub(super) fn not_ready(trouble: Told, now: Timestamp) -> Self {
+        Self {
+            ready: false,
+            trouble: Some(trouble),
+            degraded: BTreeMap::new(),
+            now: now.to_string(),
+            said: BTreeMap::new(),
+        }
+    }
+}
+
 impl Health {
     /// The health of a service whose database is `db` and whose tables are `M`'s. `means` says what
     /// people who sign up notice when it is not ready.
@@ -240,7 +253,7 @@ impl Health {
             if let Err(trouble) = checked
                 && was != Some(checked)
             {
-                let advice = trouble.advice();
+                let advice = self.0.db.advice(trouble);
                 tracing::error!(advice, "No work is taken: {trouble}.");
             }
             was = Some(checked);

@@ -25,7 +25,7 @@ pub async fn plain_http(
     let usual: ListenerSettings = from_pairs(&[])?;
     let (_, limits) = usual.limits()?;
     listener::serve(
-        listener,
+        listener.into(),
         Capacity::new(name, limits),
         Versions::Both,
         app,

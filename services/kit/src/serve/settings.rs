@@ -1,13 +1,13 @@
 //! What every service is told: where to listen, where its database is, what to log. A service's
-//! `Config` flattens this and says its own defaults; `open` makes of it what every service begins
-//! with.
+//! `Config` flattens this and says its own defaults; `bind` and, once its `secrets` are there, `open`
+//! make of it what every service begins with.
 
 use std::{net::SocketAddr, path::PathBuf};
 
 use anyhow::Context as _;
 use sea_orm_migration::MigratorTrait;
 
-use super::{AdminToken, ListenerSettings, Server};
+use super::{AdminToken, ListenerSettings, Secrets, Server};
 use crate::{
     clock::Clock,
     config::Switch,
@@ -28,7 +28,7 @@ pub struct ServiceSettings {
     #[arg(long, env = "USHER_ADMIN_LISTEN")]
     pub admin_listen: SocketAddr,
 
-    /// File with the operators' token; made on first start if missing
+    /// File with the operators' token; with SQLite made on first start if missing
     #[arg(
         long,
         env = "USHER_ADMIN_TOKEN_FILE",
@@ -39,6 +39,11 @@ pub struct ServiceSettings {
     /// Own database: sqlite:PATH or postgres://USER@HOST/DATABASE
     #[arg(long, env = "USHER_DATABASE_URL", hide_env_values = true)]
     pub database_url: DatabaseUrl,
+
+    /// File with the value of USHER_DATABASE_URL, instead of that; read again every few seconds, new
+    /// connections take the new one
+    #[arg(long, env = "USHER_DATABASE_URL_FILE", value_name = "FILE")]
+    pub database_url_file: Option<PathBuf>,
 
     /// What becomes of the trace that a caller on the gRPC listener names: link begins one of our
     /// own that points at it; continue goes on with it, recorded or not as the caller says, for a
@@ -76,25 +81,40 @@ pub struct Parts {
 }
 
 impl ServiceSettings {
-    /// Opens the database, binds the listeners and reads the token. An SQLite database is migrated
-    /// to `M`; a Postgres one is `usher migrate`'s business, and is not waited for.
+    /// Binds the listeners.
     ///
     /// # Errors
-    /// What cannot be opened, bound or read, as a sentence.
-    pub async fn open<M: MigratorTrait>(&self, clock: Clock) -> anyhow::Result<Parts> {
-        let db = Db::connect(&self.database_url, clock).await?;
-        if self.database_url.sqlite_path().is_some() {
+    /// What cannot be bound, as a sentence.
+    pub async fn bind(&self) -> anyhow::Result<Server> {
+        let server = Server::bind(self.listen, self.admin_listen, &self.limits).await?;
+        Ok(server
+            .caller_traces(self.caller_traces)
+            .reflection(self.reflection))
+    }
+
+    /// Opens the database. An SQLite database is migrated to `M`; a Postgres one is `usher
+    /// migrate`'s business, and is not waited for.
+    ///
+    /// # Errors
+    /// What cannot be opened, as a sentence.
+    pub async fn open<M: MigratorTrait>(
+        &self,
+        server: Server,
+        secrets: Secrets,
+        clock: Clock,
+    ) -> anyhow::Result<Parts> {
+        let Secrets {
+            database_url,
+            token,
+        } = secrets;
+        let db = Db::connect(&database_url, clock).await?;
+        if database_url.sqlite_path().is_some() {
             // With SQLite the file is ours alone and nobody else would do it. On Postgres replicas
             // of two versions may run side by side: when its tables change is the operator's to
             // say.
             let migrated = db.migrate::<M>().await;
             migrated.context("The tables of the database cannot be brought up to date.")?;
         }
-        let server = Server::bind(self.listen, self.admin_listen, &self.limits).await?;
-        let server = server
-            .caller_traces(self.caller_traces)
-            .reflection(self.reflection);
-        let token = AdminToken::read_or_make(&self.admin_token_file)?;
         Ok(Parts { db, server, token })
     }
 }

@@ -17,7 +17,7 @@ const PIECE: u64 = 64 * 1024;
 /// The largest message.
 pub(super) const LARGEST: usize = 10 << 20;
 /// Of all messages that are being sent, in pieces.
-const ROOM: usize = 64 * (1 << 20) / PIECE as usize;
+const ROOM: usize = 32 * (1 << 20) / PIECE as usize;
 /// How long a line may take. RFC 5321 §4.5.3.2.7 asks for five minutes.
 const LINE: Duration = Duration::from_secs(5 * 60);
 /// How long a message may take.
