@@ -26,6 +26,7 @@ mod kubernetes;
 mod login;
 mod logs;
 mod loops;
+mod mailbox;
 mod mailer;
 mod manners;
 mod manual;
