@@ -1,8 +1,8 @@
 # The only entry point: people and .ci/run call these targets. `make` alone prints them.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build static image test test-chart test-up test-cluster load soak hostile fuzz lint doc papers papers-up \
-    figures fmt tree tools nats-server up down logs trace psql nats mailbox
+.PHONY: help demo build static image test test-chart test-cluster load soak hostile fuzz lint doc papers figures fmt tree tools \
+    nats-server
 MAKEFLAGS += --no-print-directory
 
 # What `make tools` installs is found by everything started from here.
