@@ -9,13 +9,14 @@ use std::{
 };
 
 use futures::{StreamExt as _, stream::FuturesUnordered};
+use kit::serve::{self, Channel};
 use proto::accounts::{CreateAccountRequest, accounts_service_client::AccountsServiceClient};
 use tokio::{
     sync::mpsc::{UnboundedReceiver, unbounded_channel},
     time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
-use tonic::{Code, Request, Status, transport::Channel};
+use tonic::{Code, Request, Status, transport::Endpoint};
 
 use crate::people::People;
 
@@ -186,12 +187,16 @@ impl Answer {
     }
 }
 
-/// A connection of its own, made when it is first used and again whenever it broke.
+/// A connection of its own, made when it is first used and again whenever it broke; behind a name
+/// (`dns:///HOST:PORT`) one to each address.
 ///
 /// # Errors
 /// When `url` is none.
 pub(crate) fn channel(url: &str) -> anyhow::Result<Channel> {
-    let endpoint = Channel::from_shared(url.to_owned())?;
+    if url.starts_with("dns:") {
+        return serve::channel(url);
+    }
+    let endpoint = Endpoint::from_shared(url.to_owned())?;
     let endpoint = endpoint
         .connect_timeout(Duration::from_secs(2))
         // A connection that fell silent is noticed and made again, as any caller's should be.
@@ -199,7 +204,7 @@ pub(crate) fn channel(url: &str) -> anyhow::Result<Channel> {
         .keep_alive_timeout(KEEP_ALIVE)
         .keep_alive_while_idle(true)
         .tcp_nodelay(true);
-    Ok(endpoint.connect_lazy())
+    Ok(Channel::One(endpoint.connect_lazy()))
 }
 
 fn place(number: u64, times: usize, of: usize) -> usize {

@@ -7,13 +7,14 @@ use std::{
 };
 
 use anyhow::Context as _;
+use kit::serve::Channel;
 use proto::{
     accounts::accounts_admin_client::AccountsAdminClient,
     mailer::mailer_admin_client::MailerAdminClient,
     verification::verification_service_client::VerificationServiceClient,
 };
 use serde::Deserialize;
-use tonic::{Request, metadata::AsciiMetadataValue, transport::Channel};
+use tonic::{Request, metadata::AsciiMetadataValue};
 
 use crate::{load::channel, place::Place};
 

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use futures::{StreamExt as _, stream::FuturesUnordered};
+use kit::serve::Channel;
 use proto::verification::{
     ConfirmCodeRequest, ConfirmOutcome, confirm_code_request::Target as Whose,
     verification_service_client::VerificationServiceClient,
@@ -11,7 +12,7 @@ use proto::verification::{
 use rand::RngExt as _;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use tonic::{Code, transport::Channel};
+use tonic::Code;
 
 use crate::{
     chance::dice,
