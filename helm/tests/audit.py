@@ -94,7 +94,7 @@ def _tokens(pod):
 
 def probes(pod, container):
     """Three probes where it is there to stay; what comes to an end is judged by its end."""
-    if not pod.serves or (container in (pod.spec.get("initContainers") or []) and not _stays(container)):
+    if not _to_be_probed(pod, container):
         wrong = [probe for probe in PROBES if probe in container]
         return f"it comes to an end and has a {wrong[0]}" if wrong else ""
     missing = [probe for probe in PROBES if probe not in container]
@@ -105,8 +105,9 @@ def probes(pod, container):
     return ""
 
 
-def _stays(container):
-    return container.get("restartPolicy") == "Always"
+def _to_be_probed(pod, container):
+    is_sidecar = container.get("restartPolicy") == "Always"
+    return pod.serves and (is_sidecar or container not in (pod.spec.get("initContainers") or []))
 
 
 RULES = {
@@ -130,14 +131,23 @@ def judge(release, with_token=()):
 
 
 def table(rows):
-    """The rows as text: ✓ is fine, ✗ is not."""
+    """The rows as text: ✓ is fine, ✗ is not, – is not asked for, 1 h is how long its only token lives."""
     names = [(f"{pod.kind}/{pod.name}", container["name"]) for pod, container, _ in rows]
     first, second = (max(map(len, column)) for column in zip(("pod", "container"), *names))
     lines = ["  ".join([f"{'pod':{first}}", f"{'container':{second}}", *RULES])]
-    for (pod, container), (_, _, found) in zip(names, rows):
-        marks = [f"{'✗' if wrong else '✓':^{len(rule)}}" for rule, wrong in found.items()]
-        lines.append("  ".join([f"{pod:{first}}", f"{container:{second}}", *marks]))
-    cells = [wrong for _, _, found in rows for wrong in found.values()]
-    fine = cells.count("")
-    lines.append(f"{len(rows)} containers, {fine} of {len(cells)} are fine: {100 * fine / len(cells):.1f} %")
+    for pod, container, found in rows:
+        cells = [f"{_mark(pod, container, rule, wrong):^{len(rule)}}" for rule, wrong in found.items()]
+        owner = f"{pod.kind}/{pod.name}"
+        lines.append("  ".join([f"{owner:{first}}", f"{container['name']:{second}}", *cells]).rstrip())
+    answers = [wrong for _, _, found in rows for wrong in found.values()]
+    fine = answers.count("")
+    lines.append(f"{len(rows)} containers, {fine} of {len(answers)} are fine: {100 * fine / len(answers):.1f} %")
     return "\n".join(lines)
+
+
+def _mark(pod, container, rule, wrong):
+    if wrong:
+        return "✗"
+    if rule == "no token" and list(_tokens(pod)):
+        return "1 h"
+    return "–" if rule == "probes" and not _to_be_probed(pod, container) else "✓"

@@ -42,3 +42,24 @@ def errors(document, version):
         f"{'.'.join(map(str, error.instance_path))}: {error.message}"
         for error in _validator(version, name).iter_errors(document)
     ]
+
+
+def doubles(document, version):
+    """Entries of lists that an API server tells apart by keys, and that have the same: Helm 4 is refused them."""
+    definitions = _schemas(version)["$defs"]
+
+    def walk(value, schema, path):
+        while "$ref" in schema:
+            schema = definitions[schema["$ref"].removeprefix("#/$defs/")]
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                yield from walk(inner, schema.get("properties", {}).get(key, {}), (*path, key))
+        elif isinstance(value, list):
+            # Only `protocol` has a default among those keys.
+            keys = schema.get("x-kubernetes-list-map-keys", [])
+            seen = [tuple(entry.get(key, "TCP" if key == "protocol" else None) for key in keys) for entry in value if keys]
+            yield from (f"{'.'.join(path)}: {entry}" for entry in sorted(set(seen), key=str) if seen.count(entry) > 1)
+            for inner in value:
+                yield from walk(inner, schema.get("items", {}), path)
+
+    return list(walk(document, definitions[_kinds(version)[document["apiVersion"], document["kind"]]], ()))

@@ -1,5 +1,7 @@
 """A rendered release as its documents, and the pods and containers in them."""
 
+import copy
+import functools
 from dataclasses import dataclass
 
 import yaml
@@ -18,6 +20,11 @@ def _mapping(loader, node, deep=False):
 
 
 _Strict.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+
+
+@functools.cache
+def _documents(text):
+    return [document for document in yaml.load_all(text, _Strict) if document]
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,11 @@ class Pod:
         """Whether it is there to stay, and not to come to an end."""
         return self.kind in ("Deployment", "StatefulSet", "DaemonSet")
 
+    @property
+    def is_hook(self):
+        """Whether Helm makes it anew each time, beside the release."""
+        return "helm.sh/hook" in (self.owner["metadata"].get("annotations") or {})
+
     def containers(self):
         """Every container, first those that come before the others."""
         return (self.spec.get("initContainers") or []) + self.spec["containers"]
@@ -65,7 +77,13 @@ class Release:
 
     def __init__(self, text):
         self.text = text
-        self.documents = [document for document in yaml.load_all(text, _Strict) if document]
+        self.documents = _documents(text)
+
+    def copy(self):
+        """One that a test may spoil."""
+        other = Release(self.text)
+        other.documents = copy.deepcopy(self.documents)
+        return other
 
     def all(self, *kinds):
         return [document for document in self.documents if document["kind"] in kinds]

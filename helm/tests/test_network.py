@@ -117,7 +117,7 @@ def test_the_matrix_notices_a_policy_that_is_missing_and_one_that_is_too_wide():
     rendered = release("local")
     expected = wanted(ALL_BUNDLED)
     for spoil in (without_the_default, with_open_postgres):
-        spoilt = type(rendered)(rendered.text)
+        spoilt = rendered.copy()
         spoil(spoilt)
         assert matrix(spoilt) != expected
 

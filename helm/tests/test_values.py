@@ -3,6 +3,7 @@
 import copy
 import functools
 import json
+import re
 
 import jsonschema_rs
 import pytest
@@ -14,7 +15,7 @@ from cases import CASES, LOCAL, MINIMAL
 OPEN = (
     "commonLabels", "global", "*.nodeSelector", "*.affinity.*", "*.podLabels", "*.podAnnotations",
     "*.serviceAccountAnnotations", "*.annotations", "*.labels", "*.behavior.*", "*.triggers.*", "*.extraEnvFrom.*",
-    "*.extraVolumes.*", "*.extraVolumeMounts.*", "*.podSelector.*", "*.namespaceSelector.*", "*.ipBlock",
+    "*.extraVolumes.*", "*.extraVolumeMounts.*", "*.matchLabels",
     "grpcRoute.parentRefs.*", "grpcRoute.filters.*", "extraObjects.*", "database.bundled.settings",
     "database.cloudnativepg.spec.*",
 )  # fmt: skip
@@ -97,8 +98,7 @@ def test_levels_that_take_any_key_are_those_that_people_fill():
 
 @pytest.mark.parametrize("kind", helm.KINDS)
 def test_helm_names_every_unknown_key_at_once(kind):
-    if helm.program(kind) is None:
-        pytest.skip(f"skipped: there is no Helm {kind[-1]}; make tools says how to get it")
+    helm.need(kind)
     values = copy.deepcopy(FULL)
     typos = {f"typo{number:03}": path for number, path in enumerate(CLOSED)}
     for typo, path in typos.items():
@@ -160,6 +160,7 @@ CONTRADICTIONS = [
     (MINIMAL, {"nats": {"url": ""}}, "nats.url is missing"),
     (LOCAL, {"nats": {"url": "nats://elsewhere:4222"}}, "nats.url is set, but nats.mode is bundled"),
     (MINIMAL, {"nats": {"url": "nats://me:secret@nats:4222"}}, "nats.url holds a login"),
+    (LOCAL, {"nats": {"replicas": 2}}, "nats.replicas is 2: two servers stop when either is away"),
     (LOCAL, {"nats": {"streamReplicas": 3}}, "nats.streamReplicas is 3, but there are 1 servers"),
     (MINIMAL, {"mail": {"secret": ""}}, "mail: where do mails go?"),
     (MINIMAL, {"mail": {"url": "smtp://mail:25"}}, "mail.url and mail.secret are both set"),
@@ -179,8 +180,7 @@ def test_what_contradicts_itself_is_refused(file, values, message):
 
 @pytest.mark.parametrize("kind", helm.KINDS)
 def test_all_contradictions_are_told_at_once_and_no_secret_is_repeated(kind):
-    if helm.program(kind) is None:
-        pytest.skip(f"skipped: there is no Helm {kind[-1]}; make tools says how to get it")
+    helm.need(kind)
     # Those that stand in each other's way are left out.
     apart = ("both set", "nats.url is missing", "where do mails go", "triggers: nothing", "cnpg", "USHER_LISTEN")
     together = [one for one in CONTRADICTIONS if one[0] == MINIMAL and not any(word in one[2] for word in apart)]
@@ -191,5 +191,10 @@ def test_all_contradictions_are_told_at_once_and_no_secret_is_repeated(kind):
     assert "secret@" not in said
 
 
-def test_two_servers_of_nats_are_refused():
-    assert "nats.replicas" in helm.refusal(LOCAL, values={"nats": {"replicas": 2}})
+def test_every_rule_of_the_template_has_its_row_here():
+    text = (helm.CHART / "templates" / "_validation.tpl").read_text()
+    rules = [" ".join(rule.split()) for rule in re.findall(r"^- >-\n((?:  .*\n)+)", text, re.MULTILINE)]
+    assert len(rules) == text.count("\n- ") >= 30, "the rules are written in another way"
+    said = "".join(helm.refusal(file, values=values) for file, values, _ in CONTRADICTIONS)
+    patterns = {rule: ".*".join(map(re.escape, re.split(r"\{\{.*?\}\}", rule))) for rule in rules}
+    assert [rule for rule, pattern in patterns.items() if not re.search(pattern, said)] == []
