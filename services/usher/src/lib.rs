@@ -8,8 +8,9 @@
 //! up`), whose `logs` are told, `serve` is what such a child does. `target` and `session` find the
 //! services for the client commands `account`, `mail`, `dlq`, `nats` and `doctor`, which use gRPC
 //! and never a database, and `root_span` begins their traces; `migrate` alone opens a database, and
-//! does so, as `nats provision` does its part, after a `wait` if it is asked to; `keys` changes a key file once it has asked verification. `otlp` receives spans, `trace` draws
-//! them as journeys; `demo` tells the story with all of it.
+//! does so, as `nats provision` does its part, after a `wait` if it is asked to; `keys` changes a
+//! key file once it has asked verification. `mailbox` catches mails, and reads them over HTTP.
+//! `otlp` receives spans, `trace` draws them as journeys; `demo` tells the story with all of it.
 
 mod account;
 mod broker;
@@ -25,6 +26,7 @@ mod keys;
 mod local;
 mod logs;
 mod mail;
+mod mailbox;
 mod man;
 mod migrate;
 mod nats;
@@ -108,6 +110,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Migrate(arguments) => migrate::run(arguments, &data, format).await,
         Command::Keys(client) => keys::run(client.command, &data, &session(client.target)?).await,
         Command::Config(arguments) => config::run(arguments, &data, format, &parse::slips()),
+        Command::Mailbox(arguments) => mailbox::run(arguments, &data, format, parse::slips()).await,
         Command::Logs(arguments) => logs::run(&arguments, &data, format).await,
         Command::Completions(arguments) => {
             completions::run(&arguments, cli::command());

@@ -3,7 +3,7 @@
 use crate::world::{refusal, usher};
 
 /// Every command that does something.
-const COMMANDS: [&[&str]; 30] = [
+const COMMANDS: [&[&str]; 35] = [
     &["demo"],
     &["up"],
     &["logs"],
@@ -19,6 +19,11 @@ const COMMANDS: [&[&str]; 30] = [
     &["mail", "list"],
     &["mail", "show"],
     &["mail", "preview"],
+    &["mailbox", "serve"],
+    &["mailbox", "list"],
+    &["mailbox", "show"],
+    &["mailbox", "search"],
+    &["mailbox", "delete"],
     &["dlq", "list"],
     &["dlq", "show"],
     &["dlq", "replay"],

@@ -24,6 +24,7 @@ mod keeper;
 mod login;
 mod logs;
 mod loops;
+mod mailbox;
 mod mailer;
 mod manners;
 mod manual;

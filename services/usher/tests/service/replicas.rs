@@ -1,5 +1,6 @@
-//! Real mailers behind one name, each with a mail server of its own so that it can be told which of
-//! them sent a mail; they share a ledger, as replicas do.
+//! Services that are found by a name: by commands, and real mailers by verification, each with a mail
+//! server of its own so that it can be told which of them sent a mail; they share a ledger, as
+//! replicas do.
 
 use std::{
     collections::HashMap,
@@ -9,12 +10,17 @@ use std::{
 use kit::{
     bus::Bus,
     clock::Clock,
+    telemetry::names,
     testing::{
         Name, NatsServer, SOON, Service, SmtpServer, World, event_headers, eventually, publish,
     },
 };
+use opentelemetry::trace::SpanKind;
 use proto::{accounts::AccountCreated, events::Event as _};
 use tonic::transport::Channel;
+use usher::otlp::{OtlpReceiver, Span};
+
+use crate::world::{self, refusal, usher};
 
 /// How long a mailer that has come may wait for its share.
 const TAKEN_IN: Duration = Duration::from_secs(10);
@@ -156,6 +162,53 @@ async fn real_mailers_behind_a_name_share_the_mails_and_lose_and_double_none_as_
     name.leads_to([a.service.addr()]);
     assert_eq!(people.doubled(&[&a.smtp, &bs, &smtp]).await, 0);
     verification.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn commands_find_services_by_name_and_their_spans_say_the_name() {
+    let receiver = OtlpReceiver::record().await.expect("a receiver can listen");
+    let world = world::World::start(&[("USHER_CALLER_TRACES", "continue")]).await;
+    let run = world.run_file();
+    let mut command = usher();
+    command.args(["account", "create", "ada@example.com"]);
+    command.env("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.endpoint());
+    let mut ports = Vec::new();
+    for service in ["accounts", "verification"] {
+        let url = run[service]["url"].as_str().expect("it has an address");
+        let (_, port) = url.rsplit_once(':').expect("it has a port");
+        command.arg(format!("--{service}-url=dns:///localhost:{port}"));
+        ports.push(port.to_owned());
+    }
+    let output = command
+        .args(["--output", "json", "--data", "/nowhere"])
+        .output();
+    let output = output.expect("usher can be run");
+    let created: serde_json::Value =
+        serde_json::from_slice(&output.stdout).expect("the output is JSON");
+    let id = created["trace_id"].as_str().expect("the command tells it");
+    let client = |span: &&Span| span.kind == SpanKind::Client && span.name.contains("Create");
+    let called = |spans: &[Span]| spans.iter().any(|span| client(&span));
+    let spans = receiver.wait_for_trace(id, called, SOON).await;
+    let spans = spans.expect("the call is recorded");
+    let call = spans.iter().find(client).expect("it was waited for");
+    assert_eq!(call.attribute(names::SERVER_ADDRESS), Some("localhost"));
+    assert_eq!(call.attribute(names::SERVER_PORT), Some(&*ports[0]));
+}
+
+#[test]
+fn a_name_that_leads_nowhere_is_told_with_what_to_do() {
+    let folder = kit::testing::folder();
+    let mut command = usher();
+    command.args(["account", "create", "ada@example.com", "--output", "json"]);
+    command.args(["--accounts-url", "dns:///accounts.invalid:1", "--data"]);
+    let output = command.arg(folder.path()).output();
+    let (code, error) = refusal(&output.expect("usher can be run"));
+    assert_eq!(code, 5);
+    assert_eq!(error["reason"], "NAME_NOT_RESOLVED");
+    let message = error["message"].as_str().unwrap_or_default();
+    for part in ["accounts.invalid leads to no address", "spelt right"] {
+        assert!(message.contains(part), "{message}");
+    }
 }
 
 /// Each within 15 in 100 of its even share.

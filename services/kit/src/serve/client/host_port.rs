@@ -1,9 +1,14 @@
 //! A name that leads to addresses, `HOST:PORT`, and one question about it.
 
-use std::{collections::BTreeSet, io, net::SocketAddr};
+use std::{
+    collections::BTreeSet,
+    io,
+    net::{SocketAddr, ToSocketAddrs as _},
+    thread,
+};
 
 use http::Uri;
-use tokio::net::lookup_host;
+use tokio::sync::oneshot;
 
 use crate::config::named_host;
 
@@ -40,7 +45,17 @@ impl HostPort {
         if let Some(answer) = crate::testing::answer_for(&self.host).await {
             return answer;
         }
-        let addresses = lookup_host((&*self.host, self.port)).await?;
-        Ok(addresses.collect())
+        let place = (self.host.clone(), self.port);
+        let (sender, answer) = oneshot::channel();
+        // A thread of its own, which nobody waits for: a question that no server answers takes the
+        // system half a minute, and a runtime does not end before what blocks its own threads.
+        thread::Builder::new()
+            .name("dns".to_owned())
+            .spawn(move || {
+                let found = place.to_socket_addrs();
+                let _ = sender.send(found.map(Iterator::collect));
+            })?;
+        let unanswered = |_| Err(io::ErrorKind::TimedOut.into());
+        answer.await.unwrap_or_else(unanswered)
     }
 }
