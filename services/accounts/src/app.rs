@@ -79,20 +79,18 @@ pub struct App {
 }
 
 impl App {
-    /// Binds the listeners, reads the secrets and opens the database. An SQLite database is
+    /// Reads the secrets, opens the database and binds the listeners. An SQLite database is
     /// migrated; a Postgres one is `usher migrate`'s business. Secrets are waited for where operators
     /// bring them; neither the broker nor Postgres is.
     ///
     /// # Errors
-    /// What cannot be bound, read or opened, as a sentence.
+    /// What cannot be read, opened or bound, as a sentence.
     pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Self> {
-        let server = config.service.bind().await?;
         let settings = config.clone();
-        let secrets = server.until(NOT_READY, &clock, move || look_for_secrets(&settings));
-        let (secrets, fingerprints) = secrets.await?;
+        let look = move || look_for_secrets(&settings);
         let service = &config.service;
-        let parts = service.open::<Migrator>(server, secrets, clock.clone());
-        let parts = parts.await?;
+        let opened = service.open::<Migrator, _>(NOT_READY, clock.clone(), look);
+        let (parts, fingerprints) = opened.await?;
         // It connects by itself, now or later: sign-ups are stored while the broker is away.
         let bus = Bus::connect(&config.broker, "accounts").await?;
         Ok(Self {

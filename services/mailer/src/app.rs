@@ -78,12 +78,12 @@ pub struct App {
 }
 
 impl App {
-    /// Binds the listeners, reads the secrets and opens the database. An SQLite database is
+    /// Reads the secrets, opens the database and binds the listeners. An SQLite database is
     /// migrated; a Postgres one is `usher migrate`'s business. Secrets are waited for where operators
     /// bring them; neither the mail server nor Postgres is.
     ///
     /// # Errors
-    /// What cannot be bound, read or opened, as a sentence.
+    /// What cannot be read, opened or bound, as a sentence.
     pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Self> {
         let (queue, streams) = (config.mail_queue, config.service.limits.streams());
         ensure!(
@@ -91,13 +91,11 @@ impl App {
             "USHER_MAIL_QUEUE: each of the {streams} streams (USHER_STREAMS) keeps a place for its \
              next mail, and {queue} places leave none for others. Set it to more than {streams}.",
         );
-        let server = config.service.bind().await?;
         let settings = config.clone();
-        let secrets = server.until(NOT_READY, &clock, move || look_for_secrets(&settings));
-        let (secrets, (keys, transport)) = secrets.await?;
+        let look = move || look_for_secrets(&settings);
         let service = &config.service;
-        let parts = service.open::<Migrator>(server, secrets, clock.clone());
-        let parts = parts.await?;
+        let opened = service.open::<Migrator, _>(NOT_READY, clock.clone(), look);
+        let (parts, (keys, transport)) = opened.await?;
         // Before anything can be claimed: afterwards it would end claims of our own.
         // A full disk is no reason to be started again and again, after longer and longer pauses.
         if let Err(error) = end_stale_claims(&parts.db).await {

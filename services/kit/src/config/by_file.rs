@@ -1,9 +1,9 @@
 //! Secrets that stand in a file: beside a setting `X` there may be `X_FILE`, which names a file with
 //! its value. Only one of both may be set.
 
-use clap::{Arg, ArgMatches, Command};
+use clap::{Arg, Command};
 
-use super::{RefusedSetting, Settings, Whence, names};
+use super::{RefusedSetting, Whence, names};
 
 const SUFFIX: &str = "_FILE";
 
@@ -14,27 +14,24 @@ pub(super) fn of<'a>(declared: &'a Command, argument: &Arg) -> Option<&'a Arg> {
     arguments.find(|one| names::variable(one).as_deref() == Some(&variable))
 }
 
-impl Settings {
-    /// Refuses a secret that stands in two places; `matches` are the flags of the command line, if
-    /// there are any.
-    ///
-    /// # Errors
-    /// Which one, and where both come from.
-    pub fn refuse_both(&self, matches: Option<&ArgMatches>) -> Result<(), RefusedSetting> {
-        for argument in self.declared().get_arguments() {
-            let Some(file) = of(self.declared(), argument) else {
-                continue;
-            };
-            let [(itself, whence), (by_file, whence_file)] =
-                [argument, file].map(|one| (names::variable(one), self.value_of(one, matches).1));
-            if whence != Whence::Default && whence_file != Whence::Default {
-                return Err(RefusedSetting(format!(
-                    "{} (from {whence}) and {} (from {whence_file}) are both set: keep one of them.",
-                    itself.unwrap_or_default(),
-                    by_file.unwrap_or_default(),
-                )));
-            }
+/// Refuses a secret that stands in two places; `whence` says where a setting comes from.
+pub(super) fn refuse_both(
+    declared: &Command,
+    whence: impl Fn(&Arg) -> Whence,
+) -> Result<(), RefusedSetting> {
+    for argument in declared.get_arguments() {
+        let Some(file) = of(declared, argument) else {
+            continue;
+        };
+        let both = [argument, file].map(|one| (names::variable(one), whence(one)));
+        let [(Some(itself), from), (Some(by_file), file_from)] = both else {
+            continue;
+        };
+        if from != Whence::Default && file_from != Whence::Default {
+            return Err(RefusedSetting(format!(
+                "{itself} (from {from}) and {by_file} (from {file_from}) are both set: keep one of them."
+            )));
         }
-        Ok(())
     }
+    Ok(())
 }

@@ -7,7 +7,7 @@ use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, Id, parser::ValueSour
 
 use super::{
     Held, SettingsFile, Whence, by_file, names,
-    refusal::{explain, is_flag_given, is_secret},
+    refusal::{RefusedSetting, explain, is_flag_given, is_secret},
 };
 use crate::Private;
 
@@ -164,6 +164,15 @@ impl Settings {
         })
     }
 
+    /// Refuses a secret that stands in two places; `matches` are the flags of the command line, if
+    /// there are any.
+    ///
+    /// # Errors
+    /// Which one, and where both come from.
+    pub fn refuse_both(&self, matches: Option<&ArgMatches>) -> Result<(), RefusedSetting> {
+        by_file::refuse_both(&self.declared, |one| self.value_of(one, matches).1)
+    }
+
     /// Every setting as it holds; `matches` are the flags of the command line, if there are any.
     pub fn held(&self, matches: Option<&ArgMatches>) -> Vec<Held> {
         let mut all = Vec::new();
@@ -195,11 +204,7 @@ impl Settings {
         (value.map(hidden), origin)
     }
 
-    pub(super) fn value_of(
-        &self,
-        argument: &Arg,
-        matches: Option<&ArgMatches>,
-    ) -> (Option<String>, Whence) {
+    fn value_of(&self, argument: &Arg, matches: Option<&ArgMatches>) -> (Option<String>, Whence) {
         let id = argument.get_id().as_str();
         let flags =
             matches.filter(|matches| matches.value_source(id) == Some(ValueSource::CommandLine));

@@ -1,6 +1,8 @@
 //! The secrets that a service begins with, all looked for before anything else is done: in the
 //! custody of operators, whatever of them is missing or wrong is waited for (`waiting`).
 
+use std::path::Path;
+
 use crate::{
     config::RefusedSetting,
     db::DatabaseUrl,
@@ -8,7 +10,7 @@ use crate::{
     words,
 };
 
-use super::{AdminToken, ServiceSettings};
+use super::AdminToken;
 
 /// Those of all services.
 #[derive(Debug)]
@@ -37,23 +39,22 @@ pub struct Looking {
     advice: Vec<String>,
 }
 
-impl ServiceSettings {
-    /// Looks for the secrets that all services have; a service goes on with its own.
+impl Looking {
+    /// Begins with those that all services have.
     ///
     /// # Errors
-    /// What ends the start: with SQLite, whatever is wrong.
-    pub fn look_for_secrets(&self) -> anyhow::Result<Looking> {
-        let database_url = match &self.database_url_file {
-            Some(file) => DatabaseUrl::read(file),
-            None => Ok(self.database_url.clone()),
-        };
+    /// As `take`.
+    pub(super) fn begin(
+        database_url: Result<DatabaseUrl, FileRefused>,
+        token_file: &Path,
+    ) -> anyhow::Result<Self> {
         // An SQLite file has one process, and its secrets lie beside it. With Postgres there may be
         // replicas, and so there may with a URL that is not there yet.
         let custody = match &database_url {
             Ok(url) if url.sqlite_path().is_some() => Custody::Ours,
             _ => Custody::Operators,
         };
-        let mut looking = Looking {
+        let mut looking = Self {
             custody,
             database_url: None,
             token: None,
@@ -61,13 +62,10 @@ impl ServiceSettings {
             advice: Vec::new(),
         };
         looking.database_url = looking.take(|_| database_url)?;
-        looking.token =
-            looking.take(|custody| AdminToken::read(&self.admin_token_file, custody))?;
+        looking.token = looking.take(|custody| AdminToken::read(token_file, custody))?;
         Ok(looking)
     }
-}
 
-impl Looking {
     /// The file of an SQLite database.
     pub fn sqlite_path(&self) -> Option<&str> {
         self.database_url.as_ref()?.sqlite_path()
@@ -110,7 +108,7 @@ impl Looking {
     /// All that was found, with what the service `has` found besides.
     ///
     /// # Errors
-    /// What is missing; `Server::until` waits for it.
+    /// What is missing; `ServiceSettings::open` waits for it.
     pub fn end<T>(self, has: Option<T>) -> anyhow::Result<(Secrets, T)> {
         match (self.database_url, self.token, has) {
             (Some(database_url), Some(token), Some(own)) => {

@@ -1,13 +1,13 @@
 //! What every service is told: where to listen, where its database is, what to log. A service's
-//! `Config` flattens this and says its own defaults; `bind` and, once its `secrets` are there, `open`
-//! make of it what every service begins with.
+//! `Config` flattens this and says its own defaults; `open` makes of it what every service begins
+//! with, once its `secrets` are there.
 
 use std::{net::SocketAddr, path::PathBuf};
 
 use anyhow::Context as _;
 use sea_orm_migration::MigratorTrait;
 
-use super::{AdminToken, ListenerSettings, Secrets, Server};
+use super::{AdminToken, ListenerSettings, Looking, Secrets, Server, secrets::Lacking};
 use crate::{
     clock::Clock,
     config::Switch,
@@ -81,40 +81,65 @@ pub struct Parts {
 }
 
 impl ServiceSettings {
-    /// Binds the listeners.
+    /// Looks for the secrets that all services have; a service goes on with its own.
     ///
     /// # Errors
-    /// What cannot be bound, as a sentence.
-    pub async fn bind(&self) -> anyhow::Result<Server> {
+    /// What ends the start: with SQLite, whatever is wrong.
+    pub fn look_for_secrets(&self) -> anyhow::Result<Looking> {
+        let database_url = match &self.database_url_file {
+            Some(file) => DatabaseUrl::read(file),
+            None => Ok(self.database_url.clone()),
+        };
+        Looking::begin(database_url, &self.admin_token_file)
+    }
+
+    /// Opens what every service begins with, once `look` finds all secrets: where they are brought
+    /// by operators, that is waited for, and `means` says what people who sign up notice until then.
+    /// An SQLite database is migrated to `M`; a Postgres one is `usher migrate`'s business, and is
+    /// not waited for.
+    ///
+    /// # Errors
+    /// What cannot be read, opened or bound, as a sentence.
+    pub async fn open<M: MigratorTrait, T: Send + 'static>(
+        &self,
+        means: &'static str,
+        clock: Clock,
+        look: impl Fn() -> anyhow::Result<(Secrets, T)> + Send + Sync + 'static,
+    ) -> anyhow::Result<(Parts, T)> {
+        let (server, (secrets, own)) = match look() {
+            Ok(found) => (None, found),
+            Err(error) => {
+                let lacking = error.downcast::<Lacking>()?;
+                let server = self.bind().await?;
+                let found = server.until_found(lacking, means, &clock, look).await?;
+                (Some(server), found)
+            }
+        };
+        let db = open_database::<M>(&secrets.database_url, clock).await?;
+        // Otherwise the last: whoever can connect finds a service that has its database.
+        let server = match server {
+            Some(server) => server,
+            None => self.bind().await?,
+        };
+        let token = secrets.token;
+        Ok((Parts { db, server, token }, own))
+    }
+
+    async fn bind(&self) -> anyhow::Result<Server> {
         let server = Server::bind(self.listen, self.admin_listen, &self.limits).await?;
         Ok(server
             .caller_traces(self.caller_traces)
             .reflection(self.reflection))
     }
+}
 
-    /// Opens the database. An SQLite database is migrated to `M`; a Postgres one is `usher
-    /// migrate`'s business, and is not waited for.
-    ///
-    /// # Errors
-    /// What cannot be opened, as a sentence.
-    pub async fn open<M: MigratorTrait>(
-        &self,
-        server: Server,
-        secrets: Secrets,
-        clock: Clock,
-    ) -> anyhow::Result<Parts> {
-        let Secrets {
-            database_url,
-            token,
-        } = secrets;
-        let db = Db::connect(&database_url, clock).await?;
-        if database_url.sqlite_path().is_some() {
-            // With SQLite the file is ours alone and nobody else would do it. On Postgres replicas
-            // of two versions may run side by side: when its tables change is the operator's to
-            // say.
-            let migrated = db.migrate::<M>().await;
-            migrated.context("The tables of the database cannot be brought up to date.")?;
-        }
-        Ok(Parts { db, server, token })
+async fn open_database<M: MigratorTrait>(url: &DatabaseUrl, clock: Clock) -> anyhow::Result<Db> {
+    let db = Db::connect(url, clock).await?;
+    if url.sqlite_path().is_some() {
+        // With SQLite the file is ours alone and nobody else would do it. On Postgres replicas of
+        // two versions may run side by side: when its tables change is the operator's to say.
+        let migrated = db.migrate::<M>().await;
+        migrated.context("The tables of the database cannot be brought up to date.")?;
     }
+    Ok(db)
 }

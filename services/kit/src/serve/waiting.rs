@@ -50,21 +50,18 @@ struct Waiting {
 }
 
 impl Server {
-    /// What `look` finds, once that is everything. `means` says what people who sign up notice until
-    /// then.
+    /// What `look` finds, once that is everything; it is `lacking` something now. `means` says what
+    /// people who sign up notice until then.
     ///
     /// # Errors
     /// What `look` says, unless it is what a service waits for.
-    pub async fn until<T: Send + 'static>(
+    pub(super) async fn until_found<T: Send + 'static>(
         &self,
+        lacking: Lacking,
         means: &'static str,
         clock: &Clock,
         look: impl Fn() -> anyhow::Result<T> + Send + Sync + 'static,
     ) -> anyhow::Result<T> {
-        let lacking = match look() {
-            Ok(found) => return Ok(found),
-            Err(error) => error.downcast::<Lacking>()?,
-        };
         tracing::info!(listen = %self.addr, admin = %self.admin_addr, "Listening.");
         let waiting = Waiting {
             lacking: Arc::new(Mutex::new(lacking)),

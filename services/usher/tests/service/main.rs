@@ -35,6 +35,7 @@ mod processes;
 mod recorded;
 mod reflection;
 mod refused;
+mod replicas;
 mod rotation;
 mod scenarios;
 mod settings;
