@@ -1,7 +1,8 @@
 # The only entry point: people and .ci/run call these targets. `make` alone prints them.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build static image test load soak hostile fuzz test-chart lint doc papers figures fmt tree tools nats-server
+.PHONY: help demo build static image test test-chart test-cluster load soak hostile fuzz lint doc papers figures fmt tree tools \
+    nats-server
 MAKEFLAGS += --no-print-directory
 
 # What `make tools` installs is found by everything started from here.
@@ -62,6 +63,9 @@ test: nats-server $(if $(CI),static) ## Run every test (ARGS='-p kit' or ARGS=i0
 	@deploy/tools/mail-servers.sh || true
 	@cargo test --locked --no-fail-fast $(ARGS) -- --quiet
 
+test-cluster: ## Try the release on clusters of one and three nodes while people sign up (HELM= KIND_IMAGE= IMAGE= PREBUILT=1; TESTS='test_1*')
+	@deploy/cluster-tests/run
+
 load: nats-server ## Measure latencies (RATE= SECONDS= SEED=; DATA=data SINK=host:port: of a system that runs already)
 	@cargo build --quiet --locked -p load-tests
 	@target/debug/load-tests load $(call given,RATE SECONDS SEED DATA SINK) $(ARGS)
@@ -90,8 +94,8 @@ given = $(foreach name,$(1),$(if $($(name)),--$(shell echo $(name) | tr A-Z a-z)
 
 lint: ## Check format, scripts, clippy, docs, layers and licences (CI=true: the tree, too)
 	@echo "· format" && cargo fmt --all --check
-	@echo "· scripts" && for script in .ci/run deploy/*.sh deploy/*/*.sh; do bash -n $$script || exit 1; done
-	@python3 -c 'import ast, sys; [ast.parse(open(file).read(), file) for file in sys.argv[1:]]' deploy/*/*.py deploy/cluster/tests/*.py helm/tests/*.py
+	@echo "· scripts" && for script in .ci/run $$(git ls-files 'deploy/*.sh' 'deploy/*/run'); do bash -n $$script || exit 1; done
+	@python3 -c 'import ast, sys; [ast.parse(open(file).read(), file) for file in sys.argv[1:]]' $$(git ls-files '*.py')
 	@echo "· clippy" && cargo clippy --all-targets --locked -- -D warnings
 	@echo "· fuzzer" && cargo clippy --quiet --locked --manifest-path services/mailer/fuzz/Cargo.toml --target-dir target/fuzz -- -D warnings
 	@echo "· doc" && $(MAKE) doc >/dev/null
@@ -135,4 +139,4 @@ nats-server:
 
 help: ## Print this
 	@echo "Usage: make TARGET [NAME=value ...]"
-	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -43,7 +43,7 @@ use self::capacity::Capacity;
 use crate::words;
 
 pub use admin::AdminToken;
-pub use client::{Client, client};
+pub use client::{Balanced, Channel, Client, Replica, ReplicaEvent, Replicas, channel, client};
 pub use deadline::deadline;
 pub use guarded::ending;
 pub use health::Health;

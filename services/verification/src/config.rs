@@ -29,7 +29,8 @@ pub struct Config {
     #[command(flatten)]
     pub broker: BrokerSettings,
 
-    /// Mailers, http://HOST:PORT, separated by commas; one delivery stream is kept to each
+    /// Mailers, http://HOST:PORT, or dns:///HOST:PORT for every address behind the name, separated by
+    /// commas; one delivery stream is kept to each
     #[arg(
         long,
         env = "USHER_MAILER_URL",

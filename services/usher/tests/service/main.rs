@@ -34,6 +34,7 @@ mod processes;
 mod recorded;
 mod reflection;
 mod refused;
+mod replicas;
 mod rotation;
 mod scenarios;
 mod settings;
