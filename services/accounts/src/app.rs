@@ -231,7 +231,7 @@ fn fingerprint_key(
                 .to_owned(),
         )
     })?;
-    let make = || FingerprintKey::new(random::bytes()).to_text();
+    let make = || random::secret() + "\n";
     const WHAT: &str = "The fingerprint key";
     let text = custody.read(&file, WHAT, make)?;
     let key = FingerprintKey::parse(&text);

@@ -8,8 +8,7 @@ use kit::{
     clock::Clock,
     config::RefusedSetting,
     files::{Custody, FileRefused},
-    keyring::Key,
-    random,
+    keyring::KeyRing,
     serve::{self, Health, MESSAGE_LIMIT, Parts, Secrets, Stages, Surface},
     telemetry, words,
 };
@@ -239,9 +238,8 @@ fn look_for_secrets(config: &Config) -> anyhow::Result<(Secrets, (AddressKeys, C
 
 fn address_keys(config: &Config, custody: Custody) -> anyhow::Result<AddressKeys> {
     let file = &config.address_key_file;
-    let make = || Key::new(random::bytes(), random::bytes()).line() + "\n";
     const WHAT: &str = "The mailer's ring of address keys";
-    let text = custody.read(file, WHAT, make)?;
+    let text = custody.read(file, WHAT, KeyRing::fresh_text)?;
     let keys = AddressKeys::parse(&text);
     Ok(keys
         .map_err(|why| FileRefused::makes_no_sense(WHAT, file, &why).mended_by(why.mend(file)))?)

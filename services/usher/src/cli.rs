@@ -3,14 +3,14 @@
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use crate::{
-    account, completions, config, demo, dlq, doctor, exit,
+    account, cluster, completions, config, demo, dlq, doctor, exit,
     help::Color,
     keys, local, logs, mail, mailbox, man, migrate, nats,
     output::Format,
     serve,
     service::Service,
     target::{DataFlag, Target},
-    version,
+    trace, version,
 };
 
 /// Signs people up and makes sure that their verification mail arrives
@@ -96,6 +96,19 @@ pub(crate) enum Command {
     )]
     Dlq(Client<dlq::DlqCommand>),
     Doctor(doctor::DoctorArguments),
+    /// Journeys, as a Jaeger keeps them
+    #[command(
+        disable_help_subcommand = true,
+        after_help = "Examples:
+  usher trace show TRACE --jaeger-url http://127.0.0.1:16686   # drawn, with what is missing
+  usher trace show ACCOUNT                                     # that of the account's sign-up
+
+`usher trace COMMAND --help` shows more of each."
+    )]
+    Trace {
+        #[command(subcommand)]
+        command: trace::TraceCommand,
+    },
     /// The broker's streams
     #[command(
         disable_help_subcommand = true,
@@ -107,6 +120,19 @@ pub(crate) enum Command {
 `usher nats COMMAND --help` shows more of each."
     )]
     Nats(Client<nats::NatsCommand>),
+    /// In a Kubernetes cluster: make secrets once, see that everything works
+    #[command(
+        disable_help_subcommand = true,
+        after_help = "Examples:
+  usher cluster secrets --plan plan.json  # in a Job: make what is missing, change nothing
+  usher cluster smoke                     # sign a person up and see that everything works
+
+`usher cluster COMMAND --help` shows more of each."
+    )]
+    Cluster {
+        #[command(subcommand)]
+        command: cluster::ClusterCommand,
+    },
     #[command(disable_help_subcommand = true)]
     Migrate(migrate::MigrateArguments),
     /// Secret keys from which codes are derived, and their rotation

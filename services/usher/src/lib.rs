@@ -15,6 +15,7 @@
 mod account;
 mod broker;
 mod cli;
+mod cluster;
 mod completions;
 mod config;
 mod demo;
@@ -33,6 +34,7 @@ mod nats;
 pub mod otlp;
 mod output;
 mod parse;
+mod person;
 mod probe;
 mod root_span;
 mod serve;
@@ -45,6 +47,7 @@ mod terminal;
 mod trace;
 mod version;
 mod wait;
+mod web;
 
 use std::process::ExitCode;
 
@@ -121,6 +124,8 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
             version::run(format);
             Ok(())
         }
+        Command::Trace { command } => trace::run(command, format).await,
+        Command::Cluster { command } => cluster::run(command, &data, format).await,
         Command::Doctor(arguments) => {
             doctor::run(&session(arguments.target)?, parse::slips()).await
         }

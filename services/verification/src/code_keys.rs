@@ -11,8 +11,7 @@ use std::{
 
 use kit::{
     files::{self, Custody},
-    keyring::{Key, KeyRing},
-    random,
+    keyring::KeyRing,
     serve::Degraded,
 };
 use tokio::{
@@ -62,8 +61,7 @@ impl CodeKeys {
     /// # Errors
     /// What is wrong with it, and what mends it.
     pub(crate) fn open(file: &Path, custody: Custody) -> anyhow::Result<Self> {
-        let make = || Key::new(random::bytes(), random::bytes()).line() + "\n";
-        let text = custody.read(file, WHAT, make)?;
+        let text = custody.read(file, WHAT, KeyRing::fresh_text)?;
         Ok(Self {
             file: file.to_owned(),
             state: Arc::new(Mutex::new(State {

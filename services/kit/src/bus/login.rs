@@ -1,10 +1,7 @@
 //! Where NATS is and who we are there. The library takes neither from a URL: `connection` is given
 //! addresses without secrets, and asks here for the login of each connection.
 
-use std::{
-    path::{Path, PathBuf},
-    str::FromStr,
-};
+use std::{path::PathBuf, str::FromStr};
 
 use anyhow::{Context as _, bail};
 use async_nats::Auth;
@@ -14,7 +11,7 @@ use url::Url;
 use crate::{
     Private,
     config::{RefusedSetting, decoded, refused_url},
-    files::{self, Custody, FileRefused},
+    files::Custody,
 };
 
 /// Where a nats-server of this machine usually listens.
@@ -239,33 +236,6 @@ impl Login {
                  (`nsc generate creds`); it is read again for the next connection."
             }
         }
-    }
-}
-
-/// The one user of a broker that is ours alone: an nkey, whose seed stays in our file. The server
-/// is told its public half only, and whoever listens in the server's place learns nothing by it.
-#[derive(Debug, Clone)]
-pub struct BrokerUser(String);
-
-impl BrokerUser {
-    /// The user whose seed is in this file, which is made if it is missing.
-    ///
-    /// # Errors
-    /// When the file cannot be read or made, others may read it, or it holds no seed.
-    pub fn read_or_make(path: &Path) -> Result<Self, FileRefused> {
-        const WHAT: &str = "The key of the local broker's user";
-        let make = || KeyPair::new_user().seed().unwrap_or_default() + "\n";
-        let text = files::read_or_make(path, WHAT, make)?;
-        // Its own error would quote it.
-        let key = KeyPair::from_seed(text.trim());
-        let key =
-            key.map_err(|_| FileRefused::makes_no_sense(WHAT, path, &"it is no nkey's seed"))?;
-        Ok(Self(key.public_key()))
-    }
-
-    /// What the server knows it by. No secret.
-    pub fn public_key(&self) -> &str {
-        &self.0
     }
 }
 

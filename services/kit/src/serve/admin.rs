@@ -28,7 +28,7 @@ use super::{
 use crate::{
     Private,
     files::{Custody, FileRefused},
-    telemetry,
+    random, telemetry,
 };
 
 /// The operators' secret; never printed.
@@ -50,8 +50,7 @@ impl AdminToken {
     /// As `read_or_make`; and when it is missing, in the custody of operators.
     pub fn read(path: &Path, custody: Custody) -> Result<Self, FileRefused> {
         const WHAT: &str = "The admin token";
-        let make = || hex::encode(crate::random::bytes::<32>());
-        let text = custody.read(path, WHAT, make)?;
+        let text = custody.read(path, WHAT, random::secret)?;
         let token = text.trim();
         let is_printable = token.bytes().all(|byte| byte.is_ascii_graphic());
         // With such a one nobody could operate the service, and each command would blame its own.

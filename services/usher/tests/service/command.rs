@@ -3,7 +3,7 @@
 use crate::world::{refusal, usher};
 
 /// Every command that does something.
-const COMMANDS: [&[&str]; 35] = [
+const COMMANDS: [&[&str]; 38] = [
     &["demo"],
     &["up"],
     &["logs"],
@@ -36,6 +36,9 @@ const COMMANDS: [&[&str]; 35] = [
     &["keys", "activate"],
     &["keys", "retire"],
     &["keys", "list"],
+    &["cluster", "secrets"],
+    &["cluster", "smoke"],
+    &["trace", "show"],
     &["config"],
     &["accounts"],
     &["mailer"],
