@@ -49,6 +49,12 @@ fn main() {
 
 /// The commit, and `true` or `false`; `unknown` and nothing where git does not say.
 fn built_from(workspace: &Path, sources: &[String]) -> (String, String) {
+    // Whoever builds without the repository, as an image does, may know the commit.
+    println!("cargo::rerun-if-env-changed=USHER_COMMIT");
+    let told = variable("USHER_COMMIT");
+    if !told.is_empty() {
+        return (told, String::new());
+    }
     let unknown = || ("unknown".to_owned(), String::new());
     let top = git(workspace, &["rev-parse", "--show-toplevel"]).map(PathBuf::from);
     let top = top.and_then(|top| top.canonicalize().ok());

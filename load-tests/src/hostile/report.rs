@@ -61,7 +61,7 @@ pub struct Row {
 pub struct Service {
     /// Which.
     pub name: &'static str,
-    /// KiB of memory of its own before the attack.
+    /// KiB of memory before the attack.
     pub quiet: u64,
     /// Most that there were during it.
     pub peak: u64,

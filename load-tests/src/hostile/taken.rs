@@ -8,8 +8,7 @@ use rustix::param::clock_ticks_per_second;
 /// Of one process.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Taken {
-    /// KiB of memory that are its own. Pages of its program are shared with every other process of
-    /// it, and the system drops them when it needs the room; a debug build has 40 MiB of them.
+    /// KiB of memory in use: resident set size, the pages of its program with it.
     pub(super) memory: u64,
     /// Time of a processor.
     pub(super) cpu: Duration,
@@ -23,7 +22,7 @@ pub(super) fn by(process: u32) -> anyhow::Result<Taken> {
         number.with_context(|| format!("the status of process {process} has no {name}"))
     };
     Ok(Taken {
-        memory: value("RssAnon:")? + value("RssShmem:")?,
+        memory: value("VmRSS:")?,
         cpu: cpu(&read(process, "stat")?).context("/proc/PID/stat is not as it was")?,
     })
 }

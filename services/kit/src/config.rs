@@ -3,6 +3,7 @@
 //! else the default; `find` looks for them, `file` reads the TOML, `refusal` says what is wrong with
 //! one. `reference` and `example` are the papers made from the same arguments.
 
+mod by_file;
 mod environment;
 mod example;
 mod file;

@@ -1,13 +1,13 @@
 //! Puts the service together and runs it: the one place that knows every part.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, pin::pin, sync::Arc};
 
 use anyhow::Context as _;
 use kit::{
     bus::{self, Bus, Consumer, DeadLetters, Durable, Handler},
     clock::Clock,
     outbox::{self, Relay},
-    serve::{self, Degraded, Health, MESSAGE_LIMIT, Parts, Replicas, Stages, Surface},
+    serve::{self, Degraded, Health, MESSAGE_LIMIT, Parts, Replicas, Secrets, Stages, Surface},
     telemetry,
     watch::Watches,
 };
@@ -62,10 +62,13 @@ pub fn durable() -> Durable {
 pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
     let telemetry = telemetry::init("verification", &config.service.telemetry)?;
     let served = async {
-        App::build(config, Clock::default())
-            .await?
-            .run_until(serve::at_most_ten_seconds(shutdown))
-            .await
+        let mut shutdown = pin!(serve::at_most_ten_seconds(shutdown));
+        let app = tokio::select! {
+            app = App::build(config, Clock::default()) => app?,
+            // Nothing is begun that would have to be finished.
+            () = &mut shutdown => return Ok(()),
+        };
+        app.run_until(shutdown).await
     };
     let served = served.await;
     // Last: what was drained has spans, too.
@@ -84,18 +87,20 @@ pub struct App {
 }
 
 impl App {
-    /// Opens the database, binds the listeners and reads the secrets. An SQLite database is
-    /// migrated; a Postgres one is `usher migrate`'s business. Neither broker nor mailer nor
-    /// Postgres is waited for.
+    /// Reads the secrets, opens the database and binds the listeners. An SQLite database is
+    /// migrated; a Postgres one is `usher migrate`'s business. Secrets are waited for where operators
+    /// bring them; neither broker nor mailer nor Postgres is.
     ///
     /// # Errors
-    /// What cannot be opened, bound or read, as a sentence.
+    /// What cannot be read, opened or bound, as a sentence.
     pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Self> {
-        let parts = config.service.open::<Migrator>(clock).await?;
-        let bus = Bus::connect(&config.broker, "verification").await?;
-        let keys = CodeKeys::open(&config.code_keys_file)?;
         let urls = config.mailer_url.iter().map(|url| url.trim());
         let mailers = Replicas::of(urls).context("USHER_MAILER_URL cannot be used.")?;
+        let settings = config.clone();
+        let look = move || look_for_secrets(&settings);
+        let opened = config.service.open::<Migrator, _>(NOT_READY, clock, look);
+        let (parts, keys) = opened.await?;
+        let bus = Bus::connect(&config.broker, "verification").await?;
         Ok(Self {
             config,
             parts,
@@ -308,4 +313,11 @@ impl App {
             },
         }
     }
+}
+
+fn look_for_secrets(config: &Config) -> anyhow::Result<(Secrets, CodeKeys)> {
+    let mut looking = config.service.look_for_secrets()?;
+    let keys = looking.take(|custody| CodeKeys::open(&config.code_keys_file, custody))?;
+    looking.take(|_| config.broker.look_for_login())?;
+    looking.end(keys)
 }

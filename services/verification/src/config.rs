@@ -42,8 +42,8 @@ pub struct Config {
     pub mailer_url: Vec<String>,
 
     /// File with the keys that codes are derived from, `id:hex` a line, the first in use, the same
-    /// for all replicas; made on first start if missing, read again every 5 s; `usher keys` changes
-    /// it
+    /// for all replicas; with SQLite made on first start if missing; read again every 5 s; `usher
+    /// keys` changes it
     #[arg(long, env = "USHER_CODE_KEYS_FILE", default_value = "data/code-keys")]
     pub code_keys_file: PathBuf,
 

@@ -1,0 +1,366 @@
+"""`make up` and `make down` against stand-ins: what they call, what they say, and what they leave alone."""
+
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from machine import MARK, Machine, ended, eventually  # noqa: E402
+
+WHOLE = {"whole": True, "marked": True}
+FOREIGN = {"whole": True, "marked": False}
+
+
+class OnAMachine(unittest.TestCase):
+    def setUp(self):
+        self.machine = Machine()
+        self.addCleanup(self.machine.end)
+
+    def up(self, **settings):
+        done = self.machine.run("up", **settings)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        return done
+
+    def refused(self, command="up", **settings):
+        """The one line that it says."""
+        done = self.machine.run(command, **settings)
+        self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+        lines = [line for line in done.stderr.splitlines() if line.startswith("make ")]
+        self.assertEqual(len(lines), 1, done.stderr)
+        return lines[0]
+
+    def assert_nothing_was_made(self):
+        made = [call for call in self.machine.calls() if " create " in call or " start " in call or "helm" in call]
+        self.assertEqual([call for call in made if "version" not in call], [])
+
+
+class WhatIsMissing(OnAMachine):
+    def test_each_missing_tool_is_named_with_where_to_get_it_and_nothing_is_made(self):
+        for tool in ("docker", "kind", "kubectl", "helm"):
+            with self.subTest(tool):
+                (self.machine.bin / tool).rename(self.machine.folder / tool)
+                line = self.refused()
+                self.assertRegex(line, f"^make up: there is no {tool}; get it: https://")
+                self.assert_nothing_was_made()
+                (self.machine.folder / tool).rename(self.machine.bin / tool)
+
+    def test_a_missing_minikube_is_named_where_minikube_is_wanted(self):
+        (self.machine.bin / "kind").unlink()
+        (self.machine.bin / "minikube").unlink()
+        self.assertIn("there is no minikube; get it: https://", self.refused(CLUSTER="minikube"))
+
+    def test_all_missing_tools_are_named_at_once(self):
+        for tool in ("docker", "kind", "helm"):
+            (self.machine.bin / tool).unlink()
+        done = self.machine.run("up")
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(len(done.stderr.splitlines()), 3, done.stderr)
+
+    def test_an_engine_that_does_not_answer_is_to_be_started(self):
+        self.machine.set(docker="down")
+        self.assertIn("its engine does not answer; start it", self.refused())
+
+    def test_an_engine_that_refuses_this_user_is_another_matter(self):
+        self.machine.set(docker="denied")
+        self.assertIn("you may not talk to Docker", self.refused())
+
+    def test_an_unknown_kind_of_cluster_is_refused(self):
+        self.assertIn("none of kind, minikube and current", self.refused(CLUSTER="k3d"))
+
+    def test_a_full_disk_is_told_before_anything_is_made(self):
+        self.machine.set(free=300)
+        self.assertIn("the disk is full: 300 MB are free", self.refused())
+        self.assert_nothing_was_made()
+
+    def test_a_disk_that_fills_up_on_the_way_is_told_as_such(self):
+        for step in ("kind create", "make image", "kind load"):
+            with self.subTest(step):
+                self.machine.set(fail=[step, "write /var/lib/docker/tmp/x: no space left on device"])
+                self.assertIn("the disk is full: free", self.refused())
+        self.machine.set(fail=None)
+        self.up()
+
+    def test_a_taken_port_is_told_with_the_setting_that_moves_it_before_anything_is_made(self):
+        for name, port in self.machine.ports.items():
+            with self.subTest(name), socket.create_server(("127.0.0.1", int(port))):
+                line = self.refused()
+                self.assertIn(f"port {port} is taken", line)
+                self.assertIn(f"{name}=", line)
+                self.assert_nothing_was_made()
+
+
+class WhichCluster(OnAMachine):
+    def test_every_call_says_which_context_is_meant(self):
+        self.machine.set(current="production", contexts=["production"])
+        self.up()
+        self.machine.run("down")
+        calls = [call for call in self.machine.calls() if call.startswith(("kubectl", "helm"))]
+        harmless = ("kubectl version", "helm version", "kubectl config current-context")
+        for call in calls:
+            if not call.startswith((*harmless, "kubectl config use-context production")):
+                self.assertRegex(call, r"--(kube-)?context kind-usher ")
+        self.assertGreater(len(calls), 10)
+
+    def test_the_users_current_context_stays_current(self):
+        self.machine.set(current="production", contexts=["production"])
+        self.up()
+        self.assertEqual(self.machine.world()["current"], "production")
+
+    def test_a_cluster_that_somebody_else_made_is_neither_used_nor_ended(self):
+        self.machine.set(clusters={"usher": FOREIGN})
+        line = self.refused()
+        self.assertIn("make up did not make the kind cluster usher", line)
+        self.assertIn("KIND_CLUSTER_NAME=other", line)
+        self.assertIn("it stays", self.refused("down"))
+        self.assertEqual(self.machine.world()["clusters"], {"usher": FOREIGN})
+        self.assertEqual(self.machine.calls("helm upgrade") + self.machine.calls("kind load"), [])
+
+    def test_a_cluster_made_by_hand_after_ours_was_interrupted_is_not_ours(self):
+        self.machine.state().mkdir(parents=True)
+        (self.machine.state() / "made").write_text("half\n")
+        self.machine.set(clusters={"usher": FOREIGN})
+        self.assertIn("make up did not make", self.refused())
+        self.assertIn("it stays", self.refused("down"))
+
+    def test_one_that_does_not_answer_and_was_not_made_here_is_left_alone(self):
+        self.machine.set(clusters={"usher": {"whole": False, "marked": False}})
+        self.assertIn("make up did not make", self.refused())
+        self.assertEqual(self.machine.calls("docker start") + self.machine.calls("kind delete"), [])
+
+    def test_a_cluster_of_ours_is_known_by_its_mark_in_another_checkout_too(self):
+        self.machine.set(clusters={"usher": WHOLE})
+        self.up()
+        self.assertEqual(self.machine.calls("kind create"), [])
+
+    def test_a_cluster_that_a_restart_has_stopped_is_woken(self):
+        self.up()
+        self.machine.set(awake=False)
+        self.up()
+        self.assertTrue(self.machine.calls("docker start usher-control-plane"))
+        self.assertEqual(len(self.machine.calls("kind create")), 1)
+
+    def test_the_name_and_the_nodes_image_are_settings(self):
+        self.up(KIND_CLUSTER_NAME="other", KIND_IMAGE="kindest/node:v1.33.1")
+        (call,) = self.machine.calls("kind create")
+        self.assertIn("--name other ", call)
+        self.assertIn("--image kindest/node:v1.33.1", call)
+
+    def test_a_context_goes_with_current_only_and_current_with_a_context_only(self):
+        self.machine.set(contexts=["production"])
+        self.assertIn("CONTEXT=production goes with CLUSTER=current", self.refused(CONTEXT="production"))
+        self.assertIn("needs CONTEXT=NAME, one of: production", self.refused(CLUSTER="current"))
+        self.assertIn("there is no context x", self.refused(CLUSTER="current", CONTEXT="x"))
+        self.assert_nothing_was_made()
+
+
+class AClusterOfTheUsers(OnAMachine):
+    HERE = {"CLUSTER": "current", "CONTEXT": "kind-work"}
+
+    def setUp(self):
+        super().setUp()
+        self.machine.set(clusters={"work": FOREIGN}, contexts=["kind-work"])
+
+    def test_only_a_namespace_is_made_in_it_and_only_that_is_taken_away(self):
+        self.up(**self.HERE)
+        self.assertIn("usher", self.machine.world()["namespaces"])
+        done = self.machine.run("down", **self.HERE)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        world = self.machine.world()
+        self.assertEqual((world["namespaces"], world["clusters"]), ({}, {"work": FOREIGN}))
+        self.assertEqual([call for call in self.machine.calls() if "label nodes" in call], [])
+
+    def test_a_namespace_that_was_there_before_is_neither_used_nor_ended(self):
+        self.machine.set(namespaces={"usher": {"team": "mail"}})
+        self.assertIn("NAMESPACE=other", self.refused(**self.HERE))
+        self.assertIn("so it stays", self.refused("down", **self.HERE))
+        self.assertEqual(self.machine.world()["namespaces"], {"usher": {"team": "mail"}})
+        self.assertEqual([call for call in self.machine.calls("helm") if "version" not in call], [])
+
+    def test_a_cluster_that_pulls_needs_an_image_that_can_be_pulled(self):
+        self.machine.set(contexts=["far"])
+        self.assertIn("IMAGE=registry.example/usher:1", self.refused(CLUSTER="current", CONTEXT="far"))
+        self.up(CLUSTER="current", CONTEXT="far", IMAGE="registry.example/usher:1")
+        (call,) = [call for call in self.machine.calls("helm") if "upgrade" in call]
+        self.assertIn("image.repository=registry.example/usher --set-string image.tag=1 ", call)
+
+
+class TheSecondRun(OnAMachine):
+    def test_it_makes_builds_and_loads_nothing_and_installs_again(self):
+        self.up()
+        self.machine.forget_calls()
+        self.up()
+        for call in ("kind create", "make image", "kind load", "kubectl port-forward"):
+            self.assertEqual(self.machine.calls(call), [])
+        self.assertEqual(len([call for call in self.machine.calls("helm") if "upgrade" in call]), 1)
+
+    def test_changed_sources_are_another_image(self):
+        self.up()
+        (self.machine.root / "services/main.rs").write_text("fn main() { println!(); }\n")
+        self.machine.forget_calls()
+        self.up()
+        self.assertEqual((len(self.machine.calls("make image")), len(self.machine.calls("kind load"))), (1, 1))
+
+    def test_an_image_that_is_named_and_that_docker_has_is_loaded_once(self):
+        self.machine.set(images=["team/nats:2"])
+        self.up(IMAGE_NATS="team/nats:2", IMAGE_JAEGER="team/jaeger:2")
+        (call,) = self.machine.calls("kind load")
+        self.assertIn(" team/nats:2", call)
+        self.assertNotIn("jaeger", call)
+        (call,) = [call for call in self.machine.calls("helm") if "upgrade" in call]
+        self.assertIn("jaeger.image.repository=team/jaeger --set-string jaeger.image.tag=2", call)
+
+
+class Interrupted(OnAMachine):
+    STEPS = ("kind create", "make image", "kind load", "upgrade --install", " test usher", "create --filename -")
+
+    def goes_on_after(self, number):
+        """Each run comes as far as the last one, and is ended a step later."""
+        for step in self.STEPS:
+            with self.subTest(step):
+                self.interrupt(step, number)
+        self.up()
+        self.assertEqual(len(self.machine.calls("make image")), 2, "once interrupted, once whole")
+        self.assertEqual(self.machine.run("down").returncode, 0)
+        self.assertEqual(self.machine.world()["clusters"], {})
+
+    def test_wherever_ctrl_c_ends_it_the_next_run_goes_on(self):
+        self.goes_on_after(signal.SIGINT)
+
+    def test_wherever_it_is_killed_the_next_run_goes_on(self):
+        self.goes_on_after(signal.SIGKILL)
+
+    def interrupt(self, step, number):
+        hangs = self.machine.stand_in / "hangs"
+        self.machine.set(hang=step)
+        process = self.machine.start("up")
+        self.assertTrue(eventually(hangs.exists), step)
+        os.killpg(process.pid, number)
+        done = ended(process)
+        self.assertNotEqual(done.returncode, 0)
+        if number == signal.SIGINT:
+            self.assertIn("`make up` goes on from here", done.stderr)
+        hangs.unlink()
+        self.machine.set(hang=None)
+
+    def test_a_cluster_that_was_half_made_is_made_anew(self):
+        self.interrupt("kind create", signal.SIGINT)
+        self.assertIn("was half made", self.up().stdout)
+        self.assertEqual(len(self.machine.calls("kind delete")), 1)
+
+    def test_two_at_once_do_not_undo_each_other(self):
+        self.machine.set(hang="make image")
+        first = self.machine.start("up")
+        self.assertTrue(eventually((self.machine.stand_in / "hangs").exists))
+        self.assertRegex(self.refused(), rf"another make up or make down \(process {first.pid}\)")
+        self.assertRegex(self.refused("down"), "is at work")
+        os.killpg(first.pid, signal.SIGINT)
+        ended(first)
+
+
+class Ports(OnAMachine):
+    def keeps(self, port):
+        try:
+            socket.create_connection(("127.0.0.1", int(port)), timeout=1).close()
+            return True
+        except OSError:
+            return False
+
+    def test_a_forward_that_ends_with_its_pod_is_begun_again(self):
+        self.up()
+        port = self.machine.ports["PORT_MAILBOX"]
+        forwards = lambda: [call for call in self.machine.calls("kubectl") if f" {port}:8025" in call]  # noqa: E731
+        self.assertEqual(len(forwards()), 1)
+        os.kill(int((self.machine.stand_in / f"port-{port}").read_text()), signal.SIGKILL)
+        self.assertTrue(eventually(lambda: len(forwards()) == 2 and self.keeps(port)))
+
+    def test_down_ends_all_of_them(self):
+        self.up()
+        keeper = self.machine.keeper()
+        self.assertTrue(all(self.keeps(port) for port in self.machine.ports.values()))
+        self.assertEqual(self.machine.run("down").returncode, 0)
+        self.assertTrue(eventually(lambda: not any(self.keeps(port) for port in self.machine.ports.values())))
+        self.assertTrue(eventually(lambda: not pathlib.Path(f"/proc/{keeper}").exists()))
+        self.assertFalse((self.machine.root / ".cluster").exists())
+
+    def test_a_number_that_is_another_programs_by_now_is_not_ended(self):
+        other = subprocess.Popen(["sleep", "60"], start_new_session=True)
+        self.addCleanup(other.wait)
+        self.addCleanup(other.kill)
+        self.up()
+        os.killpg(self.machine.keeper(), signal.SIGKILL)
+        (self.machine.state() / "forward.pid").write_text(f"{other.pid}\n")
+        self.up()
+        self.assertEqual(self.machine.run("down").returncode, 0)
+        self.assertIsNone(other.poll())
+
+    def test_they_end_by_themselves_when_their_folder_is_gone(self):
+        self.up()
+        (self.machine.state() / "forward.pid").unlink()
+        ports = self.machine.ports.values()
+        self.assertTrue(eventually(lambda: not any(self.keeps(port) for port in ports)))
+
+
+class Minikube(OnAMachine):
+    def test_create_and_load_are_what_differs(self):
+        print("minikube itself is not here: its calls are compared with a recorded stand-in", file=sys.__stderr__)
+        self.machine.set(images=["team/nats:2"])
+        self.up(CLUSTER="minikube", IMAGE_NATS="team/nats:2", MINIKUBE_FLAGS="--memory=4g --cpus=2")
+        calls = self.machine.calls("minikube")
+        changing = [call for call in calls if " load " in call or " start " in call]
+        image = self.machine.world()["images"][-1]
+        self.assertEqual(
+            changing,
+            [
+                "minikube start --profile usher --keep-context --memory=4g --cpus=2",
+                f"minikube --profile usher image load {image}",
+                "minikube --profile usher image load team/nats:2",
+            ],
+        )
+        self.assertEqual(self.machine.calls("kind"), [])
+        self.machine.forget_calls()
+        self.up(CLUSTER="minikube", IMAGE_NATS="team/nats:2")
+        self.assertEqual([call for call in self.machine.calls("minikube") if " load " in call or " start " in call], [])
+        self.assertEqual(self.machine.run("down", CLUSTER="minikube").returncode, 0)
+        self.assertEqual(self.machine.calls("minikube delete"), ["minikube delete --profile usher"])
+
+    def test_a_profile_that_somebody_else_made_is_neither_used_nor_ended(self):
+        self.machine.set(clusters={"usher": FOREIGN})
+        self.assertIn("MINIKUBE_PROFILE=other", self.refused(CLUSTER="minikube"))
+        self.assertIn("it stays", self.refused("down", CLUSTER="minikube"))
+        self.assertEqual(self.machine.calls("minikube start") + self.machine.calls("minikube delete"), [])
+
+
+class WhatItSays(OnAMachine):
+    def test_where_things_are_and_whose_trace_it_is(self):
+        said = self.up().stdout
+        ports = self.machine.ports
+        self.assertIn(f"127.0.0.1:{ports['PORT_ACCOUNTS']}", said)
+        self.assertIn(f"http://127.0.0.1:{ports['PORT_MAILBOX']}", said)
+        self.assertIn(f"http://127.0.0.1:{ports['PORT_JAEGER']}/trace/{'ab' * 16}", said)
+        self.assertIn("14 spans from 4 processes", said)
+
+    def test_the_namespace_it_makes_is_marked_and_restricted(self):
+        self.up()
+        labels = self.machine.world()["namespaces"]["usher"]
+        self.assertEqual(labels, MARK | {"pod-security.kubernetes.io/enforce": "restricted"})
+
+    def test_a_release_that_does_not_come_up_is_told_pod_by_pod(self):
+        self.machine.set(fail=["upgrade --install", "Error: context deadline exceeded"], ready="False")
+        done = self.machine.run("up")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("usher-accounts-1: error: the database does not answer", done.stderr)
+        self.assertNotIn("usher-nats-0:", done.stderr)
+        self.assertIn("the release is not ready; mend what stands above", done.stderr)
+
+    def test_commands_that_look_in_say_so_where_nothing_runs(self):
+        for command in ("logs", "psql", "nats", "mailbox"):
+            self.assertIn("make up", self.refused(command))
+        self.assertIn("make trace ID=", self.refused("trace"))
+
+
+if __name__ == "__main__":
+    unittest.main()
