@@ -33,8 +33,6 @@ pub enum ReplicaEvent {
     Came(Replica, Client),
     /// Its name leads to it no more. It may still answer what it was asked.
     Left(Replica),
-    /// A name leads to none, and never has.
-    Unresolved,
 }
 
 /// Endpoints that come and go: of `http://HOST:PORT` the one that is there for good, of
@@ -117,9 +115,6 @@ impl Replicas {
                 let client = self.names[index].client(*addr);
                 self.events.push_back(ReplicaEvent::Came(replica, client));
             }
-        }
-        if here.is_empty() && known.trouble.is_some() {
-            self.events.push_back(ReplicaEvent::Unresolved);
         }
         self.names[index].here = here;
     }
