@@ -31,8 +31,8 @@ use tower::{Service as _, ServiceExt as _};
 
 use super::{
     dial::connect,
+    endpoint::kept_alive,
     host_port::HostPort,
-    kept_alive,
     members::{CallKind, Choice, Chosen, Counted, Members, Reached},
     resolver::Resolver,
     unsent::Unsent,

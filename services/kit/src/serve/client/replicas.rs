@@ -16,9 +16,10 @@ use tonic::transport::Endpoint;
 use tower::{Layer as _, service_fn};
 
 use super::{
-    CONNECT, Channel, Client, client,
+    Channel, Client, client,
     dial::dial,
-    kept_alive, named,
+    endpoint::{CONNECT, kept_alive},
+    named,
     resolver::{Resolved, Resolver},
 };
 use crate::telemetry::grpc::ClientLayer;
