@@ -26,7 +26,7 @@ down: ## Take away what `make up` made
 logs: ## What all parts in the cluster say (SERVICE=mailer, SINCE=10m, FOLLOW=0)
 	@deploy/cluster/cluster.sh logs
 
-trace: ## A trace of the cluster as text (ID=)
+trace: ## A trace of the cluster as text (ID=, a trace's or an account's)
 	@deploy/cluster/cluster.sh trace
 
 psql: ## Enter a service's database in the cluster (SERVICE=accounts, SQL='select …')
@@ -35,7 +35,7 @@ psql: ## Enter a service's database in the cluster (SERVICE=accounts, SQL='selec
 nats: ## The broker's streams in the cluster
 	@deploy/cluster/cluster.sh nats
 
-mailbox: ## The mails of the cluster
+mailbox: ## The mails of the cluster (TO=ada@example.com)
 	@deploy/cluster/cluster.sh mailbox
 
 papers-up: ## Write README's output of `make up` anew (CHECK=1 compares instead); the cluster is made anew for it

@@ -26,9 +26,9 @@ show_logs() {
 }
 
 show_trace() {
-    [ -n "${ID:-}" ] || give_up "which one? make trace ID=… takes the id that make up, a command of usher or the header traceresponse told"
+    [ -n "${ID:-}" ] || give_up "which one? make trace ID=… takes a trace (make up and the header traceresponse tell it), or an account"
     require_release
-    as smoke trace show "$ID" || exit 1
+    if keeper >/dev/null; then as smoke trace show "$ID" --wait 30s | on_this_machine; else as smoke trace show "$ID" --wait 30s; fi
 }
 
 # SERVICE=verification shows another one's database, SQL='select …' asks one question.
@@ -46,6 +46,6 @@ show_nats() {
 # TO=ada@example.com shows the mails of one person.
 show_mailbox() {
     require_release
-    enter statefulset/usher-mailbox --container mailbox -- /usher mailbox list --mailbox-url http://127.0.0.1:8025
+    enter statefulset/usher-mailbox --container mailbox -- /usher mailbox list --mailbox-url http://127.0.0.1:8025 ${TO:+--to "$TO"}
     ! keeper >/dev/null || printf 'http://127.0.0.1:%s shows them\n' "$PORT_MAILBOX"
 }

@@ -33,8 +33,8 @@ is_half_made() { [ "$(cat "$state/made" 2>/dev/null)" = half ]; }
 
 not_ours() {
     case $CLUSTER in
-        kind) give_up "make up did not make the kind cluster $name: take another name (KIND_CLUSTER_NAME=other), or use it as it is (CLUSTER=current CONTEXT=$context)" ;;
-        minikube) give_up "make up did not make the minikube profile $name: take another name (MINIKUBE_PROFILE=other), or use it as it is (CLUSTER=current CONTEXT=$context)" ;;
+        kind) give_up "the kind cluster $name was made by somebody else: take another name (KIND_CLUSTER_NAME=other), or use it as it is (CLUSTER=current CONTEXT=$context)" ;;
+        minikube) give_up "the minikube profile $name was made by somebody else: take another name (MINIKUBE_PROFILE=other), or use it as it is (CLUSTER=current CONTEXT=$context)" ;;
     esac
 }
 

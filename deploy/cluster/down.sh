@@ -17,7 +17,7 @@ remove_cluster() {
     good "$context is deleted, with all that was in it ($((SECONDS - began)) s)"
 }
 
-not_ours_to_end() { give_up "make up did not make $context, so it stays: ${CLUSTER} deletes it, if that is meant"; }
+not_ours_to_end() { give_up "$context was made by somebody else, so it stays: ${CLUSTER} delete, if that is meant"; }
 
 remove_release() {
     local labels

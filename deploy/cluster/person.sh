@@ -73,14 +73,18 @@ sign_up() {
     good "CreateAccount($address): PENDING  $account"
     subject=$(await_mail "$address") || give_up "no mail came to $address within 30 s; make logs shows what the services say"
     good "her mail is in the mailbox: $subject"
-    await_trace "$trace" || give_up "Jaeger has no whole trace $trace after 30 s; make trace ID=$trace shows what there is"
     good "her trace, as Jaeger has it"
-    printf '\n'
-    as smoke trace show "$trace" || give_up "the trace $trace could not be shown; it is at $(trace_page "$trace")"
-    printf '\n  %s\n' "$(trace_page "$trace")"
+    show_whole "$trace"
 }
 
-trace_page() { printf 'http://127.0.0.1:%s/trace/%s' "$PORT_JAEGER" "$1"; }
+# show_whole TRACE: draws it once none of its steps is missing. The link is one for this machine.
+show_whole() {
+    local drawn
+    drawn=$(as smoke trace show "$1" --wait 30s) || give_up "Jaeger does not tell of the trace $1: $drawn"
+    case $drawn in *'Not here yet'*) give_up "after 30 s the trace is not whole: $drawn" ;; esac
+    printf '\n%s\n' "$drawn" | on_this_machine
+}
+on_this_machine() { sed "s|http://usher-jaeger:16686|http://127.0.0.1:$PORT_JAEGER|"; }
 
 await_mail() {
     local left answer
@@ -90,21 +94,6 @@ await_mail() {
             *'"subject"'*) json_string subject <<<"$answer" && return ;;
         esac
         sleep 0.5
-    done
-    return 1
-}
-
-# Services hand their spans over in batches: it is whole once the mailer's are there and no more come.
-await_trace() {
-    local left answer count before=0
-    for left in $(seq 30 -1 0); do
-        answer=$(http_get "$PORT_JAEGER" "/api/v3/traces/$1" || true)
-        count=$(grep -o '"spanId"' <<<"$answer" | wc -l)
-        case $answer in
-            *'"mailer"'*) ((count > before)) || return 0 ;;
-        esac
-        before=$count
-        sleep 1
     done
     return 1
 }
@@ -120,7 +109,7 @@ say_next() {
   grpcurl -plaintext -d '{"email": "you@example.com", "display_name": "You"}' \\
       127.0.0.1:$PORT_ACCOUNTS usher.accounts.v1.AccountsService/CreateAccount
   make mailbox                        the mails
-  make trace ID=…                     a trace as text; the call above names its own in traceresponse (grpcurl -v)
+  make trace ID=…                     the trace of an account, or the one that grpcurl -v shows as traceresponse
   make logs                           what all parts say
   make psql, make nats                the databases, the broker
   kubectl --context $context --namespace $NAMESPACE get pods

@@ -19,7 +19,7 @@ MARK = "usher.local/made-by"
 ANSWERS = {
     "/livez": "ok",
     "/api/v1/mails": '{"mails":[{"id":"1","subject":"Confirm your email address"}],"next":null}',
-    "/api/v3": '{"result":{"resourceSpans":[{"spanId":"1","service":"mailer"}]}}',
+    "/api/v3": "{}",
 }
 
 
@@ -212,7 +212,7 @@ def logs(arguments):
     if arguments[:2] == ["account", "create"]:
         print(json.dumps({"account": {"account_id": "0198", "email": arguments[2]}, "trace_id": "ab" * 16}))
     elif arguments[:1] == ["trace"]:
-        print(f"trace {arguments[2]}: 14 spans from 4 processes")
+        print(f"trace {arguments[2]}: 14 spans from 4 processes\nhttp://usher-jaeger:16686/trace/{arguments[2]}")
 
 
 class Server(socketserver.ThreadingTCPServer):

@@ -113,7 +113,7 @@ class WhichCluster(OnAMachine):
     def test_a_cluster_that_somebody_else_made_is_neither_used_nor_ended(self):
         self.machine.set(clusters={"usher": FOREIGN})
         line = self.refused()
-        self.assertIn("make up did not make the kind cluster usher", line)
+        self.assertIn("the kind cluster usher was made by somebody else", line)
         self.assertIn("KIND_CLUSTER_NAME=other", line)
         self.assertIn("it stays", self.refused("down"))
         self.assertEqual(self.machine.world()["clusters"], {"usher": FOREIGN})
@@ -123,12 +123,12 @@ class WhichCluster(OnAMachine):
         self.machine.state().mkdir(parents=True)
         (self.machine.state() / "made").write_text("half\n")
         self.machine.set(clusters={"usher": FOREIGN})
-        self.assertIn("make up did not make", self.refused())
+        self.assertIn("was made by somebody else", self.refused())
         self.assertIn("it stays", self.refused("down"))
 
     def test_one_that_does_not_answer_and_was_not_made_here_is_left_alone(self):
         self.machine.set(clusters={"usher": {"whole": False, "marked": False}})
-        self.assertIn("make up did not make", self.refused())
+        self.assertIn("was made by somebody else", self.refused())
         self.assertEqual(self.machine.calls("docker start") + self.machine.calls("kind delete"), [])
 
     def test_a_cluster_of_ours_is_known_by_its_mark_in_another_checkout_too(self):

@@ -44,6 +44,8 @@ use self::capacity::Capacity;
 use crate::words;
 
 pub use admin::AdminToken;
+#[cfg(feature = "testing")]
+pub use client::Name;
 pub use client::{Balanced, Channel, Client, Replica, ReplicaEvent, Replicas, channel, client};
 pub use deadline::deadline;
 pub use guarded::ending;

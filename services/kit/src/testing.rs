@@ -14,7 +14,6 @@ mod event;
 mod eventually;
 mod folder;
 mod hole;
-mod name;
 mod nats;
 mod operator;
 mod postgres;
@@ -40,8 +39,6 @@ pub use event::{event_headers, publish};
 pub use eventually::eventually;
 pub use folder::folder;
 pub use hole::Healed;
-pub use name::Name;
-pub(crate) use name::answer_for;
 pub use nats::NatsServer;
 pub use operator::NatsOperator;
 pub use postgres::{Postgres, PostgresFiles, create_database};
@@ -56,6 +53,8 @@ pub use small_disk::SmallDisk;
 pub use smtp::{Certificate, Mail, On, Phase, Pipelining, Setup, SmtpServer, Tls};
 pub use table::table;
 pub use world::{Tested, World};
+
+pub use crate::serve::Name;
 
 /// Long enough for what takes milliseconds, on a machine that is busy with other tests.
 pub const SOON: Duration = Duration::from_secs(20);

@@ -161,6 +161,12 @@ pub(super) fn in_words(error: &DbErr) -> String {
 pub(super) fn of_driver(error: &sqlx::Error) -> String {
     match (Trouble::of_error(error), error) {
         (Trouble::Away, sqlx::Error::Database(error)) => error.message().to_owned(),
+        // Which table it is that is missing helps; of SQLite the same code may mean anything.
+        (trouble @ Trouble::NotCurrent, sqlx::Error::Database(error))
+            if error.code().is_some_and(|code| code.len() == 5) =>
+        {
+            format!("{trouble}: {}", error.message())
+        }
         (Trouble::Away, sqlx::Error::Io(error)) => words::of_io(error),
         (Trouble::NotCurrent, _) | (Trouble::Away, _) => error.to_string(),
         (trouble, _) => trouble.to_string(),

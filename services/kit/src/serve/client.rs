@@ -6,16 +6,16 @@
 
 mod balanced;
 mod dial;
+mod endpoint;
 mod host_port;
 mod members;
+#[cfg(feature = "testing")]
+mod name;
 mod replicas;
 mod resolver;
 mod unsent;
 
-use std::{
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::task::{Context, Poll};
 
 use anyhow::{Context as _, ensure};
 use futures::{FutureExt as _, future::BoxFuture};
@@ -26,16 +26,17 @@ use tonic::{
 };
 use tower::{Layer as _, Service};
 
-use self::host_port::HostPort;
+#[cfg(feature = "testing")]
+pub use self::name::Name;
 pub use self::{
     balanced::Balanced,
     replicas::{Replica, ReplicaEvent, Replicas},
 };
+use self::{
+    endpoint::{CONNECT, kept_alive},
+    host_port::HostPort,
+};
 use crate::telemetry::grpc::{ClientLayer, MeasuredClient};
-
-/// How long a connection may take to be made; and how long what was sent may go unacknowledged on
-/// one to an endpoint of its own.
-const CONNECT: Duration = Duration::from_secs(2);
 
 /// What generated clients are made of: a channel that is traced and measured.
 pub type Client = MeasuredClient<Channel>;
@@ -89,17 +90,6 @@ fn named(url: &str) -> anyhow::Result<Option<HostPort>> {
         "{url} is no dns:///HOST:PORT."
     );
     Ok(name)
-}
-
-fn kept_alive(endpoint: Endpoint) -> Endpoint {
-    endpoint
-        // Without keepalive a peer that vanished would hold its streams until TCP gives up, and
-        // nobody would try another.
-        .http2_keep_alive_interval(Duration::from_secs(10))
-        .keep_alive_timeout(Duration::from_secs(10))
-        // A stream may be silent for hours, and the next call must not be the one to find out.
-        .keep_alive_while_idle(true)
-        .tcp_nodelay(true)
 }
 
 impl Service<Request<Body>> for Channel {

@@ -19,7 +19,11 @@ use proto::mailer::{
     mailer_service_client::MailerServiceClient,
     mailer_service_server::{MailerService, MailerServiceServer},
 };
-use tokio::{sync::Notify, time::Instant};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    sync::Notify,
+    time::Instant,
+};
 use tonic::{Code, Request, Response, Status, Streaming, service::Routes};
 
 use crate::running::{Running, start_offering};
@@ -394,6 +398,84 @@ async fn an_endpoint_that_vanishes_costs_nobody_more_than_a_connection_may_take(
     assert!(longest < CONNECT, "{longest:?}");
     // And none after them.
     are_spread(&caller, 200, &[&a]).await;
+}
+
+/// How a peer ends a connection when it has got a message.
+#[derive(Debug, Clone, Copy)]
+enum Ends {
+    /// It says that it has begun with nothing and takes no more.
+    InOrder,
+    /// Without a word.
+    Abruptly,
+}
+
+/// A peer that speaks as much HTTP/2 as it takes to get a message, and ends each connection then.
+async fn peer(ends: Ends) -> (SocketAddr, Arc<AtomicUsize>) {
+    const SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    const GOAWAY: [u8; 17] = [0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (addr, got) = (
+        listener.local_addr().unwrap(),
+        Arc::new(AtomicUsize::new(0)),
+    );
+    let counted = Arc::clone(&got);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let counted = Arc::clone(&counted);
+            tokio::spawn(async move {
+                let mut preface = [0; 24];
+                stream.read_exact(&mut preface).await.ok()?;
+                stream.write_all(&SETTINGS).await.ok()?;
+                let is_message = |head: &[u8; 9]| head[3] == 0 && head[4] & 1 == 1; // DATA, the last
+                let mut head = [0; 9];
+                while !is_message(&head) {
+                    stream.read_exact(&mut head).await.ok()?;
+                    let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+                    let mut payload = vec![0; length as usize];
+                    stream.read_exact(&mut payload).await.ok()?;
+                }
+                counted.fetch_add(1, Ordering::Relaxed);
+                if let Ends::InOrder = ends {
+                    stream.write_all(&GOAWAY).await.ok()?;
+                }
+                Some(())
+            });
+        }
+    });
+    (addr, got)
+}
+
+#[tokio::test]
+async fn only_calls_that_had_no_effect_are_made_again_elsewhere() {
+    for ends in [Ends::InOrder, Ends::Abruptly] {
+        let (addr, got) = peer(ends).await;
+        let backend = Backend::start().await;
+        let name = Name::new();
+        name.leads_to([addr, backend.addr()]);
+        let mut caller = caller(&name);
+        gets_calls_or_fails(&mut caller, &backend).await;
+        let (mut failed, mut calls, before) = (0, 0, backend.calls());
+        let got_before = got.load(Ordering::Relaxed);
+        while got.load(Ordering::Relaxed) < got_before + 3 {
+            calls += 1;
+            failed += usize::from(call(&mut caller).await.is_err());
+        }
+        let answered = backend.calls() - before;
+        assert_eq!(answered + failed, calls, "none is made twice");
+        match ends {
+            Ends::InOrder => assert_eq!(failed, 0),
+            Ends::Abruptly => assert_eq!(failed, 3, "nobody knows what became of them"),
+        }
+    }
+}
+
+/// Waits until a backend gets calls, whatever becomes of others.
+async fn gets_calls_or_fails(caller: &mut MailerServiceClient<Client>, backend: &Backend) {
+    let got = async || {
+        let _ = call(caller).await;
+        (backend.calls() > 0).then_some(())
+    };
+    eventually("the backend to get calls", SOON, got).await;
 }
 
 #[tokio::test]

@@ -89,4 +89,9 @@ impl OpenStream {
             Turn::Later => free.min(window.div_ceil(2).saturating_sub(self.unanswered_later)),
         }
     }
+
+    /// The same in eighths of the window: what was answered a moment earlier makes no difference.
+    pub(super) fn roominess(&self, now: Instant, turn: Turn) -> usize {
+        self.room(now, turn).div_ceil((self.window / 8).max(1))
+    }
 }

@@ -95,7 +95,10 @@ impl Streams {
             // An arm whose set is empty is out of this round; what fills it is done between two
             // calls.
             let event = tokio::select! {
-                event = self.replicas.next() => self.mailer(event),
+                event = self.replicas.next() => {
+                    self.mailer(event);
+                    None
+                }
                 Some((mailer, opened)) = self.opening.next() => self.opened(mailer, opened),
                 Some((id, said)) = self.said.next() => self.hear(id, said),
             };
@@ -113,12 +116,12 @@ impl Streams {
     /// Sends a mail on the stream with the most room for its turn, and says on which.
     pub(super) fn send(&mut self, turn: Turn, request: DeliverRequest) -> Option<StreamId> {
         let now = Instant::now();
-        // The roomiest, so that a mailer that answers slowly gets less; of several the one whose
-        // newest mail is the oldest, so that mails go round when each is answered at once.
+        // The roomiest, so that a mailer that answers slowly gets less; of those that are about as
+        // roomy the one whose newest mail is the oldest, so that mails go round.
         let roomiest = self
             .open
             .iter_mut()
-            .max_by_key(|(_, stream)| (stream.room(now, turn), Reverse(stream.last)));
+            .max_by_key(|(_, stream)| (stream.roominess(now, turn), Reverse(stream.last)));
         let (id, stream) = roomiest.filter(|(_, stream)| stream.room(now, turn) > 0)?;
         self.sent += 1;
         if !stream.send(self.sent, turn, request) {
@@ -177,26 +180,20 @@ impl Streams {
     }
 
     /// A mailer comes or leaves.
-    fn mailer(&mut self, event: ReplicaEvent) -> Option<StreamEvent> {
+    fn mailer(&mut self, event: ReplicaEvent) {
         match event {
             ReplicaEvent::Came(mailer, client) => {
                 let failures = 0;
                 self.mailers.insert(mailer, Mailer { client, failures });
                 self.reopen(mailer, Duration::ZERO);
-                None
             }
             ReplicaEvent::Left(mailer) => {
                 self.mailers.remove(&mailer);
-                let its = |stream: &&mut OpenStream| stream.mailer == mailer;
+                let its = self.open.values_mut().filter(|one| one.mailer == mailer);
                 // It hears that no more comes, answers what it has and ends the stream. One that is
                 // gone without a word does not even acknowledge that, which breaks the connection.
-                self.open
-                    .values_mut()
-                    .filter(its)
-                    .for_each(OpenStream::leave);
-                None
+                its.for_each(OpenStream::leave);
             }
-            ReplicaEvent::Unresolved => Some(StreamEvent::Unreachable),
         }
     }
 

@@ -1,6 +1,9 @@
 //! Mailers that are found by a name: they come and go, leave in order and vanish.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
 
 use kit::testing::{Name, Proxy, SOON, eventually};
 use proto::verification::MailState;
@@ -56,20 +59,31 @@ async fn mailers_behind_a_name_get_their_share_from_when_they_come_to_when_they_
     all_accepted(&client, &accounts).await;
     assert_eq!(one.mails().len(), 10);
 
+    let all = [&one, &two, &three];
     let begun = Instant::now();
-    name.leads_to([&one, &two, &three].map(Mailer::addr));
-    for mailer in [&two, &three] {
-        has_stream(mailer).await;
-    }
+    name.leads_to(all.map(Mailer::addr));
+    let mut number = 0;
+    let each = async || {
+        number += 1;
+        let accounts = sign_up(&world, 1, &format!("new{number}x")).await;
+        all_accepted(&client, &accounts).await;
+        (!two.mails().is_empty() && !three.mails().is_empty()).then_some(())
+    };
+    eventually("each to get a mail", TAKEN_IN, each).await;
     assert!(begun.elapsed() < TAKEN_IN, "{:?}", begun.elapsed());
+    // Many at once, and then one after the other.
+    let before = all.map(|mailer| mailer.mails().len());
     let accounts = sign_up(&world, 90, "second").await;
     all_accepted(&client, &accounts).await;
-    let got = [
-        one.mails().len() - 10,
-        two.mails().len(),
-        three.mails().len(),
-    ];
+    let got = [0, 1, 2].map(|one| all[one].mails().len() - before[one]);
     assert!(got.iter().all(|got| (26..=34).contains(got)), "{got:?}");
+    let before = all.map(|mailer| mailer.mails().len());
+    for number in 0..12 {
+        let accounts = sign_up(&world, 1, &format!("next{number}x")).await;
+        all_accepted(&client, &accounts).await;
+    }
+    let got = [0, 1, 2].map(|one| all[one].mails().len() - before[one]);
+    assert_eq!(got, [4, 4, 4]);
 
     name.leads_to([&one, &two].map(Mailer::addr));
     three
@@ -79,8 +93,9 @@ async fn mailers_behind_a_name_get_their_share_from_when_they_come_to_when_they_
     let accounts = sign_up(&world, 20, "third").await;
     all_accepted(&client, &accounts).await;
     assert_eq!((three.mails().len(), three.opened()), (before, 1));
-    let all = one.mails().len() + two.mails().len() + three.mails().len();
-    assert_eq!(all, 120, "each mail once");
+    let mails = [&one, &two, &three].map(Mailer::mails).concat();
+    let codes: HashSet<_> = mails.iter().map(|mail| &mail.code_id).collect();
+    assert_eq!(codes.len(), mails.len(), "each mail once");
 }
 
 #[tokio::test]

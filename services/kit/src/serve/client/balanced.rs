@@ -31,8 +31,8 @@ use tower::{Service as _, ServiceExt as _};
 
 use super::{
     dial::connect,
+    endpoint::kept_alive,
     host_port::HostPort,
-    kept_alive,
     members::{CallKind, Choice, Chosen, Counted, Members, Reached},
     resolver::Resolver,
     unsent::Unsent,
@@ -103,7 +103,13 @@ impl Balanced {
             false => CallKind::Short,
         };
         let (head, body) = request.into_parts();
-        let body = Unsent::new(body);
+        let mut body = match kind {
+            CallKind::Short => match Unsent::whole(body).await {
+                Ok(body) => body,
+                Err(status) => return Ok(status.into_http()),
+            },
+            CallKind::Long => Unsent::stream(body),
+        };
         let mut tries = 0;
         loop {
             let chosen = match self.choose(kind).await {
@@ -123,9 +129,10 @@ impl Balanced {
             };
             match outcome {
                 Ok(answer) => return Ok(answer.map(|body| counted.until_read(body))),
-                // The message never left, so that it cannot have had an effect. Once for each
-                // address: all may have sent their callers away in the same moment.
-                Err(_) if body.is_here() && tries <= members => connection.over.cancel(),
+                // Once for each address: all may have sent their callers away in the same moment.
+                Err(error) if tries <= members && body.may_be_sent(&error) => {
+                    connection.over.cancel();
+                }
                 Err(error) => return Err(error),
             }
         }

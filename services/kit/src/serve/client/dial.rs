@@ -11,7 +11,7 @@ use tokio_util::{io::InspectReader, sync::CancellationToken};
 use tonic::transport::{self, Endpoint};
 use tower::service_fn;
 
-use super::CONNECT;
+use super::endpoint::CONNECT;
 
 /// A connection that takes calls until it is over.
 #[derive(Debug, Clone)]

@@ -42,7 +42,7 @@ impl HostPort {
     /// it tells no lifetimes, hence the question every few seconds.
     pub(super) async fn look_up(&self) -> io::Result<BTreeSet<SocketAddr>> {
         #[cfg(feature = "testing")]
-        if let Some(answer) = crate::testing::answer_for(&self.host).await {
+        if let Some(answer) = super::name::answer_for(&self.host).await {
             return answer;
         }
         let place = (self.host.clone(), self.port);

@@ -16,9 +16,10 @@ use tonic::transport::Endpoint;
 use tower::{Layer as _, service_fn};
 
 use super::{
-    CONNECT, Channel, Client, client,
+    Channel, Client, client,
     dial::dial,
-    kept_alive, named,
+    endpoint::{CONNECT, kept_alive},
+    named,
     resolver::{Resolved, Resolver},
 };
 use crate::telemetry::grpc::ClientLayer;
@@ -33,8 +34,6 @@ pub enum ReplicaEvent {
     Came(Replica, Client),
     /// Its name leads to it no more. It may still answer what it was asked.
     Left(Replica),
-    /// A name leads to none, and never has.
-    Unresolved,
 }
 
 /// Endpoints that come and go: of `http://HOST:PORT` the one that is there for good, of
@@ -117,9 +116,6 @@ impl Replicas {
                 let client = self.names[index].client(*addr);
                 self.events.push_back(ReplicaEvent::Came(replica, client));
             }
-        }
-        if here.is_empty() && known.trouble.is_some() {
-            self.events.push_back(ReplicaEvent::Unresolved);
         }
         self.names[index].here = here;
     }

@@ -61,9 +61,18 @@ async fn commands_list_find_show_and_delete_mails() {
         table.contains("SUBJECT") && table.contains("three"),
         "{table}"
     );
+    // As on a terminal, which gets colours: of ours, and nothing of a stranger's.
+    let coloured = ["--color", "always"];
+    let table = run(&[&["list"], &coloured[..]].concat());
+    assert!(table.contains("\u{1b}[1m"), "{table:?}");
     assert!(
-        !table.contains('\u{1b}') && !table.contains('\u{7}'),
+        !table.contains("\u{1b}]0;") && !table.contains('\u{7}'),
         "{table:?}"
+    );
+    let shown = run(&[&["show", ids[1]], &coloured[..]].concat());
+    assert!(
+        !shown.contains("\u{1b}[2J") && !shown.contains('\u{7}'),
+        "{shown:?}"
     );
     let mut few = mailbox.command(&["list", "--limit", "2"]);
     let few = few.output().expect("usher can be run");
@@ -75,10 +84,7 @@ async fn commands_list_find_show_and_delete_mails() {
         shown.contains("eve@example.org") && shown.contains("Zoë"),
         "{shown}"
     );
-    assert!(
-        shown.contains("\n\tsays hello.") && !shown.contains('\u{1b}'),
-        "{shown:?}"
-    );
+    assert!(shown.contains("\n\tsays hello."), "{shown:?}");
     assert_eq!(run(&["show", ids[2], "--quiet"]), "The first.\n");
     assert_eq!(
         run(&["show", ids[2], "--part", "headers", "--quiet"]),

@@ -214,7 +214,9 @@ impl Client {
     pub(super) fn connect(addr: SocketAddr) -> Self {
         let stream = TcpStream::connect(addr).expect("it listens");
         let waits = stream.set_read_timeout(Some(SOON));
-        waits.expect("a socket has a timeout");
+        // Without it each message would wait for a delayed acknowledgement of what came before.
+        let waits = waits.and_then(|()| stream.set_nodelay(true));
+        waits.expect("a socket can be set");
         let mut client = Self(BufReader::new(stream));
         let greeting = client.answer();
         assert!(greeting.starts_with("220"), "{greeting}");

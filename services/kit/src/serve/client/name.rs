@@ -111,7 +111,7 @@ impl Drop for Name {
 }
 
 /// What a test said of `host`; nothing of a name that is none of ours.
-pub(crate) async fn answer_for(host: &str) -> Option<io::Result<BTreeSet<SocketAddr>>> {
+pub(super) async fn answer_for(host: &str) -> Option<io::Result<BTreeSet<SocketAddr>>> {
     let state = names().get(host).cloned()?;
     state.send_modify(|state| state.asked += 1);
     let hangs = |state: &Saying| matches!(state.says, Says::Hangs);
