@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 import release
-from cluster import NAMESPACE, ROOT, Failed, apply, eventually, get, http, items, name_of, say
+from cluster import ROOT, Failed, apply, get, items, say
 
 LOAD_TESTS = os.environ.get("LOAD_TESTS", ROOT / "target/debug/load-tests")
 RATE = 20

@@ -5,7 +5,7 @@ import os
 import sys
 import time
 
-from cluster import CLUSTER, HELM, NAMESPACE, ROOT, eventually, get, http_from_node, is_true, items, kubectl, name_of, run, say
+from cluster import CLUSTER, HELM, NAMESPACE, ROOT, eventually, http_from_node, is_true, items, kubectl, name_of, run, say
 
 NAME = "usher"
 CHART = ROOT / "helm/usher"

@@ -4,7 +4,7 @@ import json
 import unittest
 
 import release
-from cluster import CLUSTER, Failed, apply, can_connect, eventually, forwarded, get, items, kubectl, name_of, on_node, process_of, why_none
+from cluster import CLUSTER, Failed, apply, can_connect, eventually, forwarded, kubectl, name_of, on_node, process_of, why_none
 from journey import CONFIRMATION, SIGN_UP, code_in, dependencies, edges, mail_to, trace, usher
 
 
@@ -16,7 +16,10 @@ class OnOneNode(unittest.TestCase):
         release.install()
 
     def test_1_helm_test_passes(self):
-        release.helm("test", release.NAME, "--timeout", "2m")
+        try:
+            release.helm("test", release.NAME, "--timeout", "2m")
+        except Failed:
+            self.fail(kubectl("logs", "usher-smoke"))
 
     def test_2_a_person_signs_up_by_grpc_and_both_traces_come_back_whole_by_the_ids_that_the_calls_returned(self):
         address = "ada.lovelace@example.com"

@@ -147,7 +147,7 @@ class BadInput(unittest.TestCase):
 
             def waits():
                 waiting = [pod for pod in release.items("pods", "app.kubernetes.io/component=accounts") if pod["status"]["phase"] == "Pending"]
-                return next((line for line in log(waiting[0], "migrated").splitlines() if "usher migrate" in line), None)
+                return next((line for line in log(waiting[0], "migrated").splitlines() if "Waiting" in line), None)
 
             release.tell(f"    waits    {eventually('another pod to wait for its tables', waits, 60)}")
         finally:

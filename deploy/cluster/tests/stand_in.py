@@ -198,7 +198,7 @@ def kubectl_in(context, a, world):
         ready = world.get("ready", "True")
         print(f"usher-accounts-1 accounts {ready}\nusher-nats-0 nats True")
     elif "get pod " in words:
-        print("Succeeded" if "{.status.phase}" in words else "CrashLoopBackOff: back-off 20s", end="")
+        print(world.get("pod", "Succeeded 0") if "{.status.phase}" in words else "CrashLoopBackOff: back-off 20s", end="")
     elif " logs " in words and "usher-accounts-1" in a:
         print("it began\nerror: the database does not answer\n")
     elif " logs " in words:

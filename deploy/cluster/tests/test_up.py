@@ -356,6 +356,10 @@ class WhatItSays(OnAMachine):
         self.assertNotIn("usher-nats-0:", done.stderr)
         self.assertIn("the release is not ready; mend what stands above", done.stderr)
 
+    def test_a_sign_up_that_fails_again_and_again_is_told(self):
+        self.machine.set(pod="Running 3")
+        self.assertIn("the sign-up failed", self.refused())
+
     def test_commands_that_look_in_say_so_where_nothing_runs(self):
         for command in ("logs", "psql", "nats", "mailbox"):
             self.assertIn("make up", self.refused(command))

@@ -6,7 +6,7 @@ use std::{path::Path, time::Duration};
 use clap::Args;
 use kit::{config::duration, random};
 use serde::Serialize;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
     exit::{Exit, Failure},
@@ -19,6 +19,9 @@ use crate::{
     trace::{jaeger::Jaeger, jaeger::JaegerArguments, missing_of_sign_up, short},
     web::WebUrl,
 };
+
+/// Before a sign-up that nobody answered is tried again.
+const TRY_AGAIN: Duration = Duration::from_millis(250);
 
 /// Sign a person up and see that everything works
 ///
@@ -91,12 +94,7 @@ pub(super) async fn run(
         began: Instant::now(),
         deadline: Instant::now() + arguments.wait,
     };
-    let address = format!(
-        "smoke-{}@{}",
-        hex::encode(random::bytes::<6>()),
-        arguments.domain
-    );
-    let looking = timeout(arguments.wait, smoke.look(&address));
+    let looking = timeout(arguments.wait, smoke.look(&arguments.domain));
     let seen = looking.await.unwrap_or_else(|_| {
         let wait = humantime::format_duration(arguments.wait);
         let what = format!("Not everything was seen within {wait}; what was is listed above.");
@@ -119,9 +117,9 @@ struct Smoke {
 }
 
 impl Smoke {
-    async fn look(&self, address: &str) -> Result<Seen, Failure> {
+    async fn look(&self, domain: &str) -> Result<Seen, Failure> {
         let step = self.person.progress.step("signing up");
-        let SignedUp { account, trace_id } = self.person.sign_up(address, "Smoke Test").await?;
+        let SignedUp { account, trace_id } = self.sign_up(domain).await?;
         let mut seen = Seen {
             account_id: account.account_id.clone(),
             trace_id,
@@ -160,6 +158,22 @@ impl Smoke {
             seen.page = Some(self.trace(jaeger, seen.trace_id.as_deref()).await?);
         }
         Ok(seen)
+    }
+
+    /// Signs up as soon as somebody answers: where network policies are enforced, a pod is without a
+    /// network for its first moments. Each try has an address of its own, as one that was not
+    /// answered may have been stored.
+    async fn sign_up(&self, domain: &str) -> Result<SignedUp, Failure> {
+        let deadline = Instant::now() + self.person.patience;
+        loop {
+            let address = format!("smoke-{}@{domain}", hex::encode(random::bytes::<6>()));
+            match self.person.sign_up(&address, "Smoke Test").await {
+                Err(failure) if failure.exit == Exit::Unavailable && Instant::now() < deadline => {
+                    sleep(TRY_AGAIN).await;
+                }
+                outcome => return outcome,
+            }
+        }
     }
 
     /// Waits for the trace, and says where it is shown.

@@ -2,6 +2,7 @@
 
 use std::process::{Command, Output};
 
+use kit::testing::{Proxy, SOON, eventually};
 use serde_json::Value;
 use tokio::task::spawn_blocking;
 
@@ -13,15 +14,23 @@ use crate::{
 
 /// As in a pod: all that it knows are URLs.
 fn smoke(world: &World, more: &[&str]) -> Command {
-    let run = world.run_file();
-    let mut command = usher();
-    command.args(["cluster", "smoke", "--data", "/nowhere"]);
-    for service in ["accounts", "verification", "mailer"] {
-        let url = run[service]["url"].as_str().expect("it listens");
-        command.args([&format!("--{service}-url"), url]);
-    }
+    let mut command = smoke_by(world, &url(world, "accounts"));
     command.args(more);
     command
+}
+
+fn smoke_by(world: &World, accounts: &str) -> Command {
+    let mut command = usher();
+    command.args(["cluster", "smoke", "--data", "/nowhere"]);
+    command.args(["--accounts-url", accounts]);
+    command.args(["--verification-url", &url(world, "verification")]);
+    command.args(["--mailer-url", &url(world, "mailer")]);
+    command
+}
+
+fn url(world: &World, service: &str) -> String {
+    let run = world.run_file();
+    run[service]["url"].as_str().expect("it listens").to_owned()
 }
 
 async fn run(mut command: Command) -> Output {
@@ -79,6 +88,21 @@ async fn it_sees_mail_account_and_trace_of_a_system_that_works() {
     );
     let page = format!("{traces}/trace/{}", seen["trace_id"].as_str().unwrap());
     assert_eq!(seen["page"], page);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_waits_for_a_network_that_is_not_there_yet() {
+    let world = World::start(&[]).await;
+    let accounts = url(&world, "accounts");
+    let proxy = Proxy::before(&accounts, 1).await;
+    proxy.cut();
+    let run = tokio::spawn(run(smoke_by(&world, &proxy.url(&accounts))));
+    let again = async || (proxy.connections() > 1).then_some(());
+    eventually("it to try again", SOON, again).await;
+    proxy.pass();
+    let output = run.await.unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
