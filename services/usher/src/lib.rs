@@ -10,7 +10,9 @@
 //! and never a database, and `root_span` begins their traces; `migrate` alone opens a database, and
 //! does so, as `nats provision` does its part, after a `wait` if it is asked to; `keys` changes a
 //! key file once it has asked verification. `mailbox` catches mails, and reads them over HTTP.
-//! `otlp` receives spans, `trace` draws them as journeys; `demo` tells the story with all of it.
+//! `otlp` receives spans, `trace` draws them as journeys, and those that a Jaeger has; `web` asks who
+//! speaks HTTP. `cluster` makes an installation's secrets and tries it; `person` signs up there and
+//! in `demo`, which tells the story with all of it.
 
 mod account;
 mod broker;

@@ -1,6 +1,6 @@
 //! `usher mailbox …`: the mail catcher, and what its mails say; all but `serve` by its HTTP API.
 
-mod client;
+pub(crate) mod client;
 mod delete;
 mod list;
 mod search;

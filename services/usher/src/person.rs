@@ -26,7 +26,7 @@ use crate::{
     terminal::Progress,
 };
 pub(crate) use folders::MailFolders;
-pub(crate) use inbox::{Inbox, WebInbox};
+pub(crate) use inbox::Inbox;
 pub(crate) use letter::Letter;
 
 /// What nobody should have to wait for.

@@ -4,7 +4,7 @@
 mod trust;
 mod url;
 
-use std::{io, time::Duration};
+use std::{error::Error as _, io, time::Duration};
 
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::{
@@ -25,10 +25,11 @@ pub(crate) use trust::Trust;
 pub(crate) use url::WebUrl;
 
 /// Connection, question and answer together.
-const WITHIN: Duration = Duration::from_secs(10);
+/// A mailbox with ten thousand mails is searched in a second or two.
+const WITHIN: Duration = Duration::from_secs(30);
 
 /// Whoever answers may be anybody: no more than this is read of it.
-const LONGEST_ANSWER: usize = 32 << 20;
+const LONGEST_ANSWER: usize = 64 << 20;
 
 /// A server that can be asked.
 #[derive(Debug)]
@@ -128,24 +129,29 @@ async fn talk(
     let (mut answered, mut connection) = (std::pin::pin!(answered), std::pin::pin!(connection));
     tokio::select! {
         answered = &mut answered => answered,
-        // It ends once the answer is read; what is read already may still have to be handed over.
-        _ended = &mut connection => answered.await,
+        // It ends once the answer is read, which may still have to be handed over; or before the
+        // question was sent, and then it alone knows why.
+        ended = &mut connection => match (answered.await, ended) {
+            (Err(_), Err(error)) => Err(broken(&error)),
+            (answered, _) => answered,
+        },
     }
 }
 
 /// What hyper says of a connection that brings no answer.
 fn broken(error: &hyper::Error) -> Unanswered {
-    use std::error::Error as _;
-    let mut cause = error.source();
+    let (mut first, mut cause) = (error, error.source());
     while let Some(inner) = cause {
         if let Some(error) = inner.downcast_ref::<io::Error>() {
             return Unanswered(words::of_io(error));
         }
+        // A question that was not sent yet is cancelled, for a reason of the connection's.
+        first = inner.downcast_ref().unwrap_or(first);
         cause = inner.source();
     }
-    let words = match error.is_parse() {
-        true => "what answers there speaks no HTTP/1.1",
-        false => "the connection was closed",
+    let words = match first.is_incomplete_message() || first.is_canceled() || first.is_closed() {
+        true => "the connection was closed",
+        false => "what answers there speaks no HTTP/1.1",
     };
     Unanswered(words.to_owned())
 }

@@ -10,8 +10,9 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
     exit::{Exit, Failure},
+    mailbox::client::MailboxClient,
     output::Format,
-    person::{Fate, Inbox, Person, SignedUp, WebInbox, fate},
+    person::{Fate, Inbox, Person, SignedUp, fate},
     session::Session,
     target::Target,
     terminal::{DIM, GOOD, called_for},
@@ -27,8 +28,7 @@ const TRY_AGAIN: Duration = Duration::from_millis(250);
 /// What `helm test` runs, by gRPC and HTTP only: a sign-up with an address of its own, the mail as it
 /// arrives in the mailbox, its code typed, the account verified, and every step from the request to
 /// the mail server in Jaeger. Without --mailbox-url it is content when the mail server has accepted
-/// the mail; without --jaeger-url no trace is looked for. The account stays, and is one of the pending
-/// ones that are purged after a week where its code could not be typed.
+/// the mail; without --jaeger-url no trace is looked for. The account stays.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   usher cluster smoke --mailbox-url http://127.0.0.1:8025 --jaeger-url http://127.0.0.1:16686
@@ -89,7 +89,7 @@ pub(super) async fn run(
         },
         inbox: arguments
             .mailbox_url
-            .map(|url| Inbox::Web(WebInbox::at(url))),
+            .map(|url| Inbox::Mailbox(MailboxClient::at(url))),
         jaeger: arguments.jaeger.jaeger_url.map(Jaeger::at),
         began: Instant::now(),
         deadline: Instant::now() + arguments.wait,

@@ -47,6 +47,7 @@ fn something(text: &str) -> Result<String, String> {
 
 pub(super) async fn run(arguments: DeleteArguments, format: Format) -> Result<(), Failure> {
     let DeleteArguments { which, mailbox } = arguments;
+    let mailbox = mailbox.client();
     let mut report = Deleted { deleted: 0 };
     for id in &which.ids {
         let one: Deleted = mailbox.delete(&format!("/mails/{id}"), &[]).await?;

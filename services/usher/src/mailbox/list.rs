@@ -32,5 +32,5 @@ pub(super) struct ListCaughtArguments {
 
 pub(super) async fn run(arguments: ListCaughtArguments, format: Format) -> Result<(), Failure> {
     let ListCaughtArguments { to, limit, mailbox } = arguments;
-    view::print_newest(&mailbox, &to, "", limit, format).await
+    view::print_newest(&mailbox.client(), &to, "", limit, format).await
 }

@@ -41,5 +41,5 @@ pub(super) async fn run(arguments: SearchArguments, format: Format) -> Result<()
         limit,
         mailbox,
     } = arguments;
-    view::print_newest(&mailbox, &to, &words, limit, format).await
+    view::print_newest(&mailbox.client(), &to, &words, limit, format).await
 }

@@ -43,7 +43,7 @@ enum CaughtPart {
 
 pub(super) async fn run(arguments: ShowCaughtArguments, format: Format) -> Result<(), Failure> {
     let path = format!("/mails/{}", arguments.id);
-    let mail: WholeMail = arguments.mailbox.get(&path, &[]).await?;
+    let mail: WholeMail = arguments.mailbox.client().get(&path, &[]).await?;
     let part = part(&mail, arguments.part);
     format.print_named(&mail, [&*part], |mail| match arguments.part {
         CaughtPart::Text => format!("{}\n{part}", head(mail)),

@@ -3,9 +3,9 @@
 
 use std::collections::VecDeque;
 
-use mailbox::api::{Mail, MailPage};
+use mailbox::api::Mail;
 
-use super::client::MailboxTarget;
+use super::client::MailboxClient;
 use crate::{
     exit::Failure,
     output::{Format, table},
@@ -16,7 +16,7 @@ const PAGE: &str = "1000";
 
 /// Prints the newest that are asked for, newest first.
 pub(super) async fn print_newest(
-    mailbox: &MailboxTarget,
+    mailbox: &MailboxClient,
     to: &str,
     words: &str,
     limit: usize,
@@ -35,7 +35,7 @@ pub(super) async fn print_newest(
 
 /// The newest ones, and whether these are all.
 async fn newest(
-    mailbox: &MailboxTarget,
+    mailbox: &MailboxClient,
     to: &str,
     words: &str,
     limit: usize,
@@ -49,7 +49,7 @@ async fn newest(
             ("after", &after),
             ("limit", PAGE),
         ];
-        let page: MailPage = mailbox.get("/mails", &query).await?;
+        let page = mailbox.page(&query).await?;
         for mail in page.mails {
             newest.push_front(mail);
         }

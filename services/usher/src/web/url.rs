@@ -46,7 +46,7 @@ impl FromStr for WebUrl {
 }
 
 impl WebUrl {
-    pub(super) fn is_https(&self) -> bool {
+    pub(crate) fn is_https(&self) -> bool {
         self.is_https
     }
 

@@ -1,10 +1,8 @@
-//! Stand-ins for servers that `usher` asks by HTTP: a mailbox over a folder of mails, a Jaeger over
-//! what services export, and whatever else a test answers.
+//! Stand-ins for servers that `usher` asks by HTTP: a Jaeger over what services export, and whatever
+//! else a test answers.
 
 use std::{
     collections::HashMap,
-    fs,
-    path::PathBuf,
     sync::{Arc, Mutex},
 };
 
@@ -14,7 +12,6 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::TokioIo;
-use mail_parser::MessageParser;
 use opentelemetry_proto::tonic::{
     collector::trace::v1::{
         ExportTraceServiceRequest, ExportTraceServiceResponse,
@@ -76,38 +73,6 @@ async fn serve(
             let _ = served.await;
         });
     }
-}
-
-/// The mailbox's API over a folder of `.eml` files.
-pub(crate) async fn mailbox(folder: PathBuf) -> Web {
-    Web::start(move |path| {
-        let file = |name: &str| fs::read(folder.join(name));
-        if let Some(id) = path.strip_prefix("/api/v1/mails/") {
-            let name = id.strip_suffix("/raw").unwrap();
-            return (200, file(name).unwrap());
-        }
-        let to = path.strip_prefix("/api/v1/mails?to=").expect("a list");
-        let to = to.split('&').next().unwrap().replace("%2D", "-");
-        let (to, mut mails) = (to.replace("%40", "@").replace("%2E", "."), Vec::new());
-        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
-            let name = entry.file_name().into_string().unwrap();
-            let is_whole = name.ends_with(".eml") && !name.starts_with('.');
-            let Some(bytes) = is_whole.then(|| file(&name).ok()).flatten() else {
-                continue;
-            };
-            let mail = MessageParser::default().parse(&bytes).unwrap();
-            if mail.to().unwrap().first().unwrap().address() == Some(&*to) {
-                mails.push(json!({ "id": name, "to": [&to] }));
-            }
-        }
-        (
-            200,
-            json!({ "mails": mails, "next": null })
-                .to_string()
-                .into_bytes(),
-        )
-    })
-    .await
 }
 
 /// A Jaeger: takes spans by OTLP, and answers with them as the real one does.

@@ -2,7 +2,7 @@
 //! `ground` starts it and speaks to it.
 
 mod commands;
-mod ground;
+pub(crate) mod ground;
 mod keeping;
 mod page;
 mod taking;

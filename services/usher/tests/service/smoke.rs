@@ -7,7 +7,8 @@ use serde_json::Value;
 use tokio::task::spawn_blocking;
 
 use crate::{
-    http::{JaegerStandIn, Web, mailbox},
+    http::{JaegerStandIn, Web},
+    mailbox::ground::Mailbox,
     world::{World, refusal, usher},
 };
 
@@ -40,9 +41,14 @@ async fn run(mut command: Command) -> Output {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_sees_mail_account_and_trace_of_a_system_that_works() {
     let jaeger = JaegerStandIn::start(|_| false).await;
-    let world = World::start(&[("OTEL_EXPORTER_OTLP_ENDPOINT", &jaeger.endpoint)]).await;
-    let mailbox = mailbox(world.data().join("mails")).await;
-    let (mails, traces) = (mailbox.url(), jaeger.web.url());
+    let folder = kit::testing::folder();
+    let mailbox = Mailbox::start(folder.path(), &[]).await;
+    let environment = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &*jaeger.endpoint),
+        ("USHER_MAIL_URL", &format!("smtp://{}", mailbox.smtp)),
+    ];
+    let world = World::start(&environment).await;
+    let (mails, traces) = (format!("http://{}", mailbox.http), jaeger.web.url());
     let urls = [
         "--mailbox-url",
         &mails,
@@ -136,8 +142,10 @@ async fn what_is_missing_is_named_with_what_to_do() {
     assert!(told.contains(missing), "{told}");
     assert!(told.contains("OTEL_EXPORTER_OTLP_ENDPOINT"), "{told}");
 
-    let empty = Web::start(|_| (200, br#"{"mails":[],"next":null}"#.to_vec())).await;
-    let url = empty.url();
+    // Nobody sends anything there.
+    let folder = kit::testing::folder();
+    let empty = Mailbox::start(folder.path(), &[]).await;
+    let url = format!("http://{}", empty.http);
     let (code, told) = refused(&["--mailbox-url", &url, "--wait", "2s"]).await;
     assert_eq!(code, 1, "{told}");
     assert!(told.starts_with("The mail did not arrive."), "{told}");

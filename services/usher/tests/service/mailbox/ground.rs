@@ -25,10 +25,10 @@ const STOP: Duration = Duration::from_secs(5);
 
 /// A running mailbox; killed on drop.
 #[derive(Debug)]
-pub(super) struct Mailbox {
+pub(crate) struct Mailbox {
     child: Child,
-    pub(super) smtp: SocketAddr,
-    pub(super) http: SocketAddr,
+    pub(crate) smtp: SocketAddr,
+    pub(crate) http: SocketAddr,
     log: PathBuf,
     _folder: TempDir,
 }
@@ -36,7 +36,7 @@ pub(super) struct Mailbox {
 impl Mailbox {
     /// Starts one that keeps its mails in this folder, with further flags, and waits until it is
     /// ready.
-    pub(super) async fn start(folder: &Path, flags: &[&str]) -> Self {
+    pub(crate) async fn start(folder: &Path, flags: &[&str]) -> Self {
         Self::run(usher(), folder, flags).await
     }
 
