@@ -2,13 +2,15 @@
 
 import os
 import pathlib
+import re
 import signal
 import socket
 import subprocess
 import sys
 import unittest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
 from machine import MARK, Machine, ended, eventually  # noqa: E402
 
 WHOLE = {"whole": True, "marked": True}
@@ -364,6 +366,22 @@ class WhatItSays(OnAMachine):
         for command in ("logs", "psql", "nats", "mailbox"):
             self.assertIn("make up", self.refused(command))
         self.assertIn("make trace ID=", self.refused("trace"))
+
+
+class ReadmesRecord(unittest.TestCase):
+    PAPERS = HERE.parent / "papers.py"
+
+    def check(self, said):
+        return subprocess.run([sys.executable, self.PAPERS, "check"], input=said, capture_output=True, text=True)
+
+    def test_another_machine_says_the_same_and_a_changed_word_is_noticed(self):
+        text = (HERE.parents[2] / "README.md").read_text()
+        said = text.split("<!-- up:begin -->\n```text\n")[1].split("```\n<!-- up:end -->")[0]
+        elsewhere = re.sub(r"\d+ s\b", "1 s", said).replace("kind-usher", "kind-other")
+        self.assertEqual(self.check(elsewhere).returncode, 0, self.check(elsewhere).stderr)
+        changed = self.check(said.replace("PENDING", "VERIFIED"))
+        self.assertEqual(changed.returncode, 1)
+        self.assertIn("make papers-up", changed.stderr)
 
 
 if __name__ == "__main__":
