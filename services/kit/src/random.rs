@@ -18,7 +18,7 @@ pub fn bytes<const N: usize>() -> [u8; N] {
 /// A fresh secret as files hold one: 64 hexadecimal digits, which need no quotes anywhere.
 ///
 /// # Panics
-/// As [`bytes`].
+/// As [`bytes()`].
 pub fn secret() -> String {
     hex::encode(bytes::<32>())
 }

@@ -45,7 +45,7 @@ pub(crate) struct SmokeArguments {
     mailbox_url: Option<WebUrl>,
     #[command(flatten)]
     jaeger: JaegerArguments,
-    /// Domain of the address that signs up: smoke-<random>@DOMAIN
+    /// Domain of the address that signs up: smoke-…@DOMAIN
     #[arg(long, value_name = "DOMAIN", default_value = "example.com")]
     domain: String,
     /// How long everything may take
