@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import unittest
 
 HERE = pathlib.Path(__file__).resolve().parent
 STAND_INS = ("docker", "kind", "minikube", "kubectl", "helm", "make", "df")
@@ -115,3 +116,30 @@ def eventually(what, seconds=20):
             return True
         time.sleep(0.05)
     return False
+
+
+WHOLE = {"whole": True, "marked": True}
+FOREIGN = {"whole": True, "marked": False}
+
+
+class OnAMachine(unittest.TestCase):
+    def setUp(self):
+        self.machine = Machine()
+        self.addCleanup(self.machine.end)
+
+    def up(self, **settings):
+        done = self.machine.run("up", **settings)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        return done
+
+    def refused(self, command="up", **settings):
+        """The one line that it says."""
+        done = self.machine.run(command, **settings)
+        self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+        lines = [line for line in done.stderr.splitlines() if line.startswith("make ")]
+        self.assertEqual(len(lines), 1, done.stderr)
+        return lines[0]
+
+    def assert_nothing_was_made(self):
+        made = [call for call in self.machine.calls() if " create " in call or " start " in call or "helm" in call]
+        self.assertEqual([call for call in made if "version" not in call], [])
