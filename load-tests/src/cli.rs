@@ -171,7 +171,7 @@ pub(crate) struct LoadArguments {
     #[arg(long)]
     phases: bool,
     #[command(flatten)]
-    elsewhere: Option<ElsewhereArguments>,
+    elsewhere: ElsewhereArguments,
     #[command(flatten)]
     common: Common,
 }
@@ -208,8 +208,8 @@ pub(crate) struct SoakArguments {
 
 impl LoadArguments {
     pub(crate) fn run(self) -> anyhow::Result<Run> {
-        let subject = match (self.data, self.sink, self.elsewhere) {
-            (_, _, Some(elsewhere)) => Subject::Elsewhere(elsewhere.into()),
+        let subject = match (self.data, self.sink, self.elsewhere.given()) {
+            (_, _, Some(elsewhere)) => Subject::Elsewhere(elsewhere),
             (Some(data), Some(sink), None) => Subject::Running { data, sink },
             _ => self.common.own(Ground::Up)?,
         };

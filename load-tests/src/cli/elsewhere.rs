@@ -6,38 +6,41 @@ use clap::Args;
 
 use crate::target::Elsewhere;
 
+/// All of them, or none.
 #[derive(Debug, Args)]
 #[group(id = "elsewhere", conflicts_with_all = ["data", "sink", "moods"])]
 pub(super) struct ElsewhereArguments {
     /// accounts of a system that others run; several, separated by commas, take turns
-    #[arg(long, value_name = "URL", value_delimiter = ',', required = true)]
+    #[arg(long, value_name = "URL", value_delimiter = ',', requires_all = [
+        "accounts_admin_url", "verification_url", "mailer_admin_url", "admin_token_file", "mailbox_url",
+    ])]
     accounts_url: Vec<String>,
     /// Its accounts, as operators reach it
-    #[arg(long, value_name = "URL")]
-    accounts_admin_url: String,
+    #[arg(long, value_name = "URL", requires = "accounts_url")]
+    accounts_admin_url: Option<String>,
     /// Its verification
-    #[arg(long, value_name = "URL")]
-    verification_url: String,
+    #[arg(long, value_name = "URL", requires = "accounts_url")]
+    verification_url: Option<String>,
     /// Its mailer, as operators reach it
-    #[arg(long, value_name = "URL")]
-    mailer_admin_url: String,
+    #[arg(long, value_name = "URL", requires = "accounts_url")]
+    mailer_admin_url: Option<String>,
     /// File with its operators' token
-    #[arg(long, value_name = "FILE")]
-    admin_token_file: PathBuf,
+    #[arg(long, value_name = "FILE", requires = "accounts_url")]
+    admin_token_file: Option<PathBuf>,
     /// Its mailbox, where the mails are read
-    #[arg(long, value_name = "URL")]
-    mailbox_url: String,
+    #[arg(long, value_name = "URL", requires = "accounts_url")]
+    mailbox_url: Option<String>,
 }
 
-impl From<ElsewhereArguments> for Elsewhere {
-    fn from(arguments: ElsewhereArguments) -> Self {
-        Self {
-            accounts_urls: arguments.accounts_url,
-            verification_url: arguments.verification_url,
-            accounts_admin_url: arguments.accounts_admin_url,
-            mailer_admin_url: arguments.mailer_admin_url,
-            admin_token_file: arguments.admin_token_file,
-            mailbox_url: arguments.mailbox_url,
-        }
+impl ElsewhereArguments {
+    pub(super) fn given(self) -> Option<Elsewhere> {
+        Some(Elsewhere {
+            accounts_urls: self.accounts_url,
+            verification_url: self.verification_url?,
+            accounts_admin_url: self.accounts_admin_url?,
+            mailer_admin_url: self.mailer_admin_url?,
+            admin_token_file: self.admin_token_file?,
+            mailbox_url: self.mailbox_url?,
+        })
     }
 }

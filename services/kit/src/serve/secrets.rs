@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::{
     config::RefusedSetting,
-    db::DatabaseUrl,
+    db::{self, DatabaseUrl},
     files::{Custody, FileRefused},
     words,
 };
@@ -50,9 +50,17 @@ impl Looking {
     ) -> anyhow::Result<Self> {
         // An SQLite file has one process, and its secrets lie beside it. With Postgres there may be
         // replicas, and so there may with a URL that is not there yet.
-        let custody = match &database_url {
-            Ok(url) if url.sqlite_path().is_some() => Custody::Ours,
-            _ => Custody::Operators,
+        let sqlite = database_url
+            .as_ref()
+            .ok()
+            .and_then(DatabaseUrl::sqlite_path);
+        let custody = match sqlite {
+            Some(path) => {
+                // First: nothing is made in a folder that is refused.
+                db::make_folder(path)?;
+                Custody::Ours
+            }
+            None => Custody::Operators,
         };
         let mut looking = Self {
             custody,

@@ -75,6 +75,15 @@ impl People {
         }
     }
 
+    /// The same, a few at a time: a mailer that is slower, on a machine that does something else,
+    /// rightly gets less of what comes at once. Each has one mail then.
+    async fn mailed(&mut self, count: usize, servers: &[&SmtpServer]) {
+        for _ in 0..count / 10 {
+            self.sign_up(10).await;
+            assert_eq!(self.doubled(servers).await, 0);
+        }
+    }
+
     /// Waits until everybody has a mail, and counts those of everybody who has more than one.
     async fn doubled(&self, servers: &[&SmtpServer]) -> usize {
         let mails = || {
@@ -126,8 +135,7 @@ async fn real_mailers_behind_a_name_share_the_mails_and_lose_and_double_none_as_
     eventually("both to send", SOON, both).await;
     assert_eq!(people.doubled(&[&a.smtp, &b.smtp]).await, 0);
     let before = [a.sent(), b.sent()];
-    people.sign_up(100).await;
-    assert_eq!(people.doubled(&[&a.smtp, &b.smtp]).await, 0);
+    people.mailed(100, &[&a.smtp, &b.smtp]).await;
     is_fair(&[a.sent() - before[0], b.sent() - before[1]]);
 
     let c = Mailer::start(&ledger).await;
@@ -141,8 +149,7 @@ async fn real_mailers_behind_a_name_share_the_mails_and_lose_and_double_none_as_
     assert!(begun.elapsed() < TAKEN_IN, "{:?}", begun.elapsed());
     assert_eq!(people.doubled(&[&a.smtp, &b.smtp, &c.smtp]).await, 0);
     let before = [&a, &b, &c].map(Mailer::sent);
-    people.sign_up(150).await;
-    assert_eq!(people.doubled(&[&a.smtp, &b.smtp, &c.smtp]).await, 0);
+    people.mailed(150, &[&a.smtp, &b.smtp, &c.smtp]).await;
     let after = [&a, &b, &c].map(Mailer::sent);
     is_fair(&[0, 1, 2].map(|one| after[one] - before[one]));
 

@@ -245,7 +245,7 @@ async fn any_user_keeps_mails_on_a_volume_that_is_everybodys() {
 #[tokio::test]
 async fn neither_an_address_nor_a_word_of_a_mail_is_in_the_log() {
     let folder = kit::testing::folder();
-    let mailbox = Mailbox::start(folder.path(), &[]).await;
+    let mut mailbox = Mailbox::start(folder.path(), &[]).await;
     mailbox.send(
         "canary-to@example.com",
         "Subject: canary-subject\r\n\r\ncanary-body",
@@ -256,6 +256,10 @@ async fn neither_an_address_nor_a_word_of_a_mail_is_in_the_log() {
     let mut client = mailbox.client();
     client.answer_to("RCPT TO:<canary-to@example.com>");
     client.answer_to("CANARY-WORDS");
+    drop(client);
+    // Whatever it has to say is written by then.
+    let asked = mailbox.begin_to_stop();
+    mailbox.ends(asked).await;
     let said = mailbox.said();
     assert!(said.contains("Listening."), "{said}");
     for canary in ["canary", "CANARY", "ada@example.com"] {
