@@ -1,7 +1,8 @@
 # The only entry point: people and .ci/run call these targets. `make` alone prints them.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build static image test load soak hostile fuzz test-chart lint doc papers figures fmt tree tools nats-server
+.PHONY: help demo build static image test test-chart test-cluster load soak hostile fuzz lint doc papers figures fmt tree tools \
+    nats-server
 MAKEFLAGS += --no-print-directory
 
 # What `make tools` installs is found by everything started from here.
@@ -11,6 +12,39 @@ export PATH := $(CURDIR)/.tools/bin:$(PATH)
 
 demo: nats-server ## Sign a person up and follow the mail (KEEP=1 leaves it running, MAILBOX=dir keeps the mails)
 	@cargo run --locked -p usher -- demo $(if $(KEEP),--keep) $(if $(MAILBOX),--mailbox "$(MAILBOX)")
+
+##@ On Kubernetes (CLUSTER=kind|minikube|current, CONTEXT=name for current; deploy/cluster/settings.sh has the rest)
+
+.PHONY: up down logs trace psql nats mailbox papers-up test-up
+
+up: ## Everything in a cluster of this machine, by kind or minikube: one person signs up, her trace is shown
+	@deploy/cluster/cluster.sh up
+
+down: ## Take away what `make up` made
+	@deploy/cluster/cluster.sh down
+
+logs: ## What all parts in the cluster say (SERVICE=mailer, SINCE=10m, FOLLOW=0)
+	@deploy/cluster/cluster.sh logs
+
+trace: ## A trace of the cluster as text (ID=, a trace's or an account's)
+	@deploy/cluster/cluster.sh trace
+
+psql: ## Enter a service's database in the cluster (SERVICE=accounts, SQL='select …')
+	@deploy/cluster/cluster.sh psql
+
+nats: ## The broker's streams in the cluster
+	@deploy/cluster/cluster.sh nats
+
+mailbox: ## The mails of the cluster (TO=ada@example.com)
+	@deploy/cluster/cluster.sh mailbox
+
+papers-up: ## Write README's output of `make up` anew (CHECK=1 compares instead); the cluster is made anew for it
+	@deploy/cluster/cluster.sh down >/dev/null
+	@mkdir -p target && deploy/cluster/cluster.sh up | tee target/up.txt
+	@deploy/cluster/papers.py $(if $(CHECK),check,write) <target/up.txt
+
+test-up: ## Test `make up` without a cluster, with stand-ins for docker, kind, minikube, kubectl and helm
+	@deploy/cluster/tests/run $(ARGS)
 
 ##@ Work on it
 
@@ -28,6 +62,9 @@ test: nats-server $(if $(CI),static) ## Run every test (ARGS='-p kit' or ARGS=i0
 	@deploy/tools/postgres.sh || true
 	@deploy/tools/mail-servers.sh || true
 	@cargo test --locked --no-fail-fast $(ARGS) -- --quiet
+
+test-cluster: ## Try the release on clusters of one and three nodes while people sign up (HELM= KIND_IMAGE= IMAGE= PREBUILT=1; TESTS='test_1*')
+	@deploy/cluster-tests/run
 
 load: nats-server ## Measure latencies (RATE= SECONDS= SEED=; DATA=data SINK=host:port: of a system that runs already)
 	@cargo build --quiet --locked -p load-tests
@@ -57,8 +94,8 @@ given = $(foreach name,$(1),$(if $($(name)),--$(shell echo $(name) | tr A-Z a-z)
 
 lint: ## Check format, scripts, clippy, docs, layers and licences (CI=true: the tree, too)
 	@echo "· format" && cargo fmt --all --check
-	@echo "· scripts" && for script in .ci/run deploy/*.sh deploy/tools/*.sh; do bash -n $$script || exit 1; done
-	@python3 -c 'import ast, sys; [ast.parse(open(file).read(), file) for file in sys.argv[1:]]' deploy/tools/*.py helm/tests/*.py
+	@echo "· scripts" && for script in .ci/run $$(git ls-files 'deploy/*.sh' 'deploy/*/run'); do bash -n $$script || exit 1; done
+	@python3 -c 'import ast, sys; [ast.parse(open(file).read(), file) for file in sys.argv[1:]]' $$(git ls-files '*.py')
 	@echo "· clippy" && cargo clippy --all-targets --locked -- -D warnings
 	@echo "· fuzzer" && cargo clippy --quiet --locked --manifest-path services/mailer/fuzz/Cargo.toml --target-dir target/fuzz -- -D warnings
 	@echo "· doc" && $(MAKE) doc >/dev/null
@@ -102,4 +139,4 @@ nats-server:
 
 help: ## Print this
 	@echo "Usage: make TARGET [NAME=value ...]"
-	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -17,11 +17,10 @@ CHART = ROOT / "helm" / "usher"
 BEGIN, END = "<!-- values:begin -->", "<!-- values:end -->"
 KEY = re.compile(r"^( *)([A-Za-z][\w-]*):(?: (.*))?$")
 
-# What the chart decides by other values, or by what it mounts.
+# What the chart decides by other values; and so it does every file of secrets.
 DECIDED = {
-    "listen", "admin_listen", "admin_token_file", "database_url", "nats_url", "nats_credentials", "mailer_url",
-    "code_keys_file", "address_key_file", "fingerprint_key_file", "mail_url", "mail_from", "public_url", "log_format",
-    "rust_log",
+    "listen", "admin_listen", "database_url", "nats_url", "nats_credentials", "mailer_url", "mail_url", "mail_from",
+    "public_url", "log_format", "rust_log",
 }
 
 
@@ -72,7 +71,8 @@ def settings(text):
     found = {}
     for block in re.split(r"^\[", text, flags=re.MULTILINE)[1:]:
         service = block.split("]")[0]
-        found[service] = sorted(set(re.findall(r"^#([a-z0-9_]+) = ", block, flags=re.MULTILINE)) - DECIDED)
+        names = set(re.findall(r"^#([a-z0-9_]+) = ", block, flags=re.MULTILINE))
+        found[service] = sorted(name for name in names - DECIDED if not name.endswith("_file"))
     return found
 
 

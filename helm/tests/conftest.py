@@ -38,7 +38,7 @@ def pytest_terminal_summary(terminalreporter, config):
         for report in terminalreporter.stats.get(outcome, []):
             files[Path(report.nodeid.split("::")[0]).stem][outcome] += 1
     for file, outcomes in sorted(files.items()):
-        terminalreporter.write_line(f"{file:18}" + ", ".join(f"{times} {outcome}" for outcome, times in outcomes.items()))
+        terminalreporter.write_line(f"{file:20}" + ", ".join(f"{times} {outcome}" for outcome, times in outcomes.items()))
     if AUDIT in config.stash:
         terminalreporter.write_line("\n" + config.stash[AUDIT])
     for kind in helm.KINDS:

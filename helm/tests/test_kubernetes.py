@@ -79,6 +79,33 @@ def test_the_schema_notices_a_misspelt_field_and_a_number_that_is_text(version):
     assert len(kubernetes.errors(deployment, version)) == 2
 
 
+def amount(text):
+    """A quantity as a number."""
+    digits, unit = re.fullmatch(r"([0-9.]+)([A-Za-z]*)", str(text)).groups()
+    factors = {"": 1, "m": 1e-3, "k": 1e3, "M": 1e6, "MB": 1e6, "G": 1e9, "GB": 1e9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
+    return float(digits) * factors[unit]
+
+
+@EACH
+def test_nobody_asks_for_more_than_he_may_have(case):
+    wrong = []
+    for pod in release(case).pods():
+        for container in pod.containers():
+            asked, most = (container["resources"].get(part, {}) for part in ("requests", "limits"))
+            wrong += [f"{pod.name}: {name}" for name in most if amount(asked.get(name, 0)) > amount(most[name])]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("case", ["local", "three replicas", "minimal"])
+def test_what_nats_may_keep_has_room_on_its_volume_and_in_its_memory(case):
+    rendered = release(case, values={"nats": {"mode": "bundled", "url": ""}})
+    nats = rendered.pod("nats")
+    said = dict(re.findall(r"max_(file|memory)_store: (\S+)", rendered.one("ConfigMap", "usher-nats")["data"]["nats.conf"]))
+    volume = nats.owner["spec"]["volumeClaimTemplates"][0]["spec"]["resources"]["requests"]["storage"]
+    assert amount(said["file"]) < amount(volume)
+    assert amount(said["memory"]) < amount(nats.containers()[0]["resources"]["limits"]["memory"]) / 2
+
+
 @EACH
 def test_no_list_has_two_entries_that_a_server_cannot_tell_apart(case):
     known = [one for one in release(case).documents if kubernetes.knows(one, "1.34")]
@@ -115,13 +142,14 @@ def test_names_and_labels_are_such_as_kubernetes_takes(case):
     assert wrong == []
 
 
-def test_a_long_name_of_the_release_is_cut_so_that_all_names_fit():
-    long = "a-name-of-a-release-as-long-as-helm-allows-it-which-is-53"[:53]
-    rendered = release("everything", name=long, values={"fullnameOverride": "", "nameOverride": ""})
-    assert [name for name in rendered.names("Service") if not HOST_LABEL.fullmatch(name)] == []
-    for case in ("local", "three replicas"):
-        names = [one["metadata"]["name"] for one in release(case, name=long).all("Service", "StatefulSet", "Job")]
-        assert [name for name in names if len(name) > 63] == []
+@pytest.mark.parametrize("long", ["a-name-of-a-release-as-long-as-helm-allows-it-to-be-53", "usher-for-a-team-whose-name-is-as-long-as-helm-allows"])
+def test_a_long_name_of_the_release_is_cut_so_that_all_names_fit(long):
+    names = []
+    for case in ("local", "three replicas", "everything"):
+        values = {"fullnameOverride": "", "nameOverride": ""}
+        rendered = release(case, name=long[:53], values=values)
+        names += [one["metadata"]["name"] for one in rendered.all("Service", "StatefulSet", "Job", "Deployment")]
+    assert [name for name in names if not HOST_LABEL.fullmatch(name)] == []
 
 
 @EACH

@@ -76,15 +76,18 @@ def test_each_pod_mounts_its_own_secrets_and_no_other(case):
 
 @EACH
 def test_only_containers_that_need_secrets_see_them(case):
-    """In Postgres's pod, what serves has no passwords: they are for what prepares."""
+    """In Postgres's pod, what serves has no passwords; in the Job that migrates, nobody has another one's."""
     rendered = release(case)
     for pod in rendered.pods():
+        if pod.component == "migrations":
+            seen = [mount["name"] for container in pod.containers() for mount in container.get("volumeMounts") or []]
+            assert len(seen) == len(set(seen)) == len(list(files(pod)))
         if pod.component == "postgres":
             serves = pod.spec["containers"][0]
             assert "passwords" not in {mount["name"] for mount in serves["volumeMounts"]}
         for container in pod.containers():
             for mount in container.get("volumeMounts") or []:
-                if mount["name"] in ("secrets", "passwords", "routes", "token"):
+                if mount["name"] not in ("data", "tmp", "run"):
                     assert mount["readOnly"] is True
 
 

@@ -186,6 +186,18 @@ def test_a_variable_of_ones_own_replaces_the_charts_and_may_hold_a_template():
     assert found["USHER_SIGN_UP_BATCH"] == "128"
 
 
+@EACH
+def test_a_service_is_told_only_what_it_reads(case):
+    """A variable with a slip in its name would be ignored."""
+    text = (helm.ROOT / "docs" / "settings.md").read_text()
+    for name in SERVICES:
+        section = text.split(f"\n## {name}\n")[1].split("\n## ")[0]
+        read = set(re.findall(r"^\| `(USHER_\w+)`", section, re.MULTILINE))
+        assert len(read) > 20
+        told = {variable for variable in environment(release(case), name) if variable.startswith("USHER_")}
+        assert told - read == set()
+
+
 def test_every_way_of_migrating_migrates_each_database_once_and_servers_never_do():
     by_job, by_pods, by_hand = release("minimal"), release("server balancing"), release("bare")
     migrate = [one["args"][:3] for one in by_job.pod("migrations").spec["initContainers"]]

@@ -3,6 +3,7 @@
 import copy
 import functools
 import json
+import re
 
 import jsonschema_rs
 import pytest
@@ -14,7 +15,7 @@ from cases import CASES, LOCAL, MINIMAL
 OPEN = (
     "commonLabels", "global", "*.nodeSelector", "*.affinity.*", "*.podLabels", "*.podAnnotations",
     "*.serviceAccountAnnotations", "*.annotations", "*.labels", "*.behavior.*", "*.triggers.*", "*.extraEnvFrom.*",
-    "*.extraVolumes.*", "*.extraVolumeMounts.*", "*.podSelector.*", "*.namespaceSelector.*", "*.ipBlock",
+    "*.extraVolumes.*", "*.extraVolumeMounts.*", "*.matchLabels",
     "grpcRoute.parentRefs.*", "grpcRoute.filters.*", "extraObjects.*", "database.bundled.settings",
     "database.cloudnativepg.spec.*",
 )  # fmt: skip
@@ -159,6 +160,7 @@ CONTRADICTIONS = [
     (MINIMAL, {"nats": {"url": ""}}, "nats.url is missing"),
     (LOCAL, {"nats": {"url": "nats://elsewhere:4222"}}, "nats.url is set, but nats.mode is bundled"),
     (MINIMAL, {"nats": {"url": "nats://me:secret@nats:4222"}}, "nats.url holds a login"),
+    (LOCAL, {"nats": {"replicas": 2}}, "nats.replicas is 2: two servers stop when either is away"),
     (LOCAL, {"nats": {"streamReplicas": 3}}, "nats.streamReplicas is 3, but there are 1 servers"),
     (MINIMAL, {"mail": {"secret": ""}}, "mail: where do mails go?"),
     (MINIMAL, {"mail": {"url": "smtp://mail:25"}}, "mail.url and mail.secret are both set"),
@@ -189,5 +191,10 @@ def test_all_contradictions_are_told_at_once_and_no_secret_is_repeated(kind):
     assert "secret@" not in said
 
 
-def test_two_servers_of_nats_are_refused():
-    assert "nats.replicas" in helm.refusal(LOCAL, values={"nats": {"replicas": 2}})
+def test_every_rule_of_the_template_has_its_row_here():
+    text = (helm.CHART / "templates" / "_validation.tpl").read_text()
+    rules = [" ".join(rule.split()) for rule in re.findall(r"^- >-\n((?:  .*\n)+)", text, re.MULTILINE)]
+    assert len(rules) == text.count("\n- ") >= 30, "the rules are written in another way"
+    said = "".join(helm.refusal(file, values=values) for file, values, _ in CONTRADICTIONS)
+    patterns = {rule: ".*".join(map(re.escape, re.split(r"\{\{.*?\}\}", rule))) for rule in rules}
+    assert [rule for rule, pattern in patterns.items() if not re.search(pattern, said)] == []

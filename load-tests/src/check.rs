@@ -1,6 +1,6 @@
 //! The conservation check: once a run is over, waits until nothing is owed any more, asks the
-//! system and the sink what there is, tries the codes, and judges. It sees what callers and
-//! operators see: gRPC, never a database.
+//! system and whoever took its mails what there is, tries the codes, and judges. It sees what
+//! callers and operators see: gRPC and mails, never a database.
 
 mod ask;
 mod guess;
@@ -20,12 +20,7 @@ pub use guess::{Guess, Typed};
 pub use seen::{Seen, Stored};
 pub use verdict::{Finding, Verdict};
 
-use crate::{
-    load::Asked,
-    people::People,
-    sink::{Accepted, Sink},
-    target::Target,
-};
+use crate::{load::Asked, mails::Mails, people::People, sink::Accepted, target::Target};
 use ask::Asker;
 
 /// Between two looks at what is still owed.
@@ -60,13 +55,13 @@ impl Check<'_> {
     ///
     /// # Errors
     /// When the system does not answer for longer than the patience.
-    pub async fn run(&self, asked: &[Asked], sink: &Sink) -> anyhow::Result<Verdict> {
+    pub async fn run(&self, asked: &[Asked], mails: &Mails) -> anyhow::Result<Verdict> {
         let asker = Asker::new(self.target, self.patience)?;
         let begin = Instant::now();
-        let mut seen = self.settled(&asker, sink).await?;
+        let mut seen = self.settled(&asker, mails).await?;
         let settled_after = begin.elapsed();
         // What nobody owes may still come: the mails are counted last.
-        seen.guesses = self.guess(&asker, &seen, sink).await?;
+        seen.guesses = self.guess(&asker, &seen, mails).await?;
         seen.confirmed_meanwhile = self
             .typed
             .values()
@@ -74,7 +69,7 @@ impl Check<'_> {
             .filter(|one| one.is_right())
             .count();
         self.see_verified(&asker, &mut seen).await?;
-        let mails = sink.accepted();
+        let mails = mails.accepted().await?;
         for code_id in verdict::doubled_codes(&mails) {
             let unknown = match self.faultless {
                 true => answers_lost(&mails, code_id),
@@ -92,7 +87,7 @@ impl Check<'_> {
     }
 
     /// Waits until no mail is owed, or nothing gets better.
-    async fn settled(&self, asker: &Asker, sink: &Sink) -> anyhow::Result<Seen> {
+    async fn settled(&self, asker: &Asker, mails: &Mails) -> anyhow::Result<Seen> {
         let mut seen = Seen::default();
         let begin = Instant::now();
         let (mut fewest, mut better) = (usize::MAX, begin);
@@ -110,8 +105,9 @@ impl Check<'_> {
             // Whoever is to wait for longer than the limit, as after two unknown outcomes, asks for
             // the mail, as a person would.
             let late = Self::late(&seen, &owed, begin + self.limit);
-            let arrived: HashSet<_> = sink
+            let arrived: HashSet<_> = mails
                 .accepted()
+                .await?
                 .into_iter()
                 .map(|mail| mail.recipient)
                 .collect();
@@ -167,9 +163,9 @@ impl Check<'_> {
         &self,
         asker: &Asker,
         seen: &Seen,
-        sink: &Sink,
+        mails: &Mails,
     ) -> anyhow::Result<HashMap<String, Guess>> {
-        let mails = sink.accepted();
+        let mails = mails.accepted().await?;
         let mut chosen = verdict::codes(seen, &mails);
         let mut known = HashMap::new();
         chosen.retain_mut(|choice| match self.typed.get(&choice.code_id) {

@@ -1,6 +1,7 @@
 //! The command line: `load` measures, `soak` breaks while it measures, and both become a `Run`;
 //! `hostile` attacks.
 
+mod elsewhere;
 mod hostile;
 mod values;
 
@@ -10,6 +11,7 @@ use anyhow::ensure;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use self::{
+    elsewhere::ElsewhereArguments,
     hostile::HostileArguments,
     values::{above_0, own, share},
 };
@@ -57,14 +59,19 @@ pub(crate) enum Format {
 pub(crate) enum Command {
     /// Measure latencies under open-loop load, without faults
     ///
-    /// Without --data a system of its own is started in a temporary folder, with the sink as its
-    /// mail server.
+    /// Without --data or --mailbox-url a system of its own is started in a temporary folder, with
+    /// the sink as its mail server.
     #[command(after_help = "Examples:
   load-tests load --rate 500 --seconds 30
   load-tests load --rate 50 --moods delay,slow --mood-share 0.5     # a mail server that takes its time
 
   USHER_MAIL_URL=smtp://127.0.0.1:2525 usher up                     # a system that runs already
-  load-tests load --data data --sink 127.0.0.1:2525")]
+  load-tests load --data data --sink 127.0.0.1:2525
+
+A system that others run, as on a cluster, is reached by its addresses, and its mails are read in its mailbox:
+  load-tests load --rate 20 --repeat-for 5s --accounts-url http://10.0.0.1:30051 \\
+    --accounts-admin-url http://10.0.0.1:30151 --verification-url http://10.0.0.1:30052 \\
+    --mailer-admin-url http://10.0.0.1:30153 --admin-token-file token --mailbox-url http://10.0.0.1:30025")]
     Load(LoadArguments),
     /// Break every part, connection and disk under load, then heal and check
     ///
@@ -157,6 +164,14 @@ pub(crate) struct LoadArguments {
     /// Where that one sends its mails: the sink listens there
     #[arg(long, value_name = "ADDRESS", requires = "data")]
     sink: Option<SocketAddr>,
+    /// For how long a sign-up that was not answered is repeated, under one idempotency key [default: not]
+    #[arg(long, default_value = "0s", hide_default_value = true, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    repeat_for: Duration,
+    /// Let each line of standard input begin a phase of that name, and its end end the load
+    #[arg(long)]
+    phases: bool,
+    #[command(flatten)]
+    elsewhere: ElsewhereArguments,
     #[command(flatten)]
     common: Common,
 }
@@ -193,22 +208,29 @@ pub(crate) struct SoakArguments {
 
 impl LoadArguments {
     pub(crate) fn run(self) -> anyhow::Result<Run> {
-        let subject = match (self.data, self.sink) {
-            (Some(data), Some(sink)) => Subject::Running { data, sink },
+        let subject = match (self.data, self.sink, self.elsewhere.given()) {
+            (_, _, Some(elsewhere)) => Subject::Elsewhere(elsewhere),
+            (Some(data), Some(sink), None) => Subject::Running { data, sink },
             _ => self.common.own(Ground::Up)?,
         };
         // A system that runs already knows the people of earlier runs.
         let tag = match subject {
             Subject::Own { .. } => "load".to_owned(),
-            Subject::Running { .. } => {
+            Subject::Running { .. } | Subject::Elsewhere(_) => {
                 let bytes: [u8; 8] = kit::random::bytes();
                 format!("load{:016x}", u64::from_le_bytes(bytes))
             }
         };
         let plan = Plan(Vec::new());
-        Ok(self
+        let mut run = self
             .common
-            .run(subject, tag, self.rate, self.moods, plan, 0.0))
+            .run(subject, tag, self.rate, self.moods, plan, 0.0);
+        run.load.repeating = self.repeat_for;
+        run.phased = self.phases;
+        if matches!(run.subject, Subject::Elsewhere(_)) {
+            run.people.gone = 0.0; // a mailbox refuses nobody
+        }
+        Ok(run)
     }
 }
 
@@ -255,6 +277,7 @@ impl Common {
             rate,
             lasting: self.lasting(),
             connections: self.connections,
+            repeating: Duration::ZERO,
         };
         let half = usize::try_from(load.requests() / 2).unwrap_or(usize::MAX);
         Run {
@@ -266,6 +289,7 @@ impl Common {
                 gone: self.gone,
             },
             plan,
+            phased: false,
             moods: Moods {
                 seed: self.seed,
                 share: self.mood_share,

@@ -41,6 +41,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     check::{Check, Typed, Verdict},
     load::{Answer, Asked, Load},
+    mails::Mails,
     people::People,
     place::Place,
     sink::{Moods, Sink},
@@ -109,8 +110,9 @@ impl Hostile {
         };
         let sink = Sink::listen(([127, 0, 0, 1], 0).into(), moods).await?;
         let mut system = System::up(&self.usher, &sink.url(), None).await?;
+        let mails = Mails::Sink(sink);
         let measured = tokio::select! {
-            report = self.measure(&system, &sink) => report.map(Some),
+            report = self.measure(&system, &mails) => report.map(Some),
             interrupted = tokio::signal::ctrl_c() => {
                 interrupted?;
                 Ok(None)
@@ -127,17 +129,19 @@ impl Hostile {
         Ok(report)
     }
 
-    async fn measure(&self, system: &System, sink: &Sink) -> anyhow::Result<Siege> {
+    async fn measure(&self, system: &System, mails: &Mails) -> anyhow::Result<Siege> {
         let run = RunFile::read(&system.data())?;
         let target = system.target();
         let load = Load {
             rate: self.rate,
             lasting: WARM_UP + self.before + self.lasting,
             connections: self.connections,
+            repeating: Duration::ZERO,
         };
         let start = Instant::now();
         let account_id = OnceCell::new();
-        let load = load.run(&target.accounts_urls, &self.people, |asked| {
+        let to_the_end = CancellationToken::new();
+        let load = load.run(&target.accounts_urls, &self.people, &to_the_end, |asked| {
             if let Answer::Acknowledged { account_id: id } = &asked.answer {
                 let _ = account_id.set(id.clone()); // the first is as good as any
             }
@@ -149,7 +153,7 @@ impl Hostile {
         };
         let (asked, seen) = tokio::join!(load, attack);
         let (asked, seen) = (asked?, seen?);
-        let verdict = self.check(target, &asked, sink).await?;
+        let verdict = self.check(target, &asked, mails).await?;
         Ok(Siege {
             sign_ups: sign_ups(&asked, start, &seen),
             rows: seen.rows,
@@ -214,7 +218,7 @@ impl Hostile {
         &self,
         target: &Target,
         asked: &[Asked],
-        sink: &Sink,
+        mails: &Mails,
     ) -> anyhow::Result<Verdict> {
         let check = Check {
             target,
@@ -226,7 +230,7 @@ impl Hostile {
             guesses: GUESSES,
             typed: &Typed::new(),
         };
-        check.run(asked, sink).await
+        check.run(asked, mails).await
     }
 }
 

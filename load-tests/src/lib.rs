@@ -3,8 +3,9 @@
 //!
 //! In reading order: `run` is one run from the first sign-up to the verdict. `people` says who
 //! signs up, `load` sends the sign-ups when they are due, `system` takes them (`target` is where it
-//! listens, `place` what it consists of), `faults` befall it (`befall`), `sink` is its mail server, and `typing`
-//! are those who confirm their codes at once.
+//! listens, `place` what it consists of), `faults` befall it (`befall`), `sink` is its mail server,
+//! and `typing` are those who confirm their codes at once. Of a system that others run `mailbox` is
+//! read, and `phases` are what they do to it meanwhile; `mails` are those of either.
 //! `check` asks everybody at the end and judges, `report` tells. `chance` makes a seed repeat all
 //! of it; `cli` is the command line.
 
@@ -15,7 +16,10 @@ mod cli;
 pub mod faults;
 pub mod hostile;
 pub mod load;
+pub mod mailbox;
+pub mod mails;
 pub mod people;
+pub mod phases;
 pub mod place;
 pub mod report;
 pub mod run;

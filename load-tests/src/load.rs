@@ -1,6 +1,7 @@
 //! Open-loop load: each request is due at a time of its own and is sent then, however slow the
 //! answers before it are. Latency counts from that time, so that a system that stands still is seen
-//! to. What was asked goes to `check`.
+//! to. Whoever repeats a request does so under one idempotency key, as a client does that must know.
+//! What was asked goes to `check`.
 
 use std::{
     thread,
@@ -8,17 +9,24 @@ use std::{
 };
 
 use futures::{StreamExt as _, stream::FuturesUnordered};
-use proto::accounts::accounts_service_client::AccountsServiceClient;
+use kit::serve::{self, Channel};
+use proto::accounts::{CreateAccountRequest, accounts_service_client::AccountsServiceClient};
 use tokio::{
     sync::mpsc::{UnboundedReceiver, unbounded_channel},
-    time::timeout,
+    time::{sleep, timeout},
 };
-use tonic::{Code, Request, Status, transport::Channel};
+use tokio_util::sync::CancellationToken;
+use tonic::{Code, Request, Status, transport::Endpoint};
 
 use crate::people::People;
 
 /// Whoever waits longer for an answer gives up.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Whoever repeats a request waits for one answer only so long: what it waits for may be gone.
+const IMPATIENCE: Duration = Duration::from_secs(2);
+/// Between two times of one request.
+const AGAIN: Duration = Duration::from_millis(200);
 
 const KEEP_ALIVE: Duration = Duration::from_secs(2);
 
@@ -31,6 +39,8 @@ pub struct Load {
     pub lasting: Duration,
     /// Connections that they are spread over.
     pub connections: usize,
+    /// For how long a request that was not answered is repeated; zero: it is sent once.
+    pub repeating: Duration,
 }
 
 /// One request and its answer.
@@ -42,7 +52,9 @@ pub struct Asked {
     pub due: Instant,
     /// From then to the answer.
     pub latency: Duration,
-    /// What the answer was.
+    /// How often it was sent.
+    pub times: usize,
+    /// What the last answer was.
     pub answer: Answer,
 }
 
@@ -71,8 +83,8 @@ impl Load {
         (self.rate * self.lasting.as_secs_f64()).round() as u64
     }
 
-    /// Sends everything, and returns when the last answer is there or given up. `answered` is
-    /// called at each.
+    /// Sends everything that is due before it is `over`, and returns when the last answer is there
+    /// or given up. `answered` is called at each.
     ///
     /// # Errors
     /// When one of `urls` is none.
@@ -80,6 +92,7 @@ impl Load {
         &self,
         urls: &[String],
         people: &People,
+        over: &CancellationToken,
         mut answered: impl FnMut(&Asked),
     ) -> anyhow::Result<Vec<Asked>> {
         let each = urls.iter().cycle();
@@ -91,14 +104,12 @@ impl Load {
         let mut paced = true;
         while paced || !calls.is_empty() {
             tokio::select! {
+                () = over.cancelled(), if paced => paced = false,
                 next = due.recv(), if paced => match next {
                     None => paced = false,
                     // No room is asked for: whoever waited for a slow answer here would measure the
                     // system at the pace that the system chose.
-                    Some((number, due)) => {
-                        let channel = &channels[place(number, channels.len())];
-                        calls.push(call(channel.clone(), people, number, due));
-                    }
+                    Some((number, due)) => calls.push(self.call(&channels, people, number, due)),
                 },
                 Some(one) = calls.next(), if !calls.is_empty() => {
                     answered(&one);
@@ -108,14 +119,84 @@ impl Load {
         }
         Ok(asked)
     }
+
+    async fn call(
+        &self,
+        channels: &[Channel],
+        people: &People,
+        number: u64,
+        due: Instant,
+    ) -> Asked {
+        let sign_up = people.sign_up(number);
+        let key = (!self.repeating.is_zero()).then(|| people.idempotency_key(number));
+        let until = due + self.repeating;
+        let (mut times, mut is_unknown) = (0, false);
+        let answer = loop {
+            let patience = match key {
+                Some(_) => IMPATIENCE.min(until.saturating_duration_since(Instant::now())),
+                None => PATIENCE,
+            };
+            let mut request = Request::new(sign_up.clone());
+            // The service is told, so that it may refuse what it cannot store in time.
+            request.set_timeout(patience);
+            if let Some(key) = &key {
+                request
+                    .metadata_mut()
+                    .insert("idempotency-key", key.clone());
+            }
+            // By another connection each time, as whatever broke may be what this one leads to.
+            let channel = &channels[place(number, times, channels.len())];
+            let answer = ask(channel.clone(), request, patience).await;
+            times += 1;
+            if answer.is_final() || Instant::now() + AGAIN >= until {
+                // A time before may have written what the last one was refused.
+                break match answer {
+                    Answer::Refused(code) if is_unknown && !answer.is_final() => {
+                        Answer::Unknown(code)
+                    }
+                    answer => answer,
+                };
+            }
+            is_unknown |= matches!(answer, Answer::Unknown(_));
+            sleep(AGAIN).await;
+        };
+        Asked {
+            address: sign_up.email,
+            due,
+            // From when it was due, not from when it was sent: what waited before that waited for us.
+            latency: due.elapsed(),
+            times,
+            answer,
+        }
+    }
 }
 
-/// A connection of its own, made when it is first used and again whenever it broke.
+impl Answer {
+    /// Whether the account exists.
+    pub fn is_acknowledged(&self) -> bool {
+        matches!(self, Self::Acknowledged { .. })
+    }
+
+    /// Whether it is about the request, and would be given again.
+    fn is_final(&self) -> bool {
+        match self {
+            Self::Acknowledged { .. } => true,
+            Self::Refused(code) => *code != Code::ResourceExhausted,
+            Self::Unknown(_) => false,
+        }
+    }
+}
+
+/// A connection of its own, made when it is first used and again whenever it broke; behind a name
+/// (`dns:///HOST:PORT`) one to each address.
 ///
 /// # Errors
 /// When `url` is none.
 pub(crate) fn channel(url: &str) -> anyhow::Result<Channel> {
-    let endpoint = Channel::from_shared(url.to_owned())?;
+    if url.starts_with("dns:") {
+        return serve::channel(url);
+    }
+    let endpoint = Endpoint::from_shared(url.to_owned())?;
     let endpoint = endpoint
         .connect_timeout(Duration::from_secs(2))
         // A connection that fell silent is noticed and made again, as any caller's should be.
@@ -123,11 +204,14 @@ pub(crate) fn channel(url: &str) -> anyhow::Result<Channel> {
         .keep_alive_timeout(KEEP_ALIVE)
         .keep_alive_while_idle(true)
         .tcp_nodelay(true);
-    Ok(endpoint.connect_lazy())
+    Ok(Channel::One(endpoint.connect_lazy()))
 }
 
-fn place(number: u64, of: usize) -> usize {
-    usize::try_from(number).unwrap_or_default() % of
+fn place(number: u64, times: usize, of: usize) -> usize {
+    usize::try_from(number)
+        .unwrap_or_default()
+        .wrapping_add(times)
+        % of
 }
 
 /// Says each number when it is due.
@@ -157,14 +241,13 @@ fn due_after(rate: f64, number: u64) -> Duration {
     Duration::from_secs_f64(number as f64 / rate)
 }
 
-async fn call(channel: Channel, people: &People, number: u64, due: Instant) -> Asked {
-    let sign_up = people.sign_up(number);
-    let address = sign_up.email.clone();
+async fn ask(
+    channel: Channel,
+    request: Request<CreateAccountRequest>,
+    patience: Duration,
+) -> Answer {
     let mut accounts = AccountsServiceClient::new(channel);
-    let mut request = Request::new(sign_up);
-    // The service is told, so that it may refuse what it cannot store in time.
-    request.set_timeout(PATIENCE);
-    let answer = match timeout(PATIENCE, accounts.create_account(request)).await {
+    match timeout(patience, accounts.create_account(request)).await {
         Ok(Ok(reply)) => match reply.into_inner().account {
             Some(account) => Answer::Acknowledged {
                 account_id: account.account_id,
@@ -173,13 +256,6 @@ async fn call(channel: Channel, people: &People, number: u64, due: Instant) -> A
         },
         Ok(Err(status)) => not_acknowledged(&status),
         Err(_) => Answer::Unknown(Code::DeadlineExceeded),
-    };
-    Asked {
-        address,
-        due,
-        // From when it was due, not from when it was sent: what waited before that waited for us.
-        latency: due.elapsed(),
-        answer,
     }
 }
 
@@ -203,6 +279,7 @@ mod tests {
             rate: 40.0,
             lasting: Duration::from_secs(3),
             connections: 1,
+            repeating: Duration::ZERO,
         };
         assert_eq!(load.requests(), 120);
         assert_eq!(due_after(40.0, 100), Duration::from_millis(2_500));

@@ -8,7 +8,9 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let command = std::env::args().nth(1).unwrap_or_default();
     match command.as_str() {
-        "up" | "accounts" | "verification" | "mailer" | "migrate" | "nats" => usher::run(),
+        "up" | "accounts" | "verification" | "mailer" | "mailbox" | "migrate" | "nats" => {
+            usher::run()
+        }
         _ => load_tests::run(),
     }
 }

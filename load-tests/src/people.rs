@@ -3,6 +3,7 @@
 
 use proto::accounts::CreateAccountRequest;
 use rand::{RngExt as _, seq::IndexedRandom as _};
+use tonic::metadata::AsciiMetadataValue;
 
 use crate::chance::dice;
 
@@ -42,6 +43,12 @@ impl People {
             display_name: one_of(&NAMES),
             locale: one_of(&LOCALES),
         }
+    }
+
+    /// What this person's client repeats its request under.
+    pub fn idempotency_key(&self, number: u64) -> AsciiMetadataValue {
+        let key = format!("{}-sign-up-{number:06}", self.tag);
+        key.parse().expect("a tag is printable ASCII")
     }
 
     /// Whether an address belongs to somebody of this run, asked for or not.

@@ -14,6 +14,7 @@ use latency::{percentiles, quantiles, spread};
 use crate::{
     check::{Finding, Verdict},
     faults::Kind,
+    phases::Phase,
     place::Ground,
     sink::Mood,
 };
@@ -42,6 +43,10 @@ pub struct Report {
     pub faults: BTreeMap<Kind, u64>,
     /// What parts did that nobody asked them to, and how often.
     pub surprises: BTreeMap<String, u64>,
+    /// Requests that were sent more than once.
+    pub repeated: usize,
+    /// What happened in each phase, where standard input named some.
+    pub phases: Vec<Phase>,
     /// Moods that mails met.
     pub moods: BTreeMap<Mood, u64>,
     /// From the time a request was due to its answer, in microseconds.
@@ -101,6 +106,11 @@ impl Report {
             .then(|| format!("{met} of {planned} planned faults met a part that ran"))
     }
 
+    /// Requests that were not acknowledged, however often they were sent.
+    fn failed(&self) -> usize {
+        self.verdict.unknown + self.verdict.refused
+    }
+
     /// The last line.
     fn conclusion(&self) -> String {
         let seed = self.seed;
@@ -126,6 +136,9 @@ impl Report {
             "faults": self.faults,
             "surprises": self.surprises,
             "moods": self.moods,
+            "repeated": self.repeated,
+            "failed": self.failed(),
+            "phases": self.phases,
             "answer_us": quantiles(&self.answers),
             "mail_us": quantiles(&self.mails),
             "settled_after_s": self.verdict.settled_after.as_secs_f64(),
@@ -150,6 +163,7 @@ impl fmt::Display for Report {
             ("acknowledged", verdict.acknowledged.to_string()),
             ("unknown", verdict.unknown.to_string()),
             ("refused", verdict.refused.to_string()),
+            ("repeated", self.repeated.to_string()),
             ("stored", verdict.stored.to_string()),
             ("mailed", verdict.mailed.to_string()),
             ("mailbox gone", verdict.rejected.to_string()),
@@ -184,6 +198,9 @@ impl fmt::Display for Report {
             .load_style(TableStyle::new())
             .add_rows(facts.map(|(name, value)| [name.to_owned(), value]));
         writeln!(f, "{}\n", table.trim_fmt())?;
+        if !self.phases.is_empty() {
+            writeln!(f, "{}\n", told(&self.phases).trim_fmt())?;
+        }
         for table in [percentiles, spread].map(|table| table(&self.answers, &self.mails)) {
             writeln!(f, "{}\n", table.trim_fmt())?;
         }
@@ -210,6 +227,26 @@ fn show(f: &mut fmt::Formatter<'_>, what: &str, findings: &[Finding]) -> fmt::Re
         writeln!(f, "{what}: and {} more", findings.len() - SHOWN)?;
     }
     Ok(())
+}
+
+fn told(phases: &[Phase]) -> Table {
+    let mut table = Table::new();
+    table
+        .load_style(TableStyle::new())
+        .set_header(["PHASE", "REQUESTS", "REPEATED", "FAILED", "LOST", "DOUBLED"]);
+    for phase in phases {
+        let counts = [
+            phase.requests,
+            phase.repeated,
+            phase.failed,
+            phase.lost,
+            phase.doubled,
+        ];
+        let mut row = vec![phase.name.clone()];
+        row.extend(counts.map(|count| count.to_string()));
+        table.add_row(row);
+    }
+    table
 }
 
 fn list(faults: &BTreeMap<Kind, u64>, planned: usize) -> String {
@@ -250,6 +287,8 @@ mod tests {
             faults_planned: 4,
             faults: BTreeMap::from([(Kind::Kill, faults)]),
             surprises: BTreeMap::new(),
+            repeated: 0,
+            phases: Vec::new(),
             moods: BTreeMap::new(),
             answers: histogram(),
             mails: histogram(),
@@ -274,6 +313,7 @@ mod tests {
     fn what_is_lost_fails_a_run_however_few_there_were() {
         let lost = Finding {
             whose: "somebody".to_owned(),
+            address: String::new(),
             what: "no mail arrived".to_owned(),
         };
         let report = report(1, 0, vec![lost]);

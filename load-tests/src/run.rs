@@ -4,6 +4,7 @@
 use std::{
     cell::Cell,
     collections::{BTreeMap, HashMap},
+    io::{self, BufReader},
     net::SocketAddr,
     path::{Path, PathBuf},
     time::{Duration, Instant},
@@ -18,13 +19,16 @@ use crate::{
     befall::befall,
     check::Check,
     faults::Plan,
-    load::{Answer, Asked, Load},
+    load::{Asked, Load},
+    mailbox::Mailbox,
+    mails::Mails,
     people::People,
+    phases::Phases,
     place::Ground,
     report::{Outcome, Report},
     sink::{Accepted, Moods, Sink},
     system::{Apart, System},
-    target::{RunFile, Target},
+    target::{Elsewhere, RunFile, Target},
     terminal::tell,
     typing::Typing,
 };
@@ -50,6 +54,16 @@ pub enum Subject {
         /// Where it sends its mails: the sink listens there.
         sink: SocketAddr,
     },
+    /// A system that runs elsewhere, as on a cluster, with a mailbox of its own.
+    Elsewhere(Elsewhere),
+}
+
+impl Subject {
+    /// Whether a second mail needs a reason that the sink knows. Of what befell a system that others
+    /// run, the mailer knows more.
+    fn is_faultless(&self, plan: &Plan) -> bool {
+        plan.0.is_empty() && !matches!(self, Self::Elsewhere(_))
+    }
 }
 
 /// Everything that decides about a run.
@@ -63,6 +77,8 @@ pub struct Run {
     pub people: People,
     /// What befalls the system; only with a system of its own.
     pub plan: Plan,
+    /// Whether standard input names phases, and ends the load.
+    pub phased: bool,
     /// How the mail server behaves meanwhile.
     pub moods: Moods,
     /// Who types the code of the mail at once.
@@ -95,8 +111,17 @@ impl Run {
                     run.mail
                 );
                 let sink = Sink::listen(*sink, self.moods.clone()).await?;
-                self.until_interrupted(&Target::of(&run)?, &sink, None)
+                self.until_interrupted(&Target::of(&run)?, &Mails::Sink(sink), None)
                     .await
+            }
+            Subject::Elsewhere(elsewhere) => {
+                let mailbox = Mailbox::new(&elsewhere.mailbox_url, &self.people, self.patience)?;
+                self.until_interrupted(
+                    &elsewhere.target()?,
+                    &Mails::Mailbox(Box::new(mailbox)),
+                    None,
+                )
+                .await
             }
         }
     }
@@ -121,7 +146,7 @@ impl Run {
             }
         };
         let measured = self
-            .until_interrupted(system.target(), &sink, Some(&system))
+            .until_interrupted(system.target(), &Mails::Sink(sink), Some(&system))
             .await;
         let stopped = system.stop().await;
         let is_broken = match &measured {
@@ -141,11 +166,11 @@ impl Run {
     async fn until_interrupted(
         &self,
         target: &Target,
-        sink: &Sink,
+        mails: &Mails,
         system: Option<&System>,
     ) -> anyhow::Result<Option<Report>> {
         tokio::select! {
-            report = self.measure(target, sink, system) => report.map(Some),
+            report = self.measure(target, mails, system) => report.map(Some),
             interrupted = tokio::signal::ctrl_c() => {
                 interrupted?;
                 Ok(None)
@@ -156,16 +181,21 @@ impl Run {
     async fn measure(
         &self,
         target: &Target,
-        sink: &Sink,
+        mails: &Mails,
         system: Option<&System>,
     ) -> anyhow::Result<Report> {
         let bar = bar(self.load.requests());
         let (acknowledged, befell) = (Cell::new(0), Cell::new(0));
-        let load = self.load.run(&target.accounts_urls, &self.people, |asked| {
-            let is_acknowledged = matches!(asked.answer, Answer::Acknowledged { .. });
+        let (phases, enough) = (Phases::new(Instant::now()), CancellationToken::new());
+        if self.phased {
+            phases.begin(BufReader::new(io::stdin()), enough.clone());
+        }
+        let urls = &target.accounts_urls;
+        let load = self.load.run(urls, &self.people, &enough, |asked| {
+            let is_acknowledged = asked.answer.is_acknowledged();
             acknowledged.update(|count| count + usize::from(is_acknowledged));
             bar.inc(1);
-            let (acknowledged, mailed, befell) = (acknowledged.get(), sink.count(), befell.get());
+            let (acknowledged, mailed, befell) = (acknowledged.get(), mails.count(), befell.get());
             bar.set_message(format!(
                 "{acknowledged} acknowledged, {mailed} mailed, {befell} faults"
             ));
@@ -186,49 +216,62 @@ impl Run {
             over.cancel();
             both
         };
-        let typing = self.typing.run(&target.verification_urls, sink, &over);
-        let ((asked, faults), typed) = tokio::join!(load_and_faults, typing);
+        let typing = self.typing.run(&target.verification_urls, mails, &over);
+        let ((asked, faults), typed, ()) =
+            tokio::join!(load_and_faults, typing, mails.follow(&over));
         let (asked, typed) = (asked?, typed?);
         // Before anything is judged: from here on whatever is owed can be paid.
-        sink.heal();
+        mails.heal();
         bar.set_message("faults are over; waiting until nothing is owed");
         let check = Check {
             target,
             people: &self.people,
             whole: system.is_some(),
-            faultless: self.plan.0.is_empty(),
+            faultless: self.subject.is_faultless(&self.plan),
             patience: self.patience,
             limit: self.limit,
             guesses: self.guesses,
             typed: &typed,
         };
-        let verdict = check.run(&asked, sink).await?;
+        let verdict = check.run(&asked, mails).await?;
         bar.finish_and_clear();
-        let mails = sink.accepted();
+        let moods = mails.moods_met();
+        let mails = mails.accepted().await?;
         Ok(Report {
             seed: self.people.seed,
             ground: match self.subject {
                 Subject::Own { ground, .. } => Some(ground),
-                Subject::Running { .. } => None,
+                Subject::Running { .. } | Subject::Elsewhere(_) => None,
             },
             rate: self.load.rate,
-            seconds: self.load.lasting.as_secs_f64(),
+            seconds: lasted(&asked, &self.load),
             asked: asked.len(),
             at_least: self.at_least,
             faults_planned: self.plan.0.len(),
             faults,
             surprises: system.map(System::surprises).unwrap_or_default(),
-            moods: sink.moods_met(),
+            moods,
             answers: answers(&asked),
             mails: arrivals(&asked, &mails),
+            repeated: asked.iter().filter(|one| one.times > 1).count(),
+            phases: match self.phased {
+                true => phases.tell(&asked, &verdict, &mails),
+                false => Vec::new(),
+            },
             verdict,
         })
     }
 }
 
+/// How long requests became due: whoever names phases ends them early.
+#[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 requests")]
+fn lasted(asked: &[Asked], load: &Load) -> f64 {
+    (asked.len() as f64 / load.rate).round()
+}
+
 /// From the time a request was due to its answer, in microseconds.
 fn answers(asked: &[Asked]) -> Histogram<u64> {
-    let acknowledged = |one: &&Asked| matches!(one.answer, Answer::Acknowledged { .. });
+    let acknowledged = |one: &&Asked| one.answer.is_acknowledged();
     histogram(asked.iter().filter(acknowledged).map(|one| one.latency))
 }
 

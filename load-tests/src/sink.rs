@@ -11,6 +11,7 @@ use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 use tokio::{net::TcpListener, task::AbortHandle};
 
 pub use mail::Accepted;
+pub(crate) use mail::code_in;
 pub use mood::{Mood, Moods};
 
 use session::Session;

@@ -7,13 +7,14 @@ use std::{
 };
 
 use anyhow::Context as _;
+use kit::serve::Channel;
 use proto::{
     accounts::accounts_admin_client::AccountsAdminClient,
     mailer::mailer_admin_client::MailerAdminClient,
     verification::verification_service_client::VerificationServiceClient,
 };
 use serde::Deserialize;
-use tonic::{Request, metadata::AsciiMetadataValue, transport::Channel};
+use tonic::{Request, metadata::AsciiMetadataValue};
 
 use crate::{load::channel, place::Place};
 
@@ -82,6 +83,42 @@ impl RunFile {
             &mut self.verification.url,
             &mut self.mailer.admin_url,
         ]
+    }
+}
+
+/// A system that others run, as whoever may reach it names it.
+#[derive(Debug, Clone)]
+pub struct Elsewhere {
+    /// accounts, gRPC; each replica, or what stands before them.
+    pub accounts_urls: Vec<String>,
+    /// verification, gRPC.
+    pub verification_url: String,
+    /// accounts, as operators reach it.
+    pub accounts_admin_url: String,
+    /// The mailer, as operators reach it.
+    pub mailer_admin_url: String,
+    /// The operators' token.
+    pub admin_token_file: PathBuf,
+    /// Where its mails are read.
+    pub mailbox_url: String,
+}
+
+impl Elsewhere {
+    /// As the run asks it.
+    ///
+    /// # Errors
+    /// When the operators' token cannot be read.
+    pub(crate) fn target(&self) -> anyhow::Result<Target> {
+        Target::new(
+            [
+                self.accounts_urls.clone(),
+                vec![self.verification_url.clone()],
+            ],
+            self.accounts_admin_url.clone(),
+            self.verification_url.clone(),
+            self.mailer_admin_url.clone(),
+            &self.admin_token_file,
+        )
     }
 }
 

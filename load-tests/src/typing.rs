@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use futures::{StreamExt as _, stream::FuturesUnordered};
+use kit::serve::Channel;
 use proto::verification::{
     ConfirmCodeRequest, ConfirmOutcome, confirm_code_request::Target as Whose,
     verification_service_client::VerificationServiceClient,
@@ -11,13 +12,14 @@ use proto::verification::{
 use rand::RngExt as _;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use tonic::{Code, transport::Channel};
+use tonic::Code;
 
 use crate::{
     chance::dice,
     check::{Guess, Typed},
     load::channel,
-    sink::{Accepted, Sink},
+    mails::Mails,
+    sink::Accepted,
 };
 
 /// Between two looks into the mailboxes.
@@ -38,13 +40,17 @@ impl Typing {
     /// Types each code once it was mailed, until `over`.
     ///
     /// # Errors
-    /// When one of `urls` is none.
+    /// When one of `urls` is none, or the mails cannot be read.
     pub(crate) async fn run(
         &self,
         urls: &[String],
-        sink: &Sink,
+        mails: &Mails,
         over: &CancellationToken,
     ) -> anyhow::Result<Typed> {
+        if self.share == 0.0 {
+            over.cancelled().await;
+            return Ok(Typed::new());
+        }
         let channels = urls.iter().map(|url| channel(url));
         let channels = channels.collect::<anyhow::Result<Vec<_>>>()?;
         let (mut typed, mut read) = (Typed::new(), 0);
@@ -56,9 +62,9 @@ impl Typing {
                     typed.insert(code_id, Some(guess));
                 }
                 () = sleep(LOOK) => {
-                    let mails = sink.accepted_after(read);
-                    read += mails.len();
-                    for mail in mails {
+                    let new = mails.accepted_after(read).await?;
+                    read += new.len();
+                    for mail in new {
                         let is_first = !typed.contains_key(mail.code_id());
                         if is_first && self.types(&mail) {
                             typed.insert(mail.code_id().to_owned(), None);

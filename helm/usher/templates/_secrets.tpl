@@ -6,11 +6,6 @@ secret: {{ .ref.secret | default (printf "%s-%s" (include "usher.fullname" .root
 key: {{ .ref.key }}
 {{- end -}}
 
-{{- /* Whether the Job makes what this reference stands for. (dict "root" $ "ref" …) */ -}}
-{{- define "usher.made" -}}
-{{- if and .root.Values.secrets.make (not .ref.secret) }}true{{ end -}}
-{{- end -}}
-
 {{- /* The files of a service: (dict "root" "name" "facts" "values") → {files: [{secret, key, path}]} */ -}}
 {{- define "usher.serviceFiles" -}}
 {{- $root := .root -}}
@@ -35,66 +30,122 @@ key: {{ .ref.key }}
 {{- dict "files" $files | toYaml -}}
 {{- end -}}
 
-{{- /* What is to be made: {secrets: {name: {key: {kind: …}}}}. Only what nobody named another Secret for. */ -}}
-{{- define "usher.toBeMade" -}}
-{{- $root := . -}}
+{{- /* How a plan names the value of a key: (list "secret" "key") */ -}}
+{{- define "usher.valueOf" -}}
+${{ "{" }}{{ index . 0 }}/{{ index . 1 }}{{ "}" }}
+{{- end -}}
+
+{{- /* What is to be made: a map of Secrets, of keys, of kinds. Only what nobody named another Secret for. */ -}}
+{{- define "usher.wanted" -}}
+{{- $v := .Values -}}
 {{- $full := include "usher.fullname" . -}}
+{{- $services := include "usher.services" . | fromYaml -}}
+{{- $bundled := eq $v.database.mode "bundled" -}}
+{{- $cloudnativepg := eq $v.database.mode "cloudnativepg" -}}
+{{ $full }}-keys:
+{{- range $name, $kind := dict "adminToken" "token" "codeKeys" "code-keys" "addressKeys" "address-keys" "fingerprintKey" "key" }}
+  {{- $ref := index $v.secrets $name }}
+  {{- if not $ref.secret }}
+  {{ $ref.key }}: {kind: {{ $kind }}}
+  {{- end }}
+{{- end }}
+
+{{- range $name, $facts := $services }}
+{{- $values := include "usher.values" (dict "root" $ "name" $name) | fromYaml }}
+{{ $full }}-{{ $name }}:
+  {{- if and $bundled (not $values.database.secret) }}
+  {{- $password := include "usher.valueOf" (list ($v.database.bundled.passwords.secret | default (printf "%s-postgres" $full)) $name) }}
+  {{ $values.database.key }}:
+    kind: url
+    text: postgres://{{ $name }}:{{ $password }}@{{ $full }}-postgres:5432/{{ $name }}
+  {{- end }}
+  {{- if $cloudnativepg }}
+  {{- $password := include "usher.valueOf" (list (printf "%s-postgres-%s" $full $name) "password") }}
+  {{ $values.database.key }}:
+    kind: url
+    text: postgres://{{ $name }}:{{ $password }}@{{ $full }}-postgres-rw:5432/{{ $name }}?sslmode=require
+  {{- end }}
+  {{- if and $facts.broker $v.nats.login (not $values.broker.secret) }}
+  {{ $values.broker.key }}: {kind: nkey}
+  {{- end }}
+  {{- if and $facts.mails (include "usher.mailboxLogin" $) }}
+  {{- $password := include "usher.valueOf" (list (printf "%s-mailbox" $full) "password") }}
+  {{ $v.mail.key }}:
+    kind: url
+    text: smtp://usher:{{ $password }}@{{ $full }}-mailbox:1025?tls=off
+  {{- end }}
+{{- if $cloudnativepg }}
+{{- /* The operator reads user and password of a role from a Secret of the role's own. */}}
+{{ $full }}-postgres-{{ $name }}:
+  username: {kind: text, text: {{ $name }}}
+  password: {kind: password}
+{{- end }}
+{{- end }}
+
+{{- if and $bundled (not $v.database.bundled.passwords.secret) }}
+{{ $full }}-postgres:
+  {{- range $name, $facts := $services }}
+  {{ $name }}: {kind: password}
+  {{- end }}
+{{- end }}
+
+{{- if include "usher.mailboxLogin" $ }}
+{{ $full }}-mailbox:
+  password: {kind: password}
+  login:
+    kind: text
+    text: usher:{{ include "usher.valueOf" (list (printf "%s-mailbox" $full) "password") }}
+{{- end }}
+
+{{- if $v.nats.login }}
+{{ $full }}-operator:
+  {{- if not $v.nats.operator.secret }}
+  {{ $v.nats.operator.key }}: {kind: nkey}
+  {{- end }}
+{{- if not $v.nats.users.secret }}
+# What the broker knows them by.
+{{ $full }}-nats:
+  {{- range $name, $facts := $services }}
+  {{- $values := include "usher.values" (dict "root" $ "name" $name) | fromYaml }}
+  {{- if and $facts.broker (not $values.broker.secret) }}
+  {{ $name }}: {kind: nkey-public, of: {{ $full }}-{{ $name }}/{{ $values.broker.key }}}
+  {{- end }}
+  {{- end }}
+  {{- if not $v.nats.operator.secret }}
+  operator: {kind: nkey-public, of: {{ $full }}-operator/{{ $v.nats.operator.key }}}
+  {{- end }}
+{{- end }}
+{{- end }}
+
+{{- if and (eq $v.nats.mode "bundled") (not $v.nats.routes.secret) }}
+{{- $password := include "usher.valueOf" (list (printf "%s-nats-routes" $full) "password") }}
+{{- $routes := list }}
+{{- range until 3 }}
+{{- $routes = append $routes (printf "nats://route:%s@%s-nats-%d.%s-nats-headless:6222" $password $full . $full) }}
+{{- end }}
+{{ $full }}-nats-routes:
+  password: {kind: password}
+  routes.conf:
+    kind: text
+    text: |
+      authorization { user: route, password: "{{ $password }}" }
+      routes: [{{ join ", " $routes }}]
+{{- end }}
+{{- end -}}
+
+{{- /* Whether the mailbox takes mails by a login that is made for it. */ -}}
+{{- define "usher.mailboxLogin" -}}
+{{- if and .Values.secrets.make .Values.mailbox.enabled (not .Values.mail.url) (not .Values.mail.secret) }}true{{ end -}}
+{{- end -}}
+
+{{- /* The same without Secrets that would be empty. → {secrets: {…}} */ -}}
+{{- define "usher.toBeMade" -}}
 {{- $secrets := dict -}}
-{{- $keys := dict -}}
-{{- range $name, $kind := dict "adminToken" "token" "codeKeys" "code-keys" "addressKeys" "address-keys" "fingerprintKey" "key" -}}
-{{- $ref := index $root.Values.secrets $name -}}
-{{- if include "usher.made" (dict "root" $root "ref" $ref) -}}
-{{- $_ := set $keys $ref.key (dict "kind" $kind) -}}
+{{- if .Values.secrets.make -}}
+{{- range $name, $keys := include "usher.wanted" . | fromYaml -}}
+{{- if $keys }}{{ $_ := set $secrets $name $keys }}{{ end -}}
 {{- end -}}
 {{- end -}}
-{{- if $keys -}}{{- $_ := set $secrets (printf "%s-keys" $full) $keys -}}{{- end -}}
-{{- $passwords := dict -}}
-{{- $passwordsIn := $root.Values.database.bundled.passwords.secret | default (printf "%s-postgres" $full) -}}
-{{- $publics := dict -}}
-{{- range $name, $facts := include "usher.services" $root | fromYaml -}}
-{{- $values := include "usher.values" (dict "root" $root "name" $name) | fromYaml -}}
-{{- $own := dict -}}
-{{- if include "usher.made" (dict "root" $root "ref" $values.database) -}}
-{{- if eq $root.Values.database.mode "bundled" -}}
-{{- if not $root.Values.database.bundled.passwords.secret -}}{{- $_ := set $passwords $name (dict "kind" "password") -}}{{- end -}}
-{{- $_ := set $own $values.database.key (dict "kind" "url" "text" (printf "postgres://%s:${%s/%s}@%s-postgres:5432/%s" $name $passwordsIn $name $full $name)) -}}
-{{- else if eq $root.Values.database.mode "cloudnativepg" -}}
-{{- /* The operator reads user and password of a role from a Secret of the role's own. */ -}}
-{{- $role := printf "%s-postgres-%s" $full $name -}}
-{{- $_ := set $secrets $role (dict "username" (dict "kind" "text" "text" $name) "password" (dict "kind" "password")) -}}
-{{- $_ := set $own $values.database.key (dict "kind" "url" "text" (printf "postgres://%s:${%s/password}@%s-postgres-rw:5432/%s?sslmode=require" $name $role $full $name)) -}}
-{{- end -}}
-{{- end -}}
-{{- if and $facts.broker $root.Values.nats.login -}}
-{{- if include "usher.made" (dict "root" $root "ref" $values.broker) -}}
-{{- $_ := set $own $values.broker.key (dict "kind" "nkey") -}}
-{{- $_ := set $publics $name (dict "kind" "nkey-public" "of" (printf "%s-%s/%s" $full $name $values.broker.key)) -}}
-{{- end -}}
-{{- end -}}
-{{- if and $facts.mails $root.Values.mailbox.enabled (not $root.Values.mail.url) -}}
-{{- if include "usher.made" (dict "root" $root "ref" $root.Values.mail) -}}
-{{- $_ := set $secrets (printf "%s-mailbox" $full) (dict "password" (dict "kind" "password") "login" (dict "kind" "text" "text" (printf "usher:${%s-mailbox/password}" $full))) -}}
-{{- $_ := set $own $root.Values.mail.key (dict "kind" "url" "text" (printf "smtp://usher:${%s-mailbox/password}@%s-mailbox:1025?tls=off" $full $full)) -}}
-{{- end -}}
-{{- end -}}
-{{- if $own -}}{{- $_ := set $secrets (printf "%s-%s" $full $name) $own -}}{{- end -}}
-{{- end -}}
-{{- if $passwords -}}{{- $_ := set $secrets (printf "%s-postgres" $full) $passwords -}}{{- end -}}
-{{- if and $root.Values.nats.login (include "usher.made" (dict "root" $root "ref" $root.Values.nats.operator)) -}}
-{{- $_ := set $secrets (printf "%s-operator" $full) (dict $root.Values.nats.operator.key (dict "kind" "nkey")) -}}
-{{- $_ := set $publics "operator" (dict "kind" "nkey-public" "of" (printf "%s-operator/%s" $full $root.Values.nats.operator.key)) -}}
-{{- end -}}
-{{- if and $publics (not $root.Values.nats.users.secret) -}}{{- $_ := set $secrets (printf "%s-nats" $full) $publics -}}{{- end -}}
-{{- if and (eq $root.Values.nats.mode "bundled") (not $root.Values.nats.routes.secret) -}}
-{{- /* Always, so that another number of replicas finds it there. */ -}}
-{{- $routes := list -}}
-{{- range $i := until 3 -}}
-{{- $routes = append $routes (printf "nats://route:${%s-nats-routes/password}@%s-nats-%d.%s-nats-headless:6222" $full $full $i $full) -}}
-{{- end -}}
-{{- $text := printf "authorization { user: route, password: \"${%s-nats-routes/password}\" }\nroutes: [%s]\n" $full (join ", " $routes) -}}
-{{- $_ := set $secrets (printf "%s-nats-routes" $full) (dict "password" (dict "kind" "password") "routes.conf" (dict "kind" "text" "text" $text)) -}}
-{{- end -}}
-{{- if not $root.Values.secrets.make -}}{{- $secrets = dict -}}{{- end -}}
 {{- dict "secrets" $secrets | toYaml -}}
 {{- end -}}
 

@@ -7,6 +7,7 @@ use std::{
 
 use anyhow::Context as _;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
+use kit::serve::Channel;
 use proto::{
     accounts::{AccountStatus, ListAccountsRequest, accounts_admin_client::AccountsAdminClient},
     mailer::{ListMailsRequest, Outcome, mailer_admin_client::MailerAdminClient},
@@ -17,7 +18,7 @@ use proto::{
     },
 };
 use tokio::time::{Instant, sleep, timeout};
-use tonic::{Code, Status, transport::Channel};
+use tonic::{Code, Status};
 
 use super::{
     guess::{Choice, Guess},

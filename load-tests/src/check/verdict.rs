@@ -64,6 +64,9 @@ pub struct Verdict {
 pub struct Finding {
     /// Whose: an account's id, or an address.
     pub whose: String,
+    /// The address that signed up, by which a run knows when that was; empty where nobody did.
+    #[serde(skip)]
+    pub address: String,
     /// What is wrong.
     pub what: String,
 }
@@ -138,8 +141,13 @@ pub(super) fn judge(
                 verdict.acknowledged += 1;
                 match seen.accounts.get(account_id) {
                     Some(stored) if stored.address == one.address => {}
-                    Some(_) => verdict.lose(account_id, "acknowledged for another address"),
-                    None => verdict.lose(account_id, "acknowledged, but there is no such account"),
+                    Some(_) => {
+                        verdict.lose(account_id, &one.address, "acknowledged for another address");
+                    }
+                    None => {
+                        let what = "acknowledged, but there is no such account";
+                        verdict.lose(account_id, &one.address, what);
+                    }
                 }
             }
         }
@@ -201,7 +209,7 @@ impl Verdict {
         }
         let code = match the_code(seen, account_id) {
             Ok(code) => code,
-            Err(what) => return self.lose(account_id, what),
+            Err(what) => return self.lose(account_id, &stored.address, what),
         };
         let mut its = mails.iter().filter(|mail| mail.code_id() == code.code_id);
         match (its.next(), code.mail_state()) {
@@ -209,20 +217,21 @@ impl Verdict {
             (None, state) => {
                 let (attempts, state) = (code.mail_attempts, state.as_str_name());
                 let what = format!("no mail arrived; {state} after {attempts} attempts");
-                self.lose(account_id, what);
+                self.lose(account_id, &stored.address, what);
             }
             (Some(_), state) if !is_end_of_arrived(code.state(), state) => {
                 let what = format!(
                     "its mail arrived, but is {}",
                     code.mail_state().as_str_name()
                 );
-                self.lose(account_id, what);
+                self.lose(account_id, &stored.address, what);
             }
             (Some(first), state) => {
                 self.mailed += 1;
                 self.unsettled += usize::from(state == MailState::Pending);
                 if its.any(|mail| mail.code != first.code) {
-                    self.lose(account_id, "two mails under one Message-ID show two codes");
+                    let what = "two mails under one Message-ID show two codes";
+                    self.lose(account_id, &stored.address, what);
                 }
                 self.judge_guess(account_id, stored, seen.guesses.get(account_id));
             }
@@ -232,13 +241,12 @@ impl Verdict {
     fn judge_guess(&mut self, account_id: &str, stored: &Stored, guess: Option<&Guess>) {
         match guess {
             Some(Guess::Answered(answer)) => {
-                self.lose(
-                    account_id,
-                    format!("the code in its mail was answered {answer}"),
-                );
+                let what = format!("the code in its mail was answered {answer}");
+                self.lose(account_id, &stored.address, what);
             }
             Some(Guess::Right) if !stored.verified => {
-                self.lose(account_id, "its code was right, but it is not VERIFIED");
+                let what = "its code was right, but it is not VERIFIED";
+                self.lose(account_id, &stored.address, what);
             }
             _ => {}
         }
@@ -265,8 +273,11 @@ impl Verdict {
         }
     }
 
-    fn lose(&mut self, account_id: &str, what: impl Into<String>) {
-        self.lost.push(finding(account_id, what));
+    fn lose(&mut self, account_id: &str, address: &str, what: impl Into<String>) {
+        self.lost.push(Finding {
+            address: address.to_owned(),
+            ..finding(account_id, what)
+        });
     }
 }
 
@@ -283,6 +294,7 @@ fn is_end_of_arrived(code: CodeState, mail: MailState) -> bool {
 fn finding(whose: &str, what: impl Into<String>) -> Finding {
     Finding {
         whose: whose.to_owned(),
+        address: String::new(),
         what: what.into(),
     }
 }

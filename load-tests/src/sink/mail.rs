@@ -41,7 +41,7 @@ impl Accepted {
 }
 
 /// The first line that holds nothing but 6 to 10 digits.
-fn code_in(text: &str) -> Option<String> {
+pub(crate) fn code_in(text: &str) -> Option<String> {
     let mut lines = text.lines();
     lines.find_map(|line| {
         let digits: String = line.chars().filter(|c| !c.is_whitespace()).collect();

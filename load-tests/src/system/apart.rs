@@ -3,7 +3,7 @@
 
 mod yard;
 
-use kit::serve::AdminToken;
+use kit::testing::make_secrets;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
@@ -58,7 +58,7 @@ impl System {
             nats_url: String::new(),
             postgres: None,
         };
-        AdminToken::read_or_make(&yard.file("admin-token"))?;
+        make_secrets(yard.folder.path());
         yard.start_nats().await?;
         if apart.ground == Ground::Postgres {
             yard.start_postgres().await?;

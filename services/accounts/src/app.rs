@@ -3,6 +3,7 @@
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
+    pin::pin,
     sync::Arc,
 };
 
@@ -10,10 +11,10 @@ use kit::{
     bus::{self, Bus, Consumer, DeadLetters, Durable, Handler},
     clock::Clock,
     config::RefusedSetting,
-    files::{self, FileRefused},
+    files::{Custody, FileRefused},
     outbox::{self, Relay},
     random,
-    serve::{self, Health, MESSAGE_LIMIT, Parts, Stages, Surface},
+    serve::{self, Health, MESSAGE_LIMIT, Parts, Secrets, Stages, Surface},
     telemetry,
     watch::Watches,
 };
@@ -53,10 +54,13 @@ pub fn durable() -> Durable {
 pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
     let telemetry = telemetry::init("accounts", &config.service.telemetry)?;
     let served = async {
-        App::build(config, Clock::default())
-            .await?
-            .run_until(serve::at_most_ten_seconds(shutdown))
-            .await
+        let mut shutdown = pin!(serve::at_most_ten_seconds(shutdown));
+        let app = tokio::select! {
+            app = App::build(config, Clock::default()) => app?,
+            // Nothing is begun that would have to be finished.
+            () = &mut shutdown => return Ok(()),
+        };
+        app.run_until(shutdown).await
     };
     let served = served.await;
     // Last: what was drained has spans, too.
@@ -75,17 +79,20 @@ pub struct App {
 }
 
 impl App {
-    /// Opens the database, binds the listeners and reads the secrets. An SQLite database is
-    /// migrated; a Postgres one is `usher migrate`'s business. Neither the broker nor Postgres is
-    /// waited for.
+    /// Reads the secrets, opens the database and binds the listeners. An SQLite database is
+    /// migrated; a Postgres one is `usher migrate`'s business. Secrets are waited for where operators
+    /// bring them; neither the broker nor Postgres is.
     ///
     /// # Errors
-    /// What cannot be opened, bound or read, as a sentence.
+    /// What cannot be read, opened or bound, as a sentence.
     pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Self> {
-        let parts = config.service.open::<Migrator>(clock.clone()).await?;
+        let settings = config.clone();
+        let look = move || look_for_secrets(&settings);
+        let service = &config.service;
+        let opened = service.open::<Migrator, _>(NOT_READY, clock.clone(), look);
+        let (parts, fingerprints) = opened.await?;
         // It connects by itself, now or later: sign-ups are stored while the broker is away.
         let bus = Bus::connect(&config.broker, "accounts").await?;
-        let fingerprints = fingerprint_key(&config)?;
         Ok(Self {
             config,
             clock,
@@ -200,22 +207,33 @@ impl App {
     }
 }
 
-fn fingerprint_key(config: &Config) -> anyhow::Result<FingerprintKey> {
-    let beside_database = || {
-        let database = Path::new(config.service.database_url.sqlite_path()?);
-        // With Postgres there is no such place, and a key of each replica's own would tell the same
-        // request from itself.
-        Some(database.with_file_name("fingerprint-key"))
-    };
-    let file: PathBuf = config.fingerprint_key_file.clone().or_else(beside_database).ok_or_else(|| {
+fn look_for_secrets(config: &Config) -> anyhow::Result<(Secrets, FingerprintKey)> {
+    let mut looking = config.service.look_for_secrets()?;
+    let database = looking.sqlite_path().map(PathBuf::from);
+    let fingerprints =
+        looking.take(|custody| fingerprint_key(config, database.as_deref(), custody))?;
+    looking.take(|_| config.broker.look_for_login())?;
+    looking.end(fingerprints)
+}
+
+/// `database` is the SQLite file, if it is one.
+fn fingerprint_key(
+    config: &Config,
+    database: Option<&Path>,
+    custody: Custody,
+) -> anyhow::Result<FingerprintKey> {
+    // With Postgres there is no such place, and a key of each replica's own would tell the same
+    // request from itself.
+    let beside_database = || Some(database?.with_file_name("fingerprint-key"));
+    let file = config.fingerprint_key_file.clone().or_else(beside_database).ok_or_else(|| {
         RefusedSetting(
             "USHER_FINGERPRINT_KEY_FILE is missing: with Postgres, set it to a file that all replicas share."
                 .to_owned(),
         )
     })?;
-    let make = || FingerprintKey::new(random::bytes()).to_text();
+    let make = || random::secret() + "\n";
     const WHAT: &str = "The fingerprint key";
-    let text = files::read_or_make(&file, WHAT, make)?;
+    let text = custody.read(&file, WHAT, make)?;
     let key = FingerprintKey::parse(&text);
     Ok(key.map_err(|why| FileRefused::makes_no_sense(WHAT, &file, &why))?)
 }

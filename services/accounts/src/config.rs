@@ -36,8 +36,8 @@ pub struct Config {
     pub dispatcher: Dispatcher,
 
     /// File with the key under which idempotency keys and requests are hashed, the same for all
-    /// replicas; made on first start if missing. Unset with SQLite: `fingerprint-key` beside the
-    /// database
+    /// replicas; with SQLite made on first start if missing, by default as `fingerprint-key` beside
+    /// the database
     #[arg(long, env = "USHER_FINGERPRINT_KEY_FILE")]
     pub fingerprint_key_file: Option<PathBuf>,
 

@@ -1,5 +1,5 @@
 //! The way to the broker: one NATS connection that heals itself, the streams and their drift, and
-//! the loop that turns messages into calls of a service's handler. In reading order: `login`,
+//! the loop that turns messages into calls of a service's handler. In reading order: `user`, `login`,
 //! `connection`, what a `look` at it finds in `sight` and what is its `trouble`, `streams`,
 //! `durable`, `consumer`, which `pull`s and hands over to `handling`; `settle` is where the
 //! handler's transaction ends, with the tables `trials` and dead `letters` in it, and `operators`
@@ -31,6 +31,7 @@ mod tables;
 mod trace;
 mod trials;
 mod trouble;
+mod user;
 
 pub use connection::Bus;
 pub use consumer::Consumer;
@@ -38,10 +39,11 @@ pub use delivery::{Delivery, Reason};
 pub use drift::{Finding, drift};
 pub use durable::{ConsumerSettings, Durable};
 pub use handler::Handler;
-pub use login::{BrokerSettings, BrokerUser, NatsUrl};
+pub use login::{BrokerSettings, NatsUrl};
 pub use look::look;
 pub use operators::DeadLetters;
 pub use settle::{Settled, Verdict, settle, verdicts};
 pub use sight::Sight;
 pub use streams::{Change, Provisioned, provision};
 pub use tables::{create_tables, drop_tables};
+pub use user::BrokerUser;

@@ -3,6 +3,7 @@
 //! else the default; `find` looks for them, `file` reads the TOML, `refusal` says what is wrong with
 //! one. `reference` and `example` are the papers made from the same arguments.
 
+mod by_file;
 mod environment;
 mod example;
 mod file;
@@ -27,7 +28,7 @@ pub use held::{Held, Whence};
 pub use names::{nearest, slips};
 pub use reference::reference;
 pub use refusal::{RefusedSetting, hide_secrets, is_about_a_setting};
-pub use url::{decoded, refused_url, service_url};
+pub use url::{decoded, named_host, refused_url, service_url};
 pub use value::{Switch, at_least_one, duration, lease};
 
 /// Reads service `name`'s configuration from the environment and, if `USHER_CONFIG` names one, a

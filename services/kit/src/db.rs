@@ -16,7 +16,7 @@ mod tx;
 mod url;
 mod write_check;
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, anyhow};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, sqlx};
@@ -26,6 +26,7 @@ use crate::clock::{Clock, Timestamp};
 
 pub use bulk::{lock_rows, update_given};
 pub use error::{StoreError, Trouble, is_away, refuses_data};
+pub(crate) use file::make_folder;
 pub use migrate::MigrateError;
 pub use reader::Reader;
 pub use task::{detached, detached_within};
@@ -47,7 +48,7 @@ fn unopened(path: &str, error: &sqlx::Error) -> anyhow::Error {
 }
 
 fn postgres(url: &DatabaseUrl) -> anyhow::Result<Pool> {
-    pools::postgres(url.text()).context("USHER_DATABASE_URL: the Postgres URL cannot be used.")
+    pools::postgres(url).context("USHER_DATABASE_URL: the Postgres URL cannot be used.")
 }
 
 fn restore(file: &str) -> String {
@@ -65,6 +66,8 @@ pub struct Db {
     clock: Clock,
     /// Of SQLite.
     file: Option<Arc<str>>,
+    /// The file in which its URL stands.
+    url_file: Option<Arc<Path>>,
 }
 
 impl Db {
@@ -77,7 +80,7 @@ impl Db {
     pub async fn connect(url: &DatabaseUrl, clock: Clock) -> anyhow::Result<Self> {
         let Some(path) = url.sqlite_path() else {
             let pool = postgres(url)?;
-            return Ok(Self::of(pool.clone(), pool, clock, None));
+            return Ok(Self::of(pool.clone(), pool, clock, url));
         };
         // Before it is opened: a second process is to touch nothing of the first one's.
         let file = Arc::new(DatabaseFile::own(path)?);
@@ -87,7 +90,7 @@ impl Db {
         let mut writer = pools::sqlite(file.path(), 1).await.map_err(unopened)?;
         let mut reader = pools::sqlite(file.path(), 4).await.map_err(unopened)?;
         (writer.file, reader.file) = (Some(Arc::clone(&file)), Some(file));
-        Ok(Self::of(writer, reader, clock, Some(path)))
+        Ok(Self::of(writer, reader, clock, url))
     }
 
     /// Opens the database to read from it beside the process that owns it.
@@ -103,22 +106,28 @@ impl Db {
             }
             None => postgres(url)?,
         };
-        Ok(Self::of(pool.clone(), pool, Clock::default(), path))
+        Ok(Self::of(pool.clone(), pool, Clock::default(), url))
     }
 
-    fn of(writer: Pool, reader: Pool, clock: Clock, file: Option<&str>) -> Self {
+    fn of(writer: Pool, reader: Pool, clock: Clock, url: &DatabaseUrl) -> Self {
         Self {
             writer,
             reader: Reader(reader),
             clock,
-            file: file.map(Arc::from),
+            file: url.sqlite_path().map(Arc::from),
+            url_file: url.file().map(Arc::from),
         }
     }
 
     /// What to do about a trouble of this database.
     pub fn advice(&self, trouble: Trouble) -> String {
-        match (&self.file, trouble) {
-            (Some(file), Trouble::Damaged) => restore(file),
+        match (&self.file, &self.url_file, trouble) {
+            (Some(file), _, Trouble::Damaged) => restore(file),
+            // Where the URL really stands is the place to correct it.
+            (_, Some(url_file), _) => {
+                let place = format!("{} (USHER_DATABASE_URL_FILE)", url_file.display());
+                trouble.advice().replace("USHER_DATABASE_URL", &place)
+            }
             _ => trouble.advice().to_owned(),
         }
     }

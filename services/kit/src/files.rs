@@ -12,24 +12,32 @@
 //!   mails) belongs to the user who runs the process and to nobody else. Not even root uses another
 //!   user's, who may have prepared it. It is no link, others have no rights in it, and the same
 //!   holds for each file in it. What is made is made 0700 and 0600, whatever the umask.
-//! * **A file that an operator names** ([`read`], [`read_or_make`], [`replace`]: token, keys,
-//!   credentials for NATS) may be reached through links, as the files of a Kubernetes Secret are,
-//!   and may be root's. Others have no rights in it; where it is root's, a group may read it,
+//! * **A volume that an operator names** ([`PrivateFolder::make_in`]: that of the mailbox) may be
+//!   everybody's, as Kubernetes makes it in a pod: who else gets it is the operator's word. What is
+//!   ours lies in a folder of ours in it.
+//! * **A file that an operator names** ([`read`], [`read_or_make`], [`replace`]: token, keys, URLs
+//!   with a login, credentials for NATS) may be reached through links, as the files of a Kubernetes
+//!   Secret are, and may be root's. Others have no rights in it; where it is root's, a group may read it,
 //!   because a Secret for an `fsGroup` is root's with mode 0440.
 //! * **A file without a secret** that an operator names (`ca=`, a certificate) is read as it is.
 //!
-//! What is refused says so in one line, with the command that mends it, and changes nothing.
+//! What is refused says so in one line, with the command that mends it, and changes nothing. Who
+//! makes a secret that is missing is a matter of [`Custody`].
 
+mod custody;
 mod draft;
 mod facts;
 mod folder;
+mod follow;
 mod named;
 mod opened;
 mod refused;
 mod way;
 
+pub use custody::Custody;
 pub use draft::Draft;
 pub use folder::PrivateFolder;
+pub use follow::follow;
 pub use named::{read, read_or_make, replace};
 pub use refused::FileRefused;
 

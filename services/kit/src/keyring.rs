@@ -12,7 +12,7 @@ use std::path::Path;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
-use crate::Private;
+use crate::{Private, random};
 
 /// Length of a key in bytes: the output of SHA-256, beyond which HMAC gains nothing (RFC 2104 §3).
 pub const KEY_BYTES: usize = 32;
@@ -218,6 +218,11 @@ impl KeyRing {
             new,
             retired,
         })
+    }
+
+    /// What the file of a new ring holds: one fresh key, in use.
+    pub fn fresh_text() -> String {
+        Key::new(random::bytes(), random::bytes()).line() + "\n"
     }
 
     /// The key for what is made from now on.

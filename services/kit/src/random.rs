@@ -15,6 +15,14 @@ pub fn bytes<const N: usize>() -> [u8; N] {
     bytes
 }
 
+/// A fresh secret as files hold one: 64 hexadecimal digits, which need no quotes anywhere.
+///
+/// # Panics
+/// As [`bytes()`].
+pub fn secret() -> String {
+    hex::encode(bytes::<32>())
+}
+
 /// A number from 0 to below 1, for jitter.
 pub fn fraction() -> f64 {
     let thirty_two_bits = u32::from_le_bytes(bytes());

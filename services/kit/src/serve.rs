@@ -11,9 +11,11 @@ mod guarded;
 mod health;
 mod limits;
 mod listener;
+mod plain;
 mod preface;
 mod public;
 mod pulse;
+mod secrets;
 mod settings;
 mod signals;
 mod size;
@@ -21,6 +23,7 @@ mod stages;
 mod status;
 mod taken;
 mod told;
+mod waiting;
 
 use std::{
     future::Future,
@@ -28,6 +31,7 @@ use std::{
     net::SocketAddr,
     pin::pin,
     process::ExitCode,
+    sync::Arc,
     time::Duration,
 };
 
@@ -40,12 +44,16 @@ use self::capacity::Capacity;
 use crate::words;
 
 pub use admin::AdminToken;
-pub use client::{Client, client};
+#[cfg(feature = "testing")]
+pub use client::Name;
+pub use client::{Balanced, Channel, Client, Replica, ReplicaEvent, Replicas, channel, client};
 pub use deadline::deadline;
 pub use guarded::ending;
 pub use health::Health;
 pub use limits::ListenerSettings;
+pub use plain::plain_http;
 pub use pulse::beat;
+pub use secrets::{Looking, Secrets};
 pub use settings::{Parts, ServiceSettings};
 pub use signals::{StopSignals, at_most_ten_seconds, terminated};
 pub use size::{MESSAGE_LIMIT, explained_size};
@@ -84,8 +92,8 @@ pub struct Surface {
 /// Two bound listeners, each with room of its own.
 #[derive(Debug)]
 pub struct Server {
-    public: (TcpListener, Capacity),
-    admin: (TcpListener, Capacity),
+    public: (Arc<TcpListener>, Capacity),
+    admin: (Arc<TcpListener>, Capacity),
     addr: SocketAddr,
     admin_addr: SocketAddr,
     callers: CallerTraces,
@@ -112,8 +120,8 @@ impl Server {
         let (public, admin) = (bind(listen).await?, bind(admin_listen).await?);
         let (addr, admin_addr) = (public.local_addr()?, admin.local_addr()?);
         Ok(Self {
-            public: (public, Capacity::new("public", limits)),
-            admin: (admin, Capacity::new("admin", admin_limits)),
+            public: (Arc::new(public), Capacity::new("public", limits)),
+            admin: (Arc::new(admin), Capacity::new("admin", admin_limits)),
             addr,
             admin_addr,
             callers: CallerTraces::default(),

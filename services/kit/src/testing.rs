@@ -21,6 +21,7 @@ mod process;
 mod processes;
 mod proxy;
 mod refusal;
+mod secrets;
 mod service;
 mod skip;
 mod small_disk;
@@ -45,12 +46,15 @@ pub use process::Process;
 pub use processes::{Listed, processes, signal};
 pub use proxy::Proxy;
 pub use refusal::{fields, reason, retry_after, shown};
+pub use secrets::make_secrets;
 pub use service::{Service, channel, probe};
 pub use skip::{is_root, skip};
 pub use small_disk::SmallDisk;
 pub use smtp::{Certificate, Mail, On, Phase, Pipelining, Setup, SmtpServer, Tls};
 pub use table::table;
 pub use world::{Tested, World};
+
+pub use crate::serve::Name;
 
 /// Long enough for what takes milliseconds, on a machine that is busy with other tests.
 pub const SOON: Duration = Duration::from_secs(20);

@@ -1,16 +1,16 @@
 //! Composes the mailer from its settings and runs it until it is told to stop: the one place that
 //! knows every part.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, anyhow, ensure};
 use kit::{
     clock::Clock,
-    files::{self, FileRefused},
-    keyring::Key,
-    random,
-    serve::{self, Health, MESSAGE_LIMIT, Parts, Stages, Surface},
-    telemetry,
+    config::RefusedSetting,
+    files::{Custody, FileRefused},
+    keyring::KeyRing,
+    serve::{self, Health, MESSAGE_LIMIT, Parts, Secrets, Stages, Surface},
+    telemetry, words,
 };
 use proto::mailer::{
     mailer_admin_server::{MailerAdminServer, SERVICE_NAME as ADMIN_NAME},
@@ -37,7 +37,7 @@ use crate::{
     mail::Composer,
     metrics::Metrics,
     migrations::Migrator,
-    transport::{Folder, MailUrl, Smtp, Transport},
+    transport::{CurrentTransport, Outfit},
 };
 
 /// What people notice of a service that is not ready.
@@ -51,10 +51,13 @@ const NOT_READY: &str =
 pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
     let telemetry = telemetry::init("mailer", &config.service.telemetry)?;
     let served = async {
-        App::build(config, Clock::default())
-            .await?
-            .run_until(serve::at_most_ten_seconds(shutdown))
-            .await
+        let mut shutdown = pin!(serve::at_most_ten_seconds(shutdown));
+        let app = tokio::select! {
+            app = App::build(config, Clock::default()) => app?,
+            // Nothing is begun that would have to be finished.
+            () = &mut shutdown => return Ok(()),
+        };
+        app.run_until(shutdown).await
     };
     let served = served.await;
     // Last: what was drained has spans, too.
@@ -69,17 +72,17 @@ pub struct App {
     clock: Clock,
     parts: Parts,
     keys: AddressKeys,
-    transport: Arc<Transport>,
+    transport: CurrentTransport,
     composer: Arc<Composer>,
 }
 
 impl App {
-    /// Opens the database, binds the listeners and reads the secrets. An SQLite database is
-    /// migrated; a Postgres one is `usher migrate`'s business. Neither the mail server nor Postgres
-    /// is waited for.
+    /// Reads the secrets, opens the database and binds the listeners. An SQLite database is
+    /// migrated; a Postgres one is `usher migrate`'s business. Secrets are waited for where operators
+    /// bring them; neither the mail server nor Postgres is.
     ///
     /// # Errors
-    /// What cannot be opened, bound or read, as a sentence.
+    /// What cannot be read, opened or bound, as a sentence.
     pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Self> {
         let (queue, streams) = (config.mail_queue, config.service.limits.streams());
         ensure!(
@@ -87,14 +90,16 @@ impl App {
             "USHER_MAIL_QUEUE: each of the {streams} streams (USHER_STREAMS) keeps a place for its \
              next mail, and {queue} places leave none for others. Set it to more than {streams}.",
         );
-        let parts = config.service.open::<Migrator>(clock.clone()).await?;
+        let settings = config.clone();
+        let look = move || look_for_secrets(&settings);
+        let service = &config.service;
+        let opened = service.open::<Migrator, _>(NOT_READY, clock.clone(), look);
+        let (parts, (keys, transport)) = opened.await?;
         // Before anything can be claimed: afterwards it would end claims of our own.
         // A full disk is no reason to be started again and again, after longer and longer pauses.
         if let Err(error) = end_stale_claims(&parts.db).await {
             tracing::warn!(%error, "Old claims were not ended; their mails wait for the lease.");
         }
-        let keys = address_keys(&config)?;
-        let transport = transport(&config)?;
         let composer = Composer::new(config.mail_from.clone(), config.public_url.clone())
             .context("The compiled-in templates do not fit together.")?;
         Ok(Self {
@@ -102,7 +107,7 @@ impl App {
             clock,
             parts,
             keys,
-            transport: Arc::new(transport),
+            transport,
             composer: Arc::new(composer),
         })
     }
@@ -164,7 +169,7 @@ impl App {
         // Nobody is answered any more: leases and late notes end, too.
         cut.cancel();
         // Only now: until the cut an attempt may still take a kept connection.
-        transport.close().await;
+        transport.now().close().await;
         db.close().await;
         served
     }
@@ -190,6 +195,11 @@ impl App {
         let keeping = keep_leases::run(db.clone(), leases, lease, cut.clone());
         stages.work_on("leases", cut, keeping);
 
+        let (stop, transport) = (stages.stop.clone(), self.transport.clone());
+        let following = async move {
+            let _ = stop.run_until_cancelled(transport.follow()).await;
+        };
+        stages.work("mail URL", &stages.stop, following);
         let forgetting = forget_mails::run(db.clone(), stages.stop.clone());
         stages.work("housekeeping", &stages.stop, forgetting);
         tracing::info!("Look-ups, claims, outcomes, leases and housekeeping are at work.");
@@ -199,7 +209,7 @@ impl App {
             claims,
             refusals: Refusals::new(keys.clone()),
             composer: Arc::clone(&self.composer),
-            transport: Arc::clone(&self.transport),
+            transport: self.transport.clone(),
             outcomes,
             metrics,
             cut: cut.clone(),
@@ -207,25 +217,32 @@ impl App {
     }
 }
 
-fn address_keys(config: &Config) -> anyhow::Result<AddressKeys> {
+fn look_for_secrets(config: &Config) -> anyhow::Result<(Secrets, (AddressKeys, CurrentTransport))> {
+    let mut looking = config.service.look_for_secrets()?;
+    let keys = looking.take(|custody| address_keys(config, custody))?;
+    let transport = looking.take(|custody| {
+        let opened = CurrentTransport::open(Outfit {
+            url: config.mail_url.clone(),
+            file: config.mail_url_file.clone(),
+            hello: config.mail_helo.clone(),
+            deadlines: config.deadlines.clone(),
+        });
+        // The certificates that the URL names are a file as the others are, and may be yet to come.
+        opened.map_err(|error| match custody {
+            Custody::Operators if error.is::<RefusedSetting>() => anyhow!(words::of_chain(&error)),
+            _ => error,
+        })
+    })?;
+    looking.end(keys.zip(transport))
+}
+
+fn address_keys(config: &Config, custody: Custody) -> anyhow::Result<AddressKeys> {
     let file = &config.address_key_file;
-    let make = || Key::new(random::bytes(), random::bytes()).line() + "\n";
     const WHAT: &str = "The mailer's ring of address keys";
-    let text = files::read_or_make(file, WHAT, make)?;
+    let text = custody.read(file, WHAT, KeyRing::fresh_text)?;
     let keys = AddressKeys::parse(&text);
     Ok(keys
         .map_err(|why| FileRefused::makes_no_sense(WHAT, file, &why).mended_by(why.mend(file)))?)
-}
-
-fn transport(config: &Config) -> anyhow::Result<Transport> {
-    let transport = match config.mail_url.clone() {
-        MailUrl::Smtp(server) => {
-            let (hello, deadlines) = (config.mail_helo.clone(), config.deadlines.clone());
-            Transport::Smtp(Box::new(Smtp::new(server, hello, deadlines)?))
-        }
-        MailUrl::Folder(path) => Transport::Folder(Folder::new(path)?),
-    };
-    Ok(transport)
 }
 
 /// Mails that a stream may hold.

@@ -31,8 +31,8 @@ pub struct Config {
     #[command(flatten)]
     pub service: serve::ServiceSettings,
 
-    /// File of the keys under which addresses are recognised, `id:hex` a line, the first in use; made
-    /// on first start
+    /// File of the keys under which addresses are recognised, `id:hex` a line, the first in use, the
+    /// same for all replicas; with SQLite made on first start if missing
     #[arg(
         long,
         env = "USHER_ADDRESS_KEY_FILE",
@@ -50,6 +50,10 @@ pub struct Config {
         hide_env_values = true
     )]
     pub(crate) mail_url: MailUrl,
+    /// File with the value of USHER_MAIL_URL, instead of that; read again every few seconds, new
+    /// connections take the new one
+    #[arg(long, env = "USHER_MAIL_URL_FILE", value_name = "FILE")]
+    pub(crate) mail_url_file: Option<PathBuf>,
     /// Whom mails come from: `Name <address>`
     #[arg(
         long,

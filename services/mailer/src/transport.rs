@@ -1,4 +1,5 @@
-//! How a mail leaves: by SMTP (`smtp`) or into a folder (`folder`), as `USHER_MAIL_URL` says.
+//! How a mail leaves: by SMTP (`smtp`) or into a folder (`folder`), as `USHER_MAIL_URL` says now
+//! (`current`).
 //! `commands::deliver` hands a mail over and gets back how it ended; what that means for the ledger
 //! is decided there.
 
@@ -7,6 +8,7 @@ mod any_octets;
 mod attempt;
 mod connect;
 mod conversation;
+mod current;
 mod folder;
 mod login;
 mod mend;
@@ -26,6 +28,7 @@ use crate::domain::{Concern, Ground};
 
 pub(crate) use self::{
     attempt::{Answers, Attempt, Lease, Phase},
+    current::{CurrentTransport, Outfit},
     folder::Folder,
     mend::Mend,
     smtp::Smtp,

@@ -3,14 +3,14 @@
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use crate::{
-    account, completions, config, demo, dlq, doctor, exit,
+    account, cluster, completions, config, demo, dlq, doctor, exit,
     help::Color,
-    keys, local, logs, mail, man, migrate, nats,
+    keys, local, logs, mail, mailbox, man, migrate, nats,
     output::Format,
     serve,
     service::Service,
     target::{DataFlag, Target},
-    version,
+    trace, version,
 };
 
 /// Signs people up and makes sure that their verification mail arrives
@@ -82,6 +82,7 @@ pub(crate) enum Command {
 `usher mail COMMAND --help` shows more of each."
     )]
     Mail(Client<mail::MailCommand>),
+    Mailbox(mailbox::MailboxArguments),
     /// Events that no handler could use
     #[command(
         disable_help_subcommand = true,
@@ -95,6 +96,19 @@ pub(crate) enum Command {
     )]
     Dlq(Client<dlq::DlqCommand>),
     Doctor(doctor::DoctorArguments),
+    /// Journeys, as a Jaeger keeps them
+    #[command(
+        disable_help_subcommand = true,
+        after_help = "Examples:
+  usher trace show TRACE --jaeger-url http://127.0.0.1:16686   # drawn, with what is missing
+  usher trace show ACCOUNT                                     # that of the account's sign-up
+
+`usher trace COMMAND --help` shows more of each."
+    )]
+    Trace {
+        #[command(subcommand)]
+        command: trace::TraceCommand,
+    },
     /// The broker's streams
     #[command(
         disable_help_subcommand = true,
@@ -106,6 +120,19 @@ pub(crate) enum Command {
 `usher nats COMMAND --help` shows more of each."
     )]
     Nats(Client<nats::NatsCommand>),
+    /// In a Kubernetes cluster: make secrets once, see that everything works
+    #[command(
+        disable_help_subcommand = true,
+        after_help = "Examples:
+  usher cluster secrets --plan plan.json  # in a Job: make what is missing, change nothing
+  usher cluster smoke                     # sign a person up and see that everything works
+
+`usher cluster COMMAND --help` shows more of each."
+    )]
+    Cluster {
+        #[command(subcommand)]
+        command: cluster::ClusterCommand,
+    },
     #[command(disable_help_subcommand = true)]
     Migrate(migrate::MigrateArguments),
     /// Secret keys from which codes are derived, and their rotation
@@ -183,6 +210,7 @@ Environment:
   USHER_ADMIN_TOKEN_FILE         the token for operators' commands
   USHER_CONFIG                   the TOML file with settings of the services
   USHER_MAIL_URL                 smtp://…, smtps://… or file:…, for `usher up` and `usher demo`
+  USHER_MAILBOX_URL              where the mailbox speaks HTTP, for `usher mailbox`
   USHER_NATS_SERVER              the nats-server executable, instead of the one on PATH
   OTEL_EXPORTER_OTLP_ENDPOINT    where traces go
   RUST_LOG                       what is logged; never affects traces

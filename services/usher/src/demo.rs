@@ -1,9 +1,6 @@
 //! `usher demo`: somebody's first five minutes. Starts a system of its own, tells a sign-up's story
 //! on it, kills a service in the middle of a second one, and leaves nothing running.
 
-mod letter;
-mod mailbox;
-mod person;
 mod scene;
 mod story;
 
@@ -29,10 +26,10 @@ use crate::{
     },
     otlp::OtlpReceiver,
     output::{Format, json},
+    person::{Inbox, MailFolders},
     root_span,
     terminal::say,
 };
-use mailbox::Mailbox;
 use scene::Scene;
 use story::{Story, Told};
 
@@ -71,10 +68,11 @@ pub(crate) async fn run(
         );
         return Err(Failure::new(Exit::Refused, message).hint("Choose another folder with --data."));
     }
-    let mailbox = Mailbox::choose(arguments.mailbox, told.mail_url(), &folder)?;
+    let folders = MailFolders::choose(arguments.mailbox, told.mail_url(), &folder)?;
+    let inbox = Inbox::Folders(folders);
     // Notices stay unread: a crash is part of the story, and a failure quotes the log.
     let (mut system, _notices) = System::open(&folder, told)?;
-    let outcome = tell(&mut system, mailbox, arguments.keep, format, &mut signals).await;
+    let outcome = tell(&mut system, inbox, arguments.keep, format, &mut signals).await;
     // However the story ended: nothing is left running.
     system.stop().await;
     outcome
@@ -82,13 +80,13 @@ pub(crate) async fn run(
 
 async fn tell(
     system: &mut System,
-    mailbox: Mailbox,
+    inbox: Inbox,
     keep: bool,
     format: Format,
     signals: &mut StopSignals,
 ) -> Result<(), Failure> {
     let told = tokio::select! {
-        told = story(system, mailbox, format) => told?,
+        told = story(system, inbox, format) => told?,
         () = signals.next() => return Err(Failure::new(Exit::Interrupted, "Interrupted; everything was stopped.")),
     };
     if format == Format::Json {
@@ -101,7 +99,7 @@ async fn tell(
     Ok(())
 }
 
-async fn story(system: &mut System, mailbox: Mailbox, format: Format) -> Result<Told, Failure> {
+async fn story(system: &mut System, inbox: Inbox, format: Format) -> Result<Told, Failure> {
     let scene = Scene::new(format);
     scene.opening();
     scene.chapter("Everything starts: a broker, three services, each with a database of its own");
@@ -112,7 +110,7 @@ async fn story(system: &mut System, mailbox: Mailbox, format: Format) -> Result<
     let run = system
         .start(PortChoice::Auto, exports, scene.progress())
         .await?;
-    let story = Story::new(system, &run, mailbox, &receiver, &scene);
+    let story = Story::new(system, &run, inbox, &receiver, &scene);
     let told = story.tell().await;
     telemetry.shutdown().await;
     told

@@ -1,7 +1,7 @@
 //! How a command ends: the exit codes, stated once, and the failure that carries one from any
 //! command to `lib::run`, which prints it.
 
-use std::{io, time::Duration};
+use std::{error::Error as _, io, time::Duration};
 
 use kit::{config::RefusedSetting, files::FileRefused, words};
 use serde::Serialize;
@@ -9,6 +9,10 @@ use tonic::Code;
 use tonic_types::StatusExt as _;
 
 use crate::terminal::{self, BAD, DIM, Lost};
+
+/// Of a call that was not answered.
+const MAY_BE_DONE: &str = "What was asked for may have been done all the same: look before you repeat it. `usher doctor` \
+     tells which part is slow or away.";
 
 /// Exit codes. `--help` and the documentation print [`help`], so that there is one list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -108,6 +112,7 @@ impl Failure {
         let exit = match status.code() {
             Code::NotFound => Exit::NotFound,
             Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled => Exit::Unavailable,
+            _ if broke_off(status) => Exit::Unavailable,
             Code::InvalidArgument
             | Code::AlreadyExists
             | Code::FailedPrecondition
@@ -130,6 +135,10 @@ impl Failure {
         failure.reason = details.error_info().map(|info| info.reason.clone());
         let retry = details.retry_info().and_then(|retry| retry.retry_delay);
         failure.retry_after_seconds = retry.map(round_up);
+        if broke_off(status) {
+            failure.message = format!("{service} at {url} broke the connection off.");
+            return failure.hint(MAY_BE_DONE);
+        }
         failure.explained(service, url, status.code())
     }
 
@@ -142,10 +151,7 @@ impl Failure {
             }
             Code::DeadlineExceeded | Code::Cancelled => {
                 self.message = format!("{service} at {url} did not answer in time.");
-                self.hint(
-                    "What was asked for may have been done all the same: look before you repeat it. `usher doctor` tells \
-                     which part is slow or away.",
-                )
+                self.hint(MAY_BE_DONE)
             }
             Code::Unauthenticated | Code::PermissionDenied => self.hint(
                 "Operators' commands need the admin token: name its file with --admin-token-file or \
@@ -229,6 +235,13 @@ pub(crate) fn was_heard() -> Result<(), Failure> {
         }
         _ => Ok(()),
     }
+}
+
+/// Whether the connection ended while an answer was waited for: no code of gRPC says so.
+fn broke_off(status: &tonic::Status) -> bool {
+    let cause = status.source();
+    status.code() == Code::Unknown
+        && cause.is_some_and(<dyn std::error::Error>::is::<tonic::transport::Error>)
 }
 
 fn round_up(delay: Duration) -> u64 {

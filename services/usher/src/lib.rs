@@ -8,12 +8,16 @@
 //! up`), whose `logs` are told, `serve` is what such a child does. `target` and `session` find the
 //! services for the client commands `account`, `mail`, `dlq`, `nats` and `doctor`, which use gRPC
 //! and never a database, and `root_span` begins their traces; `migrate` alone opens a database, and
-//! `keys` changes a key file once it has asked verification. `otlp` receives spans, `trace` draws
-//! them as journeys; `demo` tells the story with all of it.
+//! does so, as `nats provision` does its part, after a `wait` if it is asked to; `keys` changes a
+//! key file once it has asked verification. `mailbox` catches mails, and reads them over HTTP.
+//! `otlp` receives spans, `trace` draws them as journeys, and those that a Jaeger has; `web` asks who
+//! speaks HTTP. `cluster` makes an installation's secrets and tries it; `person` signs up there and
+//! in `demo`, which tells the story with all of it.
 
 mod account;
 mod broker;
 mod cli;
+mod cluster;
 mod completions;
 mod config;
 mod demo;
@@ -25,12 +29,14 @@ mod keys;
 mod local;
 mod logs;
 mod mail;
+mod mailbox;
 mod man;
 mod migrate;
 mod nats;
 pub mod otlp;
 mod output;
 mod parse;
+mod person;
 mod probe;
 mod root_span;
 mod serve;
@@ -42,6 +48,8 @@ mod target;
 mod terminal;
 mod trace;
 mod version;
+mod wait;
+mod web;
 
 use std::process::ExitCode;
 
@@ -107,6 +115,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Migrate(arguments) => migrate::run(arguments, &data, format).await,
         Command::Keys(client) => keys::run(client.command, &data, &session(client.target)?).await,
         Command::Config(arguments) => config::run(arguments, &data, format, &parse::slips()),
+        Command::Mailbox(arguments) => mailbox::run(arguments, &data, format, parse::slips()).await,
         Command::Logs(arguments) => logs::run(&arguments, &data, format).await,
         Command::Completions(arguments) => {
             completions::run(&arguments, cli::command());
@@ -117,6 +126,8 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
             version::run(format);
             Ok(())
         }
+        Command::Trace { command } => trace::run(command, format).await,
+        Command::Cluster { command } => cluster::run(command, &data, format).await,
         Command::Doctor(arguments) => {
             doctor::run(&session(arguments.target)?, parse::slips()).await
         }

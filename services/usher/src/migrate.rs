@@ -1,7 +1,7 @@
 //! `usher migrate`: brings databases up to date, or tells which steps they lack. The one command
 //! that opens a database.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use kit::{
@@ -15,23 +15,33 @@ use crate::{
     exit::{Exit, Failure, sentence},
     output::{Format, table},
     service::Service,
+    wait::WaitFlag,
 };
+
+/// The reason of a failure that tells of missing migrations.
+const NOT_CURRENT: &str = "TABLES_NOT_CURRENT";
 
 /// Bring databases up to date
 ///
 /// Without --service: the three SQLite files of the data folder, whose `usher up` must not be
-/// running. With it: the database that USHER_DATABASE_URL or --database-url names. Each database is
-/// migrated in one transaction; several that come at once wait for each other.
+/// running. With it: the database that USHER_DATABASE_URL or --database-url names, or the file that
+/// USHER_DATABASE_URL_FILE or --database-url-file names. Each database is migrated in one
+/// transaction; several that come at once wait for each other.
+///
+/// With --wait: also for a server that does not answer, a role or a database that is not made, a
+/// password that is not taken, a file that is not there; and `status` until nothing is missing.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   usher migrate
   usher migrate status
-  usher migrate --service accounts --database-url postgres://usher_accounts@db/accounts")]
+  usher migrate --service accounts --database-url postgres://usher_accounts@db/accounts
+  usher migrate --service accounts --database-url-file /etc/usher/database-url --wait 5m
+  usher migrate status --service accounts --wait 10m      # until somebody has migrated it")]
 pub(crate) struct MigrateArguments {
     #[command(subcommand)]
     command: Option<MigrateCommand>,
     /// Only this service's database
-    #[arg(long, value_enum, requires = "database_url", global = true)]
+    #[arg(long, value_enum, global = true)]
     service: Option<Service>,
     /// sqlite:PATH or postgres://…; used with --service
     #[arg(
@@ -42,9 +52,19 @@ pub(crate) struct MigrateArguments {
         global = true
     )]
     database_url: Option<DatabaseUrl>,
+    /// File with that URL, instead of it
+    #[arg(
+        long,
+        env = "USHER_DATABASE_URL_FILE",
+        value_name = "FILE",
+        global = true
+    )]
+    database_url_file: Option<PathBuf>,
+    #[command(flatten)]
+    wait: WaitFlag,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
 enum MigrateCommand {
     /// Tell which migrations are missing; exits with 1 if any are
     Status,
@@ -56,50 +76,118 @@ struct DatabaseState {
     pending: Vec<String>,
 }
 
+/// Where a database's URL stands.
+#[derive(Debug)]
+enum Named {
+    Url(DatabaseUrl),
+    File(PathBuf),
+}
+
 pub(crate) async fn run(
     arguments: MigrateArguments,
     data: &Path,
     format: Format,
 ) -> Result<(), Failure> {
-    let databases = match (arguments.service, arguments.database_url) {
-        (Some(service), Some(url)) => vec![(service, url)],
+    let MigrateArguments {
+        command,
+        service,
+        database_url,
+        database_url_file,
+        wait,
+    } = arguments;
+    let named = match (database_url, database_url_file) {
+        (Some(_), Some(_)) => {
+            let message = "USHER_DATABASE_URL (or --database-url) and USHER_DATABASE_URL_FILE (or --database-url-file) are \
+                           both set: keep one of them.";
+            return Err(Failure::new(Exit::Usage, message));
+        }
+        (Some(url), None) => Some(Named::Url(url)),
+        (None, file) => file.map(Named::File),
+    };
+    let databases = databases(service, named, data)?;
+    let states = wait.until(format, may_pass, async || {
+        let states = each(command, &databases).await?;
+        // Somebody else is to do it; whoever only looks shows what there is.
+        match wait.is_set() {
+            true => all_current(states),
+            false => Ok(states),
+        }
+    });
+    let states = states.await?;
+    format.print(&states, |states| spoken(states));
+    all_current(states).map(drop)
+}
+
+/// The databases that are meant.
+fn databases(
+    service: Option<Service>,
+    named: Option<Named>,
+    data: &Path,
+) -> Result<Vec<(Service, Named)>, Failure> {
+    match (service, named) {
+        (Some(service), Some(named)) => Ok(vec![(service, named)]),
         (None, Some(_)) => {
             let message = "A database is named, but not whose it is: add --service.";
-            return Err(Failure::new(Exit::Usage, message).hint("Or unset USHER_DATABASE_URL."));
+            Err(Failure::new(Exit::Usage, message)
+                .hint("Or unset USHER_DATABASE_URL and USHER_DATABASE_URL_FILE."))
         }
-        _ => {
-            let mut files = Vec::new();
-            for service in Service::ALL {
-                files.push((service, local(data, service)?));
-            }
-            files
+        (Some(_), None) => {
+            let message = "A service is named, but not where its database is: add --database-url or --database-url-file.";
+            Err(Failure::new(Exit::Usage, message)
+                .hint("Without --service: the SQLite files of the data folder."))
         }
-    };
+        (None, None) => Service::ALL
+            .into_iter()
+            .map(|service| Ok((service, Named::Url(local(data, service)?))))
+            .collect(),
+    }
+}
+
+/// Migrates each database, or looks what it lacks.
+async fn each(
+    command: Option<MigrateCommand>,
+    databases: &[(Service, Named)],
+) -> Result<Vec<DatabaseState>, Failure> {
     let mut states = Vec::new();
-    for (service, url) in databases {
-        let pending = match arguments.command {
+    for (service, named) in databases {
+        let url = match named {
+            Named::Url(url) => url.clone(),
+            Named::File(file) => DatabaseUrl::read(file)?,
+        };
+        let pending = match command {
             None => {
-                apply(service, &url).await?;
+                apply(*service, &url).await?;
                 Vec::new()
             }
             // To open a file that is missing would make it.
             Some(MigrateCommand::Status) if is_missing(&url) => {
                 vec!["all, there is no database yet".to_owned()]
             }
-            Some(MigrateCommand::Status) => pending(service, &url).await?,
+            Some(MigrateCommand::Status) => pending(*service, &url).await?,
         };
         states.push(DatabaseState {
             service: service.name(),
             pending,
         });
     }
-    format.print(&states, |states| spoken(states));
-    if states.iter().any(|state| !state.pending.is_empty()) {
-        let message = "Tables are not current: a service is not ready as long as its own are not, and takes no sign-ups.";
-        return Err(Failure::new(Exit::Failed, message)
-            .hint("`usher migrate`, with the same flags, brings them up to date."));
+    Ok(states)
+}
+
+fn all_current(states: Vec<DatabaseState>) -> Result<Vec<DatabaseState>, Failure> {
+    if states.iter().all(|state| state.pending.is_empty()) {
+        return Ok(states);
     }
-    Ok(())
+    let message = "Tables are not current: a service is not ready as long as its own are not, and takes no sign-ups.";
+    let mut failure = Failure::new(Exit::Failed, message)
+        .hint("`usher migrate`, with the same flags, brings them up to date.");
+    failure.reason = Some(NOT_CURRENT.to_owned());
+    Err(failure)
+}
+
+/// What somebody may mend while it is waited for.
+fn may_pass(failure: &Failure) -> bool {
+    let is_not_current = failure.reason.as_deref() == Some(NOT_CURRENT);
+    matches!(failure.exit, Exit::Unavailable | Exit::Refused) || is_not_current
 }
 
 fn spoken(states: &[DatabaseState]) -> String {

@@ -11,6 +11,7 @@ use crate::{
     output::table,
     session::Session,
     terminal::{GOOD, WARN},
+    wait::WaitFlag,
 };
 
 #[derive(Debug, Subcommand)]
@@ -27,12 +28,15 @@ pub(crate) enum NatsCommand {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   usher nats provision
-  usher nats provision --nats-url nats://nats-0:4222,nats://nats-1:4222 --replicas 3")]
+  usher nats provision --nats-url nats://nats-0:4222,nats://nats-1:4222 --replicas 3
+  usher nats provision --replicas 3 --wait 5m      # also for servers that are still starting")]
 pub(crate) struct ProvisionArguments {
     /// Copies of each stream: 1 for one server, 3 for a cluster [default: as many as it has, 1 for
     /// a new one]
     #[arg(long, value_name = "N")]
     replicas: Option<usize>,
+    #[command(flatten)]
+    wait: WaitFlag,
 }
 
 /// What `provision` did to one stream.
@@ -100,19 +104,32 @@ pub(crate) struct DurableStatus {
 }
 
 pub(crate) async fn run(command: NatsCommand, session: &Session) -> Result<(), Failure> {
-    let bus = connect(session).await?;
     match command {
-        NatsCommand::Provision(arguments) => {
-            let streams = match bus::provision(&bus, arguments.replicas).await {
-                Ok(streams) => Vec::from_iter(streams.into_iter().map(ProvisionedStream::from)),
-                Err(error) => return Err(broker::not_provisioned(&bus, &error).await),
-            };
+        NatsCommand::Provision(ProvisionArguments { replicas, wait }) => {
+            // Servers that have not found each other yet take no copies, and say so in many ways.
+            let pass = |_: &Failure| true;
+            let provision = async || provision(session, replicas).await;
+            let streams = wait.until(session.format, pass, provision).await?;
             let told = serde_json::json!({ "streams": streams });
             session.format.print(&told, |_| what_was_done(&streams));
         }
-        NatsCommand::Status => session.format.print(&status(&bus).await?, spoken),
+        NatsCommand::Status => {
+            let bus = connect(session).await?;
+            session.format.print(&status(&bus).await?, spoken);
+        }
     }
     Ok(())
+}
+
+async fn provision(
+    session: &Session,
+    replicas: Option<usize>,
+) -> Result<Vec<ProvisionedStream>, Failure> {
+    let bus = connect(session).await?;
+    match bus::provision(&bus, replicas).await {
+        Ok(streams) => Ok(streams.into_iter().map(ProvisionedStream::from).collect()),
+        Err(error) => Err(broker::not_provisioned(&bus, &error).await),
+    }
 }
 
 fn what_was_done(streams: &[ProvisionedStream]) -> String {

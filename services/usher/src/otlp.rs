@@ -13,6 +13,7 @@ use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
 use anyhow::Context as _;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
+pub(crate) use span::spans_of;
 pub use span::{Link, Span, SpanStatus};
 use store::Store;
 

@@ -45,7 +45,19 @@ pub(crate) fn parse() -> Result<Cli, (Format, anyhow::Error)> {
         let told = told(&path, settings.as_ref(), &error, &arguments);
         (format, told.unwrap_or_else(|| leave(error)))
     })?;
+    if let Some(settings) = &settings {
+        let both = settings.refuse_both(Some(innermost(&matches)));
+        both.map_err(|refused| (format, refused.into()))?;
+    }
     Ok(Cli::from_arg_matches(&matches).unwrap_or_else(leave))
+}
+
+/// What stands behind the last subcommand.
+fn innermost(matches: &ArgMatches) -> &ArgMatches {
+    match matches.subcommand() {
+        Some((_, inner)) => innermost(inner),
+        None => matches,
+    }
 }
 
 fn leave<T>(error: Error) -> T {

@@ -67,9 +67,11 @@ struct Reply {
     body: String,
 }
 
-/// Asks `base` (`http://HOST:PORT`) for `path`, for three seconds at most.
+/// Asks `base` (`http://HOST:PORT`; of `dns:///HOST:PORT` any replica) for `path`, for three seconds
+/// at most.
 async fn get(base: &str, path: &str) -> anyhow::Result<Reply> {
     let host = base.strip_prefix("http://");
+    let host = host.or_else(|| base.strip_prefix("dns:///"));
     let host = host.context("it is no http:// address")?;
     let asked = timeout(
         Duration::from_secs(3),

@@ -39,7 +39,7 @@ pub(crate) struct DataFlag {
 /// Flags of every command that talks to services.
 #[derive(Debug, Clone, Args)]
 #[command(
-    next_help_heading = "Where the services are (default: the running `usher up` of --data, else this machine)"
+    next_help_heading = "Where the services are, http://HOST:PORT or dns:///HOST:PORT (default: the running `usher up` of --data, else this machine)"
 )]
 pub(crate) struct Target {
     /// accounts, gRPC

@@ -14,7 +14,7 @@ use anstyle::{AnsiColor, Style};
 
 pub(crate) use behind::{finish, finish_output, write_behind};
 pub(crate) use lost::{Lost, lost};
-pub(crate) use progress::Progress;
+pub(crate) use progress::{Progress, Step};
 
 /// What was asked for.
 pub(crate) const STRONG: Style = Style::new().bold();

@@ -1,13 +1,13 @@
 //! Puts the service together and runs it: the one place that knows every part.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, pin::pin, sync::Arc};
 
 use anyhow::Context as _;
 use kit::{
     bus::{self, Bus, Consumer, DeadLetters, Durable, Handler},
     clock::Clock,
     outbox::{self, Relay},
-    serve::{self, Degraded, Health, MESSAGE_LIMIT, Parts, Stages, Surface},
+    serve::{self, Degraded, Health, MESSAGE_LIMIT, Parts, Replicas, Secrets, Stages, Surface},
     telemetry,
     watch::Watches,
 };
@@ -62,10 +62,13 @@ pub fn durable() -> Durable {
 pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
     let telemetry = telemetry::init("verification", &config.service.telemetry)?;
     let served = async {
-        App::build(config, Clock::default())
-            .await?
-            .run_until(serve::at_most_ten_seconds(shutdown))
-            .await
+        let mut shutdown = pin!(serve::at_most_ten_seconds(shutdown));
+        let app = tokio::select! {
+            app = App::build(config, Clock::default()) => app?,
+            // Nothing is begun that would have to be finished.
+            () = &mut shutdown => return Ok(()),
+        };
+        app.run_until(shutdown).await
     };
     let served = served.await;
     // Last: what was drained has spans, too.
@@ -80,21 +83,24 @@ pub struct App {
     parts: Parts,
     bus: Bus,
     keys: CodeKeys,
-    mailers: Vec<serve::Client>,
+    mailers: Replicas,
 }
 
 impl App {
-    /// Opens the database, binds the listeners and reads the secrets. An SQLite database is
-    /// migrated; a Postgres one is `usher migrate`'s business. Neither broker nor mailer nor
-    /// Postgres is waited for.
+    /// Reads the secrets, opens the database and binds the listeners. An SQLite database is
+    /// migrated; a Postgres one is `usher migrate`'s business. Secrets are waited for where operators
+    /// bring them; neither broker nor mailer nor Postgres is.
     ///
     /// # Errors
-    /// What cannot be opened, bound or read, as a sentence.
+    /// What cannot be read, opened or bound, as a sentence.
     pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Self> {
-        let parts = config.service.open::<Migrator>(clock).await?;
+        let urls = config.mailer_url.iter().map(|url| url.trim());
+        let mailers = Replicas::of(urls).context("USHER_MAILER_URL cannot be used.")?;
+        let settings = config.clone();
+        let look = move || look_for_secrets(&settings);
+        let opened = config.service.open::<Migrator, _>(NOT_READY, clock, look);
+        let (parts, keys) = opened.await?;
         let bus = Bus::connect(&config.broker, "verification").await?;
-        let keys = CodeKeys::open(&config.code_keys_file)?;
-        let mailers = mailers(&config)?;
         Ok(Self {
             config,
             parts,
@@ -119,7 +125,7 @@ impl App {
     ///
     /// # Errors
     /// When a listener fails.
-    pub async fn run_until(self, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
+    pub async fn run_until(mut self, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
         let stages = Stages::default();
         let (public, admin, queue) = self.start_workers(&stages);
         let Self {
@@ -157,7 +163,8 @@ impl App {
 
     /// Starts all that works without being called, and answers with what is called, and the queue
     /// to the delivery.
-    fn start_workers(&self, stages: &Stages) -> (Public, Admin, Queue) {
+    fn start_workers(&mut self, stages: &Stages) -> (Public, Admin, Queue) {
+        let mailers = std::mem::take(&mut self.mailers);
         let (db, config) = (self.parts.db.clone(), &self.config);
         let finish = &stages.finish;
         let watches = Watches::default();
@@ -179,7 +186,8 @@ impl App {
             lease: config.delivery_lease,
             watches: watches.clone(),
         };
-        self.start_delivery(stages, claim_mails, (queue.clone(), incoming), &became_due);
+        let to_mailers = ((queue.clone(), incoming), mailers);
+        self.start_delivery(stages, claim_mails, to_mailers, &became_due);
         let dead_letters = self.start_consumer(stages, queue.clone(), watches.clone());
 
         let serve_resends = ServeResends {
@@ -226,7 +234,7 @@ impl App {
         &self,
         stages: &Stages,
         claim_mails: ClaimMails,
-        queue: (Queue, Incoming),
+        (queue, mailers): ((Queue, Incoming), Replicas),
         became_due: &Arc<Notify>,
     ) {
         let (stop, metrics) = (&stages.stop, Metrics::new());
@@ -234,7 +242,7 @@ impl App {
         let counting = count_due::run(db, keys, metrics.clone(), stop.clone());
         stages.work("count of due mails", stop, counting);
 
-        let (mailers, tick) = (self.mailers.clone(), self.config.delivery_tick);
+        let tick = self.config.delivery_tick;
         let mail_loop = MailLoop::new(claim_mails, queue, mailers, metrics, tick);
         let delivering = mail_loop.run(Arc::clone(became_due), stop.clone());
         stages.work("delivery", stop, delivering);
@@ -307,10 +315,9 @@ impl App {
     }
 }
 
-fn mailers(config: &Config) -> anyhow::Result<Vec<serve::Client>> {
-    let mut mailers = Vec::with_capacity(config.mailer_url.len());
-    for url in &config.mailer_url {
-        mailers.push(serve::client(url.trim()).context("USHER_MAILER_URL cannot be used.")?);
-    }
-    Ok(mailers)
+fn look_for_secrets(config: &Config) -> anyhow::Result<(Secrets, CodeKeys)> {
+    let mut looking = config.service.look_for_secrets()?;
+    let keys = looking.take(|custody| CodeKeys::open(&config.code_keys_file, custody))?;
+    looking.take(|_| config.broker.look_for_login())?;
+    looking.end(keys)
 }

@@ -10,9 +10,8 @@ use std::{
 };
 
 use kit::{
-    files,
-    keyring::{Key, KeyRing},
-    random,
+    files::{self, Custody},
+    keyring::KeyRing,
     serve::Degraded,
 };
 use tokio::{
@@ -57,13 +56,12 @@ struct Refused {
 }
 
 impl CodeKeys {
-    /// Reads the file; a missing one is made with a new key.
+    /// Reads the file; a missing one is made with a new key, where that is ours to do.
     ///
     /// # Errors
     /// What is wrong with it, and what mends it.
-    pub(crate) fn open(file: &Path) -> anyhow::Result<Self> {
-        let make = || Key::new(random::bytes(), random::bytes()).line() + "\n";
-        let text = files::read_or_make(file, WHAT, make)?;
+    pub(crate) fn open(file: &Path, custody: Custody) -> anyhow::Result<Self> {
+        let text = custody.read(file, WHAT, KeyRing::fresh_text)?;
         Ok(Self {
             file: file.to_owned(),
             state: Arc::new(Mutex::new(State {

@@ -29,7 +29,8 @@ pub struct Config {
     #[command(flatten)]
     pub broker: BrokerSettings,
 
-    /// Mailers, http://HOST:PORT, separated by commas; one delivery stream is kept to each
+    /// Mailers, http://HOST:PORT, or dns:///HOST:PORT for every address behind the name, separated by
+    /// commas; one delivery stream is kept to each
     #[arg(
         long,
         env = "USHER_MAILER_URL",
@@ -41,8 +42,8 @@ pub struct Config {
     pub mailer_url: Vec<String>,
 
     /// File with the keys that codes are derived from, `id:hex` a line, the first in use, the same
-    /// for all replicas; made on first start if missing, read again every 5 s; `usher keys` changes
-    /// it
+    /// for all replicas; with SQLite made on first start if missing; read again every 5 s; `usher
+    /// keys` changes it
     #[arg(long, env = "USHER_CODE_KEYS_FILE", default_value = "data/code-keys")]
     pub code_keys_file: PathBuf,
 

@@ -8,6 +8,7 @@ mod encode;
 mod held;
 mod mail_loop;
 mod mode;
+mod open_stream;
 mod queue;
 mod streams;
 mod timers;

@@ -22,6 +22,7 @@ impl World {
             address: address.to_owned(),
             due: Instant::now(),
             latency: Duration::ZERO,
+            times: 1,
             answer: Answer::Acknowledged {
                 account_id: "a1".to_owned(),
             },

@@ -22,21 +22,11 @@ pub(crate) struct FingerprintKey(Private<[u8; KEY_BYTES]>);
 pub(crate) struct InvalidFingerprintKey;
 
 impl FingerprintKey {
-    /// A key of 32 random octets.
-    pub(crate) fn new(octets: [u8; KEY_BYTES]) -> Self {
-        Self(octets.into())
-    }
-
-    /// Reads what `to_text` wrote.
+    /// Reads a secret as its file holds it.
     pub(crate) fn parse(text: &str) -> Result<Self, InvalidFingerprintKey> {
         let mut octets = [0; 32];
         hex::decode_to_slice(text.trim(), &mut octets).map_err(|_| InvalidFingerprintKey)?;
         Ok(Self(octets.into()))
-    }
-
-    /// The key as its file holds it.
-    pub(crate) fn to_text(&self) -> String {
-        hex::encode(self.0.expose()) + "\n"
     }
 
     /// What is stored instead of an idempotency key.
@@ -72,9 +62,13 @@ impl FingerprintKey {
 mod tests {
     use super::{FingerprintKey, NewAccount};
 
+    fn key(octet: &str) -> FingerprintKey {
+        FingerprintKey::parse(&octet.repeat(32)).unwrap()
+    }
+
     #[test]
     fn requests_differ_by_what_they_say_and_by_the_key() {
-        let (one, other) = (FingerprintKey::new([1; 32]), FingerprintKey::new([2; 32]));
+        let [one, other] = ["01", "02"].map(key);
         let request = |email, name, locale| NewAccount::parse(email, name, locale).unwrap();
         let ada = request("ada@example.org", "Ada", "en");
         let same = request("ada@EXAMPLE.org", " Ada", "en");
@@ -86,8 +80,8 @@ mod tests {
 
     #[test]
     fn a_key_reads_back_from_its_file() {
-        let key = FingerprintKey::new([7; 32]);
-        let again = FingerprintKey::parse(&key.to_text()).unwrap();
+        let key = key("07");
+        let again = FingerprintKey::parse(&("07".repeat(32) + "\n")).unwrap();
         let ada = NewAccount::parse("ada@example.org", "", "").unwrap();
         assert_eq!(key.of_request(&ada), again.of_request(&ada));
         assert!(FingerprintKey::parse("07").is_err());

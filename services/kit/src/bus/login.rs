@@ -1,20 +1,17 @@
 //! Where NATS is and who we are there. The library takes neither from a URL: `connection` is given
 //! addresses without secrets, and asks here for the login of each connection.
 
-use std::{
-    path::{Path, PathBuf},
-    str::FromStr,
-};
+use std::{path::PathBuf, str::FromStr};
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, bail};
 use async_nats::Auth;
 use nkeys::KeyPair;
 use url::Url;
 
 use crate::{
     Private,
-    config::{decoded, refused_url},
-    files::{self, FileRefused},
+    config::{RefusedSetting, decoded, refused_url},
+    files::Custody,
 };
 
 /// Where a nats-server of this machine usually listens.
@@ -49,6 +46,16 @@ impl Default for BrokerSettings {
             login: None,
         }
         .into()
+    }
+}
+
+impl BrokerSettings {
+    /// Looks whether the login can be made now, as each connection makes it anew.
+    ///
+    /// # Errors
+    /// When there are two, or the file of credentials cannot be used.
+    pub fn look_for_login(&self) -> anyhow::Result<()> {
+        Login::of(self).map(drop)
     }
 }
 
@@ -152,9 +159,13 @@ impl Login {
     /// When there are two, or the file cannot be used.
     pub(super) fn of(settings: &BrokerSettings) -> anyhow::Result<Self> {
         let login = match (&settings.nats_url.login, &settings.nats_credentials) {
-            (Some(_), Some(_)) => bail!(
-                "There is a login in USHER_NATS_URL, and USHER_NATS_CREDENTIALS names another one. Keep one of them."
-            ),
+            (Some(_), Some(_)) => {
+                return Err(RefusedSetting(
+                    "There is a login in USHER_NATS_URL, and USHER_NATS_CREDENTIALS names another one. Keep one of them."
+                        .to_owned(),
+                )
+                .into());
+            }
             (None, Some(file)) => Self::File(file.clone()),
             (Some(InUrl::User(user)), None) => Self::User(user.clone()),
             (Some(InUrl::Token(token)), None) => Self::Token(token.clone()),
@@ -180,7 +191,7 @@ impl Login {
             Self::File(path) => {
                 let what = "The credentials in USHER_NATS_CREDENTIALS";
                 let shown = path.display();
-                let text = files::read(path).map_err(|refused| anyhow!("{what}: {refused}"))?;
+                let text = Custody::Operators.read(path, what, String::new)?;
                 let (jwt, seed) = parts(&text).with_context(|| {
                     format!(
                         "{what}: {shown} holds no JWT with its nkey, as `nsc generate creds` writes them, and no \
@@ -225,33 +236,6 @@ impl Login {
                  (`nsc generate creds`); it is read again for the next connection."
             }
         }
-    }
-}
-
-/// The one user of a broker that is ours alone: an nkey, whose seed stays in our file. The server
-/// is told its public half only, and whoever listens in the server's place learns nothing by it.
-#[derive(Debug, Clone)]
-pub struct BrokerUser(String);
-
-impl BrokerUser {
-    /// The user whose seed is in this file, which is made if it is missing.
-    ///
-    /// # Errors
-    /// When the file cannot be read or made, others may read it, or it holds no seed.
-    pub fn read_or_make(path: &Path) -> Result<Self, FileRefused> {
-        const WHAT: &str = "The key of the local broker's user";
-        let make = || KeyPair::new_user().seed().unwrap_or_default() + "\n";
-        let text = files::read_or_make(path, WHAT, make)?;
-        // Its own error would quote it.
-        let key = KeyPair::from_seed(text.trim());
-        let key =
-            key.map_err(|_| FileRefused::makes_no_sense(WHAT, path, &"it is no nkey's seed"))?;
-        Ok(Self(key.public_key()))
-    }
-
-    /// What the server knows it by. No secret.
-    pub fn public_key(&self) -> &str {
-        &self.0
     }
 }
 

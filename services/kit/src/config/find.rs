@@ -6,8 +6,8 @@ use std::ffi::OsString;
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, Id, parser::ValueSource};
 
 use super::{
-    Held, SettingsFile, Whence, names,
-    refusal::{explain, is_flag_given, is_secret},
+    Held, SettingsFile, Whence, by_file, names,
+    refusal::{RefusedSetting, explain, is_flag_given, is_secret},
 };
 use crate::Private;
 
@@ -146,6 +146,7 @@ impl Settings {
     /// # Errors
     /// Which setting is wrong, as a sentence.
     pub fn parse<C: FromArgMatches>(&self) -> anyhow::Result<C> {
+        self.refuse_both(None)?;
         let refused = |error: clap::Error| self.refusal(&error, &[]);
         let command = self.as_defaults_of(self.declared.clone());
         let matches = command.try_get_matches_from([""; 0]).map_err(refused)?;
@@ -163,16 +164,21 @@ impl Settings {
         })
     }
 
+    /// Refuses a secret that stands in two places; `matches` are the flags of the command line, if
+    /// there are any.
+    ///
+    /// # Errors
+    /// Which one, and where both come from.
+    pub fn refuse_both(&self, matches: Option<&ArgMatches>) -> Result<(), RefusedSetting> {
+        by_file::refuse_both(&self.declared, |one| self.value_of(one, matches).1)
+    }
+
     /// Every setting as it holds; `matches` are the flags of the command line, if there are any.
     pub fn held(&self, matches: Option<&ArgMatches>) -> Vec<Held> {
         let mut all = Vec::new();
         for argument in self.declared.get_arguments() {
             if let Some(variable) = names::variable(argument) {
-                let (value, origin) = self.value_of(argument, matches);
-                let value = value.map(|value| match is_secret(argument) && holds_more(&value) {
-                    true => "set".to_owned(),
-                    false => value,
-                });
+                let (value, origin) = self.shown(argument, matches);
                 all.push(Held {
                     variable,
                     value,
@@ -181,6 +187,21 @@ impl Settings {
             }
         }
         all
+    }
+
+    /// What `value_of` says, without a secret.
+    fn shown(&self, argument: &Arg, matches: Option<&ArgMatches>) -> (Option<String>, Whence) {
+        if let Some(by_file) = by_file::of(&self.declared, argument)
+            && let (Some(file), origin) = self.value_of(by_file, matches)
+        {
+            return (Some(format!("set (file {file})")), origin);
+        }
+        let (value, origin) = self.value_of(argument, matches);
+        let hidden = |value: String| match is_secret(argument) && holds_more(&value) {
+            true => "set".to_owned(),
+            false => value,
+        };
+        (value.map(hidden), origin)
     }
 
     fn value_of(&self, argument: &Arg, matches: Option<&ArgMatches>) -> (Option<String>, Whence) {

@@ -1,6 +1,7 @@
 //! URLs that are settings: why one is refused, without a word of it, because whatever stands in it
 //! may be a part of a password.
 
+use http::uri::Authority;
 use percent_encoding::percent_decode_str;
 use url::{ParseError, Url};
 
@@ -47,14 +48,24 @@ fn has_bare_percent(text: &str) -> bool {
     text.split('%').skip(1).any(|part| !is_code(part))
 }
 
-/// Reads a setting that is where a service listens: `http://HOST:PORT`. Never with a login: there
-/// is nobody who would take it.
+/// How the URL of a service begins that is found by its name: gRPC's way to write one, of which the
+/// part for the DNS server stays empty.
+const BY_NAME: &str = "dns:///";
+
+/// Reads a setting that is where a service listens: `http://HOST:PORT`, or `dns:///HOST:PORT` for
+/// every address behind the name. Never with a login: there is nobody who would take it.
 ///
 /// # Errors
 /// What it looks like, without the URL.
 pub fn service_url(text: &str) -> Result<String, String> {
-    const EXPECTED: &str = "http://HOST:PORT without a user, a path or anything else";
+    const EXPECTED: &str =
+        "http://HOST:PORT or dns:///HOST:PORT without a user, a path or anything else";
     let refused = || refused_url(text, EXPECTED);
+    if text.trim_start().starts_with("dns:") {
+        return named_host(text)
+            .map(|_| text.to_owned())
+            .ok_or_else(refused);
+    }
     let url = Url::parse(text).map_err(|_| refused())?;
     let is_bare = url.username().is_empty()
         && url.password().is_none()
@@ -68,9 +79,19 @@ pub fn service_url(text: &str) -> Result<String, String> {
     }
 }
 
+/// Host and port of `dns:///HOST:PORT`; nothing of any other text.
+pub fn named_host(url: &str) -> Option<(String, u16)> {
+    let place = url.trim().strip_prefix(BY_NAME)?;
+    let place: Authority = place.parse().ok().filter(|_| !place.contains('@'))?;
+    // As it is looked up: the brackets of an address of IPv6 belong to the URL.
+    let host = place.host().trim_matches(['[', ']']);
+    let port = place.port_u16().filter(|port| *port > 0)?;
+    (!host.is_empty()).then(|| (host.to_owned(), port))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{refused_url, service_url};
+    use super::{named_host, refused_url, service_url};
 
     #[test]
     fn a_refusal_says_what_to_encode_and_nothing_of_the_url() {
@@ -95,6 +116,8 @@ mod tests {
             "http://127.0.0.1:50053",
             "http://mailer:1/",
             "https://[::1]:1",
+            "dns:///mailer-headless:50053",
+            "dns:///[::1]:1",
         ] {
             assert_eq!(service_url(right), Ok(right.to_owned()));
         }
@@ -105,8 +128,17 @@ mod tests {
             "http://a:b@c",
             "http://a/b",
             "x://a",
+            "dns://mailer:1",
+            "dns:mailer:1",
+            "dns:///mailer",
+            "dns:///mailer:0",
+            "dns:///a@mailer:1",
+            "dns:///mailer:1/path",
+            "dns:///:1",
         ] {
             assert!(service_url(wrong).is_err(), "{wrong}");
         }
+        let named = named_host("dns:///[::1]:7");
+        assert_eq!(named, Some(("::1".to_owned(), 7)));
     }
 }

@@ -28,6 +28,7 @@ use sea_orm::{
 };
 use sea_query_sqlx::SqlxValues;
 use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{error::gone, file::DatabaseFile, notes::Notes};
 
@@ -41,6 +42,8 @@ pub(super) struct Pool {
     pub(super) notes: Arc<Notes>,
     /// Of an SQLite database that this process owns.
     pub(super) file: Option<Arc<DatabaseFile>>,
+    /// Reads the URL's file again and again, as long as there is one of the clones.
+    pub(super) _following: Option<Arc<AbortOnDropHandle<()>>>,
 }
 
 #[derive(Debug, Clone)]

@@ -9,6 +9,11 @@ use sea_orm::{
 
 use crate::words;
 
+/// Postgres' words for a schema that is older than this program: it is migrated by somebody else, any
+/// moment.
+const UNDEFINED_TABLE: &str = "42P01";
+const UNDEFINED_COLUMN: &str = "42703";
+
 /// What `gone` says: SeaORM has no kind of error for it.
 const GONE: &str = "the database's file was deleted, moved or replaced";
 
@@ -115,7 +120,7 @@ impl Trouble {
             (_, "25006") => Self::ReadOnly,
             (_, "53100") => Self::Full,
             (_, "55P03") => Self::Locked,
-            (_, "42P01") => Self::NotCurrent,
+            (_, UNDEFINED_TABLE | UNDEFINED_COLUMN) => Self::NotCurrent,
             (_, "3D000") => Self::NoDatabase,
             (_, "XX001" | "XX002") => Self::Damaged,
             (_, code) if code.starts_with("28") => Self::Login,
@@ -156,6 +161,12 @@ pub(super) fn in_words(error: &DbErr) -> String {
 pub(super) fn of_driver(error: &sqlx::Error) -> String {
     match (Trouble::of_error(error), error) {
         (Trouble::Away, sqlx::Error::Database(error)) => error.message().to_owned(),
+        // Which table it is that is missing helps; of SQLite the same code may mean anything.
+        (trouble @ Trouble::NotCurrent, sqlx::Error::Database(error))
+            if error.code().is_some_and(|code| code.len() == 5) =>
+        {
+            format!("{trouble}: {}", error.message())
+        }
         (Trouble::Away, sqlx::Error::Io(error)) => words::of_io(error),
         (Trouble::NotCurrent, _) | (Trouble::Away, _) => error.to_string(),
         (trouble, _) => trouble.to_string(),
@@ -189,7 +200,18 @@ fn is_away_code(code: &str) -> bool {
     // Connection, insufficient resources, operator intervention, system error (a file that cannot
     // be read or written), rollback (serialization, deadlock), invalid transaction state (left
     // behind by a lost connection), lock not available.
-    const SQLSTATES: [&str; 7] = ["08", "53", "57", "58", "40", "25", "55P03"];
+    // And tables that are not current, which no work of ours makes so: it waits for the migration.
+    const SQLSTATES: [&str; 9] = [
+        "08",
+        "53",
+        "57",
+        "58",
+        "40",
+        "25",
+        "55P03",
+        UNDEFINED_TABLE,
+        UNDEFINED_COLUMN,
+    ];
     match code.parse::<u32>() {
         Ok(number) if code.len() != 5 => {
             BUSY_LOCKED_READONLY_IOERR_FULL_CANTOPEN.contains(&(number & 0xff))

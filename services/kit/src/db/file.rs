@@ -43,9 +43,7 @@ impl Id {
 impl DatabaseFile {
     /// Makes this process the owner of the file, which is made if it is missing.
     pub(super) fn own(path: &str) -> anyhow::Result<Self> {
-        let (folder, name) = place(path);
-        let folder = PrivateFolder::make(folder)
-            .map_err(|refused| refused.or("otherwise put the database into a folder of its own"))?;
+        let (folder, name) = (make_folder(path)?, place(path).1);
         // Before the file is touched: it is another process's as long as that one has the lock.
         let held = lock::acquire(&folder, name)?;
         check(&folder, name)?;
@@ -84,6 +82,12 @@ impl DatabaseFile {
         let had_log = self.has_log.fetch_or(has_log, Ordering::Relaxed);
         self.is_in_place() && (has_log || !had_log)
     }
+}
+
+/// The folder of a database's file, ours alone, made if it is missing.
+pub(crate) fn make_folder(path: &str) -> Result<PrivateFolder, FileRefused> {
+    PrivateFolder::make(place(path).0)
+        .map_err(|refused| refused.or("otherwise put the database into a folder of its own"))
 }
 
 /// Where another process's database is that is to be read.

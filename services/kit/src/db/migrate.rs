@@ -113,9 +113,10 @@ impl Db {
                     applied.insert(row.try_get_by_index::<String>(0)?);
                 }
             }
+            Err(error) if Trouble::from(&error) == Trouble::NotCurrent => {} // nothing was ever applied
             Err(error) if is_away(&error) => return Err(error),
             Err(error) if Trouble::from(&error) == Trouble::Damaged => return Err(error),
-            Err(_) => {} // no such table: nothing was ever applied
+            Err(_) => {}
         }
         Ok(applied)
     }

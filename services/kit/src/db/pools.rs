@@ -1,22 +1,26 @@
-//! How connections are made: patience, durability, and what notices a peer that has vanished.
+//! How connections are made: patience, durability, what notices a peer that has vanished, and a URL
+//! that is renewed meanwhile.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
 use sea_orm::{
     DatabaseConnection, SqlxPostgresConnector, SqlxSqliteConnector,
     sqlx::{
-        self, ConnectOptions as _, Connection as _, PgConnection,
+        self, ConnectOptions as _, Connection as _, PgConnection, PgPool,
         pool::PoolConnectionMetadata,
         postgres::{PgConnectOptions, PgPoolOptions},
         sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
     },
 };
 use tokio::time::timeout;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{
+    DatabaseUrl,
     connection::{Pool, PoolKind},
     notes::Notes,
 };
+use crate::files;
 
 /// How long a transaction waits for a connection, and then for a lock. A caller may wait behind
 /// another group that waits as long; all of it has to be over well before the caller's deadline of
@@ -66,15 +70,12 @@ pub(super) async fn sqlite(path: &Path, connections: u32) -> Result<Pool, sqlx::
         kind: PoolKind::Sqlite(pool.connect_with(options).await?),
         notes: Arc::default(),
         file: None,
+        _following: None,
     })
 }
 
 /// Connects when first used.
-pub(super) fn postgres(url: &str) -> Result<Pool, sqlx::Error> {
-    let options = url
-        .parse::<PgConnectOptions>()?
-        .options(SETTINGS)
-        .disable_statement_logging();
+pub(super) fn postgres(url: &DatabaseUrl) -> Result<Pool, sqlx::Error> {
     let notes = Arc::<Notes>::default();
     let noted = Arc::clone(&notes);
     let pool = PgPoolOptions::new()
@@ -87,11 +88,36 @@ pub(super) fn postgres(url: &str) -> Result<Pool, sqlx::Error> {
         .before_acquire(move |connection, facts| {
             Box::pin(is_usable(connection, facts, Arc::clone(&noted)))
         });
+    let pool = pool.connect_lazy_with(options(url)?);
     Ok(Pool {
-        kind: PoolKind::Postgres(pool.connect_lazy_with(options)),
+        _following: follow(url, &pool),
+        kind: PoolKind::Postgres(pool),
         notes,
         file: None,
     })
+}
+
+fn options(url: &DatabaseUrl) -> Result<PgConnectOptions, sqlx::Error> {
+    let options = url.text().parse::<PgConnectOptions>()?;
+    Ok(options.options(SETTINGS).disable_statement_logging())
+}
+
+/// Has new connections made by the URL as its file says it then, if it stands in one. Those that
+/// there are go on: a password that is rotated holds for new logins only.
+fn follow(url: &DatabaseUrl, pool: &PgPool) -> Option<Arc<AbortOnDropHandle<()>>> {
+    let (file, pool) = (url.file()?.to_owned(), pool.clone());
+    let shown = file.display().to_string();
+    let take = move |url: DatabaseUrl| match options(&url) {
+        Ok(options) => {
+            pool.set_connect_options(options);
+            tracing::info!("The database URL in {shown} was read anew; new connections take it.");
+        }
+        Err(_) => tracing::error!(
+            "The database URL in {shown} leads to SQLite now: that takes a restart. Until then the one before holds."
+        ),
+    };
+    let following = files::follow(file, url.clone(), DatabaseUrl::read, take);
+    Some(Arc::new(AbortOnDropHandle::new(tokio::spawn(following))))
 }
 
 async fn is_usable(

@@ -1,7 +1,10 @@
-//! `USHER_DATABASE_URL`, looked at once at start: what sqlx would take for something else, and log,
-//! is refused here.
+//! `USHER_DATABASE_URL`, or what stands in the file that `USHER_DATABASE_URL_FILE` names: what sqlx
+//! would take for something else, and log, is refused here.
 
-use std::str::FromStr;
+use std::{
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 use sea_orm::sqlx::postgres::PgConnectOptions;
 use url::Url;
@@ -9,6 +12,7 @@ use url::Url;
 use crate::{
     Private,
     config::{decoded, refused_url},
+    files::{self, FileRefused},
 };
 
 const EXPECTED: &str = "sqlite:PATH (a file) or postgres://USER[:PASSWORD]@HOST[:PORT]/DATABASE[?sslmode=…], user and password percent-encoded";
@@ -36,19 +40,45 @@ const PARAMETERS: [&str; 18] = [
 ];
 
 /// Where a database is: `sqlite:PATH` or `postgres://…`. Never printed: it may hold a password.
-#[derive(Debug, Clone)]
-pub struct DatabaseUrl(Private<String>);
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DatabaseUrl {
+    text: Private<String>,
+    /// Where it stands, so that it can be read again.
+    file: Option<PathBuf>,
+}
 
 impl DatabaseUrl {
+    /// The URL in a file that an operator has named.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or holds no such URL.
+    pub fn read(file: &Path) -> Result<Self, FileRefused> {
+        const WHAT: &str = "The database URL";
+        let text = files::Custody::Operators.read(file, WHAT, String::new)?;
+        let url = text.trim().parse::<Self>().map_err(|why| {
+            FileRefused::makes_no_sense(WHAT, file, &why)
+                .mended_by("Put the right one there; it is read again within seconds".to_owned())
+        })?;
+        Ok(Self {
+            file: Some(file.to_owned()),
+            ..url
+        })
+    }
+
+    /// The file that it was read from.
+    pub(super) fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
     /// The file of an SQLite database.
     pub fn sqlite_path(&self) -> Option<&str> {
-        let path = self.0.expose().strip_prefix("sqlite:")?;
+        let path = self.text.expose().strip_prefix("sqlite:")?;
         let path = path.strip_prefix("//").unwrap_or(path);
         Some(path.split('?').next().unwrap_or(path))
     }
 
     pub(super) fn text(&self) -> &str {
-        self.0.expose()
+        self.text.expose()
     }
 }
 
@@ -61,7 +91,10 @@ impl FromStr for DatabaseUrl {
             None => is_postgres(url),
         };
         match is_usable {
-            true => Ok(Self(Private::new(url.to_owned()))),
+            true => Ok(Self {
+                text: Private::new(url.to_owned()),
+                file: None,
+            }),
             false => Err(refused_url(url, EXPECTED)),
         }
     }

@@ -35,6 +35,20 @@ impl PrivateFolder {
         Self::at(&path)
     }
 
+    /// Opens the folder of this name in one that the operator names, making what is missing. Others
+    /// may write to that one, as a volume of Kubernetes is everybody's in its pod.
+    ///
+    /// # Errors
+    /// When it cannot be made, or is not ours alone.
+    pub fn make_in(named: &Path, name: &str) -> Result<Self, FileRefused> {
+        let path = follow(named, Last::Followed)?;
+        make_missing(&path)?;
+        let opened = OpenedFolder::new(path.clone());
+        let opened = opened.map_err(|error| FileRefused::io(&path, "opened", &error))?;
+        // Whoever puts something else in its place is refused by what it is, or whose.
+        Self(opened).folder(name)
+    }
+
     /// Opens the folder if it is there.
     ///
     /// # Errors

@@ -51,6 +51,19 @@ impl FileRefused {
         self
     }
 
+    /// One that is missing, and not ours to make.
+    #[must_use]
+    pub(super) fn brought_by_operators(self) -> Self {
+        if !self.is_missing() {
+            return self;
+        }
+        self.mended_by(
+            "Put it there, the same for all replicas: docs/settings.md says under Secrets how it is made. It is read \
+             within a second"
+                .to_owned(),
+        )
+    }
+
     /// A secret that is not what it should be. `why` quotes nothing of it.
     pub fn makes_no_sense(what: &str, path: &Path, why: &dyn std::fmt::Display) -> Self {
         let path = shown(path);

@@ -71,6 +71,8 @@ pub struct Relay {
     queue: mpsc::Receiver<Outgoing>,
     /// The table may hold rows that are due: the last claim was full.
     more_due: bool,
+    /// The last claim failed, which was told.
+    is_failing: bool,
     metrics: RelayMetrics,
 }
 
@@ -85,6 +87,7 @@ impl Relay {
             settings,
             queue,
             more_due: false,
+            is_failing: false,
             metrics,
         };
         (outbox, relay)
@@ -195,15 +198,19 @@ impl Relay {
         if !self.bus.is_connected() {
             return;
         }
-        match self.claim().await {
+        let claimed = self.claim().await.map_err(StoreError::from);
+        let was_failing = std::mem::replace(&mut self.is_failing, claimed.is_err());
+        match claimed {
             Ok(rows) => {
                 // Less than a window: what is left is not due, or another relay's.
                 self.more_due = rows.len() == self.settings.window;
                 self.publish(rows).await;
             }
-            Err(error) => {
-                tracing::warn!(%error, "The outbox cannot be read; the next poll is in a moment.");
+            // Once, and not at each poll of an outage.
+            Err(error) if !was_failing => {
+                tracing::warn!(%error, "The outbox cannot be read; it is tried again until it can.");
             }
+            Err(_) => {}
         }
     }
 

@@ -1,12 +1,12 @@
 //! The admin listener: probes and metrics for everybody on the network, gRPC for operators with a
 //! token.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use axum::{
     Json, Router,
     extract::{Request, State},
-    http::{HeaderValue, StatusCode, header::CONTENT_TYPE},
+    http::StatusCode,
     middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
     routing::get,
@@ -20,14 +20,15 @@ use tower::util::MapResponseLayer;
 use super::{
     Health,
     capacity::Capacity,
+    guarded::is_grpc,
     listener::{self, Versions},
     refused,
     size::explain_size,
 };
 use crate::{
     Private,
-    files::{self, FileRefused},
-    telemetry,
+    files::{Custody, FileRefused},
+    random, telemetry,
 };
 
 /// The operators' secret; never printed.
@@ -40,9 +41,16 @@ impl AdminToken {
     /// # Errors
     /// When the file cannot be read or made, others may read it, or what it holds is no token.
     pub fn read_or_make(path: &Path) -> Result<Self, FileRefused> {
+        Self::read(path, Custody::Ours)
+    }
+
+    /// The same, made only where that is ours to do.
+    ///
+    /// # Errors
+    /// As `read_or_make`; and when it is missing, in the custody of operators.
+    pub fn read(path: &Path, custody: Custody) -> Result<Self, FileRefused> {
         const WHAT: &str = "The admin token";
-        let make = || hex::encode(crate::random::bytes::<32>());
-        let text = files::read_or_make(path, WHAT, make)?;
+        let text = custody.read(path, WHAT, random::secret)?;
         let token = text.trim();
         let is_printable = token.bytes().all(|byte| byte.is_ascii_graphic());
         // With such a one nobody could operate the service, and each command would blame its own.
@@ -69,7 +77,7 @@ impl AdminToken {
 
 /// Serves until `stop`: longer than the public listener, so that probes see a service drain.
 pub(super) async fn serve(
-    listener: TcpListener,
+    listener: Arc<TcpListener>,
     capacity: Capacity,
     operators: Routes,
     token: AdminToken,
@@ -81,25 +89,31 @@ pub(super) async fn serve(
         .into_axum_router()
         .layer(MapResponseLayer::new(explain_size))
         .layer(from_fn_with_state(token, check));
-    let app = Router::new()
-        // Depends on nothing: a restart would mend neither a database nor a broker.
-        .route("/livez", get(async || "alive\n"))
-        .route("/metrics", get(async || telemetry::metrics_text()))
+    let app = probes()
         .route("/readyz", get(readyz).with_state(health))
         .merge(operators);
     listener::serve(listener, capacity, Versions::Both, app, stop).await;
 }
 
+/// What everybody is answered who may ask, whether the service has begun or not.
+pub(super) fn probes() -> Router {
+    Router::new()
+        // Both depend on nothing: a restart would mend neither a database nor a broker. Whoever
+        // waits for the start of a service waits for its listeners, and asks `/readyz` from then on.
+        .route("/livez", get(async || "alive\n"))
+        .route("/startupz", get(async || "started\n"))
+        .route("/metrics", get(async || telemetry::metrics_text()))
+}
+
+/// A gRPC refusal has HTTP status 200: a probe of a wrong path would be content for ever.
+pub(super) fn not_found() -> Response {
+    let there_is = "Not found. There are /livez, /startupz, /readyz and /metrics, and gRPC with the admin token.\n";
+    (StatusCode::NOT_FOUND, there_is).into_response()
+}
+
 async fn check(State(token): State<AdminToken>, request: Request, next: Next) -> Response {
-    // A gRPC refusal has HTTP status 200: a probe of a wrong path would be content for ever.
-    let kind = request
-        .headers()
-        .get(CONTENT_TYPE)
-        .map_or(&[][..], HeaderValue::as_bytes);
-    if !kind.starts_with(b"application/grpc") {
-        let there_is =
-            "Not found. There are /livez, /readyz and /metrics, and gRPC with the admin token.\n";
-        return (StatusCode::NOT_FOUND, there_is).into_response();
+    if !is_grpc(&request) {
+        return not_found();
     }
     if token.allows(&request) {
         return next.run(request).await;

@@ -13,7 +13,7 @@ use tonic::{Request, Status};
 use tower::Service;
 
 /// The longest that a call may take.
-const LONGEST_CALL: Duration = Duration::from_secs(10);
+pub(super) const LONGEST_CALL: Duration = Duration::from_secs(10);
 
 /// When the caller of this request, which has just arrived, stops waiting.
 pub fn deadline<T>(request: &Request<T>) -> Instant {
@@ -48,9 +48,13 @@ where
 }
 
 fn said_in(headers: &HeaderMap) -> Instant {
-    let said = headers.get("grpc-timeout");
-    let said = said.and_then(|text| timeout(text.to_str().ok()?));
+    let said = patience(headers);
     Instant::now() + said.map_or(LONGEST_CALL, |said| said.min(LONGEST_CALL))
+}
+
+/// How long the caller waits, if it says so.
+pub(super) fn patience(headers: &HeaderMap) -> Option<Duration> {
+    timeout(headers.get("grpc-timeout")?.to_str().ok()?)
 }
 
 /// At most eight digits and a unit:

@@ -34,7 +34,8 @@ pub fn ending<T>(request: &tonic::Request<T>) -> CancellationToken {
     ending.map_or_else(CancellationToken::new, |Ending(token)| token.clone())
 }
 
-fn is_grpc<B>(request: &Request<B>) -> bool {
+/// Whether a request is a gRPC call; anything else is a probe, or nothing of ours.
+pub(super) fn is_grpc<B>(request: &Request<B>) -> bool {
     let content_type = request.headers().get(CONTENT_TYPE);
     content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
 }

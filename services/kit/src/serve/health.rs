@@ -94,6 +94,19 @@ pub(super) struct Report {
     said: BTreeMap<&'static str, Value>,
 }
 
+impl Report {
+    /// Of a service that has nothing but its listeners yet.
+    pub(super) fn not_ready(trouble: Told, now: Timestamp) -> Self {
+        Self {
+            ready: false,
+            trouble: Some(trouble),
+            degraded: BTreeMap::new(),
+            now: now.to_string(),
+            said: BTreeMap::new(),
+        }
+    }
+}
+
 impl Health {
     /// The health of a service whose database is `db` and whose tables are `M`'s. `means` says what
     /// people who sign up notice when it is not ready.
@@ -202,21 +215,17 @@ impl Health {
         }
     }
 
-    /// Keeps gRPC health up to date.
+    /// Keeps gRPC health up to date, and says each reason why there is no work in the log, once.
     pub(super) async fn report(self, reporter: HealthReporter, names: &'static [&'static str]) {
-        let mut stood = None;
+        let mut was = None;
         loop {
             let reason = self.not_ready().await;
             // Looked at whether or not anybody asks: so it is known since when it has been so.
             let (_, _) = (self.told(reason.as_ref()), self.degraded());
-            let stands = match reason {
-                Some(NotReady::WorkerStands(name)) => Some(name),
-                _ => None,
-            };
-            if let Some(worker) = stands.filter(|_| stands != stood) {
-                tracing::error!(worker, "A worker stands still; the service is not ready.");
+            if let Some(reason) = reason.filter(|_| reason != was) {
+                self.log(reason);
             }
-            stood = stands;
+            was = reason;
             let status = match reason {
                 None => tonic_health::ServingStatus::Serving,
                 Some(_) => tonic_health::ServingStatus::NotServing,
@@ -229,22 +238,27 @@ impl Health {
         }
     }
 
+    fn log(&self, reason: NotReady) {
+        match reason {
+            NotReady::WorkerStands(worker) => {
+                tracing::error!(worker, "A worker stands still; the service is not ready.");
+            }
+            NotReady::Database(trouble) => {
+                let advice = self.0.db.advice(trouble);
+                tracing::error!(advice, "No work is taken: {trouble}.");
+            }
+            // Whoever drains and whoever ends has said so.
+            NotReady::Draining | NotReady::WorkerEnded(_) => {}
+        }
+    }
+
     /// Tries again and again whether the database takes a write.
     pub(super) async fn check_writes(self) {
-        let mut was = None;
         loop {
             // Beside the questions: it may take seconds, and however many ask it is tried once.
             let checked = timeout(WRITE_ANSWER, self.0.db.check_write()).await;
             let checked = checked.unwrap_or(Err(Trouble::Away));
-            // Each reason once, and not every half second.
-            if let Err(trouble) = checked
-                && was != Some(checked)
-            {
-                let advice = trouble.advice();
-                tracing::error!(advice, "No work is taken: {trouble}.");
-            }
-            was = Some(checked);
-            self.0.writes.send_replace(was);
+            self.0.writes.send_replace(Some(checked));
             sleep(if checked.is_ok() { WRITE_CHECKS } else { AGAIN }).await;
         }
     }

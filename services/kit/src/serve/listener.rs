@@ -100,7 +100,7 @@ impl Rules {
 
 /// Serves until `stop`, and then until every connection has ended: whoever waits sets the limit.
 pub(super) async fn serve<S, B>(
-    listener: TcpListener,
+    listener: Arc<TcpListener>,
     capacity: Capacity,
     versions: Versions,
     service: S,
@@ -134,7 +134,7 @@ pub(super) async fn serve<S, B>(
             Err(error) => pause_after(&error, &mut told).await,
         }
     }
-    // Nobody is to connect to a service that stops.
+    // Nobody is to connect to a service that stops. Before it begins, others hold it open.
     drop(listener);
     while connections.join_next().await.is_some() {}
 }

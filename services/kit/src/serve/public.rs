@@ -1,6 +1,8 @@
 //! The public listener: gRPC for everybody, within limits, with health and reflection beside a
 //! service's own calls.
 
+use std::sync::Arc;
+
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
@@ -21,7 +23,7 @@ use crate::telemetry::grpc::{CallerTraces, ServerLayer};
 
 /// Serves until `stop`, and then what was begun.
 pub(super) async fn serve(
-    listener: TcpListener,
+    listener: Arc<TcpListener>,
     capacity: Capacity,
     routes: Routes,
     names: &'static [&'static str],

@@ -1,13 +1,13 @@
 //! What every service is told: where to listen, where its database is, what to log. A service's
 //! `Config` flattens this and says its own defaults; `open` makes of it what every service begins
-//! with.
+//! with, once its `secrets` are there.
 
 use std::{net::SocketAddr, path::PathBuf};
 
 use anyhow::Context as _;
 use sea_orm_migration::MigratorTrait;
 
-use super::{AdminToken, ListenerSettings, Server};
+use super::{AdminToken, ListenerSettings, Looking, Secrets, Server, secrets::Lacking};
 use crate::{
     clock::Clock,
     config::Switch,
@@ -28,7 +28,7 @@ pub struct ServiceSettings {
     #[arg(long, env = "USHER_ADMIN_LISTEN")]
     pub admin_listen: SocketAddr,
 
-    /// File with the operators' token; made on first start if missing
+    /// File with the operators' token; with SQLite made on first start if missing
     #[arg(
         long,
         env = "USHER_ADMIN_TOKEN_FILE",
@@ -39,6 +39,11 @@ pub struct ServiceSettings {
     /// Own database: sqlite:PATH or postgres://USER@HOST/DATABASE
     #[arg(long, env = "USHER_DATABASE_URL", hide_env_values = true)]
     pub database_url: DatabaseUrl,
+
+    /// File with the value of USHER_DATABASE_URL, instead of that; read again every few seconds, new
+    /// connections take the new one
+    #[arg(long, env = "USHER_DATABASE_URL_FILE", value_name = "FILE")]
+    pub database_url_file: Option<PathBuf>,
 
     /// What becomes of the trace that a caller on the gRPC listener names: link begins one of our
     /// own that points at it; continue goes on with it, recorded or not as the caller says, for a
@@ -76,25 +81,65 @@ pub struct Parts {
 }
 
 impl ServiceSettings {
-    /// Opens the database, binds the listeners and reads the token. An SQLite database is migrated
-    /// to `M`; a Postgres one is `usher migrate`'s business, and is not waited for.
+    /// Looks for the secrets that all services have; a service goes on with its own.
     ///
     /// # Errors
-    /// What cannot be opened, bound or read, as a sentence.
-    pub async fn open<M: MigratorTrait>(&self, clock: Clock) -> anyhow::Result<Parts> {
-        let db = Db::connect(&self.database_url, clock).await?;
-        if self.database_url.sqlite_path().is_some() {
-            // With SQLite the file is ours alone and nobody else would do it. On Postgres replicas
-            // of two versions may run side by side: when its tables change is the operator's to
-            // say.
-            let migrated = db.migrate::<M>().await;
-            migrated.context("The tables of the database cannot be brought up to date.")?;
-        }
-        let server = Server::bind(self.listen, self.admin_listen, &self.limits).await?;
-        let server = server
-            .caller_traces(self.caller_traces)
-            .reflection(self.reflection);
-        let token = AdminToken::read_or_make(&self.admin_token_file)?;
-        Ok(Parts { db, server, token })
+    /// What ends the start: with SQLite, whatever is wrong.
+    pub fn look_for_secrets(&self) -> anyhow::Result<Looking> {
+        let database_url = match &self.database_url_file {
+            Some(file) => DatabaseUrl::read(file),
+            None => Ok(self.database_url.clone()),
+        };
+        Looking::begin(database_url, &self.admin_token_file)
     }
+
+    /// Opens what every service begins with, once `look` finds all secrets: where they are brought
+    /// by operators, that is waited for, and `means` says what people who sign up notice until then.
+    /// An SQLite database is migrated to `M`; a Postgres one is `usher migrate`'s business, and is
+    /// not waited for.
+    ///
+    /// # Errors
+    /// What cannot be read, opened or bound, as a sentence.
+    pub async fn open<M: MigratorTrait, T: Send + 'static>(
+        &self,
+        means: &'static str,
+        clock: Clock,
+        look: impl Fn() -> anyhow::Result<(Secrets, T)> + Send + Sync + 'static,
+    ) -> anyhow::Result<(Parts, T)> {
+        let (server, (secrets, own)) = match look() {
+            Ok(found) => (None, found),
+            Err(error) => {
+                let lacking = error.downcast::<Lacking>()?;
+                let server = self.bind().await?;
+                let found = server.until_found(lacking, means, &clock, look).await?;
+                (Some(server), found)
+            }
+        };
+        let db = open_database::<M>(&secrets.database_url, clock).await?;
+        // Otherwise the last: whoever can connect finds a service that has its database.
+        let server = match server {
+            Some(server) => server,
+            None => self.bind().await?,
+        };
+        let token = secrets.token;
+        Ok((Parts { db, server, token }, own))
+    }
+
+    async fn bind(&self) -> anyhow::Result<Server> {
+        let server = Server::bind(self.listen, self.admin_listen, &self.limits).await?;
+        Ok(server
+            .caller_traces(self.caller_traces)
+            .reflection(self.reflection))
+    }
+}
+
+async fn open_database<M: MigratorTrait>(url: &DatabaseUrl, clock: Clock) -> anyhow::Result<Db> {
+    let db = Db::connect(url, clock).await?;
+    if url.sqlite_path().is_some() {
+        // With SQLite the file is ours alone and nobody else would do it. On Postgres replicas of
+        // two versions may run side by side: when its tables change is the operator's to say.
+        let migrated = db.migrate::<M>().await;
+        migrated.context("The tables of the database cannot be brought up to date.")?;
+    }
+    Ok(db)
 }

@@ -80,12 +80,12 @@ const OURS: &str = "Something went wrong on our side. It has been logged.";
 /// with a fixed text. The cause is logged here, once.
 pub fn store_failed(error: &StoreError, away: &str) -> Status {
     match error {
-        StoreError::Unavailable(cause) => {
-            tracing::warn!(error = %cause, "The database is away; a call was refused.");
+        StoreError::Unavailable(_) => {
+            tracing::warn!(%error, "The database is away; a call was refused.");
             unavailable(away)
         }
-        StoreError::Unexpected(cause) => {
-            tracing::error!(error = %cause, "The database refused a command.");
+        StoreError::Unexpected(_) => {
+            tracing::error!(%error, "The database refused a command.");
             Status::internal(OURS)
         }
     }

@@ -44,7 +44,7 @@ impl Degraded {
 }
 
 /// Why a service is not ready.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NotReady {
     Draining,
     WorkerEnded(&'static str),

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use sea_orm::{ConnectionTrait as _, Database, DbErr};
+use sea_orm::{ConnectionTrait as _, Database, DbBackend, DbErr, Statement};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
@@ -77,6 +77,42 @@ impl Postgres {
         made.expect("the database can be made")
     }
 
+    /// What goes into `USHER_DATABASE_URL` for the superuser, from whom no password is asked; whether
+    /// there is such a database or not.
+    pub fn url(&self, database: &str) -> String {
+        url(self.port, database)
+    }
+
+    /// Runs statements in a database, `postgres` for those on the server, and answers with the first
+    /// text that they answer with.
+    ///
+    /// # Panics
+    /// When they are refused.
+    pub async fn run(&self, database: &str, sql: &str) -> String {
+        let connected = Database::connect(self.url(database)).await;
+        let connected = connected.expect("the database answers");
+        let statement = Statement::from_string(DbBackend::Postgres, sql);
+        let row = connected.query_one_raw(statement).await;
+        let row = row.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        let _ = connected.close().await;
+        row.and_then(|row| row.try_get_by_index(0).ok())
+            .unwrap_or_default()
+    }
+
+    /// From now on everybody who logs in as `role` is asked for a password.
+    pub async fn ask_for_passwords_of(&self, role: &str) {
+        let file = self
+            .run("postgres", "SELECT current_setting('hba_file')")
+            .await;
+        let rules = format!(
+            "VALUES (1, 'host all {role} all scram-sha-256'), (2, 'host all all all trust')"
+        );
+        let rules = format!("SELECT line FROM ({rules}) AS rules(number, line) ORDER BY number");
+        self.run("postgres", &format!("COPY ({rules}) TO '{file}'"))
+            .await;
+        self.run("postgres", "SELECT pg_reload_conf()").await;
+    }
+
     async fn try_start() -> Result<Self, String> {
         let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
         let files = PostgresFiles::make(directory.path())?;
@@ -120,12 +156,15 @@ fn skipped(reason: &str) {
 /// # Errors
 /// When the server takes no connections, or the name is taken.
 pub async fn create_database(port: u16, name: &str) -> Result<String, DbErr> {
-    let url = |database: &str| format!("postgres://usher@127.0.0.1:{port}/{database}");
-    let admin = Database::connect(url("postgres")).await?;
+    let admin = Database::connect(url(port, "postgres")).await?;
     let statement = format!("CREATE DATABASE {name}");
     admin.execute_unprepared(&statement).await?;
     admin.close().await?;
-    Ok(url(name))
+    Ok(url(port, name))
+}
+
+fn url(port: u16, database: &str) -> String {
+    format!("postgres://usher@127.0.0.1:{port}/{database}")
 }
 
 impl Drop for Postgres {

@@ -16,12 +16,15 @@ use tokio::{
 };
 
 use conditions::{Conditions, Mood};
-use link::Link;
+use link::{Link, hear_nothing};
+use socket2::{SockRef, Socket};
 
 /// A running proxy; gone on drop, with all its connections.
 #[derive(Debug)]
 pub struct Proxy {
     addr: SocketAddr,
+    /// A second handle to what listens.
+    listening: Socket,
     conditions: watch::Sender<Conditions>,
     target: watch::Sender<String>,
     task: AbortHandle,
@@ -39,11 +42,13 @@ impl Proxy {
             .await
             .expect("a port can be had");
         let addr = listener.local_addr().expect("a listener has an address");
+        let listening = SockRef::from(&listener).try_clone();
         let conditions = watch::Sender::new(Conditions::default());
         let accepting = accept(listener, target.subscribe(), seed, conditions.clone());
         let task = tokio::spawn(accepting).abort_handle();
         Self {
             addr,
+            listening: listening.expect("a socket has a second handle"),
             conditions,
             target,
             task,
@@ -110,6 +115,15 @@ impl Proxy {
     /// side after the hole, as TCP would by sending it again.
     pub fn hole(&self) {
         self.enter(Mood::Silence, |_| {});
+    }
+
+    /// The host is gone without a word, for good: nothing that is sent to it is acknowledged, neither
+    /// on what is open nor to make a connection.
+    pub fn vanish(&self) {
+        hear_nothing(&self.listening);
+        self.enter(Mood::Pass, |conditions| {
+            conditions.vanished_below = conditions.made;
+        });
     }
 
     fn enter(&self, mood: Mood, spoil: impl FnOnce(&mut Conditions)) {

@@ -14,7 +14,9 @@ use tempfile::TempDir;
 use tokio::{process::Command, sync::OnceCell};
 use tonic::transport::Channel;
 
-use super::{Environment, Postgres, Process, SOON, Service, SmallDisk, eventually, folder};
+use super::{
+    Environment, Postgres, Process, SOON, Service, SmallDisk, eventually, folder, make_secrets,
+};
 use crate::{clock::Clock, db::Db};
 
 /// A service as its tests start it: what differs from one to the other.
@@ -106,7 +108,9 @@ impl<S> World<S> {
         made.expect("the tables can be made");
         // Its connections would count against the server's, and hold the database open.
         db.close().await;
-        Some(Self::on(&database_url))
+        let world = Self::on(&database_url);
+        make_secrets(world.folder());
+        Some(world)
     }
 
     /// With a database in a file, which the service makes.

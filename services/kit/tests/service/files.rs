@@ -130,3 +130,23 @@ fn two_that_make_the_same_secret_at_once_have_the_same_one() {
     assert_eq!(mode(&path), 0o600);
     assert_eq!(mode(path.parent().unwrap()), 0o700);
 }
+
+#[test]
+fn on_a_volume_that_is_everybodys_what_is_ours_lies_in_a_folder_of_ours() {
+    let around = kit::testing::folder();
+    let volume = around.path().join("volume");
+    fs::create_dir(&volume).unwrap();
+    chmod(&volume, 0o777);
+    let ours = PrivateFolder::make_in(&volume, "mails").unwrap();
+    ours.append("mail").unwrap();
+    let made = ours.path();
+    assert_eq!((mode(made), mode(&made.join("mail"))), (0o700, 0o600));
+    assert_eq!(mode(&volume), 0o777, "it is somebody else's");
+    // What others may have put there is not used.
+    chmod(made, 0o755);
+    let refused = PrivateFolder::make_in(&volume, "mails").unwrap_err();
+    assert!(refused.what().starts_with("others may read"), "{refused}");
+    symlink(made, volume.join("link")).unwrap();
+    let refused = PrivateFolder::make_in(&volume, "link").unwrap_err();
+    assert!(refused.what().contains("is a link"), "{refused}");
+}

@@ -4,6 +4,7 @@
     reason = "what a test's helper cannot do fails the test"
 )]
 
+mod balancing;
 mod bus;
 mod config;
 mod database_file;

@@ -75,12 +75,29 @@ pub(crate) async fn start_on<M: MigratorTrait + 'static>() -> Running {
     serve_on::<M>(db, folder).await
 }
 
+/// A service that offers this.
+pub(crate) async fn start_offering(public: Routes, limits: &[(&str, &str)]) -> Running {
+    let folder = kit::testing::folder();
+    let db = database(&folder).await;
+    serve::<NoMigrations>(public, db, folder, limits).await
+}
+
 /// A service on this database, with its token in this folder.
 pub(crate) async fn serve_on<M: MigratorTrait + 'static>(db: Db, folder: TempDir) -> Running {
     serve_within::<M>(db, folder, &[]).await
 }
 
 async fn serve_within<M: MigratorTrait + 'static>(
+    db: Db,
+    folder: TempDir,
+    limits: &[(&str, &str)],
+) -> Running {
+    let nothing = Routes::new(MailerAdminServer::new(Nobody));
+    serve::<M>(nothing, db, folder, limits).await
+}
+
+async fn serve<M: MigratorTrait + 'static>(
+    public: Routes,
     db: Db,
     folder: TempDir,
     limits: &[(&str, &str)],
@@ -94,7 +111,7 @@ async fn serve_within<M: MigratorTrait + 'static>(
     });
     health.depends_on("mailer", "Mails wait.", || None);
     let surface = Surface {
-        public: Routes::new(MailerAdminServer::new(Nobody)),
+        public,
         names: &[SERVICE_NAME],
         admin: Routes::new(MailerAdminServer::new(Nobody)),
         admin_names: &[SERVICE_NAME],

@@ -25,7 +25,7 @@ use crate::{
     domain::{Judgement, Offer, redact},
     mail::Composer,
     metrics::Metrics,
-    transport::{Attempt, Ending, Transport},
+    transport::{Attempt, CurrentTransport, Ending},
 };
 
 /// The command, with all that it needs.
@@ -35,7 +35,7 @@ pub(crate) struct Deliver {
     pub(crate) admission: Admission,
     pub(crate) claims: Claims,
     pub(crate) composer: Arc<Composer>,
-    pub(crate) transport: Arc<Transport>,
+    pub(crate) transport: CurrentTransport,
     pub(crate) refusals: Refusals,
     pub(crate) outcomes: Outcomes,
     pub(crate) metrics: Metrics,
@@ -171,11 +171,9 @@ impl Deliver {
         // Made only now: its silence is measured from here, and composing is no silence of the mail
         // server's.
         let attempt = Attempt::start(claim.lease.lease(), self.admission.answers());
-        let cx = trace::start(&self.transport, claim.claim_no);
-        let sending = self
-            .transport
-            .send(&outgoing, &attempt)
-            .with_context(cx.clone());
+        let transport = self.transport.now();
+        let cx = trace::start(&transport, claim.claim_no);
+        let sending = transport.send(&outgoing, &attempt).with_context(cx.clone());
         let attended = self
             .admission
             .attend(&mut slot, &attempt, sending, &self.cut);

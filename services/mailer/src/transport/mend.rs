@@ -29,7 +29,8 @@ impl Mend {
             }
             Self::Login => {
                 "Correct user and password in USHER_MAIL_URL, percent-encoded (`#` is %23, `/` %2F, `@` %40), and start \
-                 the mailer again; or correct them at the mail server."
+                 the mailer again, or in the file that USHER_MAIL_URL_FILE names, which is read again within seconds; or \
+                 correct them at the mail server."
             }
             Self::Folder => {
                 "Let the mailer write into the folder that USHER_MAIL_URL names, free space on its disk, or name another \

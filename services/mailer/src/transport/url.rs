@@ -1,15 +1,20 @@
-//! `USHER_MAIL_URL`, taken apart once at start; `smtp` and `folder` are made from it.
+//! `USHER_MAIL_URL`, or what stands in the file that `USHER_MAIL_URL_FILE` names, taken apart; `smtp`
+//! and `folder` are made from it.
 
-use std::{path::PathBuf, str::FromStr};
+use std::{
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 use kit::{
     Private,
     config::{decoded, refused_url},
+    files::{Custody, FileRefused},
 };
 use url::Url;
 
 /// Where mails go. The password is never shown.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum MailUrl {
     /// `smtp://` and `smtps://`
     Smtp(SmtpServer),
@@ -18,7 +23,7 @@ pub(crate) enum MailUrl {
 }
 
 /// A mail server and how to speak to it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SmtpServer {
     /// Host name, which its certificate must bear, or address.
     pub(crate) host: String,
@@ -31,7 +36,7 @@ pub(crate) struct SmtpServer {
 }
 
 /// A login. Both are in the clear: only `connect` looks.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Credentials {
     pub(super) user: String,
     pub(super) password: String,
@@ -52,6 +57,21 @@ pub(crate) enum Tls {
 
 const EXPECTED: &str = "smtp://[USER:PASSWORD@]HOST[:PORT][?tls=required|opportunistic|off][&ca=FILE.pem], \
                         smtps://[USER:PASSWORD@]HOST[:PORT][?ca=FILE.pem] or file:FOLDER, user and password percent-encoded";
+
+impl MailUrl {
+    /// The URL in a file that an operator has named.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or holds no such URL.
+    pub(crate) fn read(file: &Path) -> Result<Self, FileRefused> {
+        const WHAT: &str = "The mail URL";
+        let text = Custody::Operators.read(file, WHAT, String::new)?;
+        text.trim().parse().map_err(|why: String| {
+            FileRefused::makes_no_sense(WHAT, file, &why)
+                .mended_by("Put the right one there; it is read again within seconds".to_owned())
+        })
+    }
+}
 
 impl FromStr for MailUrl {
     type Err = String;

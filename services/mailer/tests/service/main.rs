@@ -19,6 +19,7 @@ mod ledger;
 mod operators;
 mod real;
 mod refusals;
+mod renewed;
 mod replies;
 mod stop;
 mod tls;

@@ -10,22 +10,19 @@ use opentelemetry::{
 use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
-use super::{
-    mailbox::Mailbox,
-    person::{PATIENCE, Person, code, in_time},
-    scene::Scene,
-};
+use super::scene::Scene;
 use crate::{
     account::{timeline, view::Account},
     exit::Failure,
     local::{run_file::RunFile, supervise::ChildState, system::System},
     otlp::{OtlpReceiver, Span},
     output::Format,
+    person::{Inbox, PATIENCE, Person, SignedUp, in_time},
     service::Service,
     session::Session,
     target::Places,
     terminal::{CODE, DIM, STRONG, called_for, width},
-    trace::{render, short},
+    trace::{is_rooted, missing_of_sign_up, render, short},
 };
 
 /// Who is killed in the second sign-up.
@@ -48,6 +45,7 @@ pub(super) struct Story<'a> {
     system: &'a System,
     run: &'a RunFile,
     person: Person,
+    inbox: Inbox,
     receiver: &'a OtlpReceiver,
     scene: &'a Scene,
 }
@@ -56,7 +54,7 @@ impl<'a> Story<'a> {
     pub(super) fn new(
         system: &'a System,
         run: &'a RunFile,
-        mailbox: Mailbox,
+        inbox: Inbox,
         receiver: &'a OtlpReceiver,
         scene: &'a Scene,
     ) -> Self {
@@ -67,13 +65,14 @@ impl<'a> Story<'a> {
         };
         let person = Person {
             session,
-            mailbox,
             progress: scene.progress(),
+            patience: PATIENCE,
         };
         Self {
             system,
             run,
             person,
+            inbox,
             receiver,
             scene,
         }
@@ -102,20 +101,20 @@ impl<'a> Story<'a> {
         let address = "ada@example.com";
         scene.chapter("Ada signs up");
         let started = Instant::now();
-        let account = person.sign_up(address, "Ada Lovelace").await?;
+        let SignedUp { account, .. } = person.sign_up(address, "Ada Lovelace").await?;
         let (status, id) = (&account.status, &account.account_id);
         let answered = short(started.elapsed());
         scene.fact(&format!(
             "CreateAccount: {status} after {answered}  {DIM}{id}{DIM:#}"
         ));
-        let letter = person.letter(address).await?;
+        let letter = person.letter(&self.inbox, &account).await?;
         let arrived = short(started.elapsed());
         scene.fact(&format!(
             "the mail arrived {arrived} after the sign-up began\n"
         ));
         scene.say(letter.drawn());
 
-        let code = code(&letter)?;
+        let code = letter.code()?;
         scene.chapter("Ada types the code");
         let typed = Instant::now();
         person.confirm(id, &code).await?;
@@ -159,10 +158,10 @@ impl<'a> Story<'a> {
         scene.chapter("Grace signs up, and verification is killed in the middle of it");
         let before = self.system.state(KILLED.name());
         let started = Instant::now();
-        let account = person.sign_up(address, "Grace Hopper").await?;
+        let SignedUp { account, .. } = person.sign_up(address, "Grace Hopper").await?;
         let killed = self.system.kill(KILLED.name()).unwrap_or_default();
         let after = short(started.elapsed());
-        let was_out = person.count_mails(address)? > 0;
+        let was_out = person.count_mails(&self.inbox, address).await? > 0;
         let (status, id) = (&account.status, &account.account_id);
         scene.fact(&format!("CreateAccount: {status}  {DIM}{id}{DIM:#}"));
         let mails = match was_out {
@@ -175,7 +174,7 @@ impl<'a> Story<'a> {
 
         // Both at once: the mail may arrive before verification answers again.
         let arrival = async {
-            let letter = person.letter(address).await?;
+            let letter = person.letter(&self.inbox, &account).await?;
             Ok((letter, short(started.elapsed())))
         };
         let (pid, (letter, arrived)) = tokio::try_join!(self.started_again(before), arrival)?;
@@ -185,13 +184,13 @@ impl<'a> Story<'a> {
         scene.fact(&format!(
             "the mail arrived {arrived} after the sign-up began"
         ));
-        person.confirm(id, &code(&letter)?).await?;
+        person.confirm(id, &letter.code()?).await?;
         person.wait_until_verified(id).await?;
         scene.fact("its code confirms the account");
 
         // Not before its mail is known as accepted: from then on no second one can follow.
         let shown = person.shown_after_its_mail(id).await?;
-        let mails = person.count_mails(address)?;
+        let mails = person.count_mails(&self.inbox, address).await?;
         let times = match mails {
             1 => "once".to_owned(),
             more => format!("{more} times, with one Message-ID"),
@@ -223,17 +222,7 @@ impl<'a> Story<'a> {
 
 /// Whether every span's cause is there, from the sign-up to the account's second change.
 fn is_whole(spans: &[Span]) -> bool {
-    let has = |wanted: &dyn Fn(&Span) -> bool| spans.iter().any(wanted);
-    let was_handled_by = |service: Service| {
-        has(&|span| span.service == service.name() && span.kind == SpanKind::Consumer)
-    };
-    let is_caused = |span: &Span| match &span.parent_span_id {
-        Some(parent) => has(&|other| other.span_id == *parent),
-        None => true,
-    };
-    spans.iter().all(is_caused)
-        && has(&|span| span.parent_span_id.is_none())
-        && has(&|span| span.service == Service::Mailer.name())
-        && was_handled_by(Service::Verification)
-        && was_handled_by(Service::Accounts)
+    let is_confirmed =
+        |span: &Span| span.service == Service::Accounts.name() && span.kind == SpanKind::Consumer;
+    is_rooted(spans) && missing_of_sign_up(spans).is_empty() && spans.iter().any(is_confirmed)
 }

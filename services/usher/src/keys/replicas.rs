@@ -72,7 +72,9 @@ impl ReplicaArguments {
 
 /// Of a name that several replicas have, as a headless service in a cluster, each address.
 async fn addresses(url: &str) -> Vec<String> {
-    let host = url.strip_prefix("http://").unwrap_or_default();
+    let host = url.strip_prefix("http://");
+    let host = host.or_else(|| url.strip_prefix("dns:///"));
+    let host = host.unwrap_or_default();
     let Ok(found) = lookup_host(host.trim_end_matches('/')).await else {
         return vec![url.to_owned()]; // asked as it is, and what is wrong with it is said
     };

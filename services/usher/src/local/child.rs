@@ -11,6 +11,7 @@ use super::{
     ports::Ports,
     run_file::RunFile,
     supervise::{Ending, Program},
+    told::ToldServices,
 };
 use crate::{migrate, service::Service, signals::STOP_WITH_STDIN};
 
@@ -71,7 +72,7 @@ pub(super) fn program(
         }
         Service::Mailer => {
             set("USHER_ADDRESS_KEY_FILE", file("address-keys"));
-            if told.value("USHER_MAIL_URL").is_none() {
+            if !ToldServices::says_where_mails_go(told) {
                 set("USHER_MAIL_URL", run.mail.clone());
             }
         }

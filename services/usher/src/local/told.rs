@@ -1,7 +1,12 @@
 //! What environment and file say to the services of `usher up`, found and checked before anything
 //! starts; `child` passes it on.
 
-use kit::config::{Settings, Whence};
+use std::path::Path;
+
+use kit::{
+    config::{Settings, Whence},
+    files,
+};
 
 use crate::{
     exit::{Exit, Failure, sentence},
@@ -10,11 +15,12 @@ use crate::{
 };
 
 /// What `usher up` says itself, because the parts have to find each other and their files.
-const DECIDED: [&str; 10] = [
+const DECIDED: [&str; 11] = [
     "USHER_LISTEN",
     "USHER_ADMIN_LISTEN",
     "USHER_ADMIN_TOKEN_FILE",
     "USHER_DATABASE_URL",
+    "USHER_DATABASE_URL_FILE",
     "USHER_NATS_URL",
     "USHER_NATS_CREDENTIALS",
     "USHER_MAILER_URL",
@@ -22,6 +28,8 @@ const DECIDED: [&str; 10] = [
     "USHER_CODE_KEYS_FILE",
     "USHER_ADDRESS_KEY_FILE",
 ];
+
+const MAIL_URL_FILE: &str = "USHER_MAIL_URL_FILE";
 
 /// What each service is told besides what `child` says.
 #[derive(Debug)]
@@ -54,9 +62,23 @@ impl ToldServices {
         Ok(Self { services, warnings })
     }
 
-    /// `USHER_MAIL_URL`, if somebody set it.
+    /// `USHER_MAIL_URL`, if somebody set it, or what stands in the file that is named instead.
     pub(crate) fn mail_url(&self) -> Option<String> {
-        let url = self.services.mailer.value("USHER_MAIL_URL")?;
+        let mailer = &self.services.mailer;
+        if let Some(file) = mailer.value(MAIL_URL_FILE) {
+            // The mailer says what is wrong with it.
+            let text = files::read(Path::new(file)).unwrap_or_default();
+            return Some(text.trim().to_owned());
+        }
+        let url = mailer.value("USHER_MAIL_URL")?;
         Some(url.to_string_lossy().into_owned())
+    }
+
+    /// Whether somebody said where mails go.
+    pub(crate) fn says_where_mails_go(told: &Settings) -> bool {
+        let variables = ["USHER_MAIL_URL", MAIL_URL_FILE];
+        variables
+            .iter()
+            .any(|variable| told.value(variable).is_some())
     }
 }

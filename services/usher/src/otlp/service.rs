@@ -23,7 +23,7 @@ use tonic::{
     transport::{Server, server::TcpIncoming},
 };
 
-use super::{span, store::Store};
+use super::{span::spans_of, store::Store};
 
 /// A full batch of ours is some 3 MB; gRPC's default of 4 MB would refuse a fuller one and lose it.
 const LARGEST_REQUEST: usize = 64 << 20;
@@ -68,7 +68,7 @@ impl TraceService for Receiver {
     ) -> Result<Response<ExportTraceServiceResponse>, Status> {
         let request = request.into_inner();
         self.store.record(&request);
-        self.store.add(span::of_request(request));
+        self.store.add(spans_of(request.resource_spans));
         Ok(Response::new(ExportTraceServiceResponse::default()))
     }
 }

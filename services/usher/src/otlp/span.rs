@@ -4,9 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use opentelemetry::trace::SpanKind;
 use opentelemetry_proto::tonic::{
-    collector::trace::v1::ExportTraceServiceRequest,
     common::v1::{AnyValue, KeyValue, any_value::Value},
-    trace::v1::{Span as Wire, span::SpanKind as WireKind, status::StatusCode},
+    trace::v1::{ResourceSpans, Span as Wire, span::SpanKind as WireKind, status::StatusCode},
 };
 
 use kit::telemetry::names;
@@ -72,10 +71,10 @@ impl Span {
     }
 }
 
-/// Flattens a request into its spans.
-pub(super) fn of_request(request: ExportTraceServiceRequest) -> Vec<Span> {
+/// Flattens what OTLP nests.
+pub(crate) fn spans_of(processes: Vec<ResourceSpans>) -> Vec<Span> {
     let mut spans = Vec::new();
-    for process in request.resource_spans {
+    for process in processes {
         let resource = attributes(process.resource.unwrap_or_default().attributes);
         for scope in process.scope_spans {
             for span in scope.spans {

@@ -105,13 +105,14 @@ const PLACES: [Place; 6] = [
 ];
 
 /// Between crates: who may not name whom.
-const CRATES: [(&str, &[&str], &str); 7] = [
+const CRATES: [(&str, &[&str], &str); 8] = [
     (
         "proto",
         &[
             "accounts",
             "kit",
             "load_tests",
+            "mailbox",
             "mailer",
             "usher",
             "verification",
@@ -120,23 +121,42 @@ const CRATES: [(&str, &[&str], &str); 7] = [
     ),
     (
         "kit",
-        &["accounts", "load_tests", "mailer", "usher", "verification"],
+        &[
+            "accounts",
+            "load_tests",
+            "mailbox",
+            "mailer",
+            "usher",
+            "verification",
+        ],
         "kit knows no service: pass in what differs",
     ),
     (
         "accounts",
-        &["load_tests", "mailer", "usher", "verification"],
+        &["load_tests", "mailbox", "mailer", "usher", "verification"],
         "services talk by the contracts in proto",
     ),
     (
         "verification",
-        &["accounts", "load_tests", "mailer", "usher"],
+        &["accounts", "load_tests", "mailbox", "mailer", "usher"],
         "services talk by the contracts in proto",
     ),
     (
         "mailer",
-        &["accounts", "load_tests", "usher", "verification"],
+        &["accounts", "load_tests", "mailbox", "usher", "verification"],
         "services talk by the contracts in proto",
+    ),
+    (
+        "mailbox",
+        &[
+            "accounts",
+            "load_tests",
+            "mailer",
+            "proto",
+            "usher",
+            "verification",
+        ],
+        "the mailbox is a mail server like any other: it knows SMTP and no service",
     ),
     (
         "usher",

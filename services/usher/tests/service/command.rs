@@ -3,7 +3,7 @@
 use crate::world::{refusal, usher};
 
 /// Every command that does something.
-const COMMANDS: [&[&str]; 30] = [
+const COMMANDS: [&[&str]; 38] = [
     &["demo"],
     &["up"],
     &["logs"],
@@ -19,6 +19,11 @@ const COMMANDS: [&[&str]; 30] = [
     &["mail", "list"],
     &["mail", "show"],
     &["mail", "preview"],
+    &["mailbox", "serve"],
+    &["mailbox", "list"],
+    &["mailbox", "show"],
+    &["mailbox", "search"],
+    &["mailbox", "delete"],
     &["dlq", "list"],
     &["dlq", "show"],
     &["dlq", "replay"],
@@ -31,6 +36,9 @@ const COMMANDS: [&[&str]; 30] = [
     &["keys", "activate"],
     &["keys", "retire"],
     &["keys", "list"],
+    &["cluster", "secrets"],
+    &["cluster", "smoke"],
+    &["trace", "show"],
     &["config"],
     &["accounts"],
     &["mailer"],

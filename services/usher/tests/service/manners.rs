@@ -89,7 +89,7 @@ fn a_reader_that_has_had_enough_ends_every_command_quietly() {
 
 #[test]
 fn a_group_alone_prints_its_help_with_examples_whatever_the_environment_sets() {
-    for group in ["account", "mail", "dlq", "nats", "keys"] {
+    for group in ["account", "mail", "mailbox", "dlq", "nats", "keys"] {
         for data in [None, Some("elsewhere")] {
             let mut command = usher();
             command
@@ -127,7 +127,7 @@ fn help_is_a_command_and_says_what_the_flag_says() {
 
 #[test]
 fn a_list_of_nothing_and_one_of_everything_are_refused() {
-    for list in ["account", "mail", "dlq"] {
+    for list in ["account", "mail", "mailbox", "dlq"] {
         for limit in ["0", "1000001", "-1", "many"] {
             let limit = format!("--limit={limit}");
             let (code, _, told) = run(usher().args([list, "list", &limit]));

@@ -3,7 +3,9 @@
 
 use std::{collections::BTreeSet, fs};
 
-use kit::testing::{Process, SOON, Setup, SmtpServer, World as Ground, eventually, probe};
+use kit::testing::{
+    Process, SOON, Setup, SmtpServer, World as Ground, eventually, make_secrets, probe,
+};
 use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -96,7 +98,8 @@ async fn a_database_that_refuses_the_login_is_told_with_the_setting_and_logged_o
         let ground: Ground = Ground::on_sqlite();
         let settings = ground.settings();
         let admin = format!("127.0.0.1:{}", kit::testing::free_port());
-        let key = ground.file("key").display().to_string();
+        make_secrets(ground.folder());
+        let key = ground.file("fingerprint-key").display().to_string();
         let settings = settings.with(&[
             ("USHER_DATABASE_URL", &url),
             ("USHER_ADMIN_LISTEN", &admin),

@@ -353,6 +353,18 @@ async fn opentelemetrys_own_variables_are_obeyed() {
         ("other", "seven")
     );
 
+    // What the Downward API tells a pod of itself.
+    let of_pod = "k8s.namespace.name=shop,k8s.pod.name=usher-accounts-7,k8s.node.name=n1,\
+                  service.instance.id=shop.usher-accounts-7.accounts";
+    let pod = run("call", &[to, ("OTEL_RESOURCE_ATTRIBUTES", of_pod)]).await;
+    let spans = receiver.trace(&pod.said["trace"]);
+    assert_eq!(spans[0].instance, "shop.usher-accounts-7.accounts");
+    for attribute in of_pod.split(',') {
+        let (name, value) = attribute.split_once('=').unwrap();
+        assert!(receiver.to_text().contains(name), "{name}");
+        assert!(receiver.to_text().contains(value), "{value}");
+    }
+
     let silent = run("call", &[to, ("OTEL_TRACES_SAMPLER", "always_off")]).await;
     assert!(receiver.trace(&silent.said["trace"]).is_empty());
 }

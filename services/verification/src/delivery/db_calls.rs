@@ -1,7 +1,15 @@
 //! The loop's calls to the database. Each is a command in a task of its own; all of them end by
 //! themselves, because transactions do. What fails here is done again by the next tick.
 
-use std::{collections::HashSet, future::Future, time::Duration};
+use std::{
+    collections::HashSet,
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use kit::{
@@ -54,6 +62,8 @@ pub(super) struct DbCalls {
     is_polling: bool,
     is_recording: bool,
     is_renewing: bool,
+    /// The last poll failed, which was told: an outage is not told at each turn.
+    is_failing: Arc<AtomicBool>,
     /// Codes whose rejections are to be taken back.
     taken_back: Vec<Uuid>,
 }
@@ -69,6 +79,7 @@ impl DbCalls {
             is_polling: false,
             is_recording: false,
             is_renewing: false,
+            is_failing: Arc::default(),
             taken_back: Vec::new(),
         }
     }
@@ -104,6 +115,7 @@ impl DbCalls {
         // One at a time, or two would claim for the same window.
         self.is_polling = true;
         let claim_mails = self.claim_mails.clone();
+        let is_failing = Arc::clone(&self.is_failing);
         let wanted = Wanted {
             all,
             first: first_room.len(),
@@ -112,6 +124,7 @@ impl DbCalls {
         self.begin(async move {
             match claim_mails.run(wanted).await {
                 Ok((mails, more)) => {
+                    is_failing.store(false, Relaxed);
                     let is_first = |mail: &ClaimedMail| mail.turn() == Turn::First;
                     let (first, later) = mails.into_iter().partition(is_first);
                     let mut placed = first_room.place(first);
@@ -121,7 +134,9 @@ impl DbCalls {
                 // Not full: else the loop would poll again at once, and again, while the database
                 // is away.
                 Err(error) => {
-                    tracing::warn!(%error, "Due mails could not be read; the next poll is in a moment.");
+                    if !is_failing.swap(true, Relaxed) {
+                        tracing::warn!(%error, "Due mails cannot be read; it is tried again until they can.");
+                    }
                     DbResult::Polled(Vec::new(), MoreDue::NONE)
                 }
             }

@@ -25,7 +25,7 @@
 
 use std::{collections::HashSet, fmt, sync::Arc, time::Duration};
 
-use kit::{serve::Client, telemetry::span};
+use kit::{serve::Replicas, telemetry::span};
 use proto::mailer::{self, deliver_response::Message};
 use tokio::{sync::Notify, time::Instant};
 use tokio_util::sync::CancellationToken;
@@ -81,7 +81,7 @@ impl MailLoop {
     pub(crate) fn new(
         claim_mails: ClaimMails,
         (queue, incoming): (Queue, Incoming),
-        mailers: Vec<Client>,
+        mailers: Replicas,
         metrics: Metrics,
         tick: Duration,
     ) -> Self {

@@ -1,15 +1,18 @@
 //! The open `Deliver` streams, one to each mailer: how much each may still take, and what they say.
 //! A stream that breaks is opened again by itself; `mail_loop` hears of its end and offers what it
-//! left unanswered to another one.
+//! left unanswered to another one. Mailers that are found by a name come and go.
 
-use std::{collections::HashMap, time::Duration};
+use std::{cmp::Reverse, collections::HashMap, time::Duration};
 
 use futures::{
     FutureExt as _, StreamExt as _,
     future::BoxFuture,
     stream::{BoxStream, FuturesUnordered, SelectAll},
 };
-use kit::{random, serve::Client};
+use kit::{
+    random,
+    serve::{Client, Replica, ReplicaEvent, Replicas},
+};
 use proto::mailer::{
     DeliverRequest, DeliverResponse, deliver_response::Message,
     mailer_service_client::MailerServiceClient,
@@ -21,6 +24,7 @@ use tokio::{
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::{Code, Status, Streaming};
 
+use super::open_stream::OpenStream;
 use crate::domain::{Turn, jittered};
 
 /// How long a mailer may take to open a stream.
@@ -45,13 +49,21 @@ pub(super) enum StreamEvent {
 }
 
 pub(super) struct Streams {
-    mailers: Vec<Client>,
-    /// Failures in a row, by mailer.
-    failures: Vec<u32>,
+    replicas: Replicas,
+    mailers: HashMap<Replica, Mailer>,
     open: HashMap<StreamId, OpenStream>,
-    opening: FuturesUnordered<BoxFuture<'static, (usize, Result<BothWays, Status>)>>,
+    opening: FuturesUnordered<BoxFuture<'static, (Replica, Result<BothWays, Status>)>>,
     said: SelectAll<BoxStream<'static, (StreamId, Said)>>,
     next_id: StreamId,
+    /// Mails that were ever sent.
+    sent: u64,
+}
+
+/// A mailer that mails can be sent to.
+struct Mailer {
+    client: Client,
+    /// In a row.
+    failures: u32,
 }
 
 /// Both directions of a new stream.
@@ -63,38 +75,18 @@ type BothWays = (
 /// What a stream says; nothing when it is over.
 type Said = Option<Result<DeliverResponse, Status>>;
 
-/// A stream, seen from the side that sends: what the mailer takes, and what it has not answered
-/// yet.
-#[derive(Debug)]
-struct OpenStream {
-    /// Which of the mailers it goes to.
-    mailer: usize,
-    requests: mpsc::UnboundedSender<DeliverRequest>,
-    /// What Hello said; nothing is sent before it.
-    window: usize,
-    unanswered: usize,
-    /// Of these: mails that were tried before.
-    unanswered_later: usize,
-    paused_until: Option<Instant>,
-    /// The mailer only answers what it holds.
-    is_draining: bool,
-}
-
 impl Streams {
-    /// Begins to open a stream to each mailer.
-    pub(super) fn new(mailers: Vec<Client>) -> Self {
-        let mut streams = Self {
-            failures: vec![0; mailers.len()],
-            mailers,
+    /// Opens a stream to each of these.
+    pub(super) fn new(replicas: Replicas) -> Self {
+        Self {
+            replicas,
+            mailers: HashMap::new(),
             open: HashMap::new(),
             opening: FuturesUnordered::new(),
             said: SelectAll::new(),
             next_id: 0,
-        };
-        for mailer in 0..streams.mailers.len() {
-            streams.reopen(mailer, Duration::ZERO);
+            sent: 0,
         }
-        streams
     }
 
     /// The next thing that happens; cancel-safe.
@@ -103,9 +95,12 @@ impl Streams {
             // An arm whose set is empty is out of this round; what fills it is done between two
             // calls.
             let event = tokio::select! {
+                event = self.replicas.next() => {
+                    self.mailer(event);
+                    None
+                }
                 Some((mailer, opened)) = self.opening.next() => self.opened(mailer, opened),
                 Some((id, said)) = self.said.next() => self.hear(id, said),
-                else => std::future::pending().await,
             };
             if let Some(event) = event {
                 return event;
@@ -121,27 +116,23 @@ impl Streams {
     /// Sends a mail on the stream with the most room for its turn, and says on which.
     pub(super) fn send(&mut self, turn: Turn, request: DeliverRequest) -> Option<StreamId> {
         let now = Instant::now();
-        // The roomiest, so that a mailer that answers slowly gets less.
+        // The roomiest, so that a mailer that answers slowly gets less; of those that are about as
+        // roomy the one whose newest mail is the oldest, so that mails go round.
         let roomiest = self
             .open
             .iter_mut()
-            .max_by_key(|(_, stream)| stream.room(now, turn));
+            .max_by_key(|(_, stream)| (stream.roominess(now, turn), Reverse(stream.last)));
         let (id, stream) = roomiest.filter(|(_, stream)| stream.room(now, turn) > 0)?;
-        if stream.requests.send(request).is_err() {
-            // It is over and its end not yet heard: with a window it would be the roomiest again.
-            stream.window = 0;
+        self.sent += 1;
+        if !stream.send(self.sent, turn, request) {
             return None;
         }
-        stream.unanswered += 1;
-        stream.unanswered_later += usize::from(turn == Turn::Later);
         Some(*id)
     }
 
     pub(super) fn answered(&mut self, id: StreamId, turn: Turn) {
         if let Some(stream) = self.open.get_mut(&id) {
-            let later = usize::from(turn == Turn::Later);
-            stream.unanswered = stream.unanswered.saturating_sub(1);
-            stream.unanswered_later = stream.unanswered_later.saturating_sub(later);
+            stream.answered(turn);
         }
     }
 
@@ -183,17 +174,37 @@ impl Streams {
 
     pub(super) fn close(&mut self) {
         // With no mailers a stream that ends from now on is not opened again.
+        self.replicas = Replicas::default();
         self.opening.clear();
         self.mailers.clear();
     }
 
-    fn opened(&mut self, mailer: usize, opened: Result<BothWays, Status>) -> Option<StreamEvent> {
+    /// A mailer comes or leaves.
+    fn mailer(&mut self, event: ReplicaEvent) {
+        match event {
+            ReplicaEvent::Came(mailer, client) => {
+                let failures = 0;
+                self.mailers.insert(mailer, Mailer { client, failures });
+                self.reopen(mailer, Duration::ZERO);
+            }
+            ReplicaEvent::Left(mailer) => {
+                self.mailers.remove(&mailer);
+                let its = self.open.values_mut().filter(|one| one.mailer == mailer);
+                // It hears that no more comes, answers what it has and ends the stream. One that is
+                // gone without a word does not even acknowledge that, which breaks the connection.
+                its.for_each(OpenStream::leave);
+            }
+        }
+    }
+
+    fn opened(&mut self, mailer: Replica, opened: Result<BothWays, Status>) -> Option<StreamEvent> {
+        let known = self.mailers.get(&mailer)?;
         let (requests, responses) = match opened {
             Ok(opened) => opened,
             Err(status) => {
                 // Said where it begins: it is tried again every two seconds. A mailer that is away
                 // is told of by readiness.
-                if status.code() == Code::ResourceExhausted && self.failures[mailer] == 0 {
+                if status.code() == Code::ResourceExhausted && known.failures == 0 {
                     tracing::warn!(
                         "A mailer has no room for a delivery stream: others hold its USHER_STREAMS."
                     );
@@ -224,7 +235,9 @@ impl Streams {
             Message::Hello(hello) => {
                 stream.window = usize::try_from(hello.window).unwrap_or(usize::MAX);
                 // Not when it opens: one that breaks before it says anything counts as failed.
-                self.failures[stream.mailer] = 0;
+                if let Some(mailer) = self.mailers.get_mut(&stream.mailer) {
+                    mailer.failures = 0;
+                }
                 tracing::info!(window = hello.window, "The mailer takes mails.");
                 Some(StreamEvent::Ready)
             }
@@ -248,15 +261,19 @@ impl Streams {
         Some(StreamEvent::Ended(id))
     }
 
-    fn failed(&mut self, mailer: usize) {
-        let failures = self.failures[mailer];
-        self.failures[mailer] = failures.saturating_add(1);
-        let wait = SHORTEST_WAIT * 2_u32.pow(failures.min(6));
+    fn failed(&mut self, mailer: Replica) {
+        // Perhaps it is gone for good, and another one has come for it.
+        self.replicas.ask();
+        let Some(known) = self.mailers.get_mut(&mailer) else {
+            return;
+        };
+        let wait = SHORTEST_WAIT * 2_u32.pow(known.failures.min(6));
+        known.failures = known.failures.saturating_add(1);
         self.reopen(mailer, wait.min(LONGEST_WAIT));
     }
 
-    fn reopen(&mut self, mailer: usize, wait: Duration) {
-        let Some(client) = self.mailers.get(mailer).cloned() else {
+    fn reopen(&mut self, mailer: Replica, wait: Duration) {
+        let Some(client) = self.mailers.get(&mailer).map(|known| known.client.clone()) else {
             return;
         };
         // Replicas that lost the same mailer do not all come back in the same moment.
@@ -277,44 +294,5 @@ async fn open(client: Client) -> Result<BothWays, Status> {
     match timeout(OPENING, opening).await {
         Ok(opened) => Ok((requests, opened?.into_inner())),
         Err(_) => Err(Status::deadline_exceeded("no answer")),
-    }
-}
-
-impl OpenStream {
-    /// A stream on which the mailer has not said anything yet.
-    fn new(mailer: usize, requests: mpsc::UnboundedSender<DeliverRequest>) -> Self {
-        Self {
-            mailer,
-            requests,
-            window: 0,
-            unanswered: 0,
-            unanswered_later: 0,
-            paused_until: None,
-            is_draining: false,
-        }
-    }
-
-    /// How many unanswered mails it may hold; 0 while it takes none.
-    fn window(&self, now: Instant) -> usize {
-        let takes_mails = !self.is_draining && self.paused_until.is_none_or(|until| until <= now);
-        if takes_mails { self.window } else { 0 }
-    }
-
-    fn free(&self, now: Instant) -> usize {
-        self.window(now).saturating_sub(self.unanswered)
-    }
-
-    /// How many more mails it takes.
-    fn room(&self, now: Instant, turn: Turn) -> usize {
-        let (window, free) = (self.window(now), self.free(now));
-        match turn {
-            // They leave the others a quarter: no storm of sign-ups stops what waits longest.
-            Turn::First => {
-                let unanswered_first = self.unanswered.saturating_sub(self.unanswered_later);
-                free.min((window - window / 4).saturating_sub(unanswered_first))
-            }
-            // Half of the window at most: hanging mailboxes leave room for the others.
-            Turn::Later => free.min(window.div_ceil(2).saturating_sub(self.unanswered_later)),
-        }
     }
 }

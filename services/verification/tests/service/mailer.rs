@@ -54,6 +54,8 @@ struct State {
     mails: Vec<Mail>,
     streams: Vec<mpsc::UnboundedSender<Result<DeliverResponse, Status>>>,
     opened: usize,
+    /// Streams on which verification has said all it has to say.
+    left: usize,
     window: u32,
 }
 
@@ -74,6 +76,7 @@ impl Mailer {
             mails: Vec::new(),
             streams: Vec::new(),
             opened: 0,
+            left: 0,
             window: 64,
         };
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -90,6 +93,10 @@ impl Mailer {
 
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.addr)
+    }
+
+    pub(crate) fn addr(&self) -> SocketAddr {
+        self.addr
     }
 
     /// Answers each mail as `script` says from now on.
@@ -138,6 +145,11 @@ impl Mailer {
     /// How many streams were ever opened.
     pub(crate) fn opened(&self) -> usize {
         self.state.lock().unwrap().opened
+    }
+
+    /// On how many of them nothing more will come.
+    pub(crate) fn left(&self) -> usize {
+        self.state.lock().unwrap().left
     }
 
     /// Says this on every open stream.
@@ -277,6 +289,7 @@ impl MailerService for Service {
         changed.send_replace(());
         let mut mails = request.into_inner();
         tokio::spawn(async move {
+            let mut owes = false;
             while let Some(Ok(DeliverRequest { mail: Some(mail) })) = mails.next().await {
                 let says = state.lock().unwrap().take(mail.clone());
                 changed.send_replace(());
@@ -288,7 +301,7 @@ impl MailerService for Service {
                         };
                         let _ = responses.send(Ok(response));
                     }
-                    Says::Nothing => {}
+                    Says::Nothing => owes = true,
                     Says::Breaks => {
                         let _ = responses.send(Err(Status::unavailable("broken, as told")));
                         state.lock().unwrap().streams.clear();
@@ -296,6 +309,13 @@ impl MailerService for Service {
                     }
                 }
             }
+            let mut state = state.lock().unwrap();
+            state.left += 1;
+            if !owes {
+                state.streams.retain(|one| !one.same_channel(&responses));
+            }
+            drop(state);
+            changed.send_replace(());
         });
         Ok(Response::new(
             UnboundedReceiverStream::new(receiver).boxed(),

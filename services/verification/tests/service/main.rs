@@ -16,6 +16,7 @@ mod mailer;
 mod outage;
 mod postgres;
 mod process;
+mod replicas;
 mod resend;
 mod rotation;
 mod world;

@@ -12,6 +12,7 @@ pub(super) struct Conditions {
     pub(super) torn_below: u64,
     pub(super) silent_below: u64,
     pub(super) swallowed_below: u64,
+    pub(super) vanished_below: u64,
 }
 
 /// What happens to a connection's next chunk.
@@ -38,6 +39,11 @@ impl Conditions {
         } else {
             self.mood
         }
+    }
+
+    /// Whether the host that a connection leads to is gone.
+    pub(super) fn has_vanished(&self, number: u64) -> bool {
+        number < self.vanished_below
     }
 
     /// Whether the end of one side of a connection reaches the other.

@@ -1,8 +1,9 @@
 //! One connection through a proxy: each chunk meets what holds when it goes on.
 
-use std::io;
+use std::{io, os::fd::AsFd};
 
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
+use socket2::{SockFilter, SockRef};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{
@@ -21,6 +22,8 @@ const CHUNK: usize = 16 * 1024;
 enum Broken {
     Torn,
     Reset,
+    /// There is nobody who could end it.
+    Gone,
 }
 
 /// One connection, between its client and the target.
@@ -44,9 +47,17 @@ impl Link {
         let _ = (client.set_nodelay(true), server.set_nodelay(true));
         let end = self.join(&mut client, &mut server).await;
         // What was torn is closed in order, so that its half arrives.
-        if let Err(Broken::Reset) = end {
-            reset(&client);
-            reset(&server);
+        match end {
+            Ok(()) | Err(Broken::Torn) => {}
+            Err(Broken::Reset) => {
+                reset(&client);
+                reset(&server);
+            }
+            Err(Broken::Gone) => {
+                hear_nothing(&client);
+                // As what the host's end closes reaches nobody, it stays open.
+                std::future::pending::<()>().await;
+            }
         }
     }
 
@@ -58,6 +69,7 @@ impl Link {
         tokio::select! {
             ended = async { tokio::try_join!(there, back) } => ended.map(|_| ()),
             () = self.until_cut() => Err(Broken::Reset),
+            () = self.until(|conditions| conditions.has_vanished(self.number)) => Err(Broken::Gone),
         }
     }
 
@@ -125,6 +137,14 @@ impl From<io::Error> for Broken {
     fn from(_: io::Error) -> Self {
         Self::Reset
     }
+}
+
+/// Lets the system drop whatever arrives for this socket before TCP hears of it, so that nothing is
+/// acknowledged, as of a host that is gone.
+pub(super) fn hear_nothing<S: AsFd>(socket: &S) {
+    const RETURN: u16 = 0x06; // of classic BPF: so many octets of the packet pass
+    let filtered = SockRef::from(socket).attach_filter(&[SockFilter::new(RETURN, 0, 0, 0)]);
+    filtered.expect("a socket takes a filter");
 }
 
 fn reset(stream: &TcpStream) {

@@ -13,7 +13,8 @@ use std::{
 use kit::{
     bus::{self, Bus, NatsUrl},
     testing::{
-        Environment, NatsServer, SOON, Setup, SmtpServer, Tls, World, eventually, free_port,
+        Environment, NatsServer, Postgres, SOON, Setup, SmtpServer, Tls, World, eventually,
+        free_port, make_secrets,
     },
 };
 use rustix::process::Signal;
@@ -82,6 +83,7 @@ impl Ground {
             collector: collector.to_owned(),
             running: HashMap::new(),
         };
+        make_secrets(ground.folder.path());
         fs::write(ground.file("ca.pem"), ground.smtp.ca_pem()).expect("a file can be written");
         let made = async || bus::provision(&ground.bus().await, None).await.ok();
         eventually("the streams", SOON, made).await;
@@ -217,11 +219,6 @@ fn at(port: u16) -> String {
 async fn demand_a_password(world: &World) {
     let role = "CREATE ROLE canary SUPERUSER LOGIN PASSWORD";
     world.execute(&format!("{role} '{}'", PASSWORDS[0].0)).await;
-    let file = world.texts("SELECT current_setting('hba_file')").await;
-    let rules = "VALUES (1, 'host all canary all scram-sha-256'), (2, 'host all all all trust')";
-    let rules = format!("SELECT line FROM ({rules}) AS rules(number, line) ORDER BY number");
-    world
-        .execute(&format!("COPY ({rules}) TO '{}'", file[0]))
-        .await;
-    world.execute("SELECT pg_reload_conf()").await;
+    let server = Postgres::shared().await.expect("it runs");
+    server.ask_for_passwords_of("canary").await;
 }

@@ -145,9 +145,11 @@ impl Ground {
         let at = [app.addr(), app.admin_addr()];
         let verification = Service::start(&settings, at, |stop| app.run_until(stop));
 
+        let fingerprints = accounts_world.file("fingerprint-key");
+        let fingerprints = fingerprints.display().to_string();
         let mut settings = accounts_world.settings().with(&shared).with(&[
             ("USHER_NATS_URL", &nats_url),
-            ("USHER_FINGERPRINT_KEY_FILE", &key(accounts_world)),
+            ("USHER_FINGERPRINT_KEY_FILE", &fingerprints),
         ]);
         let mut to_database = None;
         if under.postgres.is_some() {

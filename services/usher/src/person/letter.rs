@@ -4,7 +4,10 @@ use anstyle::Style;
 use mail_parser::{Addr, MessageParser};
 use unicode_width::UnicodeWidthStr as _;
 
-use crate::terminal::{DIM, GOOD, STRONG};
+use crate::{
+    exit::{Exit, Failure},
+    terminal::{DIM, GOOD, STRONG},
+};
 
 /// Columns of the whole box.
 const WIDTH: usize = 78;
@@ -12,10 +15,10 @@ const WIDTH: usize = 78;
 const INNER: usize = WIDTH - 6;
 
 #[derive(Debug, Clone)]
-pub(super) struct Letter {
+pub(crate) struct Letter {
     from: String,
     to: String,
-    pub(super) address: String,
+    address: String,
     subject: String,
     pub(super) message_id: String,
     text: String,
@@ -37,15 +40,31 @@ impl Letter {
         })
     }
 
-    /// The code: the line that holds nothing but 6 to 10 digits.
-    pub(super) fn code(&self) -> Option<String> {
+    /// Whether it is to this address.
+    pub(super) fn is_to(&self, address: &str) -> bool {
+        self.address.eq_ignore_ascii_case(address)
+    }
+
+    /// The code that is to be typed.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(crate) fn code(&self) -> Result<String, Failure> {
+        self.found_code().ok_or_else(|| {
+            let what = "A mail came, but there is no code in it: it may be another program's, or altered on its way.";
+            Failure::new(Exit::Failed, what)
+        })
+    }
+
+    /// The line that holds nothing but 6 to 10 digits.
+    fn found_code(&self) -> Option<String> {
         let mut lines = self.text.lines().map(str::trim);
         lines.find(|line| is_code(line)).map(str::to_owned)
     }
 
     /// Indented by two columns.
-    pub(super) fn drawn(&self) -> String {
-        let code = self.code().unwrap_or_default();
+    pub(crate) fn drawn(&self) -> String {
+        let code = self.found_code().unwrap_or_default();
         let edge = "─".repeat(WIDTH - 4);
         let mut drawn = format!("  {DIM}╭{edge}╮{DIM:#}\n");
         drawn.push_str(&row(&format!("{:<8} {}", "From", self.from), Style::new()));

@@ -1,5 +1,5 @@
-//! The mailbox of the demo: the folder of `.eml` files, or a Maildir that a mail server fills. Only
-//! mails that arrived since it was opened count.
+//! Folders in which mails arrive: one of `.eml` files, or a Maildir that a mail server fills. Only
+//! mails that arrived since they were opened count.
 
 use std::{
     collections::HashSet,
@@ -11,15 +11,15 @@ use super::letter::Letter;
 use crate::exit::{Exit, Failure};
 
 #[derive(Debug)]
-pub(super) struct Mailbox {
+pub(crate) struct MailFolders {
     folders: Vec<PathBuf>,
     /// What was there before the story began.
     old: HashSet<PathBuf>,
 }
 
-impl Mailbox {
-    /// The mailbox that belongs to where mails are sent.
-    pub(super) fn choose(
+impl MailFolders {
+    /// Those that belong to where mails are sent.
+    pub(crate) fn choose(
         maildir: Option<PathBuf>,
         url: Option<String>,
         data: &Path,
@@ -52,7 +52,7 @@ impl Mailbox {
             };
             letters.extend(Letter::read(&bytes));
         }
-        letters.retain(|letter| letter.address.eq_ignore_ascii_case(address));
+        letters.retain(|letter| letter.is_to(address));
         letters
     }
 }
