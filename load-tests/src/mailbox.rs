@@ -15,11 +15,13 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use kit::clock::{Clock, Timestamp};
-use serde::{Deserialize, de::DeserializeOwned};
+use mailbox::api::{Mail, MailPage, WholeMail};
+use serde::de::DeserializeOwned;
 use tokio::{
     sync::Mutex,
     time::{sleep, timeout},
 };
+use uuid::Uuid;
 
 use crate::{
     people::People,
@@ -47,27 +49,8 @@ pub struct Mailbox {
 #[derive(Debug, Default)]
 struct Read {
     /// The last mail that was listed.
-    after: Option<String>,
+    after: Option<Uuid>,
     mails: Vec<Accepted>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Page {
-    mails: Vec<Listed>,
-    next: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Listed {
-    id: String,
-    received_at: String,
-    to: Vec<String>,
-    message_id: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Opened {
-    text: Option<String>,
 }
 
 impl Mailbox {
@@ -105,11 +88,11 @@ impl Mailbox {
     pub async fn accepted_after(&self, first: usize) -> anyhow::Result<Vec<Accepted>> {
         let mut read = self.read.lock().await;
         loop {
-            let after = read.after.as_deref().map(|id| format!("&after={id}"));
+            let after = read.after.map(|id| format!("&after={id}"));
             let path = format!("/api/v1/mails?limit={PAGE}{}", after.unwrap_or_default());
-            let page: Page = self.ask(&path).await?;
+            let page: MailPage = self.ask(&path).await?;
             let Some(last) = page.mails.last() else { break };
-            let after = last.id.clone();
+            let after = last.id;
             let (is_last, now) = (page.next.is_none(), Clock::default().now());
             let ours = page.mails.into_iter().filter(|mail| self.is_ours(mail));
             let opened = stream::iter(ours.map(|mail| self.open(mail, now)));
@@ -124,18 +107,17 @@ impl Mailbox {
         Ok(read.mails[first..].to_vec())
     }
 
-    fn is_ours(&self, mail: &Listed) -> bool {
+    fn is_ours(&self, mail: &Mail) -> bool {
         mail.to.iter().any(|to| self.people.includes(to))
     }
 
-    async fn open(&self, mail: Listed, now: Timestamp) -> anyhow::Result<Accepted> {
-        let opened: Opened = self.ask(&format!("/api/v1/mails/{}", mail.id)).await?;
+    async fn open(&self, mail: Mail, now: Timestamp) -> anyhow::Result<Accepted> {
+        let opened: WholeMail = self.ask(&format!("/api/v1/mails/{}", mail.id)).await?;
         let received = Timestamp::from_rfc3339(&mail.received_at)
             .context("the mailbox names a time that is none")?;
-        let message_id = mail.message_id.unwrap_or_default();
         Ok(Accepted {
             recipient: mail.to.into_iter().next().unwrap_or_default(),
-            message_id: message_id.trim_matches(['<', '>']).to_owned(),
+            message_id: mail.message_id,
             code: code_in(&opened.text.unwrap_or_default()).unwrap_or_default(),
             // By the mailbox's clock; the latencies are as right as it is.
             at: Instant::now() - now.since(received),

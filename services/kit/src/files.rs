@@ -34,7 +34,7 @@ mod opened;
 mod refused;
 mod way;
 
-pub use custody::Custody;
+pub use custody::{Custody, brought, brought_value};
 pub use draft::Draft;
 pub use folder::PrivateFolder;
 pub use follow::follow;

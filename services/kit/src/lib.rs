@@ -3,8 +3,8 @@
 //! secrets from other users, `clock` and `db` hold time and state, `group` commits many commands at
 //! once; `outbox` carries what was committed to the `bus`, whose consumers hand it to the next
 //! service; `propagation` takes the trace along, `watch` shows a caller each new version of a row,
-//! `repeat` does what nobody waits for, `write_behind` writes for those who must not wait, and
-//! `words` says what the system says of files and connections.
+//! `repeat` does what nobody waits for, `write_behind` writes for those who must not wait, `seldom`
+//! tells now and then what goes on for long, and `words` says what the system says of files and connections.
 
 pub mod bus;
 pub mod clock;
@@ -19,6 +19,7 @@ mod private;
 pub mod propagation;
 pub mod random;
 pub mod repeat;
+mod seldom;
 pub mod serve;
 pub mod telemetry;
 #[cfg(feature = "testing")]
@@ -28,6 +29,7 @@ pub mod words;
 pub mod write_behind;
 
 pub use private::Private;
+pub use seldom::Seldom;
 
 /// One refused field of a request: its name there, and what to change.
 pub type Violation = (&'static str, String);

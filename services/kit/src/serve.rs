@@ -35,13 +35,12 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, bail};
 use tokio::{net::TcpListener, time::timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
 use self::capacity::Capacity;
-use crate::words;
 
 pub use admin::AdminToken;
 #[cfg(feature = "testing")]
@@ -51,6 +50,7 @@ pub use deadline::deadline;
 pub use guarded::ending;
 pub use health::Health;
 pub use limits::ListenerSettings;
+pub use listener::listen_on;
 pub use plain::plain_http;
 pub use pulse::beat;
 pub use secrets::{Looking, Secrets};
@@ -112,12 +112,7 @@ impl Server {
         limits: &ListenerSettings,
     ) -> anyhow::Result<Self> {
         let (limits, admin_limits) = limits.limits()?;
-        let bind = async |addr: SocketAddr| {
-            let bound = TcpListener::bind(addr).await;
-            bound
-                .map_err(|error| anyhow!("Nothing can listen on {addr}: {}.", words::of_io(&error)))
-        };
-        let (public, admin) = (bind(listen).await?, bind(admin_listen).await?);
+        let (public, admin) = (listen_on(listen).await?, listen_on(admin_listen).await?);
         let (addr, admin_addr) = (public.local_addr()?, admin.local_addr()?);
         Ok(Self {
             public: (Arc::new(public), Capacity::new("public", limits)),

@@ -1,11 +1,11 @@
 //! Runs the mail catcher until it is told to stop: opens the folder, binds both listeners, and
 //! ends them in order.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use anyhow::anyhow;
-use kit::{clock::Clock, serve, telemetry, words};
-use tokio::{net::TcpListener, time::timeout};
+use kit::{clock::Clock, serve, telemetry};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -44,7 +44,10 @@ async fn serve_until(
     let folder = config.folder.unwrap_or(usual);
     let store = Store::open(&folder, config.keep, Clock::default())?;
     let login = config.login_file.map(Login::new);
-    let (smtp, http) = (bind(config.smtp).await?, bind(config.http).await?);
+    let (smtp, http) = (
+        serve::listen_on(config.smtp).await?,
+        serve::listen_on(config.http).await?,
+    );
     tracing::info!(
         smtp = %smtp.local_addr()?,
         http = %http.local_addr()?,
@@ -72,9 +75,4 @@ async fn serve_until(
         answering.abort();
     }
     Ok(())
-}
-
-async fn bind(addr: SocketAddr) -> anyhow::Result<TcpListener> {
-    let bound = TcpListener::bind(addr).await;
-    bound.map_err(|error| anyhow!("Nothing can listen on {addr}: {}.", words::of_io(&error)))
 }

@@ -3,15 +3,14 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use anyhow::{Context as _, anyhow};
-use kit::{serve::Told, words};
+use anyhow::Context as _;
+use hyper::StatusCode;
+use kit::serve::Told;
 use serde::Deserialize;
 use serde_json::Value;
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-    time::timeout,
-};
+use tokio::time::timeout;
+
+use crate::web::{Answered, Web};
 
 /// What a service says of itself on `/readyz`.
 #[derive(Debug)]
@@ -27,9 +26,9 @@ pub(crate) struct Readiness {
 
 pub(crate) async fn readiness(admin_url: &str) -> anyhow::Result<Readiness> {
     let reply = get(admin_url, "/readyz").await?;
-    let report: Value = serde_json::from_str(&reply.body).unwrap_or_default();
+    let report: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
     Ok(Readiness {
-        is_ready: reply.status == 200,
+        is_ready: reply.status == StatusCode::OK,
         not_ready: Deserialize::deserialize(&report).ok(),
         degraded: Deserialize::deserialize(&report["degraded"]).unwrap_or_default(),
         now: report["now"].as_str().map(str::to_owned),
@@ -47,7 +46,7 @@ pub(crate) struct CodeKeys {
 /// Ready or not, it says so.
 pub(crate) async fn code_keys(admin_url: &str) -> anyhow::Result<CodeKeys> {
     let reply = get(admin_url, "/readyz").await?;
-    let report: Value = serde_json::from_str(&reply.body).unwrap_or_default();
+    let report: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
     let keys = CodeKeys::deserialize(&report["code_keys"]);
     keys.context("its /readyz names no keys: it is no verification, or an older one")
 }
@@ -55,47 +54,21 @@ pub(crate) async fn code_keys(admin_url: &str) -> anyhow::Result<CodeKeys> {
 /// From `target_info` of `/metrics`.
 pub(crate) async fn version(admin_url: &str) -> Option<String> {
     let metrics = get(admin_url, "/metrics").await.ok()?.body;
-    let mut lines = metrics.lines();
+    let mut lines = std::str::from_utf8(&metrics).ok()?.lines();
     let line = lines.find(|line| line.starts_with("target_info"))?;
     let (_, rest) = line.split_once("service_version=\"")?;
     let (version, _) = rest.split_once('"')?;
     Some(version.to_owned())
 }
 
-struct Reply {
-    status: u16,
-    body: String,
-}
-
 /// Asks `base` (`http://HOST:PORT`; of `dns:///HOST:PORT` any replica) for `path`, for three seconds
 /// at most.
-async fn get(base: &str, path: &str) -> anyhow::Result<Reply> {
-    let host = base.strip_prefix("http://");
-    let host = host.or_else(|| base.strip_prefix("dns:///"));
-    let host = host.context("it is no http:// address")?;
-    let asked = timeout(
-        Duration::from_secs(3),
-        ask(host.trim_end_matches('/'), path),
-    );
-    let asked = asked.await.context("no answer within three seconds")?;
-    let reply = asked.map_err(|error| anyhow!(words::of_io(&error)))?;
-    let read = || {
-        let (head, body) = reply.split_once("\r\n\r\n")?;
-        Some(Reply {
-            status: head.split(' ').nth(1)?.parse().ok()?,
-            body: body.to_owned(),
-        })
+async fn get(base: &str, path: &str) -> anyhow::Result<Answered> {
+    let url = match base.strip_prefix("dns:///") {
+        Some(host) => format!("http://{host}"),
+        None => base.to_owned(),
     };
-    read().context("what answers there is no service of ours")
-}
-
-async fn ask(host: &str, path: &str) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect(host).await?;
-    // HTTP/1.0: the reply ends where the connection ends, never in chunks.
-    let request = format!("GET {path} HTTP/1.0\r\nHost: {host}\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await?;
-    let mut reply = Vec::new();
-    // Whoever answers on that port may be anybody: no more than this is read of it.
-    stream.take(1 << 20).read_to_end(&mut reply).await?;
-    Ok(String::from_utf8_lossy(&reply).into_owned())
+    let service = Web::at(url.parse().map_err(anyhow::Error::msg::<String>)?);
+    let asked = timeout(Duration::from_secs(3), service.get(path));
+    Ok(asked.await.context("no answer within three seconds")??)
 }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use clap::Args;
-use kit::config::duration;
+use kit::{Seldom, config::duration};
 use tokio::time::{Instant, sleep};
 
 use crate::{
@@ -47,7 +47,7 @@ impl WaitFlag {
         mut once: impl AsyncFnMut() -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let began = Instant::now();
-        let mut told: Option<(String, Instant)> = None;
+        let mut told = Seldom::default();
         loop {
             let mut failure = match (once().await, self.wait) {
                 (Err(failure), Some(_)) if pass(&failure) => failure,
@@ -61,15 +61,11 @@ impl WaitFlag {
                 failure.exit = Exit::Unavailable;
                 return Err(failure);
             }
-            let is_told = |(message, at): &(String, Instant)| {
-                *message == failure.message && at.elapsed() < TOLD_AGAIN
-            };
-            if format != Format::Quiet && !told.as_ref().is_some_and(is_told) {
+            if format != Format::Quiet && told.is_due(&failure.message, TOLD_AGAIN) {
                 let (message, left) = (&failure.message, left.as_secs());
                 tell(format!(
                     "{DIM}Waiting, for {left} s at most:{DIM:#} {message}"
                 ));
-                told = Some((failure.message, Instant::now()));
             }
             sleep(AGAIN.min(left)).await;
         }

@@ -1,4 +1,4 @@
-//! Asks HTTP servers that are no service of ours: Kubernetes, Jaeger, a mailbox. A question is a
+//! Asks over HTTP: Kubernetes, Jaeger, a mailbox, the admin listeners of services. A question is a
 //! connection of its own, HTTP/1.1, over TLS where the URL says so; whoever asks reads the answer.
 
 mod trust;
@@ -24,8 +24,8 @@ use tokio::{
 pub(crate) use trust::Trust;
 pub(crate) use url::WebUrl;
 
-/// Connection, question and answer together.
-/// A mailbox with ten thousand mails is searched in a second or two.
+/// Connection, question and answer together: a mailbox with ten thousand mails is searched in a
+/// second or two.
 const WITHIN: Duration = Duration::from_secs(30);
 
 /// Whoever answers may be anybody: no more than this is read of it.

@@ -11,7 +11,7 @@ use url::Url;
 use crate::{
     Private,
     config::{RefusedSetting, decoded, refused_url},
-    files::Custody,
+    files,
 };
 
 /// Where a nats-server of this machine usually listens.
@@ -191,7 +191,7 @@ impl Login {
             Self::File(path) => {
                 let what = "The credentials in USHER_NATS_CREDENTIALS";
                 let shown = path.display();
-                let text = Custody::Operators.read(path, what, String::new)?;
+                let text = files::brought(path, what)?;
                 let (jwt, seed) = parts(&text).with_context(|| {
                     format!(
                         "{what}: {shown} holds no JWT with its nkey, as `nsc generate creds` writes them, and no \

@@ -53,12 +53,7 @@ impl DatabaseUrl {
     /// # Errors
     /// When the file cannot be read, or holds no such URL.
     pub fn read(file: &Path) -> Result<Self, FileRefused> {
-        const WHAT: &str = "The database URL";
-        let text = files::Custody::Operators.read(file, WHAT, String::new)?;
-        let url = text.trim().parse::<Self>().map_err(|why| {
-            FileRefused::makes_no_sense(WHAT, file, &why)
-                .mended_by("Put the right one there; it is read again within seconds".to_owned())
-        })?;
+        let url: Self = files::brought_value(file, "The database URL")?;
         Ok(Self {
             file: Some(file.to_owned()),
             ..url

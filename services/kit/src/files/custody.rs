@@ -1,7 +1,7 @@
 //! Who makes a secret that is missing: the one process whose data folder it lies in, or whoever runs
 //! several of them.
 
-use std::path::Path;
+use std::{path::Path, str::FromStr};
 
 use super::{FileRefused, read, read_or_make};
 
@@ -29,9 +29,28 @@ impl Custody {
     ) -> Result<String, FileRefused> {
         match self {
             Self::Ours => read_or_make(path, what, make),
-            Self::Operators => read(path)
-                .map_err(FileRefused::brought_by_operators)
-                .map_err(|refused| refused.about(what)),
+            Self::Operators => brought(path, what),
         }
     }
+}
+
+/// The text of a secret that operators bring. `what` starts the sentences that tell of it.
+///
+/// # Errors
+/// When the file cannot be had, or somebody else may read it or have written it.
+pub fn brought(path: &Path, what: &str) -> Result<String, FileRefused> {
+    read(path)
+        .map_err(FileRefused::brought_by_operators)
+        .map_err(|refused| refused.about(what))
+}
+
+/// The value of a setting that stands in a file of operators', which is read again and again.
+///
+/// # Errors
+/// As `brought`; and when there is no such value in it.
+pub fn brought_value<T: FromStr<Err = String>>(path: &Path, what: &str) -> Result<T, FileRefused> {
+    brought(path, what)?.trim().parse().map_err(|why| {
+        FileRefused::makes_no_sense(what, path, &why)
+            .mended_by("Put the right one there; it is read again within seconds".to_owned())
+    })
 }

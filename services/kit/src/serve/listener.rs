@@ -4,11 +4,13 @@
 use std::{
     convert::Infallible,
     io::{self, Cursor},
+    net::SocketAddr,
     pin::{Pin, pin},
     sync::Arc,
     time::Duration,
 };
 
+use anyhow::anyhow;
 use bytes::Bytes;
 use http::{Request, Response};
 use hyper::server::conn::{http1, http2};
@@ -28,9 +30,9 @@ use super::{
     guarded::Guarded,
     limits::Limits,
     preface::{Speaks, preface},
-    taken::Seldom,
+    taken::TOLD_AGAIN,
 };
-use crate::random;
+use crate::{Seldom, random, words};
 
 /// The longest heads of ours are under 1 KiB.
 const HEAD_LIMIT: u32 = 16 * 1024;
@@ -139,6 +141,15 @@ pub(super) async fn serve<S, B>(
     while connections.join_next().await.is_some() {}
 }
 
+/// Listens on an address.
+///
+/// # Errors
+/// When it is taken or not this machine's; the message names it.
+pub async fn listen_on(addr: SocketAddr) -> anyhow::Result<TcpListener> {
+    let bound = TcpListener::bind(addr).await;
+    bound.map_err(|error| anyhow!("Nothing can listen on {addr}: {}.", words::of_io(&error)))
+}
+
 /// Connections that ended before they were accepted are nobody's trouble; any other error is the
 /// system's.
 async fn pause_after(error: &io::Error, told: &mut Seldom) {
@@ -148,7 +159,7 @@ async fn pause_after(error: &io::Error, told: &mut Seldom) {
         ConnectionAborted | ConnectionRefused | ConnectionReset
     ) {
         // At every try it would drown what else is to be told.
-        if told.is_due() {
+        if told.is_due(&(), TOLD_AGAIN) {
             tracing::warn!(%error, "Connections cannot be accepted; tried again ten times a second.");
         }
         sleep(PAUSE).await;

@@ -8,6 +8,8 @@ use std::{
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::Seldom;
+
 /// What takes room on a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -21,7 +23,7 @@ pub(super) enum Kind {
 /// far network takes that time.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// What goes on for long is told once in that time.
-const TOLD_AGAIN: Duration = Duration::from_secs(60);
+pub(super) const TOLD_AGAIN: Duration = Duration::from_secs(60);
 
 /// Numbers what happens, so that what happened first is the smallest.
 pub(super) type Turn = u64;
@@ -172,26 +174,11 @@ impl Taken {
 
     /// Whether somebody is to be told that the room is full; then it counts as told.
     pub(super) fn is_to_tell(&mut self) -> bool {
-        self.told.is_due()
+        self.told.is_due(&(), TOLD_AGAIN)
     }
 
     fn next_turn(&mut self) -> Turn {
         self.turn += 1;
         self.turn
-    }
-}
-
-/// When something was told last.
-#[derive(Debug, Default)]
-pub(super) struct Seldom(Option<Instant>);
-
-impl Seldom {
-    /// Whether it is to be told again; then it counts as told.
-    pub(super) fn is_due(&mut self) -> bool {
-        let is_due = self.0.is_none_or(|told| told.elapsed() >= TOLD_AGAIN);
-        if is_due {
-            self.0 = Some(Instant::now());
-        }
-        is_due
     }
 }

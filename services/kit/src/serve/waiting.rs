@@ -18,7 +18,7 @@ use axum::{
 };
 use tokio::{
     task::spawn_blocking,
-    time::{Instant, sleep, timeout},
+    time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -31,7 +31,10 @@ use super::{
     told::Told,
     unavailable_here,
 };
-use crate::clock::{Clock, Timestamp};
+use crate::{
+    Seldom,
+    clock::{Clock, Timestamp},
+};
 
 /// How often it is looked again, and when callers may come again.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -106,15 +109,12 @@ impl Waiting {
         &self,
         look: Arc<impl Fn() -> anyhow::Result<T> + Send + Sync + 'static>,
     ) -> anyhow::Result<T> {
-        let mut told: Option<(Lacking, Instant)> = None;
+        let mut told = Seldom::default();
         loop {
             let lacking = self.lacking().clone();
-            let is_told =
-                |(before, at): &(Lacking, Instant)| *before == lacking && at.elapsed() < TOLD_AGAIN;
-            if !told.as_ref().is_some_and(is_told) {
+            if told.is_due(&lacking, TOLD_AGAIN) {
                 let Lacking { reason, advice } = &lacking;
                 tracing::error!(advice, "The service cannot begin yet: {reason}.");
-                told = Some((lacking, Instant::now()));
             }
             sleep(AGAIN).await;
             let look = Arc::clone(&look);

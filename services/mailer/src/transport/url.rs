@@ -9,7 +9,7 @@ use std::{
 use kit::{
     Private,
     config::{decoded, refused_url},
-    files::{Custody, FileRefused},
+    files::{self, FileRefused},
 };
 use url::Url;
 
@@ -64,12 +64,7 @@ impl MailUrl {
     /// # Errors
     /// When the file cannot be read, or holds no such URL.
     pub(crate) fn read(file: &Path) -> Result<Self, FileRefused> {
-        const WHAT: &str = "The mail URL";
-        let text = Custody::Operators.read(file, WHAT, String::new)?;
-        text.trim().parse().map_err(|why: String| {
-            FileRefused::makes_no_sense(WHAT, file, &why)
-                .mended_by("Put the right one there; it is read again within seconds".to_owned())
-        })
+        files::brought_value(file, "The mail URL")
     }
 }
 

@@ -2,11 +2,8 @@
 
 use clap::Args;
 
-use super::{client::MailboxTarget, view};
-use crate::{
-    exit::Failure,
-    output::{self, Format},
-};
+use super::view::{self, Listing};
+use crate::{exit::Failure, output::Format};
 
 /// List the mails that were caught, newest first
 #[derive(Debug, Args)]
@@ -15,22 +12,10 @@ use crate::{
   usher mailbox list --to ada@example.com --limit 1 --quiet    # the id of her newest
   usher mailbox list --to @example.com --output json | jq -r '.[].subject'")]
 pub(super) struct ListCaughtArguments {
-    /// Only those to this address, or, as @example.com, to this domain
-    #[arg(
-        long,
-        value_name = "ADDRESS",
-        default_value = "",
-        hide_default_value = true
-    )]
-    to: String,
-    /// How many at most
-    #[arg(long, default_value_t = 50, value_name = "N", value_parser = output::limit)]
-    limit: usize,
     #[command(flatten)]
-    mailbox: MailboxTarget,
+    listing: Listing,
 }
 
 pub(super) async fn run(arguments: ListCaughtArguments, format: Format) -> Result<(), Failure> {
-    let ListCaughtArguments { to, limit, mailbox } = arguments;
-    view::print_newest(&mailbox.client(), &to, "", limit, format).await
+    view::print_newest(arguments.listing, "", format).await
 }

@@ -2,11 +2,8 @@
 
 use clap::Args;
 
-use super::{client::MailboxTarget, view};
-use crate::{
-    exit::Failure,
-    output::{self, Format},
-};
+use super::view::{self, Listing};
+use crate::{exit::Failure, output::Format};
 
 /// Find mails by what they say, newest first
 ///
@@ -19,27 +16,11 @@ pub(super) struct SearchArguments {
     /// What they say
     #[arg(value_name = "WORDS", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     words: String,
-    /// Only those to this address, or, as @example.com, to this domain
-    #[arg(
-        long,
-        value_name = "ADDRESS",
-        default_value = "",
-        hide_default_value = true
-    )]
-    to: String,
-    /// How many at most
-    #[arg(long, default_value_t = 50, value_name = "N", value_parser = output::limit)]
-    limit: usize,
     #[command(flatten)]
-    mailbox: MailboxTarget,
+    listing: Listing,
 }
 
 pub(super) async fn run(arguments: SearchArguments, format: Format) -> Result<(), Failure> {
-    let SearchArguments {
-        words,
-        to,
-        limit,
-        mailbox,
-    } = arguments;
-    view::print_newest(&mailbox.client(), &to, &words, limit, format).await
+    let SearchArguments { words, listing } = arguments;
+    view::print_newest(listing, &words, format).await
 }

@@ -3,26 +3,44 @@
 
 use std::collections::VecDeque;
 
+use clap::Args;
 use mailbox::api::Mail;
 
-use super::client::MailboxClient;
+use super::client::{MailboxClient, MailboxTarget};
 use crate::{
     exit::Failure,
-    output::{Format, table},
+    output::{self, Format, table},
 };
 
 /// Most mails of a page, as the mailbox allows.
 const PAGE: &str = "1000";
 
+/// Which mails are listed.
+#[derive(Debug, Args)]
+pub(super) struct Listing {
+    /// Only those to this address, or, as @example.com, to this domain
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        default_value = "",
+        hide_default_value = true
+    )]
+    to: String,
+    /// How many at most
+    #[arg(long, default_value_t = 50, value_name = "N", value_parser = output::limit)]
+    limit: usize,
+    #[command(flatten)]
+    mailbox: MailboxTarget,
+}
+
 /// Prints the newest that are asked for, newest first.
 pub(super) async fn print_newest(
-    mailbox: &MailboxClient,
-    to: &str,
+    listing: Listing,
     words: &str,
-    limit: usize,
     format: Format,
 ) -> Result<(), Failure> {
-    let (mails, is_all) = newest(mailbox, to, words, limit).await?;
+    let Listing { to, limit, mailbox } = listing;
+    let (mails, is_all) = newest(&mailbox.client(), &to, words, limit).await?;
     let ids: Vec<String> = mails.iter().map(|mail| mail.id.to_string()).collect();
     let is_filtered = !to.is_empty() || !words.is_empty();
     let ids = ids.iter().map(String::as_str);

@@ -1,22 +1,19 @@
 //! Calls spread over every address behind a name. Only connections that are up get calls, so that
-//! an endpoint that is away fails none; a call whose message never left goes to the next one.
+//! an endpoint that is away fails none; a call that cannot have had an effect goes to the next one.
 
 use std::{
     collections::HashMap,
     fmt,
     net::SocketAddr,
-    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    task::{Context, Poll},
     time::Duration,
 };
 
-use bytes::Bytes;
 use http::{Request, Response, Uri};
-use http_body::{Frame, SizeHint};
+use http_body_util::BodyExt as _;
 use tokio::{
     sync::{Notify, watch},
     time::{Instant, sleep, timeout},
@@ -238,34 +235,9 @@ async fn keep(
 impl Counted {
     /// The call is under way until its answer was read, or nobody wants it any more.
     fn until_read(self, body: Body) -> Body {
-        Body::new(Reading {
-            body,
-            _counted: self,
-        })
-    }
-}
-
-struct Reading {
-    body: Body,
-    _counted: Counted,
-}
-
-impl http_body::Body for Reading {
-    type Data = Bytes;
-    type Error = Status;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        task: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        Pin::new(&mut self.body).poll_frame(task)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        Body::new(body.map_frame(move |frame| {
+            let _held = &self;
+            frame
+        }))
     }
 }
