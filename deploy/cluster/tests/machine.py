@@ -1,8 +1,10 @@
 """A machine for `make up` without Docker or a cluster: stand-ins for its tools, a checkout, and nothing else on PATH."""
 
+import contextlib
 import json
 import os
 import pathlib
+import random
 import shutil
 import signal
 import socket
@@ -21,10 +23,17 @@ TOOLS = (
 MARK = {"usher.local/made-by": "make-up"}
 
 
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+def free_ports(count):
+    """Ports that nobody has. They are none of those that the kernel hands out (on Linux from 32768 on), so that no
+    connection of a test beside this one takes them meanwhile."""
+    free = []
+    while len(free) < count:
+        port = random.randrange(10_000, 32_768)
+        with socket.socket() as listener, contextlib.suppress(OSError):
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(("127.0.0.1", port))
+            free.append(port)
+    return free
 
 
 class Machine:
@@ -45,7 +54,7 @@ class Machine:
             (self.bin / tool).write_text(script)
             (self.bin / tool).chmod(0o755)
         names = ("PORT_ACCOUNTS", "PORT_VERIFICATION", "PORT_MAILBOX", "PORT_JAEGER")
-        self.ports = {name: str(free_port()) for name in names}
+        self.ports = dict(zip(names, map(str, free_ports(len(names)))))
         self.set(
             clusters={}, contexts=[], current="", images=[], loaded=[], namespaces={}, release=None, pods={},
             docker_root=str(self.folder),

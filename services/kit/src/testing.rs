@@ -31,6 +31,8 @@ mod world;
 
 use std::{
     net::{Ipv4Addr, TcpListener},
+    ops::Range,
+    sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
 
@@ -68,9 +70,20 @@ pub fn terminate(pid: u32) {
     assert!(taken, "process {pid} takes no SIGTERM");
 }
 
-/// A port that was free a moment ago; whoever is to have it binds it at once.
+/// A port that nobody has, for whoever binds it next. It is none of those that the kernel hands out
+/// (on Linux from 32768 on), so that no connection of a test beside this one takes it meanwhile,
+/// and none that this process was given before.
 pub fn free_port() -> u16 {
-    let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-    let addr = bound.and_then(|listener| listener.local_addr());
-    addr.expect("a port can be had").port()
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    loop {
+        // Another process begins elsewhere, so that two of them seldom try the same one at once.
+        let turn = std::process::id() * 97 + TAKEN.fetch_add(1, Ordering::Relaxed);
+        let port = NOT_HANDED_OUT.start + turn % (NOT_HANDED_OUT.end - NOT_HANDED_OUT.start);
+        let port = u16::try_from(port).expect("a port is a port");
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
 }
+
+const NOT_HANDED_OUT: Range<u32> = 10_000..32_768;
