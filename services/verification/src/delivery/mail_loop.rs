@@ -119,9 +119,8 @@ impl MailLoop {
             }
             let (runs, wakes_at) = (!self.mode.is_ending(), self.wakes_at());
             let records_at = self.db_calls.records_at(&self.unrecorded);
-            // Unbiased: under load there is always another answer to hear, and whatever stood below
-            // that arm in a biased order would never have its turn, the renewals least of all. A
-            // tick may well come late: what it would find is safe in the table.
+            // Unbiased: under load there is always another answer to hear, and what stood below it in
+            // a biased order would never have its turn. A tick may well come late.
             tokio::select! {
                 () = stop.cancelled(), if runs => {}
                 event = self.streams.next() => self.hear_all(event),
@@ -168,8 +167,7 @@ impl MailLoop {
 
     /// Sends nothing more and opens no more streams.
     fn begin_to_drain(&mut self) {
-        // Well within the two seconds that a stop gives its workers, because what is let go then
-        // has to be written, too. The mailer's ledger knows what was not answered.
+        // Well within the two seconds that a stop gives its workers: what is let go is written.
         self.mode = Mode::Draining(Instant::now() + GRACE);
         self.streams.close();
         self.unrecorded.wait_no_more();
@@ -292,12 +290,12 @@ impl MailLoop {
             StreamEvent::Said(..) => {}
             StreamEvent::Ended(stream) => {
                 // What it left unanswered waits again, in front, and is offered to another one at
-                // once: the mailer knows each mail by its key, and what it did with it. A mail that
-                // saw too many streams break has failed: if it is what breaks them, it must not
-                // take the others along for ever.
+                // once: the mailer knows each mail by its key. One that saw too many streams break
+                // has failed: if it is what breaks them, it must not take the others along.
                 let (spans, lost) = self.mails.broken(stream);
-                let lost = lost.into_iter().map(encode::unanswered);
-                lost.for_each(|attempt| self.unrecorded.add(attempt));
+                for mail in lost {
+                    self.unrecorded.add(encode::unanswered(mail));
+                }
                 for span in spans {
                     span::fail(&span, "stream_broken");
                 }
