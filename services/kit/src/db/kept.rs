@@ -3,7 +3,10 @@
 //! process's own has nothing to say. So they are kept here, and the pool only makes and closes
 //! them.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use sea_orm::sqlx::{self, Sqlite, SqlitePool, pool::PoolConnection};
 use tokio::{
@@ -11,7 +14,10 @@ use tokio::{
     time::timeout,
 };
 
-use super::pools::PATIENCE;
+/// How long a transaction waits for a connection, and then for a lock. A caller may wait behind
+/// another group that waits as long; all of it has to be over well before the caller's deadline of
+/// 10 s, so that the answer is UNAVAILABLE and no riddle.
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The connections of one pool. Clones share them.
 #[derive(Debug, Clone)]

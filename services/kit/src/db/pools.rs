@@ -18,15 +18,10 @@ use tokio_util::task::AbortOnDropHandle;
 use super::{
     DatabaseUrl,
     connection::{Pool, PoolKind},
-    kept::Kept,
+    kept::{Kept, PATIENCE},
     notes::Notes,
 };
 use crate::files;
-
-/// How long a transaction waits for a connection, and then for a lock. A caller may wait behind
-/// another group that waits as long; all of it has to be over well before the caller's deadline of
-/// 10 s, so that the answer is UNAVAILABLE and no riddle.
-pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A connection that was idle for so long is asked whether it is alive before it is used.
 const IDLE: Duration = Duration::from_secs(1);

@@ -8,8 +8,11 @@ use sea_orm::DbErr;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{record::Outgoing, relay::LONGEST_WAIT, table};
+use super::{record::Outgoing, table};
 use crate::{clock::Timestamp, db::Db, random};
+
+/// Longest wait between two attempts.
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// Acknowledged rows that are not marked yet.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    marks::Marks,
+    marks::{LONGEST_WAIT, Marks},
     metrics::{RelayMetrics, count},
     publish::publish,
     queue::Outbox,
@@ -56,8 +56,6 @@ const HISTORY: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 const PURGE_EVERY: Duration = Duration::from_secs(600);
 /// Most rows that are deleted in one transaction, so that nobody waits for it.
 const PURGE_AT_ONCE: u64 = 1_000;
-/// Longest wait between two attempts.
-pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// How long a stop may take: what is left then is the next process's.
 const LAST_PASS: Duration = Duration::from_millis(1_500);
 

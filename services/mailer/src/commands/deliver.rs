@@ -17,7 +17,8 @@ use super::{
     Answer, LedgerError, Outcome,
     claim::{Claim, Claimed},
     look_up::{LookUps, Standing},
-    record_outcome::{Ended, Outcomes},
+    notes::Ended,
+    record_outcome::Outcomes,
     rounds::Rounds,
     trace,
 };

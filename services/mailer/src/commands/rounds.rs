@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     BATCH, Each, LedgerError, QUEUE,
     claim::{Claimed, Claims, take_back},
-    record_outcome::{self, Note},
+    notes::{self, Note},
 };
 use crate::{domain::Offer, store::mails};
 
@@ -83,10 +83,10 @@ impl Ledger {
     }
 
     async fn commit(&self, entries: &[Entry]) -> Result<Each<Done>, DbErr> {
-        let (mut notes, mut offers) = (Vec::new(), Vec::new());
+        let (mut ended, mut offers) = (Vec::new(), Vec::new());
         for entry in entries {
             match entry {
-                Entry::Record(note) => notes.push(Arc::clone(note)),
+                Entry::Record(note) => ended.push(Arc::clone(note)),
                 Entry::Claim(offer) => offers.push(Arc::clone(offer)),
             }
         }
@@ -95,12 +95,12 @@ impl Ledger {
         let lease_end = Instant::now() + self.claims.lease;
         let tx = self.db.write("record and claim mails").await?;
         let now = tx.now();
-        if !notes.is_empty() {
+        if !ended.is_empty() {
             // All rows of the round at once and in one order: those of the claims are other mails',
             // which other replicas may be at.
             let offered = offers.iter().map(|offer| offer.code_id);
-            mails::lock_all(&tx, record_outcome::keys(&notes).chain(offered)).await?;
-            record_outcome::write(&tx, &notes).await?;
+            mails::lock_all(&tx, notes::keys(&ended).chain(offered)).await?;
+            notes::write(&tx, &ended).await?;
         }
         // After the notes: a mail that was not accepted may be among the offers already.
         let written = self.claims.write(&tx, &offers).await?;

@@ -6,7 +6,7 @@ use minijinja::{HtmlEscape, Value};
 use quoted_printable::{InputMode, Options, encode_with_options};
 
 use super::{
-    message::Unmailable,
+    message::{Encoded, Unmailable},
     template::{Content, LANGUAGES, Own, Templates, unbroken},
 };
 use crate::domain::Language;
@@ -24,14 +24,6 @@ const LINE: usize = 75;
 
 /// Octets of what is a mail's own, encoded, as nearly always.
 const ROOM: usize = 1_024;
-
-/// The parts of a mail as they go out, quoted-printable. They hold the code: without `Debug` nothing
-/// can print them.
-pub(crate) struct Encoded {
-    pub(crate) subject: String,
-    pub(crate) text: Vec<u8>,
-    pub(crate) html: Vec<u8>,
-}
 
 /// The layouts in each language, with a link and without.
 #[derive(Debug)]

@@ -12,8 +12,15 @@ use lettre::{
 };
 use uuid::Uuid;
 
-use super::forms::Encoded;
 use crate::domain::{DisplayName, Language, Recipient, Sender};
+
+/// The parts of a mail as they go out, quoted-printable. They hold the code: without `Debug` nothing
+/// can print them.
+pub(crate) struct Encoded {
+    pub(crate) subject: String,
+    pub(crate) text: Vec<u8>,
+    pub(crate) html: Vec<u8>,
+}
 
 /// Around the parts.
 #[derive(Debug)]
