@@ -30,7 +30,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::{
     error::gone,
     file::DatabaseFile,
-    kept::{Kept, Turn},
+    kept::{ConnectionPermit, Kept},
     notes::Notes,
 };
 
@@ -64,7 +64,7 @@ pub(super) struct Connection {
 #[derive(Debug)]
 enum Pooled {
     Postgres(PoolConnection<Postgres>),
-    Sqlite(PoolConnection<Sqlite>, Kept, Turn),
+    Sqlite(PoolConnection<Sqlite>, Kept, ConnectionPermit),
 }
 
 impl Pool {

@@ -34,7 +34,7 @@ pub(super) struct Kept {
 struct Idle(Mutex<Option<Vec<PoolConnection<Sqlite>>>>);
 
 /// The right to use one connection.
-pub(super) type Turn = OwnedSemaphorePermit;
+pub(super) type ConnectionPermit = OwnedSemaphorePermit;
 
 impl Kept {
     pub(super) fn new(pool: SqlitePool, connections: u32) -> Self {
@@ -45,7 +45,9 @@ impl Kept {
         }
     }
 
-    pub(super) async fn acquire(&self) -> Result<(PoolConnection<Sqlite>, Turn), sqlx::Error> {
+    pub(super) async fn acquire(
+        &self,
+    ) -> Result<(PoolConnection<Sqlite>, ConnectionPermit), sqlx::Error> {
         let turn = timeout(PATIENCE, Arc::clone(&self.turns).acquire_owned());
         let turn = turn.await.map_err(|_| sqlx::Error::PoolTimedOut)?;
         let turn = turn.map_err(|_| sqlx::Error::PoolClosed)?;

@@ -42,11 +42,11 @@ struct Form {
 #[derive(Debug)]
 struct Layout {
     first: Vec<u8>,
-    rest: Vec<(Slot, Vec<u8>)>,
+    rest: Vec<(Gap, Vec<u8>)>,
 }
 
 #[derive(Debug)]
-struct Slot {
+struct Gap {
     name: String,
     is_unbroken: bool,
 }
@@ -93,8 +93,8 @@ impl Forms {
         let form = self.0.iter().find(fits).ok_or(Unmailable::Language)?;
         Ok(Encoded {
             subject: form.subject.clone(),
-            text: form.text.filled(|slot| own.get(&slot.name).to_owned()),
-            html: form.html.filled(|slot| slot.html(&own)),
+            text: form.text.filled(|gap| own.get(&gap.name).to_owned()),
+            html: form.html.filled(|gap| gap.html(&own)),
         })
     }
 }
@@ -103,7 +103,7 @@ impl Layout {
     fn cut(rendered: &str) -> Self {
         let mut pieces = rendered.split(MARK);
         let mut first = encoded(pieces.next().unwrap_or_default());
-        let mut rest: Vec<(Slot, Vec<u8>)> = Vec::new();
+        let mut rest: Vec<(Gap, Vec<u8>)> = Vec::new();
         while let Some(name) = pieces.next() {
             let before = rest.last_mut().map_or(&mut first, |(_, common)| common);
             // What is a mail's own begins on a line of its own: however long it is, all that
@@ -115,25 +115,25 @@ impl Layout {
             if !common.starts_with(b"\r\n") {
                 common.splice(..0, SOFT_BREAK.iter().copied());
             }
-            rest.push((Slot::parse(name), common));
+            rest.push((Gap::parse(name), common));
         }
         Self { first, rest }
     }
 
-    fn filled(&self, own: impl Fn(&Slot) -> String) -> Vec<u8> {
+    fn filled(&self, own: impl Fn(&Gap) -> String) -> Vec<u8> {
         let common = self.rest.iter().map(|(_, common)| common.len());
         let common = self.first.len() + common.sum::<usize>();
         let mut filled = Vec::with_capacity(common + ROOM);
         filled.extend_from_slice(&self.first);
-        for (slot, common) in &self.rest {
-            filled.extend_from_slice(&encoded(&own(slot)));
+        for (gap, common) in &self.rest {
+            filled.extend_from_slice(&encoded(&own(gap)));
             filled.extend_from_slice(common);
         }
         filled
     }
 }
 
-impl Slot {
+impl Gap {
     fn parse(name: &str) -> Self {
         let is_unbroken = name.starts_with(UNBROKEN);
         Self {
