@@ -4,20 +4,22 @@
 mod admin;
 mod decode;
 mod encode;
+mod issue_code;
 mod status;
 
 use futures::{StreamExt as _, stream::BoxStream};
 use kit::{db::Db, serve, watch::Watches};
 use proto::verification::{
     ConfirmCodeRequest, ConfirmCodeResponse, GetVerificationRequest, GetVerificationResponse,
-    ResendCodeRequest, ResendCodeResponse, WatchVerificationRequest, WatchVerificationResponse,
+    IssueCodeRequest, IssueCodeResponse, ResendCodeRequest, ResendCodeResponse,
+    WatchVerificationRequest, WatchVerificationResponse,
     verification_service_server::VerificationService,
 };
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-pub(crate) use self::admin::Admin;
 use self::status::status;
+pub(crate) use self::{admin::Admin, issue_code::IssueCalls};
 use crate::commands::{
     confirm_code::ConfirmCode, get_verification::get_verification, resend_code::ResendCode,
     watch_verification::watch_verification,
@@ -27,6 +29,7 @@ use crate::commands::{
 #[derive(Debug)]
 pub(crate) struct Public {
     pub(crate) db: Db,
+    pub(crate) issue_code: IssueCalls,
     pub(crate) confirm_code: ConfirmCode,
     pub(crate) resend_code: ResendCode,
     pub(crate) watches: Watches<Uuid>,
@@ -34,6 +37,13 @@ pub(crate) struct Public {
 
 #[tonic::async_trait]
 impl VerificationService for Public {
+    async fn issue_code(
+        &self,
+        request: Request<IssueCodeRequest>,
+    ) -> Result<Response<IssueCodeResponse>, Status> {
+        Ok(Response::new(self.issue_code.answer(request).await?))
+    }
+
     async fn confirm_code(
         &self,
         request: Request<ConfirmCodeRequest>,
