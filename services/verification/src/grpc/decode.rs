@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// An account, and whether its mail is waited for.
-pub(super) fn new_account(request: IssueCodeRequest) -> Result<(NewVerification, bool), Status> {
+pub(super) fn new_account(request: &IssueCodeRequest) -> Result<(NewVerification, bool), Status> {
     let account_id = parse_uuid(&request.account_id);
     let person = Person::parse(&request.email, &request.display_name, &request.locale);
     let created_at = request.account_created_at.as_ref();

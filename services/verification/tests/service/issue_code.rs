@@ -232,7 +232,8 @@ async fn calls_that_are_committed_together_each_get_their_own_answer() {
 async fn while_the_database_is_locked_a_call_is_unavailable_and_who_hung_up_gets_the_mail_after_it()
 {
     let world = World::new().await;
-    let service = world.start().await;
+    // A mail that nobody handed over would wait for longer than this test does.
+    let service = world.start_with(&[("USHER_DELIVERY_LEASE", "2m")]).await;
     let client = service.client();
     let (late, gone) = (
         world.created("canary@example.org"),
