@@ -5,13 +5,16 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use kit::testing::{fields, reason};
-use proto::verification::{CodeState, ConfirmOutcome, IssueCodeRequest, MailState};
+use proto::{
+    accounts::AccountCreated,
+    verification::{CodeState, ConfirmOutcome, IssueCodeRequest, MailState},
+};
 use tokio::time::timeout;
 use tonic::{Code, Request};
 
 use crate::{
-    telling::{awaiting, begin, call, issue, lock, names_nobody, send, token, with_token},
-    world::World,
+    telling::{Answer, awaiting, begin, call, issue, lock, names_nobody, send, token, with_token},
+    world::{Service, World},
 };
 
 const MONTH: Duration = Duration::from_secs(31 * 24 * 60 * 60);
@@ -176,27 +179,10 @@ async fn what_no_event_can_say_no_call_can_and_all_that_is_wrong_is_named() {
     assert_eq!(world.count("verifications").await, 0);
 }
 
-#[tokio::test]
-async fn calls_that_are_committed_together_each_get_their_own_answer() {
-    let world = World::new().await;
-    let service = world.start().await;
+/// What is answered to calls of which the first waits for a lock, and all others for that one.
+async fn together(world: &World, service: &Service, events: &[AccountCreated]) -> Vec<Answer> {
     let client = service.client();
-    let known = world.created("grace@example.org");
-    let known_as = issue(&service, awaiting(&known)).await.unwrap().code_id;
-    let refuse = "CREATE TRIGGER refuse_canary BEFORE INSERT ON verifications
-                  WHEN NEW.email LIKE 'canary%' BEGIN SELECT RAISE(ABORT, 'no canaries'); END";
-    world.execute(refuse).await;
-    let (broken, mut old) = (
-        world.created("canary@example.org"),
-        world.created("edsger@example.org"),
-    );
-    old.created_at = Some((world.clock.now() - MONTH).into());
-    let lock = lock(&world).await;
-    // The first one's transaction waits for the lock, and all others wait for that one.
-    let mut events = vec![world.created("ada@example.org"), known, broken, old];
-    for number in 0..10 {
-        events.push(world.created(&format!("ada{number}@example.org")));
-    }
+    let lock = lock(world).await;
     let calls = events
         .iter()
         .map(|event| begin(&client, service.as_operator(call(event))));
@@ -207,25 +193,58 @@ async fn calls_that_are_committed_together_each_get_their_own_answer() {
     let late = send(&client, late).await.unwrap_err();
     assert_eq!(late.code(), Code::Unavailable, "{late:?}");
     lock.rollback().await.unwrap();
+    let answers = join_all(calls).await.into_iter();
+    answers.map(Result::unwrap).collect()
+}
 
-    let mut answers = Vec::new();
-    for answer in join_all(calls).await {
-        answers.push(answer.unwrap());
+/// Each of these accounts is told the code of its own mail.
+async fn have_their_own(world: &World, events: &[AccountCreated], answers: &[Answer]) {
+    assert_eq!(events.len(), answers.len());
+    for (event, answer) in events.iter().zip(answers) {
+        let mail = world.mailer.mail(&event.account_id, 1).await;
+        assert_eq!(answer.as_ref().unwrap().code_id, mail.code_id);
     }
-    let broken = answers[2].as_ref().unwrap_err();
-    assert_eq!(broken.code(), Code::Internal, "{broken:?}");
-    names_nobody(broken);
-    assert_eq!(
-        fields(answers[3].as_ref().unwrap_err()),
-        ["account_created_at"]
-    );
-    assert_eq!(answers[1].as_ref().unwrap().code_id, known_as);
-    for place in (0..1).chain(4..events.len()) {
-        let issued = answers[place].as_ref().unwrap();
-        let mail = world.mailer.mail(&events[place].account_id, 1).await;
-        assert_eq!(issued.code_id, mail.code_id, "each its own");
+}
+
+#[tokio::test]
+async fn calls_that_are_committed_together_each_get_their_own_answer() {
+    let world = World::new().await;
+    let service = world.start().await;
+    let known = world.created("grace@example.org");
+    issue(&service, awaiting(&known)).await.unwrap();
+    let mut old = world.created("edsger@example.org");
+    old.created_at = Some((world.clock.now() - MONTH).into());
+    let mut events = vec![world.created("ada@example.org"), old, known];
+    for number in 0..10 {
+        events.push(world.created(&format!("ada{number}@example.org")));
     }
+    let mut answers = together(&world, &service, &events).await;
+    let old = answers.remove(1).unwrap_err();
+    assert_eq!(fields(&old), ["account_created_at"]);
+    events.remove(1);
+    have_their_own(&world, &events, &answers).await;
     assert_eq!(world.count("codes").await, 13);
+}
+
+#[tokio::test]
+async fn a_call_that_only_the_tables_refuse_takes_none_of_those_along_that_are_committed_with_it() {
+    let world = World::new().await;
+    let service = world.start().await;
+    let refuse = "CREATE TRIGGER refuse_canary BEFORE INSERT ON verifications
+                  WHEN NEW.email LIKE 'canary%' BEGIN SELECT RAISE(ABORT, 'no canaries'); END";
+    world.execute(refuse).await;
+    let mut events = vec![world.created("ada@example.org")];
+    for number in 0..10 {
+        events.push(world.created(&format!("ada{number}@example.org")));
+    }
+    events.insert(5, world.created("canary@example.org"));
+    let mut answers = together(&world, &service, &events).await;
+    let broken = answers.remove(5).unwrap_err();
+    assert_eq!(broken.code(), Code::Internal, "{broken:?}");
+    names_nobody(&broken);
+    events.remove(5);
+    have_their_own(&world, &events, &answers).await;
+    assert_eq!(world.count("codes").await, 12);
 }
 
 #[tokio::test]

@@ -13,6 +13,9 @@ use crate::{
     world::{Service, World},
 };
 
+/// What a caller is told.
+pub(crate) type Answer = Result<IssueCodeResponse, Status>;
+
 /// The call about an account.
 pub(crate) fn call(event: &AccountCreated) -> IssueCodeRequest {
     IssueCodeRequest {
@@ -47,27 +50,18 @@ pub(crate) fn token(world: &World) -> String {
     format!("Bearer {}", text.trim())
 }
 
-pub(crate) async fn send(
-    client: &Client,
-    request: Request<IssueCodeRequest>,
-) -> Result<IssueCodeResponse, Status> {
+pub(crate) async fn send(client: &Client, request: Request<IssueCodeRequest>) -> Answer {
     let answer = client.0.clone().issue_code(request).await;
     answer.map(Response::into_inner)
 }
 
 /// What the service answers to who has the token.
-pub(crate) async fn issue(
-    service: &Service,
-    request: IssueCodeRequest,
-) -> Result<IssueCodeResponse, Status> {
+pub(crate) async fn issue(service: &Service, request: IssueCodeRequest) -> Answer {
     send(&service.client(), service.as_operator(request)).await
 }
 
 /// A call under way.
-pub(crate) fn begin(
-    client: &Client,
-    request: Request<IssueCodeRequest>,
-) -> JoinHandle<Result<IssueCodeResponse, Status>> {
+pub(crate) fn begin(client: &Client, request: Request<IssueCodeRequest>) -> JoinHandle<Answer> {
     let client = client.clone();
     tokio::spawn(async move { send(&client, request).await })
 }
