@@ -17,7 +17,7 @@ const FILES: [&str; 9] = [
 ];
 
 /// What names a person or holds a code. `src/redacted.rs` prints these without it.
-const PERSONAL: [&str; 8] = [
+const PERSONAL: [&str; 9] = [
     ".usher.accounts.v1.Account",
     ".usher.accounts.v1.AccountCreated",
     ".usher.accounts.v1.CreateAccountRequest",
@@ -25,6 +25,7 @@ const PERSONAL: [&str; 8] = [
     ".usher.letters.v1.GetDeadLetterResponse",
     ".usher.mailer.v1.Mail",
     ".usher.verification.v1.ConfirmCodeRequest",
+    ".usher.verification.v1.IssueCodeRequest",
     ".usher.verification.v1.ResendCodeRequest",
 ];
 

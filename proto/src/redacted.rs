@@ -8,7 +8,8 @@ use crate::{
     letters::GetDeadLetterResponse,
     mailer::Mail,
     verification::{
-        ConfirmCodeRequest, ResendCodeRequest, confirm_code_request, resend_code_request,
+        ConfirmCodeRequest, IssueCodeRequest, ResendCodeRequest, confirm_code_request,
+        resend_code_request,
     },
 };
 
@@ -61,6 +62,12 @@ impl fmt::Debug for confirm_code_request::Target {
             Self::AccountId(id) => write!(f, "AccountId({id})"),
             Self::CodeId(id) => write!(f, "CodeId({id})"),
         }
+    }
+}
+
+impl fmt::Debug for IssueCodeRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "IssueCodeRequest({})", self.account_id)
     }
 }
 

@@ -12,9 +12,12 @@ use kit::{
 use proto::{accounts::AccountCreated, streams};
 
 use crate::{
-    commands::start_verifications::{NewVerification, StartVerifications, Told},
+    commands::{
+        NewVerification,
+        start_verifications::{StartVerifications, Told},
+    },
     delivery::Queue,
-    domain::{Person, Turn},
+    domain::{InvalidPerson, Person, Turn},
 };
 
 /// The handler of `AccountCreated`.
@@ -71,7 +74,7 @@ fn decode(delivery: &Delivery) -> Result<NewVerification, Reason> {
     let created_at = event.created_at.as_ref().and_then(Timestamp::from_proto);
     Ok(NewVerification {
         account_id: account_id.map_err(|_| "invalid_account_id")?,
-        person: person.map_err(|error| error.0)?,
+        person: person.map_err(InvalidPerson::reason)?,
         account_created_at: created_at.ok_or("invalid_created_at")?,
     })
 }
