@@ -61,13 +61,14 @@ impl AccountsService for Public {
             .sign_ups
             .create(command.map_err(status)?, caller.clone(), deadline)
             .await;
-        let account = created.map_err(status)?;
+        let (account, mail) = created.map_err(status)?;
         span::set(
             &caller,
             KeyValue::new(names::USHER_ACCOUNT_ID, account.id.to_string()),
         );
         Ok(Response::new(CreateAccountResponse {
             account: Some(encode::account(account)),
+            mail: encode::mail(mail).into(),
         }))
     }
 

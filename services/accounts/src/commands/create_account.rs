@@ -22,7 +22,7 @@ use self::{
     sign_up::{RequestId, SignUp, SignedUp},
     wait::Wait,
 };
-use super::Account;
+use super::{Account, MailOutcome};
 use crate::{
     dispatch::EventDispatcher,
     domain::{FingerprintKey, IdempotencyKey, NewAccount},
@@ -74,6 +74,7 @@ pub(crate) struct Limits {
 #[derive(Debug, Clone)]
 pub(crate) struct SignUps {
     group: Group<SignUp, SignedUp>,
+    events: Arc<dyn EventDispatcher>,
     clock: Clock,
     fingerprints: FingerprintKey,
 }
@@ -87,25 +88,31 @@ impl SignUps {
         fingerprints: FingerprintKey,
         limits: Limits,
     ) -> Self {
-        let writer = Arc::new(Writer { db, events });
+        let writer = Arc::new(Writer {
+            db,
+            events: Arc::clone(&events),
+        });
         let write = move |sign_ups| Arc::clone(&writer).write(sign_ups);
         Self {
             group: Group::start(limits.queue, limits.batch, write, group::failed),
+            events,
             clock,
             fingerprints,
         }
     }
 
     /// Stores the account, its event and its idempotency key in one transaction, and hands the
-    /// event on. `caller` is the trace that the event belongs to. What cannot be committed before
-    /// `deadline` is not written.
+    /// event on; answers with the account and what is known of its mail by then. `caller` is the trace
+    /// that the event belongs to. What cannot be committed before `deadline` is not written.
     pub(crate) async fn create(
         &self,
         command: CreateAccount,
         caller: Context,
         deadline: Instant,
-    ) -> Result<Account, CreateAccountError> {
+    ) -> Result<(Account, MailOutcome), CreateAccountError> {
         let CreateAccount { account, key } = command;
+        // First of all: an account whose event finds no place is not to be stored.
+        let place = self.events.reserve().ok_or(CreateAccountError::Busy)?;
         let request = key.map(|key| RequestId {
             key: self.fingerprints.of_key(&key),
             fingerprint: self.fingerprints.of_request(&account),
@@ -119,6 +126,7 @@ impl SignUps {
             request,
             caller,
             wait: Arc::clone(&wait),
+            place,
         };
         let group = self.group.clone();
         // In a task of its own: a caller that hangs up after the commit must not keep the event
@@ -140,10 +148,11 @@ impl SignUps {
                 Err(Refused::Lost) => return Err(CreateAccountError::Lost),
             };
             // Not in the group: with a kind that waits for its mail all callers would wait for it.
-            if let Some(pending) = committed.pending {
-                pending.deliver().await?;
-            }
-            Ok(committed.account)
+            let mail = match committed.pending {
+                Some(pending) => pending.deliver().await,
+                None => MailOutcome::OnItsWay,
+            };
+            Ok((committed.account, mail))
         })
         .await
     }

@@ -2,7 +2,7 @@
 
 use proto::accounts as messages;
 
-use crate::commands::{Account, Status};
+use crate::commands::{Account, MailOutcome, Status};
 
 pub(super) fn account(account: Account) -> messages::Account {
     let status = match account.status {
@@ -17,5 +17,15 @@ pub(super) fn account(account: Account) -> messages::Account {
         status: status.into(),
         created_at: Some(account.created_at.into()),
         verified_at: account.verified_at.map(Into::into),
+    }
+}
+
+pub(super) fn mail(outcome: MailOutcome) -> messages::MailOutcome {
+    match outcome {
+        MailOutcome::OnItsWay => messages::MailOutcome::Unspecified,
+        MailOutcome::Accepted => messages::MailOutcome::Accepted,
+        MailOutcome::Pending => messages::MailOutcome::Pending,
+        MailOutcome::Rejected => messages::MailOutcome::Rejected,
+        MailOutcome::Unknown => messages::MailOutcome::Unknown,
     }
 }

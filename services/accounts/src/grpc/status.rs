@@ -44,10 +44,6 @@ pub(super) fn status(error: impl Into<CommandError>) -> Status {
             "The service is shutting down. Nothing was stored; try again in a moment.",
         ),
         CommandError::CreateAccount(Create::Lost) => serve::unavailable(DATABASE_AWAY),
-        CommandError::CreateAccount(Create::Undelivered(why)) => {
-            tracing::warn!(error = %why, "An account is stored, but its event was not delivered.");
-            serve::unavailable("The account is stored, but its mail could not be sent on.")
-        }
         CommandError::GetAccount(Get::NotFound) => serve::refused(
             Code::NotFound,
             "There is no account with this account_id.",

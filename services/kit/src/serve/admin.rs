@@ -14,7 +14,7 @@ use axum::{
 use subtle::ConstantTimeEq as _;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tonic::{Code, Status, service::Routes};
+use tonic::{Code, Status, metadata::AsciiMetadataValue, service::Routes};
 use tower::util::MapResponseLayer;
 
 use super::{
@@ -60,6 +60,16 @@ impl AdminToken {
             false => return Ok(Self(token.to_owned().into())),
         };
         Err(FileRefused::makes_no_sense(WHAT, path, &why))
+    }
+
+    /// What a service says that calls another one as an operator: the value of `authorization`. Never
+    /// printed either.
+    pub fn bearer(&self) -> AsciiMetadataValue {
+        // Read from a file and checked: it is printable.
+        let bearer = AsciiMetadataValue::try_from(format!("Bearer {}", self.0.expose()));
+        let mut bearer = bearer.unwrap_or_else(|_| AsciiMetadataValue::from_static(""));
+        bearer.set_sensitive(true);
+        bearer
     }
 
     /// Lets whoever shows it pass.

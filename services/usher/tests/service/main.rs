@@ -15,6 +15,7 @@ mod collector;
 mod command;
 mod crash;
 mod demo;
+mod dispatchers;
 mod dlq;
 mod folder;
 mod hanging;
