@@ -35,7 +35,7 @@ use crate::{
     consumer::Verified,
     dispatch::{EventDispatcher, JetStream},
     domain::FingerprintKey,
-    grpc::{Admin, Public},
+    grpc::{Admin, Batches, Patience, Public},
     migrations::Migrator,
 };
 
@@ -127,6 +127,10 @@ impl App {
         let handler = Handler::new(move |batch| verified.clone().handle(batch));
         let dead_letters = DeadLetters::new(self.parts.db.clone(), handler.clone());
         let sign_ups = self.start_workers(&stages, &watches, handler);
+        let patience = Patience {
+            untaken: self.config.batch_untaken,
+            silent: self.config.batch_silent,
+        };
         let Self {
             parts: Parts { db, server, token },
             bus,
@@ -135,6 +139,11 @@ impl App {
 
         let public = Public {
             db: db.clone(),
+            batches: Batches {
+                sign_ups: sign_ups.clone(),
+                patience,
+                stages: stages.clone(),
+            },
             sign_ups,
             watches,
         };

@@ -1,5 +1,7 @@
 //! Answers as messages.
 
+use kit::telemetry::{names, span};
+use opentelemetry::{Context, KeyValue};
 use proto::accounts as messages;
 
 use crate::commands::{Account, Status};
@@ -17,5 +19,14 @@ pub(super) fn account(account: Account) -> messages::Account {
         status: status.into(),
         created_at: Some(account.created_at.into()),
         verified_at: account.verified_at.map(Into::into),
+    }
+}
+
+/// What a caller is told of its account; its trace learns the account's id.
+pub(super) fn created(account: Account, caller: &Context) -> messages::CreateAccountResponse {
+    let id = account.id.to_string();
+    span::set(caller, KeyValue::new(names::USHER_ACCOUNT_ID, id));
+    messages::CreateAccountResponse {
+        account: Some(self::account(account)),
     }
 }

@@ -3,10 +3,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod batch;
+mod batches;
 mod broker;
 mod client;
 mod concurrency;
 mod database;
+mod ended;
 mod gone;
 mod holes;
 mod idempotency;
@@ -14,6 +17,7 @@ mod letters;
 mod listing;
 mod postgres;
 mod process;
+mod raw;
 mod refusals;
 mod stop;
 mod verified;
