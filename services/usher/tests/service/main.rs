@@ -20,6 +20,7 @@ mod folder;
 mod hanging;
 mod hops;
 mod http;
+mod import;
 mod journey;
 mod keeper;
 mod kubernetes;
