@@ -33,9 +33,9 @@ use crate::{
     },
     config::{Config, Dispatcher},
     consumer::Verified,
-    dispatch::{Background, EventDispatcher, Inline, JetStream, Patience, Verifier},
+    dispatch::{Background, EventDispatcher, Inline, JetStream, Retries, Verifier},
     domain::FingerprintKey,
-    grpc::{Admin, Public},
+    grpc::{Admin, Batches, Patience, Public},
     migrations::Migrator,
 };
 
@@ -136,6 +136,10 @@ impl App {
         let handler = Handler::new(move |batch| verified.clone().handle(batch));
         let dead_letters = DeadLetters::new(self.parts.db.clone(), handler.clone());
         let sign_ups = self.start_workers(&stages, &watches, handler);
+        let patience = Patience {
+            untaken: self.config.batch_untaken,
+            silent: self.config.batch_silent,
+        };
         let Self {
             parts: Parts { db, server, token },
             bus,
@@ -145,6 +149,11 @@ impl App {
 
         let public = Public {
             db: db.clone(),
+            batches: Batches {
+                sign_ups: sign_ups.clone(),
+                patience,
+                stages: stages.clone(),
+            },
             sign_ups,
             watches,
         };
@@ -228,12 +237,12 @@ impl App {
                 Arc::new(Inline::new(verifier, config.sign_up_queue, stop.clone()))
             }
             (Dispatcher::Background, Some(verifier)) => {
-                let patience = Patience {
+                let retries = Retries {
                     attempts: config.background_attempts,
                     longest: config.background_age,
                 };
                 let (background, calls) =
-                    Background::new(verifier, config.background_queue, patience);
+                    Background::new(verifier, config.background_queue, retries);
                 let calling = calls.run(stop.clone(), finish.clone());
                 stages.work("background calls", stop, calling);
                 Arc::new(background)

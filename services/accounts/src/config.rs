@@ -64,6 +64,16 @@ pub struct Config {
     #[arg(long, env = "USHER_SIGN_UP_QUEUE", default_value_t = 4096, value_parser = at_least_one)]
     pub sign_up_queue: usize,
 
+    /// How long a caller of CreateAccounts may take no result of those that wait for it, until its
+    /// stream and then its connection are ended
+    #[arg(long, env = "USHER_BATCH_UNTAKEN", default_value = "10s", value_parser = duration)]
+    pub batch_untaken: Duration,
+
+    /// How long a caller of CreateAccounts may send nothing while it has all results, until its
+    /// stream is ended
+    #[arg(long, env = "USHER_BATCH_SILENT", default_value = "1m", value_parser = duration)]
+    pub batch_silent: Duration,
+
     /// Most sign-ups of one transaction, at most 1000
     #[arg(long, env = "USHER_SIGN_UP_BATCH", default_value_t = 256, value_parser = batch_size)]
     pub sign_up_batch: usize,

@@ -23,7 +23,7 @@ use tokio::{
 };
 
 pub(crate) use self::{
-    background::{Background, Patience},
+    background::{Background, Retries},
     inline::Inline,
     jetstream::JetStream,
     verifier::Verifier,

@@ -49,7 +49,7 @@ pub use admin::AdminToken;
 #[cfg(feature = "testing")]
 pub use client::Name;
 pub use client::{Balanced, Channel, Client, Replica, ReplicaEvent, Replicas, channel, client};
-pub use deadline::deadline;
+pub use deadline::{deadline, item_deadline, stream_deadline};
 pub use guarded::ending;
 pub use health::Health;
 pub use limits::ListenerSettings;
@@ -62,8 +62,8 @@ pub use signals::{StopSignals, at_most_ten_seconds, terminated};
 pub use size::{MESSAGE_LIMIT, explained_size};
 pub use stages::Stages;
 pub use status::{
-    InvalidUuid, internal, invalid_argument, parse_uuid, refused, retry_after, store_failed,
-    unavailable, unavailable_here, uuid,
+    InvalidUuid, from_message, internal, invalid_argument, parse_uuid, refused, retry_after,
+    store_failed, to_message, unavailable, unavailable_here, uuid,
 };
 pub use told::{Degraded, Told};
 

@@ -42,7 +42,7 @@ const AGAIN: Duration = Duration::from_secs(600);
 
 /// Within what bounds an event is tried.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Patience {
+pub(crate) struct Retries {
     /// Calls for one event.
     pub(crate) attempts: usize,
     /// Since the event was queued.
@@ -75,7 +75,7 @@ impl fmt::Debug for Queued {
 pub(crate) struct BackgroundCalls {
     queue: UnboundedReceiver<Queued>,
     verifier: Verifier,
-    patience: Patience,
+    retries: Retries,
     losses: Losses,
 }
 
@@ -84,20 +84,20 @@ impl Background {
     pub(crate) fn new(
         verifier: Verifier,
         places: usize,
-        patience: Patience,
+        retries: Retries,
     ) -> (Self, BackgroundCalls) {
         let (queue, receiver) = mpsc::unbounded_channel();
         let losses = Losses::default();
         let background = Self {
             queue,
             places: Places::new(places),
-            longest: patience.longest,
+            longest: retries.longest,
             dropped: losses.dropped.clone(),
         };
         let calls = BackgroundCalls {
             queue: receiver,
             verifier,
-            patience,
+            retries,
             losses,
         };
         (background, calls)
@@ -141,7 +141,7 @@ impl BackgroundCalls {
         let Self {
             mut queue,
             verifier,
-            patience,
+            retries,
             mut losses,
         } = self;
         let mut over = pin!(async {
@@ -153,7 +153,7 @@ impl BackgroundCalls {
         while is_open || !calls.is_empty() {
             tokio::select! {
                 queued = queue.recv(), if is_open && calls.len() < AT_ONCE => match queued {
-                    Some(queued) => calls.push(call(&verifier, patience, queued)),
+                    Some(queued) => calls.push(call(&verifier, retries, queued)),
                     None => is_open = false,
                 },
                 Some(called) = calls.next() => losses.note(called),
@@ -171,14 +171,14 @@ impl BackgroundCalls {
 }
 
 /// Brings one event to verification, by as many calls as it takes.
-async fn call(verifier: &Verifier, patience: Patience, queued: Queued) -> Result<(), Code> {
+async fn call(verifier: &Verifier, retries: Retries, queued: Queued) -> Result<(), Code> {
     let Queued { event, until } = queued;
     let ask = || verifier.issue_code(&event, until.min(Instant::now() + CALL));
     let waits = ExponentialBuilder::default()
         .with_jitter()
         .with_min_delay(SHORTEST_WAIT)
         .with_max_delay(LONGEST_WAIT)
-        .with_max_times(patience.attempts.saturating_sub(1));
+        .with_max_times(retries.attempts.saturating_sub(1));
     let asked = ask.retry(waits).when(may_pass);
     match timeout_at(until, asked).await {
         Ok(answer) => answer.map(drop).map_err(|status| status.code()),

@@ -1,5 +1,7 @@
 //! Answers as messages.
 
+use kit::telemetry::{names, span};
+use opentelemetry::{Context, KeyValue};
 use proto::accounts as messages;
 
 use crate::commands::{Account, MailOutcome, Status};
@@ -20,7 +22,20 @@ pub(super) fn account(account: Account) -> messages::Account {
     }
 }
 
-pub(super) fn mail(outcome: MailOutcome) -> messages::MailOutcome {
+/// What a caller is told of its account and of its mail; its trace learns the account's id.
+pub(super) fn created(
+    (account, mail): (Account, MailOutcome),
+    caller: &Context,
+) -> messages::CreateAccountResponse {
+    let id = account.id.to_string();
+    span::set(caller, KeyValue::new(names::USHER_ACCOUNT_ID, id));
+    messages::CreateAccountResponse {
+        account: Some(self::account(account)),
+        mail: self::mail(mail).into(),
+    }
+}
+
+fn mail(outcome: MailOutcome) -> messages::MailOutcome {
     match outcome {
         MailOutcome::OnItsWay => messages::MailOutcome::Unspecified,
         MailOutcome::Accepted => messages::MailOutcome::Accepted,

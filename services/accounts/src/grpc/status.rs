@@ -57,6 +57,51 @@ pub(super) fn status(error: impl Into<CommandError>) -> Status {
     }
 }
 
+/// What ends a batch of sign-ups before its caller does.
+#[derive(Debug)]
+pub(super) enum Cut {
+    /// The connection is to end.
+    SentAway,
+    /// The stream's own deadline is over.
+    TooLate,
+    /// No item came for so long.
+    Silent(Duration),
+    /// No result was taken for so long.
+    Untaken(Duration),
+    /// What came is no item, or too long; or the caller is gone.
+    Unreadable(Status),
+}
+
+/// What the caller of a batch is told that was ended before it was done. Items without a result were
+/// not stored, but for a caller that does not take them.
+pub(super) fn cut(cut: Cut) -> Status {
+    match cut {
+        Cut::SentAway => serve::unavailable(
+            "The connection has grown old, or the service is shutting down. Items without a result were not stored: send them again on a new stream.",
+        ),
+        Cut::TooLate => serve::refused(
+            Code::DeadlineExceeded,
+            "The stream's deadline is over. Items without a result were not stored: send them again on a new stream.",
+            "DEADLINE",
+        ),
+        Cut::Silent(silent) => serve::refused(
+            Code::DeadlineExceeded,
+            &format!(
+                "Nothing was sent for {silent:?}. Every item that was sent has its result. Open a new stream for further ones; end your side of it after the last."
+            ),
+            "STREAM_SILENT",
+        ),
+        Cut::Untaken(untaken) => serve::refused(
+            Code::DeadlineExceeded,
+            &format!(
+                "No result was taken for {untaken:?}: take them while you send. What was stored stays, and is answered again to the same idempotency key."
+            ),
+            "RESULTS_NOT_TAKEN",
+        ),
+        Cut::Unreadable(status) => serve::explained_size(&status).unwrap_or(status),
+    }
+}
+
 /// What became of a commit whose answer was lost nobody knows: hence the advice.
 const DATABASE_AWAY: &str =
     "The database does not answer. Try again in a moment; an idempotency-key makes that safe.";

@@ -21,6 +21,7 @@ mod folder;
 mod hanging;
 mod hops;
 mod http;
+mod import;
 mod issue_code;
 mod journey;
 mod keeper;
