@@ -11,6 +11,7 @@ use std::{pin::pin, sync::Arc};
 use kit::{
     clock::Clock,
     db::Db,
+    fail_point,
     group::{Group, Refused},
 };
 use opentelemetry::Context;
@@ -143,6 +144,7 @@ impl SignUps {
             if let Some(pending) = committed.pending {
                 pending.deliver().await?;
             }
+            fail_point!("accounts/handed_over");
             Ok(committed.account)
         })
         .await

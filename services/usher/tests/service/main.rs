@@ -7,6 +7,7 @@
 )]
 
 mod alone;
+mod boundaries;
 mod build;
 mod callers;
 mod canary;
@@ -16,6 +17,7 @@ mod command;
 mod crash;
 mod demo;
 mod dlq;
+mod failpoints;
 mod folder;
 mod hanging;
 mod hops;

@@ -8,6 +8,7 @@ use kit::{
     bus::{Delivery, Reason, Settled, settle},
     clock::Timestamp,
     db::{Db, StoreError, Tx},
+    fail_point,
     group::{Batch, together},
     telemetry::{names, span},
     watch::Watches,
@@ -119,6 +120,7 @@ impl StartVerifications {
             }
         }
         store::codes::insert(&tx, codes).await?;
+        fail_point!("verification/started");
         let settled = settle(tx, found).await?;
         // Whoever signed up watches the account already, while there was nothing yet to show.
         self.watches.notify(&inserted);
