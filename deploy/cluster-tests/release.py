@@ -138,6 +138,10 @@ def readiness(service):
     return status, json.loads(body)
 
 
+def psql(database, statement):
+    return kubectl("exec", "usher-postgres-0", "--", "psql", "--username", "postgres", "--dbname", database, "--tuples-only", "--no-align", "--command", statement)
+
+
 def log(pod, container=""):
     return kubectl("logs", name_of(pod), *(["--container", container] if container else []), "--tail", "400")
 

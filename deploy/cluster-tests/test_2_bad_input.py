@@ -12,7 +12,7 @@ import unittest
 import release
 from cluster import CLUSTER, eventually, forwarded, get, kubectl, name_of, why_none
 from journey import usher
-from release import log, pods, readiness, restarts, until_ready
+from release import log, pods, psql, readiness, restarts, until_ready
 
 
 def seed_of_nobody():
@@ -53,10 +53,6 @@ def without(workload):
 
 def text_of(secret, key):
     return base64.b64decode(get("secret", secret)["data"][key]).decode()
-
-
-def psql(database, statement):
-    return kubectl("exec", "usher-postgres-0", "--", "psql", "--username", "postgres", "--dbname", database, "--tuples-only", "--no-align", "--command", statement)
 
 
 def anew(service):

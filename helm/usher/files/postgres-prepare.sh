@@ -1,6 +1,6 @@
 #!/bin/sh
 # Before the server starts: makes the cluster of databases once, and a role and a database for each service that has none.
-# Killed at any moment, it begins anew: what was not finished has no `prepared`.
+# Killed at any moment, it begins anew: what was not finished has no `prepared`, and no `roles`.
 set -eu
 
 make_cluster() {
@@ -19,7 +19,15 @@ databases() { echo 'SELECT datname FROM pg_database' | run; }
 
 has() { case "$2" in *"\"$1\""*) ;; *) return 1 ;; esac; }
 
+# Which services there are, and by which password each comes in. Whoever reads the hashes has read the databases already.
+wanted() { sha256sum /etc/postgres-passwords/*; }
+
 [ -e "$PGDATA/prepared" ] || make_cluster
+# A server that only starts again is not kept waiting: who signs up meanwhile waits for it.
+if [ "$(wanted)" = "$(cat "$PGDATA/roles" 2>/dev/null)" ]; then
+    echo "Each service has its role and its database, as before."
+    exit 0
+fi
 
 there=$(databases)
 for file in /etc/postgres-passwords/*; do
@@ -34,4 +42,6 @@ there=$(databases)
 for file in /etc/postgres-passwords/*; do
     has "${file##*/}" "$there" || { echo "The database ${file##*/} could not be made; the lines above say why." >&2; exit 1; }
 done
+wanted >"$PGDATA/roles.new"
+mv "$PGDATA/roles.new" "$PGDATA/roles"
 echo "Each service has its role and its database."

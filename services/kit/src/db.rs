@@ -27,7 +27,7 @@ use crate::clock::{Clock, Timestamp};
 pub use bulk::{lock_rows, update_given};
 pub use error::{StoreError, Trouble, is_away, refuses_data};
 pub(crate) use file::make_folder;
-pub use migrate::MigrateError;
+pub use migrate::{MigrateError, Tables};
 pub use reader::Reader;
 pub use task::{detached, detached_within};
 pub use time::LEASES_AHEAD;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use kit::{
     clock::Clock,
-    db::{DatabaseUrl, Db, MigrateError},
+    db::{DatabaseUrl, Db, MigrateError, Tables},
     files::FileRefused,
 };
 use serde::Serialize;
@@ -27,6 +27,9 @@ const NOT_CURRENT: &str = "TABLES_NOT_CURRENT";
 /// running. With it: the database that USHER_DATABASE_URL or --database-url names, or the file that
 /// USHER_DATABASE_URL_FILE or --database-url-file names. Each database is migrated in one
 /// transaction; several that come at once wait for each other.
+///
+/// Tables that a newer usher has migrated are left as they are: on Postgres this one works with them,
+/// so that an upgrade can be taken back; an SQLite file is refused.
 ///
 /// With --wait: also for a server that does not answer, a role or a database that is not made, a
 /// password that is not taken, a file that is not there; and `status` until nothing is missing.
@@ -74,6 +77,9 @@ enum MigrateCommand {
 struct DatabaseState {
     service: &'static str,
     pending: Vec<String>,
+    /// A step that a newer usher has applied, with which this one works, too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    newer: Option<String>,
 }
 
 /// Where a database's URL stands.
@@ -154,20 +160,19 @@ async fn each(
             Named::Url(url) => url.clone(),
             Named::File(file) => DatabaseUrl::read(file)?,
         };
-        let pending = match command {
-            None => {
-                apply(*service, &url).await?;
-                Vec::new()
-            }
+        let tables = match command {
+            None => apply(*service, &url).await?,
             // To open a file that is missing would make it.
-            Some(MigrateCommand::Status) if is_missing(&url) => {
-                vec!["all, there is no database yet".to_owned()]
-            }
-            Some(MigrateCommand::Status) => pending(*service, &url).await?,
+            Some(MigrateCommand::Status) if is_missing(&url) => Tables {
+                lacks: vec!["all, there is no database yet".to_owned()],
+                newer: None,
+            },
+            Some(MigrateCommand::Status) => look(*service, &url).await?,
         };
         states.push(DatabaseState {
             service: service.name(),
-            pending,
+            pending: tables.lacks,
+            newer: tables.newer,
         });
     }
     Ok(states)
@@ -192,12 +197,13 @@ fn may_pass(failure: &Failure) -> bool {
 
 fn spoken(states: &[DatabaseState]) -> String {
     let mut rows = Vec::new();
-    for DatabaseState { service, pending } in states {
-        let state = match pending.is_empty() {
-            true => "up to date".to_owned(),
-            false => format!("missing: {}", pending.join(", ")),
+    for state in states {
+        let said = match &state.newer {
+            Some(newer) => format!("up to date, and newer than this usher ({newer})"),
+            None if state.pending.is_empty() => "up to date".to_owned(),
+            None => format!("missing: {}", state.pending.join(", ")),
         };
-        rows.push([(*service).to_owned(), state]);
+        rows.push([state.service.to_owned(), said]);
     }
     table(["DATABASE", "STATE"], rows)
 }
@@ -216,7 +222,7 @@ pub(crate) fn local(data: &Path, service: Service) -> Result<DatabaseUrl, Failur
 }
 
 /// Applies what is missing.
-pub(crate) async fn apply(service: Service, url: &DatabaseUrl) -> Result<(), Failure> {
+pub(crate) async fn apply(service: Service, url: &DatabaseUrl) -> Result<Tables, Failure> {
     let db = connect(url).await?;
     let applied = match service {
         Service::Accounts => db.migrate::<accounts::migrations::Migrator>().await,
@@ -226,16 +232,16 @@ pub(crate) async fn apply(service: Service, url: &DatabaseUrl) -> Result<(), Fai
     applied.map_err(|error| failed(service, &db, &error))
 }
 
-async fn pending(service: Service, url: &DatabaseUrl) -> Result<Vec<String>, Failure> {
+async fn look(service: Service, url: &DatabaseUrl) -> Result<Tables, Failure> {
     // Without the lock that the service which runs on the file holds.
     let observed = Db::observe(url).await;
     let db = observed.map_err(unopened)?;
-    let pending = match service {
-        Service::Accounts => db.lacks::<accounts::migrations::Migrator>().await,
-        Service::Verification => db.lacks::<verification::migrations::Migrator>().await,
-        Service::Mailer => db.lacks::<mailer::migrations::Migrator>().await,
+    let tables = match service {
+        Service::Accounts => db.tables::<accounts::migrations::Migrator>().await,
+        Service::Verification => db.tables::<verification::migrations::Migrator>().await,
+        Service::Mailer => db.tables::<mailer::migrations::Migrator>().await,
     };
-    pending.map_err(|error| failed(service, &db, &error))
+    tables.map_err(|error| failed(service, &db, &error))
 }
 
 fn is_missing(url: &DatabaseUrl) -> bool {

@@ -295,21 +295,27 @@ async fn the_last_page_costs_what_the_first_one_costs(world: &World) {
     let service = world.start().await;
     many(world).await;
     let took = async |page_token: &str| {
-        let mut shortest = Duration::MAX;
-        for _ in 0..20 {
-            let begun = Instant::now();
-            let page = list(&service, 50, page_token).await.unwrap();
-            assert_eq!(page.accounts.len(), 50);
-            shortest = shortest.min(begun.elapsed());
-        }
-        shortest
+        let begun = Instant::now();
+        let page = list(&service, 50, page_token).await.unwrap();
+        assert_eq!(page.accounts.len(), 50);
+        begun.elapsed()
     };
     let late = PageToken {
         at: Timestamp(1), // a hundredth of them is left
         id: Uuid::max(),
     };
-    let (first, last) = (took("").await, took(&late.to_text()).await);
-    assert!(last < first * 3, "{last:?}, and the first one {first:?}");
+    let late = late.to_text();
+    let (mut first, mut last) = (Duration::MAX, Duration::MAX);
+    // In turn, and the shortest of each: what else the machine does meanwhile makes calls longer,
+    // never shorter. Whoever reads all that come before takes many times as long each time.
+    for round in 0..1_000 {
+        first = first.min(took("").await);
+        last = last.min(took(&late).await);
+        if round >= 20 && last < first * 3 {
+            return;
+        }
+    }
+    panic!("{last:?}, and the first one {first:?}");
 }
 
 #[tokio::test]

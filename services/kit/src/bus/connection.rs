@@ -52,6 +52,8 @@ impl Bus {
             async move { answer }
         })
         .name(name)
+        // Answers come to a place of its own, so that permissions can keep others from reading them.
+        .custom_inbox_prefix(format!("_INBOX.{name}"))
         .ping_interval(Duration::from_secs(5)) // a dead link shows within 15 s instead of 3 min
         .connection_timeout(PATIENCE)
         .request_timeout(Some(PATIENCE))

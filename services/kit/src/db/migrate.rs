@@ -43,6 +43,15 @@ impl MigrateError {
     }
 }
 
+/// How a database's tables stand against the migrations of a program.
+#[derive(Debug)]
+pub struct Tables {
+    /// The names of those that are to be applied, in their order.
+    pub lacks: Vec<String>,
+    /// One that a newer program has applied.
+    pub newer: Option<String>,
+}
+
 impl Db {
     /// Applies the missing migrations, all in one transaction. Migrators that come at the same time
     /// wait for each other. This is the one transaction without a limit, because a step over a
@@ -50,10 +59,12 @@ impl Db {
     /// too.
     ///
     /// # Errors
-    /// When the database does not answer, is newer than this program, or a step fails; nothing of it
-    /// is applied then.
-    pub async fn migrate<M: MigratorTrait>(&self) -> Result<(), MigrateError> {
-        self.refuse_newer::<M>().await?;
+    /// As `tables`, or when a step fails; nothing of it is applied then.
+    pub async fn migrate<M: MigratorTrait>(&self) -> Result<Tables, MigrateError> {
+        let tables = self.tables::<M>().await?;
+        if tables.newer.is_some() {
+            return Ok(tables);
+        }
         let options = TransactionOptions {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
@@ -72,24 +83,28 @@ impl Db {
         }
         M::up(&tx, None).await?;
         write_check::create_table(&tx).await?;
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        Ok(Tables {
+            lacks: Vec::new(),
+            newer: None,
+        })
     }
 
-    /// Names of the migrations that are to be applied, for people who are to apply them.
+    /// How the tables stand, for people who are to bring them up to date.
     ///
     /// # Errors
-    /// When the database does not answer, or is newer than this program.
-    pub async fn lacks<M: MigratorTrait>(&self) -> Result<Vec<String>, MigrateError> {
-        Ok(missing::<M>(&self.refuse_newer::<M>().await?))
-    }
-
-    /// The names of what is applied.
-    async fn refuse_newer<M: MigratorTrait>(&self) -> Result<BTreeSet<String>, MigrateError> {
+    /// When the database does not answer; and when it is newer than this program, unless replicas of
+    /// two releases may share it: on Postgres each step leaves tables with which the release before
+    /// goes on, so that an upgrade can be taken back.
+    pub async fn tables<M: MigratorTrait>(&self) -> Result<Tables, MigrateError> {
         let (known, applied) = (M::migrations(), self.applied_migrations::<M>().await?);
         let is_newer = |name: &&String| known.iter().all(|migration| migration.name() != *name);
-        match applied.iter().find(is_newer) {
-            Some(newer) => Err(MigrateError::Newer(newer.clone())),
-            None => Ok(applied),
+        let newer = applied.iter().find(is_newer).cloned();
+        let lacks = missing::<M>(&applied);
+        let is_shared = self.reader().get_database_backend() == DbBackend::Postgres;
+        match newer {
+            Some(newer) if !is_shared || !lacks.is_empty() => Err(MigrateError::Newer(newer)),
+            newer => Ok(Tables { lacks, newer }),
         }
     }
 

@@ -159,3 +159,35 @@ async fn credentials_that_cannot_be_used_are_refused_at_the_start_and_not_quoted
     settings.nats_url = "nats://token@127.0.0.1".parse().unwrap();
     assert!(refusal(&settings).await.contains("Keep one of them"));
 }
+
+#[tokio::test]
+async fn a_service_works_with_its_own_answers_only_and_may_be_kept_from_those_of_others() {
+    let user = |name: &str| {
+        let may = format!("publish: [\"$JS.API.>\"], subscribe: [\"_INBOX.{name}.>\"]");
+        format!("{{ user: {name}, password: pw, permissions: {{ {may} }} }}")
+    };
+    let users = [user("accounts"), user("verification")].join(", ");
+    let server = NatsServer::start_with(&format!("authorization {{ users: [{users}] }}\n")).await;
+    let accounts = Login::Url("accounts:pw@").at(&server);
+    let bus = Bus::connect(&accounts, "accounts").await.unwrap();
+    connected(&bus).await;
+    bus::provision(&bus, None).await.unwrap();
+
+    let (told, mut refusals) = tokio::sync::mpsc::unbounded_channel();
+    let curious =
+        async_nats::ConnectOptions::with_user_and_password("accounts".into(), "pw".into());
+    let curious = curious.event_callback(move |event| {
+        let _ = told.send(event.to_string());
+        async {}
+    });
+    let curious = curious.connect(server.url()).await.unwrap();
+    let _reads = curious.subscribe("_INBOX.verification.>").await.unwrap();
+    let refused = async || {
+        refusals
+            .try_recv()
+            .ok()
+            .filter(|said| said.contains("ermissions"))
+    };
+    let refused = eventually("the refusal", SOON, refused).await;
+    assert!(refused.contains("_INBOX.verification"), "{refused}");
+}

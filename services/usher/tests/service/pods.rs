@@ -225,6 +225,36 @@ async fn i20_a_pod_on_tables_that_are_not_current_waits_for_somebody_to_migrate_
     }
 }
 
+/// An upgrade can be taken back: each step leaves tables with which the release before works.
+#[tokio::test]
+async fn i20_a_pod_of_the_release_before_goes_on_with_tables_that_a_newer_one_has_migrated() {
+    let (Some(postgres), nats) = (Guarded::start().await, NatsServer::start().await) else {
+        return;
+    };
+    nats.provision().await;
+    let pod = healthy("accounts", &postgres, &nats).await;
+    let pod = pod.with(&[("USHER_NATS_CREDENTIALS", "")]);
+    postgres.add_a_step("m0042_later").await;
+    let url = format!("--database-url={}", postgres.url("first"));
+    for command in [&["migrate"][..], &["migrate", "status", "--wait=5s"]] {
+        let (code, said) = run(&[command, &["--service", "accounts", &url]].concat()).await;
+        assert_eq!(code, 0, "{command:?}: {said}");
+        assert!(
+            said.contains("newer than this usher (m0042_later)"),
+            "{said}"
+        );
+    }
+    let process = pod.start().await;
+    pod.until_well().await;
+    assert_eq!(pod.call(&process).await, Code::NotFound);
+
+    postgres.forget_a_step().await;
+    let (code, said) = run(&["migrate", "--service", "accounts", &url]).await;
+    assert_eq!(code, 1, "it is newer and lacks a step all the same: {said}");
+    assert!(said.contains("newer usher (m0042_later)"), "{said}");
+    process.terminate().await;
+}
+
 /// What somebody has to mend stands in the log once, and not once a turn.
 fn said_once(log: &str) {
     let mut complaints = BTreeMap::new();

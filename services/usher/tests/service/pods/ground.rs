@@ -236,6 +236,18 @@ impl Guarded {
         self.0.run("postgres", end).await;
     }
 
+    /// As if a newer release had migrated the pod's database.
+    pub(super) async fn add_a_step(&self, name: &str) {
+        let step = format!("INSERT INTO seaql_migrations VALUES ('{name}', 1)");
+        self.0.run("pod", &step).await;
+    }
+
+    /// As if the first step had never been done.
+    pub(super) async fn forget_a_step(&self) {
+        let step = "DELETE FROM seaql_migrations WHERE version = (SELECT min(version) FROM seaql_migrations)";
+        self.0.run("pod", step).await;
+    }
+
     /// How many tables there are in the pod's database.
     pub(super) async fn tables(&self) -> String {
         let all =
