@@ -7,6 +7,7 @@ use std::sync::Arc;
 use kit::{
     bus::{Delivery, Durable, Reason, Verdict, verdicts},
     clock::Timestamp,
+    fail_point,
     serve::parse_uuid,
 };
 use proto::{accounts::AccountCreated, streams};
@@ -61,6 +62,7 @@ impl NewAccounts {
                 started.settled
             }));
         }
+        fail_point!("verification/committed");
         // Only now: before the commit, a mail could leave whose code does not exist.
         self.queue.hand_over(mails, room);
         verdicts(&settled, "Verifications")

@@ -11,6 +11,7 @@ use std::{pin::pin, sync::Arc};
 use kit::{
     clock::Clock,
     db::Db,
+    fail_point,
     group::{Group, Refused},
 };
 use opentelemetry::Context;
@@ -202,6 +203,7 @@ impl SignUps {
                 Some(pending) => pending.deliver().await,
                 None => MailOutcome::OnItsWay,
             };
+            fail_point!("accounts/handed_over");
             Ok((committed.account, mail))
         })
         .await

@@ -7,6 +7,7 @@
 )]
 
 mod alone;
+mod boundaries;
 mod build;
 mod callers;
 mod canary;
@@ -17,6 +18,7 @@ mod crash;
 mod demo;
 mod dispatchers;
 mod dlq;
+mod failpoints;
 mod folder;
 mod hanging;
 mod hops;

@@ -4,6 +4,7 @@
 use kit::{
     bus::{Delivery, Reason, Settled, settle},
     db::{Db, StoreError},
+    fail_point,
     group::{Batch, together},
     watch::Watches,
 };
@@ -80,6 +81,7 @@ impl StartVerifications {
             found.push((&told.delivery, outcome));
             mails.push(code.and_then(|code| code.mail));
         }
+        fail_point!("verification/started");
         let settled = settle(tx, found).await?;
         // Whoever signed up watches the account already, while there was nothing yet to show.
         self.watches.notify(&first.accounts);

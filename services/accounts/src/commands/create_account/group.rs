@@ -10,6 +10,7 @@ use std::{
 
 use kit::{
     db::{Db, StoreError, Tx},
+    fail_point,
     group::Batch,
     telemetry::{names, span},
 };
@@ -95,8 +96,10 @@ impl Writer {
             // The keys that were taken were given back: there is nothing to commit.
             tx.rollback().await;
         } else {
+            fail_point!("accounts/written");
             tx.commit().await?;
         }
+        fail_point!("accounts/committed");
 
         let ids = created.iter().map(|created| created.account.id);
         // From here on everything is committed: whatever fails below costs an answer, never an
