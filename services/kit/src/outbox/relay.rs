@@ -22,7 +22,7 @@ use super::{
 use crate::{
     bus::Bus,
     db::{Db, StoreError},
-    repeat,
+    fail_point, repeat,
     serve::beat,
 };
 
@@ -261,6 +261,7 @@ impl Relay {
         if rows.is_empty() {
             return;
         }
+        fail_point!("relay/taken");
         if !self.bus.is_connected() {
             // No attempt was made and none is counted.
             return complain(self.let_go(&rows).await);
@@ -269,6 +270,7 @@ impl Relay {
         let published = publish(&self.bus, self.db.clock().now(), &rows);
         let (acked, failed) = self.renewing(&rows, published).await;
         beat();
+        fail_point!("relay/acknowledged");
         self.marks.add(acked);
         if !failed.is_empty() || self.marks.are_due(self.settings.window) {
             self.mark(failed).await;

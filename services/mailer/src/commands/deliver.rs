@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kit::db::StoreError;
+use kit::{db::StoreError, fail_point};
 use opentelemetry::{Context, trace::FutureExt as _};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -95,6 +95,7 @@ impl Deliver {
         offer: Arc<Offer>,
         caller_gone: impl Future<Output = ()>,
     ) -> Result<Answer, DeliverError> {
+        fail_point!("mailer/offered");
         let mut given_up = pin!(self.given_up(caller_gone));
         let entering = unless(given_up.as_mut(), async { Ok(self.enter_at_once(&offer)) });
         let (slot, unknown_attempts) = match entering.await? {
@@ -119,10 +120,14 @@ impl Deliver {
             Claimed::ToSend(claim) => claim,
             Claimed::Answered(answer) => return Ok(answer),
         };
+        fail_point!("mailer/claimed");
         let tried = self.send(&offer, &claim, slot).await;
+        fail_point!("mailer/sent");
         // Committed before it is told; but while the database is away, what the mail server said is
         // told at once.
-        Ok(self.record(offer, claim, tried).await)
+        let answer = self.record(offer, claim, tried).await;
+        fail_point!("mailer/recorded");
+        Ok(answer)
     }
 
     /// The reason to give up a mail that is not claimed yet.

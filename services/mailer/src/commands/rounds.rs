@@ -7,6 +7,7 @@ use std::{sync::Arc, time::Instant};
 use kit::{
     clock::Timestamp,
     db::{Db, StoreError},
+    fail_point,
     group::{Batch, Group},
 };
 use sea_orm::DbErr;
@@ -101,9 +102,13 @@ impl Ledger {
             let offered = offers.iter().map(|offer| offer.code_id);
             mails::lock_all(&tx, notes::keys(&ended).chain(offered)).await?;
             notes::write(&tx, &ended).await?;
+            fail_point!("mailer/recording");
         }
         // After the notes: a mail that was not accepted may be among the offers already.
         let written = self.claims.write(&tx, &offers).await?;
+        if !offers.is_empty() {
+            fail_point!("mailer/claiming");
+        }
         if let Err(error) = tx.commit().await {
             // It may have happened all the same, or happen yet.
             let unsent = written.begun(self.claims.lease);
