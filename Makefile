@@ -61,6 +61,7 @@ image: ## Make the container image, and name it by its content (IMAGE=name:tag; 
 test: nats-server $(if $(CI),static) ## Run every test (ARGS='-p kit' or ARGS=i05_ runs some)
 	@deploy/tools/postgres.sh || true
 	@deploy/tools/mail-servers.sh || true
+	@$(if $(ARGS),,deploy/tools/failpoints.sh >/dev/null)
 	@cargo test --locked --no-fail-fast $(ARGS) -- --quiet
 
 test-cluster: ## Try the release on clusters of one and three nodes while people sign up (HELM= KIND_IMAGE= IMAGE= PREBUILT=1; TESTS='test_1*')

@@ -19,8 +19,8 @@ KEY = re.compile(r"^( *)([A-Za-z][\w-]*):(?: (.*))?$")
 
 # What the chart decides by other values; and so it does every file of secrets.
 DECIDED = {
-    "listen", "admin_listen", "database_url", "nats_url", "nats_credentials", "mailer_url", "mail_url", "mail_from",
-    "public_url", "log_format", "rust_log",
+    "listen", "admin_listen", "database_url", "nats_url", "nats_credentials", "dispatcher", "verification_url", "mailer_url",
+    "mail_url", "mail_from", "public_url", "log_format", "rust_log",
 }
 
 

@@ -113,6 +113,13 @@ def test_the_matrix_is_the_wanted_one(case):
     assert sorted(expected - found) == [], "these do not come about and should"
 
 
+@pytest.mark.parametrize("kind", ["inline", "background"])
+def test_accounts_reaches_verification_where_its_dispatcher_calls_it_and_nothing_else_changes(kind):
+    rendered = release("local", values={"services": {"accounts": {"dispatcher": kind}}})
+    calls = {"accounts": f"{ALL_BUNDLED['accounts']} verification:50052"}
+    assert matrix(rendered) == wanted(ALL_BUNDLED | calls)
+
+
 def test_the_matrix_notices_a_policy_that_is_missing_and_one_that_is_too_wide():
     rendered = release("local")
     expected = wanted(ALL_BUNDLED)

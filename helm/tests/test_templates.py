@@ -180,6 +180,16 @@ def test_clients_balance_over_pods_or_leave_it_to_the_service():
     assert "USHER_CONNECTION_AGE" in served
 
 
+def test_accounts_is_told_where_verification_is_if_its_dispatcher_calls_it():
+    by_broker = environment(release("minimal"), "accounts")
+    assert by_broker["USHER_DISPATCHER"] == "jetstream"
+    assert "USHER_VERIFICATION_URL" not in by_broker
+    for kind in ("inline", "background"):
+        calling = environment(release("minimal", values={"services": {"accounts": {"dispatcher": kind}}}), "accounts")
+        assert calling["USHER_DISPATCHER"] == kind
+        assert calling["USHER_VERIFICATION_URL"] == "dns:///usher-verification-headless:50052"
+
+
 def test_a_variable_of_ones_own_replaces_the_charts_and_may_hold_a_template():
     found = environment(release("everything"), "accounts")
     assert (found["USHER_LOG_FORMAT"], found["REGION"]) == ("text", "usher")

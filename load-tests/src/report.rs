@@ -2,7 +2,7 @@
 
 pub(crate) mod latency;
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use comfy_table::{Table, TableStyle};
 use hdrhistogram::Histogram;
@@ -43,6 +43,8 @@ pub struct Report {
     pub faults: BTreeMap<Kind, u64>,
     /// What parts did that nobody asked them to, and how often.
     pub surprises: BTreeMap<String, u64>,
+    /// The longest time that a part took to end when a fault asked it to.
+    pub slowest_stop: Duration,
     /// Requests that were sent more than once.
     pub repeated: usize,
     /// What happened in each phase, where standard input named some.
@@ -135,6 +137,7 @@ impl Report {
             "faults_planned": self.faults_planned,
             "faults": self.faults,
             "surprises": self.surprises,
+            "slowest_stop_ms": self.slowest_stop.as_millis(),
             "moods": self.moods,
             "repeated": self.repeated,
             "failed": self.failed(),
@@ -187,6 +190,10 @@ impl fmt::Display for Report {
             ),
             ("faults", list(&self.faults, self.faults_planned)),
             ("surprises", named_counts(&self.surprises)),
+            (
+                "slowest stop",
+                format!("{:.1} s", self.slowest_stop.as_secs_f64()),
+            ),
             ("moods", named_counts(&self.moods)),
             (
                 "settled after",
@@ -287,6 +294,7 @@ mod tests {
             faults_planned: 4,
             faults: BTreeMap::from([(Kind::Kill, faults)]),
             surprises: BTreeMap::new(),
+            slowest_stop: Duration::ZERO,
             repeated: 0,
             phases: Vec::new(),
             moods: BTreeMap::new(),

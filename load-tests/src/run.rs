@@ -250,6 +250,7 @@ impl Run {
             faults_planned: self.plan.0.len(),
             faults,
             surprises: system.map(System::surprises).unwrap_or_default(),
+            slowest_stop: system.map(System::slowest_stop).unwrap_or_default(),
             moods,
             answers: answers(&asked),
             mails: arrivals(&asked, &mails),

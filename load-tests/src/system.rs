@@ -2,7 +2,6 @@
 //! as one `usher up`, `apart` each part by itself. What befalls it is done here.
 
 mod apart;
-mod ports;
 mod unit;
 mod up;
 
@@ -117,6 +116,12 @@ impl System {
         }
         surprises.retain(|_, count| *count > 0);
         surprises
+    }
+
+    /// The longest time that a part took to end when it was asked to, in the middle of the run.
+    pub fn slowest_stop(&self) -> Duration {
+        let stops = self.parts.units.values().map(Unit::slowest_stop);
+        stops.max().unwrap_or_default()
     }
 
     /// Stops it: services first, as they need the others to drain.

@@ -4,11 +4,15 @@
 use std::fmt;
 
 use crate::{
-    accounts::{Account, AccountCreated, CreateAccountRequest, ListAccountsRequest},
+    accounts::{
+        Account, AccountCreated, CreateAccountRequest, CreateAccountsRequest,
+        CreateAccountsResponse, ListAccountsRequest, create_accounts_response,
+    },
     letters::GetDeadLetterResponse,
     mailer::Mail,
     verification::{
-        ConfirmCodeRequest, ResendCodeRequest, confirm_code_request, resend_code_request,
+        ConfirmCodeRequest, IssueCodeRequest, ResendCodeRequest, confirm_code_request,
+        resend_code_request,
     },
 };
 
@@ -27,6 +31,28 @@ impl fmt::Debug for AccountCreated {
 impl fmt::Debug for CreateAccountRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("CreateAccountRequest(<redacted>)")
+    }
+}
+
+impl fmt::Debug for CreateAccountsRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CreateAccountsRequest(<redacted>)")
+    }
+}
+
+// A caller may name its items by their addresses.
+impl fmt::Debug for CreateAccountsResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CreateAccountsResponse({:?})", self.result)
+    }
+}
+
+impl fmt::Debug for create_accounts_response::Result {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Created(created) => write!(f, "Created({:?})", created.account),
+            Self::Refused(status) => write!(f, "Refused({})", status.code),
+        }
     }
 }
 
@@ -61,6 +87,12 @@ impl fmt::Debug for confirm_code_request::Target {
             Self::AccountId(id) => write!(f, "AccountId({id})"),
             Self::CodeId(id) => write!(f, "CodeId({id})"),
         }
+    }
+}
+
+impl fmt::Debug for IssueCodeRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "IssueCodeRequest({})", self.account_id)
     }
 }
 

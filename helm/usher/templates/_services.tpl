@@ -1,4 +1,4 @@
-{{- /* What is true of the programs and no matter of settings. A further service is a row here, a block in
+{{- /* What is true of the programs and no matter of settings, but for whom accounts calls. A further service is a row here, a block in
 `values.services`, and a line or two in _talks.tpl. */ -}}
 {{- define "usher.services" -}}
 accounts:
@@ -6,6 +6,9 @@ accounts:
   admin: 50151
   broker: true
   public: usher.accounts.v1.AccountsService
+  {{- if ne (dig "accounts" "dispatcher" "jetstream" .Values.services) "jetstream" }}
+  calls: [verification]
+  {{- end }}
   files:
     USHER_FINGERPRINT_KEY_FILE: fingerprintKey
 verification:
@@ -110,6 +113,9 @@ OTEL_RESOURCE_ATTRIBUTES: {{ join "," $attributes }}
 {{- range $called := $facts.calls -}}
 {{- $port := (index (include "usher.services" $root | fromYaml) $called).grpc -}}
 {{- $_ := set $env (printf "USHER_%s_URL" (upper $called)) (include "usher.url" (dict "root" $root "name" $called "port" $port)) -}}
+{{- end -}}
+{{- with .values.dispatcher -}}
+{{- $_ := set $env "USHER_DISPATCHER" . -}}
 {{- end -}}
 {{- if $facts.mails -}}
 {{- if $root.Values.mail.url -}}

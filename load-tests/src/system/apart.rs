@@ -3,11 +3,11 @@
 
 mod yard;
 
-use kit::testing::make_secrets;
+use kit::testing::{free_port, make_secrets};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
-use super::{Parts, System, ports::Ports};
+use super::{Parts, System};
 use crate::{
     place::{Ground, Place, Spot},
     target::Target,
@@ -53,7 +53,6 @@ impl System {
         let mut yard = Yard {
             apart,
             folder: TempDir::with_prefix("usher-soak-")?,
-            ports: Ports::new(),
             parts: Parts::default(),
             nats_url: String::new(),
             postgres: None,
@@ -89,8 +88,8 @@ impl Yard<'_> {
         let mut all = Vec::new();
         for (replica, database) in self.databases(needs).await?.into_iter().enumerate() {
             let listening = Replica {
-                port: self.ports.next()?,
-                admin: self.ports.next()?,
+                port: free_port(),
+                admin: free_port(),
             };
             let mut environment = self.settings(listening, &database);
             let mut set = |name: &str, value| environment.push((name.to_owned(), value));

@@ -66,6 +66,8 @@ struct Facts {
     doomed: AtomicBool,
     ended_by_itself: AtomicU64,
     overstayed: AtomicU64,
+    /// In milliseconds.
+    slowest_stop: AtomicU64,
 }
 
 impl Unit {
@@ -114,11 +116,14 @@ impl Unit {
         self.facts.doomed.store(true, Ordering::Relaxed);
         let taken = signal(process, self.asked_by);
         let (mut running, facts) = (self.process.clone(), Arc::clone(&self.facts));
+        let asked = Instant::now();
         tokio::spawn(async move {
             let ended = running.wait_for(|now| *now != Some(process));
             if timeout(GRACE, ended).await.is_err() && signal(process, Signal::KILL) {
                 facts.overstayed.fetch_add(1, Ordering::Relaxed);
             }
+            let took = u64::try_from(asked.elapsed().as_millis()).unwrap_or(u64::MAX);
+            facts.slowest_stop.fetch_max(took, Ordering::Relaxed);
         });
         taken
     }
@@ -131,6 +136,11 @@ impl Unit {
     /// How often it had to be killed half a minute after it was asked to end.
     pub(super) fn overstayed(&self) -> u64 {
         self.facts.overstayed.load(Ordering::Relaxed)
+    }
+
+    /// The longest time from when it was asked to end, in the middle of a run, to its end.
+    pub(super) fn slowest_stop(&self) -> Duration {
+        Duration::from_millis(self.facts.slowest_stop.load(Ordering::Relaxed))
     }
 
     /// Ends it for good, and answers whether it did so when asked.

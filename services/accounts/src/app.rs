@@ -12,7 +12,7 @@ use kit::{
     clock::Clock,
     config::RefusedSetting,
     files::{Custody, FileRefused},
-    outbox::{self, Relay},
+    outbox::{self, Outbox, Relay},
     random,
     serve::{self, Health, MESSAGE_LIMIT, Parts, Secrets, Stages, Surface},
     telemetry,
@@ -33,14 +33,18 @@ use crate::{
     },
     config::{Config, Dispatcher},
     consumer::Verified,
-    dispatch::{EventDispatcher, JetStream},
+    dispatch::{Background, EventDispatcher, Inline, JetStream, Retries, Verifier},
     domain::FingerprintKey,
-    grpc::{Admin, Public},
+    grpc::{Admin, Batches, Patience, Public},
     migrations::Migrator,
 };
 
 /// What people notice of a service that is not ready.
 const NOT_READY: &str = "Nobody can sign up until it is; whoever has signed up loses nothing.";
+
+/// The same of verification, where a dispatcher calls it.
+const VERIFICATION_AWAY: &str = "People can sign up, but get no mail yet: the dispatcher `inline` tells them so, and `background` tries again \
+                                 for as long as USHER_BACKGROUND_AGE says.";
 
 /// The durable by which this service reads events, as it should be.
 pub fn durable() -> Durable {
@@ -76,6 +80,8 @@ pub struct App {
     parts: Parts,
     bus: Bus,
     fingerprints: FingerprintKey,
+    /// For the dispatchers that call verification.
+    verifier: Option<Verifier>,
 }
 
 impl App {
@@ -86,11 +92,13 @@ impl App {
     /// # Errors
     /// What cannot be read, opened or bound, as a sentence.
     pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Self> {
+        let verification_url = verification_url(&config)?;
         let settings = config.clone();
         let look = move || look_for_secrets(&settings);
         let service = &config.service;
         let opened = service.open::<Migrator, _>(NOT_READY, clock.clone(), look);
         let (parts, fingerprints) = opened.await?;
+        let verifier = verification_url.map(|url| Verifier::new(&url, &parts.token));
         // It connects by itself, now or later: sign-ups are stored while the broker is away.
         let bus = Bus::connect(&config.broker, "accounts").await?;
         Ok(Self {
@@ -99,6 +107,7 @@ impl App {
             parts,
             bus,
             fingerprints,
+            verifier: verifier.transpose()?,
         })
     }
 
@@ -127,14 +136,24 @@ impl App {
         let handler = Handler::new(move |batch| verified.clone().handle(batch));
         let dead_letters = DeadLetters::new(self.parts.db.clone(), handler.clone());
         let sign_ups = self.start_workers(&stages, &watches, handler);
+        let patience = Patience {
+            untaken: self.config.batch_untaken,
+            silent: self.config.batch_silent,
+        };
         let Self {
             parts: Parts { db, server, token },
             bus,
+            verifier,
             ..
         } = self;
 
         let public = Public {
             db: db.clone(),
+            batches: Batches {
+                sign_ups: sign_ups.clone(),
+                patience,
+                stages: stages.clone(),
+            },
             sign_ups,
             watches,
         };
@@ -144,6 +163,10 @@ impl App {
         };
         let health = Health::new::<Migrator>(db.clone(), NOT_READY);
         bus.show_in(&health);
+        if let Some(verifier) = verifier {
+            let away = move || verifier.away();
+            health.depends_on("verification", VERIFICATION_AWAY, away);
+        }
         let public = AccountsServiceServer::new(public).max_decoding_message_size(MESSAGE_LIMIT);
         let admin = AccountsAdminServer::new(admin).max_decoding_message_size(MESSAGE_LIMIT);
         let surface = Surface {
@@ -175,13 +198,12 @@ impl App {
             lease: config.outbox_lease,
             ..Default::default()
         };
+        // Whatever the dispatcher is: rows from before it was changed are still to be published.
         let (outbox, relay) = Relay::new(db.clone(), self.bus.clone(), settings);
         // Until `finish`: sign-ups that are answered while the servers drain have events, too.
         stages.work("relay", finish, relay.run(finish.clone()));
 
-        let events: Arc<dyn EventDispatcher> = match config.dispatcher {
-            Dispatcher::Jetstream => Arc::new(JetStream::new(outbox, self.clock.clone())),
-        };
+        let events = self.start_dispatcher(stages, outbox);
         let limits = Limits {
             queue: config.sign_up_queue,
             batch: config.sign_up_batch,
@@ -193,6 +215,7 @@ impl App {
             ack_wait: config.ack_wait,
             ..Default::default()
         };
+        // With every dispatcher, too: by the broker comes who is confirmed.
         // Until `stop`: what it leaves without an ack the broker hands out again.
         let consumer = Consumer::new(self.bus.clone(), db.clone(), durable(), settings);
         let consuming = consumer.run(handler, stop.clone());
@@ -205,6 +228,51 @@ impl App {
         tracing::info!("Relay, sign-ups, consumer, watches and housekeeping are at work.");
         sign_ups
     }
+
+    /// The dispatcher that is configured, with its worker if it has one.
+    fn start_dispatcher(&self, stages: &Stages, outbox: Outbox) -> Arc<dyn EventDispatcher> {
+        let (config, Stages { stop, finish, .. }) = (&self.config, stages);
+        match (config.dispatcher, self.verifier.clone()) {
+            (Dispatcher::Inline, Some(verifier)) => {
+                Arc::new(Inline::new(verifier, config.sign_up_queue, stop.clone()))
+            }
+            (Dispatcher::Background, Some(verifier)) => {
+                let retries = Retries {
+                    attempts: config.background_attempts,
+                    longest: config.background_age,
+                };
+                let (background, calls) =
+                    Background::new(verifier, config.background_queue, retries);
+                let calling = calls.run(stop.clone(), finish.clone());
+                stages.work("background calls", stop, calling);
+                Arc::new(background)
+            }
+            // The others without verification are refused by `build`.
+            (Dispatcher::Jetstream, _) | (_, None) => {
+                Arc::new(JetStream::new(outbox, self.clock.clone()))
+            }
+        }
+    }
+}
+
+/// Where verification is, for the dispatchers that call it.
+fn verification_url(config: &Config) -> Result<Option<String>, RefusedSetting> {
+    let kind = match config.dispatcher {
+        Dispatcher::Jetstream => return Ok(None),
+        Dispatcher::Inline => "inline",
+        Dispatcher::Background => "background",
+    };
+    let missing = || {
+        RefusedSetting(format!(
+            "USHER_VERIFICATION_URL is missing: the dispatcher `{kind}` calls verification. Set it to http://HOST:PORT or \
+             dns:///HOST:PORT, or USHER_DISPATCHER to `jetstream`, which needs only the broker."
+        ))
+    };
+    config
+        .verification_url
+        .clone()
+        .ok_or_else(missing)
+        .map(Some)
 }
 
 fn look_for_secrets(config: &Config) -> anyhow::Result<(Secrets, FingerprintKey)> {

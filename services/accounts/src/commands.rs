@@ -9,7 +9,10 @@ pub(crate) mod list_accounts;
 pub(crate) mod verify_accounts;
 pub(crate) mod watch_account;
 
-pub(crate) use crate::store::{Account, Status};
+pub(crate) use crate::{
+    dispatch::MailOutcome,
+    store::{Account, Status},
+};
 
 /// Every way in which a command that callers wait for fails, for the one place that tells them.
 #[derive(Debug, Clone, thiserror::Error)]

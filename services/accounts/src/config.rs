@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use kit::{
     bus::BrokerSettings,
-    config::{at_least_one, duration, lease},
+    config::{at_least_one, duration, lease, service_url},
     serve,
 };
 
@@ -26,7 +26,7 @@ pub struct Config {
     #[command(flatten)]
     pub broker: BrokerSettings,
 
-    /// How events leave the service
+    /// How the news of a new account leaves the service
     #[arg(
         long,
         env = "USHER_DISPATCHER",
@@ -35,15 +35,44 @@ pub struct Config {
     )]
     pub dispatcher: Dispatcher,
 
+    /// Verification, http://HOST:PORT, or dns:///HOST:PORT for every address behind the name; needed by
+    /// the dispatchers `inline` and `background`, which call it with the operators' token
+    #[arg(long, env = "USHER_VERIFICATION_URL", hide_env_values = true, value_parser = service_url)]
+    pub verification_url: Option<String>,
+
+    /// With the dispatcher `background`: events in memory that verification has not taken, those of
+    /// sign-ups under way included; further sign-ups are refused with RESOURCE_EXHAUSTED
+    #[arg(long, env = "USHER_BACKGROUND_QUEUE", default_value_t = 4096, value_parser = at_least_one)]
+    pub background_queue: usize,
+
+    /// With the dispatcher `background`: calls for one event before it is dropped
+    #[arg(long, env = "USHER_BACKGROUND_ATTEMPTS", default_value_t = 128, value_parser = at_least_one)]
+    pub background_attempts: usize,
+
+    /// With the dispatcher `background`: how long an event is tried before it is dropped
+    #[arg(long, env = "USHER_BACKGROUND_AGE", default_value = "10m", value_parser = duration)]
+    pub background_age: Duration,
+
     /// File with the key under which idempotency keys and requests are hashed, the same for all
     /// replicas; with SQLite made on first start if missing, by default as `fingerprint-key` beside
     /// the database
     #[arg(long, env = "USHER_FINGERPRINT_KEY_FILE")]
     pub fingerprint_key_file: Option<PathBuf>,
 
-    /// Sign-ups that may wait for their commit; further ones are refused with RESOURCE_EXHAUSTED
+    /// Sign-ups that may wait for their commit, and with the dispatcher `inline` for their mail;
+    /// further ones are refused with RESOURCE_EXHAUSTED
     #[arg(long, env = "USHER_SIGN_UP_QUEUE", default_value_t = 4096, value_parser = at_least_one)]
     pub sign_up_queue: usize,
+
+    /// How long a caller of CreateAccounts may take no result of those that wait for it, until its
+    /// stream and then its connection are ended
+    #[arg(long, env = "USHER_BATCH_UNTAKEN", default_value = "10s", value_parser = duration)]
+    pub batch_untaken: Duration,
+
+    /// How long a caller of CreateAccounts may send nothing while it has all results, until its
+    /// stream is ended
+    #[arg(long, env = "USHER_BATCH_SILENT", default_value = "1m", value_parser = duration)]
+    pub batch_silent: Duration,
 
     /// Most sign-ups of one transaction, at most 1000
     #[arg(long, env = "USHER_SIGN_UP_BATCH", default_value_t = 256, value_parser = batch_size)]
@@ -61,6 +90,10 @@ pub struct Config {
 /// The kinds of `dispatch::EventDispatcher`.
 #[derive(clap::ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dispatcher {
+    /// Asks verification and waits for the mail: a crash loses who waits
+    Inline,
+    /// Asks verification from a queue in memory: a crash loses what is in it
+    Background,
     /// By outbox and JetStream: survives any crash
     Jetstream,
 }

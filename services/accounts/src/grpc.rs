@@ -1,28 +1,29 @@
 //! The public side: decodes a request into a command, and its result into a reply or a status.
-//! `admin` is the operators' side, `status` the one place where errors become statuses.
+//! `stream` does the same for many on one stream, `admin` is the operators' side, `status` the one
+//! place where errors become statuses.
 
 mod admin;
 mod decode;
 mod encode;
 mod status;
+mod stream;
 
 use futures::{StreamExt as _, stream::BoxStream};
-use kit::{
-    db::Db,
-    serve,
-    telemetry::{names, span},
-    watch::Watches,
-};
-use opentelemetry::{Context, KeyValue};
+use kit::{db::Db, serve, watch::Watches};
+use opentelemetry::Context;
 use proto::accounts::{
-    CreateAccountRequest, CreateAccountResponse, GetAccountRequest, GetAccountResponse,
-    WatchAccountRequest, WatchAccountResponse, accounts_service_server::AccountsService,
+    CreateAccountRequest, CreateAccountResponse, CreateAccountsRequest, CreateAccountsResponse,
+    GetAccountRequest, GetAccountResponse, WatchAccountRequest, WatchAccountResponse,
+    accounts_service_server::AccountsService,
 };
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 use uuid::Uuid;
 
-pub(crate) use self::admin::Admin;
 use self::status::status;
+pub(crate) use self::{
+    admin::Admin,
+    stream::{Batches, Patience},
+};
 use crate::commands::{
     create_account::{CreateAccount, SignUps},
     get_account::get_account,
@@ -35,6 +36,7 @@ pub(crate) struct Public {
     pub(crate) db: Db,
     pub(crate) sign_ups: SignUps,
     pub(crate) watches: Watches<Uuid>,
+    pub(crate) batches: Batches,
 }
 
 #[tonic::async_trait]
@@ -61,14 +63,17 @@ impl AccountsService for Public {
             .sign_ups
             .create(command.map_err(status)?, caller.clone(), deadline)
             .await;
-        let account = created.map_err(status)?;
-        span::set(
-            &caller,
-            KeyValue::new(names::USHER_ACCOUNT_ID, account.id.to_string()),
-        );
-        Ok(Response::new(CreateAccountResponse {
-            account: Some(encode::account(account)),
-        }))
+        let created = created.map_err(status)?;
+        Ok(Response::new(encode::created(created, &caller)))
+    }
+
+    type CreateAccountsStream = BoxStream<'static, Result<CreateAccountsResponse, Status>>;
+
+    async fn create_accounts(
+        &self,
+        request: Request<Streaming<CreateAccountsRequest>>,
+    ) -> Result<Response<Self::CreateAccountsStream>, Status> {
+        Ok(Response::new(self.batches.open(request)))
     }
 
     async fn get_account(

@@ -158,6 +158,18 @@ impl<C: Send + Sync + 'static, R: Send + 'static> Group<C, R> {
         // The worker answers whatever it took, so that an answer which is dropped means a panic.
         result.await.map_err(|_| Refused::Lost)
     }
+
+    /// The same for callers whose number has a bound of its own: where the queue is full, they wait
+    /// for their turn. One that goes away while it waits leaves nothing behind.
+    ///
+    /// # Errors
+    /// As `submit`, but never `Full`.
+    pub async fn submit_in_turn(&self, command: C) -> Result<R, Refused> {
+        let (answer, result) = oneshot::channel();
+        let queued = self.queue.send((command, answer)).await;
+        queued.map_err(|_| Refused::Stopped)?;
+        result.await.map_err(|_| Refused::Lost)
+    }
 }
 
 async fn work<C, R, F>(

@@ -4,12 +4,14 @@
 //! once; `outbox` carries what was committed to the `bus`, whose consumers hand it to the next
 //! service; `propagation` takes the trace along, `watch` shows a caller each new version of a row,
 //! `repeat` does what nobody waits for, `write_behind` writes for those who must not wait, `seldom`
-//! tells now and then what goes on for long, and `words` says what the system says of files and connections.
+//! tells now and then what goes on for long, `words` says what the system says of files and connections, and
+//! `fail_point` marks the places at which a test lets the process die.
 
 pub mod bus;
 pub mod clock;
 pub mod config;
 pub mod db;
+pub mod fail_point;
 pub mod files;
 pub mod group;
 pub mod keyring;

@@ -36,7 +36,10 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use tokio::{net::TcpListener, time::timeout};
+use tokio::{
+    net::TcpListener,
+    time::{Instant, timeout, timeout_at},
+};
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
@@ -46,7 +49,7 @@ pub use admin::AdminToken;
 #[cfg(feature = "testing")]
 pub use client::Name;
 pub use client::{Balanced, Channel, Client, Replica, ReplicaEvent, Replicas, channel, client};
-pub use deadline::deadline;
+pub use deadline::{deadline, item_deadline, stream_deadline};
 pub use guarded::ending;
 pub use health::Health;
 pub use limits::ListenerSettings;
@@ -59,8 +62,8 @@ pub use signals::{StopSignals, at_most_ten_seconds, terminated};
 pub use size::{MESSAGE_LIMIT, explained_size};
 pub use stages::Stages;
 pub use status::{
-    InvalidUuid, internal, invalid_argument, parse_uuid, refused, retry_after, store_failed,
-    unavailable, unavailable_here, uuid,
+    InvalidUuid, from_message, internal, invalid_argument, parse_uuid, refused, retry_after,
+    store_failed, to_message, unavailable, unavailable_here, uuid,
 };
 pub use told::{Degraded, Told};
 
@@ -68,8 +71,8 @@ use crate::{config::Switch, telemetry::grpc::CallerTraces, write_behind::write_b
 
 /// How long servers may take to answer what they have begun.
 const DRAIN: Duration = Duration::from_secs(5);
-/// How long workers may take for their last pass. Each bounds its own by less, so that it ends in
-/// order. Of ten seconds, three are left for goodbyes to the mail server, for the database and for
+/// How long workers may take for their last pass, and what the servers left of their time on top.
+/// Each bounds its own by less, so that it ends in order. Of ten seconds, three are left for goodbyes to the mail server, for the database and for
 /// telemetry, which have limits of their own.
 const FINISH: Duration = Duration::from_secs(2);
 
@@ -217,6 +220,7 @@ impl Server {
             }
         };
         tracing::info!("Shutting down: taking nothing new, finishing what was begun.");
+        let finished_by = Instant::now() + DRAIN + FINISH;
         // Not ready first: whoever balances callers hears of it while answers still go out.
         health.drain();
         stages.stop.cancel();
@@ -231,7 +235,8 @@ impl Server {
         probed.cancel();
         // An open tracker is waited for in vain: more could still be spawned on it.
         stages.tasks.close();
-        if timeout(FINISH, stages.tasks.wait()).await.is_err() {
+        let finished = timeout_at(finished_by, stages.tasks.wait());
+        if finished.await.is_err() {
             tracing::warn!(
                 "A worker did not finish in time; the next start goes on where it stopped."
             );

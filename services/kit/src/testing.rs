@@ -46,7 +46,7 @@ pub use operator::NatsOperator;
 pub use postgres::{Postgres, PostgresFiles, create_database};
 pub use process::Process;
 pub use processes::{Listed, processes, signal};
-pub use proxy::Proxy;
+pub use proxy::{Proxy, Way};
 pub use refusal::{fields, reason, retry_after, shown};
 pub use secrets::make_secrets;
 pub use service::{Service, channel, probe};

@@ -1,6 +1,6 @@
-//! Tells open `Watch…` streams that a row has changed: this process's own commits at once, another
-//! replica's by one query a second for all that is watched. The streams then read the row and send
-//! it.
+//! Tells whoever watches a row, such as an open `Watch…` stream, that it has changed: this process's
+//! own commits at once, another replica's by one query a second for all that is watched. The
+//! watchers then read the row.
 
 use std::{
     collections::HashMap,
@@ -29,8 +29,8 @@ pub struct Watches<K> {
 struct Watched {
     /// Counts the wake-ups; its value means nothing to the watchers.
     wake: watch::Sender<u64>,
-    /// Open streams on this row; the last one takes the entry along.
-    streams: usize,
+    /// Who watches this row; the last one takes the entry along.
+    watchers: usize,
     /// The row's version at the last query; none before the first.
     version: Option<i64>,
 }
@@ -148,14 +148,15 @@ impl<K: Eq + Hash + Copy + Send + Sync + 'static> Watches<K> {
         self.len() == 0
     }
 
-    fn subscribe(&self, key: K) -> Subscription<K> {
+    /// Watches a row without reading it, from now on.
+    pub fn subscribe(&self, key: K) -> Subscription<K> {
         let mut watched = self.lock();
         let row = watched.entry(key).or_insert_with(|| Watched {
             wake: watch::Sender::new(0),
-            streams: 0,
+            watchers: 0,
             version: None,
         });
-        row.streams += 1;
+        row.watchers += 1;
         Subscription {
             changes: row.wake.subscribe(),
             key,
@@ -182,19 +183,28 @@ impl<K: Eq + Hash + Copy + Send + Sync + 'static> Watches<K> {
     }
 }
 
-/// One open stream's place among the watched; the last one of a row takes the row out.
-struct Subscription<K: Eq + Hash + Copy + Send + Sync + 'static> {
+/// One watcher's place among the watched; the last one of a row takes the row out.
+#[derive(Debug)]
+pub struct Subscription<K: Eq + Hash + Copy + Send + Sync + 'static> {
     changes: watch::Receiver<u64>,
     key: K,
     watches: Watches<K>,
+}
+
+impl<K: Eq + Hash + Copy + Send + Sync + 'static> Subscription<K> {
+    /// Waits until the row changes, or did since the last time, or since the beginning.
+    pub async fn next(&mut self) {
+        // Its sender lives as long as this place does.
+        let _ = self.changes.changed().await;
+    }
 }
 
 impl<K: Eq + Hash + Copy + Send + Sync + 'static> Drop for Subscription<K> {
     fn drop(&mut self) {
         let mut watched = self.watches.lock();
         if let Some(row) = watched.get_mut(&self.key) {
-            row.streams -= 1;
-            if row.streams == 0 {
+            row.watchers -= 1;
+            if row.watchers == 0 {
                 watched.remove(&self.key);
             }
         }

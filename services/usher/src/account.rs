@@ -3,6 +3,7 @@
 mod confirm;
 mod create;
 mod follow;
+mod import;
 mod list;
 mod resend;
 pub(crate) mod show;
@@ -18,6 +19,7 @@ use crate::{exit::Failure, session::Session};
 #[derive(Debug, Subcommand)]
 pub(crate) enum AccountCommand {
     Create(create::CreateArguments),
+    Import(import::ImportArguments),
     Show(show::ShowAccountArguments),
     List(list::ListAccountsArguments),
     Confirm(confirm::ConfirmArguments),
@@ -28,6 +30,7 @@ pub(crate) enum AccountCommand {
 pub(crate) async fn run(command: AccountCommand, session: &Session) -> Result<(), Failure> {
     match command {
         AccountCommand::Create(arguments) => create::run(arguments, session).await,
+        AccountCommand::Import(arguments) => import::run(arguments, session).await,
         AccountCommand::Show(arguments) => show::run(arguments, session).await,
         AccountCommand::List(arguments) => list::run(arguments, session).await,
         AccountCommand::Confirm(arguments) => confirm::run(arguments, session).await,

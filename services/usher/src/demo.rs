@@ -9,6 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use accounts::config::Dispatcher;
 use clap::Args;
 use kit::{
     serve::StopSignals,
@@ -58,7 +59,9 @@ pub(crate) async fn run(
     format: Format,
 ) -> Result<(), Failure> {
     let mut signals = StopSignals::listen()?;
-    let told = ToldServices::find(Vec::new())?;
+    let mut told = ToldServices::find(Vec::new())?;
+    // The story has a crash in the middle, which no other kind survives.
+    told.dispatcher = Some(Dispatcher::Jetstream);
     // Whose folder this is decides before anything is looked at in it.
     let folder = data::make(root)?.path().join("demo");
     if holds_something_else(&folder) {

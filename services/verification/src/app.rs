@@ -22,15 +22,16 @@ use uuid::Uuid;
 use crate::{
     code_keys::CodeKeys,
     commands::{
-        CodeRules, IssueCode, Metrics, claim_mails::ClaimMails, confirm_code::ConfirmCode,
-        count_codes::CountCodes, count_due, forget_resends, replace_unsendable::ReplaceUnsendable,
-        reschedule_mails, resend_code::ResendCode, serve_resends::ServeResends,
+        CodeRules, FirstCodes, IssueCode, Metrics, await_mail::AwaitMail, claim_mails::ClaimMails,
+        confirm_code::ConfirmCode, count_codes::CountCodes, count_due, forget_resends,
+        issue_first_code::IssueFirstCode, replace_unsendable::ReplaceUnsendable, reschedule_mails,
+        resend_code::ResendCode, serve_resends::ServeResends,
         start_verifications::StartVerifications, watch_verification,
     },
     config::Config,
     consumer::NewAccounts,
     delivery::{Incoming, MailLoop, Queue},
-    grpc::{Admin, Public},
+    grpc::{Admin, IssueCalls, Public},
     migrations::Migrator,
 };
 
@@ -189,6 +190,7 @@ impl App {
         let to_mailers = ((queue.clone(), incoming), mailers);
         self.start_delivery(stages, claim_mails, to_mailers, &became_due);
         let dead_letters = self.start_consumer(stages, queue.clone(), watches.clone());
+        let issue_code = self.issue_calls(stages, queue.clone(), watches.clone());
 
         let serve_resends = ServeResends {
             db: db.clone(),
@@ -222,6 +224,7 @@ impl App {
         };
         let public = Public {
             db,
+            issue_code,
             confirm_code,
             resend_code,
             watches,
@@ -257,8 +260,7 @@ impl App {
         let (bus, db) = (self.bus.clone(), self.parts.db.clone());
         let start_verifications = StartVerifications {
             db: db.clone(),
-            issue: self.issue_code(),
-            lease: self.config.delivery_lease,
+            first_codes: self.first_codes(),
             watches,
         };
         let new_accounts = NewAccounts {
@@ -270,6 +272,23 @@ impl App {
         let consuming = consumer.run(handler.clone(), stages.stop.clone());
         stages.work("consumer", &stages.stop, consuming);
         DeadLetters::new(db, handler)
+    }
+
+    /// What answers those who tell of accounts without a broker.
+    fn issue_calls(&self, stages: &Stages, queue: Queue, watches: Watches<Uuid>) -> IssueCalls {
+        let (db, room) = (self.parts.db.clone(), self.config.issue_queue);
+        let (first_codes, watched) = (self.first_codes(), watches.clone());
+        IssueCalls {
+            token: self.parts.token.clone(),
+            issue_first_code: IssueFirstCode::start(db.clone(), first_codes, watched, room),
+            await_mail: AwaitMail {
+                db,
+                watches,
+                room: Arc::new(Semaphore::new(room)),
+                stop: stages.stop.clone(),
+            },
+            queue,
+        }
     }
 
     /// Starts what looks after codes and whoever watches them.
@@ -302,6 +321,13 @@ impl App {
         stages.work("housekeeping", stop, forgetting);
         let watching = watch_verification::run(db, watches, stop.clone());
         stages.work("watches", stop, watching);
+    }
+
+    fn first_codes(&self) -> FirstCodes {
+        FirstCodes {
+            issue: self.issue_code(),
+            lease: self.config.delivery_lease,
+        }
     }
 
     fn issue_code(&self) -> IssueCode {

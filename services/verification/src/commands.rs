@@ -2,6 +2,8 @@
 //! call these; they know the domain and the store, and nothing of how they were called. Each opens
 //! and commits its own transaction.
 
+pub(crate) mod await_mail;
+pub(crate) mod issue_first_code;
 pub(crate) mod start_verifications;
 
 pub(crate) mod claim_mails;
@@ -24,10 +26,12 @@ pub(crate) mod replace_unsendable;
 pub(crate) mod serve_resends;
 
 mod claimed_mail;
+mod first_codes;
 mod issue_code;
 
 pub(crate) use self::{
     claimed_mail::ClaimedMail,
+    first_codes::{FirstCodes, NewVerification},
     issue_code::{CodeRules, IssueCode},
 };
 // What commands take and give, for the edges, which name nothing behind them.
@@ -44,5 +48,6 @@ pub(crate) enum CommandError {
     CountCodes(#[from] count_codes::CountCodesError),
     ConfirmCode(#[from] confirm_code::ConfirmCodeError),
     GetVerification(#[from] get_verification::GetVerificationError),
+    IssueFirstCode(#[from] issue_first_code::IssueFirstCodeError),
     ResendCode(#[from] resend_code::ResendCodeError),
 }

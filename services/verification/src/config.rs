@@ -68,6 +68,11 @@ pub struct Config {
     #[arg(long, env = "USHER_DELIVERY_QUEUE", default_value_t = 2048, value_parser = at_least_one)]
     pub delivery_queue: usize,
 
+    /// Most calls of IssueCode that wait for their commit, and as many that wait for their mail;
+    /// further ones are refused with RESOURCE_EXHAUSTED
+    #[arg(long, env = "USHER_ISSUE_QUEUE", default_value_t = 1024, value_parser = at_least_one)]
+    pub issue_queue: usize,
+
     /// How long the relay's claim on an event holds before another relay may publish it
     #[arg(long, env = "USHER_OUTBOX_LEASE", default_value = "10s", value_parser = lease)]
     pub outbox_lease: Duration,

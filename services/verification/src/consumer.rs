@@ -7,14 +7,18 @@ use std::sync::Arc;
 use kit::{
     bus::{Delivery, Durable, Reason, Verdict, verdicts},
     clock::Timestamp,
+    fail_point,
     serve::parse_uuid,
 };
 use proto::{accounts::AccountCreated, streams};
 
 use crate::{
-    commands::start_verifications::{NewVerification, StartVerifications, Told},
+    commands::{
+        NewVerification,
+        start_verifications::{StartVerifications, Told},
+    },
     delivery::Queue,
-    domain::{Person, Turn},
+    domain::{InvalidPerson, Person, Turn},
 };
 
 /// The handler of `AccountCreated`.
@@ -58,6 +62,7 @@ impl NewAccounts {
                 started.settled
             }));
         }
+        fail_point!("verification/committed");
         // Only now: before the commit, a mail could leave whose code does not exist.
         self.queue.hand_over(mails, room);
         verdicts(&settled, "Verifications")
@@ -71,7 +76,7 @@ fn decode(delivery: &Delivery) -> Result<NewVerification, Reason> {
     let created_at = event.created_at.as_ref().and_then(Timestamp::from_proto);
     Ok(NewVerification {
         account_id: account_id.map_err(|_| "invalid_account_id")?,
-        person: person.map_err(|error| error.0)?,
+        person: person.map_err(InvalidPerson::reason)?,
         account_created_at: created_at.ok_or("invalid_created_at")?,
     })
 }

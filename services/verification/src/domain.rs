@@ -16,5 +16,5 @@ pub(crate) use guess::{
     Circumstances, Foregone, GUESS_WINDOW, GUESSES_PER_ACCOUNT, GUESSES_PER_CODE, guesses_left,
 };
 pub(crate) use mail::{Fate, Outcome, Turn, fate};
-pub(crate) use person::Person;
+pub(crate) use person::{InvalidPerson, Person};
 pub(crate) use schedule::jittered;

@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context as _, anyhow, ensure};
-use kit::testing::{NatsServer, PostgresFiles, Proxy, SmallDisk, create_database};
+use kit::testing::{NatsServer, PostgresFiles, Proxy, SmallDisk, create_database, free_port};
 use rustix::process::Signal;
 use tempfile::TempDir;
 use tokio::{
@@ -20,7 +20,6 @@ use tokio::{
 
 use super::super::{
     LOOK, Parts, START,
-    ports::Ports,
     unit::{Program, Unit},
 };
 use crate::{
@@ -63,7 +62,6 @@ pub(super) struct Needs {
 pub(super) struct Yard<'a> {
     pub(super) apart: &'a Apart<'a>,
     pub(super) folder: TempDir,
-    pub(super) ports: Ports,
     pub(super) parts: Parts,
     pub(super) nats_url: String,
     /// Where Postgres listens, if there is one.
@@ -123,7 +121,7 @@ impl Yard<'_> {
     }
 
     pub(super) async fn start_nats(&mut self) -> anyhow::Result<()> {
-        let port = self.ports.next()?;
+        let port = free_port();
         let store = self.store(Place::NatsDisk)?;
         let config = self.file("nats.conf");
         let text = format!(
@@ -143,7 +141,7 @@ impl Yard<'_> {
     }
 
     pub(super) async fn start_postgres(&mut self) -> anyhow::Result<()> {
-        let port = self.ports.next()?;
+        let port = free_port();
         let store = self.store(Place::PostgresDisk)?;
         let files =
             PostgresFiles::make(&store).map_err(|reason| anyhow!("PostgreSQL: {reason}"))?;

@@ -7,6 +7,7 @@ use kit::{
     bus::{Delivery, Reason, Settled, settle},
     clock::Timestamp,
     db::{Db, StoreError},
+    fail_point,
     group::{Batch, together},
     watch::Watches,
 };
@@ -66,6 +67,7 @@ impl VerifyAccounts {
             };
             found.push((delivery, outcome));
         }
+        fail_point!("accounts/verified");
         let settled = settle(tx, found).await?;
         // After the commit: a watcher that reads before it would see the old state and sleep on.
         self.watches.notify(&changed);

@@ -6,14 +6,13 @@ use kit::{
     clock::{Clock, Timestamp},
     db::Tx,
     outbox::{Outbox, Record},
-    telemetry::{names, span},
+    telemetry::names,
 };
-use opentelemetry::{Context, KeyValue};
-use proto::{accounts::AccountCreated, events::Event as _};
+use opentelemetry::KeyValue;
+use proto::accounts::AccountCreated;
 use sea_orm::DbErr;
-use uuid::Uuid;
 
-use super::{Created, EventDispatcher, Pending, Room};
+use super::{Created, EventDispatcher, MailOutcome, Pending, Place, creation_span};
 use crate::store::Account;
 
 /// Events by way of the outbox.
@@ -32,54 +31,46 @@ impl JetStream {
 
 #[async_trait]
 impl EventDispatcher for JetStream {
-    async fn reserve(&self, events: usize) -> Room {
-        // Never waits: what finds no room in the relay's queue is found in the table later.
-        Room::Relay(self.outbox.reserve(events))
+    fn reserve(&self) -> Option<Place> {
+        // The table takes all: what finds no room in the relay's queue is found there later.
+        Some(Place { _held: None })
     }
 
-    async fn record(
-        &self,
-        tx: &Tx,
-        created: &[Created],
-        Room::Relay(room): Room,
-    ) -> Result<Vec<Pending>, DbErr> {
+    async fn record(&self, tx: &Tx, created: &[Created]) -> Result<Vec<Pending>, DbErr> {
         let mut records = Vec::with_capacity(created.len());
         for created in created {
             records.push(record(&self.clock, tx.now(), created));
         }
+        // It never waits, so that it can be done within the transaction; and before the insert: a
+        // row is born claimed only if it will be handed over.
+        let room = self.outbox.reserve(records.len());
         let mut pending = Vec::with_capacity(records.len());
         for handover in self.outbox.insert(tx, records, room).await? {
             pending.push(Pending::new(async {
                 handover.deliver();
-                Ok(())
+                MailOutcome::OnItsWay
             }));
         }
         Ok(pending)
     }
+
+    fn repeat(&self, _: &Created) -> Option<Pending> {
+        None // its row is committed: it is published, or will be
+    }
 }
 
 fn record(clock: &Clock, now: Timestamp, created: &Created) -> Record {
-    let Created { account, context } = created;
     let event_id = clock.uuid_v7();
-    // Inside the transaction, because its context travels in the row: everything that follows,
-    // however late, continues the caller's trace.
-    let creation = creation_span(event_id, account.id, context);
-    let record = Record::new(event_id, account.id, &encode(account), now, &creation);
-    span::end(&creation);
-    record
-}
-
-fn creation_span(event_id: Uuid, account_id: Uuid, caller: &Context) -> Context {
-    let name = names::messaging_span(names::CREATE, AccountCreated::SUBJECT);
-    let attributes = [
-        KeyValue::new(names::MESSAGING_SYSTEM, names::NATS),
-        KeyValue::new(names::MESSAGING_OPERATION_TYPE, names::CREATE),
-        KeyValue::new(names::MESSAGING_OPERATION_NAME, names::CREATE),
-        KeyValue::new(names::MESSAGING_DESTINATION_NAME, AccountCreated::SUBJECT),
-        KeyValue::new(names::MESSAGING_MESSAGE_ID, event_id.to_string()),
-        KeyValue::new(names::USHER_ACCOUNT_ID, account_id.to_string()),
-    ];
-    span::producer(name, caller, attributes)
+    // Inside the transaction, because its context travels in the row.
+    let creation = creation_span(
+        created,
+        [
+            KeyValue::new(names::MESSAGING_SYSTEM, names::NATS),
+            KeyValue::new(names::MESSAGING_MESSAGE_ID, event_id.to_string()),
+        ],
+    );
+    let account = &created.account;
+    Record::new(event_id, account.id, &encode(account), now, &creation)
 }
 
 fn encode(account: &Account) -> AccountCreated {

@@ -44,10 +44,6 @@ pub(super) fn status(error: impl Into<CommandError>) -> Status {
             "The service is shutting down. Nothing was stored; try again in a moment.",
         ),
         CommandError::CreateAccount(Create::Lost) => serve::unavailable(DATABASE_AWAY),
-        CommandError::CreateAccount(Create::Undelivered(why)) => {
-            tracing::warn!(error = %why, "An account is stored, but its event was not delivered.");
-            serve::unavailable("The account is stored, but its mail could not be sent on.")
-        }
         CommandError::GetAccount(Get::NotFound) => serve::refused(
             Code::NotFound,
             "There is no account with this account_id.",
@@ -58,6 +54,51 @@ pub(super) fn status(error: impl Into<CommandError>) -> Status {
         | CommandError::ListAccounts(List::Store(error)) => {
             serve::store_failed(&error, DATABASE_AWAY)
         }
+    }
+}
+
+/// What ends a batch of sign-ups before its caller does.
+#[derive(Debug)]
+pub(super) enum Cut {
+    /// The connection is to end.
+    SentAway,
+    /// The stream's own deadline is over.
+    TooLate,
+    /// No item came for so long.
+    Silent(Duration),
+    /// No result was taken for so long.
+    Untaken(Duration),
+    /// What came is no item, or too long; or the caller is gone.
+    Unreadable(Status),
+}
+
+/// What the caller of a batch is told that was ended before it was done. Items without a result were
+/// not stored, but for a caller that does not take them.
+pub(super) fn cut(cut: Cut) -> Status {
+    match cut {
+        Cut::SentAway => serve::unavailable(
+            "The connection has grown old, or the service is shutting down. Items without a result were not stored: send them again on a new stream.",
+        ),
+        Cut::TooLate => serve::refused(
+            Code::DeadlineExceeded,
+            "The stream's deadline is over. Items without a result were not stored: send them again on a new stream.",
+            "DEADLINE",
+        ),
+        Cut::Silent(silent) => serve::refused(
+            Code::DeadlineExceeded,
+            &format!(
+                "Nothing was sent for {silent:?}. Every item that was sent has its result. Open a new stream for further ones; end your side of it after the last."
+            ),
+            "STREAM_SILENT",
+        ),
+        Cut::Untaken(untaken) => serve::refused(
+            Code::DeadlineExceeded,
+            &format!(
+                "No result was taken for {untaken:?}: take them while you send. What was stored stays, and is answered again to the same idempotency key."
+            ),
+            "RESULTS_NOT_TAKEN",
+        ),
+        Cut::Unreadable(status) => serve::explained_size(&status).unwrap_or(status),
     }
 }
 

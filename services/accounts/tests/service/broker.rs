@@ -3,9 +3,10 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use async_nats::jetstream::{message::StreamMessage, stream};
+use futures::future::join_all;
 use kit::{
     bus::Bus,
-    testing::{NatsServer, SmallDisk, eventually},
+    testing::{NatsServer, Proxy, SmallDisk, Way, eventually},
 };
 use prost::Message as _;
 use proto::{
@@ -238,4 +239,34 @@ async fn i01_i03_i20_a_broker_whose_disk_was_full_is_told_of_and_loses_nothing_o
     }
     assert_eq!(ids.len(), 20);
     service.stop().await;
+}
+
+/// The first time in silence, until accounts notices by itself; then the connection breaks.
+#[tokio::test]
+async fn i03_i14_events_whose_acknowledgements_are_lost_are_published_again_and_stored_once() {
+    const AT_ONCE: usize = 20;
+    let world = World::new().await;
+    let to_nats = Proxy::before(world.nats.url(), 1).await;
+    let through = to_nats.url(&world.nats.url());
+    let service = world.start_with(&[("USHER_NATS_URL", &through)]).await;
+    let (client, rounds) = (service.client(), 2);
+    for round in 0..rounds {
+        to_nats.trap(Way::Back, r#""stream":"ACCOUNTS""#);
+        let sign_ups = (0..AT_ONCE).map(|number| {
+            let (client, email) = (client.clone(), format!("ada{round}.{number}@example.org"));
+            async move { client.create(sign_up(&email)).await.unwrap() }
+        });
+        let accounts = join_all(sign_ups).await;
+        assert_eq!(accounts.len(), AT_ONCE);
+        to_nats.sprung("an acknowledgement").await;
+        if round > 0 {
+            to_nats.cut();
+            to_nats.pass();
+        }
+        published(&world).await;
+    }
+    let bus = world.nats.provision().await;
+    let stream = bus.jetstream().get_stream(ACCOUNTS.name).await.unwrap();
+    let stored = usize::try_from(stream.cached_info().state.messages);
+    assert_eq!(stored, Ok(rounds * AT_ONCE));
 }

@@ -3,10 +3,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod batch;
+mod batches;
 mod broker;
 mod client;
 mod concurrency;
 mod database;
+mod dispatchers;
+mod ended;
 mod gone;
 mod holes;
 mod idempotency;
@@ -14,7 +18,9 @@ mod letters;
 mod listing;
 mod postgres;
 mod process;
+mod raw;
 mod refusals;
 mod stop;
 mod verified;
+mod verifier;
 mod world;

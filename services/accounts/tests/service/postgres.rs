@@ -12,6 +12,7 @@ use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
 use tonic::Code;
 
 use crate::{
+    batch::{all, numbered},
     client::{reason, sign_up},
     verified::{CONFIRMED, publish, verified},
     world::{UNPUBLISHED, World},
@@ -32,6 +33,26 @@ async fn on_postgres_one_address_at_two_replicas_makes_one_account() {
         assert_eq!(reason(&refused.unwrap_err()), "ADDRESS_TAKEN");
     }
     assert_eq!(world.accounts_events_keys().await, [1, 1, 0]);
+}
+
+#[tokio::test]
+async fn i14_on_postgres_the_same_items_at_two_replicas_at_once_make_each_account_once() {
+    let Some(world) = World::on_postgres("one_batch").await else {
+        return;
+    };
+    let replicas = world.pair().await;
+    let clients = [replicas[0].client(), replicas[1].client()];
+    let [one, other] = clients.each_ref().map(|client| {
+        let items = (0..1_000).map(numbered);
+        all(client, items)
+    });
+    let (one, other) = tokio::join!(one, other);
+    for (name, answers) in &one {
+        let account = answers[0].as_ref().unwrap();
+        assert_eq!(other[name][0].as_ref().unwrap(), account);
+    }
+    assert_eq!((one.len(), other.len()), (1_000, 1_000));
+    assert_eq!(world.accounts_events_keys().await, [1_000; 3]);
 }
 
 #[tokio::test]

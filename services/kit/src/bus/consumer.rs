@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     db::Db,
+    fail_point,
     serve::{Degraded, beat},
     words,
 };
@@ -106,6 +107,7 @@ impl Consumer {
             match pulled {
                 Ok(mut batch) if !batch.is_empty() => {
                     self.begin(&mut batch);
+                    fail_point!("consumer/pulled");
                     pace.redelivered = batch.iter().any(|held| held.delivered > 1);
                     handling.handle_all(batch, pace.redelivered).await;
                     continue;

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     db::{Db, StoreError},
-    random,
+    fail_point, random,
     serve::beat,
     telemetry::span,
 };
@@ -81,6 +81,7 @@ impl Handling<'_> {
         let Some(count) = self.until_stored(&held, ticks, counted).await else {
             return false;
         };
+        fail_point!("consumer/trial_begun");
         message.delivery.left = Left::Trial;
         // The first handling was none that came again, and this one has not begun.
         message.delivery.attempts = count;
@@ -177,6 +178,7 @@ impl Handling<'_> {
                 );
             }
         }
+        fail_point!("consumer/settled");
         held.ack().await;
     }
 

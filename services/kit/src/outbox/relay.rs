@@ -23,7 +23,7 @@ use crate::{
     bus::Bus,
     clock::Timestamp,
     db::{Db, StoreError},
-    random, repeat,
+    fail_point, random, repeat,
     serve::beat,
 };
 
@@ -254,11 +254,13 @@ impl Relay {
         if rows.is_empty() {
             return;
         }
+        fail_point!("relay/taken");
         let marked = if self.bus.is_connected() {
             // This machine's clock: it is for the spans' lag alone, and no rule depends on it.
             let published = publish(&self.bus, self.db.clock().now(), &rows);
             let (acked, failed) = self.renewing(&rows, published).await;
             beat();
+            fail_point!("relay/acknowledged");
             self.mark(acked, failed).await
         } else {
             self.let_go(&rows).await // no attempt was made and none is counted

@@ -1,12 +1,12 @@
 //! The admin listener: probes and metrics for everybody on the network, gRPC for operators with a
-//! token.
+//! token. A call of the public listener that is not for everybody asks for the same token.
 
 use std::{path::Path, sync::Arc};
 
 use axum::{
     Json, Router,
     extract::{Request, State},
-    http::StatusCode,
+    http::{HeaderMap, StatusCode},
     middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
     routing::get,
@@ -14,7 +14,7 @@ use axum::{
 use subtle::ConstantTimeEq as _;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tonic::{Code, service::Routes};
+use tonic::{Code, Status, metadata::AsciiMetadataValue, service::Routes};
 use tower::util::MapResponseLayer;
 
 use super::{
@@ -62,16 +62,36 @@ impl AdminToken {
         Err(FileRefused::makes_no_sense(WHAT, path, &why))
     }
 
-    fn allows(&self, request: &Request) -> bool {
-        let header = request
-            .headers()
-            .get("authorization")
-            .and_then(|value| value.to_str().ok());
+    /// What a service says that calls another one as an operator: the value of `authorization`. Never
+    /// printed either.
+    pub fn bearer(&self) -> AsciiMetadataValue {
+        // Read from a file and checked: it is printable.
+        let bearer = AsciiMetadataValue::try_from(format!("Bearer {}", self.0.expose()));
+        let mut bearer = bearer.unwrap_or_else(|_| AsciiMetadataValue::from_static(""));
+        bearer.set_sensitive(true);
+        bearer
+    }
+
+    /// Lets whoever shows it pass.
+    ///
+    /// # Errors
+    /// UNAUTHENTICATED for everybody else.
+    pub fn check(&self, metadata: &HeaderMap) -> Result<(), Status> {
+        let header = metadata.get("authorization");
         let given = header
+            .and_then(|value| value.to_str().ok())
             .and_then(|value| value.strip_prefix("Bearer "))
             .unwrap_or_default();
         // In constant time: how long a comparison takes must not tell how much of a guess is right.
-        given.as_bytes().ct_eq(self.0.expose().as_bytes()).into()
+        if given.as_bytes().ct_eq(self.0.expose().as_bytes()).into() {
+            return Ok(());
+        }
+        let message = "The metadata `authorization: Bearer <admin token>` is missing or wrong.";
+        Err(refused(
+            Code::Unauthenticated,
+            message,
+            "ADMIN_TOKEN_REQUIRED",
+        ))
     }
 }
 
@@ -115,13 +135,10 @@ async fn check(State(token): State<AdminToken>, request: Request, next: Next) ->
     if !is_grpc(&request) {
         return not_found();
     }
-    if token.allows(&request) {
-        return next.run(request).await;
+    match token.check(request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(refused) => refused.into_http::<axum::body::Body>().into_response(),
     }
-    let message = "The metadata `authorization: Bearer <admin token>` is missing or wrong.";
-    refused(Code::Unauthenticated, message, "ADMIN_TOKEN_REQUIRED")
-        .into_http::<axum::body::Body>()
-        .into_response()
 }
 
 /// 200 when ready and 503 when not; the body says why, and which dependencies are away in either

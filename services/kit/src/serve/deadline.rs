@@ -20,6 +20,19 @@ pub fn deadline<T>(request: &Request<T>) -> Instant {
     said_in(request.metadata().as_ref())
 }
 
+/// When the caller of this stream, which has just been opened, stops waiting; `None` if it does not
+/// say.
+pub fn stream_deadline<T>(request: &Request<T>) -> Option<Instant> {
+    patience(request.metadata().as_ref()).map(|said| Instant::now() + said)
+}
+
+/// Until when one item of a stream, which was read just now, has to have its answer: it has as long
+/// as a call of its own, and the stream's end is no later for being far away.
+pub fn item_deadline(stream: Option<Instant>) -> Instant {
+    let longest = Instant::now() + LONGEST_CALL;
+    stream.map_or(longest, |stream| stream.min(longest))
+}
+
 /// Answers CANCELLED at the deadline, whatever becomes of the work; also for callers that name no
 /// deadline of their own. A stream has begun in time when it has answered.
 #[derive(Debug, Clone)]

@@ -36,12 +36,13 @@ use crate::{Seldom, random, words};
 
 /// The longest heads of ours are under 1 KiB.
 const HEAD_LIMIT: u32 = 16 * 1024;
-/// What a caller may send of one request before it is read.
-const STREAM_WINDOW: u32 = 64 * 1024;
+/// What a caller may send of one request before it is read: the longest message, or some hundred
+/// short ones of a stream that is not read because its caller sends more than can be done.
+const STREAM_WINDOW: u32 = 16 * 1024;
 /// And of all requests of a connection, for each call that it may make. h2 lets small frames that
 /// wait to be read take half of that, each as 256 octets, and closes the connection beyond it: a
-/// burst of honest calls must fit in.
-const WINDOW_OF_CALL: u32 = 1024;
+/// burst of honest calls must fit in, and so must some streams that are not read.
+const WINDOW_OF_CALL: u32 = 4 * 1024;
 /// What is kept of an answer that waits for its caller: one part of it.
 const SEND_BUFFER: usize = 16 * 1024;
 /// How long nothing is accepted after an error that is the system's: without descriptors the next
@@ -74,7 +75,7 @@ impl Rules {
             .header_read_timeout(limits.preface_deadline)
             .max_buf_size(HEAD_LIMIT as usize);
         let connection_window = limits.connection_calls.saturating_mul(WINDOW_OF_CALL);
-        let connection_window = connection_window.clamp(STREAM_WINDOW, 16 * STREAM_WINDOW);
+        let connection_window = connection_window.clamp(16 * STREAM_WINDOW, 64 * STREAM_WINDOW);
         let mut http2 = http2::Builder::new(TokioExecutor::new());
         http2
             .timer(TokioTimer::new())

@@ -2,6 +2,7 @@
 
 use std::{fmt::Display, time::Duration};
 
+use prost::Message as _;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 use uuid::Uuid;
@@ -96,6 +97,23 @@ pub fn store_failed(error: &StoreError, away: &str) -> Status {
 pub fn internal(cause: &impl Display) -> Status {
     tracing::error!(error = %cause, "A call failed for a reason of our own.");
     Status::internal(OURS)
+}
+
+/// A refusal as a message, for one of many answers on a stream: gRPC has a status for all of it only.
+pub fn to_message(status: &Status) -> tonic_types::Status {
+    // The details that gRPC carries are that message, once more with code and text.
+    let details = tonic_types::Status::decode(status.details()).unwrap_or_default();
+    tonic_types::Status {
+        code: status.code().into(),
+        message: status.message().to_owned(),
+        details: details.details,
+    }
+}
+
+/// The refusal that a message holds.
+pub fn from_message(message: &tonic_types::Status) -> Status {
+    let details = message.encode_to_vec().into();
+    Status::with_details(Code::from_i32(message.code), &message.message, details)
 }
 
 fn later(reason: &str, wait: Duration) -> ErrorDetails {

@@ -98,6 +98,8 @@ pub const USHER_CIRCUIT_OPEN: &str = "usher.circuit.open";
 pub const USHER_SMTP_DURATION: &str = "usher.smtp.duration";
 /// Gauge: 1 while a dependency is out of reach, else 0.
 pub const USHER_DEPENDENCY_DEGRADED: &str = "usher.dependency.degraded";
+/// Counter, `{event}`: events that were given up before anybody took them, and are stored nowhere.
+pub const USHER_DISPATCH_DROPPED: &str = "usher.dispatch.dropped";
 /// Counter, `{line}`: log lines that were dropped because nobody read standard error.
 pub const USHER_LOG_DROPPED: &str = "usher.log.dropped";
 

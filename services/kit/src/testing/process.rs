@@ -4,6 +4,7 @@
 use std::{
     marker::PhantomData,
     net::SocketAddr,
+    os::unix::process::ExitStatusExt as _,
     process::Stdio,
     time::{Duration, Instant},
 };
@@ -13,6 +14,7 @@ use tokio::{
     net::TcpStream,
     process::{Child, Command},
     task::JoinHandle,
+    time::timeout,
 };
 use tonic::transport::Channel;
 
@@ -89,6 +91,17 @@ impl<C: From<Channel>> Process<C> {
     /// SIGKILL: a crash.
     pub async fn kill(mut self) {
         self.child.kill().await.expect("a child can be killed");
+    }
+
+    /// Waits until it gets SIGKILL from somebody else, or from itself.
+    ///
+    /// # Panics
+    /// When it goes on, or ends in another way; with `what` was waited for.
+    pub async fn is_killed(mut self, what: &str) {
+        let ended = timeout(SOON, self.child.wait()).await;
+        let ended = ended.unwrap_or_else(|_| panic!("waited {SOON:?} in vain for {what}"));
+        let status = ended.expect("a child can be waited for");
+        assert_eq!(status.signal(), Some(9), "{what}: {status}");
     }
 
     /// SIGTERM; waits for its end and returns its output and its log.

@@ -6,6 +6,7 @@
 
 mod conditions;
 mod link;
+mod trap;
 
 use std::{fmt::Display, net::SocketAddr, ops::Range, time::Duration};
 
@@ -13,11 +14,16 @@ use tokio::{
     net::TcpListener,
     sync::watch,
     task::{AbortHandle, JoinSet},
+    time::timeout,
 };
 
 use conditions::{Conditions, Mood};
 use link::{Link, hear_nothing};
 use socket2::{SockRef, Socket};
+pub use trap::Way;
+use trap::{Trap, Traps};
+
+use super::SOON;
 
 /// A running proxy; gone on drop, with all its connections.
 #[derive(Debug)]
@@ -26,6 +32,7 @@ pub struct Proxy {
     /// A second handle to what listens.
     listening: Socket,
     conditions: watch::Sender<Conditions>,
+    traps: Traps,
     target: watch::Sender<String>,
     task: AbortHandle,
 }
@@ -44,12 +51,20 @@ impl Proxy {
         let addr = listener.local_addr().expect("a listener has an address");
         let listening = SockRef::from(&listener).try_clone();
         let conditions = watch::Sender::new(Conditions::default());
-        let accepting = accept(listener, target.subscribe(), seed, conditions.clone());
+        let traps = Traps::new(conditions.clone());
+        let accepting = accept(
+            listener,
+            target.subscribe(),
+            seed,
+            conditions.clone(),
+            traps.clone(),
+        );
         let task = tokio::spawn(accepting).abort_handle();
         Self {
             addr,
             listening: listening.expect("a socket has a second handle"),
             conditions,
+            traps,
             target,
             task,
         }
@@ -126,6 +141,24 @@ impl Proxy {
         });
     }
 
+    /// Lets everything pass until these octets come this way: they and all that follows them on
+    /// their connection, either way, reach nobody. That a side closes it is heard, new connections
+    /// work. So does whoever dies in the middle of a word.
+    pub fn trap(&self, way: Way, octets: impl AsRef<[u8]>) {
+        self.traps.set(Trap::new(way, octets.as_ref()));
+    }
+
+    /// Waits until the octets of the newest trap have come.
+    ///
+    /// # Panics
+    /// When they do not, with `what` was waited for.
+    pub async fn sprung(&self, what: &str) {
+        let mut conditions = self.conditions.subscribe();
+        let sprung = conditions.wait_for(|conditions| conditions.trapped.is_some());
+        let waited = timeout(SOON, sprung).await;
+        assert!(waited.is_ok(), "waited {SOON:?} in vain for {what}");
+    }
+
     fn enter(&self, mood: Mood, spoil: impl FnOnce(&mut Conditions)) {
         self.conditions.send_modify(|conditions| {
             if conditions.mood == Mood::Silence {
@@ -149,6 +182,7 @@ async fn accept(
     target: watch::Receiver<String>,
     seed: u64,
     conditions: watch::Sender<Conditions>,
+    traps: Traps,
 ) {
     let mut connections = JoinSet::new();
     while let Ok((client, _)) = listener.accept().await {
@@ -162,6 +196,7 @@ async fn accept(
             number,
             seed,
             conditions: conditions.subscribe(),
+            traps: traps.clone(),
         };
         let target = target.borrow().clone();
         connections.spawn(link.serve(client, target));

@@ -7,7 +7,8 @@ use std::{
 };
 
 use sea_orm::{
-    ConnectionTrait as _, Database, DatabaseConnection, QueryResult, Statement, TryGetable,
+    ConnectionTrait as _, Database, DatabaseConnection, DatabaseTransaction, QueryResult,
+    Statement, TransactionTrait as _, TryGetable,
 };
 use sea_orm_migration::MigratorTrait;
 use tempfile::TempDir;
@@ -183,6 +184,15 @@ impl<S> World<S> {
     pub async fn execute(&self, sql: &str) {
         let done = self.database().await.execute_unprepared(sql).await;
         done.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    }
+
+    /// Holds the database's write lock, on SQLite, until what is returned is dropped.
+    pub async fn lock(&self) -> DatabaseTransaction {
+        let database = self.database().await;
+        let writing = database.begin().await.expect("a transaction can begin");
+        let wrote = writing.execute_unprepared("CREATE TABLE locked (n INTEGER)");
+        wrote.await.expect("nobody else writes");
+        writing
     }
 
     /// The number that a query answers with.

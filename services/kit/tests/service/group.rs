@@ -5,6 +5,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
+use futures::FutureExt as _;
 use kit::{
     db::StoreError,
     group::{Batch, Group, Refused, together},
@@ -149,4 +150,45 @@ async fn a_database_that_is_away_is_away_for_all_and_tried_once() {
     // It goes away while each goes alone: nobody waits for it again.
     let rest = vec!["refused", "written", "away", "away"];
     assert_eq!(tried(&[13, 2, 1, 6]).await, (rest, 4));
+}
+
+#[tokio::test]
+async fn i19_who_may_wait_for_a_turn_is_written_where_others_are_refused() {
+    let (group, mut commits) = stepwise(1, 1);
+    let submit = |number| {
+        tokio::spawn({
+            let group = group.clone();
+            async move { group.submit(number).await }
+        })
+    };
+    let first = submit(1);
+    let (_, go) = commits.recv().await.unwrap();
+    let second = submit(2);
+    let waits = tokio::spawn({
+        let group = group.clone();
+        async move { group.submit_in_turn(3).await }
+    });
+    let goes_away = tokio::spawn({
+        let group = group.clone();
+        async move { group.submit_in_turn(4).await }
+    });
+    tokio::task::yield_now().await; // on this one thread the second stands in the queue, others wait
+    assert_eq!(group.submit(5).await, Err(Refused::Full));
+    goes_away.abort();
+    assert!(goes_away.await.unwrap_err().is_cancelled());
+    go.send(()).unwrap();
+    for (result, task) in [(20, second), (30, waits)] {
+        let (_, go) = commits.recv().await.unwrap();
+        go.send(()).unwrap();
+        assert_eq!(task.await.unwrap(), Ok(result));
+    }
+    assert_eq!(first.await.unwrap(), Ok(10));
+    assert_eq!(group.clone().submit_in_turn(6).now_or_never(), None);
+    let (_, go) = commits.recv().await.unwrap();
+    go.send(()).unwrap();
+    drop(group);
+    assert!(
+        commits.recv().await.is_none(),
+        "who went away left nothing behind"
+    );
 }

@@ -2,7 +2,7 @@
 
 use std::{io::ErrorKind, time::Duration};
 
-use kit::testing::{Postgres, Proxy, SOON};
+use kit::testing::{Postgres, Proxy, SOON, Way};
 use sea_orm::{ConnectionTrait as _, Database};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -223,6 +223,26 @@ async fn an_end_in_a_hole_is_heard_after_it() {
     );
     proxy.pass();
     assert_eq!(ends.recv().await.unwrap(), b"hello");
+}
+
+#[tokio::test]
+async fn at_the_octets_of_a_trap_its_connection_falls_silent_and_no_other_and_its_end_is_heard() {
+    for (way, heard) in [(Way::There, &b"hello"[..]), (Way::Back, b"hello wor")] {
+        let (target, mut ends) = echo().await;
+        let proxy = Proxy::before(target, SEED).await;
+        proxy.trap(way, "lo wo");
+        let (mut trapped, mut other) = (Caller::of(&proxy).await, Caller::of(&proxy).await);
+        assert!(other.is_heard().await, "these are other octets");
+        // In two pieces: octets may come as they like.
+        assert_eq!(trapped.say("hello").await, Ok("hello".to_owned()));
+        assert!(timeout(SILENCE, trapped.say(" wor")).await.is_err());
+        proxy.sprung("the trap").await;
+        assert!(trapped.is_in_silence().await);
+        assert!(other.is_heard().await && Caller::of(&proxy).await.is_heard().await);
+        assert_eq!(ends.recv().await.unwrap(), b"hello", "of the new one");
+        drop(trapped);
+        assert_eq!(ends.recv().await.unwrap(), heard, "{way:?}");
+    }
 }
 
 #[tokio::test]

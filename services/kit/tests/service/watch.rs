@@ -97,3 +97,20 @@ async fn a_row_that_nobody_watches_any_more_is_not_asked_for() {
     drop(second);
     assert_eq!(watches.len(), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_reads_a_row_itself_is_woken_by_each_change_since_it_began_to_watch() {
+    let watches = Watches::<u8>::default();
+    let mut changes = watches.subscribe(7);
+    watches.notify(&[7]); // while it reads
+    changes.next().await;
+    let silent = tokio::time::timeout(Duration::from_secs(5), changes.next()).await;
+    assert!(silent.is_err(), "each change wakes once");
+    watches.notify(&[8]);
+    let silent = tokio::time::timeout(Duration::from_secs(5), changes.next()).await;
+    assert!(silent.is_err(), "another row's change");
+    watches.notify(&[7]);
+    changes.next().await;
+    drop(changes);
+    assert!(watches.is_empty());
+}

@@ -11,6 +11,7 @@ use std::{
 use kit::{
     clock::{Clock, Timestamp},
     db::{Db, StoreError, Tx},
+    fail_point,
     group::{Batch, Group},
 };
 use sea_orm::DbErr;
@@ -193,6 +194,7 @@ impl Claimer {
             .map(|offer| self.decide(offer, rows.get(&offer.code_id), &mut taken, now))
             .collect();
         let inserted = self.write(&tx, offers, &decisions).await?;
+        fail_point!("mailer/claiming");
         if let Err(error) = tx.commit().await {
             // It may have happened all the same, or happen yet.
             let unsent = begun(offers, &decisions, now + self.lease);

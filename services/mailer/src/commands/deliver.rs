@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kit::db::StoreError;
+use kit::{db::StoreError, fail_point};
 use opentelemetry::{Context, trace::FutureExt as _};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -93,6 +93,7 @@ impl Deliver {
         offer: Arc<Offer>,
         caller_gone: impl Future<Output = ()>,
     ) -> Result<Answer, DeliverError> {
+        fail_point!("mailer/offered");
         let mut given_up = pin!(self.given_up(caller_gone));
         // Asked before anything is waited for: what is answered here costs no connection.
         let unknown_attempts = match unless(given_up.as_mut(), self.look_up(&offer)).await? {
@@ -109,10 +110,14 @@ impl Deliver {
             Claimed::ToSend(claim) => claim,
             Claimed::Answered(answer) => return Ok(answer),
         };
+        fail_point!("mailer/claimed");
         let tried = self.send(&offer, &claim, slot).await;
+        fail_point!("mailer/sent");
         // Committed before it is told; but while the database is away, what the mail server said is
         // told at once.
-        Ok(self.record(offer, claim, tried).await)
+        let answer = self.record(offer, claim, tried).await;
+        fail_point!("mailer/recorded");
+        Ok(answer)
     }
 
     /// The reason to give up a mail that is not claimed yet.

@@ -6,6 +6,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use kit::{
     clock::{Clock, Timestamp},
     db::{Db, StoreError},
+    fail_point,
     group::{Batch, Group},
 };
 use sea_orm::DbErr;
@@ -177,6 +178,7 @@ impl Recorder {
         // meanwhile.
         let attempts = sorted.iter().map(|note| attempt(note, now));
         attempts::insert(&tx, attempts.collect()).await?;
+        fail_point!("mailer/recording");
         tx.commit().await?;
         Ok(vec![Ok(now); notes.len()])
     }

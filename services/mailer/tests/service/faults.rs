@@ -97,65 +97,6 @@ async fn only_a_permanent_refusal_of_the_recipient_is_final() {
 }
 
 #[tokio::test]
-async fn a_mail_server_that_hangs_is_left_after_the_phases_deadline() {
-    for phase in STEPS {
-        let server = SmtpServer::start().await;
-        server.on(phase).times(1).hang();
-        let world = World::before(&server);
-        let service = world.start().await;
-        let mut delivery = service.client().open().await;
-        let offered = mail("ada@example.com");
-        let result = delivery.deliver(offered.clone()).await;
-        let (outcome, unknown) = match phase {
-            Phase::FinalDot => (Outcome::Unknown, 1),
-            _ => (Outcome::Unavailable, 0),
-        };
-        assert_eq!(
-            (result.outcome(), result.unknown_attempts),
-            (outcome, unknown),
-            "{phase:?}: {}",
-            result.reason
-        );
-        assert!(
-            result.reason.contains("no answer within 500ms"),
-            "{phase:?}: {}",
-            result.reason
-        );
-        let repeated = delivery.insist(&again(&offered)).await;
-        assert_eq!(
-            (repeated.outcome(), repeated.unknown_attempts),
-            (Outcome::Accepted, unknown),
-            "{phase:?}"
-        );
-    }
-}
-
-#[tokio::test]
-async fn a_mail_server_that_hangs_up_is_tried_again() {
-    for phase in STEPS {
-        let server = SmtpServer::start().await;
-        server.on(phase).times(1).drop_connection();
-        let world = World::before(&server);
-        let service = world.start().await;
-        let mut delivery = service.client().open().await;
-        let offered = mail("ada@example.com");
-        let result = delivery.deliver(offered.clone()).await;
-        let expected = if phase == Phase::FinalDot {
-            Outcome::Unknown
-        } else {
-            Outcome::Unavailable
-        };
-        assert_eq!(result.outcome(), expected, "{phase:?}: {}", result.reason);
-        assert_eq!(
-            delivery.insist(&again(&offered)).await.outcome(),
-            Outcome::Accepted,
-            "{phase:?}"
-        );
-        assert_eq!(server.mails().len(), 1, "{phase:?}");
-    }
-}
-
-#[tokio::test]
 async fn nonsense_is_no_answer_and_no_acceptance() {
     for phase in STEPS {
         let server = SmtpServer::start().await;

@@ -17,6 +17,7 @@ mod holes;
 mod lanes;
 mod ledger;
 mod operators;
+mod phases;
 mod real;
 mod refusals;
 mod renewed;

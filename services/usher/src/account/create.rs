@@ -1,11 +1,11 @@
 //! `usher account create`: signs a person up.
 
 use clap::Args;
-use proto::accounts::CreateAccountRequest;
+use proto::accounts::{CreateAccountRequest, MailOutcome};
 use serde::Serialize;
 use tonic::{Request, metadata::AsciiMetadataValue};
 
-use super::view::Account;
+use super::view::{Account, word};
 use crate::{
     exit::{Exit, Failure},
     output::facts,
@@ -17,8 +17,9 @@ use crate::{
 
 /// Sign a person up: the account is stored and its verification mail follows
 ///
-/// The answer comes once the account and its event are committed. From then on the mail is owed: it
-/// is sent even if every process is killed the moment after.
+/// The answer comes once the account is committed. With the dispatcher `jetstream`, the default, its
+/// mail is owed from then on: it is sent even if every process is killed the moment after. With
+/// `inline` the answer waits for the mail and says what became of it.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   usher account create ada@example.com --name Ada --locale de
@@ -42,6 +43,9 @@ pub(crate) struct CreateArguments {
 #[derive(Debug, Serialize)]
 struct Created {
     account: Account,
+    /// What became of the mail, where somebody waited for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mail: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     trace_id: Option<String>,
 }
@@ -63,14 +67,17 @@ pub(super) async fn run(arguments: CreateArguments, session: &Session) -> Result
     let trace_id = trace_id(&answer);
     let reply = session.reply(Service::Accounts, answer);
     let reply = reply.map_err(|failure| explained(failure, &session.usher))?;
+    let mail = reply.mail();
+    let is_known = mail != MailOutcome::Unspecified;
     let created = Created {
+        mail: is_known.then(|| word(mail.as_str_name(), "MAIL_OUTCOME_")),
         account: reply.account.unwrap_or_default().into(),
         trace_id,
     };
     let id = [&*created.account.account_id];
-    session
-        .format
-        .print_named(&created, id, |created| spoken(created, &session.usher));
+    session.format.print_named(&created, id, |created| {
+        spoken(created, mail, &session.usher)
+    });
     Ok(())
 }
 
@@ -85,7 +92,7 @@ fn explained(failure: Failure, usher: &str) -> Failure {
     }
 }
 
-fn spoken(created: &Created, usher: &str) -> String {
+fn spoken(created: &Created, mail: MailOutcome, usher: &str) -> String {
     let id = &created.account.account_id;
     let account = facts(&[
         ("account", id.clone()),
@@ -94,7 +101,20 @@ fn spoken(created: &Created, usher: &str) -> String {
         ("trace", created.trace_id.clone().unwrap_or_default()),
     ]);
     format!(
-        "{GOOD}Signed up.{GOOD:#} The mail with the code is on its way.\n{account}\n\
-         Next: {CODE}{usher} account watch {id}{CODE:#}\n      {CODE}{usher} account confirm {id} CODE{CODE:#}"
+        "{GOOD}Signed up.{GOOD:#} {}\n{account}\n\
+         Next: {CODE}{usher} account watch {id}{CODE:#}\n      {CODE}{usher} account confirm {id} CODE{CODE:#}",
+        told(mail)
     )
+}
+
+fn told(mail: MailOutcome) -> &'static str {
+    match mail {
+        MailOutcome::Unspecified => "The mail with the code is on its way.",
+        MailOutcome::Accepted => "The mail server has taken the mail with the code.",
+        MailOutcome::Pending => "The mail with the code could not be sent yet; it is tried again.",
+        MailOutcome::Rejected => "The mail server refuses this address, so that no mail will come.",
+        MailOutcome::Unknown => {
+            "Whether its mail will come nobody knows: the same command with the same --idempotency-key asks again."
+        }
+    }
 }

@@ -65,7 +65,12 @@ pub(super) fn program(
         set("OTEL_LOGS_EXPORTER", "none".to_owned());
     }
     match service {
-        Service::Accounts => set("USHER_FINGERPRINT_KEY_FILE", file("fingerprint-key")),
+        Service::Accounts => {
+            set("USHER_FINGERPRINT_KEY_FILE", file("fingerprint-key"));
+            // Some dispatchers call it.
+            let verification = run.services.verification.url.clone();
+            set("USHER_VERIFICATION_URL", verification);
+        }
         Service::Verification => {
             set("USHER_MAILER_URL", run.services.mailer.url.clone());
             set("USHER_CODE_KEYS_FILE", file("code-keys"));

@@ -121,7 +121,12 @@ impl System {
         // All are started before the first one is waited for: they come up together.
         for service in Service::ALL {
             let told = &self.told.services[service];
-            let program = child::program(service, told, &self.data, &ports, &run, exports.signals)?;
+            let mut program =
+                child::program(service, told, &self.data, &ports, &run, exports.signals)?;
+            if let (Service::Accounts, Some(kind)) = (service, self.told.dispatcher()) {
+                let dispatcher = ("USHER_DISPATCHER".to_owned(), kind.into());
+                program.environment.push(dispatcher); // the last one holds
+            }
             self.keep(program);
         }
         for service in Service::ALL {

@@ -3,6 +3,8 @@
 
 use std::path::Path;
 
+use accounts::config::Dispatcher;
+use clap::ValueEnum as _;
 use kit::{
     config::{Settings, Whence},
     files,
@@ -15,7 +17,7 @@ use crate::{
 };
 
 /// What `usher up` says itself, because the parts have to find each other and their files.
-const DECIDED: [&str; 11] = [
+const DECIDED: [&str; 12] = [
     "USHER_LISTEN",
     "USHER_ADMIN_LISTEN",
     "USHER_ADMIN_TOKEN_FILE",
@@ -23,6 +25,7 @@ const DECIDED: [&str; 11] = [
     "USHER_DATABASE_URL_FILE",
     "USHER_NATS_URL",
     "USHER_NATS_CREDENTIALS",
+    "USHER_VERIFICATION_URL",
     "USHER_MAILER_URL",
     "USHER_FINGERPRINT_KEY_FILE",
     "USHER_CODE_KEYS_FILE",
@@ -37,6 +40,8 @@ pub(crate) struct ToldServices {
     pub(crate) services: PerService<Settings>,
     /// What somebody set in vain.
     pub(crate) warnings: Vec<String>,
+    /// Accounts' dispatcher, where not its settings are to say it.
+    pub(crate) dispatcher: Option<Dispatcher>,
 }
 
 impl ToldServices {
@@ -59,7 +64,17 @@ impl ToldServices {
                 warnings.push(warning);
             }
         }
-        Ok(Self { services, warnings })
+        Ok(Self {
+            services,
+            warnings,
+            dispatcher: None,
+        })
+    }
+
+    /// What `USHER_DISPATCHER` is to be, where somebody says so here.
+    pub(crate) fn dispatcher(&self) -> Option<String> {
+        let kind = self.dispatcher?.to_possible_value()?;
+        Some(kind.get_name().to_owned())
     }
 
     /// `USHER_MAIL_URL`, if somebody set it, or what stands in the file that is named instead.

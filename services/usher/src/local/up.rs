@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use accounts::config::Dispatcher;
 use clap::Args;
 use kit::serve::StopSignals;
 use tokio::{
@@ -43,18 +44,25 @@ const PICTURES: usize = 2;
 /// Mails become .eml files in DATA/mails unless USHER_MAIL_URL names a mail server. Other variables
 /// of the services (USHER_PUBLIC_URL, USHER_MAIL_FROM, RUST_LOG, …) are passed on to them.
 ///
+/// Accounts hands its news on by the broker, which survives any crash; `--dispatcher inline` has it
+/// wait for each mail instead, and `background` send them from memory.
+///
 /// Traces go to OTEL_EXPORTER_OTLP_ENDPOINT; else to whoever listens on 127.0.0.1:4317; else to a
 /// Jaeger that is started, if one is on PATH; else each journey is drawn here.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   usher up
   usher up --ports auto --data /tmp/usher
+  usher up --dispatcher inline            # a sign-up is answered once its mail was sent
   USHER_MAIL_URL=smtp://127.0.0.1:2525 usher up
   usher account create ada@example.com    # in another terminal: it finds the system through ./data")]
 pub(crate) struct UpArguments {
     /// Which ports to listen on, all of them on 127.0.0.1 only
     #[arg(long, value_enum, default_value_t = PortChoice::Usual)]
     ports: PortChoice,
+    /// How the news of a new account reaches verification, instead of what USHER_DISPATCHER says
+    #[arg(long, value_enum, value_name = "KIND")]
+    dispatcher: Option<Dispatcher>,
 }
 
 pub(crate) async fn run(
@@ -66,7 +74,8 @@ pub(crate) async fn run(
     // Before anything is started: a signal that comes in the middle of it must end it in order,
     // too.
     let mut signals = StopSignals::listen()?;
-    let told = ToldServices::find(slips)?;
+    let mut told = ToldServices::find(slips)?;
+    told.dispatcher = arguments.dispatcher;
     // Whoever reads this terminal, if anybody does: the children are looked after.
     terminal::write_behind();
     for warning in &told.warnings {

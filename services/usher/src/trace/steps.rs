@@ -22,7 +22,7 @@ const STEPS: [StepOf; 7] = [
     StepOf {
         service: Service::Accounts,
         kinds: &[SpanKind::Server],
-        name: |name| name.ends_with("/CreateAccount"),
+        name: |name| name.ends_with("/CreateAccount") || name.ends_with("/CreateAccounts"),
         cause: None,
         spoken: "accounts: CreateAccount",
     },

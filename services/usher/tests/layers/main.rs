@@ -4,6 +4,7 @@
 
 mod circles;
 mod dependencies;
+mod dispatchers;
 mod imports;
 mod links;
 mod names;
@@ -68,6 +69,82 @@ fn no_two_modules_of_a_crate_import_each_other_not_even_round_a_longer_way() {
         }
     }
     report(complaints.into_iter());
+}
+
+#[test]
+fn the_command_is_compiled_once_for_every_dispatcher_and_names_none() {
+    let sources = sources(&["src"]);
+    report(dispatchers::complaints(&sources).into_iter());
+    let mut kinds = dispatchers::kinds(&sources);
+    kinds.sort_unstable();
+    let folder = "services/accounts/src/dispatch";
+    let inline = format!("{folder}/inline.rs");
+    let [background, jetstream] =
+        ["background", "jetstream"].map(|kind| format!("{folder}/{kind}.rs"));
+    assert_eq!(
+        kinds,
+        [
+            ("Background", &*background),
+            ("Inline", &*inline),
+            ("JetStream", &*jetstream)
+        ]
+    );
+    // Each of them is handed to the one command, and by nobody but the composition.
+    for (kind, _) in kinds {
+        let named = |source: &str| {
+            let names = imports::of(source, &[]);
+            names
+                .iter()
+                .any(|import| import.path == format!("crate::dispatch::{kind}"))
+        };
+        let users = sources
+            .iter()
+            .filter(|(file, source)| file.starts_with("services/accounts/src/") && named(source));
+        let users: Vec<&str> = users.map(|(file, _)| file.as_str()).collect();
+        assert_eq!(users, ["services/accounts/src/app.rs"], "{kind}");
+    }
+}
+
+#[test]
+fn the_checker_of_dispatchers_sees_a_kind_that_is_named_and_lines_for_one_only() {
+    let file = |name: &str, source: &str| {
+        (
+            format!("services/accounts/src/{name}.rs"),
+            source.to_owned(),
+        )
+    };
+    let bad = [
+        file(
+            "commands/create_account",
+            "use crate::dispatch::{EventDispatcher, Inline};",
+        ),
+        file(
+            "commands/create_account/group",
+            "fn f() { crate::dispatch::inline::ask(); }",
+        ),
+        file("store", "use super::dispatch::JetStream as Events;"),
+        file("domain", "#[cfg(feature = \"inline\")]\nfn f() {}"),
+    ];
+    let good = [
+        file(
+            "commands/create_account",
+            "use crate::dispatch::{Created, EventDispatcher, Pending};",
+        ),
+        file("app", "use crate::dispatch::Inline;"),
+    ];
+    for one in bad {
+        assert_eq!(
+            dispatchers::complaints(std::slice::from_ref(&one)).len(),
+            1,
+            "{one:?}"
+        );
+    }
+    assert_eq!(dispatchers::complaints(&good), Vec::<String>::new());
+    let made = [file("dispatch/inline", "impl EventDispatcher for Inline {")];
+    assert_eq!(
+        dispatchers::kinds(&made),
+        [("Inline", "services/accounts/src/dispatch/inline.rs")]
+    );
 }
 
 #[test]

@@ -45,7 +45,7 @@ const GRPC: [Place; 5] = [
     file("decode").at_least_in(&["verification", "mailer"]),
     file("encode"),
     file("status"),
-    file("stream").only_in(&["mailer"]),
+    file("stream").only_in(&["accounts", "mailer"]),
 ];
 
 const fn file(name: &'static str) -> Place {

@@ -3,10 +3,13 @@
 
 use std::collections::HashSet;
 
-use kit::testing::SOON;
+use kit::{telemetry::names, testing::SOON};
 use opentelemetry::trace::SpanKind;
 use proto::{
-    accounts::{CreateAccountRequest, accounts_service_client::AccountsServiceClient},
+    accounts::{
+        CreateAccountRequest, CreateAccountsRequest,
+        accounts_service_client::AccountsServiceClient, create_accounts_response::Result as Answer,
+    },
     streams::ACCOUNTS,
 };
 use serde_json::Value;
@@ -86,6 +89,56 @@ async fn strangers_can_neither_merge_journeys_nor_switch_their_tracing_off() {
         assert!(journeys.remove(&trace) && flags == "01", "{carried}");
     }
     accounts.terminate().await;
+    assert!(!receiver.to_text().contains("canary"), "a stranger's words");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_item_of_a_stream_is_a_journey_of_its_own_that_points_at_its_caller() {
+    let receiver = OtlpReceiver::record().await.unwrap();
+    let endpoint = receiver.endpoint();
+    let accounts = Alone::start("accounts", &[("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint)]).await;
+    let mut client = AccountsServiceClient::new(accounts.channel());
+    let items =
+        ["one@example.com", "two@example.com", "canary"].map(|email| CreateAccountsRequest {
+            item_id: "canary".to_owned(),
+            idempotency_key: String::new(),
+            account: Some(request(email, None).into_inner()),
+        });
+    let mut request = Request::new(tokio_stream::iter(items));
+    let caller = format!("00-{TRACE}-{PARENT}-00").parse().unwrap();
+    request.metadata_mut().insert("traceparent", caller);
+    let mut results = client.create_accounts(request).await.unwrap().into_inner();
+    let mut ids = HashSet::new();
+    while let Some(result) = results.message().await.unwrap() {
+        if let Some(Answer::Created(created)) = result.result {
+            ids.insert(created.account.unwrap().account_id);
+        }
+    }
+    let carried: HashSet<String> = carried(&accounts, 2)
+        .await
+        .iter()
+        .map(|carried| parts(carried).0)
+        .collect();
+    accounts.terminate().await;
+    let servers = receiver.matching(|span| span.kind == SpanKind::Server);
+    assert_eq!(servers.len(), 3);
+    let (mut of_accounts, mut told) = (HashSet::new(), Vec::new());
+    for span in &servers {
+        assert!(span.name.ends_with("/CreateAccounts") && span.parent_span_id.is_none());
+        let links: Vec<_> = span.links.iter().map(|link| &*link.span_id).collect();
+        assert_eq!(links, [PARENT]);
+        told.push(span.attribute(names::RPC_RESPONSE_STATUS_CODE).unwrap());
+        if let Some(id) = span.attribute(names::USHER_ACCOUNT_ID) {
+            assert!(ids.remove(id) && carried.contains(&span.trace_id));
+            of_accounts.insert(span.trace_id.clone());
+        }
+    }
+    told.sort_unstable();
+    assert_eq!(told, ["INVALID_ARGUMENT", "OK", "OK"]);
+    assert_eq!(
+        of_accounts, carried,
+        "each event goes on in its item's trace"
+    );
     assert!(!receiver.to_text().contains("canary"), "a stranger's words");
 }
 

@@ -3,7 +3,7 @@
 use crate::world::{refusal, usher};
 
 /// Every command that does something.
-const COMMANDS: [&[&str]; 38] = [
+const COMMANDS: [&[&str]; 39] = [
     &["demo"],
     &["up"],
     &["logs"],
@@ -11,6 +11,7 @@ const COMMANDS: [&[&str]; 38] = [
     &["man"],
     &["version"],
     &["account", "create"],
+    &["account", "import"],
     &["account", "show"],
     &["account", "list"],
     &["account", "confirm"],

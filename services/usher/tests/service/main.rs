@@ -7,6 +7,7 @@
 )]
 
 mod alone;
+mod boundaries;
 mod build;
 mod callers;
 mod canary;
@@ -15,11 +16,15 @@ mod collector;
 mod command;
 mod crash;
 mod demo;
+mod dispatchers;
 mod dlq;
+mod failpoints;
 mod folder;
 mod hanging;
 mod hops;
 mod http;
+mod import;
+mod issue_code;
 mod journey;
 mod keeper;
 mod kubernetes;

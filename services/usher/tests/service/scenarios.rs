@@ -21,12 +21,14 @@ use opentelemetry::{
     trace::{FutureExt as _, SpanContext, SpanKind, TraceContextExt as _},
 };
 use proto::accounts::{
-    CreateAccountRequest, CreateAccountResponse, GetAccountRequest, GetAccountResponse,
-    WatchAccountRequest, WatchAccountResponse,
+    CreateAccountRequest, CreateAccountResponse, CreateAccountsRequest, CreateAccountsResponse,
+    GetAccountRequest, GetAccountResponse, WatchAccountRequest, WatchAccountResponse,
     accounts_service_client::AccountsServiceClient,
     accounts_service_server::{AccountsService, AccountsServiceServer},
 };
-use tonic::{Code, Request, Response, Status, async_trait, transport::server::TcpIncoming};
+use tonic::{
+    Code, Request, Response, Status, Streaming, async_trait, transport::server::TcpIncoming,
+};
 
 /// Names the scenario; without it this binary is no child.
 pub(crate) const CHILD: &str = "USHER_TEST_SCENARIO";
@@ -225,12 +227,20 @@ struct Accounts;
 
 #[async_trait]
 impl AccountsService for Accounts {
+    type CreateAccountsStream = BoxStream<'static, Result<CreateAccountsResponse, Status>>;
     type WatchAccountStream = BoxStream<'static, Result<WatchAccountResponse, Status>>;
 
     async fn create_account(
         &self,
         _: Request<CreateAccountRequest>,
     ) -> Result<Response<CreateAccountResponse>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
+    async fn create_accounts(
+        &self,
+        _: Request<Streaming<CreateAccountsRequest>>,
+    ) -> Result<Response<Self::CreateAccountsStream>, Status> {
         Err(Status::unimplemented("not here"))
     }
 

@@ -235,8 +235,12 @@ pub(crate) fn refusal(output: &Output) -> (i32, Value) {
 }
 
 fn mail(file: &Path, address: &str) -> Option<(String, String)> {
-    let bytes = fs::read(file).ok()?;
-    let message = MessageParser::default().parse(&bytes)?;
+    letter(&fs::read(file).ok()?, address)
+}
+
+/// Message-ID and code of a mail to an address.
+pub(crate) fn letter(bytes: &[u8], address: &str) -> Option<(String, String)> {
+    let message = MessageParser::default().parse(bytes)?;
     if message.to()?.first()?.address()? != address {
         return None;
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use kit::{
     db::{Db, StoreError},
+    fail_point,
     watch::Watches,
 };
 use uuid::Uuid;
@@ -91,6 +92,7 @@ impl ClaimMails {
             }
         }
         tx.commit().await?;
+        fail_point!("verification/claimed");
         Ok((mails, more))
     }
 }

@@ -8,6 +8,7 @@ use kit::{
     Violation,
     clock::Timestamp,
     db::{Db, StoreError, Tx, detached_within},
+    fail_point,
     keyring::KeyRing,
     outbox::Outbox,
     telemetry::span,
@@ -185,7 +186,9 @@ impl ConfirmCode {
         // Before the insert: the row is born claimed only if the relay is going to get it.
         let room = self.outbox.reserve(1);
         let handovers = self.outbox.insert(&tx, vec![event], room).await?;
+        fail_point!("verification/judged");
         tx.commit().await?;
+        fail_point!("verification/confirmed");
         span::end(&creation);
         // After the commit: an event of a confirmation that was rolled back must never leave.
         for handover in handovers {

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use kit::{
     clock::Timestamp,
     db::{Db, StoreError, Tx},
-    random,
+    fail_point, random,
     watch::Watches,
 };
 use sea_orm::DbErr;
@@ -71,7 +71,9 @@ pub(crate) async fn record_outcomes(
     // own.
     store::mails::lock(&tx, batch.iter().map(|attempt| attempt.claim.code_id)).await?;
     let accepted = sorted.write(&tx).await?;
+    fail_point!("verification/recording");
     tx.commit().await?;
+    fail_point!("verification/recorded");
     let accounts: Vec<Uuid> = batch.iter().map(|attempt| attempt.account_id).collect();
     watches.notify(&accounts);
     Ok(accepted)

@@ -25,7 +25,7 @@
 
 use std::{collections::HashSet, fmt, sync::Arc, time::Duration};
 
-use kit::{serve::Replicas, telemetry::span};
+use kit::{fail_point, serve::Replicas, telemetry::span};
 use proto::mailer::{self, deliver_response::Message};
 use tokio::{sync::Notify, time::Instant};
 use tokio_util::sync::CancellationToken;
@@ -310,6 +310,7 @@ impl MailLoop {
         let Some((mail, span)) = answered else {
             return; // of an attempt on a stream that broke: it is under way again, or let go
         };
+        fail_point!("verification/answered");
         self.streams.answered(stream, mail.turn());
         let attempt = encode::attempt(mail, result, &span);
         self.metrics.attempt(attempt.outcome);

@@ -1,7 +1,7 @@
-//! Whom the mail goes to, as AccountCreated says it. Checked again here: what stands on the broker
-//! is input.
+//! Whom the mail goes to, as AccountCreated or IssueCode says it. Checked again here: what comes from
+//! another service is input.
 
-use kit::Private;
+use kit::{Private, Violation};
 
 use super::address::{AddressKey, LONGEST_ADDRESS};
 
@@ -21,30 +21,29 @@ pub(crate) struct Person {
 }
 
 impl Person {
-    /// Checks what an event says. A refusal names the field, never what stands in it.
+    /// Checks what is said of an account. A refusal names the fields, never what stands in them.
     pub(crate) fn parse(
         email: &str,
         display_name: &str,
         locale: &str,
     ) -> Result<Self, InvalidPerson> {
-        let address = AddressKey::parse(email).map_err(|_| InvalidPerson("invalid_email"))?;
-        let email_is_fine =
-            email.len() <= LONGEST_ADDRESS && email.bytes().all(|byte| byte.is_ascii_graphic());
-        if !email_is_fine {
-            return Err(InvalidPerson("invalid_email"));
+        let fits = email.len() <= LONGEST_ADDRESS && email.bytes().all(|it| it.is_ascii_graphic());
+        let address = AddressKey::parse(email).ok().filter(|_| fits);
+        let name_fits = is_line(display_name, LONGEST_NAME);
+        let locale_fits = is_line(locale, LONGEST_LOCALE);
+        match address {
+            Some(address) if name_fits && locale_fits => Ok(Self {
+                email: email.to_owned().into(),
+                address,
+                display_name: display_name.to_owned().into(),
+                locale: locale.to_owned(),
+            }),
+            address => Err(InvalidPerson {
+                email: address.is_none(),
+                display_name: !name_fits,
+                locale: !locale_fits,
+            }),
         }
-        if !is_line(display_name, LONGEST_NAME) {
-            return Err(InvalidPerson("invalid_display_name"));
-        }
-        if !is_line(locale, LONGEST_LOCALE) {
-            return Err(InvalidPerson("invalid_locale"));
-        }
-        Ok(Self {
-            email: email.to_owned().into(),
-            address,
-            display_name: display_name.to_owned().into(),
-            locale: locale.to_owned(),
-        })
     }
 
     /// Where the mail goes, as it was given.
@@ -68,10 +67,39 @@ impl Person {
     }
 }
 
-/// A field that no account can have; the reason under which its event becomes a dead letter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct InvalidPerson(pub(crate) &'static str);
+/// Which fields are as no account can have them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct InvalidPerson {
+    email: bool,
+    display_name: bool,
+    locale: bool,
+}
+
+impl InvalidPerson {
+    /// The reason under which an event becomes a dead letter: the first of them.
+    pub(crate) fn reason(self) -> &'static str {
+        match self {
+            Self { email: true, .. } => "invalid_email",
+            Self {
+                display_name: true, ..
+            } => "invalid_display_name",
+            _ => "invalid_locale",
+        }
+    }
+
+    /// All of them, for who can correct them.
+    pub(crate) fn violations(self) -> Vec<Violation> {
+        let line = |longest| format!("expected one line of at most {longest} characters");
+        let email = "expected an address in ASCII, such as `ada@example.com`".to_owned();
+        let all = [
+            (self.email, ("email", email)),
+            (self.display_name, ("display_name", line(LONGEST_NAME))),
+            (self.locale, ("locale", line(LONGEST_LOCALE))),
+        ];
+        let invalid = all.into_iter().filter(|(is_invalid, _)| *is_invalid);
+        invalid.map(|(_, violation)| violation).collect()
+    }
+}
 
 fn is_line(text: &str, longest: usize) -> bool {
     text.chars().count() <= longest && !text.chars().any(char::is_control)
@@ -95,7 +123,7 @@ mod tests {
     #[test]
     fn line_breaks_and_foreign_octets_are_refused_by_field() {
         let refused = |email: &str, name: &str, locale: &str| {
-            Person::parse(email, name, locale).unwrap_err().to_string()
+            Person::parse(email, name, locale).unwrap_err().reason()
         };
         assert_eq!(
             refused("ada@example.com\r\nBcc: x@example.com", "", ""),
@@ -115,5 +143,16 @@ mod tests {
             refused("ada@example.com", "", &"x".repeat(36)),
             "invalid_locale"
         );
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_told_at_once_and_nothing_of_what_stands_there() {
+        let refused = Person::parse("canary", "ca\nnary", &"x".repeat(36)).unwrap_err();
+        let fields: Vec<_> = refused.violations().iter().map(|it| it.0).collect();
+        assert_eq!(fields, ["email", "display_name", "locale"]);
+        assert!(!format!("{refused:?} {:?}", refused.violations()).contains("canary"));
+        let refused = Person::parse("ada@example.com", "Ada\nL", "").unwrap_err();
+        let told = "expected one line of at most 64 characters".to_owned();
+        assert_eq!(refused.violations(), [("display_name", told)]);
     }
 }

@@ -4,15 +4,23 @@ use std::time::Duration;
 
 use proto::verification::{
     self as messages, CodeKey, CodeKeyState, CodeState as CodeStateMessage, ConfirmCodeResponse,
-    ConfirmOutcome, HistoryEntry, MailState as MailStateMessage, Verification,
+    ConfirmOutcome, HistoryEntry, IssueCodeResponse, MailState as MailStateMessage, Verification,
 };
 
 use crate::commands::{
     Code, CodeState, MailState,
+    await_mail::NewestCode,
     confirm_code::Confirmed,
     count_codes::{KeyState, KeyUse},
     get_verification::{Happened, ShownVerification},
 };
+
+pub(super) fn issued(newest: NewestCode) -> IssueCodeResponse {
+    IssueCodeResponse {
+        code_id: newest.id.to_string(),
+        mail_state: mail_state(newest.mail_state).into(),
+    }
+}
 
 pub(super) fn confirmed(confirmed: Confirmed) -> ConfirmCodeResponse {
     let (outcome, attempts_left, retry_after) = match confirmed {

@@ -4,12 +4,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod await_mail;
 mod claims;
 mod client;
 mod confirm;
 mod delivery;
 mod events;
 mod holes;
+mod issue_code;
 mod journey;
 mod letters;
 mod mailer;
@@ -19,4 +21,5 @@ mod process;
 mod replicas;
 mod resend;
 mod rotation;
+mod telling;
 mod world;

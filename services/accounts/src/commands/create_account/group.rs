@@ -10,6 +10,7 @@ use std::{
 
 use kit::{
     db::{Db, StoreError, Tx},
+    fail_point,
     group::Batch,
     telemetry::{names, span},
 };
@@ -27,7 +28,7 @@ use super::{
 };
 use crate::{
     dispatch::{Created, EventDispatcher, Pending},
-    store::{Account, accounts},
+    store::{Account, Status, accounts},
 };
 
 #[derive(Debug)]
@@ -72,8 +73,6 @@ impl Writer {
     }
 
     async fn commit(&self, sign_ups: &[SignUp]) -> Result<Vec<SignedUp>, DbErr> {
-        // Before the transaction: a kind that waits for room must not hold the writer meanwhile.
-        let room = self.events.reserve(sign_ups.len()).await;
         let tx = self.db.write("create accounts").await?;
         // Only now: a lock that is waited for takes seconds, and a caller may have been told to
         // come back meanwhile.
@@ -92,13 +91,15 @@ impl Writer {
         let accounts: HashMap<Uuid, &Account> = new.map(|account| (account.id, account)).collect();
         keys::give_back(&tx, &candidates, &accounts).await?;
         // Last, and for those only that `RETURNING` named: no event without its account.
-        let pending = self.events.record(&tx, &created, room).await?;
+        let pending = self.events.record(&tx, &created).await?;
         if created.is_empty() {
             // The keys that were taken were given back: there is nothing to commit.
             tx.rollback().await;
         } else {
+            fail_point!("accounts/written");
             tx.commit().await?;
         }
+        fail_point!("accounts/committed");
 
         let ids = created.iter().map(|created| created.account.id);
         // From here on everything is committed: whatever fails below costs an answer, never an
@@ -111,13 +112,23 @@ impl Writer {
                 continue;
             }
             let answer = keys.answer(sign_up, &accounts);
-            // Whoever stands first with a new account delivers its event: that is who created it.
-            answers.push(answer.map(|account| Committed {
-                pending: pending.remove(&account.id),
-                account,
+            answers.push(answer.map(|account| {
+                // Whoever stands first with a new account delivers its event: that is who created
+                // it. The others ask for it again, as those do who come later.
+                let pending = pending.remove(&account.id);
+                Committed {
+                    pending: pending.or_else(|| self.repeat(sign_up, &account)),
+                    account,
+                }
             }));
         }
         Ok(answers)
+    }
+
+    fn repeat(&self, sign_up: &SignUp, account: &Account) -> Option<Pending> {
+        // Who is verified needs no mail.
+        let is_owed = account.status == Status::Pending;
+        is_owed.then(|| self.events.repeat(&sign_up.created(account.clone())))?
     }
 }
 
@@ -153,10 +164,8 @@ async fn insert_accounts(tx: &Tx, candidates: &[&SignUp]) -> Result<Vec<Created>
     let mut created = Vec::with_capacity(inserted.len());
     for candidate in candidates {
         if inserted.contains(&candidate.id) {
-            created.push(Created {
-                account: Account::pending(candidate.id, &candidate.account, tx.now()),
-                context: candidate.caller.clone(),
-            });
+            let account = Account::pending(candidate.id, &candidate.account, tx.now());
+            created.push(candidate.created(account));
         }
     }
     Ok(created)

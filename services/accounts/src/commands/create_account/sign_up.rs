@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::wait::Wait;
 use crate::{
-    dispatch::{Pending, Undelivered},
+    dispatch::{Created, Pending, Place},
     domain::{Hash, NewAccount},
     store::Account,
 };
@@ -21,6 +21,19 @@ pub(super) struct SignUp {
     pub(super) request: Option<RequestId>,
     pub(super) caller: Context,
     pub(super) wait: Arc<Wait>,
+    pub(super) place: Place,
+}
+
+impl SignUp {
+    /// What the dispatcher is told of the account that this one is given.
+    pub(super) fn created(&self, account: Account) -> Created {
+        Created {
+            account,
+            context: self.caller.clone(),
+            deadline: self.wait.deadline(),
+            place: self.place.clone(),
+        }
+    }
 }
 
 /// What tells a repeated request from another one.
@@ -33,7 +46,7 @@ pub(super) struct RequestId {
 /// What one caller is told.
 pub(super) type SignedUp = Result<Committed, CreateAccountError>;
 
-/// An account that is stored, and what is left to do for it; nothing where it was stored before.
+/// An account that is stored, and what is left to do for it.
 #[derive(Debug)]
 pub(super) struct Committed {
     pub(super) account: Account,
@@ -52,7 +65,7 @@ pub(crate) enum CreateAccountError {
     /// The idempotency key made another account, or tries to just now.
     #[error("the idempotency key was used for another request")]
     KeyReused,
-    /// As many sign-ups wait as may.
+    /// As many sign-ups wait as may, or as many events are on their way.
     #[error("too many sign-ups are waiting")]
     Busy,
     /// The caller would not have waited until it is stored.
@@ -64,9 +77,6 @@ pub(crate) enum CreateAccountError {
     /// The commit did not come to an end: whether it happened nobody knows.
     #[error("the commit did not come to an end")]
     Lost,
-    /// The exception: here the account is stored.
-    #[error(transparent)]
-    Undelivered(#[from] Undelivered),
     /// The store's part was not done.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -37,6 +37,11 @@ impl Wait {
         }
     }
 
+    /// When its caller goes away.
+    pub(super) fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
     /// When it is given up.
     pub(super) fn until(&self) -> Instant {
         self.until

@@ -7,7 +7,7 @@ use prost::Message as _;
 use prost_types::{FileDescriptorSet, MethodDescriptorProto};
 
 /// Name of a method that is in none of our contracts.
-const OTHER: &str = "_OTHER";
+pub(super) const OTHER: &str = "_OTHER";
 
 /// `package.Service/Method` of everything in `proto`, and whether it is a call that ends with its
 /// one answer.
@@ -41,6 +41,16 @@ pub(super) fn recorded(path: &str) -> Option<&'static str> {
         Some((_, false)) => None,
         // A name out of the request would let a stranger make as many series as it likes.
         None => Some(OTHER),
+    }
+}
+
+/// The name under which the items of a stream to `path` are recorded, if it is one of our
+/// contracts.
+pub(super) fn streamed(path: &str) -> Option<&'static str> {
+    let method = path.strip_prefix('/').unwrap_or(path);
+    match METHODS.get_key_value(method) {
+        Some((name, false)) => Some(name),
+        _ => None,
     }
 }
 

@@ -4,7 +4,7 @@
 use std::task::{Context as Task, Poll};
 
 use futures::{FutureExt as _, future::BoxFuture};
-use http::{HeaderMap, Request, Response};
+use http::{Request, Response};
 use opentelemetry::{
     Context, KeyValue,
     metrics::Histogram,
@@ -50,15 +50,24 @@ impl ServerLayer {
         }
     }
 
-    fn span(&self, method: &'static str, headers: &HeaderMap, attributes: &[KeyValue]) -> Context {
-        let caller = propagation::extract_http(headers);
+    /// Begins a call, or one of many on a stream.
+    fn begin(&self, method: &'static str, caller: &Context) -> Call {
+        let attributes = vec![
+            KeyValue::new(names::RPC_SYSTEM_NAME, names::GRPC),
+            KeyValue::new(names::RPC_METHOD, method),
+        ];
+        let context = self.span(method, caller, &attributes);
+        Call::begin(context, Side::Server, attributes, self.duration.clone())
+    }
+
+    fn span(&self, method: &'static str, caller: &Context, attributes: &[KeyValue]) -> Context {
         let attributes = attributes.iter().cloned();
         match self.callers {
-            CallerTraces::Continue => span::server(method, &caller, attributes),
+            CallerTraces::Continue => span::server(method, caller, attributes),
             // W3C Trace Context §3.4, "restart trace": a stranger who always names the same trace
             // would make one of all journeys, and flags of 00 would hide what it does.
             CallerTraces::Link => {
-                let (root, caller) = (Context::new(), stranger(&caller));
+                let (root, caller) = (Context::new(), stranger(caller));
                 span::linked(SpanKind::Server, method, &root, attributes, [caller])
             }
         }
@@ -104,23 +113,20 @@ where
         self.inner.poll_ready(task)
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let Some(method) = methods::recorded(request.uri().path()) else {
+            if let Some(method) = methods::streamed(request.uri().path()) {
+                let caller = propagation::extract_http(request.headers());
+                let items = Items::new(self.layer.clone(), method, caller);
+                request.extensions_mut().insert(items);
+            }
             let answer = self.inner.call(request);
             return async { Ok(answer.await?.map(|body| MeasuredBody::new(body, None))) }.boxed();
         };
-        let attributes = vec![
-            KeyValue::new(names::RPC_SYSTEM_NAME, names::GRPC),
-            KeyValue::new(names::RPC_METHOD, method),
-        ];
-        let context = self.layer.span(method, request.headers(), &attributes);
+        let caller = propagation::extract_http(request.headers());
+        let mut call = self.layer.begin(method, &caller);
+        let context = call.context().clone();
         let told = context.clone();
-        let mut call = Call::begin(
-            context.clone(),
-            Side::Server,
-            attributes,
-            self.layer.duration.clone(),
-        );
         // The handler's first part runs in `call` itself, before a future could carry the context.
         let attached = context.clone().attach();
         let answer = self.inner.call(request);
@@ -133,5 +139,56 @@ where
             Ok(response.map(|body| MeasuredBody::new(body, Some(call))))
         };
         answer.with_context(context).boxed()
+    }
+}
+
+/// What is asked on one stream; found by its handler among the request's extensions.
+#[derive(Debug, Clone)]
+pub struct Items {
+    layer: ServerLayer,
+    method: &'static str,
+    caller: Context,
+}
+
+impl Items {
+    fn new(layer: ServerLayer, method: &'static str, caller: Context) -> Self {
+        Self {
+            layer,
+            method,
+            caller,
+        }
+    }
+
+    /// Those of this request.
+    pub fn of<T>(request: &tonic::Request<T>) -> Self {
+        let items = request.extensions().get::<Self>().cloned();
+        // Where no layer is around the service: nobody has said whom to trust.
+        items.unwrap_or_else(|| {
+            let layer = ServerLayer::new(CallerTraces::Link);
+            Self::new(layer, methods::OTHER, Context::new())
+        })
+    }
+
+    /// Begins one of them. It is a trace of its own that points at the caller's, or goes on in the
+    /// caller's where that is trusted: what a thousand people sign up by is a thousand journeys, and
+    /// in one trace nobody would find hers.
+    pub fn begin(&self) -> Item {
+        Item(self.layer.begin(self.method, &self.caller))
+    }
+}
+
+/// One call of many. Dropped before its end it was cancelled.
+#[derive(Debug)]
+pub struct Item(Call);
+
+impl Item {
+    /// What its work is a part of.
+    pub fn context(&self) -> &Context {
+        self.0.context()
+    }
+
+    /// It has its answer.
+    pub fn end(mut self, code: Code) {
+        self.0.end(code);
     }
 }

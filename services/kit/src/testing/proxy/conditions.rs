@@ -13,6 +13,8 @@ pub(super) struct Conditions {
     pub(super) silent_below: u64,
     pub(super) swallowed_below: u64,
     pub(super) vanished_below: u64,
+    /// The one whose words a trap waited for.
+    pub(super) trapped: Option<u64>,
 }
 
 /// What happens to a connection's next chunk.
@@ -31,7 +33,9 @@ impl Conditions {
         // In the order of their gravity: what was cut and would then be silent stays cut.
         if number < self.cut_below {
             Mood::Cut
-        } else if self.mood == Mood::Silence || number < self.silent_below.max(self.swallowed_below)
+        } else if self.mood == Mood::Silence
+            || number < self.silent_below.max(self.swallowed_below)
+            || self.trapped == Some(number)
         {
             Mood::Silence
         } else if number < self.torn_below {

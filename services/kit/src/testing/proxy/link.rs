@@ -14,7 +14,10 @@ use tokio::{
     time::sleep,
 };
 
-use super::conditions::{Conditions, Mood};
+use super::{
+    conditions::{Conditions, Mood},
+    trap::{Traps, Way},
+};
 
 const CHUNK: usize = 16 * 1024;
 
@@ -31,6 +34,7 @@ pub(super) struct Link {
     pub(super) number: u64,
     pub(super) seed: u64,
     pub(super) conditions: watch::Receiver<Conditions>,
+    pub(super) traps: Traps,
 }
 
 impl Link {
@@ -64,8 +68,8 @@ impl Link {
     async fn join(&self, client: &mut TcpStream, server: &mut TcpStream) -> Result<(), Broken> {
         let (from_client, to_client) = client.split();
         let (from_server, to_server) = server.split();
-        let there = self.carry(from_client, to_server, 0);
-        let back = self.carry(from_server, to_client, 1);
+        let there = self.carry(from_client, to_server, Way::There);
+        let back = self.carry(from_server, to_client, Way::Back);
         tokio::select! {
             ended = async { tokio::try_join!(there, back) } => ended.map(|_| ()),
             () = self.until_cut() => Err(Broken::Reset),
@@ -77,13 +81,13 @@ impl Link {
         &self,
         mut from: ReadHalf<'_>,
         mut to: WriteHalf<'_>,
-        way: u64,
+        way: Way,
     ) -> Result<(), Broken> {
         // Randomness of its own for each direction of each connection: in which order the tasks run
         // does not change what a seed repeats.
-        let stream = self.seed.rotate_left(32) ^ (self.number << 1 | way);
+        let stream = self.seed.rotate_left(32) ^ (self.number << 1 | u64::from(way == Way::Back));
         let mut random = StdRng::seed_from_u64(stream);
-        let mut buffer = vec![0; CHUNK];
+        let (mut buffer, mut before) = (vec![0; CHUNK], Vec::new());
         loop {
             let length = match from.read(&mut buffer).await {
                 Ok(length @ 1..) => length,
@@ -101,7 +105,12 @@ impl Link {
                 sleep(delay.mul_f64(random.random_range(0.5..1.5))).await;
             }
             // Asked again: what waited meets what holds when it goes on.
-            match self.mood() {
+            let mood = self.mood();
+            let chunk = match self.traps.spring(self.number, way, &mut before, chunk) {
+                Some(begins) => &chunk[..begins],
+                None => chunk,
+            };
+            match mood {
                 Mood::Pass | Mood::Delay(_) => to.write_all(chunk).await?,
                 Mood::Silence => {}
                 Mood::Halve => {
