@@ -15,7 +15,7 @@ use proto::accounts::{
 };
 use tokio::{
     sync::{mpsc, oneshot},
-    time::{Instant, sleep_until, timeout},
+    time::{Instant, timeout},
 };
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -128,7 +128,7 @@ impl Batch {
                 biased;
                 () = self.ending.cancelled() => return Err(Cut::SentAway),
                 () = self.results.closed() => return Ok(()), // nobody listens any more
-                () = over(self.deadline) => return Err(Cut::TooLate),
+                () = serve::until(self.deadline) => return Err(Cut::TooLate),
                 next = self.next(requests, under_way) => next?,
             };
             let Some((slot, request)) = next else {
@@ -228,11 +228,4 @@ async fn created(
     let created = sign_ups.create_in_turn(turn, command.map_err(status)?, caller.clone(), deadline);
     let created = created.await.map_err(status)?;
     Ok(encode::created(created, &caller))
-}
-
-async fn over(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => sleep_until(deadline).await,
-        None => std::future::pending().await,
-    }
 }
