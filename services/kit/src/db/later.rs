@@ -24,10 +24,10 @@ impl Later {
     /// together with those of another one.
     pub(super) fn takes(&self, statement: &Statement) -> bool {
         let counts = |statement: &Statement| statement.sql.contains('$');
-        match &self.0 {
-            Some(earlier) => statement.values.is_none() || !(counts(earlier) || counts(statement)),
-            None => true,
-        }
+        self.0.as_ref().is_none_or(|earlier| {
+            let is_any_without = earlier.values.is_none() || statement.values.is_none();
+            is_any_without || !(counts(earlier) || counts(statement))
+        })
     }
 
     pub(super) fn joined(mut first: Statement, second: Statement) -> Statement {

@@ -72,8 +72,21 @@ struct TxState {
     connection: Option<Connection>,
     /// To be sent with the next one.
     later: Later,
+    /// Whether the database knows of the transaction.
+    is_begun: bool,
     /// A statement failed.
     failed: bool,
+}
+
+impl TxState {
+    fn of(connection: Option<Connection>) -> Self {
+        Self {
+            connection,
+            later: Later::default(),
+            is_begun: false,
+            failed: false,
+        }
+    }
 }
 
 impl Tx {
@@ -86,21 +99,29 @@ impl Tx {
         let (begun, backend) = (Instant::now(), pool.backend());
         // The wait for a connection counts: `begun` is taken before it.
         let connection = pool.acquire().await?;
-        let (kept, began) = connection
-            .run(begun + LIMIT, |it| {
-                Box::pin(it.query_first(time::begin(backend)))
-            })
-            .await;
-        let now = began?; // what failed here is not given back, whatever the reason
-        let state = TxState {
-            connection: kept,
-            later: Later::default(),
-            failed: false,
-        };
+        let (mut state, now);
+        if backend == DbBackend::Sqlite {
+            // BEGIN goes along with the first statement. The file is this process's own, and this
+            // is its only connection that writes: whoever wrote before has ended.
+            state = TxState::of(Some(connection));
+            state
+                .later
+                .add(Statement::from_string(backend, time::BEGIN));
+            now = time::on_this_machine(clock);
+        } else {
+            let (kept, told) = connection
+                .run(begun + LIMIT, |it| {
+                    Box::pin(it.query_first(time::BEGIN_AND_TELL))
+                })
+                .await;
+            let told = told?; // what failed here is not given back, whatever the reason
+            (state, now) = (TxState::of(kept), time::told(told, clock)?);
+            state.is_begun = true;
+        }
         Ok(Self {
             state: Mutex::new(state),
             backend,
-            now: time::told(now, clock)?,
+            now,
             name,
             begun,
             end: begun + LIMIT,
@@ -175,8 +196,11 @@ impl Tx {
 
     /// Ends the transaction without a trace.
     pub async fn rollback(self) {
-        if let Some(connection) = self.state.lock().await.connection.take() {
-            roll_back(connection).await;
+        let mut state = self.state.lock().await;
+        match state.connection.take() {
+            Some(connection) if state.is_begun => roll_back(connection).await,
+            Some(connection) => connection.release(),
+            None => {}
         }
     }
 
@@ -211,6 +235,7 @@ impl Tx {
         statement: impl FnOnce(&mut Connection) -> BoxFuture<'_, Result<T, sqlx::Error>>,
     ) -> Result<T, DbErr> {
         let mut state = self.state.lock().await;
+        state.is_begun = true;
         // Out while the statement runs: if its caller is cancelled, it goes with this future and is
         // closed. Its next answer would be that of the statement that was cut.
         let Some(connection) = state.connection.take() else {
@@ -229,7 +254,11 @@ impl Drop for Tx {
     fn drop(&mut self) {
         let operation = KeyValue::new(names::DB_OPERATION_NAME, self.name);
         DURATION.record(self.begun.elapsed().as_secs_f64(), &[operation]);
-        let left_open = self.state.get_mut().connection.take();
+        let state = self.state.get_mut();
+        let left_open = state.connection.take();
+        if !state.is_begun {
+            return left_open.into_iter().for_each(Connection::release);
+        }
         // `drop` cannot wait, so a task rolls back. Without a runtime the process is ending, and
         // the connection is closed: that rolls back too.
         if let (Some(connection), Ok(runtime)) = (left_open, tokio::runtime::Handle::try_current())

@@ -276,12 +276,8 @@ impl MailLoop {
             StreamEvent::Ready => self.more_due = MoreDue::BOTH,
             StreamEvent::Said(stream, Message::Result(result)) => self.answer(stream, &result),
             StreamEvent::Said(stream, Message::Pause(pause)) => {
-                let wait = encode::wait(pause.retry_after.as_ref());
-                tracing::warn!(
-                    seconds = wait.as_secs(),
-                    "The mailer pauses: the mail server cannot be used."
-                );
-                self.streams.pause(stream, wait);
+                self.streams
+                    .pause(stream, encode::wait(pause.retry_after.as_ref()));
                 self.mode = self.mode.without_mailer(self.streams.window());
             }
             StreamEvent::Said(_, Message::TakenBack(said)) => {

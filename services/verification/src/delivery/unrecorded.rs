@@ -13,6 +13,9 @@ use crate::{commands::record_outcomes::MailAttempt, domain::Outcome};
 /// So many are worth a transaction at once.
 const MANY: usize = 256;
 
+/// Nobody notices it, and at a hundred mails a second five of them share a transaction.
+const PAUSE: Duration = Duration::from_millis(50);
+
 #[derive(Debug)]
 pub(super) struct Unrecorded {
     attempts: Vec<MailAttempt>,
@@ -31,7 +34,7 @@ impl Unrecorded {
             attempts: Vec::new(),
             is_urgent: false,
             // A small part of it, so that no claim runs out by it.
-            pause: lease / 200,
+            pause: PAUSE.min(lease / 200),
             recorded_at: None,
             watches,
         }
