@@ -162,6 +162,43 @@ async fn a_transaction_that_is_dropped_is_rolled_back_and_its_connection_used_ag
     }
 }
 
+/// On SQLite BEGIN goes along with the first statement, whichever that is.
+#[tokio::test]
+async fn a_transaction_keeps_nothing_that_was_not_committed_and_leaves_nothing_open_whatever_came_first()
+ {
+    let mut all = vec![sqlite().await];
+    all.extend(postgres("first").await);
+    for slow in all {
+        let begun = async || slow.db.write("test").await.unwrap();
+        // Nothing came at all.
+        drop(begun().await);
+        begun().await.rollback().await;
+        begun().await.commit().await.unwrap();
+        // Something that waits to be sent.
+        let tx = begun().await;
+        tx.later().execute_raw(slow.insert(2)).await.unwrap();
+        drop(tx);
+        // A statement that is refused.
+        let tx = begun().await;
+        let refused = tx.execute_raw(slow.insert(None)).await.unwrap_err();
+        assert!(!is_away(&refused), "{refused}");
+        drop(tx);
+        // One that counts its values itself, and answers.
+        let returning = || {
+            let sql = "INSERT INTO things VALUES ($1) RETURNING number";
+            Statement::from_sql_and_values(slow.db.backend(), sql, [3_i64.into()])
+        };
+        let tx = begun().await;
+        assert!(tx.query_one_raw(returning()).await.unwrap().is_some());
+        drop(tx);
+        assert!(slow.numbers().await.is_empty());
+        let tx = begun().await;
+        assert!(tx.query_one_raw(returning()).await.unwrap().is_some());
+        tx.commit().await.unwrap();
+        assert_eq!(slow.numbers().await, [3]);
+    }
+}
+
 #[tokio::test]
 async fn a_transaction_in_which_a_statement_failed_is_not_committed() {
     let mut all = vec![sqlite().await];
