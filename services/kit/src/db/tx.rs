@@ -161,6 +161,15 @@ impl Tx {
         Unanswered(self)
     }
 
+    /// Waits until SQLite lets it write, which else the first statement does: for who decides
+    /// something only then.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn may_write(&self) -> Result<(), DbErr> {
+        self.send_later().await
+    }
+
     /// Keeps what was written.
     ///
     /// # Errors
