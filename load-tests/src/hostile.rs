@@ -142,7 +142,7 @@ impl Hostile {
         let account_id = OnceCell::new();
         let to_the_end = CancellationToken::new();
         let load = load.run(&target.accounts_urls, &self.people, &to_the_end, |asked| {
-            if let Answer::Acknowledged { account_id: id } = &asked.answer {
+            if let Answer::Acknowledged { account_id: id, .. } = &asked.answer {
                 let _ = account_id.set(id.clone()); // the first is as good as any
             }
         });
@@ -225,6 +225,7 @@ impl Hostile {
             people: &self.people,
             whole: true,
             faultless: true,
+            forgetful: false,
             patience: PATIENCE,
             limit: PATIENCE,
             guesses: GUESSES,

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     befall::befall,
     check::Check,
+    dispatcher::Dispatcher,
     faults::Plan,
     load::{Asked, Load},
     mailbox::Mailbox,
@@ -46,6 +47,8 @@ pub enum Subject {
         usher: PathBuf,
         /// How it is run.
         ground: Ground,
+        /// How its accounts hands its news on; `usher up` has its default.
+        dispatcher: Dispatcher,
     },
     /// A system that runs already.
     Running {
@@ -59,6 +62,13 @@ pub enum Subject {
 }
 
 impl Subject {
+    fn is_forgetful(&self) -> bool {
+        let Self::Own { dispatcher, .. } = self else {
+            return false;
+        };
+        dispatcher.is_forgetful()
+    }
+
     /// Whether a second mail needs a reason that the sink knows. Of what befell a system that others
     /// run, the mailer knows more.
     fn is_faultless(&self, plan: &Plan) -> bool {
@@ -101,7 +111,11 @@ impl Run {
     /// order.
     pub async fn start(&self) -> anyhow::Result<Option<Report>> {
         match &self.subject {
-            Subject::Own { usher, ground } => self.on_own(usher, *ground).await,
+            Subject::Own {
+                usher,
+                ground,
+                dispatcher,
+            } => self.on_own(usher, *ground, *dispatcher).await,
             Subject::Running { data, sink } => {
                 let run = RunFile::read(data)?;
                 ensure!(
@@ -126,7 +140,12 @@ impl Run {
         }
     }
 
-    async fn on_own(&self, usher: &Path, ground: Ground) -> anyhow::Result<Option<Report>> {
+    async fn on_own(
+        &self,
+        usher: &Path,
+        ground: Ground,
+        dispatcher: Dispatcher,
+    ) -> anyhow::Result<Option<Report>> {
         let sink = Sink::listen(([127, 0, 0, 1], 0).into(), self.moods.clone()).await?;
         let (seed, mail_url) = (self.people.seed, sink.url());
         let mut system = match ground {
@@ -138,6 +157,7 @@ impl Run {
                 let apart = Apart {
                     usher,
                     ground,
+                    dispatcher,
                     seed,
                     megabytes: SMALL + self.load.requests() * EACH / 1_000,
                     mail_url: &mail_url,
@@ -228,6 +248,7 @@ impl Run {
             people: &self.people,
             whole: system.is_some(),
             faultless: self.subject.is_faultless(&self.plan),
+            forgetful: self.subject.is_forgetful(),
             patience: self.patience,
             limit: self.limit,
             guesses: self.guesses,
