@@ -5,6 +5,9 @@ mod table;
 
 use std::{fmt, path::PathBuf, time::Duration};
 
+use futures::FutureExt as _;
+use tokio::signal::unix::{SignalKind, signal};
+
 pub use self::table::{Comparison, Row};
 use crate::{
     dispatcher::Dispatcher,
@@ -20,8 +23,8 @@ use crate::{
 
 /// Whom a crash may cost the news of an account: who has it, and who is told.
 const KILLED: [Place; 2] = [Place::Accounts, Place::Verification];
-/// What the check waits for when nothing gets better, and for a mail that is tried again.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a mail that is tried again later is waited for.
+const LIMIT: Duration = Duration::from_secs(60);
 /// Codes that it tries at most.
 const GUESSES: usize = 1_000;
 
@@ -38,6 +41,8 @@ pub struct Compare {
     pub kills: u32,
     /// Which ones are compared.
     pub dispatchers: Vec<Dispatcher>,
+    /// How long nothing may get better while something is owed.
+    pub patience: Duration,
 }
 
 impl Compare {
@@ -47,6 +52,7 @@ impl Compare {
     /// When a system cannot be started, does not answer after the healing, or does not stop in
     /// order.
     pub async fn start(&self) -> anyhow::Result<Option<Comparison>> {
+        let mut interrupted = signal(SignalKind::interrupt())?;
         let mut rows = Vec::new();
         let all = self.dispatchers.len() * KILLED.len();
         for dispatcher in &self.dispatchers {
@@ -54,15 +60,10 @@ impl Compare {
                 let (nth, name) = (rows.len() + 1, dispatcher.name());
                 tell(&format!("{nth}/{all}: {name}, {} is killed", killed.name()));
                 let run = self.run(*dispatcher, killed);
-                let report = tokio::select! {
-                    report = run.start() => report?,
-                    // Between two runs nobody else hears it.
-                    interrupted = tokio::signal::ctrl_c() => {
-                        interrupted?;
-                        None
-                    }
-                };
-                let Some(report) = report else {
+                let report = run.start().await?;
+                // A run does not hear it while it stops its system.
+                let is_interrupted = interrupted.recv().now_or_never().is_some();
+                let Some(report) = report.filter(|_| !is_interrupted) else {
                     return Ok(None);
                 };
                 rows.push(Row {
@@ -97,8 +98,8 @@ impl Compare {
             typing: Typing { seed, share: 0.0 },
             at_least: at_least.max(1),
             guesses: GUESSES,
-            patience: PATIENCE,
-            limit: PATIENCE,
+            patience: self.patience,
+            limit: LIMIT,
         }
     }
 

@@ -47,7 +47,7 @@ use crate::{
     sink::{Moods, Sink},
     system::System,
     target::{RunFile, Target},
-    terminal::tell,
+    terminal::{tell, unless_interrupted},
 };
 use attack::Attack;
 use client::{Client, Done};
@@ -111,13 +111,7 @@ impl Hostile {
         let sink = Sink::listen(([127, 0, 0, 1], 0).into(), moods).await?;
         let mut system = System::up(&self.usher, &sink.url(), None).await?;
         let mails = Mails::Sink(sink);
-        let measured = tokio::select! {
-            report = self.measure(&system, &mails) => report.map(Some),
-            interrupted = tokio::signal::ctrl_c() => {
-                interrupted?;
-                Ok(None)
-            }
-        };
+        let measured = unless_interrupted(self.measure(&system, &mails)).await;
         let stopped = system.stop().await;
         let is_broken =
             !matches!(&measured, Ok(report) if report.as_ref().is_none_or(Siege::is_passed));

@@ -81,7 +81,7 @@ async fn carry_out(cli: Cli) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let Some(report) = run.start().await? else {
-        return Ok(ExitCode::from(130));
+        return Ok(interrupted());
     };
     match format {
         Format::Table => say(&report.to_string()),
@@ -90,12 +90,18 @@ async fn carry_out(cli: Cli) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(report.outcome().code()))
 }
 
+/// By Ctrl-C, after whatever this program had started was ended.
+fn interrupted() -> ExitCode {
+    tell("interrupted: everything that was started has ended, and a part of a run is not judged");
+    ExitCode::from(130)
+}
+
 async fn compared(compare: &Compare, format: Format) -> anyhow::Result<ExitCode> {
     if format == Format::Table {
         say(&compare.to_string());
     }
     let Some(comparison) = compare.start().await? else {
-        return Ok(ExitCode::from(130));
+        return Ok(interrupted());
     };
     match format {
         Format::Table => say(&comparison.to_string()),
@@ -106,7 +112,7 @@ async fn compared(compare: &Compare, format: Format) -> anyhow::Result<ExitCode>
 
 async fn attacked(hostile: &Hostile, format: Format) -> anyhow::Result<ExitCode> {
     let Some(report) = hostile.start().await? else {
-        return Ok(ExitCode::from(130));
+        return Ok(interrupted());
     };
     match format {
         Format::Table => say(&report.to_string()),

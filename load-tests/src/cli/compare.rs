@@ -49,6 +49,9 @@ pub(crate) struct CompareArguments {
     /// Connections that sign-ups are spread over
     #[arg(long, default_value_t = 4)]
     connections: usize,
+    /// How long nothing may get better after the kills while something is owed
+    #[arg(long, default_value = "60s", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    patience: Duration,
     /// The command usher to start [default: this program, which is usher, too]
     #[arg(long, env = "USHER_BINARY", value_name = "FILE")]
     usher: Option<PathBuf>,
@@ -72,6 +75,7 @@ impl CompareArguments {
             },
             kills: self.kills,
             dispatchers: self.dispatchers.unwrap_or_else(all),
+            patience: self.patience,
         })
     }
 }
