@@ -22,10 +22,9 @@ const SOON: Duration = Duration::from_secs(60);
 fn i07_i08_by_kill_nine_of_accounts_or_verification_jetstream_loses_and_doubles_nobody() {
     for row in rows("jetstream") {
         let counts = &row["counts"];
-        for column in ["lost", "told so", "unanswered, unmailed"] {
+        for column in ["lost", "told so", "unmailed", "doubled"] {
             assert_eq!(counts[column], 0, "{row}");
         }
-        assert_eq!(counts["doubled"], counts["unknowable"], "{row}");
     }
 }
 
@@ -142,7 +141,7 @@ async fn ctrl_c_ends_all_that_compare_started_and_says_so() {
 fn help_of_compare_says_what_each_column_counts() {
     let output = load_tests("compare --help");
     let help = String::from_utf8_lossy(&output.stdout);
-    for part in ["Examples:", "Columns:", "unanswered, unmailed", "--kills"] {
+    for part in ["Examples:", "Columns:", "unmailed  ", "--kills"] {
         assert!(help.contains(part), "{help}");
     }
 }

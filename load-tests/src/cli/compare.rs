@@ -24,12 +24,12 @@ use crate::{compare::Compare, dispatcher::Dispatcher, load::Load, people::People
   load-tests compare --output json                           # with the whole report of each run
 
 Columns:
-  no answer             sign-ups whose callers do not know whether there is an account
-  lost                  answered with an account, and no mail
-  told so               answered with an account and `mail` UNKNOWN, and no mail
-  unanswered, unmailed  accounts of callers that had no answer, and no mail
-  doubled               mails beyond an account's first
-  unknowable            of these, those after an attempt whose outcome could not be known")]
+  no answer   sign-ups whose callers do not know whether there is an account
+  lost        accounts whose callers were answered, without a mail
+  told so     the same, but the answer said that nobody knows of the mail (UNKNOWN)
+  unmailed    accounts whose callers had no answer, without a mail
+  doubled     mails beyond an account's first, without a reason
+  unknowable  the same after an attempt whose outcome nobody could know")]
 pub(crate) struct CompareArguments {
     /// Sign-ups a second
     #[arg(long, default_value_t = 50.0, value_parser = above_0)]

@@ -12,14 +12,13 @@ use crate::{
     report::{Outcome, Report},
 };
 
-const COLUMNS: [&str; 9] = [
-    "sign-ups",
+const COLUMNS: [&str; 8] = [
     "acknowledged",
     "no answer",
     "mailed",
     "lost",
     "told so",
-    "unanswered, unmailed",
+    "unmailed",
     "doubled",
     "unknowable",
 ];
@@ -49,14 +48,13 @@ impl Row {
         let verdict = &self.report.verdict;
         let forgotten = &verdict.forgotten;
         [
-            self.report.asked,
             verdict.acknowledged,
             verdict.unknown,
             verdict.mailed,
             verdict.lost.len() + forgotten.lost,
             forgotten.told,
             forgotten.unanswered,
-            verdict.doubled + verdict.doubled_under_another_id.len(),
+            verdict.doubled - verdict.doubled_unknowable + verdict.doubled_under_another_id.len(),
             verdict.doubled_unknowable,
         ]
     }
