@@ -100,6 +100,13 @@ fn whoever_is_lost_with_jetstream_fails_the_command_and_stands_in_its_table() {
     let lost = lost.expect("there is such a column");
     assert_eq!(accounts[lost], "0", "{said}");
     assert_ne!(verification[lost], "0", "{said}");
+    let readme = include_str!("../../README.md");
+    let (_, recorded) = readme.split_once("make compare ").expect("it is there");
+    assert_eq!(
+        self::table(recorded)[0],
+        *header,
+        "README's table is of another time"
+    );
 }
 
 /// The first table in Markdown, by rows and cells.
