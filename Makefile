@@ -1,7 +1,7 @@
 # The only entry point: people and .ci/run call these targets. `make` alone prints them.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build static image test test-chart test-cluster load soak hostile fuzz lint doc papers figures fmt tree tools \
+.PHONY: help demo build static image test test-chart test-cluster load soak compare hostile fuzz lint doc papers figures fmt tree tools \
     nats-server
 MAKEFLAGS += --no-print-directory
 
@@ -74,6 +74,10 @@ load: nats-server ## Measure latencies (RATE= SECONDS= SEED=; DATA=data SINK=hos
 soak: nats-server ## Break everything under load, then check that nobody is lost (RATE= SECONDS= SEED= DATABASE=sqlite|postgres|up)
 	@cargo build --quiet --locked -p load-tests -p usher
 	@target/debug/load-tests soak --usher target/debug/usher $(call given,RATE SECONDS SEED DATABASE) $(ARGS)
+
+compare: nats-server ## Kill accounts and verification with each dispatcher, and count what it loses (RATE= SECONDS= KILLS= SEED=)
+	@cargo build --quiet --locked -p load-tests -p usher
+	@target/debug/load-tests compare --usher target/debug/usher $(call given,RATE SECONDS KILLS SEED) $(ARGS)
 
 hostile: nats-server static ## Attack every listener while people sign up, and see who notices (RATE= SECONDS= TIMES=)
 	@cargo build --quiet --locked -p load-tests

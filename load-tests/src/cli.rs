@@ -1,6 +1,7 @@
 //! The command line: `load` measures, `soak` breaks while it measures, and both become a `Run`;
-//! `hostile` attacks.
+//! `hostile` attacks, `compare` kills.
 
+mod compare;
 mod elsewhere;
 mod hostile;
 mod values;
@@ -11,11 +12,13 @@ use anyhow::ensure;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use self::{
+    compare::CompareArguments,
     elsewhere::ElsewhereArguments,
     hostile::HostileArguments,
     values::{above_0, own, share},
 };
 use crate::{
+    dispatcher::Dispatcher,
     faults::{Kind, Plan},
     load::Load,
     people::People,
@@ -110,6 +113,7 @@ A system that others run, as on a cluster, is reached by its addresses, and its 
 
 All of it stays on 127.0.0.1. A service's limits are settings: docs/settings.md names them.")]
     Hostile(HostileArguments),
+    Compare(CompareArguments),
     /// Be one hostile client, as standard input says (`hostile` starts these)
     #[command(hide = true)]
     Attack,
@@ -257,7 +261,11 @@ impl SoakArguments {
 impl Common {
     fn own(&self, ground: Ground) -> anyhow::Result<Subject> {
         let usher = own(self.usher.as_deref())?;
-        Ok(Subject::Own { usher, ground })
+        Ok(Subject::Own {
+            usher,
+            ground,
+            dispatcher: Dispatcher::Jetstream,
+        })
     }
 
     fn lasting(&self) -> Duration {

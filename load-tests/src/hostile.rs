@@ -47,7 +47,7 @@ use crate::{
     sink::{Moods, Sink},
     system::System,
     target::{RunFile, Target},
-    terminal::tell,
+    terminal::{tell, unless_interrupted},
 };
 use attack::Attack;
 use client::{Client, Done};
@@ -111,13 +111,7 @@ impl Hostile {
         let sink = Sink::listen(([127, 0, 0, 1], 0).into(), moods).await?;
         let mut system = System::up(&self.usher, &sink.url(), None).await?;
         let mails = Mails::Sink(sink);
-        let measured = tokio::select! {
-            report = self.measure(&system, &mails) => report.map(Some),
-            interrupted = tokio::signal::ctrl_c() => {
-                interrupted?;
-                Ok(None)
-            }
-        };
+        let measured = unless_interrupted(self.measure(&system, &mails)).await;
         let stopped = system.stop().await;
         let is_broken =
             !matches!(&measured, Ok(report) if report.as_ref().is_none_or(Siege::is_passed));
@@ -142,7 +136,7 @@ impl Hostile {
         let account_id = OnceCell::new();
         let to_the_end = CancellationToken::new();
         let load = load.run(&target.accounts_urls, &self.people, &to_the_end, |asked| {
-            if let Answer::Acknowledged { account_id: id } = &asked.answer {
+            if let Answer::Acknowledged { account_id: id, .. } = &asked.answer {
                 let _ = account_id.set(id.clone()); // the first is as good as any
             }
         });
@@ -225,6 +219,7 @@ impl Hostile {
             people: &self.people,
             whole: true,
             faultless: true,
+            forgetful: false,
             patience: PATIENCE,
             limit: PATIENCE,
             guesses: GUESSES,

@@ -6,13 +6,15 @@
 //! listens, `place` what it consists of), `faults` befall it (`befall`), `sink` is its mail server,
 //! and `typing` are those who confirm their codes at once. Of a system that others run `mailbox` is
 //! read, and `phases` are what they do to it meanwhile; `mails` are those of either.
-//! `check` asks everybody at the end and judges, `report` tells. `chance` makes a seed repeat all
-//! of it; `cli` is the command line.
+//! `compare` is a run for each `dispatcher` while services are killed. `check` asks everybody at the
+//! end and judges, `report` tells. `chance` makes a seed repeat all of it; `cli` is the command line.
 
 mod befall;
 mod chance;
 pub mod check;
 mod cli;
+pub mod compare;
+pub mod dispatcher;
 pub mod faults;
 pub mod hostile;
 pub mod load;
@@ -34,6 +36,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 use cli::{Cli, Command, Format};
+use compare::Compare;
 use hostile::{Hostile, client::Client};
 use terminal::{say, tell};
 
@@ -62,6 +65,7 @@ async fn carry_out(cli: Cli) -> anyhow::Result<ExitCode> {
     let format = cli.output;
     let (run, is_dry) = match cli.command {
         Command::Attack => return Ok(ExitCode::SUCCESS), // it was done before
+        Command::Compare(arguments) => return compared(&arguments.run()?, format).await,
         Command::Hostile(arguments) => return attacked(&arguments.run()?, format).await,
         Command::Load(arguments) => (arguments.run()?, false),
         Command::Soak(arguments) => {
@@ -77,7 +81,7 @@ async fn carry_out(cli: Cli) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let Some(report) = run.start().await? else {
-        return Ok(ExitCode::from(130));
+        return Ok(interrupted());
     };
     match format {
         Format::Table => say(&report.to_string()),
@@ -86,9 +90,29 @@ async fn carry_out(cli: Cli) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(report.outcome().code()))
 }
 
+/// By Ctrl-C, after whatever this program had started was ended.
+fn interrupted() -> ExitCode {
+    tell("interrupted: everything that was started has ended, and a part of a run is not judged");
+    ExitCode::from(130)
+}
+
+async fn compared(compare: &Compare, format: Format) -> anyhow::Result<ExitCode> {
+    if format == Format::Table {
+        say(&compare.to_string());
+    }
+    let Some(comparison) = compare.start().await? else {
+        return Ok(interrupted());
+    };
+    match format {
+        Format::Table => say(&comparison.to_string()),
+        Format::Json => say(&comparison.json().to_string()),
+    }
+    Ok(ExitCode::from(comparison.outcome().code()))
+}
+
 async fn attacked(hostile: &Hostile, format: Format) -> anyhow::Result<ExitCode> {
     let Some(report) = hostile.start().await? else {
-        return Ok(ExitCode::from(130));
+        return Ok(interrupted());
     };
     match format {
         Format::Table => say(&report.to_string()),
