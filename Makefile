@@ -1,7 +1,7 @@
 # The only entry point: people and .ci/run call these targets. `make` alone prints them.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build static image test test-chart test-cluster load soak hostile fuzz lint doc papers figures fmt tree tools \
+.PHONY: help demo build static image test test-chart test-cluster load soak hostile bench fuzz lint doc papers figures fmt tree tools \
     nats-server
 MAKEFLAGS += --no-print-directory
 
@@ -78,6 +78,9 @@ soak: nats-server ## Break everything under load, then check that nobody is lost
 hostile: nats-server static ## Attack every listener while people sign up, and see who notices (RATE= SECONDS= TIMES=)
 	@cargo build --quiet --locked -p load-tests
 	@target/debug/load-tests hostile --usher target/static/usher $(call given,RATE SECONDS TIMES) $(ARGS)
+
+bench: nats-server ## Measure the parts by themselves: what a commit, a window, a mail and a code take (ARGS=render runs some)
+	@cargo bench --quiet --locked -p kit -p verification -p mailer --bench kit --bench digits --bench mailer -- $(ARGS)
 
 fuzz: ## Look for octets of a mail server that break what reads and keeps them (SECONDS=; needs cargo-fuzz)
 	@command -v cargo-fuzz >/dev/null || { echo "make fuzz: there is no cargo-fuzz (cargo install --locked cargo-fuzz)"; exit 1; }
