@@ -1,7 +1,9 @@
 //! The command line: `load` measures, `soak` breaks while it measures, and both become a `Run`;
-//! `hostile` attacks.
+//! `hostile` attacks, `growth` compares.
 
+mod burst;
 mod elsewhere;
+mod growth;
 mod hostile;
 mod values;
 
@@ -11,7 +13,9 @@ use anyhow::ensure;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use self::{
+    burst::BurstArguments,
     elsewhere::ElsewhereArguments,
+    growth::GrowthArguments,
     hostile::HostileArguments,
     values::{above_0, own, share},
 };
@@ -110,6 +114,8 @@ A system that others run, as on a cluster, is reached by its addresses, and its 
 
 All of it stays on 127.0.0.1. A service's limits are settings: docs/settings.md names them.")]
     Hostile(HostileArguments),
+    Growth(GrowthArguments),
+    Burst(BurstArguments),
     /// Be one hostile client, as standard input says (`hostile` starts these)
     #[command(hide = true)]
     Attack,
@@ -287,6 +293,7 @@ impl Common {
                 seed: self.seed,
                 tag,
                 gone: self.gone,
+                scattered: false,
             },
             plan,
             phased: false,

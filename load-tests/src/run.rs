@@ -132,7 +132,7 @@ impl Run {
         let mut system = match ground {
             Ground::Up => {
                 let is_soaked = !self.plan.0.is_empty();
-                System::up(usher, &mail_url, is_soaked.then_some(seed)).await?
+                System::up(usher, &mail_url, is_soaked.then_some(seed), &[]).await?
             }
             Ground::Sqlite | Ground::Postgres => {
                 let apart = Apart {
