@@ -58,7 +58,7 @@ pub struct Growth {
 }
 
 /// One system with its mail server.
-struct Ground {
+struct Populated {
     size: u64,
     system: System,
     sink: Sink,
@@ -115,10 +115,10 @@ impl Growth {
         })
     }
 
-    async fn ground(&self, size: u64) -> anyhow::Result<Ground> {
+    async fn ground(&self, size: u64) -> anyhow::Result<Populated> {
         let sink = Sink::listen(([127, 0, 0, 1], 0).into(), Moods::none()).await?;
         let system = System::up(&self.usher, &sink.url(), None, &[]).await?;
-        let mut ground = Ground {
+        let mut ground = Populated {
             size,
             system,
             sink,
@@ -140,7 +140,7 @@ impl Growth {
         Ok(ground)
     }
 
-    async fn round(&self, ground: &mut Ground, round: usize) -> anyhow::Result<[f64; 3]> {
+    async fn round(&self, ground: &mut Populated, round: usize) -> anyhow::Result<[f64; 3]> {
         let before = cpu(&ground.system)?;
         self.sign_up(ground, &format!("round{round}"), self.accounts)
             .await?;
@@ -154,7 +154,7 @@ impl Growth {
     }
 
     /// Lets so many sign up, and waits for their mails.
-    async fn sign_up(&self, ground: &mut Ground, tag: &str, number: u64) -> anyhow::Result<()> {
+    async fn sign_up(&self, ground: &mut Populated, tag: &str, number: u64) -> anyhow::Result<()> {
         let load = Load {
             rate: self.rate,
             lasting: Duration::from_secs_f64(accounts(number) / self.rate),

@@ -62,7 +62,7 @@ fn main() {
 fn ledger_round(bencher: Bencher<'_, '_>, mails: usize) {
     let (runtime, folder, clock) = (runtime(), kit::testing::folder(), Clock::default());
     let url = format!("sqlite:{}", folder.path().join("bench.db").display());
-    let ledger = runtime.block_on(Ledger::open(&url, &clock));
+    let ledger = runtime.block_on(Bookkeeper::open(&url, &clock));
     bencher
         .counter(ItemsCount::new(mails))
         .with_inputs(|| {
@@ -98,12 +98,12 @@ fn smtp_connection(bencher: Bencher<'_, '_>) {
     });
 }
 
-struct Ledger {
+struct Bookkeeper {
     claims: Claims,
     outcomes: Outcomes,
 }
 
-impl Ledger {
+impl Bookkeeper {
     async fn open(url: &str, clock: &Clock) -> Self {
         let url = url.parse().unwrap();
         let db = Db::connect(&url, clock.clone()).await.unwrap();
