@@ -49,7 +49,7 @@ pub use admin::AdminToken;
 #[cfg(feature = "testing")]
 pub use client::Name;
 pub use client::{Balanced, Channel, Client, Replica, ReplicaEvent, Replicas, channel, client};
-pub use deadline::{deadline, item_deadline, stream_deadline};
+pub use deadline::{deadline, item_deadline, stream_deadline, until};
 pub use guarded::ending;
 pub use health::Health;
 pub use limits::ListenerSettings;

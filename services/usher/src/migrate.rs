@@ -165,7 +165,7 @@ async fn each(
             // To open a file that is missing would make it.
             Some(MigrateCommand::Status) if is_missing(&url) => Tables {
                 lacks: vec!["all, there is no database yet".to_owned()],
-                newer: None,
+                ..Tables::default()
             },
             Some(MigrateCommand::Status) => look(*service, &url).await?,
         };

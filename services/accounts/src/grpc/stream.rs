@@ -15,7 +15,7 @@ use proto::accounts::{
 };
 use tokio::{
     sync::{mpsc, oneshot},
-    time::{Instant, sleep_until, timeout},
+    time::{Instant, timeout},
 };
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -42,7 +42,7 @@ pub(crate) struct Patience {
 }
 
 /// A result's place among those that wait for the caller.
-type Place = mpsc::OwnedPermit<CreateAccountsResponse>;
+type Slot = mpsc::OwnedPermit<CreateAccountsResponse>;
 
 /// A batch's results as its caller gets them.
 type Results = BoxStream<'static, Result<CreateAccountsResponse, Status>>;
@@ -128,10 +128,10 @@ impl Batch {
                 biased;
                 () = self.ending.cancelled() => return Err(Cut::SentAway),
                 () = self.results.closed() => return Ok(()), // nobody listens any more
-                () = over(self.deadline) => return Err(Cut::TooLate),
+                () = serve::until(self.deadline) => return Err(Cut::TooLate),
                 next = self.next(requests, under_way) => next?,
             };
-            let Some((place, request)) = next else {
+            let Some((slot, request)) = next else {
                 return Ok(());
             };
             // Outside of what may end the reading: the item is read, and will be answered. Where
@@ -141,7 +141,7 @@ impl Batch {
             let deadline = serve::item_deadline(self.deadline);
             let sign_ups = self.sign_ups.clone();
             under_way.spawn(async move {
-                place.send(answered(&sign_ups, item, turn, request, deadline).await);
+                slot.send(answered(&sign_ups, item, turn, request, deadline).await);
             });
         }
     }
@@ -152,13 +152,13 @@ impl Batch {
         &self,
         requests: &mut Streaming<CreateAccountsRequest>,
         under_way: &TaskTracker,
-    ) -> Result<Option<(Place, CreateAccountsRequest)>, Cut> {
+    ) -> Result<Option<(Slot, CreateAccountsRequest)>, Cut> {
         let Patience { untaken, silent } = self.patience;
         // The place first: what is read is answered. Who takes no results is read no further, and
         // HTTP/2's own window stops it.
-        let place = loop {
+        let slot = loop {
             match timeout(untaken, self.results.clone().reserve_owned()).await {
-                Ok(Ok(place)) => break place,
+                Ok(Ok(slot)) => break slot,
                 Ok(Err(_)) => return Ok(None),
                 // Not the caller's fault: there is something yet to be answered.
                 Err(_) if !under_way.is_empty() => {}
@@ -167,7 +167,7 @@ impl Batch {
         };
         loop {
             match timeout(silent, requests.message()).await {
-                Ok(Ok(request)) => return Ok(request.map(|request| (place, request))),
+                Ok(Ok(request)) => return Ok(request.map(|request| (slot, request))),
                 Ok(Err(status)) => return Err(Cut::Unreadable(status)),
                 // It may be waiting for a result before it goes on.
                 Err(_) if !under_way.is_empty() => {}
@@ -228,11 +228,4 @@ async fn created(
     let created = sign_ups.create_in_turn(turn, command.map_err(status)?, caller.clone(), deadline);
     let created = created.await.map_err(status)?;
     Ok(encode::created(created, &caller))
-}
-
-async fn over(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => sleep_until(deadline).await,
-        None => std::future::pending().await,
-    }
 }

@@ -3,14 +3,14 @@
 use std::collections::HashSet;
 
 use insta::assert_snapshot;
-use kit::testing::{SOON, eventually};
+
 use proto::accounts::{CreateAccountRequest, CreateAccountsRequest};
-use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
 use tonic::Code;
 
 use crate::{
     batch::{Batch, Results, all, item, numbered, read},
     client::{fields, reason, shown, sign_up},
+    concurrency::until_one_is_refused,
     world::{UNPUBLISHED, World},
 };
 
@@ -164,31 +164,13 @@ async fn i19_where_a_call_is_refused_for_a_full_queue_items_wait_for_their_turn(
         .await;
     let client = service.client();
     client.create(sign_up("first@example.org")).await.unwrap();
-    let database = world.database().await;
-    let writing = database.begin().await.unwrap();
-    writing
-        .execute_unprepared("UPDATE accounts SET locale = locale")
-        .await
-        .unwrap();
+    let lock = world.lock().await;
     let items = client.clone();
     let batch = tokio::spawn(async move { all(&items, (0..300).map(numbered)).await });
-    let mut calls = Vec::new();
-    let refused = eventually("a call that is refused", SOON, async || {
-        let client = client.clone();
-        let email = format!("call{}@example.org", calls.len());
-        let mut call = tokio::spawn(async move { client.create(sign_up(&email)).await });
-        match tokio::time::timeout(std::time::Duration::from_millis(50), &mut call).await {
-            Ok(answered) => Some(answered.unwrap().unwrap_err()),
-            Err(_) => {
-                calls.push(call);
-                None
-            }
-        }
-    })
-    .await;
+    let (refused, calls) = until_one_is_refused(&client).await;
     assert_eq!(refused.code(), Code::ResourceExhausted);
     assert!(!calls.is_empty(), "half of the queue is for calls");
-    writing.rollback().await.unwrap();
+    lock.rollback().await.unwrap();
     let results = batch.await.unwrap();
     assert_eq!(ids(&results).len(), 300);
     for call in calls {
@@ -233,12 +215,7 @@ async fn a_database_that_is_locked_is_told_to_each_item_and_leaves_nothing_half_
     let service = world.start().await;
     let client = service.client();
     client.create(sign_up("first@example.org")).await.unwrap();
-    let database = world.database().await;
-    let writing = database.begin().await.unwrap();
-    writing
-        .execute_unprepared("UPDATE accounts SET locale = locale")
-        .await
-        .unwrap();
+    let lock = world.lock().await;
     let results = all(&client, (0..10).map(numbered)).await;
     assert_eq!(results.len(), 10);
     for answers in results.values() {
@@ -246,7 +223,7 @@ async fn a_database_that_is_locked_is_told_to_each_item_and_leaves_nothing_half_
         let word = reason(refused);
         assert!(matches!(&*word, "TRY_LATER" | "UNAVAILABLE"), "{refused:?}");
     }
-    writing.rollback().await.unwrap();
+    lock.rollback().await.unwrap();
     assert_eq!(world.accounts_events_keys().await, [1, 1, 0]);
     let again = all(&client, (0..10).map(numbered)).await;
     assert_eq!(ids(&again).len(), 10);

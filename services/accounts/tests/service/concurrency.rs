@@ -5,11 +5,12 @@ use std::time::Duration;
 use futures::future::join_all;
 use insta::assert_snapshot;
 use kit::testing::{SOON, eventually};
-use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
-use tonic::Code;
+use proto::accounts::Account;
+use tokio::task::JoinHandle;
+use tonic::{Code, Status};
 
 use crate::{
-    client::{reason, shown, sign_up},
+    client::{Client, reason, shown, sign_up},
     world::{UNPUBLISHED, World},
 };
 
@@ -52,6 +53,27 @@ async fn two_thousand_concurrent_creates_share_few_transactions_and_all_are_publ
     world.until_none(UNPUBLISHED).await;
 }
 
+/// Signs people up by calls of their own, none of which is answered, until one is refused; returns
+/// why, and those that wait.
+pub(crate) async fn until_one_is_refused(
+    client: &Client,
+) -> (Status, Vec<JoinHandle<Result<Account, Status>>>) {
+    let mut waiting = Vec::new();
+    let refused = eventually("a call that is refused", SOON, async || {
+        let (client, email) = (client.clone(), format!("call{}@example.org", waiting.len()));
+        let mut one = tokio::spawn(async move { client.create(sign_up(&email)).await });
+        match tokio::time::timeout(Duration::from_millis(50), &mut one).await {
+            Ok(answered) => Some(answered.unwrap().unwrap_err()),
+            Err(_) => {
+                waiting.push(one);
+                None
+            }
+        }
+    })
+    .await;
+    (refused, waiting)
+}
+
 #[tokio::test]
 async fn a_caller_too_many_is_told_when_to_come_back() {
     let world = World::new().await;
@@ -63,33 +85,15 @@ async fn a_caller_too_many_is_told_when_to_come_back() {
 
     // While another program writes, one sign-up is being committed, one waits, and the rest is too
     // much.
-    let database = world.database().await;
-    let writing = database.begin().await.unwrap();
-    writing
-        .execute_unprepared("UPDATE accounts SET locale = locale")
-        .await
-        .unwrap();
-    let mut waiting = Vec::new();
-    let refused = eventually("a full queue", SOON, async || {
-        let client = client.clone();
-        let email = format!("ada{}@example.org", waiting.len());
-        let mut one = tokio::spawn(async move { client.create(sign_up(&email)).await });
-        match tokio::time::timeout(Duration::from_millis(50), &mut one).await {
-            Ok(answered) => Some(answered.unwrap().unwrap_err()),
-            Err(_) => {
-                waiting.push(one);
-                None
-            }
-        }
-    })
-    .await;
+    let lock = world.lock().await;
+    let (refused, waiting) = until_one_is_refused(&client).await;
     assert_eq!(refused.code(), Code::ResourceExhausted);
     assert_snapshot!(shown(&refused), @r"
     ResourceExhausted: Too many sign-ups are waiting. Nothing was stored; try again in a second.
       reason TRY_LATER of usher
       retry after 1s
     ");
-    writing.rollback().await.unwrap();
+    lock.rollback().await.unwrap();
     let waiting = join_all(waiting).await;
     assert!(!waiting.is_empty());
     for stored in &waiting {

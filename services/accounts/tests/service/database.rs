@@ -6,7 +6,6 @@ use futures::future::join_all;
 use insta::assert_snapshot;
 use kit::testing::SmallDisk;
 use proto::{accounts::Account, streams::ACCOUNTS};
-use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
 use tonic::{Code, Status};
 
 use crate::{
@@ -45,12 +44,7 @@ async fn a_locked_database_is_unavailable_and_leaves_nothing_half_written() {
     let client = service.client();
     client.create(sign_up("first@example.org")).await.unwrap();
 
-    let database = world.database().await;
-    let writing = database.begin().await.unwrap();
-    writing
-        .execute_unprepared("UPDATE accounts SET locale = locale")
-        .await
-        .unwrap();
+    let lock = world.lock().await;
     assert_snapshot!(ten_refusals(&client).await, @r"
     Unavailable: The database does not answer. Try again in a moment; an idempotency-key makes that safe.
       reason UNAVAILABLE of usher
@@ -65,7 +59,7 @@ async fn a_locked_database_is_unavailable_and_leaves_nothing_half_written() {
         Code::NotFound,
         "reading goes on while somebody else writes"
     );
-    writing.rollback().await.unwrap();
+    lock.rollback().await.unwrap();
 
     assert_eq!(world.accounts_events_keys().await, [1, 1, 0]);
     numbered(client, 0).await.unwrap();
@@ -151,18 +145,14 @@ async fn while_the_database_is_locked_each_caller_is_answered_in_time_and_none_i
     let client = service.client();
     client.create(sign_up("first@example.org")).await.unwrap();
 
-    let writing = world.database().await.begin().await.unwrap();
-    writing
-        .execute_unprepared("UPDATE accounts SET locale = locale")
-        .await
-        .unwrap();
+    let lock = world.lock().await;
     let mut codes = BTreeSet::new();
     for answer in join_all((0..200).map(|n| numbered(client.clone(), n))).await {
         codes.insert(format!("{:?}", answer.unwrap_err().code()));
     }
     let told = ["ResourceExhausted", "Unavailable"].map(str::to_owned);
     assert_eq!(codes, BTreeSet::from(told));
-    writing.rollback().await.unwrap();
+    lock.rollback().await.unwrap();
 
     client.create(sign_up("last@example.org")).await.unwrap(); // behind all that still waited
     assert_eq!(world.accounts_events_keys().await, [2, 2, 0]);
@@ -174,11 +164,7 @@ async fn a_caller_in_a_hurry_is_refused_before_its_deadline_and_not_stored() {
     let service = world.start().await;
     let client = service.client();
     client.create(sign_up("first@example.org")).await.unwrap();
-    let writing = world.database().await.begin().await.unwrap();
-    writing
-        .execute_unprepared("UPDATE accounts SET locale = locale")
-        .await
-        .unwrap();
+    let lock = world.lock().await;
     let mut request = tonic::Request::new(sign_up("ada@example.org"));
     request.set_timeout(Duration::from_secs(1));
     let refused = client.0.clone().create_account(request).await.unwrap_err();
@@ -187,7 +173,7 @@ async fn a_caller_in_a_hurry_is_refused_before_its_deadline_and_not_stored() {
       reason TRY_LATER of usher
       retry after 1s
     ");
-    writing.rollback().await.unwrap();
+    lock.rollback().await.unwrap();
     client.create(sign_up("last@example.org")).await.unwrap();
     assert_eq!(world.count("accounts").await, 2);
 }

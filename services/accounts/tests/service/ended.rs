@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use insta::assert_snapshot;
 use kit::testing::{SOON, eventually};
-use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
 use tonic::Code;
 
 use crate::{
@@ -49,18 +48,13 @@ async fn a_caller_whose_items_take_longer_than_it_may_be_silent_is_waited_for() 
     let service = world.start_with(&impatient).await;
     let client = service.client();
     client.create(sign_up("first@example.org")).await.unwrap();
-    let database = world.database().await;
-    let writing = database.begin().await.unwrap();
-    writing
-        .execute_unprepared("UPDATE accounts SET locale = locale")
-        .await
-        .unwrap();
+    let lock = world.lock().await;
     let mut batch = Batch::open(&client).await;
     assert!(batch.send(numbered(1)).await);
     // Long after both: a stream that was opened later, and said nothing, has ended.
     let later = Batch::open(&client).await.results().await;
     assert_eq!(reason(&later.1.unwrap_err()), "STREAM_SILENT");
-    writing.rollback().await.unwrap();
+    lock.rollback().await.unwrap();
     let (results, end) = batch.results().await;
     assert_eq!(created(&results), 1);
     assert_eq!(reason(&end.unwrap_err()), "STREAM_SILENT");
@@ -187,12 +181,7 @@ async fn i01_what_was_read_of_a_caller_that_vanishes_is_stored_and_found_under_t
     let service = world.start().await;
     let client = service.client();
     let first = client.create(sign_up("first@example.org")).await.unwrap();
-    let database = world.database().await;
-    let writing = database.begin().await.unwrap();
-    writing
-        .execute_unprepared("UPDATE accounts SET locale = locale")
-        .await
-        .unwrap();
+    let lock = world.lock().await;
     let batch = Batch::open(&client).await;
     for number in 0..100 {
         assert!(batch.send(numbered(number)).await);
@@ -200,7 +189,7 @@ async fn i01_what_was_read_of_a_caller_that_vanishes_is_stored_and_found_under_t
     // Behind them on the same connection.
     client.get(&first.account_id).await.unwrap();
     drop((batch, client));
-    writing.rollback().await.unwrap();
+    lock.rollback().await.unwrap();
     eventually("what was read", SOON, async || {
         (world.count("accounts").await > 1).then_some(())
     })

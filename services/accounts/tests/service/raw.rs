@@ -4,18 +4,16 @@
 use std::net::SocketAddr;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
-use h2::{RecvStream, SendStream, client::SendRequest};
-use http::{HeaderMap, Request};
-use kit::testing::SOON;
+use h2::{RecvStream, SendStream};
+use http::HeaderMap;
+use kit::testing::{Http2, SOON};
 use prost::Message as _;
 use proto::accounts::{CreateAccountsRequest, CreateAccountsResponse};
-use tokio::{net::TcpStream, task::JoinHandle, time::timeout};
+use tokio::{task::JoinHandle, time::timeout};
 use tonic::Status;
 
 /// A connection of its own.
-pub(crate) struct Raw {
-    requests: SendRequest<Bytes>,
-}
+pub(crate) struct Raw(Http2);
 
 /// What came back, as far as it is taken.
 pub(crate) struct Answer {
@@ -27,17 +25,12 @@ pub(crate) struct Answer {
 impl Raw {
     /// One that takes so many octets of an answer until it is taken.
     pub(crate) async fn connect(addr: SocketAddr, window: u32) -> Self {
-        let stream = TcpStream::connect(addr).await.unwrap();
-        let mut builder = h2::client::Builder::new();
-        builder.initial_window_size(window);
-        let (requests, connection) = builder.handshake(stream).await.unwrap();
-        tokio::spawn(connection);
-        Self { requests }
+        Self(Http2::connect(addr, window).await)
     }
 
     /// Whether it may ask anything more.
     pub(crate) async fn is_ready(&self) -> bool {
-        self.requests.clone().ready().await.is_ok()
+        self.0.is_ready().await
     }
 
     /// Sends items as the service takes them, and ends after the last.
@@ -72,14 +65,8 @@ impl Raw {
     }
 
     async fn open(&mut self) -> (Answer, SendStream<Bytes>) {
-        let path = "http://usher/usher.accounts.v1.AccountsService/CreateAccounts";
-        let request = Request::post(path)
-            .header("content-type", "application/grpc")
-            .header("te", "trailers")
-            .body(())
-            .unwrap();
-        let mut ready = self.requests.clone().ready().await.unwrap();
-        let (answer, stream) = ready.send_request(request, false).unwrap();
+        let method = "usher.accounts.v1.AccountsService/CreateAccounts";
+        let (answer, stream) = self.0.call(method).await;
         let (head, body) = answer.await.unwrap().into_parts();
         let answer = Answer {
             head: head.headers,

@@ -44,7 +44,7 @@ impl MigrateError {
 }
 
 /// How a database's tables stand against the migrations of a program.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Tables {
     /// The names of those that are to be applied, in their order.
     pub lacks: Vec<String>,
@@ -84,10 +84,7 @@ impl Db {
         M::up(&tx, None).await?;
         write_check::create_table(&tx).await?;
         tx.commit().await?;
-        Ok(Tables {
-            lacks: Vec::new(),
-            newer: None,
-        })
+        Ok(Tables::default())
     }
 
     /// How the tables stand, for people who are to bring them up to date.

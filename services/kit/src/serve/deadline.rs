@@ -8,7 +8,7 @@ use std::{
 
 use futures::{FutureExt as _, future::BoxFuture};
 use http::{HeaderMap, Response};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 use tonic::{Request, Status};
 use tower::Service;
 
@@ -31,6 +31,14 @@ pub fn stream_deadline<T>(request: &Request<T>) -> Option<Instant> {
 pub fn item_deadline(stream: Option<Instant>) -> Instant {
     let longest = Instant::now() + LONGEST_CALL;
     stream.map_or(longest, |stream| stream.min(longest))
+}
+
+/// Waits until then; for ever where there is no end.
+pub async fn until(end: Option<Instant>) {
+    match end {
+        Some(end) => sleep_until(end).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Answers CANCELLED at the deadline, whatever becomes of the work; also for callers that name no

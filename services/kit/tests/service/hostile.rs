@@ -3,16 +3,12 @@
 use std::{net::SocketAddr, time::Duration};
 
 use bytes::Bytes;
-use h2::{
-    Reason,
-    client::{ResponseFuture, SendRequest},
-};
+use h2::{Reason, client::ResponseFuture};
 use http::Request;
-use kit::testing::SOON;
+use kit::testing::{Http2, SOON};
 use tokio::{
     io::AsyncReadExt as _,
     net::TcpStream,
-    task::JoinHandle,
     time::{Instant, timeout},
 };
 
@@ -39,55 +35,30 @@ pub(crate) async fn closed(mut stream: TcpStream) -> Duration {
     begun.elapsed()
 }
 
-/// An HTTP/2 connection whose every move is ours.
-pub(crate) struct Raw {
-    pub(crate) requests: SendRequest<Bytes>,
-    /// How it ended.
-    pub(crate) ended: JoinHandle<Result<(), h2::Error>>,
+/// Asks as a browser or a probe does.
+pub(crate) async fn get(connection: &Http2, path: &str) -> ResponseFuture {
+    let request = Request::get(format!("http://usher{path}"));
+    let mut ready = connection.requests.clone().ready().await.unwrap();
+    ready
+        .send_request(request.body(()).unwrap(), true)
+        .unwrap()
+        .0
 }
 
-impl Raw {
-    /// A connection that takes so many octets of each answer before it is asked again.
-    pub(crate) async fn connect(addr: SocketAddr, window: u32) -> Self {
-        let stream = TcpStream::connect(addr).await.unwrap();
-        let mut builder = h2::client::Builder::new();
-        builder.initial_window_size(window);
-        let (requests, connection) = builder.handshake(stream).await.unwrap();
-        let ended = tokio::spawn(connection);
-        Self { requests, ended }
+/// Asks `method`; the request ends if `whole`.
+pub(crate) async fn ask(
+    connection: &Http2,
+    method: &str,
+    body: Bytes,
+    whole: bool,
+) -> ResponseFuture {
+    let (answer, mut stream) = connection.call(method).await;
+    stream.send_data(body, whole).unwrap();
+    if !whole {
+        // Dropped, it would be reset.
+        tokio::spawn(async move { stream_open(stream).await });
     }
-
-    /// Whether it may ask anything more.
-    pub(crate) async fn is_ready(&self) -> bool {
-        self.requests.clone().ready().await.is_ok()
-    }
-
-    /// Asks as a browser or a probe does.
-    pub(crate) async fn get(&mut self, path: &str) -> ResponseFuture {
-        let request = Request::get(format!("http://usher{path}"));
-        let mut ready = self.requests.clone().ready().await.unwrap();
-        ready
-            .send_request(request.body(()).unwrap(), true)
-            .unwrap()
-            .0
-    }
-
-    /// Asks `method`; the request ends if `whole`.
-    pub(crate) async fn ask(&mut self, method: &str, body: Bytes, whole: bool) -> ResponseFuture {
-        let request = Request::post(format!("http://usher/{method}"))
-            .header("content-type", "application/grpc")
-            .header("te", "trailers")
-            .body(())
-            .unwrap();
-        let mut ready = self.requests.clone().ready().await.unwrap();
-        let (answer, mut stream) = ready.send_request(request, false).unwrap();
-        stream.send_data(body, whole).unwrap();
-        if !whole {
-            // Dropped, it would be reset.
-            tokio::spawn(async move { stream_open(stream).await });
-        }
-        answer
-    }
+    answer
 }
 
 async fn stream_open(mut stream: h2::SendStream<Bytes>) -> Result<Reason, h2::Error> {

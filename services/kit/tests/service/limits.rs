@@ -5,7 +5,7 @@ use std::time::Duration;
 use kit::{
     config::from_pairs,
     serve::{ListenerSettings, Server, client},
-    testing::{SOON, eventually, reason, retry_after},
+    testing::{Http2, SOON, eventually, reason, retry_after},
 };
 use proto::mailer::{ListMailsRequest, mailer_admin_client::MailerAdminClient};
 use tokio::{
@@ -17,7 +17,7 @@ use tonic::{Code, Status, Streaming};
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse, health_client::HealthClient};
 
 use crate::{
-    hostile::{EMPTY, Raw, closed, silent},
+    hostile::{EMPTY, ask, closed, get, silent},
     running::{Running, start_with},
 };
 
@@ -114,8 +114,8 @@ async fn a_newcomer_is_heard_where_all_others_are_idle_and_more_are_coming() {
     let running = start_with(&[("USHER_ADMIN_CONNECTIONS", "4")]).await;
     let mut idle = Vec::new();
     for _ in 0..4 {
-        let mut raw = Raw::connect(running.admin_addr, 65_535).await;
-        raw.ask(LIST, EMPTY, true).await.await.unwrap();
+        let raw = Http2::connect(running.admin_addr, 65_535).await;
+        ask(&raw, LIST, EMPTY, true).await.await.unwrap();
         idle.push(raw);
     }
     let mut newcomer = TcpStream::connect(running.admin_addr).await.unwrap();
@@ -135,8 +135,8 @@ async fn idle_connections_make_room_and_busy_ones_stay() {
     let mut watching = watch(&running).await.unwrap();
     let mut idle = Vec::new();
     for _ in 0..8 {
-        let mut raw = Raw::connect(running.addr, 65_535).await;
-        raw.ask(LIST, EMPTY, true).await.await.unwrap();
+        let raw = Http2::connect(running.addr, 65_535).await;
+        ask(&raw, LIST, EMPTY, true).await.await.unwrap();
         idle.push(raw);
     }
     let first = idle.remove(0);
@@ -151,10 +151,10 @@ async fn callers_that_take_no_answer_make_room_for_others() {
     // With a window of one octet the answer is begun, and the rest of it waits.
     for window in [0, 1] {
         let running = start_with(&[("USHER_CALLS", "8")]).await;
-        let mut raw = Raw::connect(running.addr, window).await;
+        let raw = Http2::connect(running.addr, window).await;
         let mut asked = Vec::new();
         for _ in 0..8 {
-            asked.push(raw.ask(LIST, EMPTY, true).await.await.unwrap());
+            asked.push(ask(&raw, LIST, EMPTY, true).await.await.unwrap());
         }
         makes_room(&running, raw).await;
         running.stop().await;
@@ -164,10 +164,10 @@ async fn callers_that_take_no_answer_make_room_for_others() {
 #[tokio::test]
 async fn i20_a_probe_that_finds_no_room_is_not_told_that_all_is_well() {
     let running = start_with(&[("USHER_CALLS", "2")]).await;
-    let mut raw = Raw::connect(running.admin_addr, 0).await;
+    let raw = Http2::connect(running.admin_addr, 0).await;
     let mut untaken = Vec::new();
     for _ in 0..2 {
-        untaken.push(raw.get("/readyz").await.await.unwrap());
+        untaken.push(get(&raw, "/readyz").await.await.unwrap());
     }
     assert_eq!(running.get("/readyz").await.0, 503);
     running.stop().await;
@@ -176,11 +176,11 @@ async fn i20_a_probe_that_finds_no_room_is_not_told_that_all_is_well() {
 #[tokio::test]
 async fn callers_that_never_end_their_requests_make_room_for_others() {
     let running = start_with(&[("USHER_CALLS", "8")]).await;
-    let mut raw = Raw::connect(running.addr, 65_535).await;
+    let raw = Http2::connect(running.addr, 65_535).await;
     let mut asked = Vec::new();
     for _ in 0..8 {
         let half = EMPTY.slice(..3);
-        asked.push(tokio::spawn(raw.ask(LIST, half, false).await));
+        asked.push(tokio::spawn(ask(&raw, LIST, half, false).await));
     }
     makes_room(&running, raw).await;
     running.stop().await;
@@ -188,7 +188,7 @@ async fn callers_that_never_end_their_requests_make_room_for_others() {
 
 /// For a second a slow caller is just far away, and others are told to come again; then it has to
 /// go.
-async fn makes_room(running: &Running, raw: Raw) {
+async fn makes_room(running: &Running, raw: Http2) {
     let refused = call(running).await.unwrap_err();
     assert_eq!(refused.code(), Code::ResourceExhausted, "{refused:?}");
     assert_eq!(reason(&refused), "TRY_LATER");
@@ -224,8 +224,8 @@ async fn streams_beyond_the_room_are_told_to_come_again_and_find_room_when_one_h
 async fn a_connection_without_a_call_is_closed_and_one_with_a_stream_is_not() {
     let running = start_with(&[("USHER_CONNECTION_IDLE", "200ms")]).await;
     let mut watching = watch(&running).await.unwrap();
-    let raw = Raw::connect(running.addr, 65_535).await;
-    let Raw { requests, ended } = raw;
+    let raw = Http2::connect(running.addr, 65_535).await;
+    let Http2 { requests, ended } = raw;
     let begun = Instant::now();
     let ended = timeout(SOON, ended).await.unwrap().unwrap();
     assert!(ended.is_ok(), "it is sent away in order: {ended:?}");
@@ -254,11 +254,11 @@ async fn a_call_that_meets_the_end_of_an_old_connection_is_answered_or_was_not_b
     let running = start_with(&[("USHER_CONNECTION_AGE", "50ms")]).await;
     let (mut connections, mut answered) = (0, 0);
     while connections < 20 {
-        let mut raw = Raw::connect(running.addr, 65_535).await;
+        let raw = Http2::connect(running.addr, 65_535).await;
         connections += 1;
         // Until it is told that the connection takes no more.
         while raw.is_ready().await {
-            match raw.ask(LIST, EMPTY, true).await.await {
+            match ask(&raw, LIST, EMPTY, true).await.await {
                 Ok(_) => answered += 1,
                 // RFC 9113 §6.8: nothing was done of what came after the last stream that GOAWAY
                 // names, and it may be asked again.
@@ -279,8 +279,8 @@ async fn an_old_connection_is_closed_after_its_grace_whatever_is_left_on_it() {
         ("USHER_CONNECTION_GRACE", "200ms"),
     ];
     let running = start_with(&limits).await;
-    let mut raw = Raw::connect(running.addr, 0).await;
-    let _never_taken = raw.ask(LIST, EMPTY, true).await.await.unwrap();
+    let raw = Http2::connect(running.addr, 0).await;
+    let _never_taken = ask(&raw, LIST, EMPTY, true).await.await.unwrap();
     let ended = timeout(SOON, raw.ended).await;
     assert!(ended.is_ok(), "it is closed");
     running.stop().await;
@@ -289,7 +289,7 @@ async fn an_old_connection_is_closed_after_its_grace_whatever_is_left_on_it() {
 #[tokio::test]
 async fn heads_beyond_16_kib_and_compressed_requests_are_refused() {
     let running = start_with(&[]).await;
-    let raw = Raw::connect(running.addr, 65_535).await;
+    let raw = Http2::connect(running.addr, 65_535).await;
     let request = |name: &str, value: String| {
         http::Request::post(format!("http://usher/{LIST}"))
             .header("content-type", "application/grpc")
@@ -306,7 +306,7 @@ async fn heads_beyond_16_kib_and_compressed_requests_are_refused() {
         "a long head is not read: {refused:?}"
     );
 
-    let mut raw = Raw::connect(running.addr, 65_535).await;
+    let raw = Http2::connect(running.addr, 65_535).await;
     let packed = request("grpc-encoding", "gzip".to_owned());
     let mut ready = raw.requests.clone().ready().await.unwrap();
     let (answer, mut body) = ready.send_request(packed, false).unwrap();
@@ -315,7 +315,7 @@ async fn heads_beyond_16_kib_and_compressed_requests_are_refused() {
         .unwrap();
     let refused = Status::from_header_map(answer.await.unwrap().headers()).unwrap();
     assert_eq!(refused.code(), Code::Unimplemented, "{refused:?}");
-    raw.ask(LIST, EMPTY, true).await.await.unwrap();
+    ask(&raw, LIST, EMPTY, true).await.await.unwrap();
     running.stop().await;
 }
 

@@ -207,7 +207,6 @@ impl MailLoop {
                 continue;
             }
             let (request, span) = encode::request(mail);
-            fail_point!("verification/taken");
             match self.streams.send(turn, request) {
                 Some(stream) => self.mails.sent(claim.code_id, stream, span),
                 None => {

@@ -10,7 +10,7 @@ use futures::{
     stream::{BoxStream, FuturesUnordered, SelectAll},
 };
 use kit::{
-    random,
+    fail_point, random,
     serve::{Client, Replica, ReplicaEvent, Replicas},
 };
 use proto::mailer::{
@@ -115,6 +115,7 @@ impl Streams {
 
     /// Sends a mail on the stream with the most room for its turn, and says on which.
     pub(super) fn send(&mut self, turn: Turn, request: DeliverRequest) -> Option<StreamId> {
+        fail_point!("verification/taken");
         let now = Instant::now();
         // The roomiest, so that a mailer that answers slowly gets less; of those that are about as
         // roomy the one whose newest mail is the oldest, so that mails go round.

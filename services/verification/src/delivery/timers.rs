@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
+pub(super) use kit::serve::until;
+use tokio::time::{Interval, MissedTickBehavior, interval};
 
 pub(super) fn timer(period: Duration) -> Interval {
     let mut timer = interval(period);
@@ -15,11 +16,4 @@ pub(super) fn timer(period: Duration) -> Interval {
 /// often as the loop has to be seen at work.
 pub(super) fn renewals(lease: Duration) -> Interval {
     timer((lease * 3 / 10).clamp(Duration::from_millis(10), Duration::from_secs(10)))
-}
-
-pub(super) async fn until(moment: Option<Instant>) {
-    match moment {
-        Some(moment) => sleep_until(moment).await,
-        None => std::future::pending().await,
-    }
 }

@@ -11,7 +11,7 @@ use tonic::Status;
 
 use crate::{
     mailer::Says,
-    telling::{awaiting, begin, call, issue, lock, names_nobody, send, token, with_token},
+    telling::{awaiting, begin, call, issue, names_nobody, send, token, with_token},
     world::World,
 };
 
@@ -102,7 +102,7 @@ async fn i19_who_finds_no_room_to_wait_for_the_commit_is_refused_at_once_and_not
     let world = World::new().await;
     let service = world.start_with(&[("USHER_ISSUE_QUEUE", "1")]).await;
     let client = service.client();
-    let lock = lock(&world).await;
+    let lock = world.lock().await;
     let calls = (0..10).map(|number| {
         let event = world.created(&format!("canary{number}@example.org"));
         begin(&client, service.as_operator(call(&event)))

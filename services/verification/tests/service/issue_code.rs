@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use tonic::{Code, Request};
 
 use crate::{
-    telling::{Answer, awaiting, begin, call, issue, lock, names_nobody, send, token, with_token},
+    telling::{Answer, awaiting, begin, call, issue, names_nobody, send, token, with_token},
     world::{Service, World},
 };
 
@@ -182,7 +182,7 @@ async fn what_no_event_can_say_no_call_can_and_all_that_is_wrong_is_named() {
 /// What is answered to calls of which the first waits for a lock, and all others for that one.
 async fn together(world: &World, service: &Service, events: &[AccountCreated]) -> Vec<Answer> {
     let client = service.client();
-    let lock = lock(world).await;
+    let lock = world.lock().await;
     let calls = events
         .iter()
         .map(|event| begin(&client, service.as_operator(call(event))));
@@ -258,7 +258,7 @@ async fn while_the_database_is_locked_a_call_is_unavailable_and_who_hung_up_gets
         world.created("canary@example.org"),
         world.created("grace@example.org"),
     );
-    let lock = lock(&world).await;
+    let lock = world.lock().await;
     let mut request = service.as_operator(awaiting(&gone));
     request.set_timeout(Duration::from_secs(5));
     let hung_up = begin(&client, request);

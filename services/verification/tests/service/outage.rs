@@ -7,7 +7,6 @@ use proto::{
     mailer::Outcome,
     verification::{CodeState, ConfirmOutcome, MailState, Verification},
 };
-use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
 use tonic::Code;
 
 use crate::{client::facts, mailer::Says, world::World};
@@ -131,11 +130,7 @@ async fn while_the_database_is_locked_calls_are_unavailable_and_events_are_held(
     let service = world.start().await;
     let client = service.client();
     let (account_id, digits) = world.sign_up_and_read(&client, "ada@example.org").await;
-    let database = world.database().await;
-    let lock = database.begin().await.unwrap();
-    lock.execute_unprepared("UPDATE codes SET version = version")
-        .await
-        .unwrap();
+    let lock = world.lock().await;
     let refused = client.try_confirm(&account_id, &digits).await.unwrap_err();
     assert_eq!(refused.code(), Code::Unavailable, "{refused:?}");
     let other = world.sign_up("grace@example.org").await;

@@ -4,7 +4,6 @@ use proto::{
     accounts::AccountCreated,
     verification::{IssueCodeRequest, IssueCodeResponse},
 };
-use sea_orm::{ConnectionTrait as _, DatabaseTransaction, TransactionTrait as _};
 use tokio::task::JoinHandle;
 use tonic::{Request, Response, Status};
 
@@ -72,12 +71,4 @@ pub(crate) fn names_nobody(refused: &Status) {
     for canary in ["canar", "lovelace"] {
         assert!(!said.contains(canary), "{said}");
     }
-}
-
-/// Holds the one writer of SQLite until it is rolled back.
-pub(crate) async fn lock(world: &World) -> DatabaseTransaction {
-    let lock = world.database().await.begin().await.unwrap();
-    let writing = "UPDATE codes SET version = version";
-    lock.execute_unprepared(writing).await.unwrap();
-    lock
 }

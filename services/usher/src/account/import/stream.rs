@@ -14,7 +14,7 @@ use proto::accounts::{
 };
 use tokio::{
     sync::mpsc,
-    time::{Instant, sleep, sleep_until},
+    time::{Instant, sleep},
 };
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status};
@@ -139,7 +139,7 @@ impl<F: FnMut(LineOutcome) -> Result<(), Failure>> Sending<F> {
                     Some(line) => self.send(line, requests.as_ref())?,
                     None => self.are_all_read = true,
                 },
-                () = over(pause), if pause.is_some() => pause = None,
+                () = serve::until(pause) => pause = None,
             }
         }
     }
@@ -222,12 +222,6 @@ fn wait(status: &Status) -> Duration {
     let details = status.get_error_details();
     let said = details.retry_info().and_then(|retry| retry.retry_delay);
     said.unwrap_or(AGAIN)
-}
-
-async fn over(pause: Option<Instant>) {
-    if let Some(pause) = pause {
-        sleep_until(pause).await;
-    }
 }
 
 /// A refusal of a line that was never sent.
