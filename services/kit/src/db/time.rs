@@ -1,6 +1,6 @@
 //! The database's clock, which decides wherever several processes have to agree.
 
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement};
 
 use crate::clock::{Clock, Timestamp};
 
@@ -9,6 +9,33 @@ use crate::clock::{Clock, Timestamp};
 /// told different leases.
 pub const LEASES_AHEAD: u32 = 10;
 
+/// How SQLite says what time it is.
+macro_rules! sqlite_now {
+    () => {
+        "SELECT CAST(unixepoch('subsec') * 1000000 AS INTEGER)"
+    };
+}
+
+/// How Postgres does.
+macro_rules! postgres_now {
+    () => {
+        "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint)"
+    };
+}
+
+/// Begins a transaction and asks for the time, in one trip to the database. After it is begun:
+/// SQLite waits there for the writer before, whose rows are older.
+pub(super) fn begin(backend: DbBackend) -> &'static str {
+    // IMMEDIATE, because a transaction that upgrades later fails without waiting when another one
+    // wrote meanwhile. As text, so that the driver's own count of open transactions has no part in
+    // it: SQLite refuses BEGIN where a transaction is still open, while the driver would answer with
+    // a savepoint that never commits.
+    match backend {
+        DbBackend::Sqlite => concat!("BEGIN IMMEDIATE; ", sqlite_now!()),
+        _ => concat!("BEGIN; ", postgres_now!()),
+    }
+}
+
 /// Now, by the database's clock and the injected offset.
 pub(super) async fn now(
     connection: &impl ConnectionTrait,
@@ -16,12 +43,15 @@ pub(super) async fn now(
 ) -> Result<Timestamp, DbErr> {
     let backend = connection.get_database_backend();
     let sql = match backend {
-        DbBackend::Sqlite => "SELECT CAST(unixepoch('subsec') * 1000000 AS INTEGER)",
-        _ => "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint)",
+        DbBackend::Sqlite => sqlite_now!(),
+        _ => postgres_now!(),
     };
-    let row = connection
-        .query_one_raw(Statement::from_string(backend, sql))
-        .await?;
+    let row = connection.query_one_raw(Statement::from_string(backend, sql));
+    told(row.await?, clock)
+}
+
+/// Reads the row that the database answers with.
+pub(super) fn told(row: Option<QueryResult>, clock: &Clock) -> Result<Timestamp, DbErr> {
     let row = row.ok_or_else(|| DbErr::Custom("the database did not tell the time".to_owned()))?;
     Ok(clock.shift(Timestamp(row.try_get_by_index(0)?)))
 }
