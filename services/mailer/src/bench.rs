@@ -40,7 +40,9 @@ use commands::{
     Outcome,
     claim::{Claimed, Claims},
     keep_leases::Leases,
-    record_outcome::{Ended, Outcomes},
+    notes::Ended,
+    record_outcome::Outcomes,
+    rounds::Rounds,
 };
 use domain::{AddressKeys, Digits, DisplayName, LocaleTag, Offer, Pace, Recipient, Turn};
 use mail::Composer;
@@ -73,7 +75,7 @@ fn ledger_round(bencher: Bencher<'_, '_>, mails: usize) {
 }
 
 /// A whole mail out of its offer, in each language.
-#[divan::bench(args = ["en", "fr", "de"])]
+#[divan::bench(args = ["en", "fr", "de"], counters = [ItemsCount::new(1_usize)])]
 fn render(bencher: Bencher<'_, '_>, locale: &str) {
     let (composer, offer) = (composer(), offer(&Clock::default(), locale));
     bencher.bench(|| composer.compose(black_box(&offer), 1, NOW).unwrap().bytes);
@@ -81,7 +83,7 @@ fn render(bencher: Bencher<'_, '_>, locale: &str) {
 
 /// A mail over a connection that is kept; the mail server runs on the same thread and is measured,
 /// too.
-#[divan::bench]
+#[divan::bench(counters = [ItemsCount::new(1_usize)])]
 fn smtp_session(bencher: Bencher<'_, '_>) {
     let post = Post::open();
     post.send();
@@ -89,7 +91,7 @@ fn smtp_session(bencher: Bencher<'_, '_>) {
 }
 
 /// The same over a connection of its own, from its opening to its end.
-#[divan::bench]
+#[divan::bench(counters = [ItemsCount::new(1_usize)])]
 fn smtp_connection(bencher: Bencher<'_, '_>) {
     let post = Post::open();
     bencher.bench_local(|| {
@@ -99,7 +101,7 @@ fn smtp_connection(bencher: Bencher<'_, '_>) {
 }
 
 struct Bookkeeper {
-    claims: Claims,
+    rounds: Rounds,
     outcomes: Outcomes,
 }
 
@@ -109,24 +111,23 @@ impl Bookkeeper {
         let db = Db::connect(&url, clock.clone()).await.unwrap();
         db.migrate::<migrations::Migrator>().await.unwrap();
         let (keys, never) = (KeyRing::fresh_text(), CancellationToken::new());
-        let claims = Claims::start(
-            db.clone(),
-            clock.clone(),
-            AddressKeys::parse(&keys).unwrap(),
-            Leases::default(),
-            LONG,
-            never.clone(),
-        );
+        let claims = Claims {
+            clock: clock.clone(),
+            keys: AddressKeys::parse(&keys).unwrap(),
+            leases: Leases::default(),
+            lease: LONG,
+        };
+        let rounds = Rounds::start(db, claims, never.clone());
         Self {
-            claims,
-            outcomes: Outcomes::start(db, clock.clone(), never),
+            outcomes: Outcomes::new(rounds.clone(), clock.clone(), never),
+            rounds,
         }
     }
 
     async fn round(&self, offers: Vec<Arc<Offer>>) {
         let claims = offers
             .iter()
-            .map(|offer| self.claims.claim(Arc::clone(offer)));
+            .map(|offer| self.rounds.claim(Arc::clone(offer)));
         let claims = join_all(claims).await;
         let record = |(offer, claimed)| match claimed {
             Ok(Claimed::ToSend(claim)) => {

@@ -15,7 +15,7 @@
 mod digits;
 
 use digits::{CodeLength, Digits, SALT_BYTES};
-use divan::{Bencher, black_box};
+use divan::{Bencher, black_box, counter::ItemsCount};
 use kit::keyring::{KEY_BYTES, Key};
 use uuid::Uuid;
 
@@ -24,7 +24,7 @@ fn main() {
 }
 
 /// The digits that a mail shows and a guess is compared with.
-#[divan::bench(args = [6, 8, 10])]
+#[divan::bench(args = [6, 8, 10], counters = [ItemsCount::new(1_usize)])]
 fn code_derivation(bencher: Bencher<'_, '_>, length: i64) {
     let key = Key::new([7; 4], [7; KEY_BYTES]);
     let length = CodeLength::parse(length).unwrap();
@@ -33,7 +33,10 @@ fn code_derivation(bencher: Bencher<'_, '_>, length: i64) {
 }
 
 /// What a person typed, read.
-#[divan::bench(args = ["12345678", " 1234-5678 ", "١٢٣٤٥٦٧٨"])]
+#[divan::bench(
+    args = ["12345678", " 1234-5678 ", "١٢٣٤٥٦٧٨"],
+    counters = [ItemsCount::new(1_usize)],
+)]
 fn typed_code(typed: &str) -> bool {
     Digits::parse(black_box(typed)).is_ok()
 }
