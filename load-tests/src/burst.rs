@@ -86,7 +86,7 @@ impl Burst {
             at_once: self.at_once,
             connections: self.connections,
         };
-        let quiet = memory(system)?;
+        let mut looks = Looks::begin(memory(system)?);
         let (begin, over) = (Instant::now(), CancellationToken::new());
         let burst = async {
             let called = callers.call(&system.target().accounts_urls, &counts).await;
@@ -95,21 +95,23 @@ impl Burst {
             over.cancel();
             called.map(|()| (lasting, mails))
         };
-        let tell = || {
-            bar.set_position(u64::try_from(sink.count()).unwrap_or_default());
-            bar.set_message(counts.to_string());
+        let look = async {
+            let mut ticks = interval(LOOK);
+            while over.run_until_cancelled(ticks.tick()).await.is_some() {
+                // In this order: what they take now was taken after the first refusal.
+                let is_refusing = counts.refused() > 0;
+                looks.note(memory(system)?, is_refusing);
+                bar.set_position(u64::try_from(sink.count()).unwrap_or_default());
+                bar.set_message(counts.to_string());
+            }
+            anyhow::Ok(())
         };
-        let (ended, peaks) = tokio::join!(burst, peaks(system, quiet, &over, tell));
+        let (ended, looked) = tokio::join!(burst, look);
         bar.finish_and_clear();
         let (lasting, mails) = ended?;
-        let services = SERVICES.iter().zip(quiet).zip(peaks?);
-        let services = services.map(|((service, quiet), peak)| Memory {
-            name: service.name(),
-            quiet,
-            peak,
-        });
+        looked?;
         Ok(Borne {
-            services: services.collect(),
+            services: looks.tell(),
             asked: self.accounts,
             acknowledged: counts.acknowledged(),
             refused: counts.refused(),
@@ -137,21 +139,42 @@ async fn mails(sink: &Sink, all: u64) -> u64 {
     }
 }
 
-/// The most KiB that each service had until it was `over`; `tell` is called at each look.
-async fn peaks(
-    system: &System,
-    mut peaks: [u64; 3],
-    over: &CancellationToken,
-    tell: impl Fn(),
-) -> anyhow::Result<[u64; 3]> {
-    let mut ticks = interval(LOOK);
-    while over.run_until_cancelled(ticks.tick()).await.is_some() {
-        for (peak, now) in peaks.iter_mut().zip(memory(system)?) {
+/// KiB of each service, as it was seen.
+#[derive(Debug)]
+struct Looks {
+    quiet: [u64; 3],
+    first_refused: Option<[u64; 3]>,
+    peaks: [u64; 3],
+}
+
+impl Looks {
+    fn begin(quiet: [u64; 3]) -> Self {
+        Self {
+            quiet,
+            first_refused: None,
+            peaks: quiet,
+        }
+    }
+
+    fn note(&mut self, now: [u64; 3], is_refusing: bool) {
+        for (peak, now) in self.peaks.iter_mut().zip(now) {
             *peak = now.max(*peak);
         }
-        tell();
+        if is_refusing {
+            self.first_refused.get_or_insert(now);
+        }
     }
-    Ok(peaks)
+
+    fn tell(&self) -> Vec<Memory> {
+        let each = SERVICES.iter().enumerate();
+        let each = each.map(|(at, service)| Memory {
+            name: service.name(),
+            quiet: self.quiet[at],
+            first_refused: self.first_refused.map(|each| each[at]),
+            peak: self.peaks[at],
+        });
+        each.collect()
+    }
 }
 
 /// KiB of each service.
@@ -168,4 +191,22 @@ fn progress(accounts: u64) -> ProgressBar {
         ProgressStyle::with_template("{elapsed_precise} {bar:30} {pos}/{len} mailed, {msg}");
     let bar = ProgressBar::new(accounts);
     bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_all_looks_the_most_is_kept_and_the_first_at_which_somebody_had_been_refused() {
+        let mut looks = Looks::begin([5; 3]);
+        looks.note([6, 9, 4], false);
+        looks.note([7, 8, 4], true);
+        looks.note([8, 7, 4], true);
+        let told = looks.tell();
+        let of_all = |of: fn(&Memory) -> Option<u64>| told.iter().map(of).collect::<Vec<_>>();
+        assert_eq!(of_all(|it| Some(it.peak)), [8, 9, 5].map(Some));
+        assert_eq!(of_all(|it| it.first_refused), [7, 8, 4].map(Some));
+        assert_eq!(of_all(|it| Some(it.quiet)), [5; 3].map(Some));
+    }
 }

@@ -108,7 +108,7 @@ impl Growth {
         }
         let sizes = grounds
             .iter()
-            .map(|ground| (ground.size, cheapest(&ground.rounds)));
+            .map(|ground| (ground.size, median(&ground.rounds)));
         Ok(Grown {
             sizes: sizes.collect(),
             bound: self.bound,
@@ -204,10 +204,11 @@ fn cpu(system: &System) -> anyhow::Result<[Duration; 3]> {
     Ok(each)
 }
 
-/// What disturbs a round makes it dearer, never cheaper.
-fn cheapest(rounds: &[[f64; 3]]) -> [f64; 3] {
-    let by_sum = |one: &&[f64; 3], other: &&[f64; 3]| sum(**one).total_cmp(&sum(**other));
-    rounds.iter().min_by(by_sum).copied().unwrap_or_default()
+/// The round in the middle, as a whole; of two the dearer one.
+fn median(rounds: &[[f64; 3]]) -> [f64; 3] {
+    let mut rounds = rounds.to_vec();
+    rounds.sort_unstable_by(|one, other| sum(*one).total_cmp(&sum(*other)));
+    rounds.get(rounds.len() / 2).copied().unwrap_or_default()
 }
 
 fn micros(time: Duration) -> f64 {
@@ -232,7 +233,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_several_rounds_the_cheapest_counts_as_a_whole() {
-        assert_eq!(cheapest(&[[1.0, 9.0, 1.0], [3.0, 3.0, 3.0]]), [3.0; 3]);
+    fn of_several_rounds_the_one_in_the_middle_counts_as_a_whole() {
+        let rounds = [[9.0; 3], [1.0, 9.0, 1.0], [3.0, 3.0, 3.0], [4.0, 4.0, 4.0]];
+        assert_eq!(median(&rounds[..3]), [1.0, 9.0, 1.0]);
+        assert_eq!(median(&rounds), [4.0; 3]);
+        assert_eq!(median(&rounds[..1]), [9.0; 3]);
     }
 }

@@ -37,6 +37,8 @@ pub struct Memory {
     pub name: &'static str,
     /// Before the burst.
     pub quiet: u64,
+    /// When somebody had been refused for the first time.
+    pub first_refused: Option<u64>,
     /// At most.
     pub peak: u64,
 }
@@ -58,6 +60,11 @@ impl Borne {
         if self.acknowledged < self.asked || self.asked == 0 {
             let (acknowledged, asked) = (self.acknowledged, self.asked);
             complaints.push(format!("only {acknowledged} of {asked} could sign up"));
+        }
+        if self.refused == 0 {
+            let unseen = "nobody was refused, so that nobody saw what a full service does; let more \
+                          sign up at once (--at-once)";
+            complaints.push(unseen.to_owned());
         }
         if self.without_hint > 0 {
             let times = self.without_hint;
@@ -90,13 +97,14 @@ impl Borne {
 impl fmt::Display for Borne {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut table = Table::new();
-        let header = ["SERVICE", "BEFORE", "PEAK PSS", "MAY BE"];
+        let header = ["SERVICE", "BEFORE", "FIRST REFUSAL", "PEAK PSS", "MAY BE"];
         table.load_style(TableStyle::new()).set_header(header);
-        for Memory { name, quiet, peak } in &self.services {
+        for service in &self.services {
             table.add_row([
-                (*name).to_owned(),
-                mebibytes(*quiet),
-                mebibytes(*peak),
+                service.name.to_owned(),
+                mebibytes(service.quiet),
+                service.first_refused.map_or("-".to_owned(), mebibytes),
+                mebibytes(service.peak),
                 format!("{} MiB", self.bound),
             ]);
         }
@@ -133,6 +141,7 @@ mod tests {
             services: vec![Memory {
                 name: "accounts",
                 quiet: 10 * 1024,
+                first_refused: Some(60 * 1024),
                 peak: 80 * 1024,
             }],
             asked: 10,
@@ -156,6 +165,10 @@ mod tests {
             },
             Borne {
                 acknowledged: 9,
+                ..borne()
+            },
+            Borne {
+                refused: 0,
                 ..borne()
             },
             Borne {

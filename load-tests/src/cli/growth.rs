@@ -20,7 +20,7 @@ A million accounts take some minutes to write, and 4 GB of the temporary folder 
 /// that an account leaves behind, under addresses in no order. Then people sign up there at an
 /// even rate, in one system after the other, round after round. What the three services took of
 /// a processor meanwhile (user and system time, as the operating system counts it) is divided by
-/// the number of sign-ups; a size's cheapest round counts.
+/// the number of sign-ups; the median of a size's rounds counts.
 ///
 /// Ends with 1 where an account takes more than --ratio times what it takes beside the fewest.
 #[derive(Debug, Args)]
@@ -40,7 +40,7 @@ pub(crate) struct GrowthArguments {
     /// How many of them a second
     #[arg(long, default_value_t = 200.0, value_parser = above_0)]
     rate: f64,
-    /// How often each system has its turn; its cheapest round counts
+    /// How often each system has its turn; the median of its rounds counts
     #[arg(long, default_value_t = 3, value_name = "NUMBER", value_parser = clap::value_parser!(u8).range(1..))]
     rounds: u8,
     /// How many times as much CPU as with the first size an account may take

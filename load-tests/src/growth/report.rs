@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 /// What was found.
 #[derive(Debug)]
 pub struct Grown {
-    /// By size: microseconds for an account, of each service, in its cheapest round.
+    /// By size: microseconds for an account, of each service, in the median of its rounds.
     pub sizes: Vec<(u64, [f64; 3])>,
     /// What may not be exceeded.
     pub bound: f64,
