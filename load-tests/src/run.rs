@@ -156,7 +156,7 @@ impl Run {
             match ground {
                 Ground::Up => {
                     let is_soaked = !self.plan.0.is_empty();
-                    System::up(usher, &mail_url, is_soaked.then_some(seed)).await
+                    System::up(usher, &mail_url, is_soaked.then_some(seed), &[]).await
                 }
                 Ground::Sqlite | Ground::Postgres => System::apart(&apart).await,
             }

@@ -163,6 +163,7 @@ async fn survived(ground: Ground, seconds: u64, faults: Vec<Fault>, moods: Moods
             seed,
             tag: "plan".to_owned(),
             gone: 0.0,
+            scattered: false,
         },
         plan: Plan(faults),
         phased: false,

@@ -11,7 +11,7 @@ pub(crate) mod forget_mails;
 pub(crate) mod keep_leases;
 pub(crate) mod list_mails;
 pub(crate) mod look_up;
-mod notes;
+pub(crate) mod notes;
 pub(crate) mod preview;
 pub(crate) mod record_outcome;
 pub(crate) mod refuse;

@@ -25,9 +25,11 @@ use tonic::transport::{Certificate, ClientTlsConfig};
 use super::settings::{Signal, of_signal_or_all, value};
 use if_taken::IfTaken;
 
-/// The SDK's own 2,048 lost nine of ten spans in a burst of 100,000.
-const QUEUE: usize = 65_536;
-const BATCH: usize = 4_096;
+/// The SDK's own 2,048 lost nine of ten spans in a burst of 100,000. Its room is taken as soon as it
+/// is made: 368 octets a span, before anything waits.
+const QUEUE: usize = 8_192;
+/// A batch is in memory three times while it is sent: as spans, as messages, and encoded.
+const BATCH: usize = 1_024;
 const DELAY: Duration = Duration::from_secs(1);
 
 /// A thread with a runtime of its own that drives the connection to the collector.
@@ -167,4 +169,17 @@ fn tls(signal: Signal) -> anyhow::Result<ClientTlsConfig> {
 
 fn unset(variable: &str) -> bool {
     value(variable).is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry_sdk::{logs::SdkLogRecord, trace::SpanData};
+
+    use super::*;
+
+    #[test]
+    fn i19_the_rooms_for_what_waits_for_a_collector_are_small_although_they_are_taken_at_once() {
+        let rooms = QUEUE * (size_of::<SpanData>() + size_of::<SdkLogRecord>());
+        assert!(rooms <= 12 << 20, "{rooms} octets");
+    }
 }

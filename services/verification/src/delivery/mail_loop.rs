@@ -289,9 +289,8 @@ impl MailLoop {
                 // once: the mailer knows each mail by its key. One that saw too many streams break
                 // has failed: if it is what breaks them, it must not take the others along.
                 let (spans, lost) = self.mails.broken(stream);
-                for mail in lost {
-                    self.unrecorded.add(encode::unanswered(mail));
-                }
+                let lost = lost.into_iter().map(encode::unanswered);
+                lost.for_each(|attempt| self.unrecorded.add(attempt));
                 for span in spans {
                     span::fail(&span, "stream_broken");
                 }
