@@ -19,8 +19,12 @@ What a service takes in without refusing is a setting: docs/settings.md names US
 ///
 /// Starts a system of its own. Whoever is refused comes again when the hint says so, until all
 /// have signed up and all mails have gone. The most that each service took (its proportional set
-/// size, from /proc/PID/smaps_rollup, four times a second) may not exceed --memory; each refusal
-/// must say when to come again; no mail may be missing. Ends with 1 otherwise.
+/// size, from /proc/PID/smaps_rollup, four times a second) may not exceed --memory, and stands
+/// beside what it took when somebody was first refused. Somebody must be; each refusal must say
+/// when to come again; no mail may be missing. Ends with 1 otherwise.
+///
+/// It lasts as long as the mail server takes: 100,000 mails of 300 ms over 64 connections are eight
+/// minutes.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct BurstArguments {
