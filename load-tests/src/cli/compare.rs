@@ -72,6 +72,7 @@ impl CompareArguments {
                 seed: self.seed,
                 tag: "compare".to_owned(),
                 gone: 0.0,
+                scattered: false,
             },
             kills: self.kills,
             dispatchers: self.dispatchers.unwrap_or_else(all),
