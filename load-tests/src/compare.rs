@@ -8,7 +8,7 @@ use std::{fmt, path::PathBuf, time::Duration};
 use futures::FutureExt as _;
 use tokio::signal::unix::{SignalKind, signal};
 
-pub use self::table::{Comparison, Row};
+pub use self::table::{Comparison, KilledRun};
 use crate::{
     dispatcher::Dispatcher,
     faults::Plan,
@@ -66,7 +66,7 @@ impl Compare {
                 let Some(report) = report.filter(|_| !is_interrupted) else {
                     return Ok(None);
                 };
-                rows.push(Row {
+                rows.push(KilledRun {
                     dispatcher: *dispatcher,
                     killed,
                     report,

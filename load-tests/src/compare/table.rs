@@ -25,11 +25,11 @@ const COLUMNS: [&str; 8] = [
 
 /// One run for each dispatcher and each service that was killed.
 #[derive(Debug)]
-pub struct Comparison(pub Vec<Row>);
+pub struct Comparison(pub Vec<KilledRun>);
 
 /// One of them.
 #[derive(Debug)]
-pub struct Row {
+pub struct KilledRun {
     /// How accounts handed its news on.
     pub dispatcher: Dispatcher,
     /// Which service was killed.
@@ -38,7 +38,7 @@ pub struct Row {
     pub report: Report,
 }
 
-impl Row {
+impl KilledRun {
     fn kills(&self) -> u64 {
         self.report.faults.values().sum()
     }
@@ -82,7 +82,7 @@ impl Comparison {
 
     /// For programs.
     pub fn json(&self) -> Value {
-        let rows: Vec<_> = self.0.iter().map(Row::json).collect();
+        let rows: Vec<_> = self.0.iter().map(KilledRun::json).collect();
         json!({ "outcome": format!("{:?}", self.outcome()), "rows": rows })
     }
 }
