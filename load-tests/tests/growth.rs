@@ -8,7 +8,7 @@ async fn what_an_account_takes_is_measured_beside_accounts_that_were_there_befor
         usher: env!("CARGO_BIN_EXE_load-tests").into(),
         sizes: vec![10, 3_000],
         accounts: 100,
-        rate: 100.0,
+        rate: 200.0,
         rounds: 1,
         bound: 1_000.0, // a debug build beside other tests: that it is measured is shown, no ratio
         seed: 1,
