@@ -113,7 +113,8 @@ impl Ledger {
             // It may have happened all the same, or happen yet.
             let unsent = written.begun(self.claims.lease);
             let (db, give_up) = (self.db.clone(), self.give_up.clone());
-            if !unsent.is_empty() {
+            // Where its data are at fault it did not happen.
+            if !kit::db::refuses_data(&error) && !unsent.is_empty() {
                 tokio::spawn(take_back(db, unsent, lease_end, give_up));
             }
             return Err(error);

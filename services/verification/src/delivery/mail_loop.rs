@@ -118,6 +118,8 @@ impl MailLoop {
                 return;
             }
             let (runs, wakes_at) = (!self.mode.is_ending(), self.wakes_at());
+            // Never at the very end: `advance` records nothing then, and this would come at once.
+            let records = self.mode != Mode::Leaving;
             let records_at = self.db_calls.records_at(&self.unrecorded);
             // Unbiased: under load there is always another answer to hear, and what stood below it in
             // a biased order would never have its turn. A tick may well come late.
@@ -131,7 +133,7 @@ impl MailLoop {
                 _ = ticks.tick(), if runs => self.poll(),
                 () = became_due.notified(), if runs => self.more_due = MoreDue::BOTH,
                 _ = renewals.tick(), if runs => self.db_calls.renew(self.mails.claims()),
-                () = until(records_at) => {} // by `advance`
+                () = until(records_at), if records => {} // by `advance`
                 // With a pause that is over, for example.
                 () = until(wakes_at) => self.more_due = MoreDue::BOTH,
             }
