@@ -176,7 +176,7 @@ impl Session {
             encrypted: self.encrypted,
             hello: self.hello.clone(),
         };
-        wait(delay).await;
+        sleep(delay).await;
         if matches!(
             action,
             Action::Proceed
@@ -196,7 +196,7 @@ impl Session {
     /// Does what the script wants at this step, or says `right`; true if that was said.
     pub(super) async fn perform(&mut self, phase: Phase, right: Option<&str>) -> Result<bool, End> {
         let (delay, action) = self.next(phase);
-        wait(delay).await;
+        sleep(delay).await;
         if !matches!(action, Action::Proceed) {
             let goes_on = matches!(&action, Action::Say(octets) if octets.starts_with(b"2") || octets.starts_with(b"3"));
             return self.misbehave(action).await.map(|()| goes_on);
@@ -245,11 +245,4 @@ fn address(line: &str) -> String {
         .split_once('<')
         .and_then(|(_, rest)| rest.split_once('>'));
     inside.map_or("", |(address, _)| address).to_owned()
-}
-
-/// A sleep of nothing would last until the clock's next millisecond.
-async fn wait(delay: Duration) {
-    if !delay.is_zero() {
-        sleep(delay).await;
-    }
 }
