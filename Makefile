@@ -1,7 +1,7 @@
 # The only entry point: people and .ci/run call these targets. `make` alone prints them.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo build static image test test-chart test-cluster load soak hostile fuzz lint doc papers figures fmt tree tools \
+.PHONY: help demo build static image test test-chart test-cluster load soak compare hostile bench growth burst fuzz lint doc papers figures fmt tree tools \
     nats-server
 MAKEFLAGS += --no-print-directory
 
@@ -75,9 +75,25 @@ soak: nats-server ## Break everything under load, then check that nobody is lost
 	@cargo build --quiet --locked -p load-tests -p usher
 	@target/debug/load-tests soak --usher target/debug/usher $(call given,RATE SECONDS SEED DATABASE) $(ARGS)
 
+compare: nats-server ## Kill accounts and verification with each dispatcher, and count what it loses (RATE= SECONDS= KILLS= SEED=)
+	@cargo build --quiet --locked -p load-tests -p usher
+	@target/debug/load-tests compare --usher target/debug/usher $(call given,RATE SECONDS KILLS SEED) $(ARGS)
+
 hostile: nats-server static ## Attack every listener while people sign up, and see who notices (RATE= SECONDS= TIMES=)
 	@cargo build --quiet --locked -p load-tests
 	@target/debug/load-tests hostile --usher target/static/usher $(call given,RATE SECONDS TIMES) $(ARGS)
+
+bench: nats-server ## Measure the parts by themselves, then growth (ARGS=render runs some parts alone)
+	@cargo bench --quiet --locked -p kit -p verification -p mailer --bench kit --bench digits --bench mailer -- $(ARGS)
+	@$(if $(ARGS),,$(MAKE) growth)
+
+growth: nats-server static ## Compare what an account costs beside a thousand and beside a million others (SIZES= ACCOUNTS= RATIO=)
+	@cargo build --quiet --locked -p load-tests
+	@target/debug/load-tests growth --usher target/static/usher $(call given,SIZES ACCOUNTS RATE ROUNDS RATIO SEED) $(ARGS)
+
+burst: nats-server static ## Let 100,000 sign up at once before a slow mail server, and see what memory that takes (ACCOUNTS= MEMORY=)
+	@cargo build --quiet --locked -p load-tests
+	@target/debug/load-tests burst --usher target/static/usher $(call given,ACCOUNTS CONNECTIONS ANSWER MEMORY SEED) $(ARGS)
 
 fuzz: ## Look for octets of a mail server that break what reads and keeps them (SECONDS=; needs cargo-fuzz)
 	@command -v cargo-fuzz >/dev/null || { echo "make fuzz: there is no cargo-fuzz (cargo install --locked cargo-fuzz)"; exit 1; }

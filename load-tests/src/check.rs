@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep};
 
 pub use guess::{Guess, Typed};
 pub use seen::{Seen, Stored};
-pub use verdict::{Finding, Verdict};
+pub use verdict::{Finding, Forgotten, Verdict};
 
 use crate::{load::Asked, mails::Mails, people::People, sink::Accepted, target::Target};
 use ask::Asker;
@@ -27,6 +27,9 @@ use ask::Asker;
 const LOOK: Duration = Duration::from_millis(500);
 /// A mail that is due goes out within this time.
 const DUE: Duration = Duration::from_secs(15);
+
+/// Longer than `background` waits between two calls for one account while verification answers.
+const QUEUED: Duration = Duration::from_secs(12);
 
 /// How a run is checked.
 #[derive(Debug)]
@@ -40,6 +43,9 @@ pub struct Check<'a> {
     /// Whether nothing befell the system: then only an answer that the sink lost explains a second
     /// mail. After faults it is an outcome that the mailer could not know, as the mailer says.
     pub faultless: bool,
+    /// Whether a crash may lose the news of an account: then nothing is owed to whom verification does
+    /// not know once nothing can be queued any more.
+    pub forgetful: bool,
     /// How long nothing may get better while something is owed.
     pub patience: Duration,
     /// How long a mail that is tried again later is waited for.
@@ -136,11 +142,23 @@ impl Check<'_> {
             let is_worth_waiting_for = due
                 .max()
                 .is_some_and(|due| Instant::now() < due && due < begin + self.limit);
-            if better.elapsed() > self.patience && !is_worth_waiting_for {
+            let forgotten = self.forgotten(&seen, &owed);
+            let patience = match forgotten.len() == owed.len() {
+                true => QUEUED.min(self.patience),
+                false => self.patience,
+            };
+            if better.elapsed() > patience && !is_worth_waiting_for {
+                seen.forgotten = forgotten;
                 return Ok(seen);
             }
             sleep(LOOK).await;
         }
+    }
+
+    /// Those whose news may be lost: verification does not know them.
+    fn forgotten(&self, seen: &Seen, owed: &[String]) -> HashSet<String> {
+        let is_unknown = |id: &&String| self.forgetful && !seen.verifications.contains_key(*id);
+        owed.iter().filter(is_unknown).cloned().collect()
     }
 
     /// Those whose mail is tried again only after `limit`.

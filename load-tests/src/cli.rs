@@ -1,7 +1,10 @@
 //! The command line: `load` measures, `soak` breaks while it measures, and both become a `Run`;
-//! `hostile` attacks.
+//! `hostile` attacks, `compare` kills, `growth` compares.
 
+mod burst;
+mod compare;
 mod elsewhere;
+mod growth;
 mod hostile;
 mod values;
 
@@ -11,11 +14,15 @@ use anyhow::ensure;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use self::{
+    burst::BurstArguments,
+    compare::CompareArguments,
     elsewhere::ElsewhereArguments,
+    growth::GrowthArguments,
     hostile::HostileArguments,
     values::{above_0, own, share},
 };
 use crate::{
+    dispatcher::Dispatcher,
     faults::{Kind, Plan},
     load::Load,
     people::People,
@@ -110,6 +117,9 @@ A system that others run, as on a cluster, is reached by its addresses, and its 
 
 All of it stays on 127.0.0.1. A service's limits are settings: docs/settings.md names them.")]
     Hostile(HostileArguments),
+    Compare(CompareArguments),
+    Growth(GrowthArguments),
+    Burst(BurstArguments),
     /// Be one hostile client, as standard input says (`hostile` starts these)
     #[command(hide = true)]
     Attack,
@@ -257,7 +267,11 @@ impl SoakArguments {
 impl Common {
     fn own(&self, ground: Ground) -> anyhow::Result<Subject> {
         let usher = own(self.usher.as_deref())?;
-        Ok(Subject::Own { usher, ground })
+        Ok(Subject::Own {
+            usher,
+            ground,
+            dispatcher: Dispatcher::Jetstream,
+        })
     }
 
     fn lasting(&self) -> Duration {
@@ -287,6 +301,7 @@ impl Common {
                 seed: self.seed,
                 tag,
                 gone: self.gone,
+                scattered: false,
             },
             plan,
             phased: false,

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::{
     chance::dice,
-    place::{Nature, Spot},
+    place::{Nature, Place, Spot},
 };
 
 /// How a place is treated.
@@ -95,6 +95,20 @@ impl Plan {
             });
         }
         Self(faults)
+    }
+
+    /// Draws so many kills of `place`, each at a random instant of its own part of `lasting`, so that
+    /// few come before the process is up again.
+    pub(crate) fn kills(seed: u64, place: Place, times: u32, lasting: Duration) -> Self {
+        let mut dice = dice(seed, &format!("kills of {}", place.name()));
+        let part = lasting / times.max(1);
+        let kills = (0..times).map(|nth| Fault {
+            at: millis(part * nth + part.mul_f64(dice.random::<f64>())),
+            spot: place.into(),
+            kind: Kind::Kill,
+            lasting: Duration::ZERO,
+        });
+        Self(kills.collect())
     }
 }
 
@@ -214,6 +228,17 @@ mod tests {
             let before = until.insert(fault.spot, fault.at + fault.lasting);
             assert!(before.is_none_or(|before| before <= fault.at), "{fault}");
         }
+    }
+
+    #[test]
+    fn kills_are_as_many_as_were_asked_for_and_a_seed_repeats_them() {
+        let kills = |seed| Plan::kills(seed, Place::Accounts, 20, LONG);
+        let Plan(faults) = kills(1);
+        assert_eq!(faults.len(), 20);
+        assert!(faults.is_sorted_by_key(|fault| fault.at));
+        assert!(faults.iter().all(|fault| fault.at < LONG));
+        assert_eq!(kills(1), Plan(faults));
+        assert_ne!(kills(1), kills(2));
     }
 
     #[test]

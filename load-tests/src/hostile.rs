@@ -22,7 +22,6 @@ pub mod report;
 mod resets;
 mod silent;
 mod streams;
-mod taken;
 pub mod tally;
 mod watches;
 mod windows;
@@ -46,8 +45,9 @@ use crate::{
     place::Place,
     sink::{Moods, Sink},
     system::System,
+    taken,
     target::{RunFile, Target},
-    terminal::tell,
+    terminal::{tell, unless_interrupted},
 };
 use attack::Attack;
 use client::{Client, Done};
@@ -109,15 +109,9 @@ impl Hostile {
             list: Vec::new(),
         };
         let sink = Sink::listen(([127, 0, 0, 1], 0).into(), moods).await?;
-        let mut system = System::up(&self.usher, &sink.url(), None).await?;
+        let mut system = System::up(&self.usher, &sink.url(), None, &[]).await?;
         let mails = Mails::Sink(sink);
-        let measured = tokio::select! {
-            report = self.measure(&system, &mails) => report.map(Some),
-            interrupted = tokio::signal::ctrl_c() => {
-                interrupted?;
-                Ok(None)
-            }
-        };
+        let measured = unless_interrupted(self.measure(&system, &mails)).await;
         let stopped = system.stop().await;
         let is_broken =
             !matches!(&measured, Ok(report) if report.as_ref().is_none_or(Siege::is_passed));
@@ -142,7 +136,7 @@ impl Hostile {
         let account_id = OnceCell::new();
         let to_the_end = CancellationToken::new();
         let load = load.run(&target.accounts_urls, &self.people, &to_the_end, |asked| {
-            if let Answer::Acknowledged { account_id: id } = &asked.answer {
+            if let Answer::Acknowledged { account_id: id, .. } = &asked.answer {
                 let _ = account_id.set(id.clone()); // the first is as good as any
             }
         });
@@ -167,7 +161,7 @@ impl Hostile {
 
     async fn attack(&self, system: &System, listeners: &[Listener]) -> anyhow::Result<Course> {
         let processes = SERVICES.map(|service| system.process_of(service));
-        let quiet = SERVICES.map(|service| taken_by(system, service));
+        let quiet = SERVICES.map(|service| taken::by_service(system, service));
         let begin = Instant::now();
         let mut clients = Vec::new();
         for listener in listeners {
@@ -194,7 +188,7 @@ impl Hostile {
         for (((service, quiet), process), ((probes, operators), peak)) in
             each.zip(friends.into_iter().zip(peaks))
         {
-            let (quiet, now) = (quiet?, taken_by(system, service)?);
+            let (quiet, now) = (quiet?, taken::by_service(system, service)?);
             services.push(Service {
                 name: service.name(),
                 quiet: quiet.memory,
@@ -225,6 +219,7 @@ impl Hostile {
             people: &self.people,
             whole: true,
             faultless: true,
+            forgetful: false,
             patience: PATIENCE,
             limit: PATIENCE,
             guesses: GUESSES,
@@ -266,11 +261,6 @@ async fn peaks(
         }
     }
     peaks
-}
-
-fn taken_by(system: &System, service: Place) -> anyhow::Result<taken::Taken> {
-    let process = system.process_of(service);
-    taken::by(process.with_context(|| format!("{} does not run", service.name()))?)
 }
 
 /// Of each service the public one, then the operators'.

@@ -6,14 +6,22 @@
 //! listens, `place` what it consists of), `faults` befall it (`befall`), `sink` is its mail server,
 //! and `typing` are those who confirm their codes at once. Of a system that others run `mailbox` is
 //! read, and `phases` are what they do to it meanwhile; `mails` are those of either.
-//! `check` asks everybody at the end and judges, `report` tells. `chance` makes a seed repeat all
-//! of it; `cli` is the command line.
+//! `compare` is a run for each `dispatcher` while services are killed. `check` asks everybody at the
+//! end and judges, `report` tells. `chance` makes a seed repeat all of it; `cli` is the command line.
+//!
+//! Three more runs have a measure of their own: `hostile` attacks, `growth` compares what an account
+//! costs beside few and beside many others, `burst` sees what memory many at once take (`taken` is
+//! what a process takes of the machine).
 
 mod befall;
+pub mod burst;
 mod chance;
 pub mod check;
 mod cli;
+pub mod compare;
+pub mod dispatcher;
 pub mod faults;
+pub mod growth;
 pub mod hostile;
 pub mod load;
 pub mod mailbox;
@@ -25,6 +33,7 @@ pub mod report;
 pub mod run;
 pub mod sink;
 pub mod system;
+mod taken;
 pub mod target;
 mod terminal;
 pub mod typing;
@@ -33,7 +42,10 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
+use burst::Burst;
 use cli::{Cli, Command, Format};
+use compare::Compare;
+use growth::Growth;
 use hostile::{Hostile, client::Client};
 use terminal::{say, tell};
 
@@ -62,7 +74,10 @@ async fn carry_out(cli: Cli) -> anyhow::Result<ExitCode> {
     let format = cli.output;
     let (run, is_dry) = match cli.command {
         Command::Attack => return Ok(ExitCode::SUCCESS), // it was done before
+        Command::Compare(arguments) => return compared(&arguments.run()?, format).await,
         Command::Hostile(arguments) => return attacked(&arguments.run()?, format).await,
+        Command::Burst(arguments) => return borne(&arguments.run()?, format).await,
+        Command::Growth(arguments) => return grown(&arguments.run()?, format).await,
         Command::Load(arguments) => (arguments.run()?, false),
         Command::Soak(arguments) => {
             let is_dry = arguments.dry_run;
@@ -77,7 +92,7 @@ async fn carry_out(cli: Cli) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let Some(report) = run.start().await? else {
-        return Ok(ExitCode::from(130));
+        return Ok(interrupted());
     };
     match format {
         Format::Table => say(&report.to_string()),
@@ -86,16 +101,62 @@ async fn carry_out(cli: Cli) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(report.outcome().code()))
 }
 
+/// By Ctrl-C, after whatever this program had started was ended.
+fn interrupted() -> ExitCode {
+    tell("interrupted: everything that was started has ended, and a part of a run is not judged");
+    ExitCode::from(130)
+}
+
+async fn compared(compare: &Compare, format: Format) -> anyhow::Result<ExitCode> {
+    if format == Format::Table {
+        say(&compare.to_string());
+    }
+    let Some(comparison) = compare.start().await? else {
+        return Ok(interrupted());
+    };
+    match format {
+        Format::Table => say(&comparison.to_string()),
+        Format::Json => say(&comparison.json().to_string()),
+    }
+    Ok(ExitCode::from(comparison.outcome().code()))
+}
+
+async fn borne(burst: &Burst, format: Format) -> anyhow::Result<ExitCode> {
+    let Some(borne) = burst.start().await? else {
+        return Ok(interrupted());
+    };
+    match format {
+        Format::Table => say(&borne.to_string()),
+        Format::Json => say(&borne.json().to_string()),
+    }
+    Ok(ended_as(borne.is_passed()))
+}
+
+async fn grown(growth: &Growth, format: Format) -> anyhow::Result<ExitCode> {
+    let Some(grown) = growth.start().await? else {
+        return Ok(interrupted());
+    };
+    match format {
+        Format::Table => say(&grown.to_string()),
+        Format::Json => say(&grown.json().to_string()),
+    }
+    Ok(ended_as(grown.is_passed()))
+}
+
 async fn attacked(hostile: &Hostile, format: Format) -> anyhow::Result<ExitCode> {
     let Some(report) = hostile.start().await? else {
-        return Ok(ExitCode::from(130));
+        return Ok(interrupted());
     };
     match format {
         Format::Table => say(&report.to_string()),
         Format::Json => say(&report.json().to_string()),
     }
-    Ok(match report.is_passed() {
+    Ok(ended_as(report.is_passed()))
+}
+
+fn ended_as(is_passed: bool) -> ExitCode {
+    match is_passed {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
-    })
+    }
 }

@@ -10,7 +10,9 @@ use std::{
 
 use futures::{StreamExt as _, stream::FuturesUnordered};
 use kit::serve::{self, Channel};
-use proto::accounts::{CreateAccountRequest, accounts_service_client::AccountsServiceClient};
+use proto::accounts::{
+    CreateAccountRequest, MailOutcome, accounts_service_client::AccountsServiceClient,
+};
 use tokio::{
     sync::mpsc::{UnboundedReceiver, unbounded_channel},
     time::{sleep, timeout},
@@ -65,6 +67,8 @@ pub enum Answer {
     Acknowledged {
         /// UUID of the account.
         account_id: String,
+        /// What was known of the mail by then.
+        mail: MailOutcome,
     },
     /// By contract, nothing was written.
     Refused(Code),
@@ -248,12 +252,17 @@ async fn ask(
 ) -> Answer {
     let mut accounts = AccountsServiceClient::new(channel);
     match timeout(patience, accounts.create_account(request)).await {
-        Ok(Ok(reply)) => match reply.into_inner().account {
-            Some(account) => Answer::Acknowledged {
-                account_id: account.account_id,
-            },
-            None => Answer::Unknown(Code::Ok),
-        },
+        Ok(Ok(reply)) => {
+            let reply = reply.into_inner();
+            let mail = reply.mail();
+            match reply.account {
+                Some(account) => Answer::Acknowledged {
+                    account_id: account.account_id,
+                    mail,
+                },
+                None => Answer::Unknown(Code::Ok),
+            }
+        }
         Ok(Err(status)) => not_acknowledged(&status),
         Err(_) => Answer::Unknown(Code::DeadlineExceeded),
     }

@@ -26,6 +26,8 @@ pub struct People {
     pub tag: String,
     /// Which part of them, from 0 to 1, has no mailbox: the sink refuses those for good.
     pub gone: f64,
+    /// Whether their addresses come in no order, as those of people do.
+    pub scattered: bool,
 }
 
 impl People {
@@ -39,9 +41,17 @@ impl People {
         };
         let mut one_of = |list: &[&str]| (*list.choose(&mut dice).unwrap_or(&"")).to_owned();
         CreateAccountRequest {
-            email: format!("{kind}{number:06}.{}@example.com", self.tag),
+            email: format!("{kind}{:06}.{}@example.com", self.place(number), self.tag),
             display_name: one_of(&NAMES),
             locale: one_of(&LOCALES),
+        }
+    }
+
+    fn place(&self, number: u64) -> u64 {
+        match self.scattered {
+            // An odd factor: each number is there once, and no two neighbours are near each other.
+            true => number.wrapping_mul(2_654_435_761) % (1 << 32),
+            false => number,
         }
     }
 
@@ -74,6 +84,7 @@ mod tests {
             seed: 7,
             tag: "run".to_owned(),
             gone: 0.1,
+            scattered: false,
         };
         let gone = (0..1_000).filter(|number| is_gone(&people.sign_up(*number).email));
         assert!((50..200).contains(&gone.count()));

@@ -108,6 +108,8 @@ fn counted<'a>(addresses: impl Iterator<Item = &'a str>) -> HashMap<&'a str, usi
 mod tests {
     use std::{io::Cursor, time::Duration};
 
+    use proto::accounts::MailOutcome;
+
     use super::*;
     use crate::{check::Finding, load::Answer};
 
@@ -145,6 +147,7 @@ mod tests {
         };
         let acknowledged = Answer::Acknowledged {
             account_id: "a1".to_owned(),
+            mail: MailOutcome::Unspecified,
         };
         let unknown = Answer::Unknown(tonic::Code::Unavailable);
         let verdict = Verdict {

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     befall::befall,
     check::Check,
+    dispatcher::Dispatcher,
     faults::Plan,
     load::{Asked, Load},
     mailbox::Mailbox,
@@ -29,7 +30,7 @@ use crate::{
     sink::{Accepted, Moods, Sink},
     system::{Apart, System},
     target::{Elsewhere, RunFile, Target},
-    terminal::tell,
+    terminal::{tell, unless_interrupted},
     typing::Typing,
 };
 
@@ -46,6 +47,8 @@ pub enum Subject {
         usher: PathBuf,
         /// How it is run.
         ground: Ground,
+        /// How its accounts hands its news on; `usher up` has its default.
+        dispatcher: Dispatcher,
     },
     /// A system that runs already.
     Running {
@@ -59,6 +62,13 @@ pub enum Subject {
 }
 
 impl Subject {
+    fn is_forgetful(&self) -> bool {
+        let Self::Own { dispatcher, .. } = self else {
+            return false;
+        };
+        dispatcher.is_forgetful()
+    }
+
     /// Whether a second mail needs a reason that the sink knows. Of what befell a system that others
     /// run, the mailer knows more.
     fn is_faultless(&self, plan: &Plan) -> bool {
@@ -101,7 +111,11 @@ impl Run {
     /// order.
     pub async fn start(&self) -> anyhow::Result<Option<Report>> {
         match &self.subject {
-            Subject::Own { usher, ground } => self.on_own(usher, *ground).await,
+            Subject::Own {
+                usher,
+                ground,
+                dispatcher,
+            } => self.on_own(usher, *ground, *dispatcher).await,
             Subject::Running { data, sink } => {
                 let run = RunFile::read(data)?;
                 ensure!(
@@ -111,43 +125,48 @@ impl Run {
                     run.mail
                 );
                 let sink = Sink::listen(*sink, self.moods.clone()).await?;
-                self.until_interrupted(&Target::of(&run)?, &Mails::Sink(sink), None)
-                    .await
+                let (target, mails) = (Target::of(&run)?, Mails::Sink(sink));
+                unless_interrupted(self.measure(&target, &mails, None)).await
             }
             Subject::Elsewhere(elsewhere) => {
                 let mailbox = Mailbox::new(&elsewhere.mailbox_url, &self.people, self.patience)?;
-                self.until_interrupted(
-                    &elsewhere.target()?,
-                    &Mails::Mailbox(Box::new(mailbox)),
-                    None,
-                )
-                .await
+                let (target, mails) = (elsewhere.target()?, Mails::Mailbox(Box::new(mailbox)));
+                unless_interrupted(self.measure(&target, &mails, None)).await
             }
         }
     }
 
-    async fn on_own(&self, usher: &Path, ground: Ground) -> anyhow::Result<Option<Report>> {
+    async fn on_own(
+        &self,
+        usher: &Path,
+        ground: Ground,
+        dispatcher: Dispatcher,
+    ) -> anyhow::Result<Option<Report>> {
         let sink = Sink::listen(([127, 0, 0, 1], 0).into(), self.moods.clone()).await?;
         let (seed, mail_url) = (self.people.seed, sink.url());
-        let mut system = match ground {
-            Ground::Up => {
-                let is_soaked = !self.plan.0.is_empty();
-                System::up(usher, &mail_url, is_soaked.then_some(seed)).await?
-            }
-            Ground::Sqlite | Ground::Postgres => {
-                let apart = Apart {
-                    usher,
-                    ground,
-                    seed,
-                    megabytes: SMALL + self.load.requests() * EACH / 1_000,
-                    mail_url: &mail_url,
-                };
-                System::apart(&apart).await?
-            }
+        let apart = Apart {
+            usher,
+            ground,
+            dispatcher,
+            seed,
+            megabytes: SMALL + self.load.requests() * EACH / 1_000,
+            mail_url: &mail_url,
         };
-        let measured = self
-            .until_interrupted(system.target(), &Mails::Sink(sink), Some(&system))
-            .await;
+        let started = unless_interrupted(async {
+            match ground {
+                Ground::Up => {
+                    let is_soaked = !self.plan.0.is_empty();
+                    System::up(usher, &mail_url, is_soaked.then_some(seed), &[]).await
+                }
+                Ground::Sqlite | Ground::Postgres => System::apart(&apart).await,
+            }
+        });
+        let Some(mut system) = started.await? else {
+            return Ok(None);
+        };
+        let mails = Mails::Sink(sink);
+        let measured = self.measure(system.target(), &mails, Some(&system));
+        let measured = unless_interrupted(measured).await;
         let stopped = system.stop().await;
         let is_broken = match &measured {
             Ok(Some(report)) => report.outcome() == Outcome::Broken,
@@ -161,21 +180,6 @@ impl Run {
         let report = measured?;
         stopped?;
         Ok(report)
-    }
-
-    async fn until_interrupted(
-        &self,
-        target: &Target,
-        mails: &Mails,
-        system: Option<&System>,
-    ) -> anyhow::Result<Option<Report>> {
-        tokio::select! {
-            report = self.measure(target, mails, system) => report.map(Some),
-            interrupted = tokio::signal::ctrl_c() => {
-                interrupted?;
-                Ok(None)
-            }
-        }
     }
 
     async fn measure(
@@ -228,6 +232,7 @@ impl Run {
             people: &self.people,
             whole: system.is_some(),
             faultless: self.subject.is_faultless(&self.plan),
+            forgetful: self.subject.is_forgetful(),
             patience: self.patience,
             limit: self.limit,
             guesses: self.guesses,

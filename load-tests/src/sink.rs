@@ -6,7 +6,7 @@ mod mood;
 mod session;
 mod shared;
 
-use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{net::TcpListener, task::AbortHandle};
 
@@ -47,6 +47,11 @@ impl Sink {
     /// Mailboxes that are gone stay so.
     pub fn heal(&self) {
         self.shared.healed.cancel();
+    }
+
+    /// From now on the answer to each final dot takes so long.
+    pub fn answer_after(&self, wait: Duration) {
+        self.shared.set_wait(wait);
     }
 
     /// How many mails were accepted so far.

@@ -8,6 +8,7 @@ use std::{
 
 use kit::testing::{Postgres, is_root, skip};
 use load_tests::{
+    dispatcher::Dispatcher,
     faults::{Fault, Kind, Plan},
     load::Load,
     people::People,
@@ -155,12 +156,14 @@ async fn survived(ground: Ground, seconds: u64, faults: Vec<Fault>, moods: Moods
         subject: Subject::Own {
             usher: env!("CARGO_BIN_EXE_load-tests").into(),
             ground,
+            dispatcher: Dispatcher::Jetstream,
         },
         load,
         people: People {
             seed,
             tag: "plan".to_owned(),
             gone: 0.0,
+            scattered: false,
         },
         plan: Plan(faults),
         phased: false,

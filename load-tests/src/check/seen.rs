@@ -15,6 +15,8 @@ pub struct Seen {
     pub verifications: HashMap<String, Verification>,
     /// Accounts that asked for their mail, because its next attempt was far away.
     pub asked_again: HashSet<String>,
+    /// Accounts that verification does not know, where the dispatcher may lose the news of them.
+    pub forgotten: HashSet<String>,
     /// What the codes in the mails did, by the account's id.
     pub guesses: HashMap<String, Guess>,
     /// Codes that people typed while the faults lasted.

@@ -1,6 +1,8 @@
 //! The judgement: what was asked for against what there is. Pure, so that each way to lose somebody
 //! has a test.
 
+mod forgotten;
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     fmt,
@@ -10,6 +12,7 @@ use std::{
 use proto::verification::{Code, CodeState, MailState};
 use serde::Serialize;
 
+pub use self::forgotten::Forgotten;
 use super::{
     guess::{Choice, Guess},
     seen::{Seen, Stored},
@@ -50,10 +53,14 @@ pub struct Verdict {
     pub phantom: Vec<Finding>,
     /// Mails beyond an account's first, under the same Message-ID.
     pub doubled: usize,
-    /// Of those, the ones that no unknown outcome explains.
+    /// Of those, the ones that an unknown outcome explains.
+    pub doubled_unknowable: usize,
+    /// Codes of which more were mailed than unknown outcomes explain.
     pub doubled_without_reason: Vec<Finding>,
     /// Mails beyond an account's first, under another Message-ID.
     pub doubled_under_another_id: Vec<Finding>,
+    /// Accounts whose news a dispatcher has lost that may lose it.
+    pub forgotten: Forgotten,
     /// How long it took until nothing was owed any more.
     #[serde(skip)]
     pub settled_after: Duration,
@@ -137,7 +144,7 @@ pub(super) fn judge(
         match &one.answer {
             Answer::Refused(_) => verdict.refused += 1,
             Answer::Unknown(_) => verdict.unknown += 1,
-            Answer::Acknowledged { account_id } => {
+            Answer::Acknowledged { account_id, .. } => {
                 verdict.acknowledged += 1;
                 match seen.accounts.get(account_id) {
                     Some(stored) if stored.address == one.address => {}
@@ -161,11 +168,12 @@ pub(super) fn judge(
         by_recipient.entry(&mail.recipient).or_default().push(mail);
     }
     for (account_id, stored) in &seen.accounts {
-        if let Some(what) = phantom(account_id, asked.get(stored.address.as_str()).copied()) {
+        let asked = asked.get(stored.address.as_str()).copied();
+        if let Some(what) = phantom(account_id, asked) {
             verdict.phantom.push(finding(account_id, what));
         }
         let mails = by_recipient.remove(stored.address.as_str());
-        verdict.judge_account(account_id, stored, &mails.unwrap_or_default(), seen);
+        verdict.judge_account(account_id, stored, &mails.unwrap_or_default(), seen, asked);
     }
     for recipient in by_recipient.keys() {
         let what = "was mailed to, but has no account";
@@ -179,9 +187,9 @@ fn phantom(account_id: &str, asked: Option<&Asked>) -> Option<&'static str> {
     match asked.map(|one| &one.answer) {
         None => Some("exists, but nobody signed up"),
         Some(Answer::Refused(_)) => Some("exists, but its sign-up was refused"),
-        Some(Answer::Acknowledged { account_id: other }) if other != account_id => {
-            Some("exists beside the acknowledged account of its address")
-        }
+        Some(Answer::Acknowledged {
+            account_id: other, ..
+        }) if other != account_id => Some("exists beside the acknowledged account of its address"),
         Some(_) => None,
     }
 }
@@ -193,6 +201,7 @@ impl Verdict {
         stored: &Stored,
         mails: &[&Accepted],
         seen: &Seen,
+        asked: Option<&Asked>,
     ) {
         self.count_doubled(account_id, mails, seen);
         let codes = seen.verifications.get(account_id).map(|one| &one.codes);
@@ -206,6 +215,9 @@ impl Verdict {
                 mail.message_id
             );
             self.phantom.push(finding(account_id, what));
+        }
+        if seen.forgotten.contains(account_id) && self.forgotten.counts(asked) {
+            return;
         }
         let code = match the_code(seen, account_id) {
             Ok(code) => code,
@@ -261,6 +273,7 @@ impl Verdict {
             let more = count - 1;
             self.doubled += more;
             let unknown = seen.unknowable.get(*code_id).copied().unwrap_or(0);
+            self.doubled_unknowable += more.min(unknown);
             if more > unknown {
                 let what = format!("{count} mails, and a reason for {unknown} more than one");
                 self.doubled_without_reason.push(finding(account_id, what));

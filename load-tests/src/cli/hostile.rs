@@ -55,6 +55,7 @@ impl HostileArguments {
                 seed: self.seed,
                 tag: "hostile".to_owned(),
                 gone: 0.0,
+                scattered: false,
             },
             before: self.before,
             lasting: Duration::from_secs_f64(self.seconds),

@@ -156,6 +156,11 @@ impl Session {
             let wait = dice(0, &recipient).random_range(0.1..1.0);
             sleep(Duration::from_secs_f64(wait)).await;
         }
+        let wait = self.shared.wait();
+        // A sleep of nothing would last until the clock's next millisecond.
+        if !wait.is_zero() {
+            sleep(wait).await;
+        }
         // Before the answer: once a byte of it is out, the mail is ours.
         let at = Instant::now().into_std();
         let mut accepted = Accepted::read(recipient, &message, at);

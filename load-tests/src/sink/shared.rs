@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use tokio_util::sync::CancellationToken;
@@ -21,6 +22,7 @@ pub(super) struct Shared {
     pub(super) gone: CancellationToken,
     attempts: Mutex<HashMap<String, u32>>,
     accepted: Mutex<Vec<Accepted>>,
+    wait: Mutex<Duration>,
     moods_met: Mutex<BTreeMap<Mood, u64>>,
 }
 
@@ -32,6 +34,7 @@ impl Shared {
             gone: CancellationToken::new(),
             attempts: Mutex::default(),
             accepted: Mutex::default(),
+            wait: Mutex::default(),
             moods_met: Mutex::default(),
         }
     }
@@ -51,6 +54,15 @@ impl Shared {
         let mood = self.moods.of(recipient, attempt)?;
         *locked(&self.moods_met).entry(mood).or_default() += 1;
         Some(mood)
+    }
+
+    /// What the answer to a final dot takes.
+    pub(super) fn wait(&self) -> Duration {
+        *locked(&self.wait)
+    }
+
+    pub(super) fn set_wait(&self, wait: Duration) {
+        *locked(&self.wait) = wait;
     }
 
     pub(super) fn accepted(&self) -> MutexGuard<'_, Vec<Accepted>> {

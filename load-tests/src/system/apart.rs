@@ -64,7 +64,7 @@ impl System {
         }
         let mailers = yard.start_service(&MAILER, &[]).await?;
         let verifications = yard.start_service(&VERIFICATION, &mailers).await?;
-        let accounts = yard.start_service(&ACCOUNTS, &[]).await?;
+        let accounts = yard.start_service(&ACCOUNTS, &verifications).await?;
         let listening = [&accounts, &verifications, &mailers].into_iter().flatten();
         yard.until_all_listen(listening.flat_map(|one| [one.port, one.admin]))
             .await?;
@@ -82,7 +82,7 @@ impl Yard<'_> {
     async fn start_service(
         &mut self,
         needs: &Needs,
-        mailers: &[Replica],
+        called: &[Replica],
     ) -> anyhow::Result<Vec<Replica>> {
         let place = needs.place;
         let mut all = Vec::new();
@@ -92,6 +92,9 @@ impl Yard<'_> {
                 admin: free_port(),
             };
             let mut environment = self.settings(listening, &database);
+            if place == Place::Accounts {
+                environment.extend(self.dispatcher(replica, called).await);
+            }
             let mut set = |name: &str, value| environment.push((name.to_owned(), value));
             if let Some(place) = needs.to_nats {
                 let url = self.nats_url.clone();
@@ -103,7 +106,7 @@ impl Yard<'_> {
             if place == Place::Verification {
                 let mut urls = Vec::new();
                 let place = Place::VerificationToMailer;
-                for mailer in mailers {
+                for mailer in called {
                     let url = format!("http://127.0.0.1:{}", mailer.port);
                     urls.push(self.proxy(Spot { place, replica }, url).await);
                 }
@@ -124,6 +127,19 @@ impl Yard<'_> {
             all.push(listening);
         }
         Ok(all)
+    }
+
+    /// How accounts hands its news on, and to whom. Whoever calls verification is one of its callers.
+    async fn dispatcher(&mut self, replica: usize, called: &[Replica]) -> Vec<(String, String)> {
+        let kind = self.apart.dispatcher;
+        let mut settings = vec![("USHER_DISPATCHER".to_owned(), kind.name().to_owned())];
+        if kind.is_forgetful() {
+            let place = Place::CallersToVerification;
+            let url = format!("http://127.0.0.1:{}", called[replica].port);
+            let url = self.proxy(Spot { place, replica }, url).await;
+            settings.push(("USHER_VERIFICATION_URL".to_owned(), url));
+        }
+        settings
     }
 
     fn settings(&self, listening: Replica, database: &str) -> Vec<(String, String)> {

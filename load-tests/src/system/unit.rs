@@ -24,7 +24,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// Before it is started again; doubled while it does not last.
+/// Before it is started again; doubled while it ends by itself and does not last.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 const LASTS: Duration = Duration::from_secs(5);
@@ -168,7 +168,7 @@ async fn keep_running(
     let mut pause = FIRST_PAUSE;
     while !stop.is_cancelled() {
         let started = Instant::now();
-        let what = match program.spawn() {
+        let (what, is_wish) = match program.spawn() {
             Ok(mut child) => {
                 // Taken apart: to wait for the child would close it, which tells our services to
                 // end.
@@ -181,14 +181,16 @@ async fn keep_running(
                         let is_wish = facts.doomed.load(Ordering::Relaxed);
                         facts.ended_by_itself.fetch_add(u64::from(!is_wish), Ordering::Relaxed);
                         let whose = if is_wish { "as was wished" } else { "by itself" };
-                        ended.map_or_else(|error| error.to_string(), |status| format!("ended {whose} ({status})"))
+                        let how = ended.map_or_else(|error| error.to_string(), |status| format!("ended {whose} ({status})"));
+                        (how, is_wish)
                     }
                     () = stop.cancelled() => return program.end(child, &facts).await,
                 }
             }
-            Err(error) => format!("cannot be started: {error}"),
+            Err(error) => (format!("cannot be started: {error}"), false),
         };
-        if started.elapsed() > LASTS {
+        // Whoever was killed did not fail, and need not prove that it lasts.
+        if is_wish || started.elapsed() > LASTS {
             pause = FIRST_PAUSE;
         }
         program.note(&format!("{what}; started again in {pause:?}"));

@@ -29,7 +29,7 @@ const TRIES: u64 = 3;
 
 impl System {
     /// Starts one and waits until it is up. Without a seed for proxies there are none: they would
-    /// be measured, too.
+    /// be measured, too. What it is not told by `settings` it has from this process.
     ///
     /// # Errors
     /// When it does not come up, with what it said.
@@ -37,6 +37,7 @@ impl System {
         usher: &Path,
         mail_url: &str,
         proxies: Option<u64>,
+        settings: &[(&str, &str)],
     ) -> anyhow::Result<Self> {
         let folder = TempDir::with_prefix("usher-load-")?;
         let (data, log) = (folder.path().join(DATA), folder.path().join("up.log"));
@@ -51,6 +52,8 @@ impl System {
         environment.push(("USHER_MAIL_URL".to_owned(), mail_url));
         let nats = NatsServer::program().display().to_string();
         environment.push(("USHER_NATS_SERVER".to_owned(), nats));
+        let told = settings.iter().map(|(name, value)| (*name, *value));
+        environment.extend(told.map(|(name, value)| (name.to_owned(), value.to_owned())));
         let mut line = vec![usher.into()];
         line.extend(["up", "--ports", "auto", "--output", "json", "--data"].map(Into::into));
         line.push(data.clone().into());

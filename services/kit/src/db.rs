@@ -5,6 +5,8 @@ mod bulk;
 mod connection;
 mod error;
 mod file;
+mod kept;
+mod later;
 mod lock;
 mod migrate;
 mod notes;
@@ -24,14 +26,14 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, sqlx};
 use self::{connection::Pool, file::DatabaseFile};
 use crate::clock::{Clock, Timestamp};
 
-pub use bulk::{lock_rows, update_given};
+pub use bulk::{lock_rows, update_given, update_given_later};
 pub use error::{StoreError, Trouble, is_away, refuses_data};
 pub(crate) use file::make_folder;
 pub use migrate::{MigrateError, Tables};
 pub use reader::Reader;
 pub use task::{detached, detached_within};
 pub use time::LEASES_AHEAD;
-pub use tx::{LIMIT, Tx};
+pub use tx::{LIMIT, Tx, Unanswered};
 pub use url::DatabaseUrl;
 
 fn unopened(path: &str, error: &sqlx::Error) -> anyhow::Error {
@@ -182,7 +184,7 @@ impl Db {
     }
 
     /// The connections as SeaORM's own, for its migrator only: nothing else has no limit.
-    fn for_migrations(&self) -> DatabaseConnection {
-        self.writer.clone().into()
+    async fn for_migrations(&self) -> DatabaseConnection {
+        self.writer.for_sea_orm().await
     }
 }

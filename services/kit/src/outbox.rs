@@ -10,6 +10,7 @@
 //! In reading order: `record` is an event as a row, `queue` the writer's side, `table` every
 //! statement, `relay` the loop that `publish`es.
 
+mod marks;
 mod metrics;
 mod publish;
 mod queue;

@@ -27,6 +27,7 @@ mod service;
 mod skip;
 mod small_disk;
 mod smtp;
+mod sqlite;
 mod table;
 mod world;
 
@@ -55,6 +56,7 @@ pub use service::{Service, channel, probe};
 pub use skip::{is_root, skip};
 pub use small_disk::SmallDisk;
 pub use smtp::{Certificate, Mail, On, Phase, Pipelining, Setup, SmtpServer, Tls};
+pub use sqlite::run_sql;
 pub use table::table;
 pub use world::{Tested, World};
 

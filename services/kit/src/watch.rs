@@ -56,6 +56,11 @@ impl<K: Eq + Hash + Copy + Send + Sync + 'static> Watches<K> {
         }
     }
 
+    /// Whether somebody watches this row just now.
+    pub fn is_watched(&self, key: &K) -> bool {
+        self.lock().contains_key(key)
+    }
+
     /// The row as a stream: as it is now and again after each change, until `is_last` says so or
     /// `stop` is cancelled; the stream then ends. `read` answers the row with its version, or
     /// nothing while there is no such row: the stream is silent until it appears. The same version

@@ -123,6 +123,14 @@ impl Admission {
         self.0.lanes.answers.clone()
     }
 
+    /// A connection for a first attempt, if one is free that nobody waits for and the circuit is
+    /// closed.
+    pub(crate) fn enter_at_once(&self) -> Option<Slot> {
+        let passes = self.ask_circuit() == Ok(Gate::Pass);
+        let seat = passes.then(|| self.0.lanes.enter_at_once()).flatten()?;
+        Some(Slot { seat, probe: None })
+    }
+
     /// Waits for a connection to be free, unless the circuit is open or opens meanwhile.
     pub(crate) async fn enter(&self, turn: Turn) -> Result<Slot, CircuitOpen> {
         loop {

@@ -30,6 +30,7 @@ use crate::{
         keep_leases::{self, Leases},
         look_up::LookUps,
         record_outcome::Outcomes,
+        rounds::Rounds,
     },
     config::Config,
     domain::AddressKeys,
@@ -182,15 +183,14 @@ impl App {
 
         let leases = Leases::default();
         let look_ups = LookUps::start(db.clone(), keys.clone(), lease);
-        let claims = Claims::start(
-            db.clone(),
-            clock.clone(),
-            keys.clone(),
-            leases.clone(),
+        let claims = Claims {
+            clock: clock.clone(),
+            keys: keys.clone(),
+            leases: leases.clone(),
             lease,
-            cut.clone(),
-        );
-        let outcomes = Outcomes::start(db.clone(), clock.clone(), cut.clone());
+        };
+        let rounds = Rounds::start(db.clone(), claims, cut.clone());
+        let outcomes = Outcomes::new(rounds.clone(), clock.clone(), cut.clone());
         // No shutdown waits for this one: it goes on until the last attempt has ended or was cut.
         let keeping = keep_leases::run(db.clone(), leases, lease, cut.clone());
         stages.work_on("leases", cut, keeping);
@@ -202,11 +202,11 @@ impl App {
         stages.work("mail URL", &stages.stop, following);
         let forgetting = forget_mails::run(db.clone(), stages.stop.clone());
         stages.work("housekeeping", &stages.stop, forgetting);
-        tracing::info!("Look-ups, claims, outcomes, leases and housekeeping are at work.");
+        tracing::info!("Look-ups, the ledger's rounds, leases and housekeeping are at work.");
         Deliver {
             look_ups,
             admission: Admission::new(config.mail_connections, &config.patience, metrics.clone()),
-            claims,
+            rounds,
             refusals: Refusals::new(keys.clone()),
             composer: Arc::clone(&self.composer),
             transport: self.transport.clone(),

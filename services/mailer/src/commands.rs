@@ -1,7 +1,7 @@
 //! What the mailer does, a use case a file, beside what several share: the `answer` and the `trace`
 //! of a mail. `grpc` decodes for them and encodes what they answer. `deliver` is the story;
-//! `look_up`, `claim` and `record_outcome` are its steps in the ledger, each shared by all mails
-//! that take it at once.
+//! `look_up`, `claim` and `record_outcome` are its steps in the ledger, the latter two in `rounds`,
+//! shared by all mails that take them at once.
 
 mod answer;
 pub(crate) mod claim;
@@ -11,9 +11,11 @@ pub(crate) mod forget_mails;
 pub(crate) mod keep_leases;
 pub(crate) mod list_mails;
 pub(crate) mod look_up;
+pub(crate) mod notes;
 pub(crate) mod preview;
 pub(crate) mod record_outcome;
 pub(crate) mod refuse;
+pub(crate) mod rounds;
 mod trace;
 
 use kit::{

@@ -12,6 +12,7 @@ mod open_stream;
 mod queue;
 mod streams;
 mod timers;
+mod unrecorded;
 
 pub(crate) use self::{
     mail_loop::MailLoop,

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use proto::verification::Verification;
+use proto::{accounts::MailOutcome, verification::Verification};
 
 use super::*;
 
@@ -25,6 +25,7 @@ impl World {
             times: 1,
             answer: Answer::Acknowledged {
                 account_id: "a1".to_owned(),
+                mail: MailOutcome::Unspecified,
             },
         };
         let stored = Stored {
@@ -135,6 +136,50 @@ fn an_account_without_a_verification_a_code_or_a_mail_is_lost() {
 }
 
 #[test]
+fn whom_a_dispatcher_may_forget_is_counted_by_what_the_caller_was_told() {
+    let mut world = World::ada();
+    world.mails.clear();
+    world.seen.guesses.clear();
+    world.seen.verifications.clear();
+    world.seen.forgotten.insert("a1".to_owned());
+    let forgotten = |world: &World| {
+        let verdict = world.verdict();
+        assert!(verdict.is_conserved(), "{verdict:?}");
+        let Forgotten {
+            lost,
+            told,
+            unanswered,
+        } = verdict.forgotten;
+        [lost, told, unanswered]
+    };
+    assert_eq!(forgotten(&world), [1, 0, 0]);
+    world.asked[0].answer = Answer::Acknowledged {
+        account_id: "a1".to_owned(),
+        mail: MailOutcome::Unknown,
+    };
+    assert_eq!(forgotten(&world), [0, 1, 0]);
+    world.asked[0].answer = Answer::Unknown(tonic::Code::Unavailable);
+    assert_eq!(forgotten(&world), [0, 0, 1]);
+    world.mails.push(mail(ADA, "c1", "12345678"));
+    let code_of_nobody = "was mailed under c1@localhost, which is no code of it";
+    assert_eq!(world.phantom(), code_of_nobody);
+}
+
+#[test]
+fn no_dispatcher_may_forget_whom_verification_had_by_what_the_caller_was_told() {
+    let mut world = World::ada();
+    world.mails.clear();
+    world.seen.guesses.clear();
+    world.seen.verifications.clear();
+    world.seen.forgotten.insert("a1".to_owned());
+    world.asked[0].answer = Answer::Acknowledged {
+        account_id: "a1".to_owned(),
+        mail: MailOutcome::Accepted,
+    };
+    assert_eq!(world.lost(), "never reached verification");
+}
+
+#[test]
 fn two_live_codes_are_a_loss() {
     let mut world = World::ada();
     let second = code("c2", CodeState::Live, MailState::Pending);
@@ -207,7 +252,7 @@ fn a_second_mail_is_counted_and_needs_an_unknown_outcome() {
     assert!(!verdict.is_conserved());
     world.seen.unknowable.insert("c1".to_owned(), 1);
     let verdict = world.verdict();
-    assert_eq!(verdict.doubled, 1);
+    assert_eq!((verdict.doubled, verdict.doubled_unknowable), (1, 1));
     assert!(verdict.is_conserved());
 }
 

@@ -23,6 +23,7 @@ use super::super::{
     unit::{Program, Unit},
 };
 use crate::{
+    dispatcher::Dispatcher,
     place::{Ground, Place, Spot},
     terminal::tell,
 };
@@ -44,6 +45,7 @@ const POSTGRES: [&str; 7] = [
 pub(crate) struct Apart<'a> {
     pub(crate) usher: &'a Path,
     pub(crate) ground: Ground,
+    pub(crate) dispatcher: Dispatcher,
     pub(crate) seed: u64,
     /// What a disk holds.
     pub(crate) megabytes: u64,

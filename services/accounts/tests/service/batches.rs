@@ -160,6 +160,39 @@ async fn i14_the_same_items_again_by_stream_or_alone_create_nothing_and_have_the
 async fn i19_where_a_call_is_refused_for_a_full_queue_items_wait_for_their_turn() {
     let world = World::new().await;
     let service = world
+        .start_with(&[("USHER_SIGN_UP_QUEUE", "4"), ("USHER_SIGN_UP_BATCH", "1")])
+        .await;
+    let client = service.client();
+    client.create(sign_up("first@example.org")).await.unwrap();
+    let lock = world.lock().await;
+    let (_, calls) = until_one_is_refused(&client).await;
+    let mut batch = Batch::open(&client).await;
+    assert!(batch.send(numbered(1)).await);
+    for _ in 0..20 {
+        // What needs no room in the queue is answered meanwhile: the first one was read before.
+        assert!(batch.send(item("broken", sign_up("ada"))).await);
+        let (name, answer) = read(batch.next().await.unwrap().unwrap());
+        assert_eq!(
+            (&*name, answer.unwrap_err().code()),
+            ("broken", Code::InvalidArgument)
+        );
+    }
+    let refused = client.create(sign_up("last@example.org")).await;
+    assert_eq!(refused.unwrap_err().code(), Code::ResourceExhausted);
+    lock.rollback().await.unwrap();
+    batch.end();
+    let (results, end) = batch.results().await;
+    end.unwrap();
+    assert_eq!(ids(&results).len(), 1);
+    for call in calls {
+        call.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn i19_a_batch_leaves_half_of_the_queue_to_calls() {
+    let world = World::new().await;
+    let service = world
         .start_with(&[("USHER_SIGN_UP_QUEUE", "2"), ("USHER_SIGN_UP_BATCH", "1")])
         .await;
     let client = service.client();
@@ -167,6 +200,11 @@ async fn i19_where_a_call_is_refused_for_a_full_queue_items_wait_for_their_turn(
     let lock = world.lock().await;
     let items = client.clone();
     let batch = tokio::spawn(async move { all(&items, (0..300).map(numbered)).await });
+    for _ in 0..20 {
+        // Answered without the queue; meanwhile items take what they may of it.
+        let refused = client.create(sign_up("ada")).await.unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument);
+    }
     let (refused, calls) = until_one_is_refused(&client).await;
     assert_eq!(refused.code(), Code::ResourceExhausted);
     assert!(!calls.is_empty(), "half of the queue is for calls");

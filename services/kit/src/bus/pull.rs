@@ -32,6 +32,9 @@ pub(super) struct Puller {
     answers: Subscriber,
     /// Pulls so far: each has a reply subject of its own.
     number: u64,
+    /// Whether messages waited behind the last one: else a bundle is not worth asking for, and the
+    /// next message is awaited at once.
+    more_waits: bool,
 }
 
 impl Puller {
@@ -45,6 +48,7 @@ impl Puller {
             inbox,
             answers: answers.context("The answers to pulls cannot be subscribed to.")?,
             number: 0,
+            more_waits: true,
         })
     }
 
@@ -63,16 +67,18 @@ impl Puller {
         if !late.is_empty() {
             return Ok(late);
         }
-        let at_once = BatchConfig {
-            batch: most,
-            no_wait: true,
-            ..BatchConfig::default()
-        };
-        let ready = self.ask(attached, at_once, Duration::ZERO).await?;
-        if !ready.is_empty() {
-            return Ok(ready);
+        if self.more_waits {
+            let at_once = BatchConfig {
+                batch: most,
+                no_wait: true,
+                ..BatchConfig::default()
+            };
+            let ready = self.ask(attached, at_once, Duration::ZERO).await?;
+            if !ready.is_empty() {
+                return Ok(ready);
+            }
+            beat();
         }
-        beat();
         let next = BatchConfig {
             batch: 1,
             expires: Some(IDLE),
@@ -91,6 +97,8 @@ impl Puller {
                 late.push(self.held(answer)?);
             }
         }
+        // As many as were wanted: there may be others.
+        self.more_waits |= late.len() == most || late.last().is_some_and(|last| last.pending > 0);
         Ok(late)
     }
 
@@ -127,6 +135,7 @@ impl Puller {
                 Ok(_) | Err(_) => break,
             }
         }
+        self.more_waits = held.last().is_some_and(|last| last.pending > 0);
         Ok(held)
     }
 

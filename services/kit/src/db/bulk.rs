@@ -26,26 +26,51 @@ pub async fn update_given<const N: usize>(
     shared: &[Value],
     rows: &[[Value; N]],
 ) -> Result<Vec<Uuid>, DbErr> {
-    let columns = columns.join(", ");
     let mut updated = Vec::with_capacity(rows.len());
     for rows in rows.chunks(VALUES / N) {
-        // The shared values come first, so that `$1` means the same in each chunk's text.
-        let mut values = shared.to_vec();
-        let mut lists = Vec::with_capacity(rows.len());
-        for row in rows {
-            lists.push(placeholders(values.len() + 1, N));
-            values.extend(row.iter().cloned());
-        }
-        let sql = format!(
-            "WITH given({columns}) AS (VALUES {}) {sql}",
-            lists.join(", ")
-        );
-        let statement = Statement::from_sql_and_values(tx.get_database_backend(), sql, values);
+        let statement = given(tx, columns, sql, shared, rows);
         for row in tx.query_all_raw(statement).await? {
             updated.push(row.try_get_by_index(0)?);
         }
     }
     Ok(updated)
+}
+
+/// The same without an answer: see [`Tx::later`].
+///
+/// # Errors
+/// The database's.
+pub async fn update_given_later<const N: usize>(
+    tx: &Tx,
+    columns: [&str; N],
+    sql: &str,
+    shared: &[Value],
+    rows: &[[Value; N]],
+) -> Result<(), DbErr> {
+    for rows in rows.chunks(VALUES / N) {
+        let statement = given(tx, columns, sql, shared, rows);
+        tx.later().execute_raw(statement).await?;
+    }
+    Ok(())
+}
+
+fn given<const N: usize>(
+    tx: &Tx,
+    columns: [&str; N],
+    sql: &str,
+    shared: &[Value],
+    rows: &[[Value; N]],
+) -> Statement {
+    // The shared values come first, so that `$1` means the same in each chunk's text.
+    let mut values = shared.to_vec();
+    let mut lists = Vec::with_capacity(rows.len());
+    for row in rows {
+        lists.push(placeholders(values.len() + 1, N));
+        values.extend(row.iter().cloned());
+    }
+    let (columns, lists) = (columns.join(", "), lists.join(", "));
+    let sql = format!("WITH given({columns}) AS (VALUES {lists}) {sql}");
+    Statement::from_sql_and_values(tx.get_database_backend(), sql, values)
 }
 
 /// Locks the rows with these keys until the transaction ends, in the order of the keys.

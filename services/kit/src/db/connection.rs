@@ -21,16 +21,18 @@ use std::{sync::Arc, time::Duration};
 use futures::future::BoxFuture;
 use sea_orm::{
     ConnAcquireErr, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr, Statement,
-    sqlx::{
-        self, AssertSqlSafe, Executor as _, PgPool, Postgres, Sqlite, SqlitePool,
-        pool::PoolConnection,
-    },
+    sqlx::{self, AssertSqlSafe, Executor as _, PgPool, Postgres, Sqlite, pool::PoolConnection},
 };
 use sea_query_sqlx::SqlxValues;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{error::gone, file::DatabaseFile, notes::Notes};
+use super::{
+    error::gone,
+    file::DatabaseFile,
+    kept::{ConnectionPermit, Kept},
+    notes::Notes,
+};
 
 /// How long giving back may take: sqlx asks the peer whether it is still there.
 const RELEASE: Duration = Duration::from_secs(2);
@@ -49,7 +51,7 @@ pub(super) struct Pool {
 #[derive(Debug, Clone)]
 pub(super) enum PoolKind {
     Postgres(PgPool),
-    Sqlite(SqlitePool),
+    Sqlite(Kept),
 }
 
 /// A connection out of a pool. Closed when dropped.
@@ -62,7 +64,7 @@ pub(super) struct Connection {
 #[derive(Debug)]
 enum Pooled {
     Postgres(PoolConnection<Postgres>),
-    Sqlite(PoolConnection<Sqlite>),
+    Sqlite(PoolConnection<Sqlite>, Kept, ConnectionPermit),
 }
 
 impl Pool {
@@ -74,7 +76,10 @@ impl Pool {
         }
         let pooled = match &self.kind {
             PoolKind::Postgres(pool) => pool.acquire().await.map(Pooled::Postgres),
-            PoolKind::Sqlite(pool) => pool.acquire().await.map(Pooled::Sqlite),
+            PoolKind::Sqlite(kept) => {
+                let acquired = kept.acquire().await;
+                acquired.map(|(it, turn)| Pooled::Sqlite(it, kept.clone(), turn))
+            }
         };
         match pooled {
             Ok(pooled) => Ok(Connection {
@@ -96,7 +101,7 @@ impl Pool {
     pub(super) async fn close(&self) {
         match &self.kind {
             PoolKind::Postgres(pool) => pool.close().await,
-            PoolKind::Sqlite(pool) => pool.close().await,
+            PoolKind::Sqlite(kept) => kept.close().await,
         }
     }
 }
@@ -134,7 +139,7 @@ impl Connection {
                 .execute(&mut **it)
                 .await?
                 .into()),
-            Pooled::Sqlite(it) => Ok(sqlx::query_with(sql, values)
+            Pooled::Sqlite(it, ..) => Ok(sqlx::query_with(sql, values)
                 .execute(&mut **it)
                 .await?
                 .into()),
@@ -148,8 +153,26 @@ impl Connection {
         let sql = AssertSqlSafe(sql.to_owned());
         match self.pooled() {
             Pooled::Postgres(it) => Ok(it.execute(sql).await?.into()),
-            Pooled::Sqlite(it) => Ok(it.execute(sql).await?.into()),
+            Pooled::Sqlite(it, ..) => Ok(it.execute(sql).await?.into()),
         }
+    }
+
+    /// Runs statements that stand in one text, and answers with the first row of any of them.
+    pub(super) async fn query_first(
+        &mut self,
+        sql: &'static str,
+    ) -> Result<Option<QueryResult>, sqlx::Error> {
+        // All rows are read: what comes after the first would else be left to run, or not.
+        Ok(match self.pooled() {
+            Pooled::Postgres(it) => {
+                let rows = sqlx::raw_sql(sql).fetch_all(&mut **it).await?;
+                rows.into_iter().next().map(Into::into)
+            }
+            Pooled::Sqlite(it, ..) => {
+                let rows = sqlx::raw_sql(sql).fetch_all(&mut **it).await?;
+                rows.into_iter().next().map(Into::into)
+            }
+        })
     }
 
     pub(super) async fn query_one(
@@ -164,7 +187,7 @@ impl Connection {
                     .await?;
                 row.map(Into::into)
             }
-            Pooled::Sqlite(it) => {
+            Pooled::Sqlite(it, ..) => {
                 let row = sqlx::query_with(sql, values)
                     .fetch_optional(&mut **it)
                     .await?;
@@ -184,7 +207,7 @@ impl Connection {
                 let rows = sqlx::query_with(sql, values).fetch_all(&mut **it).await?;
                 rows.into_iter().map(Into::into).collect()
             }
-            Pooled::Sqlite(it) => {
+            Pooled::Sqlite(it, ..) => {
                 let rows = sqlx::query_with(sql, values).fetch_all(&mut **it).await?;
                 rows.into_iter().map(Into::into).collect()
             }
@@ -196,7 +219,12 @@ impl Connection {
     pub(super) fn release(mut self) {
         match self.pooled.take() {
             Some(Pooled::Postgres(mut it)) => give_back(it.return_to_pool()),
-            Some(Pooled::Sqlite(mut it)) => give_back(it.return_to_pool()),
+            Some(Pooled::Sqlite(it, kept, _turn)) => {
+                // Closed meanwhile: the pool is, too, and closes what comes back.
+                if let Some(mut it) = kept.keep(it) {
+                    give_back(it.return_to_pool());
+                }
+            }
             None => {}
         }
     }
@@ -213,7 +241,7 @@ impl Drop for Connection {
         match self.pooled.take() {
             // Detached from its pool it frees its slot at once, whatever its peer does.
             Some(Pooled::Postgres(it)) => drop(it.detach()),
-            Some(Pooled::Sqlite(it)) => drop(it.detach()),
+            Some(Pooled::Sqlite(it, ..)) => drop(it.detach()),
             None => {}
         }
     }

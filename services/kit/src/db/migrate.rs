@@ -71,7 +71,8 @@ impl Db {
         };
         // All steps in one: a migrator that is killed between two of them leaves nothing half done.
         // With SQLite this waits for another migrator, which IMMEDIATE keeps out meanwhile.
-        let tx = self.for_migrations().begin_with_options(options).await?;
+        let migrator = self.for_migrations().await;
+        let tx = migrator.begin_with_options(options).await?;
         if tx.get_database_backend() == DbBackend::Postgres {
             // The other migrator may take its time, and so may a step.
             let patient = "SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0";

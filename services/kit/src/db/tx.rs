@@ -13,7 +13,10 @@ use std::{
 use async_trait::async_trait;
 use futures::future::BoxFuture;
 use opentelemetry::{KeyValue, metrics::Histogram};
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement, sqlx};
+use sea_orm::{
+    ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement,
+    sqlx::{self, sqlite::SqliteQueryResult},
+};
 use tokio::{
     sync::Mutex,
     time::{Instant, timeout},
@@ -24,6 +27,7 @@ use super::{
     connection::{Connection, Pool, too_late},
     error::gone,
     file::DatabaseFile,
+    later::Later,
     time,
 };
 use crate::{
@@ -35,6 +39,8 @@ use crate::{
 /// connection is dead, and nothing else would tell, because a peer that vanished without a word
 /// shows only after TCP's own quarter of an hour.
 pub const LIMIT: Duration = Duration::from_secs(8);
+
+const COMMIT: &str = "COMMIT";
 
 /// How long rolling back may take; beyond it the connection is closed, which rolls back too.
 const ROLLBACK: Duration = Duration::from_secs(1);
@@ -64,8 +70,23 @@ pub struct Tx {
 struct TxState {
     /// Out while a statement runs on it.
     connection: Option<Connection>,
+    /// To be sent with the next one.
+    later: Later,
+    /// Whether the database knows of the transaction.
+    is_begun: bool,
     /// A statement failed.
     failed: bool,
+}
+
+impl TxState {
+    fn of(connection: Option<Connection>) -> Self {
+        Self {
+            connection,
+            later: Later::default(),
+            is_begun: false,
+            failed: false,
+        }
+    }
 }
 
 impl Tx {
@@ -76,36 +97,36 @@ impl Tx {
         name: &'static str,
     ) -> Result<Self, DbErr> {
         let (begun, backend) = (Instant::now(), pool.backend());
-        // IMMEDIATE, because a transaction that upgrades later fails without waiting when another
-        // one wrote meanwhile. As text, so that the driver's own count of open transactions has no
-        // part in it: SQLite refuses BEGIN where a transaction is still open, while the driver
-        // would answer with a savepoint that never commits.
-        let begin = match backend {
-            DbBackend::Sqlite => "BEGIN IMMEDIATE",
-            _ => "BEGIN",
-        };
         // The wait for a connection counts: `begun` is taken before it.
         let connection = pool.acquire().await?;
-        let (kept, began) = connection
-            .run(begun + LIMIT, |it| Box::pin(it.execute_unprepared(begin)))
-            .await;
-        began?; // what failed here is not given back, whatever the reason
-        let state = TxState {
-            connection: kept,
-            failed: false,
-        };
-        let mut tx = Self {
+        let (mut state, now);
+        if backend == DbBackend::Sqlite {
+            // BEGIN goes along with the first statement. The file is this process's own, and this
+            // is its only connection that writes: whoever wrote before has ended.
+            state = TxState::of(Some(connection));
+            state
+                .later
+                .add(Statement::from_string(backend, time::BEGIN));
+            now = time::on_this_machine(clock);
+        } else {
+            let (kept, told) = connection
+                .run(begun + LIMIT, |it| {
+                    Box::pin(it.query_first(time::BEGIN_AND_TELL))
+                })
+                .await;
+            let told = told?; // what failed here is not given back, whatever the reason
+            (state, now) = (TxState::of(kept), time::told(told, clock)?);
+            state.is_begun = true;
+        }
+        Ok(Self {
             state: Mutex::new(state),
             backend,
-            now: Timestamp(0),
+            now,
             name,
             begun,
             end: begun + LIMIT,
             file: pool.file.clone(),
-        };
-        // Once it is begun: SQLite waits there for the writer before, whose rows are older.
-        tx.now = time::now(&tx, clock).await?;
-        Ok(tx)
+        })
     }
 
     /// Now, by the database's clock and the injected offset, read once when the transaction began:
@@ -134,18 +155,44 @@ impl Tx {
         self
     }
 
+    /// Where statements go whose answer is of no use: on SQLite they are sent with the next one or
+    /// with the commit, whose error theirs then is, and not each by a trip of its own.
+    pub fn later(&self) -> Unanswered<'_> {
+        Unanswered(self)
+    }
+
+    /// Waits until SQLite lets it write, which else the first statement does: for who decides
+    /// something only then.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn may_write(&self) -> Result<(), DbErr> {
+        self.send_later().await
+    }
+
     /// Keeps what was written.
     ///
     /// # Errors
     /// The database's; where it `is_away`, whether the commit happened nobody knows. Also when a
     /// statement of this transaction failed before: then nothing was written.
     pub async fn commit(self) -> Result<(), DbErr> {
-        // Postgres would answer COMMIT with a silent rollback, and the caller would not know.
-        if self.state.lock().await.failed {
-            let refused = "a statement of this transaction failed; it is not committed";
-            return Err(DbErr::Custom(refused.to_owned()));
-        }
-        self.execute_unprepared("COMMIT").await?;
+        let later = {
+            let mut state = self.state.lock().await;
+            // Postgres would answer COMMIT with a silent rollback, and the caller would not know.
+            if state.failed {
+                let refused = "a statement of this transaction failed; it is not committed";
+                return Err(DbErr::Custom(refused.to_owned()));
+            }
+            state.later.take()
+        };
+        match later {
+            // What fails ends the text, and COMMIT is not reached.
+            Some(later) => {
+                let commit = Later::joined(later, Statement::from_string(self.backend, COMMIT));
+                self.run(|it| Box::pin(it.execute(commit))).await.map(drop)
+            }
+            None => self.execute_unprepared(COMMIT).await.map(drop),
+        }?;
         // Once more, and after the commit: whoever is answered now finds it in a file that was
         // there when it was written.
         let is_kept = |file: &Arc<DatabaseFile>| file.holds_what_was_committed();
@@ -158,8 +205,11 @@ impl Tx {
 
     /// Ends the transaction without a trace.
     pub async fn rollback(self) {
-        if let Some(connection) = self.state.lock().await.connection.take() {
-            roll_back(connection).await;
+        let mut state = self.state.lock().await;
+        match state.connection.take() {
+            Some(connection) if state.is_begun => roll_back(connection).await,
+            Some(connection) => connection.release(),
+            None => {}
         }
     }
 
@@ -169,11 +219,32 @@ impl Tx {
         }
     }
 
+    /// This statement behind those that wait for it.
+    async fn with_later(&self, statement: Statement) -> Result<Statement, DbErr> {
+        if !self.state.lock().await.later.takes(&statement) {
+            self.send_later().await?;
+        }
+        Ok(match self.state.lock().await.later.take() {
+            Some(later) => Later::joined(later, statement),
+            None => statement,
+        })
+    }
+
+    /// Sends the statements that wait.
+    async fn send_later(&self) -> Result<(), DbErr> {
+        let later = self.state.lock().await.later.take();
+        match later {
+            Some(later) => self.run(|it| Box::pin(it.execute(later))).await.map(drop),
+            None => Ok(()),
+        }
+    }
+
     async fn run<T>(
         &self,
         statement: impl FnOnce(&mut Connection) -> BoxFuture<'_, Result<T, sqlx::Error>>,
     ) -> Result<T, DbErr> {
         let mut state = self.state.lock().await;
+        state.is_begun = true;
         // Out while the statement runs: if its caller is cancelled, it goes with this future and is
         // closed. Its next answer would be that of the statement that was cut.
         let Some(connection) = state.connection.take() else {
@@ -192,7 +263,11 @@ impl Drop for Tx {
     fn drop(&mut self) {
         let operation = KeyValue::new(names::DB_OPERATION_NAME, self.name);
         DURATION.record(self.begun.elapsed().as_secs_f64(), &[operation]);
-        let left_open = self.state.get_mut().connection.take();
+        let state = self.state.get_mut();
+        let left_open = state.connection.take();
+        if !state.is_begun {
+            return left_open.into_iter().for_each(Connection::release);
+        }
         // `drop` cannot wait, so a task rolls back. Without a runtime the process is ending, and
         // the connection is closed: that rolls back too.
         if let (Some(connection), Ok(runtime)) = (left_open, tokio::runtime::Handle::try_current())
@@ -217,20 +292,59 @@ impl ConnectionTrait for Tx {
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        self.send_later().await?; // by themselves: the answer counts the rows of this one
         self.run(|it| Box::pin(it.execute(statement))).await
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        self.send_later().await?;
         let sql = sql.to_owned();
         self.run(|it| Box::pin(async move { it.execute_unprepared(&sql).await }))
             .await
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        let statement = self.with_later(statement).await?;
         self.run(|it| Box::pin(it.query_one(statement))).await
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        let statement = self.with_later(statement).await?;
         self.run(|it| Box::pin(it.query_all(statement))).await
+    }
+}
+
+/// See [`Tx::later`].
+#[derive(Debug)]
+pub struct Unanswered<'tx>(&'tx Tx);
+
+#[async_trait]
+impl ConnectionTrait for Unanswered<'_> {
+    fn get_database_backend(&self) -> DbBackend {
+        self.0.backend
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        // Postgres takes one statement with values at a time.
+        if self.0.backend != DbBackend::Sqlite {
+            return self.0.execute_raw(statement).await;
+        }
+        if !self.0.state.lock().await.later.takes(&statement) {
+            self.0.send_later().await?;
+        }
+        self.0.state.lock().await.later.add(statement);
+        Ok(SqliteQueryResult::default().into())
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        self.0.execute_unprepared(sql).await
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        self.0.query_one_raw(statement).await
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        self.0.query_all_raw(statement).await
     }
 }

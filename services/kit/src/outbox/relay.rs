@@ -1,5 +1,5 @@
 //! The relay: publishes a window of rows at once, waits for every acknowledgement, and marks them
-//! in one statement. Two relays may publish the same row; the message id and the reader's natural
+//! in one statement (`marks`). Two relays may publish the same row; the message id and the reader's natural
 //! key make that harmless.
 
 use std::{convert::Infallible, time::Duration};
@@ -7,12 +7,12 @@ use std::{convert::Infallible, time::Duration};
 use sea_orm::{DbBackend, DbErr};
 use tokio::{
     sync::mpsc,
-    time::{MissedTickBehavior, interval, sleep},
+    time::{MissedTickBehavior, interval, sleep, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use super::{
+    marks::{LONGEST_WAIT, Marks},
     metrics::{RelayMetrics, count},
     publish::publish,
     queue::Outbox,
@@ -21,9 +21,8 @@ use super::{
 };
 use crate::{
     bus::Bus,
-    clock::Timestamp,
     db::{Db, StoreError},
-    fail_point, random, repeat,
+    fail_point, repeat,
     serve::beat,
 };
 
@@ -57,8 +56,6 @@ const HISTORY: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 const PURGE_EVERY: Duration = Duration::from_secs(600);
 /// Most rows that are deleted in one transaction, so that nobody waits for it.
 const PURGE_AT_ONCE: u64 = 1_000;
-/// Longest wait between two attempts.
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// How long a stop may take: what is left then is the next process's.
 const LAST_PASS: Duration = Duration::from_millis(1_500);
 
@@ -69,6 +66,8 @@ pub struct Relay {
     bus: Bus,
     settings: RelaySettings,
     queue: mpsc::Receiver<Outgoing>,
+    /// Of what the broker has acknowledged.
+    marks: Marks,
     /// The table may hold rows that are due: the last claim was full.
     more_due: bool,
     /// The last claim failed, which was told.
@@ -84,6 +83,7 @@ impl Relay {
         let relay = Self {
             db,
             bus,
+            marks: Marks::new(settings.lease),
             settings,
             queue,
             more_due: false,
@@ -147,6 +147,9 @@ impl Relay {
                     self.publish_due().await;
                 }
                 () = std::future::ready(()), if self.more_due => self.publish_due().await,
+                () = sleep_until(self.marks.due_at()), if !self.marks.is_empty() => {
+                    self.mark(Vec::new()).await;
+                }
                 () = stop.cancelled() => {}
             }
         }
@@ -174,6 +177,10 @@ impl Relay {
         // Whoever writes from now on finds no room, and its rows are born free. Room that was given
         // before is waited for: `recv_many` answers 0 once the last of it is used or given back.
         self.queue.close();
+        self.marks.wait_no_more();
+        if !self.marks.is_empty() {
+            self.mark(Vec::new()).await;
+        }
         let mut window = Vec::new();
         while self
             .queue
@@ -250,42 +257,28 @@ impl Relay {
     }
 
     /// Publishes claimed rows and writes down what became of each.
-    async fn publish(&self, rows: Vec<Outgoing>) {
+    async fn publish(&mut self, rows: Vec<Outgoing>) {
         if rows.is_empty() {
             return;
         }
         fail_point!("relay/taken");
-        let marked = if self.bus.is_connected() {
-            // This machine's clock: it is for the spans' lag alone, and no rule depends on it.
-            let published = publish(&self.bus, self.db.clock().now(), &rows);
-            let (acked, failed) = self.renewing(&rows, published).await;
-            beat();
-            fail_point!("relay/acknowledged");
-            self.mark(acked, failed).await
-        } else {
-            self.let_go(&rows).await // no attempt was made and none is counted
-        };
-        if let Err(error) = marked {
-            tracing::warn!(
-                %error,
-                "What was published is not marked yet; it will be published again, without effect."
-            );
+        if !self.bus.is_connected() {
+            // No attempt was made and none is counted.
+            return complain(self.let_go(&rows).await);
+        }
+        // This machine's clock: it is for the spans' lag alone, and no rule depends on it.
+        let published = publish(&self.bus, self.db.clock().now(), &rows);
+        let (acked, failed) = self.renewing(&rows, published).await;
+        beat();
+        fail_point!("relay/acknowledged");
+        self.marks.add(acked);
+        if !failed.is_empty() || self.marks.are_due(self.settings.window) {
+            self.mark(failed).await;
         }
     }
 
-    async fn mark(&self, acked: Vec<(Uuid, i64)>, failed: Vec<Outgoing>) -> Result<(), DbErr> {
-        // One transaction for the window, whatever became of each row: a flush of the disk for all.
-        let tx = self.db.write("mark published events").await?;
-        let published = acked.iter().map(|(id, _)| *id);
-        // Before either update, in one order: another relay may be marking some of the same rows.
-        table::lock(&tx, published.chain(failed.iter().map(|row| row.id))).await?;
-        table::mark_published(&tx, &acked).await?;
-        let mut later = Vec::with_capacity(failed.len());
-        for row in failed {
-            later.push((next_attempt(tx.now(), row.attempts), row));
-        }
-        table::mark_failed(&tx, &later).await?;
-        tx.commit().await
+    async fn mark(&mut self, failed: Vec<Outgoing>) {
+        complain(self.marks.write(&self.db, failed).await);
     }
 
     async fn let_go(&self, rows: &[Outgoing]) -> Result<(), DbErr> {
@@ -321,6 +314,15 @@ impl Relay {
     }
 }
 
+fn complain(marked: Result<(), DbErr>) {
+    if let Err(error) = marked {
+        tracing::warn!(
+            %error,
+            "What was published is not marked yet; it will be published again, without effect."
+        );
+    }
+}
+
 async fn purge(db: &Db) -> Result<(), StoreError> {
     loop {
         let tx = db.write("purge published events").await?;
@@ -332,10 +334,4 @@ async fn purge(db: &Db) -> Result<(), StoreError> {
         // Bit by bit: sign-ups come in between, and no transaction nears its limit.
         tokio::task::yield_now().await;
     }
-}
-
-fn next_attempt(now: Timestamp, failures: i32) -> Timestamp {
-    let doubled = Duration::from_secs(1 << failures.clamp(0, 5)).min(LONGEST_WAIT);
-    // Half of it at random, so that rows that failed together do not come back together.
-    now + doubled.mul_f64(0.5 + random::fraction() / 2.0)
 }

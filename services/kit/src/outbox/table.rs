@@ -20,7 +20,7 @@ use super::record::{Outgoing, Record};
 use crate::{
     bus::headers::{from_json, to_json},
     clock::Timestamp,
-    db::{LEASES_AHEAD, Tx, lock_rows, update_given},
+    db::{LEASES_AHEAD, Tx, lock_rows, update_given, update_given_later},
 };
 
 #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
@@ -126,7 +126,9 @@ pub(super) async fn insert(
             stream_sequence: Set(None),
         });
     }
-    Entity::insert_many(rows).exec_without_returning(tx).await?;
+    Entity::insert_many(rows)
+        .exec_without_returning(&tx.later())
+        .await?;
     Ok(())
 }
 
@@ -175,15 +177,8 @@ pub(super) async fn mark_published(tx: &Tx, acked: &[(Uuid, i64)]) -> Result<(),
     for (id, sequence) in acked {
         rows.push([(*id).into(), (*sequence).into()]);
     }
-    update_given(
-        tx,
-        ["id", "stream_sequence"],
-        sql,
-        &[tx.now().into()],
-        &rows,
-    )
-    .await?;
-    Ok(())
+    let columns = ["id", "stream_sequence"];
+    update_given_later(tx, columns, sql, &[tx.now().into()], &rows).await
 }
 
 /// Counts a failed attempt and lets go of the rows until their next one.

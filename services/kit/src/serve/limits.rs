@@ -36,7 +36,7 @@ pub struct ListenerSettings {
     /// takes; for a further one the connection makes room
     /// that has kept a call waiting for longest, by a slow request or an answer that it does not
     /// take, else it is refused with RESOURCE_EXHAUSTED
-    #[arg(long, env = "USHER_CALLS", default_value_t = 2048, value_parser = at_least_one)]
+    #[arg(long, env = "USHER_CALLS", default_value_t = 1024, value_parser = at_least_one)]
     pub(super) calls: usize,
 
     /// Streams of a listener at once, such as watches and deliveries, and no more than half as many

@@ -12,7 +12,7 @@ use opentelemetry_sdk::logs::SdkLoggerProvider;
 use tracing::{Level, Metadata};
 use tracing_subscriber::{
     EnvFilter, Layer as _,
-    filter::{FilterExt as _, filter_fn},
+    filter::{FilterExt as _, LevelFilter, filter_fn},
     fmt::layer,
     layer::SubscriberExt as _,
     util::SubscriberInitExt as _,
@@ -57,15 +57,15 @@ pub(super) fn start(
     // one.
     let (writer, last_lines) = console::console(meter);
     let console = layer().with_writer(writer).event_format(lines);
-    let console =
-        console.with_filter(filter(&settings.log_filter, &QUIET)?.and(filter_fn(is_to_be_told)));
-    let exported =
-        exported.map(|provider| {
-            let bridge = OpenTelemetryTracingBridge::new(provider);
-            anyhow::Ok(bridge.with_filter(
-                filter(&settings.log_filter, &FEEDBACK)?.and(filter_fn(is_to_be_told)),
-            ))
-        });
+    // As fine as there are levels, said aloud: else `and` tells of no limit, and each request and
+    // frame makes spans of h2, hyper and tower that no destination wants.
+    let is_to_be_told = filter_fn(is_to_be_told).with_max_level_hint(LevelFilter::TRACE);
+    let wanted = filter(&settings.log_filter, &QUIET)?;
+    let console = console.with_filter(wanted.and(is_to_be_told.clone()));
+    let exported = exported.map(|provider| {
+        let bridge = OpenTelemetryTracingBridge::new(provider);
+        anyhow::Ok(bridge.with_filter(filter(&settings.log_filter, &FEEDBACK)?.and(is_to_be_told)))
+    });
     tracing_subscriber::registry()
         .with(console)
         .with(exported.transpose()?)

@@ -344,9 +344,12 @@ async fn i13_over_a_slow_path_to_the_broker_every_message_is_handled_and_nothing
     path.delay(Duration::from_millis(1_200));
     let url: NatsUrl = path.url(&ground.nats.url()).parse().unwrap();
     let far = Bus::connect(&url.into(), "far").await.unwrap();
-    let running = run(&far, &ground.db, ConsumerSettings::default(), |_, _| {
-        Say::Handled
-    });
+    // A way there and back takes 2.4 s: what waits for a second one is handed out again.
+    let settings = ConsumerSettings {
+        ack_wait: Duration::from_secs(4),
+        ..ConsumerSettings::default()
+    };
+    let running = run(&far, &ground.db, settings, |_, _| Say::Handled);
     drained(&ground.bus, 0).await;
     publish(&ground.bus, numbers(11..12)).await; // while a pull waits
     drained(&ground.bus, 0).await;

@@ -58,6 +58,24 @@ impl Slow {
         }
     }
 
+    fn insert(&self, number: impl Into<Option<i64>>) -> Statement {
+        let sql = match self.db.backend() {
+            DbBackend::Sqlite => "INSERT INTO things VALUES (?)",
+            _ => "INSERT INTO things VALUES ($1)",
+        };
+        Statement::from_sql_and_values(self.db.backend(), sql, [number.into().into()])
+    }
+
+    /// What is committed.
+    async fn numbers(&self) -> Vec<i64> {
+        let sql = "SELECT number FROM things ORDER BY number";
+        let rows = Statement::from_string(self.db.backend(), sql);
+        let rows = self.db.reader().query_all_raw(rows).await.unwrap();
+        rows.iter()
+            .map(|row| row.try_get_by_index(0).unwrap())
+            .collect()
+    }
+
     /// Writes a row and answers with how many there are, each committed.
     async fn write(&self) -> i64 {
         let tx = self.db.write("test").await.unwrap();
@@ -144,6 +162,43 @@ async fn a_transaction_that_is_dropped_is_rolled_back_and_its_connection_used_ag
     }
 }
 
+/// On SQLite BEGIN goes along with the first statement, whichever that is.
+#[tokio::test]
+async fn a_transaction_keeps_nothing_that_was_not_committed_and_leaves_nothing_open_whatever_came_first()
+ {
+    let mut all = vec![sqlite().await];
+    all.extend(postgres("first").await);
+    for slow in all {
+        let begun = async || slow.db.write("test").await.unwrap();
+        // Nothing came at all.
+        drop(begun().await);
+        begun().await.rollback().await;
+        begun().await.commit().await.unwrap();
+        // Something that waits to be sent.
+        let tx = begun().await;
+        tx.later().execute_raw(slow.insert(2)).await.unwrap();
+        drop(tx);
+        // A statement that is refused.
+        let tx = begun().await;
+        let refused = tx.execute_raw(slow.insert(None)).await.unwrap_err();
+        assert!(!is_away(&refused), "{refused}");
+        drop(tx);
+        // One that counts its values itself, and answers.
+        let returning = || {
+            let sql = "INSERT INTO things VALUES ($1) RETURNING number";
+            Statement::from_sql_and_values(slow.db.backend(), sql, [3_i64.into()])
+        };
+        let tx = begun().await;
+        assert!(tx.query_one_raw(returning()).await.unwrap().is_some());
+        drop(tx);
+        assert!(slow.numbers().await.is_empty());
+        let tx = begun().await;
+        assert!(tx.query_one_raw(returning()).await.unwrap().is_some());
+        tx.commit().await.unwrap();
+        assert_eq!(slow.numbers().await, [3]);
+    }
+}
+
 #[tokio::test]
 async fn a_transaction_in_which_a_statement_failed_is_not_committed() {
     let mut all = vec![sqlite().await];
@@ -161,6 +216,61 @@ async fn a_transaction_in_which_a_statement_failed_is_not_committed() {
             .await
             .expect_err("Postgres would answer OK and keep nothing");
         assert_eq!(slow.write().await, 1);
+    }
+}
+
+#[tokio::test]
+async fn statements_without_an_answer_are_done_in_their_order_before_what_follows_them() {
+    let mut all = vec![sqlite().await];
+    all.extend(postgres("later").await);
+    for slow in all {
+        let tx = slow.db.write("test").await.unwrap();
+        for number in [2, 3] {
+            let insert = slow.insert(number);
+            tx.later().execute_raw(insert).await.unwrap();
+        }
+        let last = Statement::from_string(slow.db.backend(), "SELECT MAX(number) FROM things");
+        let last = tx.query_one_raw(last).await.unwrap().unwrap();
+        assert_eq!(last.try_get_by_index::<i64>(0).unwrap(), 3);
+        tx.later().execute_raw(slow.insert(4)).await.unwrap();
+        let doubled = Statement::from_sql_and_values(
+            slow.db.backend(),
+            "UPDATE things SET number = number * $1",
+            [2_i64.into()],
+        );
+        // Counts its values itself, and so cannot be sent along.
+        tx.later().execute_raw(doubled).await.unwrap();
+        tx.later().execute_raw(slow.insert(5)).await.unwrap();
+        let changed = tx.execute_raw(slow.insert(6)).await.unwrap();
+        assert_eq!(changed.rows_affected(), 1, "of this statement alone");
+        tx.later().execute_raw(slow.insert(7)).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(slow.numbers().await, [4, 5, 6, 6, 7, 8]);
+    }
+}
+
+#[tokio::test]
+async fn a_statement_without_an_answer_that_fails_fails_what_follows_and_nothing_is_kept() {
+    let mut all = vec![sqlite().await];
+    all.extend(postgres("later_failed").await);
+    for slow in all {
+        for is_asked in [false, true] {
+            let tx = slow.db.write("test").await.unwrap();
+            tx.later().execute_raw(slow.insert(2)).await.unwrap();
+            let refused = tx.later().execute_raw(slow.insert(None)).await;
+            let refused = match (is_asked, refused) {
+                (_, Err(at_once)) => at_once,
+                (false, Ok(_)) => tx.commit().await.unwrap_err(),
+                (true, Ok(_)) => {
+                    let asked = Statement::from_string(slow.db.backend(), "SELECT 1");
+                    let refused = tx.query_all_raw(asked).await.unwrap_err();
+                    tx.commit().await.unwrap_err();
+                    refused
+                }
+            };
+            assert!(!is_away(&refused), "{refused}");
+            assert!(slow.numbers().await.is_empty());
+        }
     }
 }
 

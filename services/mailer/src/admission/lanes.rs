@@ -132,10 +132,25 @@ impl Lanes {
             Turn::First => None,
             Turn::Later => Some(self.later.take().await),
         };
+        self.seated(turn, self.seats.take().await, share)
+    }
+
+    /// A seat for a first attempt, if one is free that nobody queues for.
+    pub(super) fn enter_at_once(&self) -> Option<Seat> {
+        let seat = self.seats.take_free()?;
+        Some(self.seated(Turn::First, seat, None))
+    }
+
+    fn seated(
+        &self,
+        turn: Turn,
+        seat: OwnedSemaphorePermit,
+        share: Option<OwnedSemaphorePermit>,
+    ) -> Seat {
         Seat {
-            seat: Some(self.seats.take().await),
             number: self.next.fetch_add(1, Ordering::Relaxed),
             turn,
+            seat: Some(seat),
             _share: share,
             silent_ones: self.silent_ones.clone(),
         }

@@ -1,25 +1,23 @@
-//! Claims mails, many in one transaction: `sending`, the claim's number and its lease are committed
-//! before the first SMTP command of any of them. Whatever dies after that, the row says that an
+//! Claims mails, those of a round in one transaction: `sending`, the claim's number and its lease are
+//! committed before the first SMTP command of any of them. Whatever dies after that, the row says that an
 //! attempt was under way.
 
 use std::{
-    collections::{BTreeSet, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use kit::{
     clock::{Clock, Timestamp},
-    db::{Db, StoreError, Tx},
-    fail_point,
-    group::{Batch, Group},
+    db::{Db, Tx},
 };
 use sea_orm::DbErr;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{
-    Answer, BATCH, Each, LedgerError, Outcome, PastAttempt, QUEUE,
+    Answer, Outcome, PastAttempt,
     keep_leases::{LeaseGuard, Leases},
     look_up::{Standing, in_flight},
 };
@@ -59,86 +57,42 @@ pub(crate) struct Claim {
     pub(crate) lease: LeaseGuard,
 }
 
-/// The way to claim mails. Clones share the queue.
-#[derive(Debug, Clone)]
-pub(crate) struct Claims(Group<Arc<Offer>, Result<Claimed, StoreError>>);
-
-/// What the worker works with.
+/// What claims are made with.
 #[derive(Debug)]
-struct Claimer {
-    db: Db,
-    clock: Clock,
-    keys: AddressKeys,
-    leases: Leases,
-    lease: Duration,
-    give_up: CancellationToken,
+pub(crate) struct Claims {
+    pub(crate) clock: Clock,
+    pub(crate) keys: AddressKeys,
+    /// Renewed by `keep_leases`.
+    pub(crate) leases: Leases,
+    /// How long a claim lasts.
+    pub(crate) lease: Duration,
 }
 
-impl Claims {
-    /// Starts the worker. Claims last for `lease`; `keep_leases` renews what is in `leases`.
-    pub(crate) fn start(
-        db: Db,
-        clock: Clock,
-        keys: AddressKeys,
-        leases: Leases,
-        lease: Duration,
-        give_up: CancellationToken,
-    ) -> Self {
-        let claimer = Arc::new(Claimer {
-            db,
-            clock,
-            keys,
-            leases,
-            lease,
-            give_up,
-        });
-        let claim = move |offers| Arc::clone(&claimer).claim(offers);
-        let failed = |error: &StoreError| Err(error.clone());
-        Self(Group::start(QUEUE, BATCH, claim, failed))
-    }
-
-    /// Begins an attempt, if the mail may be sent. Committed when this returns; after an error
-    /// nothing may be sent.
-    pub(crate) async fn claim(&self, offer: Arc<Offer>) -> Result<Claimed, LedgerError> {
-        Ok(self.0.submit(offer).await??)
-    }
+/// Claims that are written but not committed yet.
+#[derive(Debug)]
+pub(super) struct Written<'o> {
+    offers: &'o [Arc<Offer>],
+    decisions: Vec<Decision>,
+    /// The keys whose rows are new.
+    inserted: HashSet<Uuid>,
+    /// When, by the database's clock.
+    now: Timestamp,
 }
 
 /// What the transaction does about one offer.
-enum Decision<'r> {
+#[derive(Debug)]
+enum Decision {
     /// A new row, already claimed.
     Insert,
     /// The next attempt on an idle one.
-    Begin(&'r mails::Model),
+    Begin(mails::Model),
     /// Its sender died or was cut off: that attempt counts as unknown.
-    CountLapsed(&'r mails::Model),
+    CountLapsed(mails::Model),
     Nothing(Answer),
 }
 
-/// The claims that a transaction began, as their rows say it.
-fn begun(
-    offers: &[Arc<Offer>],
-    decisions: &[Decision<'_>],
-    until: Timestamp,
-) -> Vec<mails::UnsentClaim> {
-    let mut claims = Vec::with_capacity(offers.len());
-    for (offer, decision) in offers.iter().zip(decisions) {
-        let claim_no = match decision {
-            Decision::Insert => FIRST_CLAIM,
-            Decision::Begin(row) => row.claim_no + 1,
-            Decision::CountLapsed(_) | Decision::Nothing(_) => continue,
-        };
-        claims.push(mails::UnsentClaim {
-            code_id: offer.code_id,
-            claim_no,
-            until,
-        });
-    }
-    claims
-}
-
 /// Ends claims whose commit nobody answered.
-async fn take_back(
+pub(super) async fn take_back(
     db: Db,
     claims: Vec<mails::UnsentClaim>,
     lease_end: Instant,
@@ -172,45 +126,67 @@ async fn take_back(
     }
 }
 
-impl Claimer {
-    async fn claim(self: Arc<Self>, offers: Batch<Arc<Offer>>) -> Result<Each<Claimed>, DbErr> {
-        self.commit(&offers).await.inspect_err(super::log)
+impl Written<'_> {
+    /// The claims that the transaction began, as their rows say it.
+    pub(super) fn begun(&self, lease: Duration) -> Vec<mails::UnsentClaim> {
+        let mut claims = Vec::with_capacity(self.offers.len());
+        for (offer, decision) in self.offers.iter().zip(&self.decisions) {
+            let claim_no = match decision {
+                Decision::Insert => FIRST_CLAIM,
+                Decision::Begin(row) => row.claim_no + 1,
+                Decision::CountLapsed(_) | Decision::Nothing(_) => continue,
+            };
+            claims.push(mails::UnsentClaim {
+                code_id: offer.code_id,
+                claim_no,
+                until: self.now + lease,
+            });
+        }
+        claims
     }
+}
 
-    async fn commit(&self, offers: &[Arc<Offer>]) -> Result<Each<Claimed>, DbErr> {
-        // Taken before the database reads its own clock: our copy of the lease ends no later than
-        // the row's.
-        let lease_end = Instant::now() + self.lease;
-        let tx = self.db.write("claim mails").await?;
+impl Claims {
+    /// Decides about each offer and writes that.
+    pub(super) async fn write<'o>(
+        &self,
+        tx: &Tx,
+        offers: &'o [Arc<Offer>],
+    ) -> Result<Written<'o>, DbErr> {
         let now = tx.now();
         // Each key once, and locked in their order: two replicas that claim the same mails wait,
         // but not in a circle.
         let keys: BTreeSet<Uuid> = offers.iter().map(|offer| offer.code_id).collect();
-        let rows = mails::by_key(mails::lock(&tx, keys).await?);
+        let rows = match keys.is_empty() {
+            true => HashMap::new(),
+            false => mails::by_key(mails::lock(tx, keys).await?),
+        };
         // Decided on rows that nobody else can change until the commit.
         let mut taken = HashSet::new();
-        let decisions: Vec<Decision<'_>> = offers
-            .iter()
-            .map(|offer| self.decide(offer, rows.get(&offer.code_id), &mut taken, now))
-            .collect();
-        let inserted = self.write(&tx, offers, &decisions).await?;
-        fail_point!("mailer/claiming");
-        if let Err(error) = tx.commit().await {
-            // It may have happened all the same, or happen yet.
-            let unsent = begun(offers, &decisions, now + self.lease);
-            tokio::spawn(take_back(
-                self.db.clone(),
-                unsent,
-                lease_end,
-                self.give_up.clone(),
-            ));
-            return Err(error);
+        let mut decisions = Vec::with_capacity(offers.len());
+        for offer in offers {
+            decisions.push(self.decide(offer, rows.get(&offer.code_id), &mut taken, now));
         }
+        let inserted = self.write_decisions(tx, offers, &decisions).await?;
+        Ok(Written {
+            offers,
+            decisions,
+            inserted,
+            now,
+        })
+    }
 
+    /// Takes up the leases of claims that are committed, and answers each offer. A lease is taken up
+    /// only here: one that was not committed must never let anything be sent.
+    pub(super) fn take_up(&self, written: Written<'_>, lease_end: Instant) -> Vec<Claimed> {
+        let Written {
+            offers,
+            decisions,
+            inserted,
+            now,
+        } = written;
         let mut claimed = Vec::with_capacity(offers.len());
         for (offer, decision) in offers.iter().zip(decisions) {
-            // A lease is taken up only here: one that was not committed must never let anything be
-            // sent.
             let to_send = |claim_no, unknown_attempts| {
                 Claimed::ToSend(Claim {
                     claim_no,
@@ -219,7 +195,7 @@ impl Claimer {
                     lease: self.leases.hold(offer.code_id, claim_no, lease_end),
                 })
             };
-            claimed.push(Ok(match decision {
+            claimed.push(match decision {
                 Decision::Insert if inserted.contains(&offer.code_id) => to_send(FIRST_CLAIM, 0),
                 // Another replica was quicker: its row was not there to be locked, and is now.
                 Decision::Insert => Claimed::Answered(in_flight(self.lease, 0)),
@@ -232,19 +208,19 @@ impl Claimer {
                     ..Answer::default()
                 }),
                 Decision::Nothing(answer) => Claimed::Answered(answer),
-            }));
+            });
         }
-        Ok(claimed)
+        claimed
     }
 
     /// What becomes of one offer; `taken` are the keys that this group claims already.
-    fn decide<'r>(
+    fn decide(
         &self,
         offer: &Offer,
-        row: Option<&'r mails::Model>,
+        row: Option<&mails::Model>,
         taken: &mut HashSet<Uuid>,
         now: Timestamp,
-    ) -> Decision<'r> {
+    ) -> Decision {
         let unknown_attempts = match Standing::of(row, offer, &self.keys, now, self.lease) {
             Standing::Claimable { unknown_attempts } => unknown_attempts,
             Standing::Answered(answer) => return Decision::Nothing(answer),
@@ -256,9 +232,9 @@ impl Claimer {
         match row {
             // Claimable although `sending`: its lease has passed. It is counted and answered as
             // unknown, and not sent at once: the client decides when, by the count.
-            Some(row) if row.state == LedgerState::Sending => Decision::CountLapsed(row),
+            Some(row) if row.state == LedgerState::Sending => Decision::CountLapsed(row.clone()),
             // By the row's own expiry: `store::mails` says why.
-            Some(row) if row.expires_at() > now => Decision::Begin(row),
+            Some(row) if row.expires_at() > now => Decision::Begin(row.clone()),
             None if offer.expires_at > now => Decision::Insert,
             // An old code would only confuse.
             Some(_) | None => Decision::Nothing(Answer {
@@ -271,11 +247,11 @@ impl Claimer {
     }
 
     /// Writes what was decided, and returns the keys whose rows are new.
-    async fn write(
+    async fn write_decisions(
         &self,
         tx: &Tx,
         offers: &[Arc<Offer>],
-        decisions: &[Decision<'_>],
+        decisions: &[Decision],
     ) -> Result<HashSet<Uuid>, DbErr> {
         let claimed_until = tx.now() + self.lease;
         let (mut new_rows, mut begun, mut lapsed, mut ended) = (vec![], vec![], vec![], vec![]);
@@ -294,7 +270,7 @@ impl Claimer {
         mails::begin_sending(tx, &begun, claimed_until).await?;
         mails::count_lapsed(tx, &lapsed).await?;
         attempts::insert(tx, ended).await?;
-        let inserted = mails::insert(tx, new_rows).await?;
+        let inserted = mails::insert_missing(tx, new_rows).await?;
         Ok(inserted.into_iter().collect())
     }
 

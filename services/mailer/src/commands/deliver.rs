@@ -1,5 +1,5 @@
-//! Delivers one mail: look it up, wait for a connection, claim it, send it, record how that ended,
-//! answer. Whatever dies in between, the ledger knows enough to neither lose the mail nor send it
+//! Delivers one mail: look it up and wait for a connection, unless one is free; claim it, send it,
+//! record how that ended, answer. Whatever dies in between, the ledger knows enough to neither lose the mail nor send it
 //! blindly again.
 
 use std::{
@@ -15,14 +15,16 @@ use uuid::Uuid;
 
 use super::{
     Answer, LedgerError, Outcome,
-    claim::{Claim, Claimed, Claims},
+    claim::{Claim, Claimed},
     look_up::{LookUps, Standing},
-    record_outcome::{Ended, Outcomes},
+    notes::Ended,
+    record_outcome::Outcomes,
+    rounds::Rounds,
     trace,
 };
 use crate::{
     admission::{Admission, CircuitOpen, Refusals, Slot},
-    domain::{Judgement, Offer, redact},
+    domain::{Judgement, Offer, Turn, redact},
     mail::Composer,
     metrics::Metrics,
     transport::{Attempt, CurrentTransport, Ending},
@@ -33,7 +35,7 @@ use crate::{
 pub(crate) struct Deliver {
     pub(crate) look_ups: LookUps,
     pub(crate) admission: Admission,
-    pub(crate) claims: Claims,
+    pub(crate) rounds: Rounds,
     pub(crate) composer: Arc<Composer>,
     pub(crate) transport: CurrentTransport,
     pub(crate) refusals: Refusals,
@@ -95,15 +97,23 @@ impl Deliver {
     ) -> Result<Answer, DeliverError> {
         fail_point!("mailer/offered");
         let mut given_up = pin!(self.given_up(caller_gone));
-        // Asked before anything is waited for: what is answered here costs no connection.
-        let unknown_attempts = match unless(given_up.as_mut(), self.look_up(&offer)).await? {
-            Standing::Claimable { unknown_attempts } => unknown_attempts,
-            Standing::Answered(answer) => return Ok(answer),
+        let entering = unless(given_up.as_mut(), async { Ok(self.enter_at_once(&offer)) });
+        let (slot, unknown_attempts) = match entering.await? {
+            // The claim looks by itself, and nobody waits for this connection if it is for nothing.
+            Some(slot) => (slot, 0),
+            None => {
+                // Asked before anything is waited for: what is answered here costs no connection.
+                let look_up = unless(given_up.as_mut(), self.look_up(&offer));
+                let unknown_attempts = match look_up.await? {
+                    Standing::Claimable { unknown_attempts } => unknown_attempts,
+                    Standing::Answered(answer) => return Ok(answer),
+                };
+                // A mail that waits here is nowhere written down: it goes away with its stream, or
+                // with this process.
+                let entering = self.enter(&offer, unknown_attempts);
+                (unless(given_up, entering).await?, unknown_attempts)
+            }
         };
-        // A mail that waits here is nowhere written down: it goes away with its stream, or with
-        // this process.
-        let entering = self.enter(&offer, unknown_attempts);
-        let slot = unless(given_up, entering).await?;
         // The slot before the claim: a row that says `sending` while nobody sends would count as
         // unknown if this process died. And from the claim on nothing is given up.
         let claim = match self.claim(&offer, unknown_attempts).await? {
@@ -138,6 +148,13 @@ impl Deliver {
         })
     }
 
+    /// A connection that is free. Not for one that was tried before: should the claim fail, its
+    /// client is told what earlier attempts came to, as far as a look-up says it.
+    fn enter_at_once(&self, offer: &Offer) -> Option<Slot> {
+        let is_first = offer.turn == Turn::First;
+        is_first.then(|| self.admission.enter_at_once()).flatten()
+    }
+
     async fn enter(&self, offer: &Offer, unknown_attempts: u32) -> Result<Slot, DeliverError> {
         let entered = self.admission.enter(offer.turn).await;
         entered.map_err(|CircuitOpen(pause)| DeliverError::CircuitOpen {
@@ -152,7 +169,7 @@ impl Deliver {
         unknown_attempts: u32,
     ) -> Result<Claimed, DeliverError> {
         // An error may hide a claim that was committed: nothing is sent under it; it is taken back.
-        let claimed = self.claims.claim(Arc::clone(offer)).await;
+        let claimed = self.rounds.claim(Arc::clone(offer)).await;
         claimed.map_err(|source| DeliverError::Ledger {
             source,
             unknown_attempts,

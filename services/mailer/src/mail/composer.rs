@@ -7,6 +7,7 @@ use kit::clock::Timestamp;
 use time::OffsetDateTime;
 
 use super::{
+    forms::Forms,
     message::{self, Frame, Unmailable},
     template::{Content, Rendered, Templates},
 };
@@ -19,6 +20,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Composer {
     templates: Templates,
+    forms: Forms,
     sender: Sender,
     /// Where people find Usher; no link in the mail without it.
     public_url: Option<String>,
@@ -27,8 +29,10 @@ pub(crate) struct Composer {
 impl Composer {
     /// Compiles the templates.
     pub(crate) fn new(sender: Sender, public_url: Option<String>) -> Result<Self, Unmailable> {
+        let templates = Templates::compile()?;
         Ok(Self {
-            templates: Templates::compile()?,
+            forms: Forms::compile(&templates, sender.title())?,
+            templates,
             sender,
             public_url,
         })
@@ -36,20 +40,8 @@ impl Composer {
 
     /// The mail's three parts, as they read at `now`.
     pub(crate) fn render(&self, offer: &Offer, now: Timestamp) -> Result<Rendered, Unmailable> {
-        let link = self
-            .public_url
-            .as_ref()
-            .map(|url| format!("{url}/verify/{}", offer.code_id));
-        let expires_at = offer.expires_at.0.div_euclid(1_000_000);
-        let content = Content {
-            language: offer.locale.language(),
-            sender: self.sender.title(),
-            name: &offer.name,
-            digits: &offer.digits,
-            link: link.as_deref(),
-            left: offer.expires_at.since(now),
-            expires_at: OffsetDateTime::from_unix_timestamp(expires_at)?,
-        };
+        let link = self.link(offer);
+        let content = self.content(offer, link.as_deref(), now)?;
         Ok(self.templates.render(&content)?)
     }
 
@@ -68,13 +60,38 @@ impl Composer {
             language: offer.locale.language(),
             date: SystemTime::UNIX_EPOCH + now.since(Timestamp(0)),
         };
-        let rendered = self.render(offer, now)?;
+        let link = self.link(offer);
+        let content = self.content(offer, link.as_deref(), now)?;
+        let parts = self.forms.fill(&self.templates, &content)?;
         Ok(ComposedMail {
             code_id: offer.code_id,
             attempt,
             from: message::address(self.sender.address())?,
             to: message::address(&offer.recipient)?,
-            bytes: message::build(&frame, rendered)?,
+            bytes: message::build(&frame, parts)?,
+        })
+    }
+
+    fn link(&self, offer: &Offer) -> Option<String> {
+        let url = self.public_url.as_ref();
+        url.map(|url| format!("{url}/verify/{}", offer.code_id))
+    }
+
+    fn content<'a>(
+        &'a self,
+        offer: &'a Offer,
+        link: Option<&'a str>,
+        now: Timestamp,
+    ) -> Result<Content<'a>, Unmailable> {
+        let expires_at = offer.expires_at.0.div_euclid(1_000_000);
+        Ok(Content {
+            language: offer.locale.language(),
+            sender: self.sender.title(),
+            name: &offer.name,
+            digits: &offer.digits,
+            link,
+            left: offer.expires_at.since(now),
+            expires_at: OffsetDateTime::from_unix_timestamp(expires_at)?,
         })
     }
 }

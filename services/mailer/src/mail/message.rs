@@ -1,4 +1,4 @@
-//! Frames a rendered mail as MIME, by lettre's builder only: it encodes every header and leaves no
+//! Frames a mail's encoded parts as MIME, by lettre's builder only: it encodes every header and leaves no
 //! bare CR or LF that could end the mail early. `transport` sends the bytes.
 
 use std::time::SystemTime;
@@ -6,16 +6,23 @@ use std::time::SystemTime;
 use lettre::{
     Address, Message,
     message::{
-        Mailbox, MultiPart, SinglePart,
+        Body, Mailbox, MultiPart, SinglePart,
         header::{ContentTransferEncoding, ContentType, Header, HeaderName, HeaderValue},
     },
 };
 use uuid::Uuid;
 
-use super::template::Rendered;
 use crate::domain::{DisplayName, Language, Recipient, Sender};
 
-/// Around the rendered parts.
+/// The parts of a mail as they go out, quoted-printable. They hold the code: without `Debug` nothing
+/// can print them.
+pub(crate) struct Encoded {
+    pub(crate) subject: String,
+    pub(crate) text: Vec<u8>,
+    pub(crate) html: Vec<u8>,
+}
+
+/// Around the parts.
 #[derive(Debug)]
 pub(crate) struct Frame<'a> {
     /// The mail's key. Repeating a mail repeats its Message-ID, so that a mail program can drop the
@@ -40,18 +47,21 @@ pub(crate) enum Unmailable {
     /// A text or layout names a value that there is not.
     #[error("the template cannot be filled: {0}")]
     Template(#[from] minijinja::Error),
+    /// The layouts are compiled for each of them.
+    #[error("there is no layout in the mail's language")]
+    Language,
     /// Beyond what a calendar has.
     #[error("the code's expiry is no date")]
     Date(#[from] time::error::ComponentRange),
 }
 
 /// The whole mail, ready for DATA but for dot-stuffing.
-pub(crate) fn build(frame: &Frame<'_>, rendered: Rendered) -> Result<Vec<u8>, Unmailable> {
+pub(crate) fn build(frame: &Frame<'_>, parts: Encoded) -> Result<Vec<u8>, Unmailable> {
     let sender = frame.sender.address();
     let message = Message::builder()
         .from(mailbox(frame.sender.name(), sender)?)
         .to(mailbox(frame.name.as_str(), frame.recipient)?)
-        .subject(rendered.subject)
+        .subject(parts.subject)
         .date(frame.date)
         // The same for each attempt: a mail program that gets two can drop the second.
         .message_id(Some(format!("<{}@{}>", frame.code_id, sender.domain())))
@@ -59,8 +69,8 @@ pub(crate) fn build(frame: &Frame<'_>, rendered: Rendered) -> Result<Vec<u8>, Un
         .header(ContentLanguage(frame.language))
         .multipart(
             MultiPart::alternative()
-                .singlepart(part(ContentType::TEXT_PLAIN, rendered.text))
-                .singlepart(part(ContentType::TEXT_HTML, rendered.html)),
+                .singlepart(part(ContentType::TEXT_PLAIN, parts.text))
+                .singlepart(part(ContentType::TEXT_HTML, parts.html)),
         )?;
     Ok(message.formatted())
 }
@@ -75,13 +85,14 @@ fn mailbox(name: &str, recipient: &Recipient) -> Result<Mailbox, lettre::address
     Ok(Mailbox::new(name, address(recipient)?))
 }
 
-fn part(kind: ContentType, body: String) -> SinglePart {
+fn part(kind: ContentType, body: Vec<u8>) -> SinglePart {
+    // Always: seven bits and short lines pass every server, and no server needs to recode them,
+    // which would break a signature.
+    let encoding = ContentTransferEncoding::QuotedPrintable;
     SinglePart::builder()
         .header(kind)
-        // Always: seven bits and short lines pass every server, and no server needs to recode them,
-        // which would break a signature.
-        .header(ContentTransferEncoding::QuotedPrintable)
-        .body(body)
+        .header(encoding)
+        .body(Body::dangerous_pre_encoded(body, encoding))
 }
 
 /// RFC 3834 §5: tells vacation responders and list software that no person wrote this.

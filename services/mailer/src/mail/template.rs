@@ -1,12 +1,15 @@
-//! Fills the compiled layout and the texts with one mail's values; `message` frames the result.
+//! Fills the compiled layout and the texts with one mail's values; `forms` does it for a mail that is
+//! sent, `message` frames the result.
 
 use std::time::Duration;
 
 use minijinja::{AutoEscape, Environment, HtmlEscape, UndefinedBehavior, Value, context};
 use time::OffsetDateTime;
 
-use super::texts::Texts;
+use super::texts::{self, Texts};
 use crate::domain::{Digits, DisplayName, Language, Lifetime};
+
+pub(super) const LANGUAGES: [Language; 3] = [Language::English, Language::French, Language::German];
 
 const HTML: &str = "verification.html";
 const TEXT: &str = "verification.txt";
@@ -19,7 +22,7 @@ const SPACE: char = '\u{a0}';
 #[derive(Debug)]
 pub(crate) struct Templates {
     layouts: Environment<'static>,
-    texts: [(Language, Texts); 3],
+    texts: [(Language, Texts); LANGUAGES.len()],
 }
 
 /// What one verification mail says.
@@ -48,6 +51,17 @@ pub(crate) struct Rendered {
     pub(crate) html: String,
 }
 
+/// What is one mail's own in its layouts. It holds the code: without `Debug` nothing can print it.
+pub(super) struct Own {
+    pub(super) preheader: String,
+    pub(super) greeting: String,
+    pub(super) expiry: String,
+    pub(super) code: String,
+    pub(super) link: Option<String>,
+    /// The same between quotes in HTML.
+    pub(super) href: Option<String>,
+}
+
 impl Templates {
     /// Compiles them.
     pub(crate) fn compile() -> Result<Self, minijinja::Error> {
@@ -64,68 +78,100 @@ impl Templates {
             include_str!(concat!(env!("OUT_DIR"), "/verification.html")),
         )?;
         layouts.add_template(TEXT, include_str!("../../templates/verification.txt"))?;
-        let languages = [Language::English, Language::French, Language::German];
-        Ok(Self {
-            layouts,
-            texts: languages.map(|language| (language, Texts::of(language))),
-        })
+        let texts = LANGUAGES.map(|language| (language, Texts::of(language)));
+        for (language, texts) in &texts {
+            for (name, text) in texts.own() {
+                layouts.add_template_owned(sentence(*language, name), text.to_owned())?;
+            }
+        }
+        Ok(Self { layouts, texts })
     }
 
     /// Renders one mail.
     pub(crate) fn render(&self, content: &Content<'_>) -> Result<Rendered, minijinja::Error> {
-        let texts = self.texts(content.language);
+        let own = self.own(content)?;
+        self.fill(&self.layouts, content.language, content.sender, &own)
+    }
+
+    /// The layouts themselves, for who fills them in another way.
+    pub(super) fn layouts(&self) -> &Environment<'static> {
+        &self.layouts
+    }
+
+    /// Fills the layouts.
+    pub(super) fn fill(
+        &self,
+        layouts: &Environment<'_>,
+        language: Language,
+        sender: &str,
+        own: &Own,
+    ) -> Result<Rendered, minijinja::Error> {
+        let texts = self.texts(language);
         // Sentences are filled as plain text first and escaped as a whole in the HTML part, so that
         // a value can neither be markup nor a template.
-        let sentences = self.sentences(texts, content)?;
+        let common = context! { sender };
+        let sentences = context! {
+            subject => &texts.subject,
+            preheader => &own.preheader,
+            greeting => &own.greeting,
+            introduction => layouts.render_str(&texts.introduction, &common)?,
+            link_introduction => &texts.link_introduction,
+            button => &texts.button,
+            expiry => &own.expiry,
+            ignore => layouts.render_str(&texts.ignore, &common)?,
+            automatic => &texts.automatic,
+        };
         let values = context! {
-            locale => content.language.tag(),
-            sender => content.sender,
-            code => content.digits.grouped(),
-            link => content.link,
-            // The engine would write each slash as `&#x2f;`, which careless mail programs do not
-            // undo.
-            href => content.link.map(|link| Value::from_safe_string(link.replace('&', "&amp;"))),
+            locale => language.tag(),
+            sender,
+            code => &own.code,
+            link => &own.link,
+            href => own.href.clone().map(Value::from_safe_string),
             texts => sentences,
         };
         Ok(Rendered {
-            // No line of ours: some mail programs have no sign for the hyphen of the texts there.
-            subject: texts.subject.replace(HYPHEN, "-"),
-            text: self.layouts.get_template(TEXT)?.render(&values)?,
-            html: self.layouts.get_template(HTML)?.render(&values)?,
+            subject: self.subject(language),
+            text: layouts.get_template(TEXT)?.render(&values)?,
+            html: layouts.get_template(HTML)?.render(&values)?,
         })
     }
 
-    fn sentences(&self, texts: &Texts, content: &Content<'_>) -> Result<Value, minijinja::Error> {
-        let (phrase, n) = texts.lifetime(Lifetime::of(content.left));
-        let expires_at = content.expires_at;
+    pub(super) fn subject(&self, language: Language) -> String {
+        // No line of ours: some mail programs have no sign for the hyphen of the texts there.
+        self.texts(language).subject.replace(HYPHEN, "-")
+    }
+
+    /// What one mail says that others do not.
+    pub(super) fn own(&self, content: &Content<'_>) -> Result<Own, minijinja::Error> {
+        let (language, expires_at) = (content.language, content.expires_at);
+        let fill = |name, values: &Value| {
+            let sentence = self.layouts.get_template(&sentence(language, name))?;
+            sentence.render(values)
+        };
         let time = format!("{:02}:{:02}", expires_at.hour(), expires_at.minute());
-        let month = texts.month(expires_at.month());
+        let month = self.texts(language).month(expires_at.month());
         let until = context! { day => expires_at.day(), month, year => expires_at.year(), time };
+        let (phrase, n) = texts::phrase(Lifetime::of(content.left));
         let values = context! {
             name => content.name.as_str(),
             sender => content.sender,
-            lifetime => self.fill(phrase, &context! { n })?,
-            until => self.fill(&texts.until, &until)?,
+            lifetime => fill(phrase, &context! { n })?,
+            until => fill("until", &until)?,
         };
         let greeting = match content.name.as_str() {
-            "" => &texts.greeting_without_name,
-            _ => &texts.greeting,
+            "" => "greeting_without_name",
+            _ => "greeting",
         };
-        Ok(context! {
-            subject => &texts.subject,
-            preheader => self.fill(&texts.preheader, &values)?,
-            greeting => self.fill(greeting, &values)?,
-            introduction => self.fill(&texts.introduction, &values)?,
-            link_introduction => &texts.link_introduction,
-            button => &texts.button,
-            expiry => self.fill(&texts.expiry, &values)?,
-            ignore => self.fill(&texts.ignore, &values)?,
-            automatic => &texts.automatic,
+        Ok(Own {
+            preheader: fill("preheader", &values)?,
+            greeting: fill(greeting, &values)?,
+            expiry: fill("expiry", &values)?,
+            code: content.digits.grouped(),
+            link: content.link.map(str::to_owned),
+            // The engine would write each slash as `&#x2f;`, which careless mail programs do not
+            // undo.
+            href: content.link.map(|link| link.replace('&', "&amp;")),
         })
-    }
-
-    fn fill(&self, text: &str, values: &Value) -> Result<String, minijinja::Error> {
-        self.layouts.render_str(text, values)
     }
 
     fn texts(&self, language: Language) -> &Texts {
@@ -134,8 +180,13 @@ impl Templates {
     }
 }
 
+/// The name of a sentence's template.
+fn sentence(language: Language, name: &str) -> String {
+    format!("{}/{name}", language.tag())
+}
+
 /// A sentence as HTML, in which no line ends within what belongs together.
-fn unbroken(sentence: &str) -> Value {
+pub(super) fn unbroken(sentence: &str) -> Value {
     let mut html = Vec::new();
     for word in sentence.split(' ') {
         let escaped = HtmlEscape(word).to_string();

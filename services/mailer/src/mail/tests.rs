@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{
+    forms::Forms,
     message::{self, Frame},
     template::{Content, Rendered, Templates},
 };
@@ -22,30 +23,55 @@ fn render(language: Language, name: &str, link: Option<&str>) -> Rendered {
 }
 
 fn render_until(expires_at: i64, language: Language, name: &str, link: Option<&str>) -> Rendered {
-    let content = Content {
-        language,
-        sender: "Usher",
-        name: &DisplayName::parse(name).unwrap(),
-        digits: &Digits::parse("12345678").unwrap(),
-        link,
-        left: DAY,
-        expires_at: OffsetDateTime::from_unix_timestamp(expires_at).unwrap(),
-    };
+    let (name, digits) = (
+        DisplayName::parse(name).unwrap(),
+        Digits::parse("12345678").unwrap(),
+    );
+    let content = content(expires_at, language, &name, &digits, link);
     Templates::compile().unwrap().render(&content).unwrap()
 }
 
+fn content<'a>(
+    expires_at: i64,
+    language: Language,
+    name: &'a DisplayName,
+    digits: &'a Digits,
+    link: Option<&'a str>,
+) -> Content<'a> {
+    Content {
+        language,
+        sender: "Usher",
+        name,
+        digits,
+        link,
+        left: DAY,
+        expires_at: OffsetDateTime::from_unix_timestamp(expires_at).unwrap(),
+    }
+}
+
 fn frame(sender: &str, recipient: &str, name: &str, language: Language) -> Vec<u8> {
+    let link = Some("https://usher.example/verify/1?a=1&b=2");
+    framed(sender, recipient, name, language, link)
+}
+
+fn framed(
+    sender: &str,
+    recipient: &str,
+    name: &str,
+    language: Language,
+    link: Option<&str>,
+) -> Vec<u8> {
     let (sender, recipient) = (
         sender.parse::<Sender>().unwrap(),
         Recipient::parse(recipient).unwrap(),
     );
     let name = DisplayName::parse(name).unwrap();
     let date = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_615_500);
-    let rendered = render(
-        language,
-        name.as_str(),
-        Some("https://usher.example/verify/1"),
-    );
+    let digits = Digits::parse("12345678").unwrap();
+    let content = content(1_795_701_900, language, &name, &digits, link);
+    let templates = Templates::compile().unwrap();
+    let forms = Forms::compile(&templates, content.sender).unwrap();
+    let parts = forms.fill(&templates, &content).unwrap();
     let frame = Frame {
         code_id: KEY,
         sender: &sender,
@@ -54,7 +80,7 @@ fn frame(sender: &str, recipient: &str, name: &str, language: Language) -> Vec<u
         language,
         date,
     };
-    message::build(&frame, rendered).unwrap()
+    message::build(&frame, parts).unwrap()
 }
 
 /// With spaces that break no line made visible.
@@ -251,6 +277,38 @@ fn headers_say_what_a_mail_program_needs() {
         assert_eq!(part.content_transfer_encoding(), Some("quoted-printable"));
     }
     assert!(mail.body_text(0).unwrap().contains("Bonjour Zoë Żółć,"));
+}
+
+#[test]
+fn what_is_sent_reads_as_the_layouts_do_in_each_language() {
+    let links = [None, Some("https://usher.example/verify/1?a=1&b=2")];
+    for language in [Language::English, Language::French, Language::German] {
+        for name in [
+            "",
+            "Zoë Żółć",
+            "<b>&\"",
+            "A name of many words, as long as a name may be: so",
+        ] {
+            for link in links {
+                let (sender, recipient) = ("Usher <usher@example.com>", "ada@example.com");
+                let bytes = framed(sender, recipient, name, language, link);
+                let sent = MessageParser::default().parse(&bytes).unwrap();
+                let layouts = render(language, name, link);
+                let part = |part: &mail_parser::MessagePart<'_>| {
+                    part.text_contents().unwrap().replace("\r\n", "\n")
+                };
+                assert_eq!(part(sent.text_part(0).unwrap()), layouts.text);
+                assert_eq!(part(sent.html_part(0).unwrap()), layouts.html);
+                assert_eq!(sent.subject(), Some(&*layouts.subject));
+                let lines = String::from_utf8(bytes.clone()).unwrap();
+                let longest = lines.split("\r\n").map(str::len).max();
+                assert!(
+                    longest <= Some(78),
+                    "RFC 2045 §6.7, RFC 5322 §2.1.1: {longest:?}"
+                );
+            }
+        }
+    }
 }
 
 #[test]

@@ -9,16 +9,16 @@ use crate::domain::{Language, Lifetime};
 #[serde(deny_unknown_fields)]
 pub(super) struct Texts {
     pub(super) subject: String,
-    pub(super) preheader: String,
-    pub(super) greeting: String,
-    pub(super) greeting_without_name: String,
+    preheader: String,
+    greeting: String,
+    greeting_without_name: String,
     pub(super) introduction: String,
     pub(super) link_introduction: String,
     pub(super) button: String,
-    pub(super) expiry: String,
+    expiry: String,
     pub(super) ignore: String,
     pub(super) automatic: String,
-    pub(super) until: String,
+    until: String,
     months: [String; 12],
     days: [String; 2],
     hours: [String; 2],
@@ -35,18 +35,35 @@ impl Texts {
         toml::from_str(file).expect("the texts are compiled in and a test reads each of them")
     }
 
-    /// The phrase for a lifetime, with `{{ n }}` still in it, and its n.
-    pub(super) fn lifetime(&self, lifetime: Lifetime) -> (&str, u64) {
-        let ([one, many], n) = match lifetime {
-            Lifetime::Days(n) => (&self.days, n),
-            Lifetime::Hours(n) => (&self.hours, n),
-            Lifetime::Minutes(n) => (&self.minutes, n),
-        };
-        (if n == 1 { one } else { many }, n)
+    /// Sentences and phrases that differ from mail to mail, by their names: each is a template.
+    pub(super) fn own(&self) -> [(&'static str, &str); 11] {
+        [
+            ("preheader", &self.preheader),
+            ("greeting", &self.greeting),
+            ("greeting_without_name", &self.greeting_without_name),
+            ("expiry", &self.expiry),
+            ("until", &self.until),
+            ("day", &self.days[0]),
+            ("days", &self.days[1]),
+            ("hour", &self.hours[0]),
+            ("hours", &self.hours[1]),
+            ("minute", &self.minutes[0]),
+            ("minutes", &self.minutes[1]),
+        ]
     }
 
     /// Name of a month.
     pub(super) fn month(&self, month: time::Month) -> &str {
         &self.months[usize::from(u8::from(month)) - 1]
     }
+}
+
+/// The name of the phrase for a lifetime, and the n in it.
+pub(super) fn phrase(lifetime: Lifetime) -> (&'static str, u64) {
+    let ([one, many], n) = match lifetime {
+        Lifetime::Days(n) => (["day", "days"], n),
+        Lifetime::Hours(n) => (["hour", "hours"], n),
+        Lifetime::Minutes(n) => (["minute", "minutes"], n),
+    };
+    (if n == 1 { one } else { many }, n)
 }

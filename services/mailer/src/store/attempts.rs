@@ -68,7 +68,7 @@ pub(crate) async fn insert(tx: &Tx, attempts: Vec<Model>) -> Result<(), DbErr> {
     let if_new = OnConflict::column(Column::Id).do_nothing().to_owned();
     Entity::insert_many(rows)
         .on_conflict(if_new)
-        .exec_without_returning(tx)
+        .exec_without_returning(&tx.later())
         .await
         .map(drop)
 }

@@ -19,7 +19,7 @@ pub(crate) async fn mark_accepted(tx: &Tx, keys: &[Uuid]) -> Result<(), DbErr> {
         // A fact, whoever holds the claim, and even over a refusal: some attempt's mail was taken.
         // The first acceptance's moment stays.
         .filter(Column::State.ne(LedgerState::Accepted))
-        .exec(tx)
+        .exec(&tx.later())
         .await
         .map(drop)
 }

@@ -33,7 +33,7 @@ use kit::{
     db::{LEASES_AHEAD, Tx, lock_rows, update_given},
 };
 use sea_orm::{
-    DbErr, ExprTrait as _, QueryOrder as _, QuerySelect as _, UpdateMany,
+    DbBackend, DbErr, ExprTrait as _, InsertMany, QueryOrder as _, QuerySelect as _, UpdateMany,
     entity::prelude::*,
     sea_query::{LockBehavior, LockType, OnConflict},
 };
@@ -159,10 +159,25 @@ pub(crate) async fn lock(
 }
 
 /// Inserts the rows that are not there yet and returns the keys that were inserted.
-pub(crate) async fn insert(tx: &Tx, mut rows: Vec<Model>) -> Result<Vec<Uuid>, DbErr> {
+pub(crate) async fn insert(tx: &Tx, rows: Vec<Model>) -> Result<Vec<Uuid>, DbErr> {
     if rows.is_empty() {
         return Ok(Vec::new());
     }
+    inserting(rows).exec_with_returning_keys(tx).await
+}
+
+/// The same for rows that this transaction has looked for and not found.
+pub(crate) async fn insert_missing(tx: &Tx, rows: Vec<Model>) -> Result<Vec<Uuid>, DbErr> {
+    if rows.is_empty() || tx.get_database_backend() != DbBackend::Sqlite {
+        return insert(tx, rows).await;
+    }
+    // Nobody else has written there since its BEGIN IMMEDIATE: the answer is known.
+    let keys = rows.iter().map(|row| row.code_id).collect();
+    inserting(rows).exec_without_returning(&tx.later()).await?;
+    Ok(keys)
+}
+
+fn inserting(mut rows: Vec<Model>) -> InsertMany<ActiveModel> {
     // Two replicas that insert the same keys wait for each other, but not in a circle. There is
     // nothing to lock beforehand: the rows are not there.
     rows.sort_unstable_by_key(|row| row.code_id);
@@ -170,10 +185,7 @@ pub(crate) async fn insert(tx: &Tx, mut rows: Vec<Model>) -> Result<Vec<Uuid>, D
         .into_iter()
         .map(|row| ActiveModel::from(row).reset_all());
     let if_new = OnConflict::column(Column::CodeId).do_nothing().to_owned();
-    Entity::insert_many(rows)
-        .on_conflict(if_new)
-        .exec_with_returning_keys(tx)
-        .await
+    Entity::insert_many(rows).on_conflict(if_new)
 }
 
 /// A claim as it stands in its row until somebody renews or ends it.

@@ -2,8 +2,9 @@
 //! allows it, then the message and its final dot. `smtp` turns what comes back into a mail's
 //! ending.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
+use memchr::memmem;
 use tokio::time::timeout;
 
 use super::{
@@ -145,20 +146,29 @@ async fn message(
     }
 }
 
-fn stuffed(bytes: &[u8]) -> Vec<u8> {
-    let mut stuffed = Vec::with_capacity(bytes.len() + 64);
-    for line in bytes.split_inclusive(|octet| *octet == b'\n') {
-        // RFC 5321 §4.5.2: else a line with a dot alone would end the mail.
-        if line.first() == Some(&b'.') {
-            stuffed.push(b'.');
-        }
-        stuffed.extend_from_slice(line);
-    }
+fn stuffed(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let begins = bytes.starts_with(b".").then_some(0);
+    let within = memmem::find_iter(bytes, b"\n.").map(|at| at + 1);
+    let mut dots = begins.into_iter().chain(within).peekable();
     // The final dot must stand at the beginning of a line.
-    if !stuffed.ends_with(b"\r\n") {
-        stuffed.extend_from_slice(b"\r\n");
+    let end: &[u8] = if bytes.ends_with(b"\r\n") {
+        b""
+    } else {
+        b"\r\n"
+    };
+    if dots.peek().is_none() && end.is_empty() {
+        return Cow::Borrowed(bytes);
     }
-    stuffed
+    let mut stuffed = Vec::with_capacity(bytes.len() + 64);
+    let mut from = 0;
+    for dot in dots {
+        // RFC 5321 §4.5.2: else a line with a dot alone would end the mail.
+        stuffed.extend_from_slice(&bytes[from..=dot]);
+        from = dot;
+    }
+    stuffed.extend_from_slice(&bytes[from..]);
+    stuffed.extend_from_slice(end);
+    Cow::Owned(stuffed)
 }
 
 pub(super) async fn reset(
@@ -242,7 +252,7 @@ mod tests {
             (b"a.b\r\n", b"a.b\r\n"),
             (b"a", b"a\r\n"),
         ] {
-            assert_eq!(stuffed(bytes), sent);
+            assert_eq!(&*stuffed(bytes), sent);
         }
     }
 }

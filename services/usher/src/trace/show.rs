@@ -45,7 +45,7 @@ pub(crate) struct ShowTraceArguments {
     whose: Whose,
     #[command(flatten)]
     jaeger: JaegerArguments,
-    /// How long what is missing is waited for
+    /// How long what is missing is waited for, Jaeger itself included
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = duration)]
     wait: Duration,
 }

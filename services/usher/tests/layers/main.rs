@@ -168,6 +168,7 @@ fn every_dependency_is_named_by_what_its_table_is_for() {
         let mut files = Vec::new();
         collect(&folder.join("src"), &mut files);
         collect(&folder.join("tests"), &mut files);
+        collect(&folder.join("benches"), &mut files);
         files.extend(Some(folder.join("build.rs")).filter(|file| file.is_file()));
         let mut names = Names::default();
         for file in &files {
@@ -183,7 +184,7 @@ fn every_dependency_is_named_by_what_its_table_is_for() {
 
 #[test]
 fn every_file_opens_with_its_role() {
-    let nameless = sources(&["src", "tests"])
+    let nameless = sources(&["src", "tests", "benches"])
         .into_iter()
         .filter(|(_, source)| !source.starts_with("//! "));
     report(nameless.map(|(file, _)| {

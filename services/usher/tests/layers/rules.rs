@@ -96,7 +96,7 @@ const PLACES: [Place; 6] = [
     },
     Place {
         name: "composition",
-        modules: &["app", "config", "lib", "main"],
+        modules: &["app", "bench", "config", "lib", "main"],
         sees: &["domain", "mechanics", "commands", "edge", "migrations"],
         only: None,
         never: &[],

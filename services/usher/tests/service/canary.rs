@@ -5,6 +5,7 @@
 #![expect(clippy::print_stdout, reason = "what was looked for where, as a table")]
 
 mod ground;
+mod imported;
 mod seen;
 mod story;
 

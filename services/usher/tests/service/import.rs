@@ -213,7 +213,7 @@ fn what_makes_no_sense_is_refused_before_anything_is_sent() {
     let good = file("good.csv", "email\nada@example.com\n");
     for (file, code, word) in [
         (&missing, 1, "there is no such file"),
-        (&nameless, 2, "\"name\" is no column"),
+        (&nameless, 2, "its column 1 is none of email"),
         (&twice, 2, "email stands there twice"),
         (&without, 2, "no column email"),
         (&good, 5, "accounts does not answer"),

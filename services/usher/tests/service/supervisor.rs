@@ -220,7 +220,8 @@ async fn i20_doctor_tells_of_a_database_that_takes_no_writes_and_what_to_do() {
         })
         .await
     };
-    let lock = behind.write("hold the lock").await.expect("it is free");
+    let lock = behind.write("hold the lock").await.expect("it is there");
+    lock.may_write().await.expect("it is free");
     let (is_well, said) = findings("is not ready: the database is locked").await;
     assert!(
         !is_well && said.contains("Find the program that holds it"),

@@ -2,8 +2,9 @@
 
 use std::process::Output;
 
+use kit::testing::SOON;
 use serde_json::{Value, json};
-use tokio::task::spawn_blocking;
+use tokio::{io::AsyncWriteExt as _, net::TcpListener, task::spawn_blocking, time::timeout};
 
 use crate::{
     http::{NO_TRACES, Web},
@@ -168,6 +169,27 @@ async fn spans_that_come_late_are_waited_for() {
         &jaeger.url(),
     ]);
     let output = spawn_blocking(move || command.output().expect("usher can be run"));
+    assert!(said(&output.await.unwrap()).contains("file write"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_jaeger_that_does_not_answer_yet_is_waited_for() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let mut command = usher();
+    command.args(["trace", "show", TRACE, "--wait", "30s"]);
+    command.args(["--jaeger-url", &url]);
+    let output = spawn_blocking(move || command.output().expect("usher can be run"));
+    let asked = async || timeout(SOON, listener.accept()).await.expect("it asks");
+    // Whoever asks first hears nothing.
+    drop(asked().await.unwrap());
+    let (mut asking, _) = asked().await.unwrap();
+    let head = format!(
+        "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n",
+        RECORDED.len()
+    );
+    asking.write_all(head.as_bytes()).await.unwrap();
+    asking.write_all(RECORDED.as_bytes()).await.unwrap();
     assert!(said(&output.await.unwrap()).contains("file write"));
 }
 

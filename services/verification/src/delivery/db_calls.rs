@@ -22,6 +22,7 @@ use uuid::Uuid;
 use super::{
     held::HeldMails,
     queue::{PlacedMail, Room},
+    unrecorded::Unrecorded,
 };
 use crate::{
     commands::{
@@ -143,13 +144,20 @@ impl DbCalls {
         });
     }
 
-    /// Records all of these attempts, one batch at a time: what comes meanwhile makes the next one.
-    pub(super) fn record(&mut self, unrecorded: &mut Vec<MailAttempt>, held: &HeldMails) {
-        if self.is_recording || (unrecorded.is_empty() && self.taken_back.is_empty()) {
+    /// When these outcomes can be recorded; never while others are.
+    pub(super) fn records_at(&self, unrecorded: &Unrecorded) -> Option<Instant> {
+        unrecorded.due_at().filter(|_| !self.is_recording)
+    }
+
+    /// Records all of these attempts once they are due, one batch at a time: what comes meanwhile
+    /// makes the next one.
+    pub(super) fn record(&mut self, unrecorded: &mut Unrecorded, held: &HeldMails) {
+        let is_due = unrecorded.are_due() || !self.taken_back.is_empty();
+        if self.is_recording || !is_due {
             return;
         }
         self.is_recording = true;
-        let mut batch = std::mem::take(unrecorded);
+        let mut batch = unrecorded.take();
         for attempt in &mut batch {
             // Under the claim that is held by now: after a hole this very process may have claimed
             // the mail again, and what it learnt under the older number would be written nowhere.

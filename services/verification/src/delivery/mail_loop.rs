@@ -39,6 +39,7 @@ use super::{
     queue::{Incoming, Queue},
     streams::{StreamEvent, StreamId, Streams},
     timers::{renewals, timer, until},
+    unrecorded::Unrecorded,
 };
 use crate::{
     commands::{
@@ -60,8 +61,7 @@ pub(crate) struct MailLoop {
     queue: Queue,
     incoming: Incoming,
     db_calls: DbCalls,
-    /// Attempts whose outcome is not recorded yet.
-    unrecorded: Vec<MailAttempt>,
+    unrecorded: Unrecorded,
     /// The table may hold mails that are due: the last poll was full, or something happened that
     /// made some due.
     more_due: MoreDue,
@@ -93,8 +93,8 @@ impl MailLoop {
             queue,
             incoming,
             lease,
+            unrecorded: Unrecorded::new(lease, claim_mails.watches.clone()),
             db_calls: DbCalls::new(claim_mails, tick),
-            unrecorded: Vec::new(),
             more_due: MoreDue::NONE,
             tick,
             metrics,
@@ -118,9 +118,11 @@ impl MailLoop {
                 return;
             }
             let (runs, wakes_at) = (!self.mode.is_ending(), self.wakes_at());
-            // Unbiased: under load there is always another answer to hear, and whatever stood below
-            // that arm in a biased order would never have its turn, the renewals least of all. A
-            // tick may well come late: what it would find is safe in the table.
+            // Never at the very end: `advance` records nothing then, and this would come at once.
+            let records = self.mode != Mode::Leaving;
+            let records_at = self.db_calls.records_at(&self.unrecorded);
+            // Unbiased: under load there is always another answer to hear, and what stood below it in
+            // a biased order would never have its turn. A tick may well come late.
             tokio::select! {
                 () = stop.cancelled(), if runs => {}
                 event = self.streams.next() => self.hear_all(event),
@@ -131,6 +133,7 @@ impl MailLoop {
                 _ = ticks.tick(), if runs => self.poll(),
                 () = became_due.notified(), if runs => self.more_due = MoreDue::BOTH,
                 _ = renewals.tick(), if runs => self.db_calls.renew(self.mails.claims()),
+                () = until(records_at), if records => {} // by `advance`
                 // With a pause that is over, for example.
                 () = until(wakes_at) => self.more_due = MoreDue::BOTH,
             }
@@ -166,10 +169,10 @@ impl MailLoop {
 
     /// Sends nothing more and opens no more streams.
     fn begin_to_drain(&mut self) {
-        // Well within the two seconds that a stop gives its workers, because what is let go then
-        // has to be written, too. The mailer's ledger knows what was not answered.
+        // Well within the two seconds that a stop gives its workers: what is let go is written.
         self.mode = Mode::Draining(Instant::now() + GRACE);
         self.streams.close();
+        self.unrecorded.wait_no_more();
         // What was handed over by now is taken in, so that it is let go, too.
         while let Ok(mails) = self.incoming.try_recv() {
             self.mails.add(mails);
@@ -275,12 +278,8 @@ impl MailLoop {
             StreamEvent::Ready => self.more_due = MoreDue::BOTH,
             StreamEvent::Said(stream, Message::Result(result)) => self.answer(stream, &result),
             StreamEvent::Said(stream, Message::Pause(pause)) => {
-                let wait = encode::wait(pause.retry_after.as_ref());
-                tracing::warn!(
-                    seconds = wait.as_secs(),
-                    "The mailer pauses: the mail server cannot be used."
-                );
-                self.streams.pause(stream, wait);
+                self.streams
+                    .pause(stream, encode::wait(pause.retry_after.as_ref()));
                 self.mode = self.mode.without_mailer(self.streams.window());
             }
             StreamEvent::Said(_, Message::TakenBack(said)) => {
@@ -289,12 +288,11 @@ impl MailLoop {
             StreamEvent::Said(..) => {}
             StreamEvent::Ended(stream) => {
                 // What it left unanswered waits again, in front, and is offered to another one at
-                // once: the mailer knows each mail by its key, and what it did with it. A mail that
-                // saw too many streams break has failed: if it is what breaks them, it must not
-                // take the others along for ever.
+                // once: the mailer knows each mail by its key. One that saw too many streams break
+                // has failed: if it is what breaks them, it must not take the others along.
                 let (spans, lost) = self.mails.broken(stream);
-                self.unrecorded
-                    .extend(lost.into_iter().map(encode::unanswered));
+                let lost = lost.into_iter().map(encode::unanswered);
+                lost.for_each(|attempt| self.unrecorded.add(attempt));
                 for span in spans {
                     span::fail(&span, "stream_broken");
                 }
@@ -314,14 +312,14 @@ impl MailLoop {
         self.streams.answered(stream, mail.turn());
         let attempt = encode::attempt(mail, result, &span);
         self.metrics.attempt(attempt.outcome);
-        self.unrecorded.push(attempt);
+        self.unrecorded.add(attempt);
     }
 
     fn take_in(&mut self, result: DbResult) {
         match result {
             DbResult::Recorded(batch, accepted, _) => self.recorded(batch, &accepted),
             // Written again until it is: a claim may run out meanwhile, a fact is one all the same.
-            DbResult::NotRecorded(batch, _) => self.unrecorded.extend(batch),
+            DbResult::NotRecorded(batch, _) => self.unrecorded.put_back(batch),
             DbResult::Polled(mails, more) => {
                 self.more_due = self.more_due.or(more);
                 self.mails.add(mails);

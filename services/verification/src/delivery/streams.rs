@@ -161,6 +161,10 @@ impl Streams {
 
     /// Sends nothing more on this stream for a while.
     pub(super) fn pause(&mut self, id: StreamId, wait: Duration) {
+        tracing::warn!(
+            seconds = wait.as_secs(),
+            "The mailer pauses: the mail server cannot be used."
+        );
         if let Some(stream) = self.open.get_mut(&id) {
             stream.paused_until = Some(Instant::now() + wait);
         }

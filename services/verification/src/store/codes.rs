@@ -128,7 +128,7 @@ pub(crate) async fn insert(tx: &Tx, rows: Vec<Model>) -> Result<(), DbErr> {
         .into_iter()
         .map(|row| ActiveModel::from(row).reset_all());
     Entity::insert_many(rows)
-        .exec_without_returning(tx)
+        .exec_without_returning(&tx.later())
         .await
         .map(drop)
 }

@@ -74,6 +74,7 @@ impl Writer {
 
     async fn commit(&self, sign_ups: &[SignUp]) -> Result<Vec<SignedUp>, DbErr> {
         let tx = self.db.write("create accounts").await?;
+        tx.may_write().await?;
         // Only now: a lock that is waited for takes seconds, and a caller may have been told to
         // come back meanwhile.
         let (in_time, late): (Vec<&SignUp>, Vec<&SignUp>) =

@@ -138,7 +138,7 @@ fn send(
         Err(_) => Err("it is no UTF-8".to_owned()),
         Ok(_) => match table {
             Some(table) => table.row(text),
-            None => serde_json::from_str(text).map_err(|error| format!("no such JSON: {error}")),
+            None => serde_json::from_str(text).map_err(|error| no_person(&error)),
         },
     };
     let own = person.as_ref().ok().map(|person| &person.idempotency_key);
@@ -153,6 +153,19 @@ fn send(
         key,
     };
     lines.blocking_send(Ok(line)).is_ok()
+}
+
+/// Why a line of JSON is no person. Where its data is at fault, the error's own words could be
+/// somebody's.
+fn no_person(error: &serde_json::Error) -> String {
+    if !error.is_data() {
+        return format!("no such JSON: {error}");
+    }
+    let column = error.column();
+    format!(
+        "no such JSON up to column {column}: there are email, display_name, locale and \
+         idempotency_key, all of them texts, and email has to be there"
+    )
 }
 
 /// Reads the next line without its end, or as much of it as is looked at; false at the end.

@@ -34,11 +34,12 @@ impl Table {
             .find(|separator| heading.as_bytes().contains(separator));
         let separator = separator.unwrap_or(b',');
         let mut columns = Vec::new();
-        for column in &record(heading, separator)? {
+        for (column, number) in record(heading, separator)?.iter().zip(1..) {
             let column = column.trim().to_ascii_lowercase();
             if !COLUMNS.contains(&&*column) {
                 let known = COLUMNS[..4].join(", ");
-                return Err(format!("{column:?} is no column; there are {known}"));
+                // Not in its words: of a file without a heading they are somebody's.
+                return Err(format!("its column {number} is none of {known}"));
             }
             if columns.contains(&column) {
                 return Err(format!("{column} stands there twice"));

@@ -15,12 +15,12 @@ use uuid::Uuid;
 use super::{
     base64,
     ground::{Ground, PASSWORDS, SERVICES, WRONG},
-    neighbour,
+    imported, neighbour,
     seen::{Canary, Kind, Seen},
 };
 
-const ADDRESS: &str = "Canary.Zq7xw@example.com";
-const NAME: &str = "Canarina Fitzwobble";
+pub(super) const ADDRESS: &str = "Canary.Zq7xw@example.com";
+pub(super) const NAME: &str = "Canarina Fitzwobble";
 const REJECTED: &str = "Canary.Vb2kd@example.com";
 const POISON: &str = "Canary.Mm9tp@example.com";
 const IDEMPOTENCY_KEY: &str = "canary-idempotency-5f7d";
@@ -31,10 +31,13 @@ pub(super) async fn tell(ground: &mut Ground, seen: &mut Seen) -> Vec<Canary> {
     refused_settings(ground, seen);
     refused_logins(ground, seen).await;
     let codes = journey(ground, seen).await;
+    let imported = imported::import(ground, seen).await;
     failures(ground, seen).await;
     operators(ground, seen);
     left_behind(ground, seen).await;
-    canaries(ground, &codes)
+    let mut canaries = canaries(ground, &codes);
+    canaries.extend(imported);
+    canaries
 }
 
 fn canaries(ground: &Ground, codes: &[String]) -> Vec<Canary> {
@@ -91,7 +94,7 @@ fn canaries(ground: &Ground, codes: &[String]) -> Vec<Canary> {
     all
 }
 
-fn keep(seen: &mut Seen, label: &str, output: &Output) {
+pub(super) fn keep(seen: &mut Seen, label: &str, output: &Output) {
     let mut said = format!("{}\n", output.status).into_bytes();
     said.extend_from_slice(&output.stdout);
     said.extend_from_slice(&output.stderr);
@@ -216,7 +219,7 @@ async fn journey(ground: &mut Ground, seen: &mut Seen) -> [String; 3] {
     seen.add("/readyz of mailer, mail login refused", told);
     ground.stop("mailer", Signal::TERM);
     ground.start("mailer", &[]);
-    let code = code_of_mail(&ground.smtp, 1).await;
+    let code = code_of_mail(&ground.smtp, ADDRESS, 1).await;
     let wrong = neighbour(&code);
 
     for format in ["table", "json"] {
@@ -254,7 +257,7 @@ async fn journey(ground: &mut Ground, seen: &mut Seen) -> [String; 3] {
     let output = ground.run(&["account", "resend", ADDRESS], &[]);
     assert!(output.status.success(), "a second code can be asked for");
     keep(seen, "usher account resend", &output);
-    let newer = code_of_mail(&ground.smtp, 2).await;
+    let newer = code_of_mail(&ground.smtp, ADDRESS, 2).await;
     let output = ground.run(&["account", "confirm", &account, &newer], &[]);
     assert!(output.status.success(), "{output:?}");
     keep(seen, "usher account confirm", &output);
@@ -268,12 +271,12 @@ async fn journey(ground: &mut Ground, seen: &mut Seen) -> [String; 3] {
     [code, wrong, newer]
 }
 
-/// The code in the mail of that number to [`ADDRESS`].
-async fn code_of_mail(smtp: &SmtpServer, number: usize) -> String {
+/// The code in the mail of that number to an address.
+pub(super) async fn code_of_mail(smtp: &SmtpServer, address: &str, number: usize) -> String {
     let ours = |smtp: &SmtpServer| {
         let mails = smtp.mails().into_iter();
         mails
-            .filter(|mail| mail.to.iter().any(|to| to == ADDRESS))
+            .filter(|mail| mail.to.iter().any(|to| to == address))
             .collect::<Vec<_>>()
     };
     smtp.until("the mail", |smtp| ours(smtp).len() >= number)

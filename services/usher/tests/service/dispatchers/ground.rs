@@ -9,9 +9,12 @@ use std::{
     time::Duration,
 };
 
-use kit::testing::{
-    Environment, Mail, NatsServer, SOON, SmtpServer, World, channel, eventually, free_port,
-    make_secrets, probe,
+use kit::{
+    bus::Bus,
+    testing::{
+        Environment, Mail, NatsServer, SOON, SmtpServer, World, channel, eventually, free_port,
+        make_secrets, probe,
+    },
 };
 use mail_parser::MessageParser;
 use proto::{
@@ -19,6 +22,7 @@ use proto::{
         Account, AccountStatus, CreateAccountRequest, CreateAccountResponse, GetAccountRequest,
         accounts_service_client::AccountsServiceClient,
     },
+    streams,
     verification::{
         Code, ConfirmCodeRequest, ConfirmOutcome, GetVerificationRequest, MailState,
         confirm_code_request::Target, verification_service_client::VerificationServiceClient,
@@ -61,6 +65,7 @@ pub(super) struct Ground {
     /// Of each service, past it.
     pub(super) databases: HashMap<&'static str, World>,
     _nats: NatsServer,
+    bus: Bus,
     settings: Environment,
     folder: TempDir,
     ports: HashMap<&'static str, [u16; 2]>,
@@ -71,7 +76,7 @@ impl Ground {
     /// Everything at work, accounts with further settings.
     pub(super) async fn start(kind: Kind, of_accounts: &[(&str, &str)]) -> Self {
         let (nats, smtp) = (NatsServer::start().await, SmtpServer::start().await);
-        nats.provision().await;
+        let bus = nats.provision().await;
         let folder = kit::testing::folder();
         make_secrets(folder.path());
         let ports: HashMap<_, _> = SERVICES
@@ -93,6 +98,7 @@ impl Ground {
             smtp,
             databases: SERVICES.map(|name| (name, World::on_sqlite())).into(),
             _nats: nats,
+            bus,
             settings: settings.with(of_accounts),
             folder,
             ports,
@@ -177,6 +183,26 @@ impl Ground {
         ends_within(child, STOP)
     }
 
+    /// Ends accounts, which brings away what it has in memory, and waits until verification has all of
+    /// it and owes no mail.
+    pub(super) async fn is_over(&mut self) {
+        if self.running.contains_key("accounts") {
+            let status = tokio::task::block_in_place(|| self.stop("accounts", Signal::TERM));
+            assert!(status.success(), "{status}");
+        }
+        let unpublished = "outbox WHERE published_at IS NULL";
+        self.databases["accounts"].until_none(unpublished).await;
+        eventually("every event to be acked", SOON, async || {
+            let accounts = self.bus.jetstream().get_stream(streams::ACCOUNTS.name);
+            let read = accounts.await.ok()?.consumer_info("verification").await;
+            let read = read.ok()?;
+            (read.num_pending == 0 && read.num_ack_pending == 0).then_some(())
+        })
+        .await;
+        let owed = "codes WHERE mail_state = 'pending'";
+        self.databases["verification"].until_none(owed).await;
+    }
+
     fn log_file(&self, service: &str) -> PathBuf {
         self.folder.path().join(format!("{service}.log"))
     }
@@ -255,11 +281,13 @@ impl Ground {
         code_in(&eventually("the mail", SOON * 2, came).await)
     }
 
-    /// Waits until all of these were mailed, each once.
-    pub(super) async fn each_gets_one_mail(&self, addresses: &[String]) {
+    /// Waits until all of these were mailed, each once, also by whatever was still under way. Ends
+    /// accounts.
+    pub(super) async fn each_gets_one_mail(&mut self, addresses: &[String]) {
         for address in addresses {
             self.code_for(address).await;
         }
+        self.is_over().await;
         for address in addresses {
             assert_eq!(self.mails_to(address).len(), 1, "mails to {address}");
         }

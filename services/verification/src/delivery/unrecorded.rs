@@ -1,0 +1,80 @@
+//! Outcomes that are not recorded yet. Acceptances that come one after the other are recorded
+//! together: at some hundred mails a second, a transaction each would cost as much as their codes.
+//! Should this process die meanwhile, the mailer remembers what it did with each mail.
+
+use std::time::Duration;
+
+use kit::watch::Watches;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use crate::{commands::record_outcomes::MailAttempt, domain::Outcome};
+
+/// So many are worth a transaction at once.
+const MANY: usize = 256;
+
+/// Nobody notices it, and at a hundred mails a second five of them share a transaction.
+const PAUSE: Duration = Duration::from_millis(50);
+
+#[derive(Debug)]
+pub(super) struct Unrecorded {
+    attempts: Vec<MailAttempt>,
+    /// One of them decides what becomes of its mail next, or somebody waits for it.
+    is_urgent: bool,
+    /// How soon after the last ones acceptances are recorded.
+    pause: Duration,
+    recorded_at: Option<Instant>,
+    watches: Watches<Uuid>,
+}
+
+impl Unrecorded {
+    /// Of mails that are held for `lease`.
+    pub(super) fn new(lease: Duration, watches: Watches<Uuid>) -> Self {
+        Self {
+            attempts: Vec::new(),
+            is_urgent: false,
+            // A small part of it, so that no claim runs out by it.
+            pause: PAUSE.min(lease / 200),
+            recorded_at: None,
+            watches,
+        }
+    }
+
+    pub(super) fn add(&mut self, attempt: MailAttempt) {
+        let may_wait = attempt.outcome == Outcome::Accepted;
+        self.is_urgent |= !may_wait || self.watches.is_watched(&attempt.account_id);
+        self.attempts.push(attempt);
+    }
+
+    /// Takes in what could not be recorded.
+    pub(super) fn put_back(&mut self, batch: Vec<MailAttempt>) {
+        self.is_urgent = true;
+        self.attempts.extend(batch);
+    }
+
+    /// From now on nothing comes that could go along.
+    pub(super) fn wait_no_more(&mut self) {
+        self.pause = Duration::ZERO;
+    }
+
+    /// When they are to be recorded; never while there are none.
+    pub(super) fn due_at(&self) -> Option<Instant> {
+        if self.attempts.is_empty() {
+            return None;
+        }
+        let at_once = self.is_urgent || self.attempts.len() >= MANY;
+        let paused = self.recorded_at.filter(|_| !at_once);
+        Some(paused.map_or_else(Instant::now, |recorded| recorded + self.pause))
+    }
+
+    pub(super) fn are_due(&self) -> bool {
+        self.due_at().is_some_and(|at| at <= Instant::now())
+    }
+
+    /// All of them, to be recorded now.
+    pub(super) fn take(&mut self) -> Vec<MailAttempt> {
+        self.is_urgent = false;
+        self.recorded_at = Some(Instant::now());
+        std::mem::take(&mut self.attempts)
+    }
+}
