@@ -7,16 +7,16 @@ pub mod report;
 
 use std::{path::PathBuf, time::Duration};
 
-use indicatif::{ProgressBar, ProgressStyle};
 use tokio::time::{Instant, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     people::People,
-    place::Place,
+    place::SERVICES,
     sink::{Moods, Sink},
     system::System,
     taken,
+    terminal::{bar, unless_interrupted},
 };
 use callers::{Callers, Counts};
 use report::{Borne, Memory};
@@ -25,7 +25,6 @@ use report::{Borne, Memory};
 const LOOK: Duration = Duration::from_millis(250);
 /// How long no mail may come while some are owed.
 const PATIENCE: Duration = Duration::from_secs(60);
-const SERVICES: [Place; 3] = [Place::Accounts, Place::Verification, Place::Mailer];
 
 /// Everything that decides about such a run.
 #[derive(Debug, Clone)]
@@ -59,13 +58,7 @@ impl Burst {
         let connections = self.mail_connections.to_string();
         let settings = [("USHER_MAIL_CONNECTIONS", connections.as_str())];
         let mut system = System::up(&self.usher, &sink.url(), None, &settings).await?;
-        let borne = tokio::select! {
-            borne = self.bear(&system, &sink) => borne.map(Some),
-            interrupted = tokio::signal::ctrl_c() => {
-                interrupted?;
-                Ok(None)
-            }
-        };
+        let borne = unless_interrupted(self.bear(&system, &sink)).await;
         let stopped = system.stop().await;
         let borne = borne?;
         stopped?;
@@ -73,7 +66,7 @@ impl Burst {
     }
 
     async fn bear(&self, system: &System, sink: &Sink) -> anyhow::Result<Borne> {
-        let bar = progress(self.accounts);
+        let bar = bar(self.accounts);
         let counts = Counts::default();
         let callers = Callers {
             people: People {
@@ -102,7 +95,7 @@ impl Burst {
                 let is_refusing = counts.refused() > 0;
                 looks.note(memory(system)?, is_refusing);
                 bar.set_position(u64::try_from(sink.count()).unwrap_or_default());
-                bar.set_message(counts.to_string());
+                bar.set_message(format!("mailed, {counts}"));
             }
             anyhow::Ok(())
         };
@@ -184,13 +177,6 @@ fn memory(system: &System) -> anyhow::Result<[u64; 3]> {
         *each = taken::share_of_memory(system, service)?;
     }
     Ok(each)
-}
-
-fn progress(accounts: u64) -> ProgressBar {
-    let style =
-        ProgressStyle::with_template("{elapsed_precise} {bar:30} {pos}/{len} mailed, {msg}");
-    let bar = ProgressBar::new(accounts);
-    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 #[cfg(test)]

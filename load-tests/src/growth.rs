@@ -13,7 +13,6 @@ use std::{
 };
 
 use anyhow::{Context as _, ensure};
-use indicatif::{ProgressBar, ProgressStyle};
 use kit::{clock::Clock, testing::run_sql};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -21,10 +20,11 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     load::{Asked, Load},
     people::People,
-    place::Place,
+    place::SERVICES,
     sink::{Moods, Sink},
     system::System,
     taken,
+    terminal::{bar, unless_interrupted},
 };
 use report::{Grown, sum};
 use rows::Settled;
@@ -36,7 +36,6 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// What is done behind an account's mail, as its event's row is marked: it is counted, too.
 const BEHIND: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(20);
-const SERVICES: [Place; 3] = [Place::Accounts, Place::Verification, Place::Mailer];
 
 /// Everything that decides about such a run.
 #[derive(Debug, Clone)]
@@ -72,18 +71,12 @@ impl Growth {
     /// # Errors
     /// When a system cannot be started or filled, or somebody who signs up gets no mail.
     pub async fn start(&self) -> anyhow::Result<Option<Grown>> {
-        tokio::select! {
-            grown = self.measure() => grown.map(Some),
-            interrupted = tokio::signal::ctrl_c() => {
-                interrupted?;
-                Ok(None)
-            }
-        }
+        unless_interrupted(self.measure()).await
     }
 
     async fn measure(&self) -> anyhow::Result<Grown> {
         let turns = self.sizes.len() * self.rounds;
-        let bar = progress(u64::try_from(self.sizes.len() + turns)?);
+        let bar = bar(u64::try_from(self.sizes.len() + turns)?);
         let mut grounds = Vec::new();
         for size in &self.sizes {
             bar.set_message(format!("{size} accounts are put into a system"));
@@ -218,14 +211,6 @@ fn micros(time: Duration) -> f64 {
 #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 accounts")]
 fn accounts(number: u64) -> f64 {
     number as f64
-}
-
-fn progress(turns: u64) -> ProgressBar {
-    let style = ProgressStyle::with_template("{elapsed_precise} {bar:30} {pos}/{len} {msg}");
-    let bar =
-        ProgressBar::new(turns).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    bar.enable_steady_tick(Duration::from_millis(250));
-    bar
 }
 
 #[cfg(test)]

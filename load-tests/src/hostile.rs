@@ -42,7 +42,7 @@ use crate::{
     load::{Answer, Asked, Load},
     mails::Mails,
     people::People,
-    place::Place,
+    place::SERVICES,
     sink::{Moods, Sink},
     system::System,
     taken,
@@ -63,7 +63,6 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const GUESSES: usize = 1_000;
 /// Between two looks at their memory.
 const LOOK: Duration = Duration::from_millis(250);
-const SERVICES: [Place; 3] = [Place::Accounts, Place::Verification, Place::Mailer];
 
 /// Everything that decides about such a run.
 #[derive(Debug, Clone)]

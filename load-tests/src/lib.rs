@@ -38,15 +38,17 @@ pub mod target;
 mod terminal;
 pub mod typing;
 
-use std::process::ExitCode;
+use std::{fmt, process::ExitCode};
 
 use clap::Parser as _;
 
-use burst::Burst;
+use burst::report::Borne;
 use cli::{Cli, Command, Format};
-use compare::Compare;
-use growth::Growth;
-use hostile::{Hostile, client::Client};
+use compare::Comparison;
+use growth::report::Grown;
+use hostile::{client::Client, report::Siege};
+use report::Report;
+use serde_json::Value;
 use terminal::{say, tell};
 
 /// Does what the command line says.
@@ -74,10 +76,32 @@ async fn carry_out(cli: Cli) -> anyhow::Result<ExitCode> {
     let format = cli.output;
     let (run, is_dry) = match cli.command {
         Command::Attack => return Ok(ExitCode::SUCCESS), // it was done before
-        Command::Compare(arguments) => return compared(&arguments.run()?, format).await,
-        Command::Hostile(arguments) => return attacked(&arguments.run()?, format).await,
-        Command::Burst(arguments) => return borne(&arguments.run()?, format).await,
-        Command::Growth(arguments) => return grown(&arguments.run()?, format).await,
+        Command::Compare(arguments) => {
+            let compare = arguments.run()?;
+            if format == Format::Table {
+                say(&compare.to_string());
+            }
+            let code = |it: &Comparison| it.outcome().code();
+            return Ok(told(compare.start().await?, format, Comparison::json, code));
+        }
+        Command::Hostile(arguments) => {
+            let siege = arguments.run()?.start().await?;
+            return Ok(told(siege, format, Siege::json, |it| {
+                failed(it.is_passed())
+            }));
+        }
+        Command::Burst(arguments) => {
+            let borne = arguments.run()?.start().await?;
+            return Ok(told(borne, format, Borne::json, |it| {
+                failed(it.is_passed())
+            }));
+        }
+        Command::Growth(arguments) => {
+            let grown = arguments.run()?.start().await?;
+            return Ok(told(grown, format, Grown::json, |it| {
+                failed(it.is_passed())
+            }));
+        }
         Command::Load(arguments) => (arguments.run()?, false),
         Command::Soak(arguments) => {
             let is_dry = arguments.dry_run;
@@ -91,72 +115,31 @@ async fn carry_out(cli: Cli) -> anyhow::Result<ExitCode> {
     if is_dry {
         return Ok(ExitCode::SUCCESS);
     }
-    let Some(report) = run.start().await? else {
-        return Ok(interrupted());
+    let code = |it: &Report| it.outcome().code();
+    Ok(told(run.start().await?, format, Report::json, code))
+}
+
+/// Says what a run showed, and how the command ends by that.
+fn told<R: fmt::Display>(
+    report: Option<R>,
+    format: Format,
+    json: impl FnOnce(&R) -> Value,
+    code: impl FnOnce(&R) -> u8,
+) -> ExitCode {
+    let Some(report) = report else {
+        // By Ctrl-C, after whatever this program had started was ended.
+        tell(
+            "interrupted: everything that was started has ended, and a part of a run is not judged",
+        );
+        return ExitCode::from(130);
     };
     match format {
         Format::Table => say(&report.to_string()),
-        Format::Json => say(&report.json().to_string()),
+        Format::Json => say(&json(&report).to_string()),
     }
-    Ok(ExitCode::from(report.outcome().code()))
+    ExitCode::from(code(&report))
 }
 
-/// By Ctrl-C, after whatever this program had started was ended.
-fn interrupted() -> ExitCode {
-    tell("interrupted: everything that was started has ended, and a part of a run is not judged");
-    ExitCode::from(130)
-}
-
-async fn compared(compare: &Compare, format: Format) -> anyhow::Result<ExitCode> {
-    if format == Format::Table {
-        say(&compare.to_string());
-    }
-    let Some(comparison) = compare.start().await? else {
-        return Ok(interrupted());
-    };
-    match format {
-        Format::Table => say(&comparison.to_string()),
-        Format::Json => say(&comparison.json().to_string()),
-    }
-    Ok(ExitCode::from(comparison.outcome().code()))
-}
-
-async fn borne(burst: &Burst, format: Format) -> anyhow::Result<ExitCode> {
-    let Some(borne) = burst.start().await? else {
-        return Ok(interrupted());
-    };
-    match format {
-        Format::Table => say(&borne.to_string()),
-        Format::Json => say(&borne.json().to_string()),
-    }
-    Ok(ended_as(borne.is_passed()))
-}
-
-async fn grown(growth: &Growth, format: Format) -> anyhow::Result<ExitCode> {
-    let Some(grown) = growth.start().await? else {
-        return Ok(interrupted());
-    };
-    match format {
-        Format::Table => say(&grown.to_string()),
-        Format::Json => say(&grown.json().to_string()),
-    }
-    Ok(ended_as(grown.is_passed()))
-}
-
-async fn attacked(hostile: &Hostile, format: Format) -> anyhow::Result<ExitCode> {
-    let Some(report) = hostile.start().await? else {
-        return Ok(interrupted());
-    };
-    match format {
-        Format::Table => say(&report.to_string()),
-        Format::Json => say(&report.json().to_string()),
-    }
-    Ok(ended_as(report.is_passed()))
-}
-
-fn ended_as(is_passed: bool) -> ExitCode {
-    match is_passed {
-        true => ExitCode::SUCCESS,
-        false => ExitCode::FAILURE,
-    }
+fn failed(is_passed: bool) -> u8 {
+    u8::from(!is_passed)
 }

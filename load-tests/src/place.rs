@@ -53,6 +53,9 @@ pub enum Place {
     PostgresDisk,
 }
 
+/// Those of a system that are services of ours.
+pub(crate) const SERVICES: [Place; 3] = [Place::Accounts, Place::Verification, Place::Mailer];
+
 /// What kind of place it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Nature {

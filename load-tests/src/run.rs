@@ -12,7 +12,6 @@ use std::{
 
 use anyhow::ensure;
 use hdrhistogram::Histogram;
-use indicatif::{ProgressBar, ProgressStyle};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -30,7 +29,7 @@ use crate::{
     sink::{Accepted, Moods, Sink},
     system::{Apart, System},
     target::{Elsewhere, RunFile, Target},
-    terminal::{tell, unless_interrupted},
+    terminal::{bar, tell, unless_interrupted},
     typing::Typing,
 };
 
@@ -306,13 +305,4 @@ pub(crate) fn histogram(durations: impl Iterator<Item = Duration>) -> Histogram<
         histogram.saturating_record(u64::try_from(duration.as_micros()).unwrap_or(HIGHEST));
     }
     histogram
-}
-
-/// Drawn on standard error, and only if that is a terminal.
-fn bar(requests: u64) -> ProgressBar {
-    let bar = ProgressBar::new(requests);
-    let style = ProgressStyle::with_template("{elapsed:>4} {wide_bar:.cyan} {pos}/{len} {msg}");
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    bar.enable_steady_tick(Duration::from_millis(200));
-    bar
 }

@@ -18,8 +18,7 @@ pub(crate) struct Taken {
 
 /// By the process of a system's service.
 pub(crate) fn by_service(system: &System, service: Place) -> anyhow::Result<Taken> {
-    let process = system.process_of(service);
-    by(process.with_context(|| format!("{} does not run", service.name()))?)
+    by(process(system, service)?)
 }
 
 pub(crate) fn by(process: u32) -> anyhow::Result<Taken> {
@@ -33,10 +32,14 @@ pub(crate) fn by(process: u32) -> anyhow::Result<Taken> {
 
 /// KiB of a service's memory, with its share of pages that others have, too.
 pub(crate) fn share_of_memory(system: &System, service: Place) -> anyhow::Result<u64> {
-    let process = system.process_of(service);
-    let process = process.with_context(|| format!("{} does not run", service.name()))?;
+    let process = process(system, service)?;
     value(&read(process, "smaps_rollup")?, "Pss:")
         .with_context(|| format!("/proc/{process}/smaps_rollup has no Pss"))
+}
+
+fn process(system: &System, service: Place) -> anyhow::Result<u32> {
+    let process = system.process_of(service);
+    process.with_context(|| format!("{} does not run", service.name()))
 }
 
 fn value(lines: &str, name: &str) -> Option<u64> {
