@@ -5,17 +5,18 @@
 //! why). A transaction that is dropped without `commit` is rolled back; one that is dropped in the
 //! middle of a statement, because its caller was cancelled, takes its connection along.
 
+mod state;
+
 use std::{
     sync::{Arc, LazyLock},
     time::Duration,
 };
 
 use async_trait::async_trait;
-use futures::future::BoxFuture;
 use opentelemetry::{KeyValue, metrics::Histogram};
 use sea_orm::{
     ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement,
-    sqlx::{self, sqlite::SqliteQueryResult},
+    sqlx::sqlite::SqliteQueryResult,
 };
 use tokio::{
     sync::Mutex,
@@ -23,8 +24,9 @@ use tokio::{
 };
 use uuid::{NoContext, Uuid};
 
+use self::state::TxState;
 use super::{
-    connection::{Connection, Pool, too_late},
+    connection::{Connection, Pool},
     error::gone,
     file::DatabaseFile,
     later::Later,
@@ -61,32 +63,7 @@ pub struct Tx {
     now: Timestamp,
     name: &'static str,
     begun: Instant,
-    /// Beyond it nothing is done any more.
-    end: Instant,
     file: Option<Arc<DatabaseFile>>,
-}
-
-#[derive(Debug)]
-struct TxState {
-    /// Out while a statement runs on it.
-    connection: Option<Connection>,
-    /// To be sent with the next one.
-    later: Later,
-    /// Whether the database knows of the transaction.
-    is_begun: bool,
-    /// A statement failed.
-    failed: bool,
-}
-
-impl TxState {
-    fn of(connection: Option<Connection>) -> Self {
-        Self {
-            connection,
-            later: Later::default(),
-            is_begun: false,
-            failed: false,
-        }
-    }
 }
 
 impl Tx {
@@ -98,33 +75,26 @@ impl Tx {
     ) -> Result<Self, DbErr> {
         let (begun, backend) = (Instant::now(), pool.backend());
         // The wait for a connection counts: `begun` is taken before it.
-        let connection = pool.acquire().await?;
-        let (mut state, now);
-        if backend == DbBackend::Sqlite {
+        let end = begun + LIMIT;
+        let mut state = TxState::of(pool.acquire().await?, end);
+        let now = if backend == DbBackend::Sqlite {
             // BEGIN goes along with the first statement. The file is this process's own, and this
             // is its only connection that writes: whoever wrote before has ended.
-            state = TxState::of(Some(connection));
             state
                 .later
                 .add(Statement::from_string(backend, time::BEGIN));
-            now = time::on_this_machine(clock);
+            time::on_this_machine(clock)
         } else {
-            let (kept, told) = connection
-                .run(begun + LIMIT, |it| {
-                    Box::pin(it.query_first(time::BEGIN_AND_TELL))
-                })
-                .await;
-            let told = told?; // what failed here is not given back, whatever the reason
-            (state, now) = (TxState::of(kept), time::told(told, clock)?);
-            state.is_begun = true;
-        }
+            // What fails here is not given back, whatever the reason: it is dropped.
+            let told = state.run(|it| Box::pin(it.query_first(time::BEGIN_AND_TELL)));
+            time::told(told.await?, clock)?
+        };
         Ok(Self {
             state: Mutex::new(state),
             backend,
             now,
             name,
             begun,
-            end: begun + LIMIT,
             file: pool.file.clone(),
         })
     }
@@ -151,7 +121,8 @@ impl Tx {
     /// Ends the transaction at `end`, if that is sooner than its limit: nobody waits for it any
     /// longer.
     pub fn until(mut self, end: Instant) -> Self {
-        self.end = self.end.min(end);
+        let state = self.state.get_mut();
+        state.end = state.end.min(end);
         self
     }
 
@@ -167,7 +138,7 @@ impl Tx {
     /// # Errors
     /// The database's.
     pub async fn may_write(&self) -> Result<(), DbErr> {
-        self.send_later().await
+        self.state.lock().await.send_later().await
     }
 
     /// Keeps what was written.
@@ -176,22 +147,22 @@ impl Tx {
     /// The database's; where it `is_away`, whether the commit happened nobody knows. Also when a
     /// statement of this transaction failed before: then nothing was written.
     pub async fn commit(self) -> Result<(), DbErr> {
-        let later = {
-            let mut state = self.state.lock().await;
-            // Postgres would answer COMMIT with a silent rollback, and the caller would not know.
-            if state.failed {
-                let refused = "a statement of this transaction failed; it is not committed";
-                return Err(DbErr::Custom(refused.to_owned()));
-            }
-            state.later.take()
-        };
-        match later {
+        let mut state = self.state.lock().await;
+        // Postgres would answer COMMIT with a silent rollback, and the caller would not know.
+        if state.failed {
+            let refused = "a statement of this transaction failed; it is not committed";
+            return Err(DbErr::Custom(refused.to_owned()));
+        }
+        match state.later.take() {
             // What fails ends the text, and COMMIT is not reached.
             Some(later) => {
                 let commit = Later::joined(later, Statement::from_string(self.backend, COMMIT));
-                self.run(|it| Box::pin(it.execute(commit))).await.map(drop)
+                state.run(|it| Box::pin(it.execute(commit))).await.map(drop)
             }
-            None => self.execute_unprepared(COMMIT).await.map(drop),
+            None => {
+                let committing = state.run(|it| Box::pin(it.execute_unprepared(COMMIT)));
+                committing.await.map(drop)
+            }
         }?;
         // Once more, and after the commit: whoever is answered now finds it in a file that was
         // there when it was written.
@@ -199,7 +170,9 @@ impl Tx {
         if !self.file.as_ref().is_none_or(is_kept) {
             return Err(gone());
         }
-        self.release().await;
+        if let Some(connection) = state.connection.take() {
+            connection.release();
+        }
         Ok(())
     }
 
@@ -211,51 +184,6 @@ impl Tx {
             Some(connection) => connection.release(),
             None => {}
         }
-    }
-
-    async fn release(&self) {
-        if let Some(connection) = self.state.lock().await.connection.take() {
-            connection.release();
-        }
-    }
-
-    /// This statement behind those that wait for it.
-    async fn with_later(&self, statement: Statement) -> Result<Statement, DbErr> {
-        if !self.state.lock().await.later.takes(&statement) {
-            self.send_later().await?;
-        }
-        Ok(match self.state.lock().await.later.take() {
-            Some(later) => Later::joined(later, statement),
-            None => statement,
-        })
-    }
-
-    /// Sends the statements that wait.
-    async fn send_later(&self) -> Result<(), DbErr> {
-        let later = self.state.lock().await.later.take();
-        match later {
-            Some(later) => self.run(|it| Box::pin(it.execute(later))).await.map(drop),
-            None => Ok(()),
-        }
-    }
-
-    async fn run<T>(
-        &self,
-        statement: impl FnOnce(&mut Connection) -> BoxFuture<'_, Result<T, sqlx::Error>>,
-    ) -> Result<T, DbErr> {
-        let mut state = self.state.lock().await;
-        state.is_begun = true;
-        // Out while the statement runs: if its caller is cancelled, it goes with this future and is
-        // closed. Its next answer would be that of the statement that was cut.
-        let Some(connection) = state.connection.take() else {
-            return Err(too_late()); // closed by an earlier error, which was told
-        };
-        let (kept, result) = connection.run(self.end, statement).await;
-        state.connection = kept;
-        // Also after an error of the data: Postgres takes nothing but ROLLBACK then, and SQLite
-        // would go on and commit the rest.
-        state.failed |= result.is_err();
-        result
     }
 }
 
@@ -292,25 +220,28 @@ impl ConnectionTrait for Tx {
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        self.send_later().await?; // by themselves: the answer counts the rows of this one
-        self.run(|it| Box::pin(it.execute(statement))).await
+        let mut state = self.state.lock().await;
+        state.send_later().await?; // by themselves: the answer counts the rows of this one
+        state.run(|it| Box::pin(it.execute(statement))).await
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        self.send_later().await?;
-        let sql = sql.to_owned();
-        self.run(|it| Box::pin(async move { it.execute_unprepared(&sql).await }))
-            .await
+        let (mut state, sql) = (self.state.lock().await, sql.to_owned());
+        state.send_later().await?;
+        let run = state.run(|it| Box::pin(async move { it.execute_unprepared(&sql).await }));
+        run.await
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        let statement = self.with_later(statement).await?;
-        self.run(|it| Box::pin(it.query_one(statement))).await
+        let mut state = self.state.lock().await;
+        let statement = state.with_later(statement).await?;
+        state.run(|it| Box::pin(it.query_one(statement))).await
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        let statement = self.with_later(statement).await?;
-        self.run(|it| Box::pin(it.query_all(statement))).await
+        let mut state = self.state.lock().await;
+        let statement = state.with_later(statement).await?;
+        state.run(|it| Box::pin(it.query_all(statement))).await
     }
 }
 
@@ -329,10 +260,11 @@ impl ConnectionTrait for Unanswered<'_> {
         if self.0.backend != DbBackend::Sqlite {
             return self.0.execute_raw(statement).await;
         }
-        if !self.0.state.lock().await.later.takes(&statement) {
-            self.0.send_later().await?;
+        let mut state = self.0.state.lock().await;
+        if !state.later.takes(&statement) {
+            state.send_later().await?;
         }
-        self.0.state.lock().await.later.add(statement);
+        state.later.add(statement);
         Ok(SqliteQueryResult::default().into())
     }
 
