@@ -1,7 +1,7 @@
 //! What at least two services need, and no service's nouns. In reading order: `config` says how a
 //! service is set up, `telemetry` how it is watched, `serve` how it listens and stops; `files` keeps
 //! secrets from other users, `clock` and `db` hold time and state, `group` commits many commands at
-//! once; `outbox` carries what was committed to the `bus`, whose consumers hand it to the next
+//! once, and `company` tells when facts go together that may wait; `outbox` carries what was committed to the `bus`, whose consumers hand it to the next
 //! service; `propagation` takes the trace along, `watch` shows a caller each new version of a row,
 //! `repeat` does what nobody waits for, `write_behind` writes for those who must not wait, `seldom`
 //! tells now and then what goes on for long, `words` says what the system says of files and connections, and
@@ -9,6 +9,7 @@
 
 pub mod bus;
 pub mod clock;
+pub mod company;
 pub mod config;
 pub mod db;
 pub mod fail_point;

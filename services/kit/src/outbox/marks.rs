@@ -9,22 +9,18 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{record::Outgoing, table};
-use crate::{clock::Timestamp, db::Db, random};
+use crate::{clock::Timestamp, company::Company, db::Db, random};
 
 /// Longest wait between two attempts.
 pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(30);
-
-/// How soon after the last ones marks are written: at a hundred events a second five share a
-/// transaction.
-const PAUSE: Duration = Duration::from_millis(50);
 
 /// Acknowledged rows that are not marked yet.
 #[derive(Debug)]
 pub(super) struct Marks {
     acked: Vec<(Uuid, i64)>,
-    /// How soon after the last ones the next are written.
-    pause: Duration,
-    written_at: Option<Instant>,
+    /// Nobody else claims the rows while they wait for it. A crash has them published once more, as it
+    /// would without, and without effect.
+    company: Company,
 }
 
 impl Marks {
@@ -32,10 +28,7 @@ impl Marks {
     pub(super) fn new(lease: Duration) -> Self {
         Self {
             acked: Vec::new(),
-            // A small part of it: nobody else claims the rows meanwhile. A crash has them published
-            // once more, as it would without a pause, and without effect.
-            pause: PAUSE.min(lease / 200),
-            written_at: None,
+            company: Company::new(lease),
         }
     }
 
@@ -49,13 +42,12 @@ impl Marks {
 
     /// From now on nothing comes that could go along.
     pub(super) fn wait_no_more(&mut self) {
-        self.pause = Duration::ZERO;
+        self.company.wait_no_more();
     }
 
     /// When they are to be written: those that come alone, at once.
     pub(super) fn due_at(&self) -> Instant {
-        let now = Instant::now();
-        self.written_at.map_or(now, |written| written + self.pause)
+        self.company.due_at()
     }
 
     /// Whether they are to be written now, by time or because there are `many`.
@@ -65,7 +57,7 @@ impl Marks {
 
     /// Writes them, and which rows failed, in one transaction: a flush of the disk for all.
     pub(super) async fn write(&mut self, db: &Db, failed: Vec<Outgoing>) -> Result<(), DbErr> {
-        self.written_at = Some(Instant::now());
+        self.company.part();
         let acked = std::mem::take(&mut self.acked);
         let tx = db.write("mark published events").await?;
         let published = acked.iter().map(|(id, _)| *id);

@@ -119,8 +119,8 @@ impl MailLoop {
             }
             let (runs, wakes_at) = (!self.mode.is_ending(), self.wakes_at());
             // Never at the very end: `advance` records nothing then, and this would come at once.
-            let records = self.mode != Mode::Leaving;
             let records_at = self.db_calls.records_at(&self.unrecorded);
+            let records_at = records_at.filter(|_| self.mode != Mode::Leaving);
             // Unbiased: under load there is always another answer to hear, and what stood below it in
             // a biased order would never have its turn. A tick may well come late.
             tokio::select! {
@@ -133,7 +133,7 @@ impl MailLoop {
                 _ = ticks.tick(), if runs => self.poll(),
                 () = became_due.notified(), if runs => self.more_due = MoreDue::BOTH,
                 _ = renewals.tick(), if runs => self.db_calls.renew(self.mails.claims()),
-                () = until(records_at), if records => {} // by `advance`
+                () = until(records_at) => {} // by `advance`
                 // With a pause that is over, for example.
                 () = until(wakes_at) => self.more_due = MoreDue::BOTH,
             }

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use kit::watch::Watches;
+use kit::{company::Company, watch::Watches};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -13,17 +13,13 @@ use crate::{commands::record_outcomes::MailAttempt, domain::Outcome};
 /// So many are worth a transaction at once.
 const MANY: usize = 256;
 
-/// Nobody notices it, and at a hundred mails a second five of them share a transaction.
-const PAUSE: Duration = Duration::from_millis(50);
-
 #[derive(Debug)]
 pub(super) struct Unrecorded {
     attempts: Vec<MailAttempt>,
     /// One of them decides what becomes of its mail next, or somebody waits for it.
     is_urgent: bool,
-    /// How soon after the last ones acceptances are recorded.
-    pause: Duration,
-    recorded_at: Option<Instant>,
+    /// What acceptances wait for.
+    company: Company,
     watches: Watches<Uuid>,
 }
 
@@ -33,9 +29,7 @@ impl Unrecorded {
         Self {
             attempts: Vec::new(),
             is_urgent: false,
-            // A small part of it, so that no claim runs out by it.
-            pause: PAUSE.min(lease / 200),
-            recorded_at: None,
+            company: Company::new(lease),
             watches,
         }
     }
@@ -54,7 +48,7 @@ impl Unrecorded {
 
     /// From now on nothing comes that could go along.
     pub(super) fn wait_no_more(&mut self) {
-        self.pause = Duration::ZERO;
+        self.company.wait_no_more();
     }
 
     /// When they are to be recorded; never while there are none.
@@ -63,8 +57,10 @@ impl Unrecorded {
             return None;
         }
         let at_once = self.is_urgent || self.attempts.len() >= MANY;
-        let paused = self.recorded_at.filter(|_| !at_once);
-        Some(paused.map_or_else(Instant::now, |recorded| recorded + self.pause))
+        Some(match at_once {
+            true => Instant::now(),
+            false => self.company.due_at(),
+        })
     }
 
     pub(super) fn are_due(&self) -> bool {
@@ -74,7 +70,7 @@ impl Unrecorded {
     /// All of them, to be recorded now.
     pub(super) fn take(&mut self) -> Vec<MailAttempt> {
         self.is_urgent = false;
-        self.recorded_at = Some(Instant::now());
+        self.company.part();
         std::mem::take(&mut self.attempts)
     }
 }
