@@ -10,6 +10,7 @@ mod descriptors;
 mod guarded;
 mod health;
 mod limits;
+mod linger;
 mod listener;
 mod plain;
 mod preface;

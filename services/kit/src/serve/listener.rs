@@ -29,6 +29,7 @@ use super::{
     capacity::{Capacity, Place},
     guarded::Guarded,
     limits::Limits,
+    linger::lend,
     preface::{Speaks, preface},
     taken::TOLD_AGAIN,
 };
@@ -207,6 +208,7 @@ async fn served<S, B>(
     };
     place.speaks();
     let (read, write) = stream.into_split();
+    let (read, linger) = lend(read);
     let io = TokioIo::new(join(Cursor::new(said).chain(read), write));
     let ending = stop.child_token();
     let service = Guarded::new(service, Arc::clone(place), ending.clone());
@@ -229,8 +231,9 @@ async fn served<S, B>(
             let send_away = http1::Connection::graceful_shutdown;
             keep(connection, until, send_away, &ending, grace).await;
         }
-        Speaks::Http1 => {}
+        Speaks::Http1 => drop(io),
     }
+    linger.read_on().await;
 }
 
 /// Serves a connection `until` it is to end, and then what was begun, for a while.

@@ -4,7 +4,12 @@ use std::process::Output;
 
 use kit::testing::SOON;
 use serde_json::{Value, json};
-use tokio::{io::AsyncWriteExt as _, net::TcpListener, task::spawn_blocking, time::timeout};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+    task::spawn_blocking,
+    time::timeout,
+};
 
 use crate::{
     http::{NO_TRACES, Web},
@@ -184,6 +189,9 @@ async fn a_jaeger_that_does_not_answer_yet_is_waited_for() {
     // Whoever asks first hears nothing.
     drop(asked().await.unwrap());
     let (mut asking, _) = asked().await.unwrap();
+    // An answer that comes before its question is none.
+    let mut question = [0; 1_024];
+    assert_ne!(asking.read(&mut question).await.unwrap(), 0);
     let head = format!(
         "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n",
         RECORDED.len()
