@@ -74,8 +74,11 @@ async fn strangers_can_neither_merge_journeys_nor_switch_their_tracing_off() {
         let told = answer.metadata().get("traceresponse");
         let (trace, span, _) = parts(told.expect("it is told").to_str().unwrap());
         assert_ne!(trace, TRACE);
-        let published = |spans: &[Span]| spans.iter().any(|span| span.name.starts_with("publish"));
-        let spans = receiver.wait_for_trace(&trace, published, SOON).await;
+        let complete = |spans: &[Span]| {
+            spans.iter().any(|span| span.name.starts_with("publish"))
+                && spans.iter().any(|span| span.kind == SpanKind::Server)
+        };
+        let spans = receiver.wait_for_trace(&trace, complete, SOON).await;
         let spans = spans.expect("the journey is recorded");
         let server = spans.iter().find(|one| one.kind == SpanKind::Server);
         let server = server.expect("it begins with the answer");

@@ -39,6 +39,18 @@ fn begins(name: &'static str) -> impl Fn(&&Span) -> bool {
     move |span| span.name.starts_with(name)
 }
 
+fn answers(span: &&Span) -> bool {
+    span.kind == SpanKind::Server
+}
+
+/// Both what a call was answered by and what came of it: either may be told of first.
+fn answered_and_published(spans: &[Span]) -> bool {
+    ["create", "publish"]
+        .iter()
+        .all(|name| spans.iter().any(|span| span.name.starts_with(name)))
+        && spans.iter().any(|span| answers(&span))
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_trace_goes_from_the_caller_through_the_event_with_the_log_off_and_holds_no_address() {
     let receiver = OtlpReceiver::record().await.unwrap();
@@ -61,13 +73,9 @@ async fn the_trace_goes_from_the_caller_through_the_event_with_the_log_off_and_h
     let account = reply.account.unwrap();
 
     const CREATE: &str = "create accounts.v1.account_created";
-    let complete = |spans: &[Span]| {
-        spans.iter().any(|span| span.name.starts_with("publish"))
-            && spans.iter().any(|span| span.name == CREATE)
-    };
-    let spans = receiver.wait_for_trace(TRACE, complete, SOON).await;
-    let spans = spans.unwrap();
-    let server = first(&spans, |span| span.kind == SpanKind::Server);
+    let spans = receiver.wait_for_trace(TRACE, answered_and_published, SOON);
+    let spans = spans.await.unwrap();
+    let server = first(&spans, answers);
     let create = first(&spans, |span| span.name == CREATE);
     let publish = first(&spans, begins("publish"));
     assert_eq!(server.parent_span_id.as_deref(), Some(PARENT));
@@ -130,7 +138,10 @@ async fn the_trace_goes_through_code_row_and_mail_with_the_log_off_and_the_event
         .await;
     let mail = mailer.mail(&account_id).await;
     until_accepted(&client, &account_id).await;
-    let complete = |spans: &[Span]| spans.iter().any(|span| span.name == "deliver");
+    let complete = |spans: &[Span]| {
+        spans.iter().any(|span| span.name == "deliver")
+            && spans.iter().any(|span| begins("process")(&span))
+    };
     let spans = receiver.wait_for_trace(TRACE, complete, SOON).await;
     let spans = spans.unwrap();
     let process = first(&spans, begins("process"));
@@ -161,13 +172,9 @@ async fn the_trace_goes_through_code_row_and_mail_with_the_log_off_and_the_event
     let parent = format!("00-{trace}-{caller}-01").parse().unwrap();
     request.metadata_mut().insert("traceparent", parent);
     client.confirm_code(request).await.unwrap();
-    let complete = |spans: &[Span]| {
-        spans.iter().any(|span| span.name.starts_with("publish"))
-            && spans.iter().any(|span| span.name.starts_with("create"))
-    };
-    let spans = receiver.wait_for_trace(trace, complete, SOON).await;
-    let spans = spans.unwrap();
-    let server = first(&spans, |span| span.kind == SpanKind::Server);
+    let spans = receiver.wait_for_trace(trace, answered_and_published, SOON);
+    let spans = spans.await.unwrap();
+    let server = first(&spans, answers);
     let create = first(&spans, |span| span.kind == SpanKind::Producer);
     let publish = first(&spans, begins("publish"));
     assert_eq!(server.parent_span_id.as_deref(), Some(caller));

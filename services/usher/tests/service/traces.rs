@@ -141,7 +141,8 @@ async fn the_trace_of_a_sign_up_is_whole_even_when_nothing_is_logged() {
     }
 }
 
-/// The spans of a command's trace, complete: the last one is there and so is every span's cause.
+/// The spans of a command's trace, complete: the last one is there and so is every span's cause, and
+/// the event's publication, which nothing follows.
 async fn trace(receiver: &OtlpReceiver, answer: &serde_json::Value, last: &str) -> Vec<Span> {
     let id = answer["trace_id"]
         .as_str()
@@ -149,6 +150,7 @@ async fn trace(receiver: &OtlpReceiver, answer: &serde_json::Value, last: &str) 
     let complete = |spans: &[Span]| {
         let has = |id: &String| spans.iter().any(|span| span.span_id == *id);
         spans.iter().any(|span| span.name == last)
+            && spans.iter().any(|span| span.name.starts_with("publish"))
             && spans
                 .iter()
                 .filter_map(|span| span.parent_span_id.as_ref())
