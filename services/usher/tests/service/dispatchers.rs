@@ -1,7 +1,9 @@
 //! What every dispatcher promises, and what each says where they differ: one list of sentences, run
-//! on all three with the whole system around them. `contract` holds the sentences, `ground` the
-//! system, `refused` what is said of settings that make no sense.
+//! on all three with the whole system around them. `contract` holds the sentences, `caller` who
+//! signs people up, `ground` the rest of the system, `refused` what is said of settings that make
+//! no sense.
 
+mod caller;
 mod contract;
 mod ground;
 mod refused;

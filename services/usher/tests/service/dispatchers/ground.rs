@@ -4,9 +4,9 @@
 use std::{
     collections::HashMap,
     fs::{self, File},
+    net::SocketAddr,
     path::PathBuf,
     process::{Child, ExitStatus, Stdio},
-    time::Duration,
 };
 
 use kit::{
@@ -19,7 +19,7 @@ use kit::{
 use mail_parser::MessageParser;
 use proto::{
     accounts::{
-        Account, AccountStatus, CreateAccountRequest, CreateAccountResponse, GetAccountRequest,
+        Account, AccountStatus, CreateAccountResponse, GetAccountRequest,
         accounts_service_client::AccountsServiceClient,
     },
     streams,
@@ -30,18 +30,15 @@ use proto::{
 };
 use rustix::process::Signal;
 use tempfile::TempDir;
-use tonic::{Request, Status, transport::Channel};
+use tonic::{Status, transport::Channel};
 
+use super::caller::Caller;
 use crate::{
     processes::{STOP, ends_within, signal},
     world::usher,
 };
 
 const SERVICES: [&str; 3] = ["accounts", "verification", "mailer"];
-
-/// How long callers of these tests wait: less than a listener lets them, so that what hangs costs
-/// the tests little time.
-pub(super) const PATIENCE: Duration = Duration::from_secs(4);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -217,17 +214,21 @@ impl Ground {
         key.to_owned()
     }
 
-    fn channel(&self, service: &str) -> Channel {
-        channel(([127, 0, 0, 1], self.ports[service][0]).into())
+    fn address(&self, service: &str) -> SocketAddr {
+        ([127, 0, 0, 1], self.ports[service][0]).into()
     }
 
-    pub(super) fn caller(&self) -> Caller {
-        Caller(AccountsServiceClient::new(self.channel("accounts")))
+    fn channel(&self, service: &str) -> Channel {
+        channel(self.address(service))
+    }
+
+    pub(super) async fn caller(&self) -> Caller {
+        Caller::of(self.address("accounts")).await
     }
 
     /// Signs somebody up under a key that is made of the address.
     pub(super) async fn sign_up(&self, email: &str) -> Result<CreateAccountResponse, Status> {
-        self.caller().sign_up(email).await
+        self.caller().await.sign_up(email).await
     }
 
     pub(super) async fn account(&self, account_id: &str) -> Option<Account> {
@@ -301,32 +302,6 @@ impl Drop for Ground {
             let _ = child.wait();
         }
     }
-}
-
-/// Who signs people up, over one connection.
-#[derive(Debug, Clone)]
-pub(super) struct Caller(pub(super) AccountsServiceClient<Channel>);
-
-impl Caller {
-    pub(super) async fn sign_up(&self, email: &str) -> Result<CreateAccountResponse, Status> {
-        let key = format!("key-of-{email}");
-        let mut request = request(email);
-        request
-            .metadata_mut()
-            .insert("idempotency-key", key.parse().unwrap());
-        let answer = self.0.clone().create_account(request).await?;
-        Ok(answer.into_inner())
-    }
-}
-
-pub(super) fn request(email: &str) -> Request<CreateAccountRequest> {
-    let mut request = Request::new(CreateAccountRequest {
-        email: email.to_owned(),
-        display_name: "Ada Lovelace".to_owned(),
-        locale: "en".to_owned(),
-    });
-    request.set_timeout(PATIENCE);
-    request
 }
 
 pub(super) fn id_of(created: &CreateAccountResponse) -> String {
