@@ -56,6 +56,8 @@ async fn i16_no_address_and_no_code_in_logs_spans_metrics_headers_or_the_mailers
     let wrong = neighbour(&code);
     world.refusal(&["account", "confirm", &account, &wrong]);
     world.refusal(&["account", "create", ADDRESS]);
+    // Before that the same code would come again.
+    world.until_accepted(&account).await;
     world.command(&["account", "resend", ADDRESS]);
     let newer = eventually("the second mail", SOON, async || {
         let mut mails = world.mails_to(ADDRESS).into_iter().map(|(_, other)| other);

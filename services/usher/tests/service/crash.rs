@@ -52,16 +52,7 @@ async fn killed(service: &str) {
 
 /// Verification knows of one code, live, whose mail was accepted.
 async fn settled(world: &World, account: &str) {
-    let codes = eventually("the mail to be known as accepted", SOON, async || {
-        let shown = world.command(&["account", "show", account]);
-        let shown: serde_json::Value = serde_json::from_slice(&shown.stdout).ok()?;
-        let codes = shown["verification"]["codes"].as_array()?.clone();
-        codes
-            .iter()
-            .any(|code| code["mail_state"] == "ACCEPTED")
-            .then_some(codes)
-    })
-    .await;
+    let codes = world.until_accepted(account).await;
     assert_eq!(codes.len(), 1, "{codes:?}");
     assert_eq!(codes[0]["state"], "LIVE", "{codes:?}");
 }

@@ -15,6 +15,7 @@ async fn a_person_signs_up_gets_a_mail_and_confirms_its_code() {
     let world = World::start(&[]).await;
     let account = world.sign_up("ada@example.com");
     let code = world.code_for("ada@example.com").await;
+    world.until_accepted(&account).await;
     assert_eq!(
         world.json(&["account", "confirm", &account, &code])["outcome"],
         "OK"

@@ -199,6 +199,19 @@ impl World {
         .await
     }
 
+    /// Waits until verification knows that the first mail was accepted: it may be read before that.
+    /// Answers with the account's codes.
+    pub(crate) async fn until_accepted(&self, account: &str) -> Vec<Value> {
+        eventually("the mail to be known as accepted", SOON, async || {
+            let shown = self.command(&["account", "show", account]);
+            let shown: Value = serde_json::from_slice(&shown.stdout).ok()?;
+            let codes = shown["verification"]["codes"].as_array()?.clone();
+            let is_accepted = |code: &Value| code["mail_state"] == "ACCEPTED";
+            codes.iter().any(is_accepted).then_some(codes)
+        })
+        .await
+    }
+
     /// Sends a signal to `usher up` and waits until it has ended.
     pub(crate) fn stop_by(&mut self, by: Signal) -> ExitStatus {
         let up = self.up.take().expect("the system is up");
