@@ -23,12 +23,28 @@ TOOLS = (
 MARK = {"usher.local/made-by": "make-up"}
 
 
+def part_of_the_ports():
+    """One that no process beside this one has, for it holds the first of its ports. They are none of those that the
+    kernel hands out (on Linux from 32768 on), so that no connection of a test takes them meanwhile."""
+    parts = list(range(10_000, 32_000, 500))
+    random.shuffle(parts)
+    for first in parts:
+        held = socket.socket()
+        with contextlib.suppress(OSError):
+            held.bind(("127.0.0.1", first))
+            return held, iter(range(first + 1, first + 500))
+        held.close()
+    raise AssertionError("each part of the ports is somebody's")
+
+
+HELD, PORTS = part_of_the_ports()
+
+
 def free_ports(count):
-    """Ports that nobody has. They are none of those that the kernel hands out (on Linux from 32768 on), so that no
-    connection of a test beside this one takes them meanwhile."""
+    """Ports that nobody has, and that this process was not given before."""
     free = []
     while len(free) < count:
-        port = random.randrange(10_000, 32_768)
+        port = next(PORTS)
         with socket.socket() as listener, contextlib.suppress(OSError):
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(("127.0.0.1", port))

@@ -2,13 +2,12 @@
 
 use std::{
     fs,
-    net::TcpListener,
     process::{Child, Command, Stdio},
 };
 
 use kit::{
     bus::{Bus, NatsUrl},
-    testing::{NatsServer, SOON, eventually},
+    testing::{NatsServer, SOON, eventually, free_port},
 };
 use tempfile::TempDir;
 
@@ -52,13 +51,8 @@ struct Cluster {
 impl Cluster {
     fn start() -> Self {
         let folder = kit::testing::folder();
-        let held: Vec<_> = (0..6)
-            .map(|_| TcpListener::bind(("127.0.0.1", 0)).expect("there are free ports"))
-            .collect();
-        let port = |held: &TcpListener| held.local_addr().expect("it listens").port();
-        let ports: Vec<u16> = held.iter().map(port).collect();
-        drop(held);
-        let (clients, routes) = ports.split_at(3);
+        let [clients, routes]: [[u16; 3]; 2] =
+            std::array::from_fn(|_| std::array::from_fn(|_| free_port()));
         let others = routes
             .iter()
             .map(|port| format!("\"nats://127.0.0.1:{port}\""))
