@@ -85,6 +85,15 @@ impl Ground {
         run(&self.bus, &self.db, settings(), say)
     }
 
+    /// What is held is to be spoken for three times in this time, or it is handed out again.
+    fn run_with(&self, ack_wait: Duration, say: fn(&str, usize) -> Say) -> Running {
+        let settings = ConsumerSettings {
+            ack_wait,
+            ..settings()
+        };
+        run(&self.bus, &self.db, settings, say)
+    }
+
     /// Payload, reason and attempts of each dead letter.
     async fn dead_letters(&self) -> Vec<(String, String, i32)> {
         let sql = "SELECT payload, reason, attempts FROM dead_letters ORDER BY sequence";
@@ -260,7 +269,7 @@ async fn drained(bus: &Bus, never: usize) {
 async fn each_message_is_handled_once_and_a_backlog_in_bundles() {
     let ground = Ground::new().await;
     publish(&ground.bus, numbers(0..200)).await;
-    let running = ground.run(|_, _| Say::Handled);
+    let running = ground.run_with(Duration::from_secs(3), |_, _| Say::Handled);
     drained(&ground.bus, 0).await;
     publish(&ground.bus, numbers(200..600)).await;
     drained(&ground.bus, 0).await;
@@ -285,10 +294,10 @@ async fn i13_what_is_retried_is_held_and_never_counts_towards_a_dead_letter() {
     // Ten times with pauses, far beyond AckWait and all trials: the server must not hand it out
     // again.
     let again = |payload: &str, time| match payload {
-        "3" if time <= 10 => Say::Later(Duration::from_millis(200)),
+        "3" if time <= 10 => Say::Later(Duration::from_millis(400)),
         _ => Say::Handled,
     };
-    let running = ground.run(again);
+    let running = ground.run_with(Duration::from_millis(1_200), again);
     drained(&ground.bus, 0).await;
     assert_eq!(running.seen.times("3"), 11);
     assert_eq!(running.seen.times("4"), 1);

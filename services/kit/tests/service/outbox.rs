@@ -203,19 +203,21 @@ async fn i03_a_row_whose_writer_died_after_the_commit_is_published_by_another_re
     let (nats, folder) = (NatsServer::start().await, kit::testing::folder());
     let clock = Clock::default();
     let (db, bus) = (sqlite(&folder, clock.clone()).await, nats.provision().await);
+    let (lease, last) = (Duration::from_secs(3_600), Duration::from_secs(30));
     let settings = RelaySettings {
         tick: Duration::from_millis(20),
+        lease,
         ..RelaySettings::default()
     };
-    let writer = Writer::start(&db, &bus, settings.clone()).await;
+    let writer = Writer::start(&db, &bus, settings).await;
     at_work(&writer).await;
     writer.write(&ids(3), false).await;
     // Looked for in vain: what is due is published by the same looks.
-    clock.advance(settings.lease - Duration::from_secs(1));
+    clock.advance(lease - last);
     let free = writer.write_free().await;
     until_stored(&db, free).await;
     assert_eq!(unpublished(&db).await, 3, "claimed until the lease is over");
-    clock.advance(Duration::from_secs(1));
+    clock.advance(last);
     all_published(&db).await;
     assert_eq!(stored(&bus).await, 5);
     writer.stop().await;
@@ -337,11 +339,9 @@ async fn while_a_backlog_is_published_new_rows_go_their_way_and_a_stop_is_heard(
 
     let asked = std::time::Instant::now();
     writer.stop().await;
-    assert!(
-        asked.elapsed() < Duration::from_secs(2),
-        "{:?}",
-        asked.elapsed()
-    );
+    let took = asked.elapsed();
+    // Its last pass, 1.5 s, which so much to do uses up, and some time for the machine.
+    assert!(took < Duration::from_secs(4), "{took:?}");
     assert!(unpublished(&db).await > 0, "there was more to do");
 }
 
