@@ -22,6 +22,7 @@ use proto::mailer::{
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     sync::Notify,
+    task::JoinHandle,
     time::Instant,
 };
 use tonic::{Code, Request, Response, Status, Streaming, service::Routes};
@@ -166,7 +167,7 @@ async fn gets_calls(caller: &MailerServiceClient<Client>, backend: &Backend) {
 /// Calls without a pause until it is told to stop; says how many there were and which failed.
 struct Crowd {
     stop: Arc<AtomicBool>,
-    calling: tokio::task::JoinHandle<(usize, Vec<Status>)>,
+    calling: JoinHandle<(usize, Vec<Status>)>,
 }
 
 impl Crowd {
@@ -226,7 +227,7 @@ async fn calls_are_spread_over_one_three_and_two_backends_and_none_fails_on_the_
     gets_calls(&caller, &b).await;
     gets_calls(&caller, &c).await;
     let during = crowd.none_failed().await;
-    are_spread(&caller, 900, &[&a, &b, &c]).await;
+    are_spread(&caller, 2_700, &[&a, &b, &c]).await;
 
     // One leaves the name before it stops, as a pod does that is deleted …
     let crowd = Crowd::of(&caller);
@@ -234,7 +235,7 @@ async fn calls_are_spread_over_one_three_and_two_backends_and_none_fails_on_the_
     name.asked_again(2).await;
     c.stop().await;
     let leaving = crowd.none_failed().await;
-    are_spread(&caller, 900, &[&a, &b]).await;
+    are_spread(&caller, 2_700, &[&a, &b]).await;
 
     // … and one stops first: the name learns of it later.
     let crowd = Crowd::of(&caller);
@@ -295,6 +296,8 @@ async fn a_name_that_never_led_anywhere_fails_calls_within_a_second_and_says_wha
         let name = Name::new();
         trouble(&name);
         let mut caller = caller(&name);
+        // Nothing is read or written in these calls: time goes on to when they end.
+        tokio::time::pause();
         for _ in 0..2 {
             let begun = Instant::now();
             let status = call(&mut caller).await.unwrap_err();
@@ -309,6 +312,7 @@ async fn a_name_that_never_led_anywhere_fails_calls_within_a_second_and_says_wha
             ];
             assert!(told.iter().all(|part| message.contains(part)), "{message}");
         }
+        tokio::time::resume();
         name.leads_to([backend.addr()]);
         let answered = async || call(&mut caller).await.ok();
         eventually("the name to lead somewhere", SOON, answered).await;
@@ -486,8 +490,11 @@ async fn an_endpoint_that_hangs_gets_no_more_calls_than_hang_there() {
         tokio::spawn(async move { call(&mut caller).await })
     });
     let two: Vec<_> = two.collect();
-    let hangs = async || (b.calls() > before).then_some(());
-    eventually("a call to hang", SOON, hangs).await;
+    let one_hangs = async || {
+        let other_is_done = two.iter().any(JoinHandle::is_finished);
+        (b.calls() > before && other_is_done).then_some(())
+    };
+    eventually("one call to hang and one to be answered", SOON, one_hangs).await;
     let mut next = caller.clone();
     for _ in 0..100 {
         call(&mut next).await.unwrap();
@@ -515,7 +522,8 @@ async fn a_call_ends_at_its_deadline_whatever_hangs() {
         let status = caller(&name).preview(request).await.unwrap_err();
         let late = matches!(status.code(), Code::DeadlineExceeded | Code::Cancelled);
         assert!(late, "{status:?}");
-        took_less(begun, Duration::from_secs(1));
+        // Before a connection would be given up.
+        took_less(begun, Duration::from_secs(2));
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kit::{
     config::from_pairs,
-    serve::{ListenerSettings, Server, client},
+    serve::{Client, ListenerSettings, Server, client},
     testing::{Http2, SOON, eventually, reason, retry_after},
 };
 use proto::mailer::{ListMailsRequest, mailer_admin_client::MailerAdminClient};
@@ -23,11 +23,28 @@ use crate::{
 
 const LIST: &str = "usher.mailer.v1.MailerAdmin/ListMails";
 
+type Caller = MailerAdminClient<Client>;
+
+/// Who has a connection of its own once it has called.
+fn caller(running: &Running) -> Caller {
+    MailerAdminClient::new(client(&format!("http://{}", running.addr)).unwrap())
+}
+
 /// A call by a connection of its own.
 async fn call(running: &Running) -> Result<(), Status> {
-    let mut caller = MailerAdminClient::new(client(&format!("http://{}", running.addr)).unwrap());
+    call_by(&mut caller(running)).await
+}
+
+async fn call_by(caller: &mut Caller) -> Result<(), Status> {
     caller.list_mails(ListMailsRequest::default()).await?;
     Ok(())
+}
+
+/// One that is connected already: what room there is for its next call is asked at once.
+async fn connected(running: &Running) -> Caller {
+    let mut caller = caller(running);
+    call_by(&mut caller).await.unwrap();
+    caller
 }
 
 /// A stream by a connection of its own; it has said what it has to say.
@@ -151,12 +168,13 @@ async fn callers_that_take_no_answer_make_room_for_others() {
     // With a window of one octet the answer is begun, and the rest of it waits.
     for window in [0, 1] {
         let running = start_with(&[("USHER_CALLS", "8")]).await;
+        let other = connected(&running).await;
         let raw = Http2::connect(running.addr, window).await;
         let mut asked = Vec::new();
         for _ in 0..8 {
             asked.push(ask(&raw, LIST, EMPTY, true).await.await.unwrap());
         }
-        makes_room(&running, raw).await;
+        makes_room(&running, other, raw).await;
         running.stop().await;
     }
 }
@@ -164,32 +182,35 @@ async fn callers_that_take_no_answer_make_room_for_others() {
 #[tokio::test]
 async fn i20_a_probe_that_finds_no_room_is_not_told_that_all_is_well() {
     let running = start_with(&[("USHER_CALLS", "2")]).await;
+    let other = Http2::connect(running.admin_addr, 65_535).await;
     let raw = Http2::connect(running.admin_addr, 0).await;
     let mut untaken = Vec::new();
     for _ in 0..2 {
         untaken.push(get(&raw, "/readyz").await.await.unwrap());
     }
-    assert_eq!(running.get("/readyz").await.0, 503);
+    let answer = get(&other, "/readyz").await.await.unwrap();
+    assert_eq!(answer.status(), 503);
     running.stop().await;
 }
 
 #[tokio::test]
 async fn callers_that_never_end_their_requests_make_room_for_others() {
     let running = start_with(&[("USHER_CALLS", "8")]).await;
+    let other = connected(&running).await;
     let raw = Http2::connect(running.addr, 65_535).await;
     let mut asked = Vec::new();
     for _ in 0..8 {
         let half = EMPTY.slice(..3);
         asked.push(tokio::spawn(ask(&raw, LIST, half, false).await));
     }
-    makes_room(&running, raw).await;
+    makes_room(&running, other, raw).await;
     running.stop().await;
 }
 
 /// For a second a slow caller is just far away, and others are told to come again; then it has to
 /// go.
-async fn makes_room(running: &Running, raw: Http2) {
-    let refused = call(running).await.unwrap_err();
+async fn makes_room(running: &Running, mut other: Caller, raw: Http2) {
+    let refused = call_by(&mut other).await.unwrap_err();
     assert_eq!(refused.code(), Code::ResourceExhausted, "{refused:?}");
     assert_eq!(reason(&refused), "TRY_LATER");
     assert!(retry_after(&refused) <= Duration::from_secs(5));
@@ -224,9 +245,9 @@ async fn streams_beyond_the_room_are_told_to_come_again_and_find_room_when_one_h
 async fn a_connection_without_a_call_is_closed_and_one_with_a_stream_is_not() {
     let running = start_with(&[("USHER_CONNECTION_IDLE", "200ms")]).await;
     let mut watching = watch(&running).await.unwrap();
+    let begun = Instant::now();
     let raw = Http2::connect(running.addr, 65_535).await;
     let Http2 { requests, ended } = raw;
-    let begun = Instant::now();
     let ended = timeout(SOON, ended).await.unwrap().unwrap();
     assert!(ended.is_ok(), "it is sent away in order: {ended:?}");
     assert!(begun.elapsed() >= Duration::from_millis(150));
@@ -238,7 +259,7 @@ async fn a_connection_without_a_call_is_closed_and_one_with_a_stream_is_not() {
 #[tokio::test]
 async fn a_burst_of_calls_on_one_connection_is_answered() {
     let running = start_with(&[]).await;
-    let caller = MailerAdminClient::new(client(&format!("http://{}", running.addr)).unwrap());
+    let caller = caller(&running);
     let calls = (0..2_000).map(|_| {
         let mut caller = caller.clone();
         async move { caller.list_mails(ListMailsRequest::default()).await }

@@ -2,9 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use kit::{serve::beat, testing::eventually};
+use kit::{
+    serve::beat,
+    testing::{Http2, eventually},
+};
 
-use crate::running::start;
+use crate::{hostile::get, running::start};
 
 async fn ends_with(work: impl Future<Output = ()> + Send + 'static) {
     let running = start().await;
@@ -38,10 +41,15 @@ async fn i20_until_the_process_has_gone_readiness_says_which_worker_ended() {
     running
         .stages
         .work("consumer", &finish, std::future::pending());
-    assert_eq!(running.get("/readyz").await.0, 200);
+    // Connected before: that moment is for the answer.
+    let probe = Http2::connect(running.admin_addr, 65_535).await;
+    let ready = get(&probe, "/readyz").await.await.unwrap();
+    assert_eq!(ready.status(), 200);
     running.stages.work("relay", &finish, async {});
-    let (code, body) = running.get("/readyz").await;
-    assert_eq!(code, 503, "{body}");
+    let answer = get(&probe, "/readyz").await.await.unwrap();
+    assert_eq!(answer.status(), 503);
+    let body = answer.into_body().data().await.unwrap().unwrap();
+    let body = String::from_utf8_lossy(&body);
     assert!(body.contains("the worker `relay` has ended"), "{body}");
     running.task.await.unwrap().unwrap_err();
 }
