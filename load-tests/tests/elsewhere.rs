@@ -126,6 +126,8 @@ async fn i14_sign_ups_whose_answers_are_lost_are_repeated_under_their_keys_and_m
     };
     after(20).await;
     writeln!(phases, "answers are lost").expect("it reads");
+    // By then it has read that, and whoever signed up before has an answer.
+    after(10).await;
     // They are on their way back when the connections end.
     between.delay(LATE);
     after(10).await;

@@ -67,9 +67,13 @@ async fn the_logs_of_all_parts_are_one_story_through_restarts_and_after_the_end(
     let mut world = World::start(&[]).await;
     world.sign_up("ada@example.com");
     world.code_for("ada@example.com").await;
-    let following = Following::start(&world.data(), &["accounts", "--tail", "0", "--quiet"]);
+    let following = Following::start(&world.data(), &["accounts", "--tail", "1", "--quiet"]);
+    following.says("\n").await;
+    let starts = || following.said().matches("Listening.").count();
+    let before = starts();
     world.kill("accounts").await;
-    following.says("Listening.").await;
+    let again = async || (starts() > before).then_some(());
+    eventually("the second life's lines", SOON, again).await;
 
     let all = lines(&world, &[]);
     let times = Vec::from_iter(all.iter().map(|line| line["at"].as_str().unwrap().len()));

@@ -135,7 +135,7 @@ async fn real_mailers_behind_a_name_share_the_mails_and_lose_and_double_none_as_
     eventually("both to send", SOON, both).await;
     assert_eq!(people.doubled(&[&a.smtp, &b.smtp]).await, 0);
     let before = [a.sent(), b.sent()];
-    people.mailed(100, &[&a.smtp, &b.smtp]).await;
+    people.mailed(200, &[&a.smtp, &b.smtp]).await;
     is_fair(&[a.sent() - before[0], b.sent() - before[1]]);
 
     let c = Mailer::start(&ledger).await;
@@ -149,7 +149,7 @@ async fn real_mailers_behind_a_name_share_the_mails_and_lose_and_double_none_as_
     assert!(begun.elapsed() < TAKEN_IN, "{:?}", begun.elapsed());
     assert_eq!(people.doubled(&[&a.smtp, &b.smtp, &c.smtp]).await, 0);
     let before = [&a, &b, &c].map(Mailer::sent);
-    people.mailed(150, &[&a.smtp, &b.smtp, &c.smtp]).await;
+    people.mailed(300, &[&a.smtp, &b.smtp, &c.smtp]).await;
     let after = [&a, &b, &c].map(Mailer::sent);
     is_fair(&[0, 1, 2].map(|one| after[one] - before[one]));
 
