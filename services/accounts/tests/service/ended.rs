@@ -22,7 +22,7 @@ fn created(results: &Results) -> usize {
 #[tokio::test]
 async fn a_caller_that_sends_nothing_and_does_not_end_is_told_so_after_all_its_results() {
     let world = World::new().await;
-    let silent = [("USHER_BATCH_SILENT", "100ms")];
+    let silent = [("USHER_BATCH_SILENT", "1s")];
     let service = world.start_with(&silent).await;
     let mut batch = Batch::open(&service.client()).await;
     for number in 0..3 {
@@ -31,7 +31,7 @@ async fn a_caller_that_sends_nothing_and_does_not_end_is_told_so_after_all_its_r
     let (results, end) = batch.results().await;
     assert_eq!(created(&results), 3);
     assert_snapshot!(shown(&end.unwrap_err()), @r"
-    DeadlineExceeded: Nothing was sent for 100ms. Every item that was sent has its result. Open a new stream for further ones; end your side of it after the last.
+    DeadlineExceeded: Nothing was sent for 1s. Every item that was sent has its result. Open a new stream for further ones; end your side of it after the last.
       reason STREAM_SILENT of usher
     ");
     let never_said_a_word = Batch::open(&service.client()).await.results().await;
@@ -42,8 +42,8 @@ async fn a_caller_that_sends_nothing_and_does_not_end_is_told_so_after_all_its_r
 async fn a_caller_whose_items_take_longer_than_it_may_be_silent_is_waited_for() {
     let world = World::new().await;
     let impatient = [
-        ("USHER_BATCH_SILENT", "50ms"),
-        ("USHER_BATCH_UNTAKEN", "50ms"),
+        ("USHER_BATCH_SILENT", "500ms"),
+        ("USHER_BATCH_UNTAKEN", "500ms"),
     ];
     let service = world.start_with(&impatient).await;
     let client = service.client();

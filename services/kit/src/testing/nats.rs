@@ -8,7 +8,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use super::{SOON, SmallDisk, eventually};
+use super::{SOON, SmallDisk, eventually, free_port};
 use crate::bus::{self, BrokerSettings, Bus, NatsUrl};
 
 /// A running nats-server; killed on drop, its store deleted.
@@ -137,13 +137,12 @@ impl NatsServer {
     async fn run(&mut self) {
         let directory = self.directory.path();
         let config = directory.join("nats.conf");
-        // The server chooses: a port that was free when we looked may be another test's by now.
-        // When it is started again it keeps its port, which its clients know.
-        let port = if self.port == 0 {
-            "-1".to_owned()
-        } else {
-            self.port.to_string()
-        };
+        // When it is started again it keeps its port, which its clients know: nobody is given it
+        // meanwhile.
+        if self.port == 0 {
+            self.port = free_port();
+        }
+        let port = self.port;
         let mut text = format!("listen: \"127.0.0.1:{port}\"\nports_file_dir: {directory:?}\n");
         if !self.more.contains("jetstream: false") {
             let store = self.store.as_deref().unwrap_or(directory);
@@ -164,14 +163,14 @@ impl NatsServer {
             .expect("nats-server can be run");
         let ports = directory.join(format!("nats-server_{}.ports", process.id()));
         self.process = Some(process);
-        self.port = eventually("nats-server to listen", SOON, async || {
+        eventually("nats-server to listen", SOON, async || {
             self.listening(&ports)
         })
         .await;
     }
 
-    /// The port that the server wrote down when it was ready.
-    fn listening(&mut self, ports: &Path) -> Option<u16> {
+    /// Whether the server wrote its port down, as it does when it is ready.
+    fn listening(&mut self, ports: &Path) -> Option<()> {
         let ended = self
             .process
             .as_mut()
@@ -182,7 +181,7 @@ impl NatsServer {
         }
         // It writes in place, so that half a file is no answer yet.
         let ports: serde_json::Value = serde_json::from_slice(&fs::read(ports).ok()?).ok()?;
-        ports["nats"][0].as_str()?.rsplit(':').next()?.parse().ok()
+        ports["nats"][0].as_str().map(|_| ())
     }
 
     fn reap(&mut self) {

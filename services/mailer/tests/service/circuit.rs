@@ -16,7 +16,9 @@ async fn an_absent_mail_server_opens_the_circuit_and_a_returned_one_closes_it() 
     let server = SmtpServer::start().await;
     server.on(Phase::Connect).times(3).drop_connection();
     let world = World::before(&server);
-    let service = world.start().await;
+    // All that is looked at while it lasts is looked at in time.
+    let pause = [("USHER_MAIL_FIRST_PAUSE", "3s")];
+    let service = world.start_with(&pause).await;
     let mut delivery = service.client().open().await;
     let offered = mail("ada@example.com");
     delivery.offer(offered.clone()).await;
@@ -59,7 +61,11 @@ async fn everybody_waits_while_one_tries_whether_the_mail_server_is_back() {
     let server = SmtpServer::start().await;
     server.on(Phase::Connect).times(1).drop_connection();
     let world = World::before(&server);
-    let service = world.start().await;
+    let settings = [
+        ("USHER_MAIL_FIRST_PAUSE", "2s"),
+        ("USHER_MAIL_GREETING_DEADLINE", "10s"),
+    ];
+    let service = world.start_with(&settings).await;
     let mut delivery = service.client().open().await;
     assert_eq!(
         delivery.deliver(mail("ada@example.com")).await.outcome(),
@@ -95,7 +101,8 @@ async fn two_hung_phases_open_the_circuit_when_nothing_was_accepted() {
     let server = SmtpServer::start().await;
     server.on(Phase::Rcpt).hang();
     let world = World::before(&server);
-    let service = world.start().await;
+    let pause = [("USHER_MAIL_FIRST_PAUSE", "1m")];
+    let service = world.start_with(&pause).await;
     let mut delivery = service.client().open().await;
     assert_eq!(
         delivery.deliver(mail("ada@example.com")).await.outcome(),
@@ -142,6 +149,7 @@ async fn i17_a_mailbox_that_hangs_while_it_tries_the_mail_server_holds_nobody_up
     let settings = [
         ("USHER_MAIL_SLOW_AFTER", "100ms"),
         ("USHER_MAIL_COMMAND_DEADLINE", "1m"),
+        ("USHER_MAIL_FIRST_PAUSE", "2s"),
     ];
     let world = World::before(&server);
     let service = world.start_with(&settings).await;

@@ -252,7 +252,8 @@ async fn a_mail_in_the_ledger_runs_to_its_end_without_its_stream() {
         .after(Duration::from_millis(200))
         .proceed();
     let world = World::before(&server);
-    let service = world.start().await;
+    let patient = [("USHER_MAIL_COMMAND_DEADLINE", "10s")];
+    let service = world.start_with(&patient).await;
     let offered = mail("ada@example.com");
     let delivery = service.client().open().await;
     delivery.offer(offered.clone()).await;
@@ -284,7 +285,7 @@ async fn a_stream_on_a_connection_that_has_grown_old_is_drained() {
 async fn after_an_old_connection_the_next_stream_goes_by_a_new_one_perhaps_to_another_mailer() {
     let (old, new) = (SmtpServer::start().await, SmtpServer::start().await);
     let (world, beside) = (World::before(&old), World::before(&new));
-    let settings = [("USHER_CONNECTION_AGE", "300ms")];
+    let settings = [("USHER_CONNECTION_AGE", "2s")];
     let service = world.start_with(&settings).await;
     let other = beside.start().await;
     // Both stand behind one name, which leads to the one, then to the other.
@@ -348,7 +349,7 @@ async fn i18_sigterm_answers_what_is_under_way_and_ends_the_stream_with_ok() {
     server
         .on(Phase::FinalDot)
         .to("slow@example.com")
-        .after(Duration::from_millis(150))
+        .after(Duration::from_millis(500))
         .proceed();
     server.on(Phase::Rcpt).to("stuck@example.com").hang();
     server
@@ -358,6 +359,7 @@ async fn i18_sigterm_answers_what_is_under_way_and_ends_the_stream_with_ok() {
     let settings = [
         ("USHER_MAIL_COMMAND_DEADLINE", "1m"),
         ("USHER_MAIL_REPLY_DEADLINE", "1m"),
+        ("USHER_MAIL_STOP_GRACE", "2s"),
     ];
     let world = World::before(&server);
     let service = world.start_with(&settings).await;
@@ -365,10 +367,9 @@ async fn i18_sigterm_answers_what_is_under_way_and_ends_the_stream_with_ok() {
     for email in ["slow@example.com", "stuck@example.com", "lost@example.com"] {
         delivery.offer(mail(email)).await;
     }
+    let under_way = |server: &SmtpServer| (server.connections(), server.final_dots()) == (3, 2);
+    server.until("all to be under way", under_way).await;
     server.wait_for(1, SOON).await;
-    server
-        .until("all to be under way", |server| server.connections() == 3)
-        .await;
     let running = service.begin_to_stop();
     assert_eq!(
         delivery.next().await,

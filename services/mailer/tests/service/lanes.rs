@@ -14,7 +14,7 @@ const HUNG: &str = "hung@example.com";
 
 /// Two of four connections are for later attempts, and mailboxes hang for longer than any test
 /// lasts.
-async fn narrow(server: &SmtpServer) -> (World, Service) {
+async fn narrow(server: &SmtpServer, more: &[(&str, &str)]) -> (World, Service) {
     server.on(Phase::Rcpt).to(HUNG).hang();
     let settings = [
         ("USHER_MAIL_CONNECTIONS", "4"),
@@ -22,7 +22,7 @@ async fn narrow(server: &SmtpServer) -> (World, Service) {
         ("USHER_MAIL_COMMAND_DEADLINE", "1m"),
     ];
     let world = World::before(server);
-    let service = world.start_with(&settings).await;
+    let service = world.start_with(&[&settings, more].concat()).await;
     (world, service)
 }
 
@@ -137,7 +137,7 @@ async fn i17_a_mail_server_that_is_slow_for_all_gets_every_mail_at_its_first_att
 #[tokio::test]
 async fn i17_later_attempts_use_at_most_half_of_the_connections() {
     let server = SmtpServer::start().await;
-    let (_world, service) = narrow(&server).await;
+    let (_world, service) = narrow(&server, &[]).await;
     let (mut first, later) = (service.client().open().await, service.client().open().await);
     for _ in 0..10 {
         later.offer(again(&mail(HUNG))).await;
@@ -157,7 +157,7 @@ async fn i17_later_attempts_use_at_most_half_of_the_connections() {
 #[tokio::test]
 async fn i17_a_later_attempt_that_hangs_gives_way_to_those_that_queue_behind_it() {
     let server = SmtpServer::start().await;
-    let (_world, service) = narrow(&server).await;
+    let (_world, service) = narrow(&server, &[]).await;
     let (mut good, hung) = (service.client().open().await, service.client().open().await);
     assert_eq!(
         good.deliver(mail("ada@example.com")).await.outcome(),
@@ -176,7 +176,7 @@ async fn i17_a_later_attempt_that_hangs_gives_way_to_those_that_queue_behind_it(
 #[tokio::test]
 async fn i17_a_first_attempt_that_hangs_moves_over_before_the_later_ones_that_queue() {
     let server = SmtpServer::start().await;
-    let (_world, service) = narrow(&server).await;
+    let (_world, service) = narrow(&server, &[]).await;
     let (mut good, hung) = (service.client().open().await, service.client().open().await);
     assert_eq!(
         good.deliver(mail("ada@example.com")).await.outcome(),
@@ -206,7 +206,7 @@ async fn i17_a_first_attempt_that_hangs_moves_over_before_the_later_ones_that_qu
 async fn i17_a_later_attempt_that_waits_for_its_share_does_not_keep_others_from_trying_the_mail_server()
  {
     let server = SmtpServer::start().await;
-    let (_world, service) = narrow(&server).await;
+    let (_world, service) = narrow(&server, &[("USHER_MAIL_FIRST_PAUSE", "2s")]).await;
     let (mut first, later) = (service.client().open().await, service.client().open().await);
     for _ in 0..2 {
         later.offer(again(&mail(HUNG))).await;

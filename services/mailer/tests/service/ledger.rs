@@ -18,7 +18,8 @@ async fn i08_killed_after_the_final_dot_the_next_start_counts_one_unknown_and_se
     let world = World::before(&server);
     server.on(Phase::FinalDot).times(1).accept_and_hang();
     let offered = mail("ada@example.com");
-    let process = world.process(&[]).await;
+    let patient = [("USHER_MAIL_REPLY_DEADLINE", "1m")];
+    let process = world.process(&patient).await;
     let delivery = process.client().open().await;
     delivery.offer(offered.clone()).await;
     server
@@ -168,11 +169,11 @@ async fn an_attempt_whose_lease_has_passed_stops_before_the_final_dot() {
     server
         .on(Phase::Data)
         .times(1)
-        .after(Duration::from_millis(400))
+        .after(Duration::from_millis(2_500))
         .proceed();
-    let settings = [("USHER_MAIL_LEASE", "200ms")];
     let world = World::before(&server);
-    let service = world.start_with(&settings).await;
+    let patient = [("USHER_MAIL_COMMAND_DEADLINE", "10s")];
+    let service = world.start_with(&patient).await;
     let mut delivery = service.client().open().await;
     let offered = mail("ada@example.com");
     delivery.offer(offered.clone()).await;
@@ -204,15 +205,19 @@ async fn an_acceptance_is_answered_while_the_database_is_away_and_noted_when_it_
     server
         .on(Phase::FinalDot)
         .times(1)
-        .after(Duration::from_millis(300))
+        .after(Duration::from_secs(1))
         .proceed();
     let world = World::before(&server);
-    let service = world.start_with(&[("USHER_MAIL_LEASE", "10s")]).await;
+    let settings = [
+        ("USHER_MAIL_LEASE", "10s"),
+        ("USHER_MAIL_REPLY_DEADLINE", "10s"),
+    ];
+    let service = world.start_with(&settings).await;
     let mut delivery = service.client().open().await;
     let offered = mail("ada@example.com");
     delivery.offer(offered.clone()).await;
     server
-        .until("the attempt to begin", |server| server.connections() == 1)
+        .until("the final dot", |server| server.final_dots() == 1)
         .await;
     let locked = lock(&world).await;
     assert_eq!(delivery.result().await.outcome(), Outcome::Accepted);
@@ -329,9 +334,9 @@ async fn commit_late_once(world: &World, table: &str) {
         "CREATE SEQUENCE begun",
         "CREATE SEQUENCE committed",
         "CREATE FUNCTION begin_slowly() RETURNS trigger LANGUAGE plpgsql AS
-         'BEGIN IF nextval(''begun'') = 1 THEN PERFORM pg_sleep(0.4); END IF; RETURN NEW; END'",
+         'BEGIN IF nextval(''begun'') = 1 THEN PERFORM pg_sleep(1.5); END IF; RETURN NEW; END'",
         "CREATE FUNCTION commit_slowly() RETURNS trigger LANGUAGE plpgsql AS
-         'BEGIN IF nextval(''committed'') = 1 THEN PERFORM pg_sleep(7.85); END IF; RETURN NULL; END'",
+         'BEGIN IF nextval(''committed'') = 1 THEN PERFORM pg_sleep(7.2); END IF; RETURN NULL; END'",
         &format!(
             "CREATE TRIGGER begin_slowly BEFORE INSERT ON {table}
              FOR EACH ROW EXECUTE FUNCTION begin_slowly()"

@@ -61,12 +61,12 @@ async fn what_has_no_room_in_memory_is_claimed_from_the_table_and_sent_once() {
 async fn a_mail_under_way_stays_claimed_for_longer_than_its_lease() {
     let world = World::new().await;
     world.mailer.answers(|_| Says::Nothing);
-    let service = world.start_with(&[("USHER_DELIVERY_LEASE", "900ms")]).await;
+    let service = world.start_with(&[("USHER_DELIVERY_LEASE", "3s")]).await;
     let account_id = world.sign_up("ada@example.org").await;
     let mail = world.mailer.mail(&account_id, 1).await;
     let lease = async || world.number("SELECT claimed_until FROM codes").await;
     let first = lease().await;
-    let renewed = async || (lease().await > first + 2_000_000).then_some(()); // microseconds: more than two leases
+    let renewed = async || (lease().await > first + 6_000_000).then_some(()); // microseconds: two leases
     eventually("the claim to be renewed again and again", SOON, renewed).await;
     world.mailer.accept(&mail);
     let code = service
