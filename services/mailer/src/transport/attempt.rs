@@ -3,10 +3,12 @@
 //! before that dot; `admission` stops the silent ones.
 
 use std::{
+    io,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    task::Poll,
     time::{Duration, Instant},
 };
 
@@ -155,6 +157,25 @@ impl Attempt {
         // A lease that has passed says no: another replica may have counted this attempt as lost,
         // and begun the next. By the monotonic clock, which nobody sets.
         self.lease.holds() && self.leave_open(Phase::PastReturn) == Phase::PastReturn
+    }
+
+    /// Sends more of what ends with the final dot, and passes the point of no return with its last
+    /// octet. `None` where nothing may be sent any more. Whoever stops the attempt meanwhile waits:
+    /// nothing comes between the question and the dot.
+    pub(super) fn poll_send(
+        &self,
+        octets: usize,
+        send: impl FnOnce() -> Poll<io::Result<usize>>,
+    ) -> Poll<Option<io::Result<usize>>> {
+        let mut state = self.state();
+        if state.phase != Phase::Open || !self.lease.holds() {
+            return Poll::Ready(None);
+        }
+        let sent = send();
+        if matches!(sent, Poll::Ready(Ok(taken)) if taken == octets) {
+            state.phase = Phase::PastReturn;
+        }
+        sent.map(Some)
     }
 
     /// Notes how long the mail server let this mail wait, once it has answered all that it is asked

@@ -2,7 +2,7 @@
 //! allows it, then the message and its final dot. `smtp` turns what comes back into a mail's
 //! ending.
 
-use std::{borrow::Cow, time::Duration};
+use std::{future::poll_fn, time::Duration};
 
 use memchr::memmem;
 use tokio::time::timeout;
@@ -122,22 +122,15 @@ async fn message(
     attempt: &Attempt,
     deadlines: &Deadlines,
 ) -> Replied {
-    let transfer = async {
-        wire.say(&stuffed(bytes)).await?;
-        // What has come by now is no answer to a dot that is not sent.
-        wire.quiet().await
-    };
+    attempt.note_pace();
+    let message = to_final_dot(bytes);
+    let transfer = transfer(wire, &message, attempt);
     match timeout(deadlines.data_deadline, transfer).await {
         Ok(transferred) => transferred?,
         Err(_) => return Err(Trouble::Hang(deadlines.data_deadline)),
     }
-    // The point of no return. After a yes nobody but the mail server can say what became of the
-    // mail; after a no the dot is never written, and the connection goes away without it.
-    if !attempt.may_send_final_dot() {
-        return Err(Trouble::Broken("the attempt was stopped".to_owned()));
-    }
     let answer = async {
-        wire.send(b".\r\n").await?;
+        wire.flush().await?;
         wire.reply().await
     };
     match timeout(deadlines.reply_deadline, answer).await {
@@ -146,29 +139,40 @@ async fn message(
     }
 }
 
-fn stuffed(bytes: &[u8]) -> Cow<'_, [u8]> {
+/// Sends all of it, as a rule at once: the final dot goes with what stands before it.
+async fn transfer(wire: &mut Wire, mut left: &[u8], attempt: &Attempt) -> Result<(), Broken> {
+    while !left.is_empty() {
+        // What has come by now is no answer to a dot that is not sent.
+        wire.quiet().await?;
+        let taken = poll_fn(|cx| attempt.poll_send(left.len(), || wire.poll_send(cx, left))).await;
+        match taken {
+            Some(Ok(0)) => return Err(Broken("the connection was closed".to_owned())),
+            Some(taken) => left = &left[taken?..],
+            // The dot is never written, and the connection goes away without it.
+            None => return Err(Broken("the attempt was stopped".to_owned())),
+        }
+    }
+    Ok(())
+}
+
+/// The message as it is sent, with its final dot.
+fn to_final_dot(bytes: &[u8]) -> Vec<u8> {
     let begins = bytes.starts_with(b".").then_some(0);
     let within = memmem::find_iter(bytes, b"\n.").map(|at| at + 1);
-    let mut dots = begins.into_iter().chain(within).peekable();
-    // The final dot must stand at the beginning of a line.
-    let end: &[u8] = if bytes.ends_with(b"\r\n") {
-        b""
-    } else {
-        b"\r\n"
-    };
-    if dots.peek().is_none() && end.is_empty() {
-        return Cow::Borrowed(bytes);
-    }
     let mut stuffed = Vec::with_capacity(bytes.len() + 64);
     let mut from = 0;
-    for dot in dots {
+    for dot in begins.into_iter().chain(within) {
         // RFC 5321 §4.5.2: else a line with a dot alone would end the mail.
         stuffed.extend_from_slice(&bytes[from..=dot]);
         from = dot;
     }
     stuffed.extend_from_slice(&bytes[from..]);
-    stuffed.extend_from_slice(end);
-    Cow::Owned(stuffed)
+    // The final dot must stand at the beginning of a line.
+    if !bytes.ends_with(b"\r\n") {
+        stuffed.extend_from_slice(b"\r\n");
+    }
+    stuffed.extend_from_slice(b".\r\n");
+    stuffed
 }
 
 pub(super) async fn reset(
@@ -247,12 +251,12 @@ mod tests {
     #[test]
     fn a_dot_that_begins_a_line_is_doubled_and_the_last_line_is_ended() {
         for (bytes, sent) in [
-            (&b"a\r\n.\r\n..b\r\n"[..], &b"a\r\n..\r\n...b\r\n"[..]),
-            (b".", b"..\r\n"),
-            (b"a.b\r\n", b"a.b\r\n"),
-            (b"a", b"a\r\n"),
+            (&b"a\r\n.\r\n..b\r\n"[..], &b"a\r\n..\r\n...b\r\n.\r\n"[..]),
+            (b".", b"..\r\n.\r\n"),
+            (b"a.b\r\n", b"a.b\r\n.\r\n"),
+            (b"a", b"a\r\n.\r\n"),
         ] {
-            assert_eq!(&*stuffed(bytes), sent);
+            assert_eq!(to_final_dot(bytes), sent);
         }
     }
 }

@@ -1,11 +1,17 @@
 //! The octets between us and the mail server, plain or encrypted: commands out, replies in, and
 //! nothing in that comes before its time. `connect` opens it, `conversation` speaks over it.
 
-use std::{future::poll_fn, io, net::IpAddr, pin::Pin, task::Poll};
+use std::{
+    future::poll_fn,
+    io,
+    net::IpAddr,
+    pin::Pin,
+    task::{Context, Poll},
+};
 
 use kit::words;
 use tokio::{
-    io::{AsyncRead as _, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf},
+    io::{AsyncRead as _, AsyncReadExt as _, AsyncWrite as _, AsyncWriteExt as _, ReadBuf},
     net::TcpStream,
     task::{unconstrained, yield_now},
 };
@@ -72,13 +78,22 @@ impl Wire {
     pub(super) async fn say(&mut self, octets: &[u8]) -> Result<(), Broken> {
         // Whatever has come until here answers something else.
         self.quiet().await?;
-        self.send(octets).await
+        self.stream.write_all(octets).await?;
+        self.flush().await
     }
 
-    /// Says something, whatever came meanwhile.
-    pub(super) async fn send(&mut self, octets: &[u8]) -> Result<(), Broken> {
-        self.stream.write_all(octets).await?;
+    /// Sends what encryption may hold back.
+    pub(super) async fn flush(&mut self) -> Result<(), Broken> {
         Ok(self.stream.flush().await?)
+    }
+
+    /// Says as much of something as there is room for at once.
+    pub(super) fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        octets: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, octets)
     }
 
     /// The next reply. Dropped half-way, it leaves a connection that is of no more use.
