@@ -61,16 +61,38 @@ fn given<const N: usize>(
     shared: &[Value],
     rows: &[[Value; N]],
 ) -> Statement {
-    // The shared values come first, so that `$1` means the same in each chunk's text.
-    let mut values = shared.to_vec();
-    let mut lists = Vec::with_capacity(rows.len());
-    for row in rows {
-        lists.push(placeholders(values.len() + 1, N));
-        values.extend(row.iter().cloned());
+    let (backend, columns) = (tx.get_database_backend(), columns.join(", "));
+    let row_values = rows.iter().flatten().cloned();
+    if backend == DbBackend::Sqlite {
+        // SQLite searches all names of a statement for each name: thousands of values have none.
+        let row = format!("({})", ["?"; N].join(", "));
+        let lists = vec![row; rows.len()].join(", ");
+        let (sql, shared) = in_order(sql, shared);
+        let sql = format!("WITH given({columns}) AS (VALUES {lists}) {sql}");
+        return Statement::from_sql_and_values(backend, sql, row_values.chain(shared));
     }
-    let (columns, lists) = (columns.join(", "), lists.join(", "));
+    // The shared values come first, so that `$1` means the same in each chunk's text.
+    let places = |nth| placeholders(shared.len() + nth * N + 1, N);
+    let lists: Vec<String> = (0..rows.len()).map(places).collect();
+    let lists = lists.join(", ");
     let sql = format!("WITH given({columns}) AS (VALUES {lists}) {sql}");
-    Statement::from_sql_and_values(tx.get_database_backend(), sql, values)
+    Statement::from_sql_and_values(backend, sql, shared.iter().cloned().chain(row_values))
+}
+
+/// `sql` with `?` for each `$1`, `$2`, …, and their values in the order in which it has them.
+fn in_order(sql: &str, shared: &[Value]) -> (String, Vec<Value>) {
+    let mut parts = sql.split('$');
+    let (mut ordered, mut values) = (parts.next().unwrap_or_default().to_owned(), Vec::new());
+    for part in parts {
+        let (digit, rest) = part.split_at(1);
+        let place: usize = digit
+            .parse()
+            .expect("there are fewer than ten, counted from 1");
+        values.push(shared[place - 1].clone());
+        ordered.push('?');
+        ordered.push_str(rest);
+    }
+    (ordered, values)
 }
 
 /// Locks the rows with these keys until the transaction ends, in the order of the keys.
