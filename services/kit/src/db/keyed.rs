@@ -5,7 +5,8 @@ use sea_orm_migration::{SchemaManager, prelude::TableCreateStatement};
 
 /// Creates a table whose key is not a number. On SQLite its rows lie in the key itself; else each key
 /// would lie in an index besides, which every insert writes and every look-up passes
-/// (<https://sqlite.org/withoutrowid.html>).
+/// (<https://sqlite.org/withoutrowid.html>). Not for long rows that change: verification's codes cost
+/// more so.
 ///
 /// # Errors
 /// The database's.

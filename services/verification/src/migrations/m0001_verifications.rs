@@ -1,7 +1,6 @@
 //! Whose codes they are: one row an account. A row is never deleted: it is what makes a repeated
 //! AccountCreated harmless.
 
-use kit::db::create_keyed_table;
 use sea_orm_migration::{
     prelude::*,
     schema::{big_integer, big_integer_null, pk_uuid, text},
@@ -24,7 +23,7 @@ impl MigrationTrait for Migration {
             .col(big_integer("created_at"))
             .col(big_integer_null("verified_at"))
             .to_owned();
-        create_keyed_table(manager, table).await?;
+        manager.create_table(table).await?;
         // The one random index of its table: addresses come in any order.
         let by_address = Index::create()
             .name("verifications_address_key")

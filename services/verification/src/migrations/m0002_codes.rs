@@ -1,7 +1,6 @@
 //! One row a code, which is its own outbox: mail state, schedule, claim and trace context stand in
 //! it. The digits do not: they are derived from key, id and salt.
 
-use kit::db::create_keyed_table;
 use sea_orm_migration::{
     prelude::*,
     schema::{big_integer, big_integer_null, binary, boolean, integer, pk_uuid, text, uuid},
@@ -38,7 +37,7 @@ impl MigrationTrait for Migration {
             .col(text("traceparent"))
             .col(text("tracestate"))
             .to_owned();
-        create_keyed_table(manager, table).await?;
+        manager.create_table(table).await?;
         let by_account = Index::create()
             .name("codes_account_id_number")
             .table("codes")

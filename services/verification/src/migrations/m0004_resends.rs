@@ -1,7 +1,6 @@
 //! One row for whoever asked for another code, known or not, under an HMAC of address or account
 //! id: when they did the last ten times, and whether the last one still waits to be served.
 
-use kit::db::create_keyed_table;
 use sea_orm_migration::{
     prelude::*,
     schema::{big_integer, big_integer_null, binary, uuid_null},
@@ -22,7 +21,7 @@ impl MigrationTrait for Migration {
         for nth in 1..=10 {
             table.col(big_integer(format!("taken_{nth}_at")));
         }
-        create_keyed_table(manager, table).await?;
+        manager.create_table(table).await?;
         let oldest_first = Index::create()
             .name("resends_taken")
             .table("resends")
