@@ -63,20 +63,24 @@ fn given<const N: usize>(
 ) -> Statement {
     let (backend, columns) = (tx.get_database_backend(), columns.join(", "));
     let row_values = rows.iter().flatten().cloned();
-    if backend == DbBackend::Sqlite {
+    let (lists, sql, values): (Vec<String>, String, Vec<Value>) = if backend == DbBackend::Sqlite {
         // SQLite searches all names of a statement for each name: thousands of values have none.
         let row = format!("({})", ["?"; N].join(", "));
-        let lists = vec![row; rows.len()].join(", ");
         let (sql, shared) = in_order(sql, shared);
-        let sql = format!("WITH given({columns}) AS (VALUES {lists}) {sql}");
-        return Statement::from_sql_and_values(backend, sql, row_values.chain(shared));
-    }
-    // The shared values come first, so that `$1` means the same in each chunk's text.
-    let places = |nth| placeholders(shared.len() + nth * N + 1, N);
-    let lists: Vec<String> = (0..rows.len()).map(places).collect();
+        (
+            vec![row; rows.len()],
+            sql,
+            row_values.chain(shared).collect(),
+        )
+    } else {
+        // The shared values come first, so that `$1` means the same in each chunk's text.
+        let row = |nth| placeholders(shared.len() + nth * N + 1, N);
+        let values = shared.iter().cloned().chain(row_values).collect();
+        ((0..rows.len()).map(row).collect(), sql.to_owned(), values)
+    };
     let lists = lists.join(", ");
     let sql = format!("WITH given({columns}) AS (VALUES {lists}) {sql}");
-    Statement::from_sql_and_values(backend, sql, shared.iter().cloned().chain(row_values))
+    Statement::from_sql_and_values(backend, sql, values)
 }
 
 /// `sql` with `?` for each `$1`, `$2`, …, and their values in the order in which it has them.

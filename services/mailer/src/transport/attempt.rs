@@ -1,6 +1,6 @@
 //! One attempt as others see it while it runs: since when the mail server has been silent, how far
-//! the attempt is, and whether its final dot may still go out. `conversation` and `folder` ask
-//! before that dot; `admission` stops the silent ones.
+//! the attempt is, and whether its final dot may still go out. `conversation` sends that
+//! dot through it, `folder` asks before its own; `admission` stops the silent ones.
 
 use std::{
     io,
@@ -153,10 +153,12 @@ impl Attempt {
 
     /// Asks to pass the point of no return, just before the final dot is sent.
     pub(super) fn may_send_final_dot(&self) -> bool {
-        self.note_pace();
-        // A lease that has passed says no: another replica may have counted this attempt as lost,
-        // and begun the next. By the monotonic clock, which nobody sets.
-        self.lease.holds() && self.leave_open(Phase::PastReturn) == Phase::PastReturn
+        let mut state = self.state();
+        let may = self.may_send(&state);
+        if may {
+            state.phase = Phase::PastReturn;
+        }
+        may
     }
 
     /// Sends more of what ends with the final dot, and passes the point of no return with its last
@@ -168,7 +170,7 @@ impl Attempt {
         send: impl FnOnce() -> Poll<io::Result<usize>>,
     ) -> Poll<Option<io::Result<usize>>> {
         let mut state = self.state();
-        if state.phase != Phase::Open || !self.lease.holds() {
+        if !self.may_send(&state) {
             return Poll::Ready(None);
         }
         let sent = send();
@@ -176,6 +178,12 @@ impl Attempt {
             state.phase = Phase::PastReturn;
         }
         sent.map(Some)
+    }
+
+    /// Whether nobody stopped it. A lease that has passed says no, too: another replica may have
+    /// counted this attempt as lost, and begun the next. By the monotonic clock, which nobody sets.
+    fn may_send(&self, state: &AttemptState) -> bool {
+        state.phase == Phase::Open && self.lease.holds()
     }
 
     /// Notes how long the mail server let this mail wait, once it has answered all that it is asked
@@ -190,21 +198,17 @@ impl Attempt {
     /// Stops the attempt wherever it is, in another thread too, and says where that met it:
     /// `Stopped`, or `PastReturn` if it came too late.
     pub(crate) fn stop(&self) -> Phase {
-        self.leave_open(Phase::Stopped)
+        let mut state = self.state();
+        // The first one to ask decides, under one lock: what was declared unsent is never sent.
+        if state.phase == Phase::Open {
+            state.phase = Phase::Stopped;
+        }
+        state.phase
     }
 
     /// Whether its final dot is out, or is about to be.
     pub(crate) fn is_past_return(&self) -> bool {
         self.state().phase == Phase::PastReturn
-    }
-
-    fn leave_open(&self, to: Phase) -> Phase {
-        let mut state = self.state();
-        // The first one to ask decides, under one lock: what was declared unsent is never sent.
-        if state.phase == Phase::Open {
-            state.phase = to;
-        }
-        state.phase
     }
 
     fn state(&self) -> MutexGuard<'_, AttemptState> {

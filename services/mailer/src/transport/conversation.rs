@@ -11,7 +11,7 @@ use super::{
     ComposedMail, Deadlines,
     attempt::Attempt,
     connect::Connection,
-    wire::{Broken, Wire},
+    wire::{Broken, Wire, closed},
 };
 use crate::domain::{Exchange, Reply};
 
@@ -146,7 +146,7 @@ async fn transfer(wire: &mut Wire, mut left: &[u8], attempt: &Attempt) -> Result
         wire.quiet().await?;
         let taken = poll_fn(|cx| attempt.poll_send(left.len(), || wire.poll_send(cx, left))).await;
         match taken {
-            Some(Ok(0)) => return Err(Broken("the connection was closed".to_owned())),
+            Some(Ok(0)) => return Err(closed()),
             Some(taken) => left = &left[taken?..],
             // The dot is never written, and the connection goes away without it.
             None => return Err(Broken("the attempt was stopped".to_owned())),

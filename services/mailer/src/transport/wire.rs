@@ -166,6 +166,6 @@ impl Wire {
     }
 }
 
-fn closed() -> Broken {
+pub(super) fn closed() -> Broken {
     Broken("the connection was closed".to_owned())
 }

@@ -18,7 +18,9 @@ use usher::otlp::{OtlpReceiver, Span};
 
 use crate::{
     alone::Alone,
+    hops::answered_and_published,
     mailer::Mailer,
+    traces::is_whole,
     world::{World, usher},
 };
 
@@ -74,12 +76,8 @@ async fn strangers_can_neither_merge_journeys_nor_switch_their_tracing_off() {
         let told = answer.metadata().get("traceresponse");
         let (trace, span, _) = parts(told.expect("it is told").to_str().unwrap());
         assert_ne!(trace, TRACE);
-        let complete = |spans: &[Span]| {
-            spans.iter().any(|span| span.name.starts_with("publish"))
-                && spans.iter().any(|span| span.kind == SpanKind::Server)
-        };
-        let spans = receiver.wait_for_trace(&trace, complete, SOON).await;
-        let spans = spans.expect("the journey is recorded");
+        let spans = receiver.wait_for_trace(&trace, answered_and_published, SOON);
+        let spans = spans.await.expect("the journey is recorded");
         let server = spans.iter().find(|one| one.kind == SpanKind::Server);
         let server = server.expect("it begins with the answer");
         assert_eq!((&server.parent_span_id, &server.span_id), (&None, &span));
@@ -265,14 +263,8 @@ async fn the_trace_that_a_command_prints_is_the_one_that_is_found_whether_it_exp
 async fn whole(receiver: &OtlpReceiver, answer: &Value, last: &str) -> Vec<Span> {
     let id = answer["trace_id"].as_str().expect("the command tells it");
     let complete = |spans: &[Span]| {
-        let has = |id: &String| spans.iter().any(|span| span.span_id == *id);
         let roots = spans.iter().filter(|span| span.parent_span_id.is_none());
-        spans.iter().any(|span| span.name == last)
-            && roots.count() == 1
-            && spans
-                .iter()
-                .filter_map(|span| span.parent_span_id.as_ref())
-                .all(has)
+        is_whole(spans, last) && roots.count() == 1
     };
     let spans = receiver.wait_for_trace(id, complete, SOON).await;
     spans.unwrap_or_else(|spans| panic!("the trace {id} is not whole: {spans:#?}"))

@@ -44,7 +44,7 @@ fn answers(span: &&Span) -> bool {
 }
 
 /// Both what a call was answered by and what came of it: either may be told of first.
-fn answered_and_published(spans: &[Span]) -> bool {
+pub(crate) fn answered_and_published(spans: &[Span]) -> bool {
     ["create", "publish"]
         .iter()
         .all(|name| spans.iter().any(|span| span.name.starts_with(name)))

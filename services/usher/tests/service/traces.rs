@@ -141,6 +141,13 @@ async fn the_trace_of_a_sign_up_is_whole_even_when_nothing_is_logged() {
     }
 }
 
+/// Whether the last span of a trace is there, and every span's cause.
+pub(crate) fn is_whole(spans: &[Span], last: &str) -> bool {
+    let has = |id: &String| spans.iter().any(|span| span.span_id == *id);
+    let mut parents = spans.iter().filter_map(|span| span.parent_span_id.as_ref());
+    spans.iter().any(|span| span.name == last) && parents.all(has)
+}
+
 /// The spans of a command's trace, complete: the last one is there and so is every span's cause, and
 /// the event's publication, which nothing follows.
 async fn trace(receiver: &OtlpReceiver, answer: &serde_json::Value, last: &str) -> Vec<Span> {
@@ -148,13 +155,7 @@ async fn trace(receiver: &OtlpReceiver, answer: &serde_json::Value, last: &str) 
         .as_str()
         .expect("the command tells its trace");
     let complete = |spans: &[Span]| {
-        let has = |id: &String| spans.iter().any(|span| span.span_id == *id);
-        spans.iter().any(|span| span.name == last)
-            && spans.iter().any(|span| span.name.starts_with("publish"))
-            && spans
-                .iter()
-                .filter_map(|span| span.parent_span_id.as_ref())
-                .all(has)
+        is_whole(spans, last) && spans.iter().any(|span| span.name.starts_with("publish"))
     };
     let spans = receiver.wait_for_trace(id, complete, SOON).await;
     spans.unwrap_or_else(|spans| panic!("the trace is not whole:\n{}", listed(&spans)))

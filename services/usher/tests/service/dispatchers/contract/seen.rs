@@ -12,6 +12,7 @@ use super::{
     super::ground::{Ground, Kind, code_in},
     ADA,
 };
+use crate::traces::is_whole;
 
 pub(in crate::dispatchers) async fn the_trace_is_whole_from_the_caller_to_the_mail(kind: Kind) {
     let receiver = OtlpReceiver::record().await.unwrap();
@@ -29,11 +30,7 @@ pub(in crate::dispatchers) async fn the_trace_is_whole_from_the_caller_to_the_ma
         receiver.matching(wanted).into_iter().next()
     };
     let creation = eventually("the creation's span", SOON, created).await;
-    let complete = |spans: &[Span]| {
-        let has = |id: &String| spans.iter().any(|span| span.span_id == *id);
-        let mut parents = spans.iter().filter_map(|span| span.parent_span_id.as_ref());
-        spans.iter().any(|span| span.name == names::SMTP_SEND) && parents.all(has)
-    };
+    let complete = |spans: &[Span]| is_whole(spans, names::SMTP_SEND);
     let spans = receiver.wait_for_trace(&creation.trace_id, complete, SOON);
     let spans = spans
         .await
