@@ -1,7 +1,6 @@
 //! The accounts themselves. One random unique index only: a second one would cost as much as the
 //! row.
 
-use kit::db::create_keyed_table;
 use sea_orm::DbBackend;
 use sea_orm_migration::{
     prelude::*,
@@ -31,7 +30,7 @@ impl MigrationTrait for Migration {
             .col(big_integer("created_at"))
             .col(big_integer_null("verified_at"))
             .to_owned();
-        create_keyed_table(manager, table).await?;
+        manager.create_table(table).await?;
         // For `usher account list`; in the order of commits, so that it grows at its end.
         let newest_first = Index::create()
             .name("accounts_created_at_id")

@@ -1,6 +1,5 @@
 //! Which keys made which accounts in the last 24 hours. Holds hashes only.
 
-use kit::db::create_keyed_table;
 use sea_orm_migration::{
     prelude::*,
     schema::{big_integer, binary, uuid},
@@ -19,7 +18,7 @@ impl MigrationTrait for Migration {
             .col(uuid("account_id"))
             .col(big_integer("created_at"))
             .to_owned();
-        create_keyed_table(manager, table).await?;
+        manager.create_table(table).await?;
         // For `forget_keys`, which would else read all keys of a day every ten minutes.
         let oldest_first = Index::create()
             .name("idempotency_keys_created_at")

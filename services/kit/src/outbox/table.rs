@@ -20,7 +20,7 @@ use super::record::{Outgoing, Record};
 use crate::{
     bus::headers::{from_json, to_json},
     clock::Timestamp,
-    db::{LEASES_AHEAD, Tx, create_keyed_table, lock_rows, update_given, update_given_later},
+    db::{LEASES_AHEAD, Tx, lock_rows, update_given, update_given_later},
 };
 
 #[derive(Debug, Clone, PartialEq, Eq, DeriveEntityModel)]
@@ -73,7 +73,7 @@ pub async fn create_table(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
         .col(big_integer_null(Column::PublishedAt))
         .col(big_integer_null(Column::StreamSequence))
         .to_owned();
-    create_keyed_table(manager, table).await?;
+    manager.create_table(table).await?;
     // Only what is still to be published: the history is never read. By when it is due, so that a
     // claim passes over nothing that is to wait; and in the order of creation, for the age of the
     // oldest.

@@ -1,6 +1,5 @@
 //! `mails`, the ledger, and `attempts`, what operators read of it. `store` describes the columns.
 
-use kit::db::create_keyed_table;
 use sea_orm_migration::{
     prelude::*,
     schema::{big_integer, big_integer_null, blob, integer, text, uuid},
@@ -28,7 +27,7 @@ impl MigrationTrait for Migration {
             .col(big_integer_null("ended_at"))
             .col(big_integer("keep_until"))
             .to_owned();
-        create_keyed_table(manager, mails).await?;
+        manager.create_table(mails).await?;
         let attempts = Table::create()
             .table("attempts")
             .col(uuid("id").primary_key())
@@ -40,7 +39,7 @@ impl MigrationTrait for Migration {
             .col(big_integer("ended_at"))
             .col(text("trace_id"))
             .to_owned();
-        create_keyed_table(manager, attempts).await?;
+        manager.create_table(attempts).await?;
         for (name, table, columns) in [
             ("mails_keep_until", "mails", &["keep_until"][..]),
             ("attempts_newest", "attempts", &["ended_at", "id"][..]),
