@@ -20,7 +20,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use self::lanes::{Lanes, Seat};
-pub(crate) use self::refusals::Refusals;
+pub(crate) use self::{lanes::Place, refusals::Refusals};
 use crate::{
     domain::{Circuit, Gate, Turn},
     metrics::Metrics,
@@ -74,6 +74,16 @@ pub(crate) struct Slot {
     probe: Option<Probe>,
 }
 
+/// The right to be claimed.
+#[derive(Debug)]
+pub(crate) enum Entered {
+    /// Its connection comes when one is free: the ledger is told meanwhile, and no connection waits
+    /// for that.
+    Placed(Place),
+    /// Its connection is there.
+    Seated(Slot),
+}
+
 /// The right to try; whoever waits for it hears when it is given up.
 #[derive(Debug)]
 struct Probe(watch::Sender<bool>);
@@ -123,16 +133,38 @@ impl Admission {
         self.0.lanes.answers.clone()
     }
 
-    /// A connection for a first attempt, if one is free that nobody waits for and the circuit is
-    /// closed.
-    pub(crate) fn enter_at_once(&self) -> Option<Slot> {
+    /// Lets a first attempt in, if that takes no wait: the circuit is closed, and a place is free that
+    /// nobody waits for.
+    pub(crate) fn enter_at_once(&self) -> Option<Entered> {
         let passes = self.ask_circuit() == Ok(Gate::Pass);
-        let seat = passes.then(|| self.0.lanes.enter_at_once()).flatten()?;
-        Some(Slot { seat, probe: None })
+        let place = passes.then(|| self.0.lanes.free_place()).flatten();
+        place.map(Entered::Placed)
+    }
+
+    /// Waits to be let in, unless the circuit is open or opens meanwhile.
+    pub(crate) async fn enter(&self, turn: Turn) -> Result<Entered, CircuitOpen> {
+        loop {
+            let mut openings = self.openings();
+            // Not ahead of its turn: a later attempt, which may keep its connection for long, and
+            // while somebody has to try whether the mail server is back.
+            if self.ask_circuit()? == Gate::Probe || turn == Turn::Later {
+                return Ok(Entered::Seated(self.seat(turn, None).await?));
+            }
+            tokio::select! {
+                place = self.0.lanes.place() => return Ok(Entered::Placed(place)),
+                _ = openings.changed() => {}
+            }
+        }
     }
 
     /// Waits for a connection to be free, unless the circuit is open or opens meanwhile.
-    pub(crate) async fn enter(&self, turn: Turn) -> Result<Slot, CircuitOpen> {
+    pub(crate) async fn seat(&self, turn: Turn, place: Option<Place>) -> Result<Slot, CircuitOpen> {
+        let (mut seat, probe) = self.seat_or_probe(turn).await?;
+        seat.keep(place);
+        Ok(Slot { seat, probe })
+    }
+
+    async fn seat_or_probe(&self, turn: Turn) -> Result<(Seat, Option<Probe>), CircuitOpen> {
         loop {
             // Subscribed before the circuit is asked: a change between the question and the wait is
             // not missed.
@@ -146,14 +178,11 @@ impl Admission {
             };
             // Asked again: the circuit may have opened while this one queued.
             if self.ask_circuit()? == Gate::Pass {
-                return Ok(Slot { seat, probe: None });
+                return Ok((seat, None));
             }
             // The pause is over, and this one has all that it takes to see.
             if let Some(probe) = self.take_probe() {
-                return Ok(Slot {
-                    seat,
-                    probe: Some(probe),
-                });
+                return Ok((seat, Some(probe)));
             }
             // Somebody else tries. This one lets its seat go, so that the one who tries next finds
             // one.

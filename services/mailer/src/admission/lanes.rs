@@ -3,8 +3,8 @@
 //! mailboxes that hang crowd each other out, and hold nobody else up.
 //!
 //! ```text
-//! first attempt ─────────────────────────────► one of `seats` (16) ──► its conversation
-//! later attempt ──► a share of `later` (8) ──► one of `seats`      ──► its conversation
+//! first attempt ──► one of `places` (32), claimed ──► one of `seats` (16) ──► its conversation
+//! later attempt ──► a share of `later` (8)        ──► one of `seats`      ──► its conversation
 //!
 //! Others queue for a seat, and the mail server is silent to 12, which has one:
 //!   `overflow` (16) has room ──► 12 goes on there, is listed, and its seat is free
@@ -54,6 +54,7 @@ const LATER_PATIENCE: u32 = 30;
 
 #[derive(Debug)]
 pub(super) struct Lanes {
+    places: Lane,
     seats: Lane,
     later: Lane,
     overflow: Lane,
@@ -86,6 +87,13 @@ impl SilentOnes {
     }
 }
 
+/// A first attempt's place among those that are claimed: twice as many as there are seats, so that
+/// one of which the ledger says that it is being sent is under way, or its seat's next.
+#[derive(Debug)]
+pub(crate) struct Place {
+    _held: OwnedSemaphorePermit,
+}
+
 /// The right to one connection.
 #[derive(Debug)]
 pub(super) struct Seat {
@@ -93,9 +101,17 @@ pub(super) struct Seat {
     turn: Turn,
     /// Until it goes on in the overflow.
     seat: Option<OwnedSemaphorePermit>,
+    /// As long, of a first attempt that was claimed before it had its seat.
+    place: Option<Place>,
     /// A later attempt's, to its end.
     _share: Option<OwnedSemaphorePermit>,
     silent_ones: SilentOnes,
+}
+
+impl Seat {
+    pub(super) fn keep(&mut self, place: Option<Place>) {
+        self.place = place;
+    }
 }
 
 impl Drop for Seat {
@@ -114,6 +130,7 @@ enum Asked {
 impl Lanes {
     pub(super) fn new(connections: usize, slow_after: Duration) -> Self {
         Self {
+            places: Lane::new(connections * 2),
             seats: Lane::new(connections),
             later: Lane::new((connections / 2).max(1)),
             overflow: Lane::new(connections),
@@ -135,10 +152,16 @@ impl Lanes {
         self.seated(turn, self.seats.take().await, share)
     }
 
-    /// A seat for a first attempt, if one is free that nobody queues for.
-    pub(super) fn enter_at_once(&self) -> Option<Seat> {
-        let seat = self.seats.take_free()?;
-        Some(self.seated(Turn::First, seat, None))
+    /// Waits for a place.
+    pub(super) async fn place(&self) -> Place {
+        Place {
+            _held: self.places.take().await,
+        }
+    }
+
+    /// A place that is free and that nobody waits for.
+    pub(super) fn free_place(&self) -> Option<Place> {
+        self.places.take_free().map(|_held| Place { _held })
     }
 
     fn seated(
@@ -151,6 +174,7 @@ impl Lanes {
             number: self.next.fetch_add(1, Ordering::Relaxed),
             turn,
             seat: Some(seat),
+            place: None,
             _share: share,
             silent_ones: self.silent_ones.clone(),
         }
@@ -186,7 +210,7 @@ impl Lanes {
             place,
         };
         self.silent_ones.lock().insert(seat.number, silent_one);
-        seat.seat = None;
+        (seat.seat, seat.place) = (None, None);
         dropped.cancelled().await;
     }
 

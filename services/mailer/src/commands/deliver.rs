@@ -1,6 +1,6 @@
-//! Delivers one mail: look it up and wait for a connection, unless one is free; claim it, send it,
-//! record how that ended, answer. Whatever dies in between, the ledger knows enough to neither lose the mail nor send it
-//! blindly again.
+//! Delivers one mail: look it up and wait to be let in, unless that takes no wait; claim it, send it
+//! by the connection that is free next, record how that ended, answer. Whatever dies in between, the
+//! ledger knows enough to neither lose the mail nor send it blindly again.
 
 use std::{
     pin::{Pin, pin},
@@ -23,7 +23,7 @@ use super::{
     trace,
 };
 use crate::{
-    admission::{Admission, CircuitOpen, Refusals, Slot},
+    admission::{Admission, CircuitOpen, Entered, Place, Refusals, Slot},
     domain::{Judgement, Offer, Turn, redact},
     mail::Composer,
     metrics::Metrics,
@@ -76,6 +76,16 @@ impl From<StoreError> for DeliverError {
     }
 }
 
+impl CircuitOpen {
+    fn while_known(self, unknown_attempts: u32) -> DeliverError {
+        let Self(pause) = self;
+        DeliverError::CircuitOpen {
+            pause,
+            unknown_attempts,
+        }
+    }
+}
+
 /// What came of an attempt.
 struct Tried {
     outcome: Outcome,
@@ -88,8 +98,8 @@ struct Tried {
 }
 
 impl Deliver {
-    /// Delivers a mail. Until it is claimed it can be given up without a trace, when `caller_gone`
-    /// completes; after that it runs to its end.
+    /// Delivers a mail. Until it has its connection it can be given up without an attempt, when
+    /// `caller_gone` completes; after that it runs to its end.
     pub(crate) async fn run(
         &self,
         offer: Arc<Offer>,
@@ -98,11 +108,11 @@ impl Deliver {
         fail_point!("mailer/offered");
         let mut given_up = pin!(self.given_up(caller_gone));
         let entering = unless(given_up.as_mut(), async { Ok(self.enter_at_once(&offer)) });
-        let (slot, unknown_attempts) = match entering.await? {
-            // The claim looks by itself, and nobody waits for this connection if it is for nothing.
-            Some(slot) => (slot, 0),
+        let (entered, unknown_attempts) = match entering.await? {
+            // The claim looks by itself, and nobody waits for this place if it is for nothing.
+            Some(entered) => (entered, 0),
             None => {
-                // Asked before anything is waited for: what is answered here costs no connection.
+                // Asked before anything is waited for: what is answered here takes nobody's place.
                 let look_up = unless(given_up.as_mut(), self.look_up(&offer));
                 let unknown_attempts = match look_up.await? {
                     Standing::Claimable { unknown_attempts } => unknown_attempts,
@@ -111,16 +121,31 @@ impl Deliver {
                 // A mail that waits here is nowhere written down: it goes away with its stream, or
                 // with this process.
                 let entering = self.enter(&offer, unknown_attempts);
-                (unless(given_up, entering).await?, unknown_attempts)
+                let entered = unless(given_up.as_mut(), entering).await?;
+                (entered, unknown_attempts)
             }
         };
-        // The slot before the claim: a row that says `sending` while nobody sends would count as
-        // unknown if this process died. And from the claim on nothing is given up.
+        // Let in before the claim: a row that says `sending` while nobody sends would count as
+        // unknown if this process died. So those that are claimed are under way, or next.
         let claim = match self.claim(&offer, unknown_attempts).await? {
             Claimed::ToSend(claim) => claim,
             Claimed::Answered(answer) => return Ok(answer),
         };
         fail_point!("mailer/claimed");
+        let slot = match entered {
+            Entered::Seated(slot) => slot,
+            Entered::Placed(place) => {
+                let seating = self.seat(&offer, place, claim.unknown_attempts);
+                match unless(given_up, seating).await {
+                    Ok(slot) => slot,
+                    Err(reason) => {
+                        // Told before it is answered: whoever is offered it next may send at once.
+                        self.outcomes.let_go(&offer, claim).await;
+                        return Err(reason);
+                    }
+                }
+            }
+        };
         let tried = self.send(&offer, &claim, slot).await;
         fail_point!("mailer/sent");
         // Committed before it is told; but while the database is away, what the mail server said is
@@ -148,19 +173,26 @@ impl Deliver {
         })
     }
 
-    /// A connection that is free. Not for one that was tried before: should the claim fail, its
-    /// client is told what earlier attempts came to, as far as a look-up says it.
-    fn enter_at_once(&self, offer: &Offer) -> Option<Slot> {
+    /// What takes no wait. Not for one that was tried before: should the claim fail, its client is
+    /// told what earlier attempts came to, as far as a look-up says it.
+    fn enter_at_once(&self, offer: &Offer) -> Option<Entered> {
         let is_first = offer.turn == Turn::First;
         is_first.then(|| self.admission.enter_at_once()).flatten()
     }
 
-    async fn enter(&self, offer: &Offer, unknown_attempts: u32) -> Result<Slot, DeliverError> {
+    async fn enter(&self, offer: &Offer, unknown_attempts: u32) -> Result<Entered, DeliverError> {
         let entered = self.admission.enter(offer.turn).await;
-        entered.map_err(|CircuitOpen(pause)| DeliverError::CircuitOpen {
-            pause,
-            unknown_attempts,
-        })
+        entered.map_err(|closed| closed.while_known(unknown_attempts))
+    }
+
+    async fn seat(
+        &self,
+        offer: &Offer,
+        place: Place,
+        unknown_attempts: u32,
+    ) -> Result<Slot, DeliverError> {
+        let seated = self.admission.seat(offer.turn, Some(place)).await;
+        seated.map_err(|closed| closed.while_known(unknown_attempts))
     }
 
     async fn claim(

@@ -1,5 +1,5 @@
-//! Records how attempts ended, each with the row that tells operators of it, and goes on trying while
-//! the database is away.
+//! Records how attempts ended, each with the row that tells operators of it, or that there was none,
+//! and goes on trying while the database is away.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,6 +8,7 @@ use kit::{
     db::StoreError,
 };
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::{
     LedgerError,
@@ -15,6 +16,7 @@ use super::{
     notes::{Ended, Note},
     rounds::Rounds,
 };
+use crate::domain::Offer;
 
 /// While the database is away, an outcome is tried again that often.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -59,6 +61,26 @@ impl Outcomes {
         ));
         self.clock.now()
     }
+
+    /// Gives a claim back under which nothing was sent: it counts as no attempt.
+    pub(crate) async fn let_go(&self, offer: &Offer, claim: Claim) {
+        let code_id = offer.code_id;
+        if self.rounds.let_go(code_id, claim.claim_no).await.is_err() {
+            let (rounds, give_up) = (self.rounds.clone(), self.give_up.clone());
+            tokio::spawn(keep_letting_go(rounds, claim, code_id, give_up));
+        }
+    }
+}
+
+async fn keep_letting_go(rounds: Rounds, claim: Claim, code_id: Uuid, give_up: CancellationToken) {
+    let pause = || tokio::time::sleep(PAUSE);
+    // Renewed as soon as the database is back: nobody finds it lapsed, and counts it.
+    while give_up.run_until_cancelled(pause()).await.is_some() {
+        if rounds.let_go(code_id, claim.claim_no).await.is_ok() {
+            break;
+        }
+    }
+    drop(claim);
 }
 
 async fn keep_trying(rounds: Rounds, claim: Claim, note: Arc<Note>, give_up: CancellationToken) {

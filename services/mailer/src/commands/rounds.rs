@@ -1,6 +1,6 @@
 //! The ledger's rounds: one transaction for all that gathered while the last one was under way. It
 //! records how attempts ended and claims the mails that come next: a mail that ends frees the
-//! connection that the next one was waiting for, so the two come together.
+//! connection that the next one was waiting for, and its place, so the two come together.
 
 use std::{sync::Arc, time::Instant};
 
@@ -12,6 +12,7 @@ use kit::{
 };
 use sea_orm::DbErr;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::{
     BATCH, Each, LedgerError, QUEUE,
@@ -19,6 +20,8 @@ use super::{
     notes::{self, Note},
 };
 use crate::{domain::Offer, store::mails};
+
+const ASKED: &str = "a round answers what it was asked";
 
 /// The way into a round. Clones share the queue.
 #[derive(Debug, Clone)]
@@ -29,6 +32,8 @@ pub(crate) struct Rounds(Group<Entry, Result<Done, StoreError>>);
 enum Entry {
     Record(Arc<Note>),
     Claim(Arc<Offer>),
+    /// Of this key and number, under which nothing was sent.
+    LetGo(Uuid, i32),
 }
 
 /// What it did.
@@ -37,6 +42,7 @@ enum Done {
     /// When, by the database's clock.
     Recorded(Timestamp),
     Claimed(Claimed),
+    LetGo,
 }
 
 /// What the worker works with.
@@ -65,7 +71,7 @@ impl Rounds {
     pub(crate) async fn claim(&self, offer: Arc<Offer>) -> Result<Claimed, LedgerError> {
         match self.0.submit(Entry::Claim(offer)).await?? {
             Done::Claimed(claimed) => Ok(claimed),
-            Done::Recorded(_) => unreachable!("a round answers what it was asked"),
+            Done::Recorded(_) | Done::LetGo => unreachable!("{ASKED}"),
         }
     }
 
@@ -73,7 +79,15 @@ impl Rounds {
     pub(super) async fn record(&self, note: Arc<Note>) -> Result<Timestamp, LedgerError> {
         match self.0.submit(Entry::Record(note)).await?? {
             Done::Recorded(at) => Ok(at),
-            Done::Claimed(_) => unreachable!("a round answers what it was asked"),
+            Done::Claimed(_) | Done::LetGo => unreachable!("{ASKED}"),
+        }
+    }
+
+    /// Gives a claim back; where it is somebody else's by now, nothing happens.
+    pub(super) async fn let_go(&self, code_id: Uuid, claim_no: i32) -> Result<(), LedgerError> {
+        match self.0.submit(Entry::LetGo(code_id, claim_no)).await?? {
+            Done::LetGo => Ok(()),
+            Done::Recorded(_) | Done::Claimed(_) => unreachable!("{ASKED}"),
         }
     }
 }
@@ -84,11 +98,12 @@ impl Ledger {
     }
 
     async fn commit(&self, entries: &[Entry]) -> Result<Each<Done>, DbErr> {
-        let (mut ended, mut offers) = (Vec::new(), Vec::new());
+        let (mut ended, mut offers, mut let_go) = (Vec::new(), Vec::new(), Vec::new());
         for entry in entries {
             match entry {
                 Entry::Record(note) => ended.push(Arc::clone(note)),
                 Entry::Claim(offer) => offers.push(Arc::clone(offer)),
+                Entry::LetGo(key, claim_no) => let_go.push((*key, *claim_no)),
             }
         }
         // Taken before the database reads its own clock: our copy of the lease ends no later than
@@ -96,11 +111,17 @@ impl Ledger {
         let lease_end = Instant::now() + self.claims.lease;
         let tx = self.db.write("record and claim mails").await?;
         let now = tx.now();
-        if !ended.is_empty() {
+        if !(ended.is_empty() && let_go.is_empty()) {
             // All rows of the round at once and in one order: those of the claims are other mails',
             // which other replicas may be at.
             let offered = offers.iter().map(|offer| offer.code_id);
-            mails::lock_all(&tx, notes::keys(&ended).chain(offered)).await?;
+            let let_go = let_go.iter().map(|(key, _)| *key);
+            mails::lock_all(&tx, notes::keys(&ended).chain(offered).chain(let_go)).await?;
+        }
+        for (key, claim_no) in let_go {
+            mails::set_idle(&tx, key, claim_no, 0).await?;
+        }
+        if !ended.is_empty() {
             notes::write(&tx, &ended).await?;
             fail_point!("mailer/recording");
         }
@@ -122,6 +143,7 @@ impl Ledger {
         let mut claimed = self.claims.take_up(written, lease_end).into_iter();
         let answer = |entry: &Entry| match entry {
             Entry::Record(_) => Some(Ok(Done::Recorded(now))),
+            Entry::LetGo(..) => Some(Ok(Done::LetGo)),
             Entry::Claim(_) => claimed.next().map(|claimed| Ok(Done::Claimed(claimed))),
         };
         Ok(entries.iter().filter_map(answer).collect())

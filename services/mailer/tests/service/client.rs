@@ -79,6 +79,15 @@ impl Delivery {
         }
     }
 
+    /// The next result of a stream that may end: what is no result is passed over.
+    pub(crate) async fn result_or_end(&mut self) -> Option<MailResult> {
+        loop {
+            if let Message::Result(result) = self.next().await? {
+                return Some(result);
+            }
+        }
+    }
+
     pub(crate) async fn deliver(&mut self, mail: Mail) -> MailResult {
         self.offer(mail).await;
         self.result().await

@@ -7,6 +7,7 @@
     reason = "what a test's helper cannot do fails the test"
 )]
 
+mod ahead;
 mod circuit;
 mod client;
 mod configuration;
