@@ -8,8 +8,9 @@
 //! claim, is claimed from the table by any relay.
 //!
 //! In reading order: `record` is an event as a row, `queue` the writer's side, `table` every
-//! statement, `relay` the loop that `publish`es.
+//! statement, `relay` the loop that `publish`es, `attend` what it does while a window is on its way.
 
+mod attend;
 mod marks;
 mod metrics;
 mod publish;

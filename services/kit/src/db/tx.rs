@@ -2,8 +2,9 @@
 //!
 //! No transaction exists without one. Every statement runs under what is left of `LIMIT`; at the
 //! limit, and after any error but those of the data, the connection is closed (`connection` says
-//! why). A transaction that is dropped without `commit` is rolled back; one that is dropped in the
-//! middle of a statement, because its caller was cancelled, takes its connection along.
+//! why); after one of the data no other statement is taken. A transaction that is dropped without
+//! `commit` is rolled back; one that is dropped in the middle of a statement, because its caller was
+//! cancelled, takes its connection along.
 
 mod state;
 
@@ -24,7 +25,7 @@ use tokio::{
 };
 use uuid::{NoContext, Uuid};
 
-use self::state::TxState;
+use self::state::{TxState, failed};
 use super::{
     connection::{Connection, Pool},
     error::gone,
@@ -150,8 +151,7 @@ impl Tx {
         let mut state = self.state.lock().await;
         // Postgres would answer COMMIT with a silent rollback, and the caller would not know.
         if state.failed {
-            let refused = "a statement of this transaction failed; it is not committed";
-            return Err(DbErr::Custom(refused.to_owned()));
+            return Err(failed());
         }
         match state.later.take() {
             // What fails ends the text, and COMMIT is not reached.

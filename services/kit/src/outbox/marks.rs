@@ -55,8 +55,18 @@ impl Marks {
         self.acked.len() >= many || self.due_at() <= Instant::now()
     }
 
-    /// Writes them, and which rows failed, in one transaction: a flush of the disk for all.
-    pub(super) async fn write(&mut self, db: &Db, failed: Vec<Outgoing>) -> Result<(), DbErr> {
+    /// Writes them, and which rows failed. What cannot be written is forgotten: its claim runs out.
+    pub(super) async fn write(&mut self, db: &Db, failed: Vec<Outgoing>) {
+        if let Err(error) = self.try_to_write(db, failed).await {
+            tracing::warn!(
+                %error,
+                "What was published is not marked yet; it will be published again, without effect."
+            );
+        }
+    }
+
+    /// In one transaction: a flush of the disk for all.
+    async fn try_to_write(&mut self, db: &Db, failed: Vec<Outgoing>) -> Result<(), DbErr> {
         self.company.part();
         let acked = std::mem::take(&mut self.acked);
         let tx = db.write("mark published events").await?;

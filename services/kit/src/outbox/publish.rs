@@ -1,6 +1,10 @@
 //! One window on its way to the broker, a span for each event.
 
-use std::error::Error as _;
+use std::{
+    error::Error as _,
+    mem,
+    sync::{Mutex, PoisonError},
+};
 
 use async_nats::jetstream::{
     self, ErrorCode,
@@ -24,12 +28,30 @@ use crate::{
     telemetry::{names, span},
 };
 
-/// Publishes the rows. Returns what is stored, with its number in the stream, and what is not.
+/// What the broker has acknowledged of a window, with its number in the stream: told as it comes,
+/// because the window's end may be seconds away.
+#[derive(Debug, Default)]
+pub(super) struct Heard(Mutex<Vec<(Uuid, i64)>>);
+
+impl Heard {
+    fn tell(&self, event: Uuid, sequence: i64) {
+        let mut acked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        acked.push((event, sequence));
+    }
+
+    /// What was told since it was last asked.
+    pub(super) fn take(&self) -> Vec<(Uuid, i64)> {
+        mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Publishes the rows. Tells what is stored, as it is `heard`, and returns what is not.
 pub(super) async fn publish(
     bus: &Bus,
     now: Timestamp,
     rows: &[Outgoing],
-) -> (Vec<(Uuid, i64)>, Vec<Outgoing>) {
+    heard: &Heard,
+) -> Vec<Outgoing> {
     // First all are sent, then all acknowledgements are awaited: one round trip for the window,
     // where one after the other would cost a round trip each.
     let mut waiting = Vec::with_capacity(rows.len());
@@ -52,28 +74,17 @@ pub(super) async fn publish(
                 .await,
         ));
     }
+    // Each row by itself: one that the stream refuses must not make the others be published again.
     let results = join_all(waiting.into_iter().map(async |(row, context, sent)| {
         let stored = acknowledged(sent).await;
-        (row, context, stored)
+        end(&context, &stored);
+        (row, stored.map(|sequence| heard.tell(row.id, sequence)))
     }));
-    // Each row by itself: one that the stream refuses must not make the others be published again.
-    let (mut acked, mut failed, mut first_error) =
-        (Vec::with_capacity(rows.len()), Vec::new(), None);
-    for (row, context, stored) in results.await {
-        match stored {
-            Ok(sequence) => {
-                span::set(
-                    &context,
-                    KeyValue::new(names::MESSAGING_NATS_STREAM_SEQUENCE, sequence),
-                );
-                span::end(&context);
-                acked.push((row.id, sequence));
-            }
-            Err(error) => {
-                span::fail(&context, "not_stored");
-                first_error.get_or_insert(error);
-                failed.push(row.clone());
-            }
+    let (mut failed, mut first_error) = (Vec::new(), None);
+    for (row, stored) in results.await {
+        if let Err(error) = stored {
+            first_error.get_or_insert(error);
+            failed.push(row.clone());
         }
     }
     // One line for the window: when the broker goes away, all of its rows fail for the same reason.
@@ -85,7 +96,7 @@ pub(super) async fn publish(
         );
     }
     bus.published(first_error);
-    (acked, failed)
+    failed
 }
 
 fn begin(row: &Outgoing, now: Timestamp) -> Context {
@@ -106,6 +117,17 @@ fn begin(row: &Outgoing, now: Timestamp) -> Context {
     let link = creation.span().span_context().clone();
     let name = names::messaging_span(names::PUBLISH, &row.subject);
     span::linked(SpanKind::Client, name, &creation, attributes, [link])
+}
+
+fn end(context: &Context, stored: &Result<i64, Degraded>) {
+    match stored {
+        Ok(sequence) => {
+            let number = KeyValue::new(names::MESSAGING_NATS_STREAM_SEQUENCE, *sequence);
+            span::set(context, number);
+            span::end(context);
+        }
+        Err(_) => span::fail(context, "not_stored"),
+    }
 }
 
 async fn acknowledged(sent: Result<PublishAckFuture, PublishError>) -> Result<i64, Degraded> {

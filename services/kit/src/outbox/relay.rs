@@ -1,8 +1,9 @@
 //! The relay: publishes a window of rows at once, waits for every acknowledgement, and marks them
-//! in one statement (`marks`). Two relays may publish the same row; the message id and the reader's natural
-//! key make that harmless.
+//! in one statement (`marks`); while a broker keeps it waiting, what is known is marked (`attend`).
+//! Two relays may publish the same row; the message id and the reader's natural key make that
+//! harmless.
 
-use std::{convert::Infallible, time::Duration};
+use std::time::Duration;
 
 use sea_orm::{DbBackend, DbErr};
 use tokio::{
@@ -12,9 +13,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    attend::{Underway, attend},
     marks::{LONGEST_WAIT, Marks},
     metrics::{RelayMetrics, count},
-    publish::publish,
+    publish::{Heard, publish},
     queue::Outbox,
     record::Outgoing,
     table,
@@ -148,7 +150,7 @@ impl Relay {
                 }
                 () = std::future::ready(()), if self.more_due => self.publish_due().await,
                 () = sleep_until(self.marks.due_at()), if !self.marks.is_empty() => {
-                    self.mark(Vec::new()).await;
+                    self.marks.write(&self.db, Vec::new()).await;
                 }
                 () = stop.cancelled() => {}
             }
@@ -179,7 +181,7 @@ impl Relay {
         self.queue.close();
         self.marks.wait_no_more();
         if !self.marks.is_empty() {
-            self.mark(Vec::new()).await;
+            self.marks.write(&self.db, Vec::new()).await;
         }
         let mut window = Vec::new();
         while self
@@ -264,62 +266,36 @@ impl Relay {
         fail_point!("relay/taken");
         if !self.bus.is_connected() {
             // No attempt was made and none is counted.
-            return complain(self.let_go(&rows).await);
+            return self.let_go(&rows).await;
         }
+        let heard = Heard::default();
         // This machine's clock: it is for the spans' lag alone, and no rule depends on it.
-        let published = publish(&self.bus, self.db.clock().now(), &rows);
-        let (acked, failed) = self.renewing(&rows, published).await;
+        let publishing = publish(&self.bus, self.db.clock().now(), &rows, &heard);
+        let window = Underway {
+            db: &self.db,
+            lease: self.settings.lease,
+            rows: &rows,
+            heard: &heard,
+            marks: &mut self.marks,
+        };
+        let failed = attend(window, publishing).await;
         beat();
         fail_point!("relay/acknowledged");
-        self.marks.add(acked);
+        self.marks.add(heard.take());
         if !failed.is_empty() || self.marks.are_due(self.settings.window) {
-            self.mark(failed).await;
+            self.marks.write(&self.db, failed).await;
         }
     }
 
-    async fn mark(&mut self, failed: Vec<Outgoing>) {
-        complain(self.marks.write(&self.db, failed).await);
-    }
-
-    async fn let_go(&self, rows: &[Outgoing]) -> Result<(), DbErr> {
-        let tx = self.db.write("let go of events").await?;
-        table::set_claims(&tx, tx.now(), rows).await?;
-        tx.commit().await
-    }
-
-    /// Awaits `work` and renews the rows' claims meanwhile.
-    async fn renewing<T>(&self, rows: &[Outgoing], work: impl Future<Output = T>) -> T {
-        tokio::select! {
-            // Without renewals another relay would take the rows for abandoned. One that comes too
-            // late does no harm: both relays then publish the same row under the same message id.
-            result = work => result,
-            never = self.keep_renewing(rows) => match never {},
+    async fn let_go(&self, rows: &[Outgoing]) {
+        let let_go = async {
+            let tx = self.db.write("let go of events").await?;
+            table::set_claims(&tx, tx.now(), rows).await?;
+            tx.commit().await
+        };
+        if let Err(error) = let_go.await {
+            tracing::warn!(%error, "Claims were not let go of; their events wait for the lease.");
         }
-    }
-
-    async fn keep_renewing(&self, rows: &[Outgoing]) -> Infallible {
-        loop {
-            // A third, so that two renewals in a row may fail before the claims run out.
-            sleep(self.settings.lease / 3).await;
-            if let Err(error) = self.renew(rows).await {
-                tracing::debug!(%error, "Claims were not renewed; the next tick tries again.");
-            }
-        }
-    }
-
-    async fn renew(&self, rows: &[Outgoing]) -> Result<(), DbErr> {
-        let tx = self.db.write("renew claims on events").await?;
-        table::set_claims(&tx, tx.now() + self.settings.lease, rows).await?;
-        tx.commit().await
-    }
-}
-
-fn complain(marked: Result<(), DbErr>) {
-    if let Err(error) = marked {
-        tracing::warn!(
-            %error,
-            "What was published is not marked yet; it will be published again, without effect."
-        );
     }
 }
 

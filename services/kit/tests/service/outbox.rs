@@ -1,5 +1,7 @@
 //! The outbox on a real broker: rows that commit are published, whatever dies in between.
 
+mod silence;
+
 use std::{sync::Arc, time::Duration};
 
 use kit::{

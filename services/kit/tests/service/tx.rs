@@ -204,22 +204,26 @@ async fn a_transaction_keeps_nothing_that_was_not_committed_and_leaves_nothing_o
 }
 
 #[tokio::test]
-async fn a_transaction_in_which_a_statement_failed_is_not_committed() {
+async fn a_transaction_in_which_a_statement_failed_takes_no_other_and_is_not_committed() {
     let mut all = vec![sqlite().await];
     all.extend(postgres("failed").await);
     for slow in all {
-        let tx = slow.db.write("test").await.unwrap();
-        tx.execute_unprepared("INSERT INTO things VALUES (2)")
-            .await
-            .unwrap();
-        let refused = tx
-            .execute_unprepared("INSERT INTO things VALUES (NULL)")
-            .await;
-        assert!(!is_away(&refused.unwrap_err()));
-        tx.commit()
-            .await
-            .expect_err("Postgres would answer OK and keep nothing");
-        assert_eq!(slow.write().await, 1);
+        for is_committed in [false, true] {
+            let tx = slow.db.write("test").await.unwrap();
+            tx.execute_raw(slow.insert(2)).await.unwrap();
+            let refused = tx.execute_raw(slow.insert(None)).await.unwrap_err();
+            assert!(!is_away(&refused));
+            for sql in ["INSERT INTO things VALUES (3)", "no SQL, if it is asked"] {
+                let refused = tx.execute_unprepared(sql).await.unwrap_err().to_string();
+                let failed = "a statement of this transaction failed";
+                assert!(refused.contains(failed), "{sql}: {refused}");
+            }
+            match is_committed {
+                false => tx.rollback().await,
+                true => drop(tx.commit().await.expect_err("Postgres would keep nothing")),
+            }
+        }
+        assert_eq!(slow.write().await, 1, "nothing of it is kept or in the way");
     }
 }
 

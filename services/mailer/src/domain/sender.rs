@@ -11,10 +11,16 @@ pub(crate) struct Sender {
     address: Recipient,
 }
 
-/// What is neither of them.
+/// What no mail can come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("expected `Name <address@domain>` or `address@domain`")]
-pub(crate) struct InvalidSender;
+pub(crate) enum InvalidSender {
+    /// Neither of the two.
+    #[error("expected `Name <address@domain>` or `address@domain`")]
+    Form,
+    /// The name holds a character that is none.
+    #[error("expected a name without U+{0:04X}, which Unicode keeps for programs' own use")]
+    Noncharacter(u32),
+}
 
 impl Sender {
     /// Name in the From header; may be empty.
@@ -48,11 +54,20 @@ impl FromStr for Sender {
             Some((name, address)) => (name.trim().trim_matches('"'), address),
             None => ("", text.trim()),
         };
+        // Layouts are filled with the name and then cut at one of these (`mail/forms.rs`).
+        if let Some(c) = name.chars().find(|c| is_noncharacter(*c)) {
+            return Err(InvalidSender::Noncharacter(c.into()));
+        }
         match (DisplayName::parse(name), Recipient::parse(address)) {
             (Ok(name), Ok(address)) => Ok(Self { name, address }),
-            _ => Err(InvalidSender),
+            _ => Err(InvalidSender::Form),
         }
     }
+}
+
+/// Whether Unicode keeps it for programs' own use, so that it stands in no text (§23.7).
+fn is_noncharacter(c: char) -> bool {
+    matches!(c, '\u{fdd0}'..='\u{fdef}') || u32::from(c) & 0xfffe == 0xfffe
 }
 
 #[cfg(test)]
@@ -79,5 +94,25 @@ mod tests {
         }
         assert!("Usher".parse::<Sender>().is_err());
         assert!("Usher <usher@example.com> x".parse::<Sender>().is_err());
+    }
+
+    #[test]
+    fn refuses_noncharacters_which_layouts_are_cut_at() {
+        for noncharacter in [
+            '\u{fdd0}',
+            '\u{fdef}',
+            '\u{fffe}',
+            '\u{1ffff}',
+            '\u{10ffff}',
+        ] {
+            let text = format!("Ush{noncharacter}er <usher@example.com>");
+            assert!(text.parse::<Sender>().is_err(), "{text:?}");
+            let text = format!("usher@exam{noncharacter}ple.com");
+            assert!(text.parse::<Sender>().is_err(), "{text:?}");
+        }
+        for beside in ['\u{fdcf}', '\u{fdf0}', '\u{fffd}', '\u{1fffd}'] {
+            let text = format!("Ush{beside}er <usher@example.com>");
+            assert!(text.parse::<Sender>().is_ok(), "{text:?}");
+        }
     }
 }

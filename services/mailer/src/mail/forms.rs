@@ -12,7 +12,7 @@ use super::{
 use crate::domain::Language;
 
 /// Stands around the name of what is a mail's own, while a layout is cut. Unicode keeps it for uses
-/// like this one (§23.7, noncharacters), so that no text has it.
+/// like this one (§23.7, noncharacters), and neither a layout nor a sender's title has any.
 const MARK: char = '\u{fdd0}';
 /// Stands before the name where no line may end within what belongs together.
 const UNBROKEN: &str = "unbroken ";

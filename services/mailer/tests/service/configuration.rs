@@ -33,6 +33,11 @@ fn a_setting_that_cannot_be_used_is_named_with_what_was_expected() {
             "Usher",
             "expected `Name <address@domain>`",
         ),
+        (
+            "USHER_MAIL_FROM",
+            "Us\u{fdd0}her <usher@usher.example>",
+            "expected a name without U+FDD0",
+        ),
         ("USHER_MAIL_HELO", "vm", "expected a full host name"),
         ("USHER_MAIL_CONNECTIONS", "1", "1 is not in 2.."),
         ("USHER_PUBLIC_URL", "usher.example", "expected http://HOST"),

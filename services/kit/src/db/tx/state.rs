@@ -59,6 +59,10 @@ impl TxState {
         statement: impl FnOnce(&mut Connection) -> BoxFuture<'_, Result<T, sqlx::Error>>,
     ) -> Result<T, DbErr> {
         self.is_begun = true;
+        // Not asked: SQLite would run it, only for it to be rolled back.
+        if self.failed && self.connection.is_some() {
+            return Err(failed());
+        }
         // Out while the statement runs: if its caller is cancelled, it goes with this future and is
         // closed. Its next answer would be that of the statement that was cut.
         let Some(connection) = self.connection.take() else {
@@ -71,4 +75,11 @@ impl TxState {
         self.failed |= result.is_err();
         result
     }
+}
+
+/// A statement failed, as its caller was told. What is asked next, but for the way back, is answered
+/// with this.
+pub(super) fn failed() -> DbErr {
+    let refused = "a statement of this transaction failed; nothing of it is kept";
+    DbErr::Custom(refused.to_owned())
 }
