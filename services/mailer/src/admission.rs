@@ -19,8 +19,8 @@ use kit::{
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use self::lanes::{Lanes, Seat};
-pub(crate) use self::{lanes::Place, refusals::Refusals};
+use self::lanes::{Lanes, Place, Seat};
+pub(crate) use self::refusals::Refusals;
 use crate::{
     domain::{Circuit, Gate, Turn},
     metrics::Metrics,
@@ -131,14 +131,6 @@ impl Admission {
     /// What each attempt counts the mail server's answers in.
     pub(crate) fn answers(&self) -> Answers {
         self.0.lanes.answers.clone()
-    }
-
-    /// Lets a first attempt in, if that takes no wait: the circuit is closed, and a place is free that
-    /// nobody waits for.
-    pub(crate) fn enter_at_once(&self) -> Option<Entered> {
-        let passes = self.ask_circuit() == Ok(Gate::Pass);
-        let place = passes.then(|| self.0.lanes.free_place()).flatten();
-        place.map(Entered::Placed)
     }
 
     /// Waits to be let in, unless the circuit is open or opens meanwhile.

@@ -159,11 +159,6 @@ impl Lanes {
         }
     }
 
-    /// A place that is free and that nobody waits for.
-    pub(super) fn free_place(&self) -> Option<Place> {
-        self.places.take_free().map(|_held| Place { _held })
-    }
-
     fn seated(
         &self,
         turn: Turn,

@@ -1,6 +1,6 @@
-//! Delivers one mail: look it up and wait to be let in, unless that takes no wait; claim it, send it
-//! by the connection that is free next, record how that ended, answer. Whatever dies in between, the
-//! ledger knows enough to neither lose the mail nor send it blindly again.
+//! Delivers one mail: let it in, claim it, send it by the connection that is free next, record how
+//! that ended, answer. Whatever dies in between, the ledger knows enough to neither lose the mail nor
+//! send it blindly again.
 
 use std::{
     pin::{Pin, pin},
@@ -23,7 +23,7 @@ use super::{
     trace,
 };
 use crate::{
-    admission::{Admission, CircuitOpen, Entered, Place, Refusals, Slot},
+    admission::{Admission, CircuitOpen, Entered, Refusals, Slot},
     domain::{Judgement, Offer, Turn, redact},
     mail::Composer,
     metrics::Metrics,
@@ -76,6 +76,14 @@ impl From<StoreError> for DeliverError {
     }
 }
 
+/// What comes of a mail that wants in.
+enum Entry {
+    /// With the unknown attempts that are known of it.
+    LetIn(Entered, u32),
+    /// It is not to be sent now.
+    Answered(Answer),
+}
+
 impl CircuitOpen {
     fn while_known(self, unknown_attempts: u32) -> DeliverError {
         let Self(pause) = self;
@@ -107,23 +115,9 @@ impl Deliver {
     ) -> Result<Answer, DeliverError> {
         fail_point!("mailer/offered");
         let mut given_up = pin!(self.given_up(caller_gone));
-        let entering = unless(given_up.as_mut(), async { Ok(self.enter_at_once(&offer)) });
-        let (entered, unknown_attempts) = match entering.await? {
-            // The claim looks by itself, and nobody waits for this place if it is for nothing.
-            Some(entered) => (entered, 0),
-            None => {
-                // Asked before anything is waited for: what is answered here takes nobody's place.
-                let look_up = unless(given_up.as_mut(), self.look_up(&offer));
-                let unknown_attempts = match look_up.await? {
-                    Standing::Claimable { unknown_attempts } => unknown_attempts,
-                    Standing::Answered(answer) => return Ok(answer),
-                };
-                // A mail that waits here is nowhere written down: it goes away with its stream, or
-                // with this process.
-                let entering = self.enter(&offer, unknown_attempts);
-                let entered = unless(given_up.as_mut(), entering).await?;
-                (entered, unknown_attempts)
-            }
+        let (entered, unknown_attempts) = match self.enter(&offer, given_up.as_mut()).await? {
+            Entry::LetIn(entered, unknown_attempts) => (entered, unknown_attempts),
+            Entry::Answered(answer) => return Ok(answer),
         };
         // Let in before the claim: a row that says `sending` while nobody sends would count as
         // unknown if this process died. So those that are claimed are under way, or next.
@@ -132,18 +126,13 @@ impl Deliver {
             Claimed::Answered(answer) => return Ok(answer),
         };
         fail_point!("mailer/claimed");
-        let slot = match entered {
-            Entered::Seated(slot) => slot,
-            Entered::Placed(place) => {
-                let seating = self.seat(&offer, place, claim.unknown_attempts);
-                match unless(given_up, seating).await {
-                    Ok(slot) => slot,
-                    Err(reason) => {
-                        // Told before it is answered: whoever is offered it next may send at once.
-                        self.outcomes.let_go(&offer, claim).await;
-                        return Err(reason);
-                    }
-                }
+        let seating = unless(given_up, self.seat(&offer, entered, claim.unknown_attempts));
+        let slot = match seating.await {
+            Ok(slot) => slot,
+            Err(reason) => {
+                // Told before it is answered: whoever is offered it next may send at once.
+                self.outcomes.let_go(&offer, claim).await;
+                return Err(reason);
             }
         };
         let tried = self.send(&offer, &claim, slot).await;
@@ -155,7 +144,7 @@ impl Deliver {
         Ok(answer)
     }
 
-    /// The reason to give up a mail that is not claimed yet.
+    /// The reason to give up a mail that has no connection yet.
     async fn given_up(&self, caller_gone: impl Future<Output = ()>) -> DeliverError {
         tokio::select! {
             // A caller that leaves because we stop is no caller that left.
@@ -163,6 +152,37 @@ impl Deliver {
             () = self.cut.cancelled() => DeliverError::Stopping,
             () = caller_gone => DeliverError::Abandoned,
         }
+    }
+
+    /// Waits to be let in. A mail that waits here is nowhere written down: it goes away with its
+    /// stream, or with this process.
+    async fn enter(
+        &self,
+        offer: &Arc<Offer>,
+        mut given_up: Pin<&mut impl Future<Output = DeliverError>>,
+    ) -> Result<Entry, DeliverError> {
+        let entering = |unknown_attempts| async move {
+            let entered = self.admission.enter(offer.turn).await;
+            entered.map_err(|closed| closed.while_known(unknown_attempts))
+        };
+        // A first attempt's claim looks by itself, and nobody waits for long for a place that turns
+        // out to be for nothing.
+        if offer.turn == Turn::First {
+            match unless(given_up.as_mut(), entering(0)).await {
+                Ok(entered) => return Ok(Entry::LetIn(entered, 0)),
+                // What became of it before is told all the same.
+                Err(DeliverError::CircuitOpen { .. }) => {}
+                Err(reason) => return Err(reason),
+            }
+        }
+        // Asked before anything is waited for: what is answered here takes nobody's place. And should
+        // the claim fail, its client is told what earlier attempts came to.
+        let unknown_attempts = match unless(given_up.as_mut(), self.look_up(offer)).await? {
+            Standing::Claimable { unknown_attempts } => unknown_attempts,
+            Standing::Answered(answer) => return Ok(Entry::Answered(answer)),
+        };
+        let entered = unless(given_up, entering(unknown_attempts)).await?;
+        Ok(Entry::LetIn(entered, unknown_attempts))
     }
 
     async fn look_up(&self, offer: &Arc<Offer>) -> Result<Standing, DeliverError> {
@@ -173,24 +193,17 @@ impl Deliver {
         })
     }
 
-    /// What takes no wait. Not for one that was tried before: should the claim fail, its client is
-    /// told what earlier attempts came to, as far as a look-up says it.
-    fn enter_at_once(&self, offer: &Offer) -> Option<Entered> {
-        let is_first = offer.turn == Turn::First;
-        is_first.then(|| self.admission.enter_at_once()).flatten()
-    }
-
-    async fn enter(&self, offer: &Offer, unknown_attempts: u32) -> Result<Entered, DeliverError> {
-        let entered = self.admission.enter(offer.turn).await;
-        entered.map_err(|closed| closed.while_known(unknown_attempts))
-    }
-
+    /// The connection of one that was let in.
     async fn seat(
         &self,
         offer: &Offer,
-        place: Place,
+        entered: Entered,
         unknown_attempts: u32,
     ) -> Result<Slot, DeliverError> {
+        let place = match entered {
+            Entered::Seated(slot) => return Ok(slot),
+            Entered::Placed(place) => place,
+        };
         let seated = self.admission.seat(offer.turn, Some(place)).await;
         seated.map_err(|closed| closed.while_known(unknown_attempts))
     }

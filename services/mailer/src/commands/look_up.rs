@@ -1,5 +1,6 @@
 //! How an offered mail stands in the ledger: may it be sent, is it, was it, or is the key another
-//! mail's? `deliver` asks first, without a lock; `claim` asks again under one.
+//! mail's? Where it may have to wait for long, `deliver` asks first, without a lock; `claim` asks
+//! under one.
 
 use std::{sync::Arc, time::Duration};
 

@@ -8,7 +8,6 @@ use kit::{
     db::StoreError,
 };
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use super::{
     LedgerError,
@@ -52,45 +51,41 @@ impl Outcomes {
             return at;
         }
         // In a task of its own: the caller is not kept, because what the mail server said is known.
-        // With the claim: while it holds, nobody else sends what was accepted.
-        tokio::spawn(keep_trying(
-            self.rounds.clone(),
-            claim,
-            note,
-            self.give_up.clone(),
-        ));
+        let rounds = self.rounds.clone();
+        let record = move || {
+            let (rounds, note) = (rounds.clone(), Arc::clone(&note));
+            async move { rounds.record(note).await.map(drop) }
+        };
+        tokio::spawn(keep_trying(claim, self.give_up.clone(), record));
         self.clock.now()
     }
 
     /// Gives a claim back under which nothing was sent: it counts as no attempt.
     pub(crate) async fn let_go(&self, offer: &Offer, claim: Claim) {
-        let code_id = offer.code_id;
-        if self.rounds.let_go(code_id, claim.claim_no).await.is_err() {
-            let (rounds, give_up) = (self.rounds.clone(), self.give_up.clone());
-            tokio::spawn(keep_letting_go(rounds, claim, code_id, give_up));
+        let (rounds, code_id, claim_no) = (self.rounds.clone(), offer.code_id, claim.claim_no);
+        let let_go = move || {
+            let rounds = rounds.clone();
+            async move { rounds.let_go(code_id, claim_no).await }
+        };
+        if let_go().await.is_err() {
+            tokio::spawn(keep_trying(claim, self.give_up.clone(), let_go));
         }
     }
 }
 
-async fn keep_letting_go(rounds: Rounds, claim: Claim, code_id: Uuid, give_up: CancellationToken) {
-    let pause = || tokio::time::sleep(PAUSE);
-    // Renewed as soon as the database is back: nobody finds it lapsed, and counts it.
-    while give_up.run_until_cancelled(pause()).await.is_some() {
-        if rounds.let_go(code_id, claim.claim_no).await.is_ok() {
-            break;
-        }
-    }
-    drop(claim);
-}
-
-async fn keep_trying(rounds: Rounds, claim: Claim, note: Arc<Note>, give_up: CancellationToken) {
+/// Tries to tell the ledger until it is told. With the claim: while it holds, nobody else sends what
+/// was accepted, or counts what was not sent.
+async fn keep_trying<F>(claim: Claim, give_up: CancellationToken, tell: impl Fn() -> F)
+where
+    F: Future<Output = Result<(), LedgerError>>,
+{
     let pause = || tokio::time::sleep(PAUSE);
     // The lease is renewed as soon as the database is back, unless it has passed by then; an
     // acceptance is written in either case.
     while give_up.run_until_cancelled(pause()).await.is_some() {
-        match rounds.record(Arc::clone(&note)).await {
+        match tell().await {
             Err(LedgerError::Refused(_) | LedgerError::Store(StoreError::Unavailable(_))) => {}
-            Ok(_) => break,
+            Ok(()) => break,
             // It would only be refused again. The lease passes, and the attempt counts as unknown:
             // the mailbox may have the mail, and the next one has the same Message-ID.
             Err(LedgerError::Store(StoreError::Unexpected(error))) => {
