@@ -10,7 +10,8 @@ use std::{
     time::Duration,
 };
 
-use kit::testing::{NatsServer, Proxy, SOON, eventually, folder, free_port};
+use kit::testing::{NatsServer, Proxy, SOON, eventually, folder, free_port, processes, signal};
+use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::net::TcpStream;
@@ -29,9 +30,10 @@ struct Others {
 
 impl Drop for Others {
     fn drop(&mut self) {
-        for child in &mut self.children {
-            // Its own children end when its standard input does.
-            let _ = child.kill();
+        // The last first: `usher up` brings its mails away, and its own children end with it. After
+        // a crash nats-server would stay.
+        while let Some(mut child) = self.children.pop() {
+            signal(child.id(), Signal::TERM);
             let _ = child.wait();
         }
     }
@@ -150,4 +152,9 @@ async fn i14_sign_ups_whose_answers_are_lost_are_repeated_under_their_keys_and_m
     assert_eq!(repeated.len(), 3, "{said}");
     assert_eq!(repeated[0], (&"undisturbed".into(), false), "{said}");
     assert_eq!(repeated[1], (&"answers are lost".into(), true), "{said}");
+    let folder = others.folder.path().display().to_string();
+    drop(others);
+    let mut left = processes();
+    left.retain(|process| process.command.contains(&folder));
+    assert_eq!(left, [], "all of it ended with the test");
 }

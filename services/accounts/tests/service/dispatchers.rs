@@ -21,6 +21,8 @@ use crate::{
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const KEY: &str = "key-of-one-sign-up";
+/// More than a call that hangs may take, and far less than its event may wait.
+const HANGS: Duration = Duration::from_secs(30);
 
 fn told<'a>(kind: &'a str, url: &'a str) -> [(&'a str, &'a str); 2] {
     [("USHER_DISPATCHER", kind), ("USHER_VERIFICATION_URL", url)]
@@ -144,6 +146,35 @@ async fn background_gives_up_what_can_never_be_taken_at_once_and_the_rest_after_
     // Both were dropped, and nothing was taken between them.
     assert_eq!(said.matches("event was dropped").count(), 1, "{said}");
     assert!(!said.contains("dropped by the stop"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn background_gives_up_a_call_that_hangs_and_repeats_it_until_verification_takes_it() {
+    let world = World::new().await;
+    let verification = Verification::start(Says::Nothing).await;
+    let process = world
+        .process(&told("background", &verification.url()))
+        .await;
+    let asked = async |calls| {
+        let enough = async || (verification.asked().len() >= calls).then_some(());
+        eventually("the calls", HANGS, enough).await;
+    };
+    let created = create(&process.client(), "ada@example.org", SOON).await;
+    asked(1).await;
+    verification.says(Says::State(MailState::Accepted));
+    asked(2).await;
+    let said = process.terminate().await;
+    // The answer was heard: there is no third call, and nothing was left for the stop to drop.
+    let calls = verification.asked();
+    let [hung, answered] = &calls[..] else {
+        panic!("{calls:?}");
+    };
+    assert_eq!(hung.request, answered.request);
+    assert_eq!(
+        answered.request.account_id,
+        created.account.unwrap().account_id
+    );
+    assert!(!said.contains("dropped"), "{said}");
 }
 
 #[tokio::test]

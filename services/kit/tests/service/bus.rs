@@ -291,18 +291,34 @@ async fn each_message_is_handled_once_and_a_backlog_in_bundles() {
 async fn i13_what_is_retried_is_held_and_never_counts_towards_a_dead_letter() {
     let ground = Ground::new().await;
     publish(&ground.bus, numbers(0..5)).await;
-    // Ten times with pauses, far beyond AckWait and all trials: the server must not hand it out
-    // again.
+    // Ten times with pauses, together more than two AckWaits.
     let again = |payload: &str, time| match payload {
-        "3" if time <= 10 => Say::Later(Duration::from_millis(400)),
+        "3" if time <= 10 => Say::Later(Duration::from_millis(800)),
         _ => Say::Handled,
     };
-    let running = ground.run_with(Duration::from_millis(1_200), again);
+    let ack_wait = Duration::from_secs(3);
+    let running = ground.run_with(ack_wait, again);
+    let retried = async |times| {
+        let seen = async || (running.seen.times("3") >= times).then_some(());
+        eventually("a message to be tried again", SOON, seen).await;
+    };
+    retried(1).await;
+    // Another replica pulls all the while, and gets whatever is to be handed out: also what is held
+    // no longer.
+    let other = ground.run_with(ack_wait, |_, _| Say::Handled);
+    for (number, times) in numbers(5..10).zip([2, 4, 6, 8, 10]) {
+        publish(&ground.bus, [number]).await;
+        retried(times).await;
+    }
     drained(&ground.bus, 0).await;
+    assert_eq!(other.seen.times("3"), 0);
+    assert_eq!(other.seen.distinct(), 5, "it pulled");
     assert_eq!(running.seen.times("3"), 11);
     assert_eq!(running.seen.times("4"), 1);
     assert_eq!(ground.dead_letters().await, []);
+    assert_eq!(ground.trials().await, 0);
     running.stop().await;
+    other.stop().await;
 }
 
 #[tokio::test]
