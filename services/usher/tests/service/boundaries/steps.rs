@@ -228,7 +228,7 @@ pub(super) const ALL: [Boundary; 50] = [
         ADDRESS,
     ),
     //
-    point(Mailer, "offer heard | looked up", "mailer/offered"),
+    point(Mailer, "offer heard | claim written", "mailer/offered"),
     point(Mailer, "claim written | committed", "mailer/claiming"),
     point(
         Mailer,
