@@ -77,9 +77,9 @@ impl From<StoreError> for DeliverError {
 }
 
 /// What comes of a mail that wants in.
-enum Entry {
+enum Admitted {
     /// With the unknown attempts that are known of it.
-    LetIn(Entered, u32),
+    ToClaim(Entered, u32),
     /// It is not to be sent now.
     Answered(Answer),
 }
@@ -116,8 +116,8 @@ impl Deliver {
         fail_point!("mailer/offered");
         let mut given_up = pin!(self.given_up(caller_gone));
         let (entered, unknown_attempts) = match self.enter(&offer, given_up.as_mut()).await? {
-            Entry::LetIn(entered, unknown_attempts) => (entered, unknown_attempts),
-            Entry::Answered(answer) => return Ok(answer),
+            Admitted::ToClaim(entered, unknown_attempts) => (entered, unknown_attempts),
+            Admitted::Answered(answer) => return Ok(answer),
         };
         // Let in before the claim: a row that says `sending` while nobody sends would count as
         // unknown if this process died. So those that are claimed are under way, or next.
@@ -160,7 +160,7 @@ impl Deliver {
         &self,
         offer: &Arc<Offer>,
         mut given_up: Pin<&mut impl Future<Output = DeliverError>>,
-    ) -> Result<Entry, DeliverError> {
+    ) -> Result<Admitted, DeliverError> {
         let entering = |unknown_attempts| async move {
             let entered = self.admission.enter(offer.turn).await;
             entered.map_err(|closed| closed.while_known(unknown_attempts))
@@ -169,7 +169,7 @@ impl Deliver {
         // out to be for nothing.
         if offer.turn == Turn::First {
             match unless(given_up.as_mut(), entering(0)).await {
-                Ok(entered) => return Ok(Entry::LetIn(entered, 0)),
+                Ok(entered) => return Ok(Admitted::ToClaim(entered, 0)),
                 // What became of it before is told all the same.
                 Err(DeliverError::CircuitOpen { .. }) => {}
                 Err(reason) => return Err(reason),
@@ -179,10 +179,10 @@ impl Deliver {
         // the claim fail, its client is told what earlier attempts came to.
         let unknown_attempts = match unless(given_up.as_mut(), self.look_up(offer)).await? {
             Standing::Claimable { unknown_attempts } => unknown_attempts,
-            Standing::Answered(answer) => return Ok(Entry::Answered(answer)),
+            Standing::Answered(answer) => return Ok(Admitted::Answered(answer)),
         };
         let entered = unless(given_up, entering(unknown_attempts)).await?;
-        Ok(Entry::LetIn(entered, unknown_attempts))
+        Ok(Admitted::ToClaim(entered, unknown_attempts))
     }
 
     async fn look_up(&self, offer: &Arc<Offer>) -> Result<Standing, DeliverError> {
