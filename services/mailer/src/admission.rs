@@ -143,8 +143,9 @@ impl Admission {
                 return Ok(Entered::Seated(self.seat(turn, None).await?));
             }
             tokio::select! {
-                place = self.0.lanes.place() => return Ok(Entered::Placed(place)),
+                biased; // a place that comes by the attempt that opened the circuit leads nowhere
                 _ = openings.changed() => {}
+                place = self.0.lanes.place() => return Ok(Entered::Placed(place)),
             }
         }
     }

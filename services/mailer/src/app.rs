@@ -247,8 +247,8 @@ fn address_keys(config: &Config, custody: Custody) -> anyhow::Result<AddressKeys
 
 /// Mails that a stream may hold.
 fn window(connections: u16) -> u32 {
-    // Enough for every connection to find its next mail waiting; what waits here is nowhere written
-    // down, so more would only be offered once more after a crash.
+    // Enough for every connection to find its next mail waiting; most of what waits here is nowhere
+    // written down, so more would only be offered once more after a crash.
     u32::from(connections).saturating_mul(16).min(1_024)
 }
 

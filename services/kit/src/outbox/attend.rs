@@ -11,7 +11,7 @@ use tokio::{
 };
 
 use super::{marks::Marks, publish::Heard, record::Outgoing, table};
-use crate::db::Db;
+use crate::{db::Db, serve::beat};
 
 /// A window that takes longer than this waits for its broker. Sooner nothing is marked beside it: its
 /// own marks go with those before it.
@@ -51,6 +51,7 @@ impl Underway<'_> {
         let (mut renew_at, mut mark_at) = (now + self.lease / 3, now + PAUSE);
         loop {
             tokio::select! {
+                biased; // what is over needs nothing any more
                 () = ended.notified() => return,
                 () = sleep_until(renew_at) => {
                     self.renew().await;
@@ -61,6 +62,7 @@ impl Underway<'_> {
                     mark_at = Instant::now() + PAUSE;
                 }
             }
+            beat(); // each may take as long as a transaction, and the window's end comes after it
         }
     }
 

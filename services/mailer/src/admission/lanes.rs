@@ -5,6 +5,7 @@
 //! ```text
 //! first attempt ──► one of `places` (32), claimed ──► one of `seats` (16) ──► its conversation
 //! later attempt ──► a share of `later` (8)        ──► one of `seats`      ──► its conversation
+//! while somebody tries whether the mail server is back: all of them seats first, and then claimed
 //!
 //! Others queue for a seat, and the mail server is silent to 12, which has one:
 //!   `overflow` (16) has room ──► 12 goes on there, is listed, and its seat is free
@@ -87,8 +88,9 @@ impl SilentOnes {
     }
 }
 
-/// A first attempt's place among those that are claimed: twice as many as there are seats, so that
-/// one of which the ledger says that it is being sent is under way, or its seat's next.
+/// A first attempt's place among those that are claimed, under way or about to be: twice as many as
+/// there are seats, so that a seat that is free finds its next mail claimed, and no more, because a
+/// crash counts all of them as attempts.
 #[derive(Debug)]
 pub(crate) struct Place {
     _held: OwnedSemaphorePermit,
@@ -101,7 +103,7 @@ pub(super) struct Seat {
     turn: Turn,
     /// Until it goes on in the overflow.
     seat: Option<OwnedSemaphorePermit>,
-    /// As long, of a first attempt that was claimed before it had its seat.
+    /// As long, of an attempt that was claimed before it had its seat.
     place: Option<Place>,
     /// A later attempt's, to its end.
     _share: Option<OwnedSemaphorePermit>,

@@ -47,7 +47,7 @@ pub(crate) enum Claimed {
 /// The right and the duty to send one mail and to record how that ended.
 #[derive(Debug)]
 pub(crate) struct Claim {
-    /// Which attempt this is, from 1.
+    /// Counts the mail's claims, from 1: its attempt's number.
     pub(crate) claim_no: i32,
     /// Earlier attempts whose outcome could not be learnt.
     pub(crate) unknown_attempts: u32,

@@ -48,7 +48,7 @@ pub(crate) struct Deliver {
 /// Why no attempt was made, and the ledger does not know the answer either.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DeliverError {
-    /// The caller went away before the mail was claimed.
+    /// The caller went away before the mail had its connection.
     #[error("nobody waits for the answer")]
     Abandoned,
     #[error("the mailer shuts down")]

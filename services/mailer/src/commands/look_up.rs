@@ -50,7 +50,7 @@ impl LookUps {
         Self(Group::start(QUEUE, BATCH, look_up, failed))
     }
 
-    /// What is final or under way is answered by this alone; the rest waits for a connection.
+    /// What is final or under way is answered by this alone; the rest waits for its turn.
     pub(crate) async fn look_up(&self, offer: Arc<Offer>) -> Result<Standing, LedgerError> {
         Ok(self.0.submit(offer).await??)
     }

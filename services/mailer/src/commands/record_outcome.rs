@@ -87,9 +87,10 @@ where
             Err(LedgerError::Refused(_) | LedgerError::Store(StoreError::Unavailable(_))) => {}
             Ok(()) => break,
             // It would only be refused again. The lease passes, and the attempt counts as unknown:
-            // the mailbox may have the mail, and the next one has the same Message-ID.
+            // the mailbox may have the mail, if it was sent, and the next one has the same
+            // Message-ID.
             Err(LedgerError::Store(StoreError::Unexpected(error))) => {
-                tracing::error!(%error, "An outcome cannot be recorded; it counts as unknown.");
+                tracing::error!(%error, "What became of a claim cannot be recorded; it counts as unknown.");
                 break;
             }
         }

@@ -117,8 +117,7 @@ async fn next(
     Ok(request.map(|request| (request.mail.unwrap_or_default(), permits)))
 }
 
-/// One mail, in a task of its own: stream or no stream, what has entered the ledger runs to its
-/// end.
+/// One mail, in a task of its own: stream or no stream, what has its connection runs to its end.
 async fn deliver(public: Arc<Public>, mail: Mail, responses: Responses, permits: Permits) {
     let cx = span::server(
         names::DELIVER,

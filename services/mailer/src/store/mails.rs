@@ -5,8 +5,9 @@
 //!  (no row) ───────► sending ◄───────────────── idle
 //!                     │   │                      ▲
 //!  ends::mark_accepted│   │ set_idle: not final, │
-//!  ends::mark_refused │   │ under the claim's    │
-//!                     │   │ own number; or       │
+//!  ends::mark_refused │   │ or not begun, under  │
+//!                     │   │ the claim's own      │
+//!                     │   │ number; or           │
 //!                     ▼   │ count_lapsed: its    │
 //!   accepted, rejected,   │ lease has passed; or │
 //!   invalid               │ take_back_claims:    │
@@ -16,10 +17,10 @@
 //!       └─ words that are said of everybody ─────┘
 //! ```
 //!
-//! **A claim is a lease with a number.** `claim_no` counts the claims of a row, and each of them is
-//! one attempt to send. Who sends has the highest number until `claimed_until`; an end that is not
-//! final is written only where the number is still the sender's. That an attempt was accepted or
-//! refused is a fact and always written.
+//! **A claim is a lease with a number.** `claim_no` counts the claims of a row, and under each of them
+//! is at most one attempt to send. Who sends has the highest number until `claimed_until`; an end that
+//! is not final is written only where the number is still the sender's. That an attempt was accepted
+//! or refused is a fact and always written.
 //!
 //! The number starts again at 1 when a row is forgotten and its key comes back. So a row lives for
 //! `MEMORY` beyond the expiry that it was inserted with, and no claim begins after that expiry,
@@ -60,7 +61,7 @@ pub(crate) struct Model {
     /// Names the key of that HMAC.
     pub(crate) address_key_id: String,
     pub(crate) state: LedgerState,
-    /// Counts the claims, which are the attempts that were begun.
+    /// Counts the claims; under some of them no attempt was begun.
     pub(crate) claim_no: i32,
     /// Until when the latest claim is its sender's own.
     pub(crate) claimed_until: Timestamp,
@@ -81,7 +82,7 @@ pub(crate) enum LedgerState {
     /// Between attempts.
     #[sea_orm(string_value = "idle")]
     Idle,
-    /// An attempt is under way, or was when its process died.
+    /// An attempt is under way or about to be, or was when its process died.
     #[sea_orm(string_value = "sending")]
     Sending,
     #[sea_orm(string_value = "accepted")]
@@ -289,8 +290,8 @@ pub(crate) async fn count_lapsed(tx: &Tx, keys: &[Uuid]) -> Result<(), DbErr> {
     to_idle(lapsed, 1).exec(tx).await.map(drop)
 }
 
-/// Notes the end of an attempt that was not final, under its own claim alone; `unknown` is 1 if its
-/// outcome is.
+/// Notes the end of an attempt that was not final, or that there was none, under its own claim alone;
+/// `unknown` is 1 if its outcome is.
 pub(crate) async fn set_idle(tx: &Tx, key: Uuid, claim_no: i32, unknown: i32) -> Result<(), DbErr> {
     let ours = Entity::update_many()
         .filter(Column::CodeId.eq(key))

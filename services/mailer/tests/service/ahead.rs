@@ -12,8 +12,11 @@ use crate::{
 };
 
 /// Two connections, which nobody gives up; and claims that nobody finds lapsed in a test's time.
-const NARROW: [(&str, &str); 4] = [
+const NARROW: [(&str, &str); 7] = [
     ("USHER_MAIL_CONNECTIONS", "2"),
+    ("USHER_MAIL_CONNECT_DEADLINE", "1m"),
+    ("USHER_MAIL_GREETING_DEADLINE", "1m"),
+    ("USHER_MAIL_TLS_DEADLINE", "1m"),
     ("USHER_MAIL_SLOW_AFTER", "1m"),
     ("USHER_MAIL_COMMAND_DEADLINE", "1m"),
     ("USHER_MAIL_LEASE", "1m"),
@@ -116,6 +119,32 @@ async fn i18_a_stop_lets_go_of_what_is_claimed_and_has_no_connection_yet() {
 }
 
 #[tokio::test]
+async fn a_client_that_goes_away_takes_along_what_is_claimed_and_has_no_connection_yet() {
+    let server = SmtpServer::start().await;
+    server.on(Phase::Rcpt).hang();
+    let world = World::before(&server);
+    let process = world.process(&NARROW).await;
+    let delivery = process.client().open().await;
+    let mails = under_way(&world, &server, &delivery, 4).await;
+    drop(delivery);
+    eventually("the others to be let go", SOON, async || {
+        (world.count("mails WHERE state = 'sending'").await == 2).then_some(())
+    })
+    .await;
+    process.kill().await;
+
+    let willing = SmtpServer::start().await;
+    let process = world.process(&sending_to(&willing.url())).await;
+    let mut delivery = process.client().open().await;
+    let mut unknown = Vec::new();
+    for offered in &mails {
+        unknown.push(accepted(&mut delivery, offered).await);
+    }
+    assert_eq!(unknown, [1, 1, 0, 0]);
+    process.kill().await;
+}
+
+#[tokio::test]
 async fn a_circuit_that_opens_lets_go_of_what_is_claimed_and_has_no_connection_yet() {
     let server = SmtpServer::start().await;
     // As many as may be under way before it opens: whoever takes a connection that is given up may
@@ -125,8 +154,9 @@ async fn a_circuit_that_opens_lets_go_of_what_is_claimed_and_has_no_connection_y
     let settings = [
         NARROW.as_slice(),
         &[
-            ("USHER_MAIL_COMMAND_DEADLINE", "2s"),
-            ("USHER_MAIL_FIRST_PAUSE", "3s"),
+            ("USHER_MAIL_COMMAND_DEADLINE", "6s"),
+            ("USHER_MAIL_FIRST_PAUSE", "8s"),
+            ("USHER_MAIL_LONGEST_PAUSE", "8s"),
         ],
     ];
     let service = world.start_with(&settings.concat()).await;
@@ -140,7 +170,7 @@ async fn a_circuit_that_opens_lets_go_of_what_is_claimed_and_has_no_connection_y
             Outcome::InFlight => {
                 let_go += 1;
                 let pause = Duration::try_from(result.retry_after.unwrap()).unwrap();
-                assert!(pause <= Duration::from_secs(3), "the pause, not a lease");
+                assert!(pause <= Duration::from_secs(8), "the pause, not a lease");
             }
             other => panic!("{other:?}"),
         }

@@ -245,7 +245,7 @@ async fn a_finished_client_gets_its_answers_and_then_the_end() {
 }
 
 #[tokio::test]
-async fn a_mail_in_the_ledger_runs_to_its_end_without_its_stream() {
+async fn a_mail_that_has_its_connection_runs_to_its_end_without_its_stream() {
     let server = SmtpServer::start().await;
     server
         .on(Phase::Data)
