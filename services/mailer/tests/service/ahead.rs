@@ -22,12 +22,6 @@ const NARROW: [(&str, &str); 7] = [
     ("USHER_MAIL_LEASE", "1m"),
 ];
 
-/// The same before another mail server.
-fn sending_to(mail_url: &str) -> Vec<(&str, &str)> {
-    let other = [("USHER_MAIL_URL", mail_url)];
-    [NARROW.as_slice(), &other].concat()
-}
-
 /// Offers mails until both connections wait for the mail server and as many more are claimed; those
 /// that were offered, in their order.
 async fn under_way(
@@ -69,6 +63,22 @@ async fn accepted(delivery: &mut Delivery, offered: &Mail) -> u32 {
     .await
 }
 
+/// Starts a mailer anew, before a mail server that takes everything, and offers it the mails: the
+/// unknown attempts of each, and how many mails arrived.
+async fn sent_by_the_next_start(world: &World, mails: &[Mail]) -> (Vec<u32>, usize) {
+    let willing = SmtpServer::start().await;
+    let url = willing.url();
+    let settings = [NARROW.as_slice(), &[("USHER_MAIL_URL", &*url)]].concat();
+    let process = world.process(&settings).await;
+    let mut delivery = process.client().open().await;
+    let mut unknown = Vec::with_capacity(mails.len());
+    for offered in mails {
+        unknown.push(accepted(&mut delivery, offered).await);
+    }
+    process.kill().await;
+    (unknown, willing.mails().len())
+}
+
 #[tokio::test]
 async fn i08_a_crash_counts_what_is_under_way_and_the_next_of_each_connection_and_no_more() {
     let server = SmtpServer::start().await;
@@ -79,16 +89,9 @@ async fn i08_a_crash_counts_what_is_under_way_and_the_next_of_each_connection_an
     let mails = under_way(&world, &server, &delivery, 6).await;
     process.kill().await;
 
-    let willing = SmtpServer::start().await;
-    let process = world.process(&sending_to(&willing.url())).await;
-    let mut delivery = process.client().open().await;
-    let mut unknown = Vec::new();
-    for offered in &mails {
-        unknown.push(accepted(&mut delivery, offered).await);
-    }
+    let (unknown, arrived) = sent_by_the_next_start(&world, &mails).await;
     assert_eq!(unknown, [1, 1, 1, 1, 0, 0]);
-    assert_eq!((server.mails().len(), willing.mails().len()), (0, 6));
-    process.kill().await;
+    assert_eq!((server.mails().len(), arrived), (0, 6));
 }
 
 #[tokio::test]
@@ -108,14 +111,9 @@ async fn i18_a_stop_lets_go_of_what_is_claimed_and_has_no_connection_yet() {
     assert_eq!(let_go, 2);
     assert_eq!(world.count("mails WHERE state = 'sending'").await, 0);
 
-    let willing = SmtpServer::start().await;
-    let process = world.process(&sending_to(&willing.url())).await;
-    let mut delivery = process.client().open().await;
-    for offered in &mails {
-        assert_eq!(accepted(&mut delivery, offered).await, 0);
-    }
-    assert_eq!((server.mails().len(), willing.mails().len()), (0, 4));
-    process.kill().await;
+    let (unknown, arrived) = sent_by_the_next_start(&world, &mails).await;
+    assert_eq!(unknown, [0, 0, 0, 0]);
+    assert_eq!((server.mails().len(), arrived), (0, 4));
 }
 
 #[tokio::test]
@@ -133,15 +131,8 @@ async fn a_client_that_goes_away_takes_along_what_is_claimed_and_has_no_connecti
     .await;
     process.kill().await;
 
-    let willing = SmtpServer::start().await;
-    let process = world.process(&sending_to(&willing.url())).await;
-    let mut delivery = process.client().open().await;
-    let mut unknown = Vec::new();
-    for offered in &mails {
-        unknown.push(accepted(&mut delivery, offered).await);
-    }
+    let (unknown, _) = sent_by_the_next_start(&world, &mails).await;
     assert_eq!(unknown, [1, 1, 0, 0]);
-    process.kill().await;
 }
 
 #[tokio::test]
